@@ -1,0 +1,27 @@
+// Every limit on what the tool accepts from outside, in one place. Readers
+// refuse beyond them with ResourceExhausted, naming the file, the declared size
+// and the limit. They bound memory and time against hostile or damaged input;
+// nothing a user of small networks does comes near.
+#ifndef MASE_BASE_LIMITS_H_
+#define MASE_BASE_LIMITS_H_
+
+#include <cstdint>
+
+namespace mase::limits {
+
+inline constexpr int64_t kMaxGraphNodes = 4'000'000;
+inline constexpr int64_t kMaxTensorElements = int64_t{1} << 32;
+inline constexpr int kMaxTensorRank = 8;
+inline constexpr int64_t kMaxNameBytes = 1024;           // Of a node, value, tensor or column.
+inline constexpr int64_t kMaxConfigFileBytes = 16 << 20;
+inline constexpr int kMaxConfigNesting = 64;             // Tables in tables.
+inline constexpr int64_t kMaxCheckpointBytes = int64_t{16} << 30;
+inline constexpr int64_t kMaxCheckpointHeaderBytes = int64_t{1} << 30;  // Graph text included.
+inline constexpr int64_t kMaxDataFileBytes = int64_t{64} << 30;
+inline constexpr int64_t kMaxDataRows = int64_t{1} << 31;
+inline constexpr int64_t kMaxDataColumns = 1 << 20;
+inline constexpr int64_t kMaxClasses = 1 << 20;
+
+}  // namespace mase::limits
+
+#endif  // MASE_BASE_LIMITS_H_

@@ -1,0 +1,110 @@
+#include "mase/tensor/tensor.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "mase/base/status_macros.h"
+
+namespace mase {
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+// Null when memory is short. Never zero bytes, so that data() is never null.
+std::shared_ptr<void> Allocate(size_t bytes) {
+  const size_t rounded = (bytes / kAlignment + 1) * kAlignment;
+  void* memory = std::aligned_alloc(kAlignment, rounded);
+  if (memory == nullptr) return nullptr;
+  return std::shared_ptr<void>(memory, std::free);
+}
+
+}  // namespace
+
+Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) {
+  std::shared_ptr<void> memory = Allocate(size_bytes());
+  CHECK(memory != nullptr) << "out of memory for " << DTypeName(dtype_) << shape_.ToString();
+  data_ = memory.get();
+  owner_ = std::move(memory);
+}
+
+absl::StatusOr<Tensor> Tensor::Create(DType dtype, const Shape& shape) {
+  MASE_RETURN_IF_ERROR(shape.Validate());
+  Tensor tensor;
+  tensor.dtype_ = dtype;
+  tensor.shape_ = shape;
+  std::shared_ptr<void> memory = Allocate(tensor.size_bytes());
+  if (memory == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("out of memory for ", DTypeName(dtype), shape.ToString()));
+  }
+  tensor.data_ = memory.get();
+  tensor.owner_ = std::move(memory);
+  return tensor;
+}
+
+Tensor Tensor::Zeros(DType dtype, Shape shape) {
+  Tensor tensor(dtype, std::move(shape));
+  std::memset(tensor.mutable_raw_data(), 0, tensor.size_bytes());
+  return tensor;
+}
+
+Tensor Tensor::View(DType dtype, Shape shape, const void* bytes,
+                    std::shared_ptr<const void> owner) {
+  Tensor tensor;
+  tensor.dtype_ = dtype;
+  tensor.shape_ = std::move(shape);
+  tensor.data_ = bytes;
+  tensor.owner_ = std::move(owner);
+  tensor.foreign_ = true;
+  return tensor;
+}
+
+void* Tensor::mutable_raw_data() {
+  if (foreign_ || owner_.use_count() != 1) {
+    Tensor unique(dtype_, shape_);
+    // memcpy from null is undefined even for no bytes.
+    if (size_bytes() > 0) std::memcpy(const_cast<void*>(unique.data_), data_, size_bytes());
+    *this = std::move(unique);
+  }
+  // Sole owner of memory that Allocate() handed out as writable.
+  return const_cast<void*>(data_);
+}
+
+Tensor Tensor::Reshape(Shape shape) const {
+  CHECK_EQ(shape.elements(), elements()) << shape_.ToString() << " to " << shape.ToString();
+  Tensor reshaped = *this;
+  reshaped.shape_ = std::move(shape);
+  return reshaped;
+}
+
+Tensor Tensor::Rows(int64_t begin, int64_t end) const {
+  CHECK_GE(shape_.rank(), 1);
+  CHECK(0 <= begin && begin <= end && end <= shape_[0])
+      << "rows " << begin << ".." << end << " of " << shape_.ToString();
+  Tensor rows = *this;
+  rows.shape_.set_dim(0, end - begin);
+  const size_t row_bytes = shape_[0] == 0 ? 0 : size_bytes() / shape_[0];
+  rows.data_ = static_cast<const char*>(data_) + begin * row_bytes;
+  rows.foreign_ = true;  // A part of a buffer: writing must not touch the rest.
+  return rows;
+}
+
+void Tensor::CheckDType(DType expected) const {
+  CHECK(dtype_ == expected) << "tensor holds " << DTypeName(dtype_) << ", read as "
+                            << DTypeName(expected);
+}
+
+void Tensor::CopyFrom(const void* bytes, size_t size) {
+  CHECK_EQ(size, size_bytes()) << shape_.ToString();
+  if (size > 0) std::memcpy(mutable_raw_data(), bytes, size);
+}
+
+bool BitEqual(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
+  return a.size_bytes() == 0 || std::memcmp(a.raw_data(), b.raw_data(), a.size_bytes()) == 0;
+}
+
+}  // namespace mase
