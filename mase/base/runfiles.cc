@@ -1,0 +1,44 @@
+#include "mase/base/runfiles.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+
+namespace mase {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path FindRunfilesRoot() {
+  std::error_code error;
+  for (const char* variable : {"TEST_SRCDIR", "RUNFILES_DIR"}) {
+    if (const char* root = std::getenv(variable); root != nullptr) {
+      if (fs::is_directory(fs::path(root) / "mase", error)) return fs::path(root) / "mase";
+    }
+  }
+  const fs::path executable = fs::read_symlink("/proc/self/exe", error);
+  const fs::path beside = fs::path(executable.string() + ".runfiles") / "mase";
+  if (fs::is_directory(beside, error)) return beside;
+  return {};
+}
+
+}  // namespace
+
+std::string Runfile(absl::string_view path) {
+  static const fs::path* const root = new fs::path(FindRunfilesRoot());
+  return root->empty() ? std::string(path) : (*root / std::string(path)).string();
+}
+
+std::string UserPath(absl::string_view path) {
+  const fs::path given{std::string(path)};
+  if (given.empty() || given.is_absolute()) return given.string();
+  std::error_code error;
+  const char* caller = std::getenv("BUILD_WORKING_DIRECTORY");
+  const fs::path base = caller != nullptr ? fs::path(caller) : fs::current_path(error);
+  return (base / given).lexically_normal().string();
+}
+
+}  // namespace mase
