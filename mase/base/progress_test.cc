@@ -1,0 +1,78 @@
+#include "mase/base/progress.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace mase {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+struct FakeTerminal {
+  double now_s = 100;
+  std::vector<std::string> writes;
+
+  Terminal Get(bool interactive, int columns = 80) {
+    return {interactive, columns, [this] { return now_s; },
+            [this](absl::string_view text) { writes.emplace_back(text); }};
+  }
+};
+
+TEST(ProgressTest, ShowsShareCountTimesRateAndDetailAndErasesItselfAtTheEnd) {
+  FakeTerminal fake;
+  {
+    Progress progress("epoch 3/20", 3000, "batch", fake.Get(true));
+    fake.now_s = 110;
+    progress.Update(1000, [] { return std::string("loss 0.913"); });
+  }
+  EXPECT_THAT(fake.writes,
+              ElementsAre("\r\033[Kepoch 3/20  33% 1000/3000 batch [00:10<00:20, 100/s] loss 0.913",
+                          "\r\033[K"));
+}
+
+TEST(ProgressTest, WithoutATotalThereIsNoShareAndNoEta) {
+  FakeTerminal fake;
+  Progress progress("reading", 0, "row", fake.Get(true));
+  fake.now_s = 100 + 3700;
+  progress.Update(370);
+  EXPECT_THAT(fake.writes, ElementsAre("\r\033[Kreading 370 row [1:01:40, 0.10/s] "));
+}
+
+TEST(ProgressTest, DrawsAtMostTenTimesASecond) {
+  FakeTerminal fake;
+  int details = 0;
+  Progress progress("x", 10000, "step", fake.Get(true));
+  for (int i = 0; i < 2000; ++i) {
+    fake.now_s = 100 + i * 0.001;
+    progress.Update(i, [&] { return ++details, std::string(); });
+  }
+  EXPECT_LE(fake.writes.size(), 20u);
+  EXPECT_GE(fake.writes.size(), 15u);
+  EXPECT_EQ(details, static_cast<int>(fake.writes.size()));
+}
+
+TEST(ProgressTest, IsSilentWithoutATerminal) {
+  FakeTerminal fake;
+  {
+    Progress progress("x", 10, "step", fake.Get(false));
+    fake.now_s = 200;
+    progress.Update(5, [] { return ADD_FAILURE(), std::string(); });
+  }
+  EXPECT_THAT(fake.writes, IsEmpty());
+}
+
+TEST(ProgressTest, CutsALineToTheTerminal) {
+  FakeTerminal fake;
+  Progress progress("x", 10, "step", fake.Get(true, 20));
+  fake.now_s = 101;
+  progress.Update(1, [] { return std::string(100, 'y'); });
+  EXPECT_EQ(fake.writes.at(0).size(), std::string("\r\033[K").size() + 19);
+}
+
+}  // namespace
+}  // namespace mase
