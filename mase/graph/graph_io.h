@@ -1,0 +1,46 @@
+// Graphs to and from their file format (proto/graph.proto) and text.
+#ifndef MASE_GRAPH_GRAPH_IO_H_
+#define MASE_GRAPH_GRAPH_IO_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "mase/graph/graph.h"
+#include "proto/graph.pb.h"
+
+namespace mase {
+
+enum class TensorData {
+  kInline,    // Elements in TensorProto.data.
+  kOmitted,   // Names, types and shapes only; the elements are stored elsewhere.
+};
+
+// The canonical form: the same graph gives the same message, byte for byte when
+// serialised deterministically.
+GraphProto GraphToProto(const Graph& graph, TensorData data);
+
+// The reverse, for files from anywhere. Nodes may be in any order; they are
+// brought into a topological one that keeps the file's order where it can.
+// Tensors without data are zero. The result has passed VerifyGraph.
+//
+// InvalidArgument (naming node or tensor): unknown version, op, attribute or
+// kind, duplicate name, dangling input, cycle, missing or extra tensor, data of
+// the wrong length, anything the verifier refuses. ResourceExhausted: limits.
+absl::StatusOr<Graph> GraphFromProto(const GraphProto& proto);
+
+// Text proto, and back. Parse errors are InvalidArgument with line and column.
+std::string GraphToText(const Graph& graph);
+absl::StatusOr<Graph> GraphFromText(absl::string_view text);
+
+// One line per node and attribute that differs, as a person would write it:
+//   - seq_blocks_1 (relu): only in the first
+//   ~ seq_blocks_2 (linear): quantization: none -> integer
+// Nodes are matched by name. Empty if the graphs are equal, tensors' elements
+// included.
+std::string DiffGraphs(const Graph& first, const Graph& second);
+
+}  // namespace mase
+
+#endif  // MASE_GRAPH_GRAPH_IO_H_

@@ -1,0 +1,205 @@
+#include "mase/graph/graph.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/base/limits.h"
+#include "mase/graph/shape_inference.h"
+#include "mase/graph/verifier.h"
+#include "mase/testing/matchers.h"
+
+namespace mase {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
+
+constexpr char kSmall[] = R"pb(
+  node { name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
+         attribute { name: "shape" ints { value: 8 value: 16 } } }
+  node { name: "seq_blocks_0" kind: CALL_MODULE op: "relu" target: "seq_blocks.0" input: "x" }
+  node { name: "seq_blocks_1" kind: CALL_MODULE op: "linear" target: "seq_blocks.1"
+         input: "seq_blocks_0"
+         attribute { name: "in_features" i: 16 } attribute { name: "out_features" i: 5 } }
+  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "seq_blocks_1" }
+)pb";
+
+std::vector<std::string> Names(const Graph& graph) {
+  std::vector<std::string> names;
+  for (const Node* node : graph.NodesInOrder()) names.push_back(node->name());
+  return names;
+}
+
+TEST(GraphTest, NamesAreMadeUniqueAsPyTorchDoes) {
+  Graph graph = ParseGraph(kSmall);
+  Node* x = graph.FindNode("x");
+  for (const char* expected : {"relu", "relu_1", "relu_2"}) {
+    Node* node = ValueOrDie(graph.AddNode(
+        {.name = "relu", .kind = NodeKind::kCallFunction, .op = "relu", .inputs = {x->outputs()[0]}}));
+    EXPECT_EQ(node->name(), expected);
+  }
+}
+
+TEST(GraphTest, ModulesPrintAsPyTorchPrintsThem) {
+  Graph graph = ParseGraph(kSmall);
+  EXPECT_EQ(graph.FindNode("seq_blocks_1")->Description(),
+            "Linear(in_features=16, out_features=5, bias=True)");
+  EXPECT_EQ(graph.FindNode("seq_blocks_0")->Description(), "ReLU()");
+  EXPECT_EQ(graph.FindNode("x")->Description(), "x");
+}
+
+TEST(GraphTest, AQuantisedModuleCarriesItsFormatInItsClassName) {
+  Graph graph = ParseGraph(kSmall);
+  Quantization record;
+  record.set_format("integer");
+  record.set_class_suffix("Integer");
+  graph.SetQuantization(graph.FindNode("seq_blocks_1"), record);
+  EXPECT_EQ(graph.FindNode("seq_blocks_1")->Description(),
+            "LinearInteger(in_features=16, out_features=5, bias=True)");
+}
+
+TEST(GraphTest, ReplaceAllUsesMovesEveryReader) {
+  Graph graph = ParseGraph(kSmall);
+  Node* relu = graph.FindNode("seq_blocks_0");
+  graph.ReplaceAllUses(relu->outputs()[0], relu->inputs()[0]);
+  ASSERT_OK(graph.EraseNode(relu));
+  EXPECT_THAT(Names(graph), ElementsAre("x", "seq_blocks_1", "output"));
+  EXPECT_OK(VerifyGraph(graph));
+}
+
+TEST(GraphTest, ANodeThatIsReadCannotBeErased) {
+  Graph graph = ParseGraph(kSmall);
+  EXPECT_THAT(graph.EraseNode(graph.FindNode("seq_blocks_0")),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("seq_blocks_1 reads it")));
+  EXPECT_THAT(graph, EqualsGraph(kSmall));
+}
+
+TEST(GraphTest, EveryEditBumpsTheVersionAndNotesDoNot) {
+  Graph graph = ParseGraph(kSmall);
+  Node* linear = graph.FindNode("seq_blocks_1");
+  int64_t version = graph.version();
+  const auto bumped = [&] { return graph.version() > version ? (version = graph.version(), true) : false; };
+  linear->mutable_metadata().mutable_common()->set_mase_op("linear");
+  EXPECT_FALSE(bumped());
+  graph.SetQuantization(linear, Quantization());
+  EXPECT_TRUE(bumped());
+  graph.ClearQuantization(linear);
+  EXPECT_TRUE(bumped());
+  graph.SetTensor("seq_blocks.1.bias", Tensor::Zeros(DType::kFloat32, {5}), false);
+  EXPECT_TRUE(bumped());
+  EXPECT_OK(graph.SetAttribute(graph.FindNode("seq_blocks_0"), "inplace", true));
+  EXPECT_TRUE(bumped());
+  graph.ReplaceInput(linear, 0, graph.FindNode("x")->outputs()[0]);
+  EXPECT_TRUE(bumped());
+}
+
+TEST(GraphTest, ACloneSharesNothingThatIsEdited) {
+  Graph graph = ParseGraph(kSmall);
+  Graph clone = graph.Clone();
+  clone.MutableTensor("seq_blocks.1.bias")->mutable_data<float>()[0] = 7;
+  ASSERT_OK(clone.SetAttribute(clone.FindNode("seq_blocks_0"), "inplace", true));
+  EXPECT_THAT(graph, EqualsGraph(kSmall));
+  EXPECT_EQ(graph.FindTensor("seq_blocks.1.bias")->value.data<float>()[0], 0);
+  EXPECT_OK(VerifyGraph(clone));
+}
+
+TEST(GraphTest, AddNodeRefusesWhatTheOpTableDoesNotKnow) {
+  Graph graph = ParseGraph(kSmall);
+  Value* x = graph.FindNode("x")->outputs()[0];
+  const NodeSpec good{.name = "n", .kind = NodeKind::kCallFunction, .op = "relu", .inputs = {x}};
+  const int64_t version = graph.version();
+
+  NodeSpec spec = good;
+  spec.op = "rellu";
+  EXPECT_THAT(graph.AddNode(spec),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("n: unknown op 'rellu'; did you mean 'relu'?")));
+  spec = good;
+  spec.inputs = {x, x};
+  EXPECT_THAT(graph.AddNode(spec), StatusIs(kInvalid, HasSubstr("relu has 2 inputs, want 1")));
+  spec = good;
+  spec.attributes.Set("in_place", true);
+  EXPECT_THAT(graph.AddNode(spec),
+              StatusIs(kInvalid, HasSubstr("no attribute 'in_place'; did you mean 'inplace'?")));
+  spec = good;
+  spec.attributes.Set("inplace", 1.0);
+  EXPECT_THAT(graph.AddNode(spec),
+              StatusIs(kInvalid, HasSubstr("attribute 'inplace' is float, want bool")));
+  spec = good;
+  spec.name = "seq.blocks";
+  EXPECT_THAT(graph.AddNode(spec), StatusIs(kInvalid, HasSubstr("not an identifier")));
+  spec = good;
+  spec.name = std::string(limits::kMaxNameBytes + 1, 'a');
+  EXPECT_THAT(graph.AddNode(spec), StatusIs(kInvalid, HasSubstr("not an identifier")));
+  spec = {.name = "out", .kind = NodeKind::kOutput, .op = "output", .inputs = {x}};
+  EXPECT_THAT(graph.AddNode(spec), StatusIs(kInvalid, HasSubstr("has an output already")));
+  EXPECT_EQ(graph.version(), version);
+}
+
+TEST(VerifierTest, NamesTheNodeWhoseInputComesTooLate) {
+  Graph graph = ParseGraph(kSmall);
+  graph.ReplaceInput(graph.FindNode("seq_blocks_0"), 0,
+                     graph.FindNode("seq_blocks_1")->outputs()[0]);
+  EXPECT_THAT(VerifyGraph(graph),
+              StatusIs(kInvalid, HasSubstr("seq_blocks_0: reads 'seq_blocks_1', which is produced "
+                                           "later: a cycle")));
+}
+
+TEST(VerifierTest, NamesTheNodeWhoseShapesDoNotFit) {
+  Graph graph = ParseGraph(kSmall);
+  ASSERT_OK(graph.SetAttribute(graph.FindNode("x"), "shape", std::vector<int64_t>{8, 15}));
+  EXPECT_THAT(VerifyGraph(graph),
+              StatusIs(kInvalid, HasSubstr("seq_blocks_1 (linear): input [8, 15]: last extent must "
+                                           "be in_features=16")));
+}
+
+TEST(VerifierTest, NamesTheTensorOfTheWrongShape) {
+  Graph graph = ParseGraph(kSmall);
+  graph.SetTensor("seq_blocks.1.weight", Tensor::Zeros(DType::kFloat32, {5, 15}), false);
+  EXPECT_THAT(VerifyGraph(graph),
+              StatusIs(kInvalid, HasSubstr("tensor 'seq_blocks.1.weight' is float32[5, 15], want "
+                                           "float32[5, 16]")));
+}
+
+TEST(VerifierTest, RefusesAQuantisationOfAnOperandThatIsNotThere) {
+  Graph graph = ParseGraph(kSmall);
+  Quantization record;
+  record.add_operand()->set_operand("weight");
+  graph.SetQuantization(graph.FindNode("seq_blocks_0"), record);
+  EXPECT_THAT(VerifyGraph(graph), StatusIs(kInvalid, HasSubstr("operand 'weight'")));
+}
+
+TEST(ShapeInferenceTest, TheBatchCanBeReplaced) {
+  Graph graph = ParseGraph(kSmall);
+  ASSERT_OK(InferShapes(graph));
+  EXPECT_EQ(graph.FindNode("seq_blocks_1")->outputs()[0]->shape(), Shape({8, 5}));
+  ASSERT_OK(InferShapes(graph, 0));
+  EXPECT_EQ(graph.FindNode("seq_blocks_1")->outputs()[0]->shape(), Shape({0, 5}));
+}
+
+// Iterative throughout: a chain of a million nodes needs no deep stack. Also the
+// node limit, at and above.
+TEST(GraphTest, AMillionNodeChainBuildsVerifiesAndCopies) {
+  Graph graph("chain");
+  Node* node = ValueOrDie(graph.AddNode({.name = "x",
+                                         .kind = NodeKind::kPlaceholder,
+                                         .op = "placeholder",
+                                         .attributes = {{"shape", std::vector<int64_t>{1, 4}}}}));
+  for (int i = 0; i < 1'000'000; ++i) {
+    node = ValueOrDie(graph.AddNode({.name = "relu",
+                                     .kind = NodeKind::kCallFunction,
+                                     .op = "relu",
+                                     .inputs = {node->outputs()[0]}}));
+  }
+  ASSERT_OK(graph.AddNode(
+      {.name = "output", .kind = NodeKind::kOutput, .op = "output", .inputs = {node->outputs()[0]}}));
+  EXPECT_OK(VerifyGraph(graph));
+  EXPECT_EQ(graph.Clone().node_count(), 1'000'002);
+}
+
+}  // namespace
+}  // namespace mase

@@ -1,0 +1,131 @@
+#include "mase/graph/op_schema.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "mase/base/suggest.h"
+#include "mase/graph/ops.h"
+
+namespace mase {
+namespace {
+
+struct OpTable {
+  std::vector<OpSchema> storage;
+  std::vector<const OpSchema*> sorted;
+  absl::flat_hash_map<absl::string_view, const OpSchema*> by_name;
+};
+
+const OpTable& Table() {
+  static const OpTable* const table = [] {
+    auto* built = new OpTable;
+    for (auto part : {ElementwiseOps, MatrixOps, NormOps, PoolOps, ShapeOps}) {
+      for (OpSchema& schema : part()) built->storage.push_back(std::move(schema));
+    }
+    for (const OpSchema& schema : built->storage) {
+      CHECK(built->by_name.emplace(schema.name, &schema).second) << "op twice: " << schema.name;
+      built->sorted.push_back(&schema);
+    }
+    std::sort(built->sorted.begin(), built->sorted.end(),
+              [](const OpSchema* a, const OpSchema* b) { return a->name < b->name; });
+    return built;
+  }();
+  return *table;
+}
+
+// Replaces each {name} of `pattern` by the attribute's Python text.
+std::string FillIn(absl::string_view pattern, const Attributes& attributes) {
+  std::string text;
+  while (!pattern.empty()) {
+    const size_t open = pattern.find('{');
+    absl::StrAppend(&text, pattern.substr(0, open));
+    if (open == absl::string_view::npos) break;
+    const size_t close = pattern.find('}', open);
+    const Attribute* attribute = attributes.Find(pattern.substr(open + 1, close - open - 1));
+    if (attribute != nullptr) absl::StrAppend(&text, AttributeToPython(*attribute));
+    pattern.remove_prefix(close + 1);
+  }
+  return text;
+}
+
+bool DiffersFromDefault(const OpSchema& schema, const Attributes& attributes,
+                        absl::string_view name) {
+  for (const AttributeSpec& spec : schema.attributes) {
+    if (spec.name != name) continue;
+    const Attribute* value = attributes.Find(name);
+    return value != nullptr && *value != spec.fallback;
+  }
+  return false;
+}
+
+}  // namespace
+
+const OpSchema* FindOp(absl::string_view name) {
+  const auto it = Table().by_name.find(name);
+  return it == Table().by_name.end() ? nullptr : it->second;
+}
+
+absl::StatusOr<const OpSchema*> LookUpOp(absl::string_view name) {
+  if (const OpSchema* schema = FindOp(name); schema != nullptr) return schema;
+  std::vector<std::string> known;
+  for (const OpSchema* schema : AllOps()) known.emplace_back(schema->name);
+  return absl::NotFoundError(absl::StrCat("unknown op '", name, "'", Suggest(name, known)));
+}
+
+absl::Span<const OpSchema* const> AllOps() { return Table().sorted; }
+
+std::string ModuleRepr(const OpSchema& schema, const Attributes& attributes,
+                       absl::string_view class_name) {
+  std::string text = absl::StrCat(class_name.empty() ? schema.module_class : class_name, "(");
+  absl::string_view pattern = schema.repr;
+  while (!pattern.empty()) {
+    const size_t open = pattern.find('[');
+    absl::StrAppend(&text, FillIn(pattern.substr(0, open), attributes));
+    if (open == absl::string_view::npos) break;
+    const size_t colon = pattern.find(':', open);
+    const size_t close = pattern.find(']', open);
+    if (DiffersFromDefault(schema, attributes, pattern.substr(open + 1, colon - open - 1))) {
+      absl::StrAppend(&text, FillIn(pattern.substr(colon + 1, close - colon - 1), attributes));
+    }
+    pattern.remove_prefix(close + 1);
+  }
+  return absl::StrCat(text, ")");
+}
+
+InfosOr SameAsInput(Infos inputs, const Attributes&) { return OneResult(inputs, inputs[0].shape); }
+
+absl::StatusOr<int> NormalizeAxis(int64_t axis, int rank) {
+  const int64_t normalized = axis < 0 ? axis + rank : axis;
+  if (normalized < 0 || normalized >= rank) {
+    return ShapeError("axis ", axis, " is outside rank ", rank);
+  }
+  return static_cast<int>(normalized);
+}
+
+int64_t WindowExtent(int64_t extent, int64_t kernel, int64_t stride, int64_t padding,
+                     int64_t dilation, bool ceil_mode) {
+  const int64_t span = extent + 2 * padding - dilation * (kernel - 1) - 1;
+  if (span < 0) return -1;
+  int64_t count = span / stride + 1;
+  if (ceil_mode && span % stride != 0 && count * stride < extent + padding) ++count;
+  return count;
+}
+
+absl::Status CheckWindow(const Attributes& attributes, absl::string_view name, size_t axes,
+                         int64_t minimum) {
+  const std::vector<int64_t>& values = attributes.Ints(name);
+  if (values.size() != axes) {
+    return ShapeError(name, " has ", values.size(), " entries, want ", axes);
+  }
+  for (int64_t value : values) {
+    if (value < minimum || value > (int64_t{1} << 24)) {
+      return ShapeError(name, " ", value, " is outside [", minimum, ", 2^24]");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mase

@@ -1,0 +1,176 @@
+// Ops that are matrix products: linear, convolutions, matmul.
+#include <vector>
+
+#include "mase/base/status_macros.h"
+#include "mase/graph/ops.h"
+
+namespace mase {
+namespace {
+
+std::vector<ParameterSpec> WeightAndBias(Shape weight, int64_t fan_in, bool bias) {
+  const int64_t outputs = weight[0];
+  std::vector<ParameterSpec> specs = {
+      {"weight", std::move(weight), ParameterSpec::Init::kUniformFanIn, fan_in}};
+  if (bias) specs.push_back({"bias", {outputs}, ParameterSpec::Init::kUniformFanIn, fan_in});
+  return specs;
+}
+
+// y = x W^T + b over the last axis; W is [out_features, in_features].
+InfosOr LinearShape(Infos inputs, const Attributes& attributes) {
+  const Shape& src = inputs[0].shape;
+  const int64_t in = attributes.Int("in_features");
+  if (src.rank() < 1 || src[-1] != in) {
+    return ShapeError("input ", src.ToString(), ": last extent must be in_features=", in);
+  }
+  Shape dst = src;
+  dst.set_dim(-1, attributes.Int("out_features"));
+  return OneResult(inputs, std::move(dst));
+}
+
+std::vector<ParameterSpec> LinearParameters(const Attributes& attributes) {
+  const int64_t in = attributes.Int("in_features");
+  return WeightAndBias({attributes.Int("out_features"), in}, in, attributes.Bool("bias"));
+}
+
+OpCost LinearCost(Infos, Infos results, const Attributes& attributes) {
+  return {Elements(results[0]) * attributes.Int("in_features"), 0};
+}
+
+// Cross-correlation over `Axes` spatial axes of [batch, channels, spatial...].
+template <int Axes>
+InfosOr ConvShape(Infos inputs, const Attributes& attributes) {
+  const Shape& src = inputs[0].shape;
+  const int64_t in = attributes.Int("in_channels");
+  const int64_t out = attributes.Int("out_channels");
+  const int64_t groups = attributes.Int("groups");
+  if (src.rank() != Axes + 2 || src[1] != in) {
+    return ShapeError("input ", src.ToString(), ": want rank ", Axes + 2, " with ", in,
+                      " channels");
+  }
+  if (groups < 1 || in % groups != 0 || out % groups != 0) {
+    return ShapeError("groups=", groups, " does not divide channels ", in, " and ", out);
+  }
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "kernel_size", Axes, 1));
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "stride", Axes, 1));
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "padding", Axes, 0));
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "dilation", Axes, 1));
+  Shape dst = {src[0], out};
+  for (int i = 0; i < Axes; ++i) {
+    const int64_t extent =
+        WindowExtent(src[i + 2], attributes.Ints("kernel_size")[i], attributes.Ints("stride")[i],
+                     attributes.Ints("padding")[i], attributes.Ints("dilation")[i], false);
+    if (extent < 1) {
+      return ShapeError("input ", src.ToString(), ": smaller than the kernel ",
+                        AttributeToPython(attributes.Ints("kernel_size")));
+    }
+    dst.push_back(extent);
+  }
+  return OneResult(inputs, std::move(dst));
+}
+
+std::vector<ParameterSpec> ConvParameters(const Attributes& attributes) {
+  const int64_t group_in = attributes.Int("in_channels") / attributes.Int("groups");
+  Shape weight = {attributes.Int("out_channels"), group_in};
+  int64_t fan_in = group_in;
+  for (int64_t extent : attributes.Ints("kernel_size")) {
+    weight.push_back(extent);
+    fan_in *= extent;
+  }
+  return WeightAndBias(std::move(weight), fan_in, attributes.Bool("bias"));
+}
+
+OpCost ConvCost(Infos, Infos results, const Attributes& attributes) {
+  int64_t per_result = attributes.Int("in_channels") / attributes.Int("groups");
+  for (int64_t extent : attributes.Ints("kernel_size")) per_result *= extent;
+  return {Elements(results[0]) * per_result, 0};
+}
+
+template <int Axes>
+OpSchema Conv(absl::string_view name, absl::string_view module_class) {
+  const std::vector<int64_t> ones(Axes, 1), zeros(Axes, 0);
+  return {.name = name,
+          .module_class = module_class,
+          .module_type = "module_related_func",
+          .function_type = "module_related_func",
+          .arguments = {{"input"}},
+          .attributes = {{"in_channels", int64_t{0}, true},
+                         {"out_channels", int64_t{0}, true},
+                         {"kernel_size", ones, true},
+                         {"stride", ones},
+                         {"padding", zeros},
+                         {"dilation", ones},
+                         {"groups", int64_t{1}},
+                         {"bias", true}},
+          .quantizable = true,
+          .shape_rule = ConvShape<Axes>,
+          .parameter_rule = ConvParameters,
+          .cost_rule = ConvCost,
+          .repr = "{in_channels}, {out_channels}, kernel_size={kernel_size}, stride={stride}"
+                  "[padding:, padding={padding}][dilation:, dilation={dilation}]"
+                  "[groups:, groups={groups}][bias:, bias={bias}]"};
+}
+
+// Batched product with NumPy's broadcasting of the leading axes.
+InfosOr MatmulShape(Infos inputs, const Attributes&) {
+  const Shape& a = inputs[0].shape;
+  const Shape& b = inputs[1].shape;
+  if (a.rank() < 2 || b.rank() < 2 || a[-1] != b[-2]) {
+    return ShapeError("cannot multiply ", a.ToString(), " by ", b.ToString());
+  }
+  MASE_ASSIGN_OR_RETURN(Shape dst,
+                        BroadcastShapes(Shape(a.dims().subspan(0, a.rank() - 2)),
+                                        Shape(b.dims().subspan(0, b.rank() - 2))));
+  dst.push_back(a[-2]);
+  dst.push_back(b[-1]);
+  return OneResult(inputs, std::move(dst));
+}
+
+InfosOr BmmShape(Infos inputs, const Attributes& attributes) {
+  const Shape& a = inputs[0].shape;
+  const Shape& b = inputs[1].shape;
+  if (a.rank() != 3 || b.rank() != 3 || a[0] != b[0]) {
+    return ShapeError("bmm wants two rank-3 inputs of one batch, got ", a.ToString(), " and ",
+                      b.ToString());
+  }
+  return MatmulShape(inputs, attributes);
+}
+
+OpCost MatmulCost(Infos inputs, Infos results, const Attributes&) {
+  return {Elements(results[0]) * inputs[0].shape[-1], 0};
+}
+
+}  // namespace
+
+std::vector<OpSchema> MatrixOps() {
+  return {
+      {.name = "linear",
+       .module_class = "Linear",
+       .module_type = "module_related_func",
+       .function_type = "module_related_func",
+       .arguments = {{"input"}},
+       .attributes = {{"in_features", int64_t{0}, true},
+                      {"out_features", int64_t{0}, true},
+                      {"bias", true}},
+       .quantizable = true,
+       .shape_rule = LinearShape,
+       .parameter_rule = LinearParameters,
+       .cost_rule = LinearCost,
+       .repr = "in_features={in_features}, out_features={out_features}, bias={bias}"},
+      Conv<1>("conv1d", "Conv1d"),
+      Conv<2>("conv2d", "Conv2d"),
+      {.name = "matmul",
+       .function_type = "builtin_func",
+       .arguments = {{"input"}, {"other"}},
+       .quantizable = true,
+       .shape_rule = MatmulShape,
+       .cost_rule = MatmulCost},
+      {.name = "bmm",
+       .function_type = "builtin_func",
+       .arguments = {{"input"}, {"mat2"}},
+       .quantizable = true,
+       .shape_rule = BmmShape,
+       .cost_rule = MatmulCost},
+  };
+}
+
+}  // namespace mase

@@ -1,0 +1,173 @@
+// Normalisations, softmax and dropout.
+#include <string>
+#include <vector>
+
+#include "mase/base/status_macros.h"
+#include "mase/graph/ops.h"
+
+namespace mase {
+namespace {
+
+using Init = ParameterSpec::Init;
+
+// Convention of MASE's estimator: four operations per element.
+OpCost FourPerElement(Infos inputs, Infos, const Attributes&) {
+  return {0, 4 * Elements(inputs[0])};
+}
+OpCost FivePerElement(Infos inputs, Infos, const Attributes&) {
+  return {0, 5 * Elements(inputs[0])};
+}
+
+// Channels are axis 1 of [batch, channels, spatial...].
+absl::Status CheckChannels(const Shape& src, int64_t channels, int min_rank, int max_rank) {
+  if (src.rank() < min_rank || src.rank() > max_rank || src[1] != channels) {
+    return ShapeError("input ", src.ToString(), ": want rank ", min_rank,
+                      min_rank == max_rank ? "" : absl::StrCat(" to ", max_rank), " with ",
+                      channels, " channels on axis 1");
+  }
+  return absl::OkStatus();
+}
+
+template <int MinRank, int MaxRank>
+InfosOr FeatureNormShape(Infos inputs, const Attributes& attributes) {
+  MASE_RETURN_IF_ERROR(
+      CheckChannels(inputs[0].shape, attributes.Int("num_features"), MinRank, MaxRank));
+  return SameAsInput(inputs, attributes);
+}
+
+std::vector<ParameterSpec> Affine(const Shape& shape, bool affine) {
+  if (!affine) return {};
+  return {{"weight", shape, Init::kOnes}, {"bias", shape, Init::kZeros}};
+}
+
+std::vector<ParameterSpec> FeatureNormParameters(const Attributes& attributes) {
+  const Shape shape = {attributes.Int("num_features")};
+  std::vector<ParameterSpec> specs = Affine(shape, attributes.Bool("affine"));
+  if (attributes.Bool("track_running_stats")) {
+    specs.push_back({"running_mean", shape, Init::kZeros, 0, true});
+    specs.push_back({"running_var", shape, Init::kOnes, 0, true});
+    specs.push_back({"num_batches_tracked", {}, Init::kZeros, 0, true, DType::kInt64});
+  }
+  return specs;
+}
+
+template <int MinRank, int MaxRank>
+OpSchema FeatureNorm(absl::string_view name, absl::string_view module_class,
+                     absl::string_view module_type, bool affine_and_tracked) {
+  return {.name = name,
+          .module_class = module_class,
+          .module_type = module_type,
+          .function_type = "module_related_func",
+          .arguments = {{"input"}},
+          .attributes = {{"num_features", int64_t{0}, true},
+                         {"eps", 1e-5},
+                         {"momentum", 0.1},
+                         {"affine", affine_and_tracked},
+                         {"track_running_stats", affine_and_tracked}},
+          .quantizable = true,
+          .shape_rule = FeatureNormShape<MinRank, MaxRank>,
+          .parameter_rule = FeatureNormParameters,
+          .cost_rule = FourPerElement,
+          .repr = "{num_features}, eps={eps}, momentum={momentum}, affine={affine}, "
+                  "track_running_stats={track_running_stats}"};
+}
+
+InfosOr LayerNormShape(Infos inputs, const Attributes& attributes) {
+  const Shape& src = inputs[0].shape;
+  const std::vector<int64_t>& normalized = attributes.Ints("normalized_shape");
+  const int count = static_cast<int>(normalized.size());
+  bool matches = count >= 1 && count <= src.rank();
+  for (int i = 0; matches && i < count; ++i) matches = src[src.rank() - count + i] == normalized[i];
+  if (!matches) {
+    return ShapeError("input ", src.ToString(), " does not end in normalized_shape ",
+                      AttributeToPython(normalized));
+  }
+  return SameAsInput(inputs, attributes);
+}
+
+std::vector<ParameterSpec> LayerNormParameters(const Attributes& attributes) {
+  return Affine(Shape(attributes.Ints("normalized_shape")), attributes.Bool("elementwise_affine"));
+}
+
+InfosOr GroupNormShape(Infos inputs, const Attributes& attributes) {
+  const int64_t channels = attributes.Int("num_channels");
+  const int64_t groups = attributes.Int("num_groups");
+  MASE_RETURN_IF_ERROR(CheckChannels(inputs[0].shape, channels, 2, 5));
+  if (groups < 1 || channels % groups != 0) {
+    return ShapeError("num_groups=", groups, " does not divide num_channels=", channels);
+  }
+  return SameAsInput(inputs, attributes);
+}
+
+std::vector<ParameterSpec> GroupNormParameters(const Attributes& attributes) {
+  return Affine({attributes.Int("num_channels")}, attributes.Bool("affine"));
+}
+
+InfosOr AxisShape(Infos inputs, const Attributes& attributes) {
+  MASE_RETURN_IF_ERROR(
+      NormalizeAxis(attributes.Int("dim"), inputs[0].shape.rank()).status());
+  return SameAsInput(inputs, attributes);
+}
+
+InfosOr DropoutShape(Infos inputs, const Attributes& attributes) {
+  const double p = attributes.Float("p");
+  if (!(p >= 0 && p <= 1)) return ShapeError("p=", p, " is outside [0, 1]");
+  return SameAsInput(inputs, attributes);
+}
+
+}  // namespace
+
+std::vector<OpSchema> NormOps() {
+  return {
+      // MASE calls the batch norm modules "module", all other layers "module_related_func".
+      FeatureNorm<2, 3>("batch_norm1d", "BatchNorm1d", "module", true),
+      FeatureNorm<4, 4>("batch_norm2d", "BatchNorm2d", "module", true),
+      FeatureNorm<4, 4>("instance_norm2d", "InstanceNorm2d", "module_related_func", false),
+      {.name = "layer_norm",
+       .module_class = "LayerNorm",
+       .module_type = "module_related_func",
+       .function_type = "module_related_func",
+       .arguments = {{"input"}},
+       .attributes = {{"normalized_shape", std::vector<int64_t>{}, true},
+                      {"eps", 1e-5},
+                      {"elementwise_affine", true}},
+       .quantizable = true,
+       .shape_rule = LayerNormShape,
+       .parameter_rule = LayerNormParameters,
+       .cost_rule = FivePerElement,
+       .repr = "{normalized_shape}, eps={eps}, elementwise_affine={elementwise_affine}"},
+      {.name = "group_norm",
+       .module_class = "GroupNorm",
+       .module_type = "module_related_func",
+       .function_type = "module_related_func",
+       .arguments = {{"input"}},
+       .attributes = {{"num_groups", int64_t{1}, true},
+                      {"num_channels", int64_t{0}, true},
+                      {"eps", 1e-5},
+                      {"affine", true}},
+       .quantizable = true,
+       .shape_rule = GroupNormShape,
+       .parameter_rule = GroupNormParameters,
+       .cost_rule = FivePerElement,
+       .repr = "{num_groups}, {num_channels}, eps={eps}, affine={affine}"},
+      {.name = "softmax",
+       .module_class = "Softmax",
+       .module_type = "module_related_func",
+       .function_type = "module_related_func",
+       .arguments = {{"input"}},
+       .attributes = {{"dim", int64_t{-1}}},
+       .shape_rule = AxisShape,
+       .cost_rule = FivePerElement,
+       .repr = "dim={dim}"},
+      {.name = "dropout",
+       .module_class = "Dropout",
+       .module_type = "module_related_func",
+       .function_type = "implicit_func",
+       .arguments = {{"input"}},
+       .attributes = {{"p", 0.5}, {"inplace", false}},
+       .shape_rule = DropoutShape,
+       .repr = "p={p}, inplace={inplace}"},
+  };
+}
+
+}  // namespace mase

@@ -1,0 +1,108 @@
+// Pooling over the trailing spatial axes of [batch, channels, spatial...].
+#include <vector>
+
+#include "mase/base/status_macros.h"
+#include "mase/graph/ops.h"
+
+namespace mase {
+namespace {
+
+template <int Axes>
+InfosOr PoolShape(Infos inputs, const Attributes& attributes) {
+  const Shape& src = inputs[0].shape;
+  if (src.rank() != Axes + 2) {
+    return ShapeError("input ", src.ToString(), ": want rank ", Axes + 2);
+  }
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "kernel_size", Axes, 1));
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "stride", Axes, 1));
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "padding", Axes, 0));
+  const bool ceil_mode = attributes.Bool("ceil_mode");
+  Shape dst = {src[0], src[1]};
+  for (int i = 0; i < Axes; ++i) {
+    const int64_t kernel = attributes.Ints("kernel_size")[i];
+    const int64_t padding = attributes.Ints("padding")[i];
+    if (2 * padding > kernel) {
+      return ShapeError("padding=", padding, " is more than half of kernel_size=", kernel);
+    }
+    const int64_t extent =
+        WindowExtent(src[i + 2], kernel, attributes.Ints("stride")[i], padding, 1, ceil_mode);
+    if (extent < 1) {
+      return ShapeError("input ", src.ToString(), ": smaller than the window ", kernel);
+    }
+    dst.push_back(extent);
+  }
+  return OneResult(inputs, std::move(dst));
+}
+
+template <int Axes>
+InfosOr AdaptivePoolShape(Infos inputs, const Attributes& attributes) {
+  const Shape& src = inputs[0].shape;
+  if (src.rank() != Axes + 2) {
+    return ShapeError("input ", src.ToString(), ": want rank ", Axes + 2);
+  }
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "output_size", Axes, 1));
+  Shape dst = {src[0], src[1]};
+  for (int64_t extent : attributes.Ints("output_size")) dst.push_back(extent);
+  return OneResult(inputs, std::move(dst));
+}
+
+OpCost PoolCost(Infos, Infos results, const Attributes& attributes) {
+  int64_t window = 1;
+  for (int64_t extent : attributes.Ints("kernel_size")) window *= extent;
+  return {0, Elements(results[0]) * window};
+}
+
+OpCost AdaptivePoolCost(Infos inputs, Infos, const Attributes&) { return {0, Elements(inputs[0])}; }
+
+template <int Axes>
+OpSchema Pool(absl::string_view name, absl::string_view module_class, bool average) {
+  const std::vector<int64_t> ones(Axes, 1), zeros(Axes, 0);
+  OpSchema schema = {.name = name,
+                     .module_class = module_class,
+                     .module_type = "module_related_func",
+                     .function_type = "module_related_func",
+                     .arguments = {{"input"}},
+                     .attributes = {{"kernel_size", ones, true},
+                                    {"stride", ones, true},
+                                    {"padding", zeros},
+                                    {"ceil_mode", false}},
+                     .shape_rule = PoolShape<Axes>,
+                     .cost_rule = PoolCost,
+                     .repr = "kernel_size={kernel_size}, stride={stride}, padding={padding}, "
+                             "ceil_mode={ceil_mode}"};
+  if (average) {
+    schema.attributes.push_back({"count_include_pad", true});
+    schema.repr = "kernel_size={kernel_size}, stride={stride}, padding={padding}";
+  }
+  return schema;
+}
+
+template <int Axes>
+OpSchema AdaptivePool(absl::string_view name, absl::string_view module_class) {
+  return {.name = name,
+          .module_class = module_class,
+          .module_type = "module_related_func",
+          .function_type = "module_related_func",
+          .arguments = {{"input"}},
+          .attributes = {{"output_size", std::vector<int64_t>(Axes, 1), true}},
+          .shape_rule = AdaptivePoolShape<Axes>,
+          .cost_rule = AdaptivePoolCost,
+          .repr = "output_size={output_size}"};
+}
+
+}  // namespace
+
+std::vector<OpSchema> PoolOps() {
+  return {
+      Pool<1>("max_pool1d", "MaxPool1d", false),
+      Pool<2>("max_pool2d", "MaxPool2d", false),
+      Pool<1>("avg_pool1d", "AvgPool1d", true),
+      Pool<2>("avg_pool2d", "AvgPool2d", true),
+      AdaptivePool<1>("adaptive_avg_pool1d", "AdaptiveAvgPool1d"),
+      AdaptivePool<2>("adaptive_avg_pool2d", "AdaptiveAvgPool2d"),
+      AdaptivePool<1>("adaptive_max_pool1d", "AdaptiveMaxPool1d"),
+      AdaptivePool<2>("adaptive_max_pool2d", "AdaptiveMaxPool2d"),
+  };
+}
+
+}  // namespace mase

@@ -1,0 +1,66 @@
+#include "mase/graph/shape_inference.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/status_macros.h"
+
+namespace mase {
+namespace {
+
+absl::Status AtNode(const Node& node, const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat(node.name(), " (", node.op(), "): ", status.message()));
+}
+
+absl::StatusOr<std::vector<ValueInfo>> Apply(const Node& node, absl::Span<const ValueInfo> inputs,
+                                             int64_t batch) {
+  if (node.kind() == NodeKind::kPlaceholder && batch >= 0) {
+    std::vector<int64_t> dims = node.attributes().Ints("shape");
+    if (!dims.empty()) dims[0] = batch;
+    Attributes attributes = node.attributes();
+    attributes.Set("shape", std::move(dims));
+    return node.schema().shape_rule(inputs, attributes);
+  }
+  return node.schema().shape_rule(inputs, node.attributes());
+}
+
+}  // namespace
+
+absl::StatusOr<InferredShapes> InferShapesFor(const Graph& graph, int64_t batch) {
+  InferredShapes inferred;
+  inferred.first_.assign(graph.id_limit(), -1);
+  inferred.infos_.reserve(graph.node_count());
+  std::vector<ValueInfo> inputs;
+  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+    inputs.clear();
+    for (const Value* input : node->inputs()) {
+      if (inferred.first_[input->producer()->id()] < 0) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(node->name(), ": reads '", input->name(),
+                         "', which is produced later: a cycle, or nodes out of order"));
+      }
+      inputs.push_back(inferred.info(input));
+    }
+    absl::StatusOr<std::vector<ValueInfo>> results = Apply(*node, inputs, batch);
+    if (!results.ok()) return AtNode(*node, results.status());
+    for (const ValueInfo& result : *results) {
+      if (absl::Status status = result.shape.Validate(); !status.ok()) return AtNode(*node, status);
+    }
+    inferred.first_[node->id()] = static_cast<int>(inferred.infos_.size());
+    for (ValueInfo& result : *results) inferred.infos_.push_back(std::move(result));
+  }
+  return inferred;
+}
+
+absl::Status InferShapes(Graph& graph, int64_t batch) {
+  MASE_ASSIGN_OR_RETURN(InferredShapes inferred, InferShapesFor(graph, batch));
+  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+    for (Value* value : node->outputs()) graph.SetInfo(value, inferred.info(value));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mase
