@@ -1,0 +1,66 @@
+#include "mase/format/family.h"
+
+#include <string>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+
+namespace mase {
+
+const Family& IntegerFamily();
+
+absl::Span<const Family* const> Families() {
+  static const Family* const kFamilies[] = {
+      &IntegerFamily(),
+  };
+  return kFamilies;
+}
+
+const Family* FindFamily(absl::string_view name) {
+  for (const Family* family : Families()) {
+    if (family->name == name || absl::c_linear_search(family->aliases, name)) return family;
+  }
+  return nullptr;
+}
+
+const Family* FindFamily(FormatProto::FamilyCase family_case) {
+  for (const Family* family : Families()) {
+    if (family->family_case == family_case) return family;
+  }
+  return nullptr;
+}
+
+absl::Status CheckRange(absl::string_view family, absl::string_view field, double value, double lo,
+                        double hi) {
+  if (value >= lo && value <= hi) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(family, ": ", field, " ", value, ", allowed ", lo, " to ", hi));
+}
+
+absl::Status CheckPolicies(absl::string_view family, const FormatProto& proto,
+                           const PolicySupport& support) {
+  const auto refuse = [&](absl::string_view field, const std::string& value) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        family, proto.semantics() == FormatProto::REFERENCE ? " with REFERENCE semantics" : "",
+        ": ", field, " ", value, " is not supported"));
+  };
+  const bool reference = proto.semantics() == FormatProto::REFERENCE;
+  const FormatProto::Rounding rounding = proto.rounding();
+  const bool rounding_served =
+      rounding == FormatProto::ROUNDING_DEFAULT ||
+      (reference ? rounding == FormatProto::FLOOR && support.floor_reference
+       : rounding == FormatProto::STOCHASTIC ? support.stochastic
+                                             : support.rounding);
+  if (!rounding_served) return refuse("rounding", FormatProto::Rounding_Name(rounding));
+  const FormatProto::Overflow overflow = proto.overflow();
+  const bool overflow_served =
+      overflow == FormatProto::SATURATE ||
+      (!reference && (overflow == FormatProto::WRAP ? support.wrap : support.to_infinity));
+  if (!overflow_served) return refuse("overflow", FormatProto::Overflow_Name(overflow));
+  if (reference && proto.nan() != FormatProto::PROPAGATE) {
+    return refuse("nan", FormatProto::Nan_Name(proto.nan()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mase

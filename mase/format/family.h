@@ -1,0 +1,63 @@
+// The table of format families. A family is one file, which defines its class and its
+// `Family`, and one entry in families.cc.
+#ifndef MASE_FORMAT_FAMILY_H_
+#define MASE_FORMAT_FAMILY_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "mase/format/format.h"
+
+namespace mase {
+
+// One parameter that a MASE config may give for the family.
+struct FamilyParameter {
+  enum Need { kRequired, kOptional };
+
+  absl::string_view name;       // Field of FormatParameters.
+  Need need;
+  bool in_precision = false;    // Listed, in this order, in the metadata's `precision`.
+  absl::string_view field = ""; // Field of the family's message where it differs; "-": none.
+};
+
+struct Family {
+  FormatProto::FamilyCase family_case;
+  absl::string_view name;          // As in FormatProto and MASE's configs.
+  absl::string_view class_suffix;  // As in MASE's class names.
+  absl::string_view summary;       // One line, a formula where one fits.
+  absl::string_view example;       // A FormatProto in text.
+  absl::Span<const absl::string_view> aliases;
+  absl::Span<const FamilyParameter> parameters;
+  absl::StatusOr<std::unique_ptr<const Format>> (*create)(const FormatProto& proto);
+};
+
+// All families, in the order of docs/formats.md.
+absl::Span<const Family* const> Families();
+
+// By name or alias; null if there is none.
+const Family* FindFamily(absl::string_view name);
+
+// By case; null for FAMILY_NOT_SET.
+const Family* FindFamily(FormatProto::FamilyCase family_case);
+
+// "integer: width 0, allowed 1 to 32" unless lo <= value <= hi.
+absl::Status CheckRange(absl::string_view family, absl::string_view field, double value, double lo,
+                        double hi);
+
+// Which of FormatProto's policies a family serves beyond their defaults; InvalidArgument naming
+// family and field for the rest. REFERENCE takes no policy but FLOOR, where `floor_reference`.
+struct PolicySupport {
+  bool rounding = false;
+  bool stochastic = false;
+  bool to_infinity = false;
+  bool wrap = false;
+  bool floor_reference = false;
+};
+absl::Status CheckPolicies(absl::string_view family, const FormatProto& proto,
+                           const PolicySupport& support);
+
+}  // namespace mase
+
+#endif  // MASE_FORMAT_FAMILY_H_

@@ -1,0 +1,41 @@
+#include "mase/format/grid_format.h"
+
+#include "mase/base/status_macros.h"
+#include "mase/format/grid_ops.h"
+
+namespace mase {
+
+absl::Status GridFormat::DoQuantize(const float* src, float* dst, const Shape& shape,
+                                    uint64_t seed) const {
+  QuantizeOnGrid(grid_, policy_, src, dst, shape.elements(), seed);
+  return absl::OkStatus();
+}
+
+absl::Status GridFormat::DoClampAwareGradient(const float* src, const float* diff_dst,
+                                              float* diff_src, const Shape& shape) const {
+  const int64_t count = shape.elements();
+  for (int64_t i = 0; i < count; ++i) {
+    diff_src[i] = grid_.Saturates(src[i], policy_) ? 0.0f : diff_dst[i];
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GridFormat::DoEncode(const float* src, const Shape& shape,
+                                  EncodedTensor* encoded) const {
+  std::vector<float> values(shape.elements());
+  MASE_RETURN_IF_ERROR(DoQuantize(src, values.data(), shape, 0));
+  encoded->codes.resize(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const std::optional<uint32_t> code = grid_.Code(values[i]);
+    if (!code.has_value()) return NoCodeError(i, values[i]);
+    encoded->codes[i] = *code;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GridFormat::DoDecode(const EncodedTensor& encoded, float* dst) const {
+  for (size_t i = 0; i < encoded.codes.size(); ++i) dst[i] = grid_.Value(encoded.codes[i]);
+  return absl::OkStatus();
+}
+
+}  // namespace mase

@@ -1,0 +1,71 @@
+// Element-wise formats: every element is rounded to the same Grid.
+#ifndef MASE_FORMAT_GRID_FORMAT_H_
+#define MASE_FORMAT_GRID_FORMAT_H_
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "mase/format/grid.h"
+#include "mase/format/isa.h"
+
+namespace mase {
+
+class GridFormat : public Format {
+ public:
+  GridFormat(const FormatProto& proto, const Grid& grid, const Policy& policy)
+      : Format(proto), grid_(grid), policy_(policy) {}
+
+  int code_bits() const override { return grid_.bits; }
+  double BitsPerValue(const Shape&) const override { return grid_.bits; }
+  double lowest() const override { return grid_.lowest; }
+  double highest() const override { return grid_.highest; }
+  double step() const override { return grid_.Step(); }
+  std::vector<float> Values() const override { return grid_.Values(); }
+
+ protected:
+  absl::Status DoQuantize(const float* src, float* dst, const Shape& shape,
+                          uint64_t seed) const override;
+  absl::Status DoClampAwareGradient(const float* src, const float* diff_dst, float* diff_src,
+                                    const Shape& shape) const override;
+  absl::Status DoEncode(const float* src, const Shape& shape,
+                        EncodedTensor* encoded) const override;
+  absl::Status DoDecode(const EncodedTensor& encoded, float* dst) const override;
+
+ private:
+  const Grid grid_;
+  const Policy policy_;
+};
+
+// The REFERENCE of an element-wise family: MASE's arithmetic on the same grid's codes. `Op` maps
+// one float to one float, inline.
+template <typename Op>
+class ReferenceElementFormat final : public GridFormat {
+ public:
+  ReferenceElementFormat(const FormatProto& proto, const Grid& grid, const Op& op)
+      : GridFormat(proto, grid, Policy()), op_(op) {}
+
+ protected:
+  absl::Status DoQuantize(const float* src, float* dst, const Shape& shape,
+                          uint64_t) const override {
+    const int64_t count = shape.elements();
+    ForBestIsa([&, count, src, dst] {
+      const Op op = op_;  // A copy that cannot alias `dst`.
+      for (int64_t i = 0; i < count; ++i) dst[i] = op(src[i]);
+    });
+    return absl::OkStatus();
+  }
+
+ private:
+  const Op op_;
+};
+
+template <typename Op>
+std::unique_ptr<const Format> MakeReferenceElementFormat(const FormatProto& proto,
+                                                         const Grid& grid, const Op& op) {
+  return std::make_unique<ReferenceElementFormat<Op>>(proto, grid, op);
+}
+
+}  // namespace mase
+
+#endif  // MASE_FORMAT_GRID_FORMAT_H_

@@ -1,0 +1,52 @@
+#include "mase/format/isa.h"
+
+#include <atomic>
+
+namespace mase {
+namespace {
+
+bool Has(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             Has(Isa::kAvx2);
+    case Isa::kAvx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_supports("bmi2");
+    case Isa::kBaseline:
+      return true;
+  }
+  return false;
+}
+
+std::atomic<Isa>& Current() {
+  static std::atomic<Isa> current{Has(Isa::kAvx512) ? Isa::kAvx512
+                                  : Has(Isa::kAvx2) ? Isa::kAvx2
+                                                    : Isa::kBaseline};
+  return current;
+}
+
+}  // namespace
+
+Isa CurrentIsa() { return Current().load(std::memory_order_relaxed); }
+
+absl::string_view IsaName(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx512:
+      return "AVX-512";
+    case Isa::kAvx2:
+      return "AVX2";
+    case Isa::kBaseline:
+      return "baseline";
+  }
+  return "unknown";
+}
+
+bool SetIsaForTest(Isa isa) {
+  if (!Has(isa)) return false;
+  Current().store(isa, std::memory_order_relaxed);
+  return true;
+}
+
+}  // namespace mase

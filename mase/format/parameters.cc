@@ -1,0 +1,111 @@
+// FormatFromParameters: MASE's flat parameters to FormatProto, by each family's table.
+#include <string>
+#include <vector>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/suggest.h"
+#include "mase/format/family.h"
+
+namespace mase {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+std::string WithOperand(absl::string_view operand, absl::string_view field) {
+  return operand.empty() ? std::string(field) : absl::StrCat(operand, "_", field);
+}
+
+absl::Status UnknownFormat(absl::string_view name) {
+  std::vector<std::string> names;
+  for (const Family* family : Families()) {
+    names.emplace_back(family->name);
+    for (absl::string_view alias : family->aliases) names.emplace_back(alias);
+  }
+  return absl::NotFoundError(absl::StrCat("unknown format '", name, "'", Suggest(name, names)));
+}
+
+bool IsSet(const Message& message, const FieldDescriptor& field) {
+  return field.is_repeated() ? message.GetReflection()->FieldSize(message, &field) > 0
+                             : message.GetReflection()->HasField(message, &field);
+}
+
+// Copies one field between messages; both have the same C++ type (parameters_test checks all).
+void Copy(const Message& from, const FieldDescriptor& source, Message* to,
+          const FieldDescriptor& target) {
+  const auto& in = *from.GetReflection();
+  const auto& out = *to->GetReflection();
+  if (source.is_repeated()) {
+    for (int i = 0; i < in.FieldSize(from, &source); ++i) {
+      source.cpp_type() == FieldDescriptor::CPPTYPE_INT32
+          ? out.AddInt32(to, &target, in.GetRepeatedInt32(from, &source, i))
+          : out.AddFloat(to, &target, in.GetRepeatedFloat(from, &source, i));
+    }
+    return;
+  }
+  switch (source.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32:
+      return out.SetInt32(to, &target, in.GetInt32(from, &source));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return out.SetBool(to, &target, in.GetBool(from, &source));
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return out.SetFloat(to, &target, in.GetFloat(from, &source));
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return out.SetDouble(to, &target, in.GetDouble(from, &source));
+    default:
+      return out.SetString(to, &target, in.GetString(from, &source));
+  }
+}
+
+absl::Status CheckKnown(absl::string_view name, const Family& family,
+                        const FormatParameters& parameters, absl::string_view operand) {
+  std::vector<std::string> known;
+  for (const FamilyParameter& parameter : family.parameters) known.emplace_back(parameter.name);
+  std::vector<const FieldDescriptor*> set;
+  parameters.GetReflection()->ListFields(parameters, &set);
+  for (const FieldDescriptor* field : set) {
+    if (absl::c_linear_search(known, field->name())) continue;
+    return absl::InvalidArgumentError(absl::StrCat(name, " has no parameter ",
+                                                   WithOperand(operand, field->name()),
+                                                   Suggest(field->name(), known)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<FormatProto> FormatFromParameters(absl::string_view name,
+                                                 const FormatParameters& parameters,
+                                                 absl::string_view operand) {
+  const Family* family = FindFamily(name);
+  if (family == nullptr) return UnknownFormat(name);
+  MASE_RETURN_IF_ERROR(CheckKnown(name, *family, parameters, operand));
+  FormatProto proto;
+  Message* message = proto.GetReflection()->MutableMessage(
+      &proto, FormatProto::descriptor()->FindFieldByNumber(family->family_case));
+  for (const FamilyParameter& parameter : family->parameters) {
+    const FieldDescriptor& source =
+        *FormatParameters::descriptor()->FindFieldByName(std::string(parameter.name));
+    if (!IsSet(parameters, source)) {
+      if (parameter.need == FamilyParameter::kOptional) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, " needs ", WithOperand(operand, parameter.name)));
+    }
+    if (parameter.field == "-") continue;
+    const std::string target(parameter.field.empty() ? parameter.name : parameter.field);
+    Copy(parameters, source, message, *message->GetDescriptor()->FindFieldByName(target));
+  }
+  if (parameters.floor() || name == "integer_floor") proto.set_rounding(FormatProto::FLOOR);
+  const absl::StatusOr<std::unique_ptr<const Format>> format = Format::Create(proto);
+  if (!format.ok()) {
+    return operand.empty() ? format.status() : Annotate(format.status(), operand);
+  }
+  return proto;
+}
+
+}  // namespace mase
