@@ -1,4 +1,4 @@
-#include "mase/format/isa.h"
+#include "mase/base/isa.h"
 
 #include <atomic>
 

@@ -1,0 +1,143 @@
+// Executor: runs a graph, forward and backward, in float or with simulated number formats.
+//
+//   MASE_ASSIGN_OR_RETURN(auto executor, Executor::Create(graph, {.max_rows = 256}));
+//   MASE_RETURN_IF_ERROR(executor->Forward(ExecutionMode::kTraining, rows, {x}));
+//   ... executor->output() -> loss, diff_output ...
+//   MASE_RETURN_IF_ERROR(executor->Backward({diff_output}));
+//   for (i) executor->parameters()[i] -= rate * executor->gradients()[i];
+//
+// A row is one sample: index 0 of the first axis of every graph input. The first call with a new
+// number of rows (and mode) makes a plan: topological steps, one kernel each, all buffers in one
+// arena. A later call with the same number allocates nothing. A few plans are kept, so a short
+// last batch costs one more plan, once.
+//
+// Trained tensors live in one flat vector, and their gradients in another of the same layout, so
+// that an optimiser is one loop. Nothing is shared with the graph after Create: StoreTo writes the
+// tensors back.
+//
+// A node with a quantisation record runs simulated: the operands that the record names are rounded
+// to their formats (mase/format), the arithmetic is float. Gradients pass the rounding by the
+// format's own rule, straight through for most; the parameters stay float. Parameters are rounded
+// at each training step, and in inference only after parameters() was called or a training step
+// was made.
+//
+// Threads: loops run on OpenMP's pool. Work is cut by shape, never by the number of threads, and
+// partial sums are added in a fixed order, so results do not depend on it. One executor serves one
+// caller at a time.
+#ifndef MASE_EXEC_EXECUTOR_H_
+#define MASE_EXEC_EXECUTOR_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "mase/graph/graph.h"
+#include "mase/tensor/tensor.h"
+
+namespace mase {
+
+enum class ExecutionMode {
+  kInference,  // Running statistics, no dropout, nothing kept for Backward.
+  kTraining,   // Batch statistics (which update the running ones), dropout, Backward possible.
+};
+
+struct ExecutorOptions {
+  // The most rows that one Forward takes.
+  int64_t max_rows = 1 << 20;
+  // Nodes with a quantisation record run simulated; false runs the float network.
+  bool simulate_quantization = true;
+  // Every value of the graph can be read after Forward (NodeValue). Costs memory and fusion.
+  bool keep_values = false;
+  // Of dropout's masks and stochastic formats; each training step draws anew.
+  uint64_t seed = 0;
+};
+
+// Where a tensor lies in a flat vector: `shape.elements()` numbers from `offset` on, row-major.
+struct TensorSlot {
+  std::string name;  // "seq_blocks.2.weight"
+  Shape shape;
+  int64_t offset = 0;  // A multiple of 16, so that every tensor starts a cache line.
+};
+
+// T is float, or double for checking; numbers cross the interface as T.
+template <typename T>
+class BasicExecutor {
+ public:
+  // Plans nothing yet, but checks all that does not depend on the number of rows: the graph's
+  // order, tensors present with the shapes their modules want, formats. Errors name the node:
+  // InvalidArgument; Unimplemented for an op without a kernel.
+  static absl::StatusOr<std::unique_ptr<BasicExecutor>> Create(const Graph& graph,
+                                                               const ExecutorOptions& options = {});
+  ~BasicExecutor();
+  BasicExecutor(const BasicExecutor&) = delete;
+  BasicExecutor& operator=(const BasicExecutor&) = delete;
+
+  // Runs the graph on `rows` rows. inputs[i] is the i-th placeholder's dense row-major data. It
+  // must stay valid until Backward after kTraining. Zero rows are fine.
+  //
+  // InvalidArgument: more rows than max_rows, another number of inputs, shapes that do not fit
+  // this number of rows, batch statistics of less than two values a channel. Unimplemented: an op
+  // without a kernel. OutOfRange: a format that refuses NaN met one.
+  absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const T* const> inputs);
+
+  // Results of the last Forward, valid until the next.
+  int output_count() const;
+  absl::Span<const T> output(int i = 0) const;
+  const Shape& output_shape(int i = 0) const;
+
+  // The value of the node's first result in the last Forward. FailedPrecondition without
+  // keep_values or before Forward; NotFound with the nearest name.
+  absl::StatusOr<absl::Span<const T>> NodeValue(absl::string_view node) const;
+  absl::StatusOr<Shape> NodeShape(absl::string_view node) const;
+
+  // Gradients of all trained tensors, given those of the outputs (diff_outputs[i] has the shape of
+  // output(i)), after a Forward in training mode: overwrites gradients(). FailedPrecondition
+  // without such a Forward; Unimplemented, naming the node, for an op without a gradient.
+  //
+  // A bias that only feeds a batch norm has a gradient of exactly zero, which is its true value;
+  // summing would leave rounding noise for Adam to blow up.
+  absl::Status Backward(absl::Span<const T* const> diff_outputs);
+
+  // The trained tensors, in graph order, and the two vectors that hold them; 64-byte aligned, as
+  // long as the last slot's end rounded up to 16. Gaps between tensors hold zeros in both and
+  // must keep zeros. Call parameters() again before each write: that call is what makes the next
+  // Forward in inference mode see new numbers.
+  absl::Span<const TensorSlot> parameter_slots() const;
+  absl::Span<T> parameters();
+  absl::Span<const T> gradients() const;  // Empty before the first Backward.
+  // A norm of gradients, clipping or accumulation may write here.
+  absl::Span<T> mutable_gradients();
+
+  // Running means and variances; the counters num_batches_tracked are numbers of T here too.
+  absl::Span<const TensorSlot> buffer_slots() const;
+  absl::Span<T> buffers();
+
+  // Writes parameters and buffers into the graph's tensors of the same name, or reads them. NotFound
+  // or InvalidArgument, naming the tensor, if it is missing or has another shape.
+  absl::Status StoreTo(Graph& graph) const;
+  absl::Status LoadFrom(const Graph& graph);
+
+  // Draws of dropout are a function of (seed, step); a resumed run sets the step it resumes at.
+  void set_step(uint64_t step);
+  uint64_t step() const;
+
+ private:
+  class Impl;
+  explicit BasicExecutor(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+using Executor = BasicExecutor<float>;
+using Executor64 = BasicExecutor<double>;
+
+extern template class BasicExecutor<float>;
+extern template class BasicExecutor<double>;
+
+}  // namespace mase
+
+#endif  // MASE_EXEC_EXECUTOR_H_
