@@ -1,0 +1,89 @@
+// What every consumer sees of data: named splits of samples with class labels.
+//
+//   MASE_ASSIGN_OR_RETURN(Dataset dataset, OpenDataset(config, seed));   // data/open_dataset.h
+//   MASE_ASSIGN_OR_RETURN(SplitData test, dataset.Get(Split::kTest));
+//   test.features   float32 [rows, ...sample_shape]
+//   test.labels     int64 [rows], each in 0..num_classes-1
+//
+// A split is read or generated when it is first asked for and kept from then on. A Dataset is a
+// handle: copies are cheap and share what is loaded. Get may be called from many threads.
+#ifndef MASE_DATA_DATASET_H_
+#define MASE_DATA_DATASET_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "mase/tensor/shape.h"
+#include "mase/tensor/tensor.h"
+
+namespace mase {
+
+enum class Split { kTrain, kValidation, kTest, kPred };
+
+// "train", "validation", "test", "pred".
+absl::string_view SplitName(Split split);
+
+// The samples of one split.
+struct SplitData {
+  Tensor features;     // float32 [rows, ...]
+  Tensor labels;       // int64 [rows]
+  std::string origin;  // How the split was made: "80 % of 986,806 distinct rows, seed 42".
+
+  int64_t rows() const { return labels.shape()[0]; }
+};
+
+struct DatasetInfo {
+  std::string name;                      // As in the table of data sets: "jsc".
+  bool real = false;                     // Known to be measured, not generated.
+  std::string kind;                      // "real rows", "simulated rows", "real images", ...
+  std::string source;                    // Where the samples come from, for people.
+  std::vector<std::string> class_names;  // By class index.
+  Shape sample_shape;                    // Of one sample: [16], [3, 32, 32].
+  std::vector<std::string> notes;        // What a person should be told once, without being asked.
+};
+
+class Dataset {
+ public:
+  using Loader = std::function<absl::StatusOr<SplitData>()>;
+
+  explicit Dataset(DatasetInfo info) : info_(std::move(info)) {}
+
+  const DatasetInfo& info() const { return info_; }
+  const std::string& name() const { return info_.name; }
+  int64_t num_classes() const { return static_cast<int64_t>(info_.class_names.size()); }
+
+  // The splits that exist, in the order of the enum.
+  std::vector<Split> splits() const;
+  bool Has(Split split) const { return splits_.count(split) > 0; }
+
+  // The samples of a split. NotFound, listing the splits that exist, if it is not one of them;
+  // else what loading returns, the first time and every time. Never empty, shapes and labels as
+  // promised above.
+  absl::StatusOr<SplitData> Get(Split split) const;
+
+  // What must stand beside every figure of a split: "1,000 real rows, test split".
+  absl::StatusOr<std::string> Caption(Split split) const;
+
+  // For those who make data sets: `loader` runs at the first Get, once. Replaces.
+  void Set(Split split, Loader loader);
+
+ private:
+  class Lazy;
+
+  DatasetInfo info_;
+  std::map<Split, std::shared_ptr<Lazy>> splits_;
+};
+
+// 1234567 as "1,234,567".
+std::string WithCommas(int64_t number);
+
+}  // namespace mase
+
+#endif  // MASE_DATA_DATASET_H_

@@ -1,0 +1,34 @@
+// The body of CSV and ARFF files: lines of comma-separated cells, parsed at memory speed.
+#ifndef MASE_DATA_DELIMITED_H_
+#define MASE_DATA_DELIMITED_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "mase/data/table.h"
+
+namespace mase {
+
+struct DelimitedBody {
+  absl::string_view path;              // For messages.
+  absl::string_view text;              // The lines after the header.
+  int64_t first_line = 1;              // The number of the first of them in the file.
+  char comment = '\0';                 // Lines that begin with it are skipped, unless it is 0.
+  std::vector<std::string> columns;    // The names of all cells of a line.
+  std::vector<int> feature_of_column;  // Per cell: the feature that it becomes, or -1.
+  int label_column = 0;
+};
+
+// Parses all lines, on all cores for a large text; the result does not depend on their number.
+// feature_names is left to the caller. Errors as ReadTable.
+absl::StatusOr<Table> ParseDelimited(const DelimitedBody& body);
+
+// One line's cells, without the quotes around them and the blanks beside them.
+std::vector<std::string> SplitCells(absl::string_view line);
+
+}  // namespace mase
+
+#endif  // MASE_DATA_DELIMITED_H_

@@ -1,0 +1,38 @@
+// Tables in HDF5 files, as the jet data are published: a one-dimensional data set of compound
+// elements (NumPy calls it a structured array), one member per column.
+#ifndef MASE_DATA_HDF5_H_
+#define MASE_DATA_HDF5_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "mase/data/table.h"
+
+namespace mase {
+
+// What to take from a file. Members may be float32, float64 or integers, little-endian.
+struct Hdf5Columns {
+  std::string dataset;                // Its path in the file: "t_allpar_new".
+  std::vector<std::string> features;  // Members that become features, in this order.
+  std::vector<std::string> one_hot;   // Members of which the largest marks the class, the first
+                                      // of equals.
+  std::vector<std::string> classes;   // The class of each of them.
+};
+
+// True if a file begins as every HDF5 file does.
+bool IsHdf5(absl::string_view file_bytes);
+
+// Reads the table. Rows whose one-hot members differ have different labels, though their
+// class_texts be the same: what is a repeated row is decided on all columns.
+//
+// DataLoss: a damaged or truncated file. InvalidArgument: no such data set or member (the nearest
+// is offered), another layout, a value that is not finite as float32 (row and column are named).
+// Unimplemented: element types and filters other than the above, deflate, shuffle and fletcher32.
+// ResourceExhausted: declared sizes beyond base/limits.h, checked before anything is allocated.
+absl::StatusOr<Table> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns);
+
+}  // namespace mase
+
+#endif  // MASE_DATA_HDF5_H_

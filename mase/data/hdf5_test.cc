@@ -1,0 +1,198 @@
+#include "mase/data/hdf5.h"
+
+#include <hdf5.h>
+
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/base/limits.h"
+
+namespace mase {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+struct Row {
+  int64_t id;
+  float a;
+  double b;
+  int32_t is_x;
+  int32_t is_y;
+};
+
+// How the file of a test differs from a plain one.
+class Layout {
+ public:
+  Layout& Declare(hsize_t n) { return rows = n, *this; }
+  Layout& Chunk(hsize_t n) { return chunk = n, *this; }
+  Layout& Deflate() { return deflate = true, *this; }
+
+  hsize_t rows = 0;  // 0: as many as are written.
+  hsize_t chunk = 0;
+  bool deflate = false;
+  bool text_member = false;
+  bool big_endian = false;
+  std::string external;
+};
+
+std::string WriteTable(const std::vector<Row>& rows, const Layout& layout = {}) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/table.h5");
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(Row) + (layout.text_member ? 8 : 0));
+  H5Tinsert(type, "id", HOFFSET(Row, id), H5T_NATIVE_INT64);
+  H5Tinsert(type, "a", HOFFSET(Row, a), layout.big_endian ? H5T_IEEE_F32BE : H5T_NATIVE_FLOAT);
+  H5Tinsert(type, "b", HOFFSET(Row, b), H5T_NATIVE_DOUBLE);
+  H5Tinsert(type, "is_x", HOFFSET(Row, is_x), H5T_NATIVE_INT32);
+  H5Tinsert(type, "is_y", HOFFSET(Row, is_y), H5T_NATIVE_INT32);
+  if (layout.text_member) {
+    const hid_t text = H5Tcopy(H5T_C_S1);
+    H5Tset_size(text, H5T_VARIABLE);
+    H5Tinsert(type, "name", sizeof(Row), text);
+    H5Tclose(text);
+  }
+  const hsize_t written = rows.size();
+  const hsize_t extent = layout.rows != 0 ? layout.rows : written;
+  const hid_t space = H5Screate_simple(1, &extent, nullptr);
+  const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+  if (layout.chunk != 0) H5Pset_chunk(properties, 1, &layout.chunk);
+  if (layout.deflate) H5Pset_deflate(properties, 1);
+  if (!layout.external.empty()) {
+    H5Pset_external(properties, layout.external.c_str(), 0, H5F_UNLIMITED);
+  }
+  const hid_t table = H5Dcreate2(file, "t", type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+  if (written > 0 && !layout.text_member) {
+    const hid_t memory = H5Screate_simple(1, &written, nullptr);
+    const hsize_t start = 0;
+    H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, nullptr, &written, nullptr);
+    H5Dwrite(table, type, memory, space, H5P_DEFAULT, rows.data());
+    H5Sclose(memory);
+  }
+  H5Dclose(table);
+  H5Pclose(properties);
+  H5Sclose(space);
+  H5Tclose(type);
+  H5Fclose(file);
+  return path;
+}
+
+const Hdf5Columns kColumns = {"t", {"b", "a"}, {"is_x", "is_y"}, {"x", "y"}};
+
+std::vector<Row> Rows(int64_t count) {
+  std::vector<Row> rows;
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t x = i % 3 == 0;
+    rows.push_back({i, static_cast<float>(i), i + 0.5, x, 1 - x});
+  }
+  return rows;
+}
+
+absl::Status ReadStatus(const std::vector<Row>& rows, const Layout& layout = {}) {
+  return ReadHdf5Table(WriteTable(rows, layout), kColumns).status();
+}
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+TEST(ReadHdf5TableTest, TakesMembersByNameAndOneHotClasses) {
+  const auto table = ReadHdf5Table(WriteTable(Rows(3)), kColumns);
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_THAT(table->feature_names, ElementsAre("b", "a"));
+  EXPECT_THAT(table->features.data<float>(), ElementsAre(0.5, 0, 1.5, 1, 2.5, 2));
+  EXPECT_THAT(LabelsAsClasses(*table, {"x", "y"})->data<int64_t>(), ElementsAre(0, 1, 1));
+}
+
+TEST(ReadHdf5TableTest, ChunkedAndCompressedTablesAreTheSame) {
+  const std::vector<Row> rows = Rows(1'000'000);  // Several blocks.
+  for (const Layout& layout : {Layout(), Layout().Chunk(1000), Layout().Chunk(999).Deflate(),
+                               Layout().Chunk(1'000'000).Deflate()}) {
+    const auto table = ReadHdf5Table(WriteTable(rows, layout), kColumns);
+    ASSERT_TRUE(table.ok()) << table.status();
+    const auto features = table->features.data<float>();
+    for (int64_t i = 0; i < table->rows(); ++i) {
+      ASSERT_EQ(features[2 * i], static_cast<float>(i + 0.5));
+      ASSERT_EQ(features[2 * i + 1], static_cast<float>(i));
+    }
+  }
+}
+
+TEST(ReadHdf5TableTest, TheFirstOfEqualClassMembersWinsButPatternsStayApart) {
+  const auto table =
+      ReadHdf5Table(WriteTable({{0, 1, 1, 0, 0}, {1, 1, 1, 1, 0}, {2, 1, 1, 1, 1}}), kColumns);
+  ASSERT_TRUE(table.ok());
+  EXPECT_THAT(table->labels.data<int64_t>(), ElementsAre(0, 1, 2));
+  EXPECT_THAT(table->class_texts, ElementsAre("x", "x", "x"));
+}
+
+TEST(ReadHdf5TableTest, WrongContentIsNamed) {
+  std::vector<Row> rows = Rows(5);
+  rows[3].a = std::nanf("");
+  EXPECT_THAT(Message(ReadStatus(rows)), HasSubstr("row 3: column 'a' is not a finite number"));
+  rows[3].a = 0;
+  rows[4].b = 1e300;  // Infinite as float32.
+  EXPECT_THAT(Message(ReadStatus(rows)), HasSubstr("row 4: column 'b' is not a finite number"));
+  Hdf5Columns columns = kColumns;
+  columns.features = {"idd"};
+  EXPECT_THAT(Message(ReadHdf5Table(WriteTable(Rows(1)), columns).status()),
+              HasSubstr("no column 'idd'; did you mean 'id'?"));
+  columns = kColumns;
+  columns.dataset = "u";
+  EXPECT_THAT(Message(ReadHdf5Table(WriteTable(Rows(1)), columns).status()),
+              HasSubstr("no data set 'u'"));
+  EXPECT_THAT(Message(ReadStatus({})), HasSubstr("no rows"));
+}
+
+TEST(ReadHdf5TableTest, WhatCannotBeReadSafelyIsRefused) {
+  Layout texts, foreign, elsewhere;
+  texts.text_member = true;
+  foreign.big_endian = true;
+  elsewhere.external = absl::StrCat(testing::TempDir(), "/elsewhere");
+  for (const Layout& layout : {texts, foreign, elsewhere}) {
+    EXPECT_EQ(ReadStatus(Rows(1), layout).code(), absl::StatusCode::kUnimplemented);
+  }
+}
+
+TEST(ReadHdf5TableTest, AbsurdDeclaredSizesAreRefusedBeforeAllocating) {
+  const hsize_t most = limits::kMaxDataRows;
+  EXPECT_EQ(ReadStatus(Rows(1), Layout().Declare(most + 1).Chunk(10)).code(),
+            absl::StatusCode::kResourceExhausted);
+  // Within the limit, but a small file cannot hold as much.
+  const absl::Status status = ReadStatus(Rows(1), Layout().Declare(most).Chunk(10).Deflate());
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(Message(status), HasSubstr("declares 2147483648 rows but does not hold them"));
+  const hsize_t chunk = limits::kMaxHdf5ChunkBytes / sizeof(Row);
+  EXPECT_EQ(ReadStatus({}, Layout().Declare(chunk + 1).Chunk(chunk + 1).Deflate()).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReadStatus({}, Layout().Declare(chunk).Chunk(chunk).Deflate()).code(),
+            absl::StatusCode::kDataLoss);
+}
+
+TEST(ReadHdf5TableTest, TruncatedFilesAreDataLossWhereverTheyEnd) {
+  const std::string path = WriteTable(Rows(2000), Layout().Chunk(100).Deflate());
+  const int64_t size = std::filesystem::file_size(path);
+  for (int64_t cut = 8; cut < size; cut += size / 37) {
+    std::filesystem::resize_file(WriteTable(Rows(2000), Layout().Chunk(100).Deflate()), cut);
+    const absl::Status status = ReadHdf5Table(path, kColumns).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << cut << " " << status;
+  }
+}
+
+TEST(ReadHdf5TableTest, DamagedChunksAreDataLoss) {
+  const std::string path = WriteTable(Rows(20000), Layout().Chunk(20000).Deflate());
+  const int64_t size = std::filesystem::file_size(path);
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(size / 2);
+  file.write("\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+  file.close();
+  EXPECT_EQ(ReadHdf5Table(path, kColumns).status().code(), absl::StatusCode::kDataLoss);
+}
+
+}  // namespace
+}  // namespace mase
