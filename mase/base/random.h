@@ -10,6 +10,7 @@
 #define MASE_BASE_RANDOM_H_
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -60,9 +61,10 @@ class TorchGenerator {
  public:
   explicit TorchGenerator(uint64_t seed) : engine_(seed) {}
 
-  // One tensor.uniform_(low, high) of float32: u * (high - low) + low in float32, where u is the
-  // low 24 bits of one draw divided by 2^24. In [low, high), up to the rounding of the last step.
-  float Uniform(float low, float high) { return Unit() * (high - low) + low; }
+  // One tensor.uniform_(low, high) of float32: u * (high - low) + low in float32 with one rounding
+  // at the end (PyTorch's kernels are compiled with fused multiply-add), where u is the low 24
+  // bits of one draw divided by 2^24. In [low, high), up to that rounding.
+  float Uniform(float low, float high) { return std::fma(Unit(), high - low, low); }
   void FillUniform(absl::Span<float> dst, float low, float high);
 
   // One torch.empty((), dtype=torch.int64).random_(): 63 bits of a 64-bit draw. This is how

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <numeric>
+#include <cmath>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -106,6 +107,14 @@ TEST(TorchGeneratorTest, NormalTensorsEqualPyTorchBitForBit) {
   EXPECT_EQ(generator.Uniform(0, 1), 0.7711964845657349f);
   TorchGenerator fresh(0);
   EXPECT_EQ(Crc(Normals(fresh, 1'000'003, 0, 1)), 0x9d121276u);
+}
+
+// torch.nn.Linear(8, 8): a bound that is no power of two shows the fused multiply-add.
+TEST(TorchGeneratorTest, UniformRoundsOnce) {
+  TorchGenerator generator(0);
+  const float bound = static_cast<float>(1 / std::sqrt(8.0));
+  EXPECT_EQ(generator.Uniform(-bound, bound), -0.00264699059f);
+  EXPECT_EQ(generator.Uniform(-bound, bound), 0.189661443f);
 }
 
 TEST(TorchGeneratorTest, StateIncludesTheSpareNormal) {

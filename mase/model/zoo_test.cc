@@ -99,6 +99,25 @@ TEST(ZooTest, InitialWeightsArePyTorchs) {
                           0.0467930138f));
 }
 
+// Sums in double of what a torchvision-style ResNet-18 has after torch.manual_seed(0): every
+// weight is drawn at construction and the convolutions once more, in the order of modules().
+TEST(ZooTest, ResNetsWeightsAreDrawnTwiceAsTorchvisionDoes) {
+  const Graph graph = Build("resnet18", {3, 32, 32}, 10);
+  const std::pair<const char*, double> sums[] = {
+      {"conv1.weight", -0.6737566212},
+      {"layer2.0.downsample.0.weight", -23.1735295871},
+      {"layer2.0.conv1.weight", -9.51661693673},
+      {"layer4.1.conv2.weight", 6.76915262854},
+      {"fc.weight", 0.881311964745},
+      {"fc.bias", 0.0310993343592},
+  };
+  for (const auto& [name, expected] : sums) {
+    double sum = 0;
+    for (float value : graph.FindTensor(name)->value.data<float>()) sum += value;
+    EXPECT_NEAR(sum, expected, 1e-9) << name;
+  }
+}
+
 TEST(ZooTest, SeedsDiffer) {
   ModelRequest request{"jsc-tiny", {16}, 5, 1, 0};
   const Graph zero = ValueOrDie(BuildModel(request));
