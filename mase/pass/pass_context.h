@@ -1,0 +1,83 @@
+// PassContext: everything around the graph that a running pass may use, and where
+// it says what it did.
+#ifndef MASE_PASS_PASS_CONTEXT_H_
+#define MASE_PASS_PASS_CONTEXT_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/struct.pb.h"
+#include "mase/graph/graph.h"
+#include "mase/pass/analysis.h"
+#include "mase/pass/pass_host.h"
+
+namespace mase {
+
+// What a pass decided about one node.
+struct Decision {
+  std::string node;
+  std::string op;
+  std::string decision;  // One word or two, the same for all nodes of a kind: "quantized".
+  std::string reason;    // "no rule for relu".
+};
+
+// What a pass said while it ran; ends up in the run's report.
+struct PassRecord {
+  std::map<std::string, double> counts;
+  std::vector<Decision> decisions;
+  google::protobuf::Struct result;
+  std::vector<std::string> warnings;
+};
+
+// Lives as long as one Run of one pass. All it refers to outlives it.
+class PassContext {
+ public:
+  PassContext(const Graph& original, AnalysisManager& analyses, PassHost& host)
+      : original_(original), analyses_(analyses), host_(host) {}
+
+  // ---- Saying what was done ----
+
+  // Adds to a counter: Count("nodes_removed", 2).
+  void Count(absl::string_view counter, double amount = 1);
+
+  // Records what was decided about a node, and why.
+  void Note(const Node& node, absl::string_view decision, absl::string_view reason);
+
+  // Something the user should know though the pass goes on.
+  void Warn(absl::string_view warning);
+
+  // What an analysis found, for the report (JSON).
+  google::protobuf::Struct& result() { return record_.result; }
+
+  // Shows text to the user, now. A missing newline at the end is added.
+  void Print(absl::string_view text);
+
+  // Hands over a file of results. `path` is relative to the run directory, with
+  // '/' between folders, which are made: "quantize/quantize_table.csv".
+  // InvalidArgument if it is absolute, empty or leaves the directory.
+  absl::Status WriteArtifact(absl::string_view path, absl::string_view contents);
+
+  // ---- Asking ----
+
+  // The graph as it was before the pipeline's first pass.
+  const Graph& original() const { return original_; }
+  AnalysisManager& analyses() { return analyses_; }
+  absl::StatusOr<std::map<std::string, Tensor>> DummyBatch() { return host_.DummyBatch(); }
+  absl::StatusOr<Evaluation> Evaluate(const Graph& graph) { return host_.Evaluate(graph); }
+
+  const PassRecord& record() const { return record_; }
+
+ private:
+  const Graph& original_;
+  AnalysisManager& analyses_;
+  PassHost& host_;
+  PassRecord record_;
+};
+
+}  // namespace mase
+
+#endif  // MASE_PASS_PASS_CONTEXT_H_

@@ -1,0 +1,49 @@
+// What the program that runs passes offers them. A pass never opens files, data
+// sets or flags; it asks its context, and the context asks the host.
+#ifndef MASE_PASS_PASS_HOST_H_
+#define MASE_PASS_PASS_HOST_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "mase/graph/graph.h"
+#include "mase/tensor/tensor.h"
+
+namespace mase {
+
+// How well a graph does on the run's data.
+struct Evaluation {
+  double loss = 0;
+  double accuracy = 0;  // 0 to 1.
+  int64_t samples = 0;
+};
+
+// All calls come from one thread. The defaults are those of a program without
+// data that shows nothing.
+class PassHost {
+ public:
+  virtual ~PassHost();
+
+  // One batch of the run's data, as a tensor for each placeholder name. Fails with
+  // Unimplemented where there is no data.
+  virtual absl::StatusOr<std::map<std::string, Tensor>> DummyBatch();
+
+  // Loss and accuracy of a graph on the run's data. Unimplemented where there is
+  // none; else errors name the node that cannot be computed.
+  virtual absl::StatusOr<Evaluation> Evaluate(const Graph& graph);
+
+  // Shows text to the user. `text` ends with a newline.
+  virtual void Print(absl::string_view text);
+
+  // Keeps a file with the run's results. `path` is relative to the run directory
+  // ("quantize/quantize_table.csv") and has been checked not to leave it.
+  virtual absl::Status WriteArtifact(absl::string_view path, absl::string_view contents);
+};
+
+}  // namespace mase
+
+#endif  // MASE_PASS_PASS_HOST_H_

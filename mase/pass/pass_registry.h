@@ -1,0 +1,128 @@
+// Which passes there are, and how one is made from its name and options.
+#ifndef MASE_PASS_PASS_REGISTRY_H_
+#define MASE_PASS_PASS_REGISTRY_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/any.pb.h"
+#include "google/protobuf/message.h"
+#include "mase/pass/pass.h"
+
+namespace mase {
+
+enum class PassKind {
+  kTransform,  // Changes the graph; changing nothing is an error unless allowed.
+  kAnalysis,   // Never changes the graph; may write notes on nodes and report.
+};
+
+// "transform", "analysis".
+absl::string_view PassKindName(PassKind kind);
+
+// What the pipeline has to know of a pass besides how to run it.
+struct PassTraits {
+  PassKind kind = PassKind::kTransform;
+  // More names. MASE's long one, NAME_transform_pass or NAME_analysis_pass, is
+  // always among them.
+  std::vector<std::string> aliases = {};
+  // Passes whose notes this one reads. They run before it, with default options,
+  // where they have not run since the notes were last true.
+  std::vector<std::string> needs = {};
+  // Passes that run right after it, unless the next one of the pipeline is that.
+  std::vector<std::string> then = {};
+  // The notes on nodes are true after this transform as they were before.
+  bool keeps_notes = false;
+  // Notes on nodes are gone after this pass.
+  bool discards_notes = false;
+};
+
+// One registered pass.
+struct PassInfo {
+  std::string name;
+  std::string summary;  // One sentence.
+  PassTraits traits;
+  std::string plugin;  // Whose it is, for messages.
+  // The options' type and defaults; lives as long as the program.
+  const google::protobuf::Message* options = nullptr;
+  // `options` is of the type above.
+  std::function<absl::StatusOr<std::unique_ptr<Pass>>(const google::protobuf::Message& options)>
+      create;
+};
+
+// Makes a pass. Options that were never set (empty type URL) are the defaults.
+// InvalidArgument if they are another pass's; the pass's own errors else, with its
+// name in front. Exceptions become Internal.
+absl::StatusOr<std::unique_ptr<Pass>> CreatePass(const PassInfo& info,
+                                                 const google::protobuf::Any& options);
+
+// Where passes come from by name: a registry, or plugins opened on demand.
+class PassSource {
+ public:
+  virtual ~PassSource();
+  // By name or alias. NotFound with the nearest name. The result lives as long as
+  // the source.
+  virtual absl::StatusOr<const PassInfo*> LookUp(absl::string_view name) = 0;
+};
+
+// The passes registered so far.
+class PassRegistry : public PassSource {
+ public:
+  // AlreadyExists, naming both plugins, if a name or alias is taken.
+  absl::Status Add(PassInfo info);
+
+  const PassInfo* Find(absl::string_view name) const;  // Null if absent.
+  absl::StatusOr<const PassInfo*> LookUp(absl::string_view name) override;
+
+  // Sorted by name.
+  std::vector<const PassInfo*> passes() const;
+  // Names and aliases, sorted.
+  std::vector<std::string> names() const;
+
+ private:
+  absl::btree_map<std::string, std::unique_ptr<PassInfo>> passes_;
+  absl::btree_map<std::string, const PassInfo*> by_name_;  // Aliases too.
+};
+
+// What a plugin's register function gets to say which passes it has.
+class PassRegistrar {
+ public:
+  explicit PassRegistrar(absl::string_view plugin) : plugin_(plugin) {}
+
+  // Registers pass P under `name` with its one-sentence summary. The caller
+  // returns the first error; a name used twice is one.
+  template <typename P>
+  absl::Status AddPass(absl::string_view name, absl::string_view summary,
+                       PassTraits traits = {}) {
+    return Add({.name = std::string(name),
+                .summary = std::string(summary),
+                .traits = std::move(traits),
+                .options = &P::Options::default_instance(),
+                .create = [](const google::protobuf::Message& options) {
+                  return P::Create(static_cast<const typename P::Options&>(options));
+                }});
+  }
+
+  // Runs a plugin's register function, keeping its error or exception in status().
+  void Run(absl::Status (*register_passes)(PassRegistrar&)) noexcept;
+
+  const absl::Status& status() const { return status_; }
+  const std::vector<PassInfo>& passes() const { return passes_; }
+
+ private:
+  absl::Status Add(PassInfo info);
+
+  const std::string plugin_;
+  absl::Status status_;
+  std::vector<PassInfo> passes_;
+};
+
+}  // namespace mase
+
+#endif  // MASE_PASS_PASS_REGISTRY_H_

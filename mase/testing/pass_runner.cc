@@ -1,0 +1,108 @@
+#include "mase/testing/pass_runner.h"
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "google/protobuf/text_format.h"
+#include "mase/pass/pass_registry.h"
+#include "mase/pipeline/pipeline.h"
+#include "mase/plugin/plugin.h"
+
+namespace mase {
+namespace {
+
+PassRegistry& LinkedPasses() {
+  static PassRegistry* registry = [] {
+    auto* linked = new PassRegistry;
+    const absl::Status status = RegisterLinkedPlugins(*linked);
+    CHECK(status.ok()) << status;
+    return linked;
+  }();
+  return *registry;
+}
+
+absl::Status Run(const std::vector<PassConfig>& passes, Graph& graph, TestHost& host,
+                 RunReport* report) {
+  const google::protobuf::RepeatedPtrField<PassConfig> configs(passes.begin(), passes.end());
+  auto pipeline = BuildPipeline(configs, LinkedPasses());
+  if (!pipeline.ok()) return pipeline.status();
+  return RunPipeline(*pipeline, graph, host, report);
+}
+
+}  // namespace
+
+absl::StatusOr<std::map<std::string, Tensor>> TestHost::DummyBatch() {
+  if (batch.empty()) return absl::UnimplementedError("no data in this test");
+  return batch;
+}
+
+absl::StatusOr<Evaluation> TestHost::Evaluate(const Graph&) { return evaluation; }
+
+void TestHost::Print(absl::string_view text) { absl::StrAppend(&printed, text); }
+
+absl::Status TestHost::WriteArtifact(absl::string_view path, absl::string_view contents) {
+  artifacts[std::string(path)] = std::string(contents);
+  return absl::OkStatus();
+}
+
+const PassReport& PassRun::pass_report() const {
+  const PassReport* found = &PassReport::default_instance();
+  for (const PassReport& each : report.passes()) {
+    if (each.name() == pass) found = &each;
+  }
+  return *found;
+}
+
+double PassRun::count(const std::string& counter) const {
+  const auto& counts = pass_report().counts();
+  const auto it = counts.find(counter);
+  return it == counts.end() ? 0 : it->second;
+}
+
+std::string PassRun::decision(absl::string_view node) const {
+  const auto& fields = pass_report().result().fields();
+  const auto nodes = fields.find("nodes");
+  if (nodes == fields.end()) return "";
+  for (const auto& value : nodes->second.list_value().values()) {
+    const auto& entry = value.struct_value().fields();
+    if (entry.at("node").string_value() != node) continue;
+    return absl::StrCat(entry.at("decision").string_value(), ": ",
+                        entry.at("reason").string_value());
+  }
+  return "";
+}
+
+PassConfig MakePass(absl::string_view name, absl::string_view options) {
+  PassConfig config;
+  config.set_name(std::string(name));
+  if (options.empty()) return config;
+  const PassInfo* info = LinkedPasses().Find(name);
+  CHECK(info != nullptr) << name << ": link its plugin's _lib";
+  const std::unique_ptr<google::protobuf::Message> message(info->options->New());
+  CHECK(google::protobuf::TextFormat::ParseFromString(std::string(options), message.get()))
+      << options;
+  config.mutable_options()->PackFrom(*message);
+  return config;
+}
+
+PassRun RunPass(absl::string_view name, absl::string_view options, Graph& graph) {
+  return RunPasses({MakePass(name, options)}, graph);
+}
+
+PassRun RunPasses(const std::vector<PassConfig>& passes, Graph& graph, TestHost& host) {
+  PassRun run;
+  const PassInfo* last = LinkedPasses().Find(passes.back().name());
+  run.pass = last == nullptr ? passes.back().name() : last->name;
+  run.status = Run(passes, graph, host, &run.report);
+  run.printed = host.printed;
+  run.artifacts = host.artifacts;
+  return run;
+}
+
+PassRun RunPasses(const std::vector<PassConfig>& passes, Graph& graph) {
+  TestHost host;
+  return RunPasses(passes, graph, host);
+}
+
+}  // namespace mase

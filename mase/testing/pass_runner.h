@@ -1,0 +1,67 @@
+// Runs passes in a test as a program would: by name, through a pipeline.
+//
+//   Graph graph = ParseGraph(kChain);
+//   PassRun run = RunPass("remove_identity", R"pb(keep_name: "probe")pb", graph);
+//   EXPECT_TRUE(run.changed()) << run.status;
+//   EXPECT_EQ(run.count("nodes_removed"), 1);
+//
+// Passes come from the plugin libraries (NAME_lib) that the test links.
+#ifndef MASE_TESTING_PASS_RUNNER_H_
+#define MASE_TESTING_PASS_RUNNER_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "mase/graph/graph.h"
+#include "mase/pass/pass_host.h"
+#include "proto/config.pb.h"
+#include "proto/report.pb.h"
+
+namespace mase {
+
+// A host that keeps what it is given. Its batch and evaluation are what the test
+// puts there; without, they are Unimplemented.
+class TestHost : public PassHost {
+ public:
+  absl::StatusOr<std::map<std::string, Tensor>> DummyBatch() override;
+  absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override;
+  void Print(absl::string_view text) override;
+  absl::Status WriteArtifact(absl::string_view path, absl::string_view contents) override;
+
+  std::map<std::string, Tensor> batch;
+  absl::StatusOr<Evaluation> evaluation = absl::UnimplementedError("no data in this test");
+  std::string printed;
+  std::map<std::string, std::string> artifacts;
+};
+
+// How a run went. The accessors look at the last pass of that run which is not a
+// follow-up of another.
+struct PassRun {
+  absl::Status status;
+  RunReport report;
+  std::string printed;
+  std::map<std::string, std::string> artifacts;
+  std::string pass;
+
+  const PassReport& pass_report() const;
+  bool changed() const { return status.ok() && pass_report().changed(); }
+  double count(const std::string& counter) const;
+  // "quantized: integer 8/4": decision and reason of a node; "" if there is none.
+  std::string decision(absl::string_view node) const;
+};
+
+// One pass of a pipeline; `options` is text of its options message.
+PassConfig MakePass(absl::string_view name, absl::string_view options = "");
+
+// A run of one pass, or several, over `graph`. Bad options text ends the test
+// program; all other errors are in `status`.
+PassRun RunPass(absl::string_view name, absl::string_view options, Graph& graph);
+PassRun RunPasses(const std::vector<PassConfig>& passes, Graph& graph, TestHost& host);
+PassRun RunPasses(const std::vector<PassConfig>& passes, Graph& graph);
+
+}  // namespace mase
+
+#endif  // MASE_TESTING_PASS_RUNNER_H_
