@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <initializer_list>
 #include <numbers>
 #include <numeric>
 #include <utility>
@@ -22,49 +21,47 @@ uint32_t Twist(uint32_t high, uint32_t low) {
 
 // PyTorch's AVX2 and AVX-512 kernels take logarithm, sine and cosine from the Cephes library's
 // float32 polynomials, compiled with fused multiply-adds. The functions below do the same
-// operations in the same order one value at a time, so that weights initialised here have
-// the same bits. (libm's more exact functions would differ in the last bit of one value in 50.)
+// operations in the same order, so that weights initialised here have the same bits. (libm's more
+// exact functions would differ in the last bit of one value in 50.)
 
-float Polynomial(float x, std::initializer_list<float> coefficients) {
-  float sum = 0;
-  for (float c : coefficients) sum = std::fma(sum, x, c);
+// All of them end up in the two versions of NormalBlock, one of which the compiler vectorises.
+#define MASE_ALWAYS_INLINE __attribute__((always_inline)) inline
+
+template <typename... C>
+MASE_ALWAYS_INLINE float Polynomial(float x, float first, C... rest) {
+  float sum = first;
+  ((sum = std::fma(sum, x, rest)), ...);
   return sum;
 }
 
 // ln(x) for normal x > 0.
-float CephesLog(float x) {
+MASE_ALWAYS_INLINE float CephesLog(float x) {
   const uint32_t bits = std::bit_cast<uint32_t>(x);
-  float exponent = static_cast<float>(static_cast<int>(bits >> 23) - 126);
-  x = std::bit_cast<float>((bits & 0x007FFFFFu) | 0x3F000000u);  // Mantissa in [0.5, 1).
-  if (x < 0.707106781186547524f) {
-    exponent -= 1;
-    x = (x - 1) + x;
-  } else {
-    x = x - 1;
-  }
+  const float mantissa = std::bit_cast<float>((bits & 0x007FFFFFu) | 0x3F000000u);  // [0.5, 1)
+  const bool small = mantissa < 0.707106781186547524f;
+  const float exponent = static_cast<float>(static_cast<int>(bits >> 23) - 126) - (small ? 1 : 0);
+  x = (mantissa - 1) + (small ? mantissa : 0);
   const float z = x * x;
-  float y = x * Polynomial(x, {7.0376836292e-2f, -1.1514610310e-1f, 1.1676998740e-1f,
-                               -1.2420140846e-1f, 1.4249322787e-1f, -1.6668057665e-1f,
-                               2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f});
+  float y = x * Polynomial(x, 7.0376836292e-2f, -1.1514610310e-1f, 1.1676998740e-1f,
+                           -1.2420140846e-1f, 1.4249322787e-1f, -1.6668057665e-1f, 2.0000714765e-1f,
+                           -2.4999993993e-1f, 3.3333331174e-1f);
   y = std::fma(y, z, exponent * -2.12194440e-4f);
   return std::fma(exponent, 0.693359375f, x + (y - z * 0.5f));
 }
 
 // {sin(x), cos(x)} for 0 <= x < 2 pi.
-std::pair<float, float> CephesSinCos(float x) {
+MASE_ALWAYS_INLINE std::pair<float, float> CephesSinCos(float x) {
   const int octant = (static_cast<int>(x * 1.27323954473516f) + 1) & ~1;  // Of pi / 4.
   const float y = static_cast<float>(octant);
   x = std::fma(y, -0.78515625f, x);
   x = std::fma(y, -2.4187564849853515625e-4f, x);
   x = std::fma(y, -3.77489497744594108e-8f, x);
   const float z = x * x;
-  const float near_one =
-      1 +
-      std::fma(
-          Polynomial(z, {2.443315711809948e-5f, -1.388731625493765e-3f, 4.166664568298827e-2f}) * z,
-          z, -(z * 0.5f));
-  const float near_zero =
-      std::fma(Polynomial(z, {-1.9515295891e-4f, 8.3321608736e-3f, -1.6666654611e-1f}) * z, x, x);
+  const float even =
+      Polynomial(z, 2.443315711809948e-5f, -1.388731625493765e-3f, 4.166664568298827e-2f) * z;
+  const float odd = Polynomial(z, -1.9515295891e-4f, 8.3321608736e-3f, -1.6666654611e-1f) * z;
+  const float near_one = 1 + std::fma(even, z, -(z * 0.5f));
+  const float near_zero = std::fma(odd, x, x);
   const bool swapped = (octant & 2) != 0;
   const float sine = swapped ? near_one : near_zero;
   const float cosine = swapped ? near_zero : near_one;
@@ -72,7 +69,7 @@ std::pair<float, float> CephesSinCos(float x) {
 }
 
 // Box-Muller on 16 uniform values in place: 8 radii, then 8 angles.
-void NormalBlock(float* block, float mean, float std) {
+MASE_ALWAYS_INLINE void BoxMuller(float* block, float mean, float std) {
   for (int i = 0; i < 8; ++i) {
     const float radius = std::sqrt(-2 * CephesLog(1 - block[i]));
     const auto [sine, cosine] =
@@ -80,6 +77,15 @@ void NormalBlock(float* block, float mean, float std) {
     block[i] = std::fma(radius * cosine, std, mean);
     block[i + 8] = std::fma(radius * sine, std, mean);
   }
+}
+
+__attribute__((target("avx2,fma"))) void NormalBlockVector(float* block, float mean, float std) {
+  BoxMuller(block, mean, std);
+}
+
+void NormalBlock(float* block, float mean, float std) {
+  static const bool vector = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return vector ? NormalBlockVector(block, mean, std) : BoxMuller(block, mean, std);
 }
 
 }  // namespace

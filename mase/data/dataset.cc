@@ -100,6 +100,15 @@ void Dataset::Set(Split split, Loader loader) {
   splits_[split] = std::make_shared<Lazy>(std::move(loader));
 }
 
+void Dataset::SetAlias(Split split, Split source, std::string origin) {
+  const std::shared_ptr<Lazy> lazy = splits_.at(source);
+  Set(split, [lazy, info = info_, source, origin]() -> absl::StatusOr<SplitData> {
+    MASE_ASSIGN_OR_RETURN(SplitData data, lazy->Get(info, source));
+    data.origin = origin;
+    return data;
+  });
+}
+
 std::string WithCommas(int64_t number) {
   std::string digits = absl::StrCat(number);
   for (int at = static_cast<int>(digits.size()) - 3; at > (number < 0 ? 1 : 0); at -= 3) {

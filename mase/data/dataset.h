@@ -74,6 +74,10 @@ class Dataset {
   // For those who make data sets: `loader` runs at the first Get, once. Replaces.
   void Set(Split split, Loader loader);
 
+  // Makes `split` another name for the samples of `source`, a split that was Set before. `origin`
+  // says so to people.
+  void SetAlias(Split split, Split source, std::string origin);
+
  private:
   class Lazy;
 

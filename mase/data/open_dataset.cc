@@ -13,6 +13,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/data/jsc.h"
+#include "mase/data/jsc_sim.h"
 #include "mase/data/preprocess.h"
 #include "mase/data/tabular.h"
 #include "mase/data/toy_tiny.h"
@@ -60,6 +61,10 @@ const std::vector<Entry>& Entries() {
        "jets, 16 features, 5 classes: 1,000 real test rows, or the full set's file",
        {"path", "train", "validation", "test", "label", "standardize", "validation_split"},
        [](const DatasetConfig& config, uint64_t) { return OpenJsc(config); }},
+      {"jsc-sim",
+       "simulated jets, 16 features, 5 classes, any number of rows",
+       {"rows", "standardize", "validation_split"},
+       OpenJscSim},
       {"csv",
        "your own CSV or ARFF files",
        {"path", "train", "validation", "test", "label", "standardize", "validation_split"},

@@ -247,7 +247,7 @@ TEST(OpenDatasetTest, UnknownNamesOfferTheNearest) {
   EXPECT_EQ(Open("name: 'jcs'").status(),
             absl::NotFoundError("unknown data set 'jcs'; did you mean 'jsc'?"));
   EXPECT_THAT(FirstError("name: 'imagenet'"),
-              HasSubstr("unknown data set 'imagenet'; known: toy_tiny, jsc, csv"));
+              HasSubstr("unknown data set 'imagenet'; known: toy_tiny, jsc, jsc-sim, "));
 }
 
 TEST(OpenDatasetTest, SettingsWithoutEffectAreRefused) {

@@ -84,10 +84,10 @@ absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& 
   splits[Split::kTest] = take(split.test, absl::StrCat("the other 20 % of ", all));
   table = Table();
   if (standardize) MASE_RETURN_IF_ERROR(StandardizeAll(splits));
-  splits[Split::kValidation] = splits[Split::kTrain];
-  splits[Split::kValidation].origin = "the training split again, as MASE does";
-  splits[Split::kPred] = splits[Split::kTest];
-  return MakeDataset(set, all, std::move(classes), splits);
+  Dataset dataset = MakeDataset(set, all, std::move(classes), splits);
+  dataset.SetAlias(Split::kValidation, Split::kTrain, "the training split again, as MASE does");
+  dataset.SetAlias(Split::kPred, Split::kTest, "the test split");
+  return dataset;
 }
 
 absl::Status CheckSameFeatures(const std::string& path, const Table& table,
