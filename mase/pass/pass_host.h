@@ -10,17 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "mase/exec/evaluation.h"
 #include "mase/graph/graph.h"
 #include "mase/tensor/tensor.h"
 
 namespace mase {
-
-// How well a graph does on the run's data.
-struct Evaluation {
-  double loss = 0;
-  double accuracy = 0;  // 0 to 1.
-  int64_t samples = 0;
-};
 
 // All calls come from one thread. The defaults are those of a program without
 // data that shows nothing.

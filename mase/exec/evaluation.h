@@ -1,0 +1,38 @@
+// Loss and accuracy of a classifier on labelled samples, as MASE reports them.
+#ifndef MASE_EXEC_EVALUATION_H_
+#define MASE_EXEC_EVALUATION_H_
+
+#include <cstdint>
+#include <functional>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "mase/exec/executor.h"
+#include "mase/tensor/tensor.h"
+
+namespace mase {
+
+struct Evaluation {
+  // Mean of the batches' mean softmax cross-entropies: each batch weighs the same, a short last
+  // one too. This is what MASE logs as val_loss_epoch and test_loss_epoch.
+  double loss = 0;
+  // Top-1, ties to the lowest class: one float32 division of whole counts.
+  float accuracy = 0;
+  int64_t correct = 0;
+  int64_t samples = 0;
+};
+
+// Receives the net's raw outputs batch by batch: the first sample's row and [rows, classes].
+using OutputSink = std::function<void(int64_t first_row, absl::Span<const float> outputs)>;
+
+// Runs `executor` in inference mode over all rows, `batch_size` at a time. The net has one
+// input, of which `features`, float32 [rows, ...], are samples; `labels` are int64 [rows].
+// InvalidArgument if the net's output is not [rows, classes] with every label below `classes`;
+// else Executor::Forward's errors.
+absl::StatusOr<Evaluation> Evaluate(Executor& executor, const Tensor& features,
+                                    const Tensor& labels, int64_t batch_size,
+                                    const OutputSink& sink = nullptr);
+
+}  // namespace mase
+
+#endif  // MASE_EXEC_EVALUATION_H_
