@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <type_traits>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "mase/exec/executor.h"
@@ -22,16 +24,26 @@ struct Evaluation {
   int64_t samples = 0;
 };
 
-// Receives the net's raw outputs batch by batch: the first sample's row and [rows, classes].
-using OutputSink = std::function<void(int64_t first_row, absl::Span<const float> outputs)>;
+// Receives the net's raw outputs batch by batch: the first sample's row and [rows, classes]. An
+// error ends the evaluation with it.
+template <typename T>
+using OutputSink = std::function<absl::Status(int64_t first_row, absl::Span<const T> outputs)>;
 
 // Runs `executor` in inference mode over all rows, `batch_size` at a time. The net has one
 // input, of which `features`, float32 [rows, ...], are samples; `labels` are int64 [rows].
 // InvalidArgument if the net's output is not [rows, classes] with every label below `classes`;
-// else Executor::Forward's errors.
-absl::StatusOr<Evaluation> Evaluate(Executor& executor, const Tensor& features,
+// else Executor::Forward's errors, or the sink's.
+template <typename T>
+absl::StatusOr<Evaluation> Evaluate(BasicExecutor<T>& executor, const Tensor& features,
                                     const Tensor& labels, int64_t batch_size,
-                                    const OutputSink& sink = nullptr);
+                                    const std::type_identity_t<OutputSink<T>>& sink = nullptr);
+
+extern template absl::StatusOr<Evaluation> Evaluate(BasicExecutor<float>&, const Tensor&,
+                                                    const Tensor&, int64_t,
+                                                    const OutputSink<float>&);
+extern template absl::StatusOr<Evaluation> Evaluate(BasicExecutor<double>&, const Tensor&,
+                                                    const Tensor&, int64_t,
+                                                    const OutputSink<double>&);
 
 }  // namespace mase
 
