@@ -117,8 +117,8 @@ absl::StatusOr<std::string> ReadFile(absl::string_view path, int64_t max_bytes) 
       absl::StrCat(path, ": larger than the limit of ", max_bytes, " bytes"));
 }
 
-absl::Status WriteFileAtomically(absl::string_view path,
-                                 absl::Span<const absl::string_view> pieces) {
+absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::string_view> pieces,
+                                 Durability durability) {
   const std::filesystem::path target{std::string(path)};
   const std::string temporary = TemporaryNameBeside(target);
   Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
@@ -127,11 +127,12 @@ absl::Status WriteFileAtomically(absl::string_view path,
   for (const absl::string_view piece : pieces) {
     MASE_RETURN_IF_ERROR(WriteAll(file.get(), path, piece));
   }
-  if (::fsync(file.get()) < 0) return FileError(path, "sync", errno);
+  const bool synced = durability == Durability::kSynced;
+  if (synced && ::fsync(file.get()) < 0) return FileError(path, "sync", errno);
   if (file.Close() < 0) return FileError(path, "close", errno);
   if (std::rename(temporary.c_str(), target.c_str()) < 0) return FileError(path, "rename", errno);
   std::move(remove_temporary).Cancel();
-  return SyncFolder(target.parent_path());
+  return synced ? SyncFolder(target.parent_path()) : absl::OkStatus();
 }
 
 absl::Status WriteFileAtomically(absl::string_view path, absl::string_view contents) {

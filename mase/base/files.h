@@ -22,12 +22,17 @@ absl::Status FileError(absl::string_view path, absl::string_view action, int err
 // read further than that); else as FileError.
 absl::StatusOr<std::string> ReadFile(absl::string_view path, int64_t max_bytes);
 
+// Whether a written file outlives a crash of the machine. Waiting for the disk takes seconds per
+// gigabyte, which a file that has checksums and can be made anew does not need.
+enum class Durability { kSynced, kUnsynced };
+
 // Makes `path` hold the pieces one after another, or leaves it untouched: a
 // temporary file beside it (".NAME.tmp-PID-N") is written, synced and renamed over it, and
 // the folder is synced. On any error the temporary file is removed. The folder
-// must exist. After a crash `path` is the old file or the new one, whole.
-absl::Status WriteFileAtomically(absl::string_view path,
-                                 absl::Span<const absl::string_view> pieces);
+// must exist. After a crash `path` is the old file or the new one, whole (kUnsynced: of the
+// process; after one of the machine it may be torn).
+absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::string_view> pieces,
+                                 Durability durability = Durability::kSynced);
 absl::Status WriteFileAtomically(absl::string_view path, absl::string_view contents);
 
 }  // namespace mase

@@ -5,7 +5,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/synchronization/mutex.h"
 #include "mase/base/status_macros.h"
 
 namespace mase {
@@ -46,6 +45,16 @@ absl::string_view SplitName(Split split) {
       return "pred";
   }
   return "";
+}
+
+void Notes::Add(std::string note) {
+  absl::MutexLock lock(&mutex_);
+  notes_.push_back(std::move(note));
+}
+
+std::vector<std::string> Notes::Take() {
+  absl::MutexLock lock(&mutex_);
+  return std::exchange(notes_, {});
 }
 
 // One split: what loads it, then what that gave.

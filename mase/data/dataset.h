@@ -20,6 +20,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "mase/tensor/shape.h"
 #include "mase/tensor/tensor.h"
 
@@ -46,17 +47,31 @@ struct DatasetInfo {
   std::string source;                    // Where the samples come from, for people.
   std::vector<std::string> class_names;  // By class index.
   Shape sample_shape;                    // Of one sample: [16], [3, 32, 32].
-  std::vector<std::string> notes;        // What a person should be told once, without being asked.
+};
+
+// Remarks for a person that a data set makes while it is opened and loaded. For many threads.
+class Notes {
+ public:
+  void Add(std::string note);
+  std::vector<std::string> Take();  // Those added since the last call.
+
+ private:
+  absl::Mutex mutex_;
+  std::vector<std::string> notes_;
 };
 
 class Dataset {
  public:
   using Loader = std::function<absl::StatusOr<SplitData>()>;
 
-  explicit Dataset(DatasetInfo info) : info_(std::move(info)) {}
+  explicit Dataset(DatasetInfo info, std::shared_ptr<Notes> notes = std::make_shared<Notes>())
+      : info_(std::move(info)), notes_(std::move(notes)) {}
 
   const DatasetInfo& info() const { return info_; }
   const std::string& name() const { return info_.name; }
+  // To be shown after opening and after loading.
+  Notes& notes() const { return *notes_; }
+
   int64_t num_classes() const { return static_cast<int64_t>(info_.class_names.size()); }
 
   // The splits that exist, in the order of the enum.
@@ -82,6 +97,7 @@ class Dataset {
   class Lazy;
 
   DatasetInfo info_;
+  std::shared_ptr<Notes> notes_;
   std::map<Split, std::shared_ptr<Lazy>> splits_;
 };
 

@@ -1,6 +1,8 @@
 #include "mase/data/tabular.h"
 
 #include <map>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -8,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
+#include "mase/data/data_cache.h"
 #include "mase/data/file_bytes.h"
 #include "mase/data/preprocess.h"
 #include "mase/data/table.h"
@@ -29,40 +32,28 @@ absl::StatusOr<Table> ReadAnyTable(const TabularSet& set, const std::string& pat
   return ReadHdf5Table(path, {set.hdf5_dataset, set.features, set.one_hot, set.classes});
 }
 
-// Makes the data set around splits that are in memory.
-Dataset MakeDataset(const TabularSet& set, std::string source, std::vector<std::string> classes,
-                    const std::map<Split, SplitData>& splits) {
+DatasetInfo MakeInfo(const TabularSet& set, std::string source, std::vector<std::string> classes,
+                     const Tensor& features) {
   DatasetInfo info;
   info.name = set.name;
   info.real = set.real;
   info.kind = set.kind;
   info.source = std::move(source);
   info.class_names = std::move(classes);
-  info.sample_shape = Shape({splits.begin()->second.features.shape()[1]});
-  Dataset dataset(std::move(info));
-  for (const auto& [split, data] : splits) dataset.Set(split, [data] { return data; });
-  return dataset;
+  info.sample_shape = Shape({features.shape()[1]});
+  return info;
 }
 
-absl::Status StandardizeAll(std::map<Split, SplitData>& splits) {
-  const auto train = splits.find(Split::kTrain);
-  if (train == splits.end()) {
-    return absl::InvalidArgumentError(
-        "dataset.standardize needs a training file, whose mean and deviation it uses");
-  }
-  const Standardizer standardizer = Standardizer::Fit(train->second.features);
-  for (auto& [split, data] : splits) {
-    data.features = standardizer.Apply(std::move(data.features));
-  }
-  return absl::OkStatus();
-}
+// The order of the tensors that ReadAndSplit makes.
+enum { kTrainFeatures, kTrainLabels, kTestFeatures, kTestLabels };
 
-absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& config,
-                                    const std::string& path, bool standardize) {
+// Everything that makes the two parts of one file, ready to be kept. The texts are the classes.
+absl::StatusOr<CachedData> ReadAndSplit(const TabularSet& set, const DatasetConfig& config,
+                                        const std::string& path, bool standardize) {
   MASE_ASSIGN_OR_RETURN(Table table, ReadAnyTable(set, path, config));
-  std::vector<std::string> classes =
-      set.classes.empty() ? OrderClasses(table.class_texts) : set.classes;
-  MASE_ASSIGN_OR_RETURN(const Tensor labels, LabelsAsClasses(table, classes));
+  CachedData parts;
+  parts.texts = set.classes.empty() ? OrderClasses(table.class_texts) : set.classes;
+  MASE_ASSIGN_OR_RETURN(const Tensor labels, LabelsAsClasses(table, parts.texts));
   std::vector<int64_t> kept;
   if (set.distinct_rows) kept = DistinctRows(table);
   const int64_t rows = set.distinct_rows ? kept.size() : table.rows();
@@ -71,20 +62,46 @@ absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& 
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": ", rows, " row leaves none to train on"));
   }
-  const std::string all =
-      absl::StrCat(WithCommas(rows), set.distinct_rows ? " distinct" : "", " rows of ", path);
-  const auto take = [&](std::vector<int64_t>& chosen, std::string origin) {
+  for (std::vector<int64_t>* chosen : {&split.train, &split.test}) {
     if (set.distinct_rows) {
-      for (int64_t& row : chosen) row = kept[row];
+      for (int64_t& row : *chosen) row = kept[row];
     }
-    return SplitData{TakeRows(table.features, chosen), TakeRows(labels, chosen), std::move(origin)};
-  };
-  std::map<Split, SplitData> splits;
-  splits[Split::kTrain] = take(split.train, absl::StrCat("80 % of ", all, ", seed 42"));
-  splits[Split::kTest] = take(split.test, absl::StrCat("the other 20 % of ", all));
-  table = Table();
-  if (standardize) MASE_RETURN_IF_ERROR(StandardizeAll(splits));
-  Dataset dataset = MakeDataset(set, all, std::move(classes), splits);
+    parts.tensors.push_back(TakeRows(table.features, *chosen));
+    parts.tensors.push_back(TakeRows(labels, *chosen));
+  }
+  if (!standardize) return parts;
+  const Standardizer standardizer = Standardizer::Fit(parts.tensors[kTrainFeatures]);
+  for (const int i : {kTrainFeatures, kTestFeatures}) {
+    parts.tensors[i] = standardizer.Apply(std::move(parts.tensors[i]));
+  }
+  return parts;
+}
+
+// All that ReadAndSplit's result depends on besides the file. The number is the code's version.
+std::string Recipe(const TabularSet& set, const DatasetConfig& config, bool standardize) {
+  return absl::StrCat("table 1 label=", config.label(),
+                      " features=", absl::StrJoin(set.features, ","),
+                      " classes=", absl::StrJoin(set.classes, ","), " hdf5=", set.hdf5_dataset,
+                      " one_hot=", absl::StrJoin(set.one_hot, ","), " distinct=", set.distinct_rows,
+                      " standardize=", standardize);
+}
+
+absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& config,
+                                    const std::string& path, bool standardize) {
+  const auto notes = std::make_shared<Notes>();
+  MASE_ASSIGN_OR_RETURN(const CachedData parts,
+                        LoadOrBuild(
+                            {path}, Recipe(set, config, standardize),
+                            [&] { return ReadAndSplit(set, config, path, standardize); }, *notes));
+  SplitData train = {parts.tensors[kTrainFeatures], parts.tensors[kTrainLabels], ""};
+  SplitData test = {parts.tensors[kTestFeatures], parts.tensors[kTestLabels], ""};
+  const std::string all = absl::StrCat(WithCommas(train.rows() + test.rows()),
+                                       set.distinct_rows ? " distinct" : "", " rows of ", path);
+  train.origin = absl::StrCat("80 % of ", all, ", seed 42");
+  test.origin = absl::StrCat("the other 20 % of ", all);
+  Dataset dataset(MakeInfo(set, all, parts.texts, train.features), notes);
+  dataset.Set(Split::kTrain, [train] { return train; });
+  dataset.Set(Split::kTest, [test] { return test; });
   dataset.SetAlias(Split::kValidation, Split::kTrain, "the training split again, as MASE does");
   dataset.SetAlias(Split::kPred, Split::kTest, "the test split");
   return dataset;
@@ -118,17 +135,29 @@ absl::StatusOr<Dataset> OpenFilePerSplit(const TabularSet& set, const DatasetCon
   }
   std::vector<std::string> classes =
       set.classes.empty() ? OrderClasses(tables.begin()->second.class_texts) : set.classes;
-  std::map<Split, SplitData> splits;
   std::vector<std::string> sources;
-  for (const auto& [split, table] : tables) {
-    MASE_ASSIGN_OR_RETURN(Tensor labels, LabelsAsClasses(table, classes));
-    const std::string& path = paths.at(split);
-    splits[split] = {table.features, std::move(labels), absl::StrCat("all rows of ", path)};
-    sources.push_back(absl::StrCat(WithCommas(table.rows()), " rows of ", path));
+  for (const auto& [split, path] : paths) {
+    sources.push_back(absl::StrCat(WithCommas(tables[split].rows()), " rows of ", path));
   }
-  tables.clear();
-  if (standardize) MASE_RETURN_IF_ERROR(StandardizeAll(splits));
-  return MakeDataset(set, absl::StrJoin(sources, ", "), std::move(classes), splits);
+  std::optional<Standardizer> standardizer;
+  if (standardize) {
+    if (tables.count(Split::kTrain) == 0) {
+      return absl::InvalidArgumentError(
+          "dataset.standardize needs a training file, whose mean and deviation it uses");
+    }
+    standardizer = Standardizer::Fit(tables[Split::kTrain].features);
+  }
+  Dataset dataset(
+      MakeInfo(set, absl::StrJoin(sources, ", "), classes, tables.begin()->second.features));
+  for (auto& [split, table] : tables) {
+    SplitData data;
+    MASE_ASSIGN_OR_RETURN(data.labels, LabelsAsClasses(table, classes));
+    data.features = std::move(table.features);
+    if (standardizer) data.features = standardizer->Apply(std::move(data.features));
+    data.origin = absl::StrCat("all rows of ", paths.at(split));
+    dataset.Set(split, [data] { return data; });
+  }
+  return dataset;
 }
 
 }  // namespace
