@@ -1,0 +1,298 @@
+// batch_norm1d, batch_norm2d: y = (x - mean) / sqrt(variance + eps) * weight + bias per channel.
+//
+// Training takes mean and (biased) variance of the batch and moves the running ones towards the
+// batch's, with the unbiased variance; inference takes the running ones. Without
+// track_running_stats the batch's serve always. "batch_norm_relu" is the same with a ReLU behind,
+// for the executor's fusion.
+//
+// Both layouts and both ranks are one index space [batch, group, space, lane]: the channel is
+// group * lanes + lane. Sums run in T for a short stretch and in double from there on.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/isa.h"
+#include "mase/kernel/kernels.h"
+#include "mase/kernel/parallel.h"
+
+namespace mase {
+namespace {
+
+struct ChannelSpace {
+  int64_t batch, groups, space, lanes;
+
+  explicit ChannelSpace(const TensorDesc& src) {
+    const Shape& shape = src.shape;
+    batch = shape[0];
+    space = 1;
+    for (int i = 2; i < shape.rank(); ++i) space *= shape[i];
+    lanes = src.layout == Layout::kBlocked ? ChannelBlock() : space == 1 ? shape[1] : 1;
+    groups = lanes == 0 ? 0 : shape[1] / lanes;
+  }
+  int64_t channels() const { return groups * lanes; }
+  int64_t per_channel() const { return batch * space; }
+};
+
+// Lanes are handled in strips of this many, sums of which fit in registers.
+constexpr int64_t kStrip = 32;
+// Numbers added in T before the sum moves on to double.
+constexpr int64_t kStretch = 128;
+
+// Calls body(first channel, channels, start of the strip's first element) for every strip.
+template <typename Body>
+void ForStrips(const ChannelSpace& s, const Body& body) {
+  const int64_t strips = (s.lanes + kStrip - 1) / kStrip;
+  const int64_t strip_work = s.per_channel() * std::min(s.lanes, kStrip);
+  ParallelFor(s.groups * strips, kElementGrain / std::max<int64_t>(strip_work, 1) + 1,
+              [&](int64_t begin, int64_t end) {
+                for (int64_t i = begin; i < end; ++i) {
+                  const int64_t group = i / strips, lane = i % strips * kStrip;
+                  body(group * s.lanes + lane, std::min(kStrip, s.lanes - lane),
+                       group * s.space * s.lanes + lane);
+                }
+              });
+}
+
+// Sums of Terms values per channel over batch and space: term(t, offset, channel in strip).
+// With one lane the "strip" is a stretch of space, added up at the end.
+template <int Terms, typename T, typename Term>
+void SumStrip(const ChannelSpace& s, int64_t count, int64_t start, const Term& term,
+              double (&totals)[Terms][kStrip]) {
+  const int64_t row = s.groups * s.space * s.lanes;
+  const bool flat = s.lanes == 1;
+  const int64_t width = flat ? std::min(kStrip, s.space) : count;
+  const int64_t steps = flat ? s.space / width : s.space;
+  const int64_t step = flat ? width : s.lanes;
+  for (int t = 0; t < Terms; ++t) std::fill_n(totals[t], kStrip, 0.0);
+  T sums[Terms][kStrip] = {};
+  int64_t added = 0;
+  const auto flush = [&] {
+    for (int t = 0; t < Terms; ++t) {
+      for (int64_t i = 0; i < kStrip; ++i) totals[t][i] += sums[t][i];
+      std::fill_n(sums[t], kStrip, T(0));
+    }
+    added = 0;
+  };
+  for (int64_t n = 0; n < s.batch; ++n) {
+    int64_t offset = start + n * row;
+    for (int64_t i = 0; i < steps; ++i, offset += step) {
+      if (width == 16) {  // The blocked layout: known width, kept in registers.
+        for (int t = 0; t < Terms; ++t) {
+          for (int64_t c = 0; c < 16; ++c) sums[t][c] += term(t, offset + c, c);
+        }
+      } else {
+        for (int t = 0; t < Terms; ++t) {
+          for (int64_t c = 0; c < width; ++c) sums[t][c] += term(t, offset + c, flat ? 0 : c);
+        }
+      }
+      if (++added == kStretch) flush();
+    }
+    if (flat) {
+      for (int64_t i = steps * width; i < s.space; ++i) {
+        for (int t = 0; t < Terms; ++t) totals[t][0] += term(t, start + n * row + i, 0);
+      }
+    }
+  }
+  flush();
+  for (int t = 0; flat && t < Terms; ++t) {
+    for (int64_t i = 1; i < kStrip; ++i) totals[t][0] += totals[t][i];
+  }
+}
+
+// Calls body(offset, channel in strip) for every element of the strip.
+template <typename Body>
+void EachElement(const ChannelSpace& s, int64_t count, int64_t start, const Body& body) {
+  const int64_t row = s.groups * s.space * s.lanes;
+  for (int64_t n = 0; n < s.batch; ++n) {
+    const int64_t first = start + n * row;
+    if (s.lanes == 1) {
+      for (int64_t i = 0; i < s.space; ++i) body(first + i, 0);
+    } else if (count == 16) {
+      for (int64_t i = 0; i < s.space; ++i) {
+        for (int64_t c = 0; c < 16; ++c) body(first + i * s.lanes + c, c);
+      }
+    } else {
+      for (int64_t i = 0; i < s.space; ++i) {
+        for (int64_t c = 0; c < count; ++c) body(first + i * s.lanes + c, c);
+      }
+    }
+  }
+}
+
+template <typename T, bool kRelu>
+class BatchNormKernel final : public Kernel<T> {
+ public:
+  static KernelOr<T> Create(const KernelSpec& spec) {
+    auto kernel = std::make_unique<BatchNormKernel>(spec);
+    const int64_t values = kernel->space_.per_channel();
+    if (kernel->uses_batch_ && values == 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("batch statistics of one value per channel (input ",
+                       spec.srcs[0].shape.ToString(), "): want more than one row"));
+    }
+    return kernel;
+  }
+
+  explicit BatchNormKernel(const KernelSpec& spec)
+      : space_(spec.srcs[0]),
+        eps_(spec.attributes->Float("eps")),
+        momentum_(spec.attributes->Float("momentum")),
+        weight_(spec.TensorIndex("weight")),
+        bias_(spec.TensorIndex("bias")),
+        mean_(spec.TensorIndex("running_mean")),
+        variance_(spec.TensorIndex("running_var")),
+        counter_(spec.TensorIndex("num_batches_tracked")),
+        uses_batch_(spec.training || mean_ < 0),
+        updates_(spec.training && mean_ >= 0) {
+    this->src_layouts_ = {spec.srcs[0].layout};
+    this->dst_layout_ = spec.srcs[0].layout;
+    this->has_backward_ = uses_batch_;
+    this->reads_src_ = uses_batch_;
+    this->reads_dst_ = kRelu;
+    this->in_place_ = true;
+    if (uses_batch_) {
+      this->workspace_elements_ = 2 * space_.channels();  // Mean and 1 / sqrt(variance + eps).
+    } else {
+      this->prepared_elements_ = 2 * space_.channels();  // Scale and shift.
+    }
+  }
+
+  absl::Status Prepare(T* const* tensors, T* prepared) override {
+    const int64_t channels = space_.channels();
+    for (int64_t c = 0; !uses_batch_ && c < channels; ++c) {
+      const double scale = (weight_ < 0 ? 1.0 : static_cast<double>(tensors[weight_][c])) /
+                           std::sqrt(static_cast<double>(tensors[variance_][c]) + eps_);
+      const double bias = bias_ < 0 ? 0.0 : static_cast<double>(tensors[bias_][c]);
+      prepared[c] = static_cast<T>(scale);
+      prepared[channels + c] = static_cast<T>(bias - tensors[mean_][c] * scale);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Forward(const KernelArgs<T>& args) override {
+    const T* src = args.srcs[0];
+    T* dst = args.dst;
+    const ChannelSpace& s = space_;
+    ForStrips(s, [&](int64_t channel, int64_t count, int64_t start) {
+      T scale[kStrip], shift[kStrip];
+      if (uses_batch_) {
+        BatchStatistics(args, channel, count, start, scale, shift);
+      } else {
+        std::copy_n(args.prepared + channel, count, scale);
+        std::copy_n(args.prepared + s.channels() + channel, count, shift);
+      }
+      ForBestIsa([&] {
+        EachElement(s, count, start, [&](int64_t at, int64_t c) {
+          const T y = src[at] * scale[c] + shift[c];
+          dst[at] = kRelu && y < 0 ? T(0) : y;
+        });
+      });
+    });
+    if (updates_ && counter_ >= 0 && s.per_channel() > 0) args.tensors[counter_][0] += 1;
+    return absl::OkStatus();
+  }
+
+  // dbias = sum dy, dweight = sum dy x^, dx = weight / (n sqrt(variance + eps)) (n dy - dbias - x^ dweight)
+  absl::Status Backward(const BackwardArgs<T>& args) override {
+    const ChannelSpace& s = space_;
+    const T* src = args.srcs[0];
+    ForStrips(s, [&](int64_t channel, int64_t count, int64_t start) {
+      const T* mean = args.workspace + channel;
+      const T* inverse = args.workspace + s.channels() + channel;
+      // What the ReLU lets through.
+      const auto diff = [&](int64_t at) {
+        return kRelu && !(args.dst[at] > 0) ? T(0) : args.diff_dst[at];
+      };
+      double totals[2][kStrip];
+      ForBestIsa([&] {
+        SumStrip<2, T>(s, count, start, [&](int t, int64_t at, int64_t c) {
+          return t == 0 ? diff(at) : diff(at) * (src[at] - mean[c]);
+        }, totals);
+      });
+      T factor[kStrip], offset[kStrip], slope[kStrip];
+      for (int64_t c = 0; c < count; ++c) {
+        const double n = static_cast<double>(s.per_channel());
+        const double weight = weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
+        const double diff_weight = totals[1][c] * inverse[c];
+        factor[c] = static_cast<T>(weight * inverse[c]);
+        offset[c] = static_cast<T>(n > 0 ? totals[0][c] / n : 0.0);
+        slope[c] = static_cast<T>(n > 0 ? diff_weight * inverse[c] / n : 0.0);
+        Store(args, weight_, channel + c, diff_weight);
+        Store(args, bias_, channel + c, totals[0][c]);
+      }
+      T* diff_src = args.diff_srcs[0];
+      if (diff_src == nullptr) return;
+      ForBestIsa([&] {
+        EachElement(s, count, start, [&](int64_t at, int64_t c) {
+          diff_src[at] = factor[c] * (diff(at) - offset[c] - (src[at] - mean[c]) * slope[c]);
+        });
+      });
+    });
+    return absl::OkStatus();
+  }
+
+ private:
+  static void Store(const BackwardArgs<T>& args, int tensor, int64_t channel, double value) {
+    if (tensor >= 0 && args.diff_tensors[tensor] != nullptr) {
+      args.diff_tensors[tensor][channel] = static_cast<T>(value);
+    }
+  }
+
+  // Two passes, as a one-pass variance loses the digits that a large mean takes.
+  void BatchStatistics(const KernelArgs<T>& args, int64_t channel, int64_t count, int64_t start,
+                       T* scale, T* shift) const {
+    const ChannelSpace& s = space_;
+    const double n = static_cast<double>(s.per_channel());
+    if (n == 0) return;
+    const T* src = args.srcs[0];
+    double sums[1][kStrip], squares[1][kStrip];
+    T mean[kStrip];
+    ForBestIsa([&] {
+      SumStrip<1, T>(s, count, start, [&](int, int64_t at, int64_t) { return src[at]; }, sums);
+      for (int64_t c = 0; c < count; ++c) mean[c] = static_cast<T>(sums[0][c] / n);
+      SumStrip<1, T>(s, count, start, [&](int, int64_t at, int64_t c) {
+        const T centred = src[at] - mean[c];
+        return centred * centred;
+      }, squares);
+    });
+    for (int64_t c = 0; c < count; ++c) {
+      const double variance = squares[0][c] / n;
+      const double inverse = 1 / std::sqrt(variance + eps_);
+      args.workspace[channel + c] = mean[c];
+      args.workspace[s.channels() + channel + c] = static_cast<T>(inverse);
+      const double weight = weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
+      const double bias = bias_ < 0 ? 0.0 : static_cast<double>(args.tensors[bias_][channel + c]);
+      scale[c] = static_cast<T>(weight * inverse);
+      shift[c] = static_cast<T>(bias - mean[c] * weight * inverse);
+      if (!updates_) continue;
+      Move(args.tensors[mean_][channel + c], sums[0][c] / n);
+      Move(args.tensors[variance_][channel + c], squares[0][c] / (n - 1));
+    }
+  }
+
+  void Move(T& running, double batch) const {
+    running = static_cast<T>((1 - momentum_) * running + momentum_ * batch);
+  }
+
+  const ChannelSpace space_;
+  const double eps_, momentum_;
+  const int weight_, bias_, mean_, variance_, counter_;
+  const bool uses_batch_, updates_;
+};
+
+}  // namespace
+
+template <typename T>
+std::vector<KernelEntry<T>> BatchNormKernels() {
+  return {
+      {"batch_norm1d", BatchNormKernel<T, false>::Create},
+      {"batch_norm2d", BatchNormKernel<T, false>::Create},
+      {"batch_norm_relu", BatchNormKernel<T, true>::Create},
+  };
+}
+
+template std::vector<KernelEntry<float>> BatchNormKernels();
+template std::vector<KernelEntry<double>> BatchNormKernels();
+
+}  // namespace mase

@@ -1,0 +1,211 @@
+// add, sub, mul, div with NumPy's broadcasting.
+#include <algorithm>
+#include <array>
+
+#include "mase/base/isa.h"
+#include "mase/base/limits.h"
+#include "mase/kernel/kernels.h"
+#include "mase/kernel/parallel.h"
+
+namespace mase {
+namespace {
+
+// f(a, b) and its derivatives by a and b.
+struct Add {
+  static constexpr bool kReads = false;
+  template <typename T> static T F(T a, T b) { return a + b; }
+  template <typename T> static T Da(T, T) { return 1; }
+  template <typename T> static T Db(T, T) { return 1; }
+};
+struct Sub {
+  static constexpr bool kReads = false;
+  template <typename T> static T F(T a, T b) { return a - b; }
+  template <typename T> static T Da(T, T) { return 1; }
+  template <typename T> static T Db(T, T) { return -1; }
+};
+struct Mul {
+  static constexpr bool kReads = true;
+  template <typename T> static T F(T a, T b) { return a * b; }
+  template <typename T> static T Da(T, T b) { return b; }
+  template <typename T> static T Db(T a, T) { return a; }
+};
+struct Div {
+  static constexpr bool kReads = true;
+  template <typename T> static T F(T a, T b) { return a / b; }
+  template <typename T> static T Da(T, T b) { return 1 / b; }
+  template <typename T> static T Db(T a, T b) { return -a / (b * b); }
+};
+
+// Walks a broadcast pair run by run: a run is a stretch of the result along which each operand
+// either moves by one or stands still.
+class Broadcast {
+ public:
+  Broadcast(const Shape& a, const Shape& b, const Shape& dst) {
+    // Axes are merged where both operands go on moving, or standing, in the same way.
+    for (int axis = 1; axis <= dst.rank(); ++axis) {  // From the innermost.
+      const int64_t extent = dst[-axis];
+      if (extent == 1) continue;
+      const Axis next = {extent, axis <= a.rank() && a[-axis] != 1,
+                         axis <= b.rank() && b[-axis] != 1};
+      if (count_ > 0 && axes_[count_ - 1].a == next.a && axes_[count_ - 1].b == next.b) {
+        axes_[count_ - 1].extent *= extent;
+      } else {
+        axes_[count_++] = next;
+      }
+    }
+    if (count_ == 0) axes_[count_++] = {1, true, true};
+    runs_ = 1;
+    for (int i = 1; i < count_; ++i) runs_ *= axes_[i].extent;
+    if (dst.elements() == 0) runs_ = 0;
+  }
+
+  int64_t runs() const { return runs_; }
+  int64_t length() const { return axes_[0].extent; }
+  bool a_moves() const { return axes_[0].a; }
+  bool b_moves() const { return axes_[0].b; }
+
+  struct Offsets {
+    int64_t a, b;
+  };
+  // Where the operands of a run start.
+  Offsets At(int64_t run) const {
+    Offsets at = {0, 0};
+    int64_t a_step = a_moves() ? length() : 1, b_step = b_moves() ? length() : 1;
+    for (int i = 1; i < count_; ++i) {
+      const int64_t index = run % axes_[i].extent;
+      run /= axes_[i].extent;
+      if (axes_[i].a) {
+        at.a += index * a_step;
+        a_step *= axes_[i].extent;
+      }
+      if (axes_[i].b) {
+        at.b += index * b_step;
+        b_step *= axes_[i].extent;
+      }
+    }
+    return at;
+  }
+
+ private:
+  struct Axis {
+    int64_t extent;
+    bool a, b;  // Whether the operand moves along it.
+  };
+  std::array<Axis, limits::kMaxTensorRank + 1> axes_;
+  int count_ = 0;
+  int64_t runs_ = 0;
+};
+
+template <typename T, typename Op>
+class BinaryKernel final : public Kernel<T> {
+ public:
+  explicit BinaryKernel(const KernelSpec& spec)
+      : broadcast_(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst),
+        elements_{spec.srcs[0].elements(), spec.srcs[1].elements()} {
+    if (spec.srcs[0].shape == spec.srcs[1].shape && spec.srcs[0].layout == spec.srcs[1].layout) {
+      this->src_layouts_ = {spec.srcs[0].layout, spec.srcs[0].layout};
+      this->dst_layout_ = spec.srcs[0].layout;
+    }
+    this->in_place_ = spec.srcs[0].shape == spec.dst;
+    this->has_backward_ = true;
+    this->reads_src_ = Op::kReads;
+  }
+
+  absl::Status Forward(const KernelArgs<T>& args) override {
+    const T* a = args.srcs[0];
+    const T* b = args.srcs[1];
+    T* dst = args.dst;
+    const int64_t length = broadcast_.length();
+    if (broadcast_.runs() == 1 && broadcast_.a_moves() && broadcast_.b_moves()) {
+      ParallelFor(length, kElementGrain, [=](int64_t begin, int64_t end) {
+        ForBestIsa([=] {
+          for (int64_t i = begin; i < end; ++i) dst[i] = Op::F(a[i], b[i]);
+        });
+      });
+      return absl::OkStatus();
+    }
+    ParallelFor(broadcast_.runs(), kElementGrain / length + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t run = begin; run < end; ++run) {
+        const auto at = broadcast_.At(run);
+        Run(a + at.a, b + at.b, dst + run * length);
+      }
+    });
+    return absl::OkStatus();
+  }
+
+  absl::Status Backward(const BackwardArgs<T>& args) override {
+    // The operands' values are given only where the derivative reads them.
+    for (int i = 0; i < 2; ++i) {
+      T* diff_src = args.diff_srcs[i];
+      if (diff_src == nullptr) continue;
+      const auto slope = [i](T a, T b) { return i == 0 ? Op::Da(a, b) : Op::Db(a, b); };
+      std::fill_n(diff_src, elements_[i], T(0));
+      for (int64_t run = 0; run < broadcast_.runs(); ++run) {
+        const auto at = broadcast_.At(run);
+        AddRun(args, i, at, run, slope);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  void Run(const T* a, const T* b, T* dst) const {
+    const int64_t length = broadcast_.length();
+    const int64_t a_step = broadcast_.a_moves(), b_step = broadcast_.b_moves();
+    ForBestIsa([=] {
+      if (a_step == 1 && b_step == 1) {
+        for (int64_t i = 0; i < length; ++i) dst[i] = Op::F(a[i], b[i]);
+      } else if (a_step == 1) {
+        for (int64_t i = 0; i < length; ++i) dst[i] = Op::F(a[i], *b);
+      } else {
+        for (int64_t i = 0; i < length; ++i) dst[i] = Op::F(*a, b[i]);
+      }
+    });
+  }
+
+  // Adds one run's share to the gradient of operand `i`; one that stands still along the run
+  // takes the sum, kept in double.
+  template <typename Slope>
+  void AddRun(const BackwardArgs<T>& args, int i, typename Broadcast::Offsets at, int64_t run,
+              const Slope& slope) const {
+    const int64_t length = broadcast_.length();
+    const int64_t a_step = broadcast_.a_moves(), b_step = broadcast_.b_moves();
+    const T* diff_dst = args.diff_dst + run * length;
+    const T* a = Op::kReads ? args.srcs[0] + at.a : nullptr;
+    const T* b = Op::kReads ? args.srcs[1] + at.b : nullptr;
+    T* diff_src = args.diff_srcs[i] + (i == 0 ? at.a : at.b);
+    const auto share = [=](int64_t j) {
+      if constexpr (Op::kReads) return diff_dst[j] * slope(a[j * a_step], b[j * b_step]);
+      return diff_dst[j] * slope(T(0), T(0));
+    };
+    if (i == 0 ? a_step : b_step) {
+      ForBestIsa([=] {
+        for (int64_t j = 0; j < length; ++j) diff_src[j] += share(j);
+      });
+    } else {
+      double sum = 0;
+      for (int64_t j = 0; j < length; ++j) sum += share(j);
+      *diff_src += static_cast<T>(sum);
+    }
+  }
+
+  const Broadcast broadcast_;
+  const int64_t elements_[2];
+};
+
+}  // namespace
+
+template <typename T>
+std::vector<KernelEntry<T>> BinaryKernels() {
+  return {
+      {"add", Make<T, BinaryKernel<T, Add>>},
+      {"sub", Make<T, BinaryKernel<T, Sub>>},
+      {"mul", Make<T, BinaryKernel<T, Mul>>},
+      {"div", Make<T, BinaryKernel<T, Div>>},
+  };
+}
+
+template std::vector<KernelEntry<float>> BinaryKernels();
+template std::vector<KernelEntry<double>> BinaryKernels();
+
+}  // namespace mase

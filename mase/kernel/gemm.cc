@@ -1,0 +1,173 @@
+#include "mase/kernel/gemm.h"
+
+#include <algorithm>
+#include <atomic>
+#include <type_traits>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/isa.h"
+#include "mase/kernel/parallel.h"
+#include "oneapi/dnnl/dnnl.h"
+
+namespace mase {
+namespace {
+
+// Up to this many elements of B, packing and dispatch in oneDNN cost more than they save.
+constexpr int64_t kSmallMatrix = 1 << 13;
+// Multiplications that are worth a task, and the most tasks that one product is cut into. Few,
+// because every task packs its operands again.
+constexpr int64_t kTaskMacs = 1 << 19;
+constexpr int64_t kMaxTasks = 8;
+
+// Columns of one block of results: two AVX-512 registers.
+template <typename T>
+constexpr int kBlock = 128 / sizeof(T);
+
+template <typename T>
+[[gnu::always_inline]] inline void Store(const Gemm<T>& g, int64_t row, int64_t col, int64_t count,
+                                         const T* sums) {
+  T* dst = g.c + row * g.cols + col;
+  if (g.bias != nullptr) {
+    for (int64_t c = 0; c < count; ++c) dst[c] = sums[c] + g.bias[col + c];
+  } else if (g.accumulate) {
+    for (int64_t c = 0; c < count; ++c) dst[c] += sums[c];
+  } else {
+    for (int64_t c = 0; c < count; ++c) dst[c] = sums[c];
+  }
+}
+
+// Rows x kBlock results, held in registers while walking along `depth`. B has unit columns.
+template <int Rows, typename T>
+[[gnu::always_inline]] inline void FullBlock(const Gemm<T>& g, int64_t row, int64_t col) {
+  T sums[Rows][kBlock<T>] = {};
+  const T* a = g.a.data + row * g.a.row_stride;
+  const T* b = g.b.data + col;
+  for (int64_t k = 0; k < g.depth; ++k, b += g.b.row_stride, a += g.a.col_stride) {
+    for (int r = 0; r < Rows; ++r) {
+      const T x = a[r * g.a.row_stride];
+      for (int c = 0; c < kBlock<T>; ++c) sums[r][c] += x * b[c];
+    }
+  }
+  for (int r = 0; r < Rows; ++r) Store(g, row + r, col, kBlock<T>, sums[r]);
+}
+
+// Fewer columns, or B of any strides.
+template <typename T>
+[[gnu::always_inline]] inline void AnyBlock(const Gemm<T>& g, int64_t row, int64_t col,
+                                            int64_t count) {
+  T sums[kBlock<T>] = {};
+  const T* a = g.a.data + row * g.a.row_stride;
+  const T* b = g.b.data + col * g.b.col_stride;
+  for (int64_t k = 0; k < g.depth; ++k, b += g.b.row_stride, a += g.a.col_stride) {
+    for (int64_t c = 0; c < count; ++c) sums[c] += *a * b[c * g.b.col_stride];
+  }
+  Store(g, row, col, count, sums);
+}
+
+template <typename T>
+void PlainRows(const Gemm<T>& g, int64_t begin, int64_t end) {
+  ForBestIsa([&] {
+    int64_t col = 0;
+    for (; g.b.col_stride == 1 && col + kBlock<T> <= g.cols; col += kBlock<T>) {
+      int64_t row = begin;
+      for (; row + 4 <= end; row += 4) FullBlock<4>(g, row, col);
+      for (; row < end; ++row) FullBlock<1>(g, row, col);
+    }
+    for (; col < g.cols; col += kBlock<T>) {
+      const int64_t count = std::min<int64_t>(kBlock<T>, g.cols - col);
+      for (int64_t row = begin; row < end; ++row) AnyBlock(g, row, col, count);
+    }
+  });
+}
+
+// oneDNN's product of a part of C; it uses one thread inside a parallel region.
+dnnl_status_t OneDnnPart(const Gemm<float>& g, int64_t row, int64_t rows, int64_t col,
+                         int64_t cols) {
+  const bool transposed_a = g.a.col_stride != 1;
+  const bool transposed_b = g.b.col_stride != 1;
+  float* c = g.c + row * g.cols + col;
+  if (g.bias != nullptr) {
+    for (int64_t r = 0; r < rows; ++r) std::copy_n(g.bias + col, cols, c + r * g.cols);
+  }
+  const bool add = g.bias != nullptr || g.accumulate;
+  // A stored matrix of one row has any stride, also one that oneDNN would refuse.
+  const int64_t lda = transposed_a ? std::max(g.a.col_stride, rows)
+                                   : std::max(g.a.row_stride, g.depth);
+  const int64_t ldb = transposed_b ? std::max(g.b.col_stride, g.depth)
+                                   : std::max(g.b.row_stride, cols);
+  return dnnl_sgemm(transposed_a ? 'T' : 'N', transposed_b ? 'T' : 'N', rows, cols, g.depth, 1.0f,
+                    g.a.data + row * g.a.row_stride, lda, g.b.data + col * g.b.col_stride, ldb,
+                    add ? 1.0f : 0.0f, c, g.cols);
+}
+
+absl::Status OneDnnGemm(const Gemm<float>& g, int64_t tasks) {
+  std::atomic<int> failed = dnnl_success;
+  const bool by_rows = g.rows >= g.cols;
+  const auto part = [&](int64_t, int64_t begin, int64_t end) {
+    const dnnl_status_t status = by_rows ? OneDnnPart(g, begin, end - begin, 0, g.cols)
+                                         : OneDnnPart(g, 0, g.rows, begin, end - begin);
+    if (status != dnnl_success) failed = status;
+  };
+  ForChunks(by_rows ? g.rows : g.cols, tasks, part);
+  if (failed == dnnl_success) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("oneDNN's sgemm of [", g.rows, ", ", g.depth, "] by [",
+                                          g.depth, ", ", g.cols, "] failed with status ",
+                                          failed.load()));
+}
+
+}  // namespace
+
+template <typename T>
+bool PrefersRowMajorB(int64_t cols, int64_t depth) {
+  return std::is_same_v<T, double> || cols * depth <= kSmallMatrix;
+}
+
+template <typename T>
+absl::Status RunGemm(const Gemm<T>& g) {
+  if (g.rows == 0 || g.cols == 0) return absl::OkStatus();
+  const int64_t macs = g.rows * g.cols * g.depth;
+  if constexpr (std::is_same_v<T, float>) {
+    const bool plain = g.depth == 0 || (g.b.col_stride == 1 && g.cols * g.depth <= kSmallMatrix);
+    if (!plain) {
+      return OneDnnGemm(g, std::clamp<int64_t>(std::min(macs / kTaskMacs,
+                                                        std::max(g.rows, g.cols) / 32),
+                                               1, kMaxTasks));
+    }
+  }
+  ForChunks(g.rows, ChunkCount(macs, kTaskMacs, std::min<int64_t>(g.rows, 64)),
+            [&](int64_t, int64_t begin, int64_t end) { PlainRows(g, begin, end); });
+  return absl::OkStatus();
+}
+
+template <typename T>
+void ColumnSums(const T* src, int64_t rows, int64_t cols, T* dst) {
+  // Blocks of rows in T, their sums in double: short chains of rounding at full speed.
+  constexpr int64_t kRows = 128;
+  constexpr int64_t kCols = 64;
+  ParallelFor(cols, std::max<int64_t>(kCols, kElementGrain / std::max<int64_t>(rows, 1)),
+              [&](int64_t begin, int64_t end) {
+    ForBestIsa([&] {
+      for (int64_t col = begin; col < end; col += kCols) {
+        const int64_t count = std::min(kCols, end - col);
+        double totals[kCols] = {};
+        for (int64_t first = 0; first < rows; first += kRows) {
+          T sums[kCols] = {};
+          for (int64_t row = first; row < std::min(rows, first + kRows); ++row) {
+            for (int64_t c = 0; c < count; ++c) sums[c] += src[row * cols + col + c];
+          }
+          for (int64_t c = 0; c < count; ++c) totals[c] += sums[c];
+        }
+        for (int64_t c = 0; c < count; ++c) dst[col + c] = static_cast<T>(totals[c]);
+      }
+    });
+  });
+}
+
+template bool PrefersRowMajorB<float>(int64_t, int64_t);
+template bool PrefersRowMajorB<double>(int64_t, int64_t);
+template absl::Status RunGemm(const Gemm<float>&);
+template absl::Status RunGemm(const Gemm<double>&);
+template void ColumnSums(const float*, int64_t, int64_t, float*);
+template void ColumnSums(const double*, int64_t, int64_t, double*);
+
+}  // namespace mase

@@ -1,0 +1,57 @@
+// Matrix product for every kernel: C [rows, cols] = A [rows, depth] B [depth, cols] (+ bias per
+// column) (+ C). A and B are strided views, so that a transposed operand is one with its strides
+// swapped; C is row-major.
+#ifndef MASE_KERNEL_GEMM_H_
+#define MASE_KERNEL_GEMM_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+
+namespace mase {
+
+// Element (i, j) is data[i * row_stride + j * col_stride]; one of the strides is 1.
+template <typename T>
+struct MatrixView {
+  const T* data;
+  int64_t row_stride;
+  int64_t col_stride;
+};
+
+template <typename T>
+MatrixView<T> RowMajor(const T* data, int64_t cols) {
+  return {data, cols, 1};
+}
+template <typename T>
+MatrixView<T> Transposed(const T* data, int64_t cols) {
+  return {data, 1, cols};
+}
+
+template <typename T>
+struct Gemm {
+  int64_t rows;
+  int64_t cols;
+  int64_t depth;
+  MatrixView<T> a;
+  MatrixView<T> b;
+  T* c;                      // May not overlap a or b.
+  const T* bias = nullptr;   // [cols]
+  bool accumulate = false;   // Adds to C; without bias.
+};
+
+// Small products, and all in double, are plain loops; others oneDNN's. Runs on the pool; the
+// result does not depend on the number of threads. Internal if oneDNN fails.
+template <typename T>
+absl::Status RunGemm(const Gemm<T>& gemm);
+
+// Whether RunGemm is at its best with B row-major: worth transposing weights once.
+template <typename T>
+bool PrefersRowMajorB(int64_t cols, int64_t depth);
+
+// dst[c] = sum over rows of src[r, c].
+template <typename T>
+void ColumnSums(const T* src, int64_t rows, int64_t cols, T* dst);
+
+}  // namespace mase
+
+#endif  // MASE_KERNEL_GEMM_H_

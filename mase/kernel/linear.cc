@@ -1,0 +1,183 @@
+// linear: y = x W^T + b over the last axis, W [out, in]; matmul and bmm: batched products.
+#include <algorithm>
+
+#include "mase/base/status_macros.h"
+#include "mase/kernel/gemm.h"
+#include "mase/kernel/kernels.h"
+
+namespace mase {
+namespace {
+
+template <typename T>
+class LinearKernel final : public Kernel<T> {
+ public:
+  explicit LinearKernel(const KernelSpec& spec)
+      : in_(spec.attributes->Int("in_features")),
+        out_(spec.attributes->Int("out_features")),
+        rows_(in_ == 0 ? spec.dst.elements() / std::max<int64_t>(out_, 1)
+                       : spec.srcs[0].elements() / in_),
+        weight_(spec.TensorIndex("weight")),
+        bias_(spec.TensorIndex("bias")),
+        transposes_(PrefersRowMajorB<T>(out_, in_)) {
+    if (transposes_) this->prepared_elements_ = in_ * out_;
+    this->has_backward_ = true;
+    this->reads_src_ = true;
+  }
+
+  // W^T, so that the product runs along contiguous outputs.
+  absl::Status Prepare(T* const* tensors, T* prepared) override {
+    const T* weight = tensors[weight_];
+    for (int64_t o = 0; transposes_ && o < out_; ++o) {
+      for (int64_t i = 0; i < in_; ++i) prepared[i * out_ + o] = weight[o * in_ + i];
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Forward(const KernelArgs<T>& args) override {
+    return RunGemm<T>({.rows = rows_,
+                       .cols = out_,
+                       .depth = in_,
+                       .a = RowMajor(args.srcs[0], in_),
+                       .b = transposes_ ? RowMajor<T>(args.prepared, out_)
+                                        : Transposed<T>(args.tensors[weight_], in_),
+                       .c = args.dst,
+                       .bias = bias_ < 0 ? nullptr : args.tensors[bias_]});
+  }
+
+  absl::Status Backward(const BackwardArgs<T>& args) override {
+    const T* diff_dst = args.diff_dst;
+    if (args.diff_srcs[0] != nullptr) {
+      MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = rows_,
+                                       .cols = in_,
+                                       .depth = out_,
+                                       .a = RowMajor(diff_dst, out_),
+                                       .b = RowMajor<T>(args.tensors[weight_], in_),
+                                       .c = args.diff_srcs[0]}));
+    }
+    if (T* diff_weight = args.diff_tensors[weight_]; diff_weight != nullptr) {
+      MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = out_,
+                                       .cols = in_,
+                                       .depth = rows_,
+                                       .a = Transposed(diff_dst, out_),
+                                       .b = RowMajor(args.srcs[0], in_),
+                                       .c = diff_weight}));
+    }
+    if (bias_ >= 0 && args.diff_tensors[bias_] != nullptr) {
+      ColumnSums(diff_dst, rows_, out_, args.diff_tensors[bias_]);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const int64_t in_, out_, rows_;
+  const int weight_, bias_;
+  const bool transposes_;
+};
+
+// One product of the batch: offsets in matrices of each operand, after broadcasting.
+struct BatchEntry {
+  int64_t a, b;
+};
+
+std::vector<BatchEntry> BroadcastBatch(const Shape& a, const Shape& b, const Shape& dst) {
+  int64_t batches = 1;
+  for (int i = 0; i < dst.rank() - 2; ++i) batches *= dst[i];
+  std::vector<BatchEntry> entries(batches);
+  for (int64_t entry = 0; entry < batches; ++entry) {
+    int64_t rest = entry, a_step = 1, b_step = 1;
+    for (int axis = 3; axis <= dst.rank(); ++axis) {  // From the innermost batch axis.
+      const int64_t index = rest % dst[-axis];
+      rest /= dst[-axis];
+      if (axis <= a.rank()) {
+        entries[entry].a += (a[-axis] == 1 ? 0 : index) * a_step;
+        a_step *= a[-axis];
+      }
+      if (axis <= b.rank()) {
+        entries[entry].b += (b[-axis] == 1 ? 0 : index) * b_step;
+        b_step *= b[-axis];
+      }
+    }
+  }
+  return entries;
+}
+
+template <typename T>
+class MatmulKernel final : public Kernel<T> {
+ public:
+  explicit MatmulKernel(const KernelSpec& spec)
+      : rows_(spec.dst[-2]),
+        cols_(spec.dst[-1]),
+        depth_(spec.srcs[0].shape[-1]),
+        elements_{spec.srcs[0].elements(), spec.srcs[1].elements()},
+        batch_(BroadcastBatch(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst)) {
+    this->has_backward_ = true;
+    this->reads_src_ = true;
+  }
+
+  absl::Status Forward(const KernelArgs<T>& args) override {
+    T* dst = args.dst;
+    for (const BatchEntry& entry : batch_) {
+      MASE_RETURN_IF_ERROR(
+          RunGemm<T>({.rows = rows_,
+                      .cols = cols_,
+                      .depth = depth_,
+                      .a = RowMajor(args.srcs[0] + entry.a * rows_ * depth_, depth_),
+                      .b = RowMajor(args.srcs[1] + entry.b * depth_ * cols_, cols_),
+                      .c = dst}));
+      dst += rows_ * cols_;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Backward(const BackwardArgs<T>& args) override {
+    for (int i = 0; i < 2; ++i) {
+      if (args.diff_srcs[i] != nullptr) std::fill_n(args.diff_srcs[i], elements_[i], T(0));
+    }
+    const T* diff_dst = args.diff_dst;
+    for (const BatchEntry& entry : batch_) {
+      const T* a = args.srcs[0] + entry.a * rows_ * depth_;
+      const T* b = args.srcs[1] + entry.b * depth_ * cols_;
+      if (args.diff_srcs[0] != nullptr) {
+        MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = rows_,
+                                         .cols = depth_,
+                                         .depth = cols_,
+                                         .a = RowMajor(diff_dst, cols_),
+                                         .b = Transposed(b, cols_),
+                                         .c = args.diff_srcs[0] + entry.a * rows_ * depth_,
+                                         .accumulate = true}));
+      }
+      if (args.diff_srcs[1] != nullptr) {
+        MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = depth_,
+                                         .cols = cols_,
+                                         .depth = rows_,
+                                         .a = Transposed(a, depth_),
+                                         .b = RowMajor(diff_dst, cols_),
+                                         .c = args.diff_srcs[1] + entry.b * depth_ * cols_,
+                                         .accumulate = true}));
+      }
+      diff_dst += rows_ * cols_;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const int64_t rows_, cols_, depth_;
+  const int64_t elements_[2];
+  const std::vector<BatchEntry> batch_;
+};
+
+}  // namespace
+
+template <typename T>
+std::vector<KernelEntry<T>> LinearKernels() {
+  return {
+      {"linear", Make<T, LinearKernel<T>>},
+      {"matmul", Make<T, MatmulKernel<T>>},
+      {"bmm", Make<T, MatmulKernel<T>>},
+  };
+}
+
+template std::vector<KernelEntry<float>> LinearKernels();
+template std::vector<KernelEntry<double>> LinearKernels();
+
+}  // namespace mase

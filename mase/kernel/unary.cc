@@ -1,0 +1,249 @@
+// Ops that work on each element alone. An op is a struct with the function and its derivative,
+// given x and y = f(x); which of the two the derivative reads decides what training keeps.
+#include <algorithm>
+#include <cmath>
+
+#include "mase/base/isa.h"
+#include "mase/kernel/kernels.h"
+#include "mase/kernel/parallel.h"
+
+namespace mase {
+namespace {
+
+// Where f is not differentiable the derivatives are PyTorch's.
+
+struct Relu {
+  static constexpr bool kReadsX = false;
+  explicit Relu(const Attributes&) {}
+  template <typename T> T F(T x) const { return x < 0 ? T(0) : x; }  // NaN stays NaN.
+  template <typename T> T D(T, T y) const { return y > 0 ? T(1) : T(0); }
+};
+
+struct HardTanh {
+  static constexpr bool kReadsX = true;
+  explicit HardTanh(const Attributes& attributes)
+      : low(attributes.Float("min_val")), high(attributes.Float("max_val")) {}
+  HardTanh(double low, double high) : low(low), high(high) {}
+  template <typename T> T F(T x) const { return x < T(low) ? T(low) : x > T(high) ? T(high) : x; }
+  template <typename T> T D(T x, T) const { return x > T(low) && x < T(high) ? T(1) : T(0); }
+  double low, high;
+};
+
+struct Relu6 : HardTanh {
+  explicit Relu6(const Attributes&) : HardTanh(0, 6) {}
+};
+
+struct Gelu {
+  static constexpr bool kReadsX = true;
+  explicit Gelu(const Attributes& attributes)
+      : tanh_form(attributes.String("approximate") == "tanh") {}
+  template <typename T> T F(T x) const {
+    if (tanh_form) return T(0.5) * x * (1 + std::tanh(Inner(x)));
+    return T(0.5) * x * (1 + std::erf(x * T(M_SQRT1_2)));
+  }
+  template <typename T> T D(T x, T) const {
+    if (tanh_form) {
+      const T t = std::tanh(Inner(x));
+      const T inner_slope = T(kScale) * (1 + 3 * T(kCubic) * x * x);
+      return T(0.5) * (1 + t) + T(0.5) * x * (1 - t * t) * inner_slope;
+    }
+    const T density = std::exp(T(-0.5) * x * x) * T(0.5 * M_2_SQRTPI * M_SQRT1_2);
+    return T(0.5) * (1 + std::erf(x * T(M_SQRT1_2))) + x * density;
+  }
+  static constexpr double kScale = M_SQRT2 * M_2_SQRTPI * 0.5;  // sqrt(2/pi)
+  static constexpr double kCubic = 0.044715;
+  template <typename T> static T Inner(T x) { return T(kScale) * (x + T(kCubic) * x * x * x); }
+  bool tanh_form;
+};
+
+struct Selu {
+  static constexpr bool kReadsX = false;
+  static constexpr double kAlpha = 1.6732632423543772848170429916717;
+  static constexpr double kScale = 1.0507009873554804934193349852946;
+  explicit Selu(const Attributes&) {}
+  template <typename T> T F(T x) const {
+    return x > 0 ? T(kScale) * x : T(kScale * kAlpha) * std::expm1(x);
+  }
+  template <typename T> T D(T, T y) const { return y > 0 ? T(kScale) : y + T(kScale * kAlpha); }
+};
+
+struct Elu {
+  static constexpr bool kReadsX = true;
+  explicit Elu(const Attributes& attributes) : alpha(attributes.Float("alpha")) {}
+  template <typename T> T F(T x) const { return x > 0 ? x : T(alpha) * std::expm1(x); }
+  template <typename T> T D(T x, T) const { return x > 0 ? T(1) : T(alpha) * std::exp(x); }
+  double alpha;
+};
+
+template <typename T>
+T Logistic(T x) {
+  return 1 / (1 + std::exp(-x));
+}
+
+struct Sigmoid {
+  static constexpr bool kReadsX = false;
+  explicit Sigmoid(const Attributes&) {}
+  template <typename T> T F(T x) const { return Logistic(x); }
+  template <typename T> T D(T, T y) const { return y * (1 - y); }
+};
+
+struct Silu {
+  static constexpr bool kReadsX = true;
+  explicit Silu(const Attributes&) {}
+  template <typename T> T F(T x) const { return x * Logistic(x); }
+  template <typename T> T D(T x, T) const {
+    const T s = Logistic(x);
+    return s * (1 + x * (1 - s));
+  }
+};
+
+struct Tanh {
+  static constexpr bool kReadsX = false;
+  explicit Tanh(const Attributes&) {}
+  template <typename T> T F(T x) const { return std::tanh(x); }
+  template <typename T> T D(T, T y) const { return 1 - y * y; }
+};
+
+struct Softsign {
+  static constexpr bool kReadsX = true;
+  explicit Softsign(const Attributes&) {}
+  template <typename T> T F(T x) const { return x / (1 + std::abs(x)); }
+  template <typename T> T D(T x, T) const {
+    const T denominator = 1 + std::abs(x);
+    return 1 / (denominator * denominator);
+  }
+};
+
+// log(1 + exp(beta x)) / beta, and x beyond the threshold.
+struct Softplus {
+  static constexpr bool kReadsX = true;
+  explicit Softplus(const Attributes& attributes)
+      : beta(attributes.Float("beta")), threshold(attributes.Float("threshold")) {}
+  template <typename T> T F(T x) const {
+    return T(beta) * x > T(threshold) ? x : std::log1p(std::exp(T(beta) * x)) / T(beta);
+  }
+  template <typename T> T D(T x, T) const {
+    return T(beta) * x > T(threshold) ? T(1) : Logistic(T(beta) * x);
+  }
+  double beta, threshold;
+};
+
+struct LogSigmoid {
+  static constexpr bool kReadsX = true;
+  explicit LogSigmoid(const Attributes&) {}
+  template <typename T> T F(T x) const {
+    return std::min(x, T(0)) - std::log1p(std::exp(-std::abs(x)));
+  }
+  template <typename T> T D(T x, T) const { return Logistic(-x); }
+};
+
+struct Hardswish {
+  static constexpr bool kReadsX = true;
+  explicit Hardswish(const Attributes&) {}
+  template <typename T> T F(T x) const {
+    return x * std::min(std::max(x + 3, T(0)), T(6)) / 6;
+  }
+  template <typename T> T D(T x, T) const {
+    return x <= -3 ? T(0) : x < 3 ? x / 3 + T(0.5) : T(1);
+  }
+};
+
+struct Hardsigmoid {
+  static constexpr bool kReadsX = true;
+  explicit Hardsigmoid(const Attributes&) {}
+  template <typename T> T F(T x) const { return std::min(std::max(x + 3, T(0)), T(6)) / 6; }
+  template <typename T> T D(T x, T) const { return x > -3 && x < 3 ? T(1) / 6 : T(0); }
+};
+
+struct Hardshrink {
+  static constexpr bool kReadsX = true;
+  explicit Hardshrink(const Attributes& attributes) : lambda(attributes.Float("lambd")) {}
+  template <typename T> T F(T x) const { return std::abs(x) <= T(lambda) ? T(0) : x; }
+  template <typename T> T D(T x, T) const { return std::abs(x) <= T(lambda) ? T(0) : T(1); }
+  double lambda;
+};
+
+struct Softshrink : Hardshrink {
+  using Hardshrink::Hardshrink;
+  template <typename T> T F(T x) const {
+    return x > T(lambda) ? x - T(lambda) : x < -T(lambda) ? x + T(lambda) : T(0);
+  }
+};
+
+template <typename T, typename Op>
+class UnaryKernel final : public Kernel<T> {
+ public:
+  explicit UnaryKernel(const KernelSpec& spec)
+      : op_(*spec.attributes), elements_(spec.dst.elements()) {
+    this->src_layouts_ = {spec.srcs[0].layout};
+    this->dst_layout_ = spec.srcs[0].layout;
+    this->in_place_ = true;
+    this->has_backward_ = true;
+    this->reads_src_ = Op::kReadsX;
+    this->reads_dst_ = !Op::kReadsX;
+  }
+
+  absl::Status Forward(const KernelArgs<T>& args) override {
+    const T* src = args.srcs[0];
+    T* dst = args.dst;
+    const Op op = op_;
+    ParallelFor(elements_, kElementGrain, [&](int64_t begin, int64_t end) {
+      ForBestIsa([=] {
+        for (int64_t i = begin; i < end; ++i) dst[i] = op.F(src[i]);
+      });
+    });
+    return absl::OkStatus();
+  }
+
+  absl::Status Backward(const BackwardArgs<T>& args) override {
+    if (args.diff_srcs[0] == nullptr) return absl::OkStatus();
+    const T* kept = Op::kReadsX ? args.srcs[0] : args.dst;
+    const T* diff_dst = args.diff_dst;
+    T* diff_src = args.diff_srcs[0];
+    const Op op = op_;
+    ParallelFor(elements_, kElementGrain, [&](int64_t begin, int64_t end) {
+      ForBestIsa([=] {
+        for (int64_t i = begin; i < end; ++i) diff_src[i] = diff_dst[i] * op.D(kept[i], kept[i]);
+      });
+    });
+    return absl::OkStatus();
+  }
+
+ private:
+  const Op op_;
+  const int64_t elements_;
+};
+
+template <typename T, typename Op>
+KernelEntry<T> Entry(absl::string_view op) {
+  return {op, Make<T, UnaryKernel<T, Op>>};
+}
+
+}  // namespace
+
+template <typename T>
+std::vector<KernelEntry<T>> UnaryKernels() {
+  return {
+      Entry<T, Relu>("relu"),
+      Entry<T, Relu6>("relu6"),
+      Entry<T, Gelu>("gelu"),
+      Entry<T, Selu>("selu"),
+      Entry<T, Elu>("elu"),
+      Entry<T, Silu>("silu"),
+      Entry<T, Tanh>("tanh"),
+      Entry<T, Softsign>("softsign"),
+      Entry<T, Softplus>("softplus"),
+      Entry<T, Sigmoid>("sigmoid"),
+      Entry<T, LogSigmoid>("logsigmoid"),
+      Entry<T, Hardswish>("hardswish"),
+      Entry<T, Hardsigmoid>("hardsigmoid"),
+      Entry<T, HardTanh>("hardtanh"),
+      Entry<T, Hardshrink>("hardshrink"),
+      Entry<T, Softshrink>("softshrink"),
+  };
+}
+
+template std::vector<KernelEntry<float>> UnaryKernels();
+template std::vector<KernelEntry<double>> UnaryKernels();
+
+}  // namespace mase
