@@ -99,7 +99,7 @@ class DenseNet {
 
   // Writes the gradients of the chain's parameters, and of its input if `diff_input` (row-major
   // [rows, in]) is not null, given those of its output, row-major [rows, out]. The last call with
-  // this workspace must have been Forward in training mode with as many rows.
+  // this workspace must have been Forward in training mode with as many rows and the same tensors.
   void Backward(int64_t rows, const float* diff_output, const DenseTensors& tensors,
                 float* diff_input) const;
 
@@ -108,8 +108,9 @@ class DenseNet {
   ClassificationLoss TrainStep(const DenseRows& input, const int64_t* labels,
                                const DenseTensors& tensors) const;
 
+  class Plan;  // Of this library.
+
  private:
-  class Plan;
   std::shared_ptr<const Plan> plan_;  // A DenseNet is cheap to copy.
 };
 

@@ -7,12 +7,9 @@
 
 #include <cstdint>
 
-namespace mase {
+#include "mase/kernel/dense/classification_loss.h"
 
-struct ClassificationLoss {
-  double loss = 0;      // Mean over the rows; NaN if a score is NaN. 0 of no rows.
-  int64_t correct = 0;  // Rows whose highest score is that of the label; ties go to the lowest index.
-};
+namespace mase {
 
 // `scores` and `diff_scores` are row-major [rows, classes]; diff_scores may be null or the same as
 // scores. labels[i] must be in 0..classes-1 (not checked). exp and log are good to 2 ulp; rows are

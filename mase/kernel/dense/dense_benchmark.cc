@@ -1,0 +1,177 @@
+// Training and inference speed of small nets: gather, forward, loss, backward and Adam, in rows a
+// second. Rows are picked at random from 200,000, as a shuffled epoch does.
+//
+//   OMP_NUM_THREADS=1 ./bazelw run -c opt //mase/kernel/dense:dense_benchmark
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "mase/base/isa.h"
+#include "mase/kernel/dense/dense.h"
+#include "mase/kernel/dense/optimizer_step.h"
+
+namespace mase {
+namespace {
+
+constexpr int64_t kRows = 200'000;
+constexpr int64_t kFeatures = 16;
+constexpr int64_t kClasses = 5;
+
+// Layers with tensors placed one after the other, each on its own cache line.
+struct Chain {
+  void Add(DenseLayer::Kind kind, int64_t out) {
+    DenseLayer layer;
+    layer.kind = kind;
+    layer.in = layers.empty() ? kFeatures : layers.back().out;
+    layer.out = out;
+    if (kind == DenseLayer::Kind::kLinear) {
+      layer.weight = Place(parameters, layer.in * out);
+      layer.bias = Place(parameters, out);
+    } else if (kind == DenseLayer::Kind::kBatchNorm) {
+      layer.weight = Place(parameters, out);
+      layer.bias = Place(parameters, out);
+      layer.running_mean = Place(buffers, out);
+      layer.running_var = Place(buffers, out);
+      if (layers.size() > 0) layers.back().zero_bias_gradient = true;
+    }
+    layers.push_back(layer);
+  }
+  static int64_t Place(int64_t& end, int64_t size) {
+    const int64_t offset = end;
+    end += (size + 15) / 16 * 16;
+    return offset;
+  }
+
+  std::vector<DenseLayer> layers;
+  int64_t parameters = 0;
+  int64_t buffers = 0;
+};
+
+using Kind = DenseLayer::Kind;
+
+Chain Mlp(bool norm) {
+  Chain chain;
+  for (int64_t out : {64, 32, 32}) {
+    chain.Add(Kind::kLinear, out);
+    if (norm) chain.Add(Kind::kBatchNorm, out);
+    chain.Add(Kind::kRelu, out);
+  }
+  chain.Add(Kind::kLinear, kClasses);
+  return chain;
+}
+
+Chain PlainMlp() { return Mlp(false); }
+Chain NormMlp() { return Mlp(true); }
+
+Chain JscTiny() {
+  Chain chain;
+  chain.Add(Kind::kBatchNorm, kFeatures);
+  chain.Add(Kind::kRelu, kFeatures);
+  chain.Add(Kind::kLinear, kClasses);
+  chain.Add(Kind::kRelu, kClasses);
+  return chain;
+}
+
+// A net with everything it needs; 64-byte aligned.
+struct Setup {
+  explicit Setup(const Chain& chain, int64_t rows, DenseMode mode)
+      : net(*DenseNet::Create(chain.layers)),
+        size(chain.parameters),
+        storage(5 * chain.parameters + chain.buffers + net.WorkspaceFloats(rows, mode) + 64),
+        features(kRows * kFeatures),
+        labels(kRows),
+        order(kRows) {
+    std::mt19937 random(0);
+    std::uniform_real_distribution<float> uniform(-1, 1);
+    for (float& x : features) x = uniform(random);
+    for (int64_t& label : labels) label = static_cast<int64_t>(random() % kClasses);
+    for (int64_t i = 0; i < kRows; ++i) order[i] = i;
+    std::shuffle(order.begin(), order.end(), random);
+    float* next = storage.data() + (64 - reinterpret_cast<uintptr_t>(storage.data()) % 64) / 4;
+    const auto take = [&](int64_t n) {
+      next += n;
+      return next - n;
+    };
+    parameters = take(size);
+    gradients = take(size);
+    first_moments = take(size);
+    second_moments = take(size);
+    tensors = {.parameters = parameters, .gradients = gradients, .buffers = take(chain.buffers)};
+    tensors.workspace = next;
+    for (int64_t i = 0; i < size; ++i) parameters[i] = 0.25f * uniform(random);
+    std::fill_n(tensors.buffers, chain.buffers, 1.0f);
+  }
+
+  DenseNet net;
+  int64_t size;
+  std::vector<float> storage;
+  std::vector<float> features;
+  std::vector<int64_t> labels;
+  std::vector<int64_t> order;
+  float* parameters;
+  float* gradients;
+  float* first_moments;
+  float* second_moments;
+  DenseTensors tensors;
+};
+
+void Train(benchmark::State& state, Chain (*chain)()) {
+  const int64_t batch = state.range(0);
+  Setup setup(chain(), batch, DenseMode::kTraining);
+  AdamStepOptions adam;
+  int64_t first = 0;
+  for (auto _ : state) {
+    const DenseRows rows = {setup.features.data(), setup.order.data() + first, batch};
+    const ClassificationLoss loss = setup.net.TrainStep(rows, setup.labels.data(), setup.tensors);
+    AdamStep(adam, setup.size, setup.gradients, setup.parameters, setup.first_moments,
+             setup.second_moments);
+    benchmark::DoNotOptimize(loss.loss);
+    ++adam.step;
+    first = first + 2 * batch <= kRows ? first + batch : 0;
+  }
+  state.SetItemsProcessed(state.iterations() * batch);
+  state.SetLabel(std::string(IsaName(CurrentIsa())));
+}
+
+void Infer(benchmark::State& state, Chain (*chain)()) {
+  const int64_t rows = state.range(0);
+  Setup setup(chain(), rows, DenseMode::kInference);
+  std::vector<float> output(rows * kClasses);
+  for (auto _ : state) {
+    setup.net.Forward(DenseMode::kInference, {.data = setup.features.data(), .rows = rows},
+                      setup.tensors, output.data());
+    const ClassificationLoss loss =
+        SoftmaxCrossEntropy(output.data(), setup.labels.data(), rows, kClasses, nullptr);
+    benchmark::DoNotOptimize(loss.loss);
+  }
+  state.SetItemsProcessed(state.iterations() * rows);
+  state.SetLabel(std::string(IsaName(CurrentIsa())));
+}
+
+void Adam(benchmark::State& state) {
+  const int64_t n = state.range(0);
+  std::vector<float> parameters(n, 1.0f), gradients(n, 0.1f), first(n), second(n);
+  AdamStepOptions options;
+  for (auto _ : state) {
+    AdamStep(options, n, gradients.data(), parameters.data(), first.data(), second.data());
+    ++options.step;
+  }
+  state.SetItemsProcessed(state.iterations() * n);
+  state.SetLabel(std::string(IsaName(CurrentIsa())));
+}
+
+BENCHMARK_CAPTURE(Train, mlp, PlainMlp)->Arg(64)->Arg(256)->Arg(1024)->Arg(4096)->UseRealTime();
+BENCHMARK_CAPTURE(Train, mlp_norm, NormMlp)->Arg(64)->Arg(256)->Arg(1024)->Arg(4096)->UseRealTime();
+BENCHMARK_CAPTURE(Train, jsc_tiny, JscTiny)->Arg(64)->Arg(256)->Arg(1024)->Arg(4096)->UseRealTime();
+BENCHMARK_CAPTURE(Infer, mlp, PlainMlp)->Arg(166'000)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_CAPTURE(Infer, mlp_norm, NormMlp)->Arg(166'000)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(Adam)->Arg(4336);
+
+}  // namespace
+}  // namespace mase
+
+BENCHMARK_MAIN();

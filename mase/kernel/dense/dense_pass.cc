@@ -1,0 +1,334 @@
+#include "mase/kernel/dense/dense_pass.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace mase {
+namespace {
+
+constexpr int64_t kCacheLineFloats = 16;
+
+int64_t Aligned(int64_t floats) {
+  return (floats + kCacheLineFloats - 1) / kCacheLineFloats * kCacheLineFloats;
+}
+
+}  // namespace
+
+float* AlignToCacheLine(float* p) {
+  return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(p) + 63) & ~uintptr_t{63});
+}
+
+void LoadByFeature(const float* src, const int64_t* index, const DenseShape& shape, float* dst) {
+  constexpr int64_t kTile = 16;
+  const int64_t padded = (shape.rows + kTile - 1) / kTile * kTile;
+  const auto row = [&](int64_t r) {
+    return src + (index == nullptr ? r : index[r]) * shape.features;
+  };
+  for (int64_t r = 0; r < padded; r += kTile) {
+    const int64_t rows = std::min(kTile, shape.rows - r);
+    // Picked rows are far apart; ask for the next ones before they are needed.
+    for (int64_t i = r + kTile; i < std::min(r + 2 * kTile, shape.rows); ++i) {
+      __builtin_prefetch(row(i));
+    }
+    for (int64_t f = 0; f < shape.features; f += kTile) {
+      const int64_t features = std::min(kTile, shape.features - f);
+      float* out = dst + f * shape.ld + r;
+      for (int64_t i = 0; i < rows; ++i) {
+        const float* in = row(r + i) + f;
+        for (int64_t k = 0; k < features; ++k) out[k * shape.ld + i] = in[k];
+      }
+      for (int64_t i = rows; i < kTile; ++i) {
+        for (int64_t k = 0; k < features; ++k) out[k * shape.ld + i] = 0;
+      }
+    }
+  }
+}
+
+void StoreByRow(const float* src, const DenseShape& shape, float* dst) {
+  constexpr int64_t kTile = 16;
+  for (int64_t r = 0; r < shape.rows; r += kTile) {
+    const int64_t end = std::min(r + kTile, shape.rows);
+    for (int64_t f = 0; f < shape.features; ++f) {
+      for (int64_t i = r; i < end; ++i) dst[i * shape.features + f] = src[f * shape.ld + i];
+    }
+  }
+}
+
+DensePass::DensePass(const DenseNet::Plan& plan, const DenseTensors& tensors, int64_t rows)
+    : plan_(plan), tensors_(tensors), kernels_(CurrentDenseKernels()), chunks_(rows) {
+  float* next = AlignToCacheLine(tensors.workspace);
+  const auto take = [&](int64_t floats) {
+    float* taken = next;
+    next += Aligned(floats);
+    return taken;
+  };
+  mean_ = take(plan.statistics());
+  scale_ = take(plan.statistics());
+  shift_ = take(plan.statistics());
+  offset_ = take(plan.statistics());
+  slope_ = take(plan.statistics());
+  partial_sums_ = take(2 * chunks_.count * plan.statistics());
+  partial_gradients_ = take(chunks_.count * plan.partial_gradients());
+  labels_ = reinterpret_cast<int32_t*>(take(chunks_.count * chunks_.ld));
+  matrices_ = take(chunks_.count * chunks_.ld * plan.chunk_features());
+}
+
+int64_t DensePass::WorkspaceFloats(const DenseNet::Plan& plan, int64_t rows) {
+  const DenseChunks chunks(rows);
+  return kCacheLineFloats + 5 * Aligned(plan.statistics()) +
+         Aligned(2 * chunks.count * plan.statistics()) +
+         Aligned(chunks.count * plan.partial_gradients()) + chunks.count * chunks.ld +
+         chunks.count * chunks.ld * plan.chunk_features();
+}
+
+void DensePass::LoadInput(Chunk chunk, const DenseRows& input) {
+  const int64_t first = chunks_.first(chunk.index);
+  const bool picked = input.index != nullptr;
+  LoadByFeature(picked ? input.data : input.data + first * plan_.in(),
+                picked ? input.index + first : nullptr, ShapeOf(chunk, plan_.in()),
+                Matrix(chunk, plan_.stages().front().src));
+}
+
+void DensePass::ForwardSegment(Chunk chunk, int segment) {
+  const auto& stages = plan_.stages();
+  const auto& norms = plan_.norms();
+  int s = 0;
+  if (segment > 0) {
+    s = norms[segment - 1];
+    ForwardTail(chunk, stages[s++]);
+  }
+  const bool last = segment == static_cast<int>(norms.size());
+  const int end = last ? static_cast<int>(stages.size()) : norms[segment];
+  for (; s < end; ++s) {
+    ForwardHead(chunk, stages[s]);
+    ForwardTail(chunk, stages[s]);
+  }
+  if (!last) ForwardHead(chunk, stages[end]);
+}
+
+// The linear layer, and the moments of its results.
+void DensePass::ForwardHead(Chunk chunk, const DenseStage& stage) {
+  if (stage.linear >= 0) {
+    const DenseLayer& layer = plan_.layer(stage.linear);
+    DenseProduct product;
+    product.a = tensors_.parameters + layer.weight;
+    product.a_stride = stage.in;
+    product.a_depth_stride = 1;
+    product.features = stage.out;
+    product.depth = stage.in;
+    product.groups = Groups(chunk);
+    product.ld = chunks_.ld;
+    product.b = Matrix(chunk, stage.src);
+    product.c = Matrix(chunk, stage.norm >= 0 ? stage.norm_src : stage.dst);
+    product.bias = layer.bias >= 0 ? tensors_.parameters + layer.bias : nullptr;
+    product.relu = stage.relu && stage.norm < 0;
+    kernels_.product(product);
+  }
+  if (stage.norm >= 0) {
+    float* sums = PartialSums(chunk.index, stage);
+    kernels_.moments(ShapeOf(chunk, stage.out), Matrix(chunk, stage.norm_src), sums,
+                     sums + stage.out);
+  }
+}
+
+void DensePass::CombineMoments(int norm) {
+  const DenseStage& stage = plan_.stages()[plan_.norms()[norm]];
+  const DenseLayer& layer = plan_.layer(stage.norm);
+  const double n = static_cast<double>(chunks_.rows);
+  for (int64_t f = 0; f < stage.out; ++f) {
+    double sum = 0;
+    for (int64_t c = 0; c < chunks_.count; ++c) {
+      sum += static_cast<double>(PartialSums(c, stage)[f]);
+    }
+    const double mean = sum / n;
+    double squares = 0;  // Of the distances from the mean, moved there from the chunks' means.
+    for (int64_t c = 0; c < chunks_.count; ++c) {
+      const float* partial = PartialSums(c, stage);
+      const double size = static_cast<double>(chunks_.size(c));
+      const double shift = static_cast<double>(partial[f]) / size - mean;
+      squares += static_cast<double>(partial[stage.out + f]) + size * shift * shift;
+    }
+    const int64_t i = stage.statistics + f;
+    const double gamma = layer.weight >= 0 ? tensors_.parameters[layer.weight + f] : 1.0;
+    mean_[i] = static_cast<float>(mean);
+    scale_[i] = static_cast<float>(gamma / std::sqrt(squares / n + layer.epsilon));
+    shift_[i] = layer.bias >= 0 ? tensors_.parameters[layer.bias + f] : 0.0f;
+    // Kept for the gradient: it wants 1 / sqrt(var + epsilon) even where gamma is 0.
+    slope_[i] = static_cast<float>(1 / std::sqrt(squares / n + layer.epsilon));
+    const auto move = [&](float& running, double batch) {
+      running = static_cast<float>(layer.momentum * batch +
+                                   (1 - layer.momentum) * static_cast<double>(running));
+    };
+    move(tensors_.buffers[layer.running_mean + f], mean);
+    move(tensors_.buffers[layer.running_var + f], squares / (n - 1));
+  }
+}
+
+// What follows the moments.
+void DensePass::ForwardTail(Chunk chunk, const DenseStage& stage) {
+  const DenseShape shape = ShapeOf(chunk, stage.out);
+  float* dst = Matrix(chunk, stage.dst);
+  const float* ready = dst;  // Where the stage's result is before dropout.
+  if (stage.norm >= 0) {
+    const int64_t i = stage.statistics;
+    kernels_.normalize(shape, Matrix(chunk, stage.norm_src), mean_ + i, scale_ + i, shift_ + i,
+                       stage.relu, dst);
+  } else if (stage.linear < 0 && stage.relu) {
+    kernels_.relu(shape, Matrix(chunk, stage.src), dst);
+  } else if (stage.linear < 0) {
+    ready = Matrix(chunk, stage.src);
+  }
+  if (stage.dropout >= 0) {
+    float* factor = Matrix(chunk, stage.factor);
+    LoadByFeature(tensors_.dropout[stage.dropout] + chunks_.first(chunk.index) * stage.out, nullptr,
+                  shape, factor);
+    kernels_.multiply(shape, ready, factor, dst);
+  }
+}
+
+void DensePass::StoreOutput(Chunk chunk, float* output) {
+  StoreByRow(Matrix(chunk, plan_.stages().back().dst), ShapeOf(chunk, plan_.out()),
+             output + chunks_.first(chunk.index) * plan_.out());
+}
+
+void DensePass::LoadDiffOutput(Chunk chunk, const float* diff_output) {
+  LoadByFeature(diff_output + chunks_.first(chunk.index) * plan_.out(), nullptr,
+                ShapeOf(chunk, plan_.out()), Matrix(chunk, plan_.stages().back().diff_dst));
+}
+
+ClassificationLoss DensePass::Loss(Chunk chunk, const DenseRows& input, const int64_t* labels) {
+  const int64_t first = chunks_.first(chunk.index), rows = chunks_.size(chunk.index);
+  int32_t* picked = labels_ + chunk.slot * chunks_.ld;
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t row = input.index == nullptr ? first + r : input.index[first + r];
+    picked[r] = static_cast<int32_t>(labels[row]);
+  }
+  const DenseStage& stage = plan_.stages().back();
+  return kernels_.softmax_cross_entropy(Matrix(chunk, stage.dst), picked, rows, stage.out,
+                                        chunks_.ld, 1.0f / static_cast<float>(chunks_.rows),
+                                        Matrix(chunk, stage.diff_dst));
+}
+
+void DensePass::BackwardSegment(Chunk chunk, int segment, bool to_input) {
+  const auto& stages = plan_.stages();
+  const auto& norms = plan_.norms();
+  const int first = segment == 0 ? -1 : norms[segment - 1];
+  int s = static_cast<int>(stages.size()) - 1;
+  if (segment < static_cast<int>(norms.size())) {
+    s = norms[segment];
+    BackwardHead(chunk, s, s > 0 || to_input);
+    --s;
+  }
+  for (; s > first; --s) {
+    BackwardTail(chunk, stages[s]);
+    BackwardHead(chunk, s, s > 0 || to_input);
+  }
+  if (first >= 0) BackwardTail(chunk, stages[first]);
+}
+
+// Dropout and ReLU, and the sums that the norm needs.
+void DensePass::BackwardTail(Chunk chunk, const DenseStage& stage) {
+  const DenseShape shape = ShapeOf(chunk, stage.out);
+  float* diff = Matrix(chunk, stage.diff_dst);
+  if (stage.dropout >= 0) kernels_.multiply(shape, diff, Matrix(chunk, stage.factor), diff);
+  // Where dropout zeroed the result, the gradient is zero already.
+  if (stage.relu && !stage.masked) {
+    kernels_.relu_gradient(shape, Matrix(chunk, stage.dst), diff);
+  }
+  if (stage.norm >= 0) {
+    float* sums = PartialSums(chunk.index, stage);
+    kernels_.norm_gradient_sums(shape, diff, Matrix(chunk, stage.norm_src),
+                                mean_ + stage.statistics, sums, sums + stage.out);
+  }
+}
+
+void DensePass::CombineNormGradients(int norm) {
+  const DenseStage& stage = plan_.stages()[plan_.norms()[norm]];
+  const DenseLayer& layer = plan_.layer(stage.norm);
+  const double n = static_cast<double>(chunks_.rows);
+  for (int64_t f = 0; f < stage.out; ++f) {
+    double diff_sum = 0, product_sum = 0;
+    for (int64_t c = 0; c < chunks_.count; ++c) {
+      const float* partial = PartialSums(c, stage);
+      diff_sum += static_cast<double>(partial[f]);
+      product_sum += static_cast<double>(partial[stage.out + f]);
+    }
+    const int64_t i = stage.statistics + f;
+    const double inverse = static_cast<double>(slope_[i]);
+    if (layer.weight >= 0) {
+      tensors_.gradients[layer.weight + f] = static_cast<float>(product_sum * inverse);
+    }
+    if (layer.bias >= 0) tensors_.gradients[layer.bias + f] = static_cast<float>(diff_sum);
+    offset_[i] = static_cast<float>(diff_sum / n);
+    slope_[i] = static_cast<float>(product_sum * inverse * inverse / n);
+  }
+}
+
+// The norm's own gradient, then the linear layer's.
+void DensePass::BackwardHead(Chunk chunk, int s, bool to_src) {
+  const DenseStage& stage = plan_.stages()[s];
+  float* diff = Matrix(chunk, stage.diff_dst);
+  if (stage.norm >= 0) {
+    const int64_t i = stage.statistics;
+    kernels_.norm_gradient(ShapeOf(chunk, stage.out), Matrix(chunk, stage.norm_src), mean_ + i,
+                           offset_ + i, slope_ + i, scale_ + i, diff);
+  }
+  if (stage.linear < 0) return;
+  const DenseLayer& layer = plan_.layer(stage.linear);
+  DenseWeightGradient gradient;
+  gradient.diff = diff;
+  gradient.src = Matrix(chunk, stage.src);
+  gradient.ld = chunks_.ld;
+  gradient.groups = Groups(chunk);
+  gradient.out = stage.out;
+  gradient.in = stage.in;
+  gradient.weight = PartialGradient(chunk, stage.weight_gradient, layer.weight);
+  if (layer.bias >= 0 && !layer.zero_bias_gradient) {
+    gradient.bias = PartialGradient(chunk, stage.bias_gradient, layer.bias);
+  }
+  kernels_.weight_gradient(gradient);
+  if (!to_src) return;
+  DenseProduct product;
+  product.a = tensors_.parameters + layer.weight;
+  product.a_stride = 1;
+  product.a_depth_stride = stage.in;
+  product.features = stage.in;
+  product.depth = stage.out;
+  product.groups = Groups(chunk);
+  product.ld = chunks_.ld;
+  product.b = diff;
+  product.c = Matrix(chunk, stage.diff_src);
+  if (s > 0 && plan_.stages()[s - 1].relu) product.mask = Matrix(chunk, stage.src);
+  kernels_.product(product);
+}
+
+void DensePass::StoreDiffInput(Chunk chunk, float* diff_input) {
+  StoreByRow(Matrix(chunk, plan_.stages().front().diff_src), ShapeOf(chunk, plan_.in()),
+             diff_input + chunks_.first(chunk.index) * plan_.in());
+}
+
+void DensePass::CombineGradients() {
+  for (const DenseStage& stage : plan_.stages()) {
+    if (stage.linear < 0) continue;
+    const DenseLayer& layer = plan_.layer(stage.linear);
+    if (layer.bias >= 0 && layer.zero_bias_gradient) {
+      std::fill_n(tensors_.gradients + layer.bias, stage.out, 0.0f);
+    } else if (layer.bias >= 0) {
+      CombineGradient(stage.bias_gradient, layer.bias, stage.out);
+    }
+    CombineGradient(stage.weight_gradient, layer.weight, stage.in * stage.out);
+  }
+}
+
+void DensePass::CombineGradient(int64_t partial_offset, int64_t offset, int64_t size) {
+  if (chunks_.count == 1) return;
+  float* sum = tensors_.gradients + offset;
+  const float* partial = partial_gradients_ + partial_offset;
+  std::memcpy(sum, partial, sizeof(float) * static_cast<size_t>(size));
+  for (int64_t c = 1; c < chunks_.count; ++c) {
+    kernels_.accumulate(size, partial + c * plan_.partial_gradients(), sum);
+  }
+}
+
+}  // namespace mase

@@ -1,0 +1,473 @@
+#include "mase/kernel/dense/dense.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/base/isa.h"
+#include "mase/testing/matchers.h"
+
+namespace mase {
+namespace {
+
+using ::testing::HasSubstr;
+using Kind = DenseLayer::Kind;
+
+// A chain from text such as "16 linear 64 norm relu linear 5", tensors one after the other.
+struct Chain {
+  std::string text;
+  std::vector<DenseLayer> layers;
+  int64_t parameters = 3;  // Not a multiple of anything.
+  int64_t buffers = 1;
+};
+
+Chain ParseChain(const std::string& text) {
+  Chain chain;
+  chain.text = text;
+  std::istringstream words(text);
+  int64_t features = 0;
+  words >> features;
+  for (std::string word; words >> word;) {
+    DenseLayer layer;
+    layer.in = layer.out = features;
+    const auto place = [](int64_t& end, int64_t size) { return (end += size) - size; };
+    if (word == "linear" || word == "linear_without_bias") {
+      words >> layer.out;
+      layer.weight = place(chain.parameters, layer.in * layer.out);
+      if (word == "linear") layer.bias = place(chain.parameters, layer.out);
+    } else if (word == "norm" || word == "norm_without_affine") {
+      layer.kind = Kind::kBatchNorm;
+      if (word == "norm") layer.weight = place(chain.parameters, features);
+      if (word == "norm") layer.bias = place(chain.parameters, features);
+      layer.running_mean = place(chain.buffers, features);
+      layer.running_var = place(chain.buffers, features);
+    } else {
+      layer.kind = word == "relu" ? Kind::kRelu : Kind::kDropout;
+    }
+    features = layer.out;
+    chain.layers.push_back(layer);
+  }
+  return chain;
+}
+
+// The header's formulas in double: the outputs, and the batch's statistics into `statistics`,
+// laid out as the buffers (unbiased variance).
+std::vector<double> Reference(const Chain& chain, DenseMode mode, int64_t rows,
+                              const std::vector<double>& parameters,
+                              const std::vector<float>& buffers,
+                              const std::vector<std::vector<float>>& factors,
+                              std::vector<double> x, std::vector<double>* statistics = nullptr) {
+  size_t dropout = 0;
+  for (const DenseLayer& layer : chain.layers) {
+    std::vector<double> y(rows * layer.out);
+    for (int64_t o = 0; o < layer.out; ++o) {
+      double mean = 0, var = 0;
+      if (layer.kind == Kind::kBatchNorm && mode == DenseMode::kTraining) {
+        for (int64_t r = 0; r < rows; ++r) mean += x[r * layer.in + o] / rows;
+        for (int64_t r = 0; r < rows; ++r) var += std::pow(x[r * layer.in + o] - mean, 2) / rows;
+        if (statistics != nullptr) {
+          (*statistics)[layer.running_mean + o] = mean;
+          (*statistics)[layer.running_var + o] = var * rows / (rows - 1);
+        }
+      } else if (layer.kind == Kind::kBatchNorm) {
+        mean = buffers[layer.running_mean + o];
+        var = buffers[layer.running_var + o];
+      }
+      const double gamma = layer.weight >= 0 ? parameters[layer.weight + o] : 1;
+      const double beta = layer.bias >= 0 ? parameters[layer.bias + o] : 0;
+      for (int64_t r = 0; r < rows; ++r) {
+        const double in = layer.kind == Kind::kLinear ? 0 : x[r * layer.in + o];
+        double& out = y[r * layer.out + o];
+        switch (layer.kind) {
+          case Kind::kLinear:
+            out = beta;
+            for (int64_t i = 0; i < layer.in; ++i) {
+              out += parameters[layer.weight + o * layer.in + i] * x[r * layer.in + i];
+            }
+            break;
+          case Kind::kBatchNorm:
+            out = gamma * (in - mean) / std::sqrt(var + layer.epsilon) + beta;
+            break;
+          case Kind::kRelu:
+            out = std::max(in, 0.0);
+            break;
+          case Kind::kDropout:
+            out = mode == DenseMode::kTraining ? in * factors[dropout][r * layer.in + o] : in;
+            break;
+        }
+      }
+    }
+    if (layer.kind == Kind::kDropout) ++dropout;
+    x = std::move(y);
+  }
+  return x;
+}
+
+// A chain with random tensors, inputs and gradients of the outputs.
+class Problem {
+ public:
+  Problem(const Chain& chain, int64_t rows) : chain(chain), rows(rows), net(MakeNet(chain)) {
+    parameters = Random(chain.parameters, 1);
+    for (const DenseLayer& layer : chain.layers) {
+      if (layer.kind != Kind::kLinear) continue;
+      for (int64_t i = 0; i < layer.in * layer.out; ++i) {
+        parameters[layer.weight + i] *= 2 / std::sqrt(static_cast<float>(layer.in));
+      }
+    }
+    buffers = Random(chain.buffers, 1);
+    for (float& x : buffers) x = std::abs(x) + 0.1f;
+    first_buffers = buffers;
+    x = Random(rows * net.in(), 1);
+    diff_y = Random(rows * net.out(), 1.0f / static_cast<float>(rows));
+    for (const DenseLayer& layer : chain.layers) {
+      if (layer.kind != Kind::kDropout) continue;
+      factors.push_back(Random(rows * layer.in, 1));
+      for (float& factor : factors.back()) factor = factor > 0 ? 1.25f : 0.0f;
+    }
+    for (const auto& factor : factors) factor_pointers.push_back(factor.data());
+    gradients.assign(chain.parameters, kUntouched);
+    y.assign(rows * net.out(), kUntouched);
+    diff_x.assign(rows * net.in(), kUntouched);
+  }
+
+  void Forward(DenseMode mode) { Forward(mode, {.data = x.data(), .rows = rows}); }
+  void Forward(DenseMode mode, const DenseRows& input) {
+    net.Forward(mode, input, Tensors(mode), y.data());
+  }
+  void Backward() { net.Backward(rows, diff_y.data(), tensors_, diff_x.data()); }
+  ClassificationLoss TrainStep(const DenseRows& input, const std::vector<int64_t>& labels) {
+    return net.TrainStep(input, labels.data(), Tensors(DenseMode::kTraining));
+  }
+
+  std::vector<double> ReferenceOutput(DenseMode mode, const std::vector<double>& at_parameters,
+                                      const std::vector<double>& at_x,
+                                      std::vector<double>* statistics = nullptr) const {
+    return Reference(chain, mode, rows, at_parameters, first_buffers, factors, at_x, statistics);
+  }
+  // sum diff_y * y: its gradients are what Backward computes.
+  double ReferenceScalar(const std::vector<double>& at_parameters,
+                         const std::vector<double>& at_x) const {
+    const auto out = ReferenceOutput(DenseMode::kTraining, at_parameters, at_x);
+    double sum = 0;
+    for (size_t i = 0; i < out.size(); ++i) sum += out[i] * diff_y[i];
+    return sum;
+  }
+
+  std::vector<float> Random(int64_t n, float scale) {
+    std::uniform_real_distribution<float> uniform(-scale, scale);
+    std::vector<float> values(n);
+    for (float& value : values) value = uniform(random_);
+    return values;
+  }
+
+  static constexpr float kUntouched = 12345;
+
+  Chain chain;
+  int64_t rows;
+  DenseNet net;
+  std::vector<float> parameters, gradients, buffers, first_buffers, x, y, diff_x, diff_y;
+  std::vector<std::vector<float>> factors;
+  std::vector<const float*> factor_pointers;
+
+ private:
+  static DenseNet MakeNet(const Chain& chain) { return ValueOrDie(DenseNet::Create(chain.layers)); }
+
+  const DenseTensors& Tensors(DenseMode mode) {
+    // Garbage in the workspace must not matter.
+    workspace_.assign(net.WorkspaceFloats(rows, mode), std::numeric_limits<float>::quiet_NaN());
+    tensors_ = {parameters.data(), gradients.data(), buffers.data(), workspace_.data(),
+                factor_pointers.data()};
+    return tensors_;
+  }
+
+  std::mt19937 random_{7};
+  std::vector<float> workspace_;
+  DenseTensors tensors_;
+};
+
+std::vector<double> ToDouble(const std::vector<float>& values) {
+  return {values.begin(), values.end()};
+}
+
+void ExpectNear(const std::vector<float>& got, const std::vector<double>& want, double tolerance) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], want[i], tolerance) << "at " << i;
+}
+
+// Batch norm divides the rounding errors of few rows that happen to be alike by little.
+double Tolerance(int64_t rows) { return rows < 4 ? 1e-3 : 2e-5; }
+
+// The derivative of f along `direction` from `at`.
+template <typename F>
+double Derivative(const F& f, const std::vector<double>& at, const std::vector<float>& direction) {
+  constexpr double kStep = 1e-8;  // So small that no ReLU is stepped across its kink.
+  std::vector<double> above = at, below = at;
+  for (size_t i = 0; i < at.size(); ++i) {
+    above[i] += kStep * direction[i];
+    below[i] -= kStep * direction[i];
+  }
+  return (f(above) - f(below)) / (2 * kStep);
+}
+
+double Dot(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += double{a[i]} * double{b[i]};
+  return sum;
+}
+
+const char* const kChains[] = {
+    "1 linear 1",
+    "3 linear_without_bias 2",
+    "4 relu",
+    "5 norm",
+    "5 norm_without_affine relu",
+    "7 linear 1 relu",
+    "16 norm relu linear 5 relu",
+    "16 linear 64 relu linear 32 relu linear 32 relu linear 5",
+    "16 linear 64 norm relu linear 32 norm relu linear 5 norm",
+    "9 linear 13 norm linear 11 relu relu norm norm relu linear 3",
+    "6 dropout linear 10 relu dropout linear 4 norm relu dropout",
+    "17 linear 31 dropout relu linear 2",
+    "130 linear 67 relu linear 6",
+};
+
+class DenseTest : public ::testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override {
+    if (!SetIsaForTest(GetParam())) GTEST_SKIP() << "this machine lacks " << IsaName(GetParam());
+  }
+
+  template <typename Body>
+  void ForAllProblems(const Body& body) {
+    for (const char* text : kChains) {
+      const Chain chain = ParseChain(text);
+      for (int64_t rows : {1, 2, 3, 15, 16, 17, 33, 64, 80, 511, 513, 1100}) {
+        if (rows == 1 && chain.text.find("norm") != std::string::npos) continue;
+        SCOPED_TRACE(::testing::Message() << text << ", " << rows << " rows");
+        Problem problem(chain, rows);
+        body(problem);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Isas, DenseTest,
+                         ::testing::Values(Isa::kBaseline, Isa::kAvx2, Isa::kAvx512));
+
+TEST_P(DenseTest, InferenceAgreesWithDouble) {
+  ForAllProblems([](Problem& p) {
+    p.Forward(DenseMode::kInference);
+    ExpectNear(p.y,
+               p.ReferenceOutput(DenseMode::kInference, ToDouble(p.parameters), ToDouble(p.x)),
+               1e-5);
+    EXPECT_EQ(p.buffers, p.first_buffers);
+  });
+}
+
+TEST_P(DenseTest, TrainingOutputsAgreeWithDoubleAndRunningStatisticsMove) {
+  ForAllProblems([](Problem& p) {
+    p.Forward(DenseMode::kTraining);
+    std::vector<double> moved = ToDouble(p.first_buffers);
+    ExpectNear(p.y,
+               p.ReferenceOutput(DenseMode::kTraining, ToDouble(p.parameters), ToDouble(p.x),
+                                 &moved),
+               Tolerance(p.rows));
+    for (size_t i = 0; i < moved.size(); ++i) {
+      moved[i] = 0.9 * double{p.first_buffers[i]} + 0.1 * moved[i];
+    }
+    moved[0] = p.first_buffers[0];  // No layer's.
+    ExpectNear(p.buffers, moved, 1e-5);
+  });
+}
+
+TEST_P(DenseTest, GradientsAgreeWithCentralDifferences) {
+  ForAllProblems([](Problem& p) {
+    p.Forward(DenseMode::kTraining);
+    p.Backward();
+    EXPECT_EQ(p.gradients[0], Problem::kUntouched) << "not the chain's";
+    p.gradients[0] = p.gradients[1] = p.gradients[2] = 0;
+    const auto parameters = ToDouble(p.parameters), x = ToDouble(p.x);
+    for (int i = 0; i < 3; ++i) {
+      const auto direction = p.Random(p.chain.parameters, 1);
+      const double want = Derivative([&](const auto& at) { return p.ReferenceScalar(at, x); },
+                                     parameters, direction);
+      EXPECT_NEAR(Dot(p.gradients, direction), want, Tolerance(p.rows) * (1 + std::abs(want)));
+      const auto x_direction = p.Random(static_cast<int64_t>(p.x.size()), 1);
+      const double want_x = Derivative(
+          [&](const auto& at) { return p.ReferenceScalar(parameters, at); }, x, x_direction);
+      EXPECT_NEAR(Dot(p.diff_x, x_direction), want_x, Tolerance(p.rows) * (1 + std::abs(want_x)));
+    }
+  });
+}
+
+TEST_P(DenseTest, EachGradientOfASmallNetAgreesWithCentralDifferences) {
+  for (int64_t rows : {5, 19}) {
+    Problem p(ParseChain("3 norm relu linear 5 norm relu dropout linear 2"), rows);
+    p.Forward(DenseMode::kTraining);
+    p.Backward();
+    for (int64_t i = 3; i < p.chain.parameters; ++i) {
+      std::vector<float> unit(p.chain.parameters);
+      unit[i] = 1;
+      const double want =
+          Derivative([&](const auto& at) { return p.ReferenceScalar(at, ToDouble(p.x)); },
+                     ToDouble(p.parameters), unit);
+      EXPECT_NEAR(p.gradients[i], want, 5e-6) << i;
+    }
+  }
+}
+
+TEST_P(DenseTest, TrainStepEqualsForwardLossAndBackward) {
+  ForAllProblems([](Problem& p) {
+    std::vector<int64_t> labels(p.rows);
+    for (int64_t r = 0; r < p.rows; ++r) labels[r] = (r * r + 1) % p.net.out();
+    p.Forward(DenseMode::kTraining);
+    const ClassificationLoss want = SoftmaxCrossEntropy(p.y.data(), labels.data(), p.rows,
+                                                        p.net.out(), p.diff_y.data());
+    p.Backward();
+    const auto want_gradients = p.gradients, want_buffers = p.buffers;
+    p.buffers = p.first_buffers;
+    const ClassificationLoss got = p.TrainStep({.data = p.x.data(), .rows = p.rows}, labels);
+    EXPECT_NEAR(got.loss, want.loss, 1e-7 * want.loss);
+    EXPECT_EQ(got.correct, want.correct);
+    EXPECT_EQ(p.gradients, want_gradients);
+    EXPECT_EQ(p.buffers, want_buffers);
+  });
+}
+
+TEST_P(DenseTest, PickedRowsGiveWhatTheirCopiesGive) {
+  for (int64_t rows : {2, 17, 600}) {
+    Problem p(ParseChain("16 linear 8 norm relu linear 5"), rows);
+    const std::vector<float> pool = p.Random(1000 * 16, 1);
+    std::vector<int64_t> index(rows), pool_labels(1000), labels(rows);
+    for (int64_t i = 0; i < 1000; ++i) pool_labels[i] = i * i % 5;
+    for (int64_t r = 0; r < rows; ++r) {
+      index[r] = r * 389 % 1000;
+      labels[r] = pool_labels[index[r]];
+      std::copy_n(pool.data() + index[r] * 16, 16, p.x.data() + r * 16);
+    }
+    const ClassificationLoss want = p.TrainStep({.data = p.x.data(), .rows = rows}, labels);
+    const auto want_gradients = p.gradients;
+    const ClassificationLoss got = p.TrainStep({pool.data(), index.data(), rows}, pool_labels);
+    EXPECT_EQ(got.loss, want.loss);
+    EXPECT_EQ(p.gradients, want_gradients);
+
+    p.Forward(DenseMode::kInference);
+    const auto want_y = p.y;
+    p.Forward(DenseMode::kInference, {pool.data(), index.data(), rows});
+    EXPECT_EQ(p.y, want_y);
+  }
+}
+
+TEST_P(DenseTest, BitsDoNotDependOnThreads) {
+  const int threads = omp_get_max_threads();
+  for (const char* text : {kChains[7], kChains[8], kChains[10]}) {
+    for (int64_t rows : {1100, 5000}) {
+      std::vector<std::vector<float>> results;
+      for (int n : {1, 2, 3, 7}) {
+        omp_set_num_threads(n);
+        Problem p(ParseChain(text), rows);
+        p.Forward(DenseMode::kTraining);
+        p.Backward();
+        results.push_back(p.gradients);
+        results.back().insert(results.back().end(), p.buffers.begin(), p.buffers.end());
+        p.TrainStep({.data = p.x.data(), .rows = rows}, std::vector<int64_t>(rows, 1));
+        results.back().insert(results.back().end(), p.gradients.begin(), p.gradients.end());
+        p.Forward(DenseMode::kInference);
+        results.back().insert(results.back().end(), p.y.begin(), p.y.end());
+        EXPECT_EQ(results.back(), results.front()) << text << ", " << n << " threads";
+      }
+    }
+  }
+  omp_set_num_threads(threads);
+}
+
+TEST_P(DenseTest, ABiasBeforeABatchNormCanHaveAnExactlyZeroGradient) {
+  for (int64_t rows : {50, 1100}) {
+    Chain chain = ParseChain("4 linear 8 norm relu linear 3");
+    Problem summed(chain, rows);
+    summed.Forward(DenseMode::kTraining);
+    summed.Backward();
+    chain.layers[0].zero_bias_gradient = true;
+    Problem exact(chain, rows);
+    exact.Forward(DenseMode::kTraining);
+    exact.Backward();
+    for (int64_t o = 0; o < 8; ++o) {
+      EXPECT_NEAR(summed.gradients[chain.layers[0].bias + o], 0, 1e-6);
+      EXPECT_EQ(exact.gradients[chain.layers[0].bias + o], 0);
+      summed.gradients[chain.layers[0].bias + o] = 0;
+    }
+    EXPECT_EQ(exact.gradients, summed.gradients) << "all others";
+  }
+}
+
+TEST_P(DenseTest, NormalisesFarFromZero) {
+  Problem p(ParseChain("2 norm"), 700);
+  for (float& x : p.x) x = 1000 + 0.5f * x;
+  std::vector<double> moved(p.chain.buffers);
+  p.Forward(DenseMode::kTraining);
+  ExpectNear(p.y,
+             p.ReferenceOutput(DenseMode::kTraining, ToDouble(p.parameters), ToDouble(p.x), &moved),
+             5e-4);
+}
+
+TEST_P(DenseTest, AnInputThatIsNotANumberShows) {
+  for (const char* text : {"4 linear 3 relu linear 2", "4 relu", "4 linear 3 norm relu"}) {
+    Problem p(ParseChain(text), 20);
+    p.x[5 * 4 + 1] = std::numeric_limits<float>::quiet_NaN();
+    p.Forward(DenseMode::kInference);
+    EXPECT_TRUE(std::any_of(p.y.begin(), p.y.end(), [](float y) { return std::isnan(y); })) << text;
+    EXPECT_FALSE(std::isnan(p.y[0])) << text << ": only its own row";
+    p.Forward(DenseMode::kTraining);
+    EXPECT_TRUE(std::any_of(p.y.begin(), p.y.end(), [](float y) { return std::isnan(y); })) << text;
+  }
+}
+
+TEST(DenseIsaTest, Avx2AndAvx512GiveTheSameBits) {
+  std::vector<std::vector<float>> results;
+  for (Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
+    if (!SetIsaForTest(isa)) GTEST_SKIP() << "this machine lacks " << IsaName(isa);
+    for (const char* text : kChains) {
+      Problem p(ParseChain(text), 613);
+      p.Forward(DenseMode::kTraining);
+      p.Backward();
+      for (const auto* values : {&p.y, &p.gradients, &p.diff_x, &p.buffers}) {
+        results.push_back(*values);
+      }
+    }
+  }
+  for (size_t i = 0; i < results.size() / 2; ++i) {
+    EXPECT_EQ(results[i], results[i + results.size() / 2]) << kChains[i / 4];
+  }
+}
+
+TEST(DenseNetTest, RefusesChainsThatDoNotFit) {
+  const auto error_of = [](const char* text, auto change) {
+    Chain chain = ParseChain(text);
+    change(chain.layers);
+    return DenseNet::Create(chain.layers).status();
+  };
+  using Layers = std::vector<DenseLayer>;
+  constexpr auto kCode = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(DenseNet::Create({}), StatusIs(kCode, "dense chain: no layers"));
+  EXPECT_THAT(error_of("4 linear 3 linear 2", [](Layers& layers) { layers[1].in = 5; }),
+              StatusIs(kCode, "dense chain: layer 1: 5 features in, but 3 come"));
+  EXPECT_THAT(error_of("4 linear 3", [](Layers& layers) { layers[0].out = 0; }),
+              StatusIs(kCode, HasSubstr("layer 0: features [4 -> 0]")));
+  EXPECT_THAT(error_of("4 relu", [](Layers& layers) { layers[0].out = 3; }),
+              StatusIs(kCode, HasSubstr("[4 -> 3] of a layer that keeps them")));
+  EXPECT_THAT(error_of("4 linear 3", [](Layers& layers) { layers[0].weight = -1; }),
+              StatusIs(kCode, HasSubstr("without a weight")));
+  EXPECT_THAT(error_of("4 norm", [](Layers& layers) { layers[0].running_var = -1; }),
+              StatusIs(kCode, HasSubstr("without running statistics")));
+}
+
+}  // namespace
+}  // namespace mase

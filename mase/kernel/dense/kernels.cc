@@ -1,0 +1,19 @@
+#include "mase/kernel/dense/kernels.h"
+
+#include "mase/base/isa.h"
+
+namespace mase {
+
+const DenseKernels& CurrentDenseKernels() {
+  switch (CurrentIsa()) {
+    case Isa::kAvx512:
+      return dense_avx512::kKernels;
+    case Isa::kAvx2:
+      return dense_avx2::kKernels;
+    case Isa::kBaseline:
+      break;
+  }
+  return dense_baseline::kKernels;
+}
+
+}  // namespace mase

@@ -1,0 +1,142 @@
+// Batch norm, ReLU and dropout for the instruction set of simd.h.
+#ifndef MASE_KERNEL_DENSE_NORM_KERNELS_H_
+#define MASE_KERNEL_DENSE_NORM_KERNELS_H_
+
+#include "mase/kernel/dense/kernels.h"
+#include "mase/kernel/dense/simd.h"
+
+namespace mase::MASE_DENSE_NAMESPACE {
+
+// Calls body(offset, keep) for each register of one feature's rows: `keep` has ones in the lanes of
+// rows and zeros in those of padding.
+template <typename Body>
+MASE_INLINE void ForEachPart(int64_t rows, const Body& body) {
+  const VI all = ~VI{};
+  const int64_t whole = rows / kGroup * kGroup;
+  for (int64_t r = 0; r < whole; r += kGroup) {
+#pragma GCC unroll 4
+    for (int part = 0; part < kParts; ++part) body(part, r + part * kLanes, all);
+  }
+  if (whole == rows) return;
+#pragma GCC unroll 4
+  for (int part = 0; part < kParts; ++part) {
+    const int64_t r = whole + part * kLanes;
+    VI lane;
+    for (int i = 0; i < kLanes; ++i) lane[i] = i;
+    body(part, r, lane < static_cast<int32_t>(rows - r));
+  }
+}
+
+// The rows with their padding.
+MASE_INLINE int64_t Padded(int64_t rows) { return (rows + kGroup - 1) / kGroup * kGroup; }
+
+MASE_INLINE V Keep(VI keep, V x) { return reinterpret_cast<V>(reinterpret_cast<VI>(x) & keep); }
+
+MASE_INLINE V16 ZeroGroup() {
+  V16 zero;
+#pragma GCC unroll 4
+  for (int part = 0; part < kParts; ++part) zero.part[part] = Set(0.0f);
+  return zero;
+}
+
+inline void Moments(const DenseShape& shape, const float* x, float* sum, float* squares) {
+  for (int64_t f = 0; f < shape.features; ++f) {
+    const float* row = x + f * shape.ld;
+    V16 total = ZeroGroup();
+    ForEachPart(shape.rows, [&](int part, int64_t r, VI keep) {
+      total.part[part] += Keep(keep, Load(row + r));
+    });
+    sum[f] = Sum(total);
+    const V mean = Set(sum[f] / static_cast<float>(shape.rows));
+    V16 square = ZeroGroup();
+    ForEachPart(shape.rows, [&](int part, int64_t r, VI keep) {
+      const V distance = Keep(keep, Load(row + r) - mean);
+      square.part[part] = Fma(distance, distance, square.part[part]);
+    });
+    squares[f] = Sum(square);
+  }
+}
+
+inline void Normalize(const DenseShape& shape, const float* x, const float* mean,
+                      const float* scale, const float* shift, bool relu, float* y) {
+  const V floor = Set(relu ? 0.0f : -__builtin_inff());
+  const int64_t rows = Padded(shape.rows);
+  for (int64_t f = 0; f < shape.features; ++f) {
+    const V m = Set(mean[f]), s = Set(scale[f]), b = Set(shift[f]);
+    const int64_t row = f * shape.ld;
+    for (int64_t r = row; r < row + rows; r += kLanes) {
+      Store(y + r, Max(floor, Fma(Load(x + r) - m, s, b)));
+    }
+  }
+}
+
+inline void NormGradientSums(const DenseShape& shape, const float* diff, const float* x,
+                             const float* mean, float* diff_sum, float* product_sum) {
+  const int64_t rows = Padded(shape.rows);
+  for (int64_t f = 0; f < shape.features; ++f) {
+    const int64_t row = f * shape.ld;
+    const V m = Set(mean[f]);
+    V16 d_total = ZeroGroup(), p_total = ZeroGroup();
+    // The padding of diff is zero.
+    ForEachPart(rows, [&](int part, int64_t r, VI) {
+      const V d = Load(diff + row + r);
+      d_total.part[part] += d;
+      p_total.part[part] = Fma(d, Load(x + row + r) - m, p_total.part[part]);
+    });
+    diff_sum[f] = Sum(d_total);
+    product_sum[f] = Sum(p_total);
+  }
+}
+
+inline void NormGradient(const DenseShape& shape, const float* x, const float* mean,
+                         const float* offset, const float* slope, const float* scale,
+                         float* diff) {
+  for (int64_t f = 0; f < shape.features; ++f) {
+    const int64_t row = f * shape.ld;
+    const V m = Set(mean[f]), o = Set(offset[f]), s = Set(-slope[f]), c = Set(scale[f]);
+    ForEachPart(shape.rows, [&](int, int64_t r, VI keep) {
+      const V d = Fma(Load(x + row + r) - m, s, Load(diff + row + r) - o) * c;
+      Store(diff + row + r, Keep(keep, d));
+    });
+  }
+}
+
+inline void Relu(const DenseShape& shape, const float* x, float* y) {
+  const V zero = Set(0.0f);
+  const int64_t rows = Padded(shape.rows);
+  for (int64_t f = 0; f < shape.features; ++f) {
+    const int64_t row = f * shape.ld;
+    for (int64_t r = row; r < row + rows; r += kLanes) Store(y + r, Max(zero, Load(x + r)));
+  }
+}
+
+inline void ReluGradient(const DenseShape& shape, const float* y, float* diff) {
+  const V zero = Set(0.0f);
+  const int64_t rows = Padded(shape.rows);
+  for (int64_t f = 0; f < shape.features; ++f) {
+    const int64_t row = f * shape.ld;
+    for (int64_t r = row; r < row + rows; r += kLanes) {
+      Store(diff + r, Keep(Load(y + r) > zero, Load(diff + r)));
+    }
+  }
+}
+
+inline void Multiply(const DenseShape& shape, const float* x, const float* factor, float* y) {
+  const int64_t rows = Padded(shape.rows);
+  for (int64_t f = 0; f < shape.features; ++f) {
+    const int64_t row = f * shape.ld;
+    for (int64_t r = row; r < row + rows; r += kLanes) {
+      Store(y + r, Load(x + r) * Load(factor + r));
+    }
+  }
+}
+
+inline void Accumulate(int64_t n, const float* x, float* sum) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) Store(sum + i, Load(sum + i) + Load(x + i));
+  for (; i < n; ++i) sum[i] += x[i];
+}
+
+}  // namespace mase::MASE_DENSE_NAMESPACE
+
+#endif  // MASE_KERNEL_DENSE_NORM_KERNELS_H_
