@@ -1,0 +1,194 @@
+#include "mase/config/arguments.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "mase/base/suggest.h"
+#include "mase/base/table.h"
+#include "mase/config/schema.h"
+#include "proto/config.pb.h"
+#include "proto/options.pb.h"
+
+namespace mase {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+
+enum class Kind { kSetting, kProcess, kIgnored };
+
+struct KnownFlag {
+  Kind kind;
+  bool is_switch;
+};
+using KnownFlags = absl::btree_map<std::string, KnownFlag>;
+
+bool IsSwitch(const FieldDescriptor& field) {
+  return field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL;
+}
+
+// The names that a leaf of RunConfig has on the command line; often none.
+std::vector<std::string> FlagNames(const std::vector<const FieldDescriptor*>& path) {
+  const FieldDescriptor& leaf = *path.back();
+  std::vector<std::string> names;
+  const bool scalar = !leaf.is_repeated() && leaf.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE;
+  if (path.size() == 1 && scalar) names.push_back(leaf.name());
+  if (path.size() == 2 && leaf.options().GetExtension(scalar_key)) {
+    names.push_back(path[0]->name());
+  }
+  const auto& aliases = leaf.options().GetExtension(setting).alias();
+  names.insert(names.end(), aliases.begin(), aliases.end());
+  return names;
+}
+
+KnownFlags AllFlags(absl::Span<const ProcessFlag> process_flags) {
+  KnownFlags flags;
+  for (const auto& path : LeafPaths(*RunConfig::descriptor())) {
+    for (const std::string& name : FlagNames(path)) {
+      flags[name] = {Kind::kSetting, IsSwitch(*path.back())};
+    }
+  }
+  for (const ProcessFlag& flag : process_flags) {
+    flags[flag.name] = {Kind::kProcess, flag.is_switch};
+  }
+  for (const char* name : {"config", "set"}) flags[name] = {Kind::kProcess, false};
+  return flags;
+}
+
+KnownFlag LookUp(const KnownFlags& flags, const std::string& name, const IgnoredKey* ignored,
+                 bool& known) {
+  const auto found = flags.find(name);
+  known = found != flags.end() || ignored != nullptr;
+  if (found != flags.end()) return found->second;
+  return {Kind::kIgnored, ignored != nullptr && ignored->is_switch};
+}
+
+absl::Status UnknownFlag(const std::string& given, const std::string& name,
+                         const KnownFlags& flags) {
+  std::vector<std::string> names;
+  const char dash = absl::StrContains(given, '_') ? '_' : '-';  // In the user's own spelling.
+  for (const auto& [known, unused] : flags) {
+    names.push_back("--" + absl::StrReplaceAll(known, {{"_", std::string(1, dash)}}));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown flag ", given, Suggest("--" + name, names)));
+}
+
+std::string Description(const FieldDescriptor& leaf) {
+  const Setting& about = leaf.options().GetExtension(setting);
+  std::string text = about.help();
+  std::vector<std::string> facts;
+  if (about.allowed_size() > 0) facts.push_back(absl::StrJoin(about.allowed(), "|"));
+  if (!about.default_value().empty()) {
+    facts.push_back(absl::StrCat("default ", about.default_value()));
+  }
+  if (!facts.empty()) absl::StrAppend(&text, " [", absl::StrJoin(facts, "; "), "]");
+  return text;
+}
+
+// "--load-name, --load VALUE"
+std::string Synopsis(const std::vector<std::string>& names, bool is_switch) {
+  std::vector<std::string> spelled;
+  for (const std::string& name : names) {
+    spelled.push_back("--" + absl::StrReplaceAll(name, {{"_", "-"}}));
+  }
+  return absl::StrCat("  ", absl::StrJoin(spelled, ", "), is_switch ? "" : " VALUE");
+}
+
+Table HelpTable() {
+  Table table({"", ""});
+  table.SetMaxCellWidth(66);
+  return table;
+}
+
+std::string HelpSection(absl::string_view name, const Table& table) {
+  // The first line is the table's empty header.
+  return absl::StrCat("\n", name, ":", table.Plain());
+}
+
+}  // namespace
+
+absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
+                                         absl::Span<const ProcessFlag> process_flags) {
+  const KnownFlags flags = AllFlags(process_flags);
+  Arguments result;
+  bool flags_ended = false;
+  for (size_t i = 0; i < args.size(); ++i) {
+    std::string arg = args[i];
+    if (arg == "-h") arg = "--help";
+    if (arg == "-V") arg = "--version";
+    if (flags_ended || !absl::StartsWith(arg, "-") || arg == "-") {
+      result.positionals.push_back(arg);
+      continue;
+    }
+    if (arg == "--") {
+      flags_ended = true;
+      continue;
+    }
+    const size_t equals = arg.find('=');
+    const std::string given = arg.substr(0, equals);
+    const bool long_flag = absl::StartsWith(given, "--");
+    const std::string name = absl::StrReplaceAll(given.substr(long_flag ? 2 : 1), {{"-", "_"}});
+    const IgnoredKey* ignored = FindIgnoredSetting(name);
+    bool known;
+    const KnownFlag flag = LookUp(flags, name, ignored, known);
+    if (!known || !long_flag) return UnknownFlag(given, name, flags);
+
+    std::string text = "true";
+    if (equals != std::string::npos) {
+      text = arg.substr(equals + 1);
+    } else if (!flag.is_switch) {
+      if (i + 1 == args.size()) {
+        return absl::InvalidArgumentError(absl::StrCat(given, ": needs a value"));
+      }
+      text = args[++i];
+    }
+    if (flag.kind == Kind::kIgnored) {
+      result.notes.push_back(absl::StrCat(given, " has no effect: ", ignored->reason));
+    } else if (name == "config") {
+      result.config = text;
+    } else if (name == "set") {
+      result.sets.push_back(text);
+    } else if (flag.kind == Kind::kProcess) {
+      result.process.emplace_back(name, text);
+    } else {
+      result.settings.push_back({given, name, text});
+    }
+  }
+  return result;
+}
+
+std::string FlagHelp(absl::Span<const ProcessFlag> process_flags) {
+  std::string help;
+  Table table = HelpTable();
+  std::string section;
+  for (const auto& path : LeafPaths(*RunConfig::descriptor())) {
+    // A section may be declared on the way to the leaf, where the way begins.
+    for (const FieldDescriptor* field : path) {
+      const std::string& begun = field->options().GetExtension(setting).section();
+      if (begun.empty() || begun == section) continue;
+      if (table.num_rows() > 0) help += HelpSection(section, table);
+      section = begun;
+      table = HelpTable();
+    }
+    const std::vector<std::string> names = FlagNames(path);
+    if (names.empty()) continue;
+    table.AddRow({Synopsis(names, IsSwitch(*path.back())), Description(*path.back())});
+  }
+  if (table.num_rows() > 0) help += HelpSection(section, table);
+  Table process = HelpTable();
+  process.AddRow({"  --config FILE", "Settings file: .toml, .json or .textproto."});
+  process.AddRow({"  --set KEY=VALUE",
+                  "Set anything by its path: --set passes.quantize.linear.config.weight_width=4"});
+  for (const ProcessFlag& flag : process_flags) {
+    process.AddRow({Synopsis({flag.name}, flag.is_switch), flag.help});
+  }
+  return absl::StrCat(help, HelpSection("this command", process));
+}
+
+}  // namespace mase

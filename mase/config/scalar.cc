@@ -1,0 +1,191 @@
+#include "mase/config/scalar.h"
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/types/optional.h"
+#include "mase/base/runfiles.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/suggest.h"
+#include "mase/config/toml.h"
+#include "proto/options.pb.h"
+
+namespace mase {
+namespace {
+
+using google::protobuf::EnumDescriptor;
+using google::protobuf::EnumValueDescriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+absl::Status WantButGot(absl::string_view want, const Value& value) {
+  return absl::InvalidArgumentError(absl::StrCat("want ", want, ", got ", ShowValue(value)));
+}
+
+// Calls `set` for a singular field and `add` for a repeated one.
+template <typename T>
+void Store(Message& message, const FieldDescriptor& field, T value,
+           void (Reflection::*set)(Message*, const FieldDescriptor*, T) const,
+           void (Reflection::*add)(Message*, const FieldDescriptor*, T) const) {
+  const auto method = field.is_repeated() ? add : set;
+  (message.GetReflection()->*method)(&message, &field, std::move(value));
+}
+
+absl::Status CheckLeast(double number, const FieldDescriptor& field, const Value& value) {
+  const Setting& limits = field.options().GetExtension(setting);
+  if (!limits.has_min() || number >= limits.min()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(ShowValue(value), " is below the least value, ", limits.min()));
+}
+
+template <typename T>
+absl::StatusOr<T> IntegerFor(const Value& value, const FieldDescriptor& field) {
+  const int64_t* given = std::get_if<int64_t>(&value.data);
+  if (given == nullptr) return WantButGot("an integer", value);
+  MASE_RETURN_IF_ERROR(CheckLeast(static_cast<double>(*given), field, value));
+  if (!std::in_range<T>(*given)) {
+    return WantButGot(absl::StrCat("an integer from ", std::numeric_limits<T>::min(), " to ",
+                                   std::numeric_limits<T>::max()),
+                      value);
+  }
+  return static_cast<T>(*given);
+}
+
+absl::StatusOr<double> NumberFor(const Value& value, const FieldDescriptor& field) {
+  double number;
+  if (const int64_t* integer = std::get_if<int64_t>(&value.data)) {
+    number = static_cast<double>(*integer);
+  } else if (const double* given = std::get_if<double>(&value.data)) {
+    number = *given;
+  } else {
+    return WantButGot("a number", value);
+  }
+  const bool is_float = field.cpp_type() == FieldDescriptor::CPPTYPE_FLOAT;
+  const double most = is_float ? static_cast<double>(std::numeric_limits<float>::max())
+                               : std::numeric_limits<double>::max();
+  if (!(std::abs(number) <= most)) return WantButGot("a finite number", value);
+  MASE_RETURN_IF_ERROR(CheckLeast(number, field, value));
+  return number;
+}
+
+absl::Status NotAllowed(absl::string_view given, const std::vector<std::string>& allowed) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "'", given, "' is none of ", absl::StrJoin(allowed, ", "), Suggest(given, allowed)));
+}
+
+std::string CompletePath(const std::string& path, const Source& source) {
+  if (path.empty() || source.folder.empty()) return UserPath(path);
+  return (std::filesystem::path(source.folder) / path).lexically_normal().string();
+}
+
+absl::StatusOr<std::string> StringFor(const Value& value, const FieldDescriptor& field,
+                                      const Source& source) {
+  const auto& choices = field.options().GetExtension(setting).allowed();
+  const std::vector<std::string> allowed(choices.begin(), choices.end());
+  std::string text;
+  if (const std::string* given = value.string()) {
+    text = *given;
+  } else if (std::holds_alternative<int64_t>(value.data) && !allowed.empty()) {
+    text = ShowValue(value);  // MASE's files say trainer_precision = 32.
+  } else {
+    return WantButGot("a string", value);
+  }
+  const bool fits =
+      allowed.empty() || std::find(allowed.begin(), allowed.end(), text) != allowed.end();
+  if (!fits) return NotAllowed(text, allowed);
+  return field.options().GetExtension(path) ? CompletePath(text, source) : text;
+}
+
+absl::StatusOr<const EnumValueDescriptor*> EnumFor(const Value& value,
+                                                   const FieldDescriptor& field) {
+  const std::string* name = value.string();
+  if (name == nullptr) return WantButGot("a name", value);
+  std::vector<std::string> names;
+  const EnumDescriptor& type = *field.enum_type();
+  for (int i = 0; i < type.value_count(); ++i) {
+    if (absl::EqualsIgnoreCase(type.value(i)->name(), *name)) return type.value(i);
+    names.push_back(type.value(i)->name());
+  }
+  return NotAllowed(*name, names);
+}
+
+}  // namespace
+
+Value Resolve(const Value& value, const FieldDescriptor& field) {
+  const RawText* raw = std::get_if<RawText>(&value.data);
+  if (raw == nullptr) return value;
+  const bool quoted = absl::StartsWith(raw->text, "\"") || absl::StartsWith(raw->text, "'");
+  const bool list = field.is_repeated() && absl::StartsWith(raw->text, "[");
+  const bool verbatim = field.cpp_type() == FieldDescriptor::CPPTYPE_STRING && !quoted && !list;
+  if (!verbatim) {
+    absl::StatusOr<Value> parsed = ParseTomlValue(raw->text);
+    if (parsed.ok()) return *std::move(parsed);
+  }
+  return StringOrNull(raw->text, value.position);
+}
+
+absl::Status SetScalar(const Value& value, const FieldDescriptor& field, const Source& source,
+                       Message& message) {
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_BOOL: {
+      const bool* given = std::get_if<bool>(&value.data);
+      if (given == nullptr) return WantButGot("true or false", value);
+      Store(message, field, *given, &Reflection::SetBool, &Reflection::AddBool);
+      return absl::OkStatus();
+    }
+    case FieldDescriptor::CPPTYPE_INT32: {
+      MASE_ASSIGN_OR_RETURN(const int32_t number, IntegerFor<int32_t>(value, field));
+      Store(message, field, number, &Reflection::SetInt32, &Reflection::AddInt32);
+      return absl::OkStatus();
+    }
+    case FieldDescriptor::CPPTYPE_INT64: {
+      MASE_ASSIGN_OR_RETURN(const int64_t number, IntegerFor<int64_t>(value, field));
+      Store(message, field, number, &Reflection::SetInt64, &Reflection::AddInt64);
+      return absl::OkStatus();
+    }
+    case FieldDescriptor::CPPTYPE_UINT32: {
+      MASE_ASSIGN_OR_RETURN(const uint32_t number, IntegerFor<uint32_t>(value, field));
+      Store(message, field, number, &Reflection::SetUInt32, &Reflection::AddUInt32);
+      return absl::OkStatus();
+    }
+    case FieldDescriptor::CPPTYPE_UINT64: {
+      MASE_ASSIGN_OR_RETURN(const uint64_t number, IntegerFor<uint64_t>(value, field));
+      Store(message, field, number, &Reflection::SetUInt64, &Reflection::AddUInt64);
+      return absl::OkStatus();
+    }
+    case FieldDescriptor::CPPTYPE_DOUBLE: {
+      MASE_ASSIGN_OR_RETURN(const double number, NumberFor(value, field));
+      Store(message, field, number, &Reflection::SetDouble, &Reflection::AddDouble);
+      return absl::OkStatus();
+    }
+    case FieldDescriptor::CPPTYPE_FLOAT: {
+      MASE_ASSIGN_OR_RETURN(const double number, NumberFor(value, field));
+      Store(message, field, static_cast<float>(number), &Reflection::SetFloat,
+            &Reflection::AddFloat);
+      return absl::OkStatus();
+    }
+    case FieldDescriptor::CPPTYPE_STRING: {
+      MASE_ASSIGN_OR_RETURN(std::string text, StringFor(value, field, source));
+      Store(message, field, std::move(text), &Reflection::SetString, &Reflection::AddString);
+      return absl::OkStatus();
+    }
+    case FieldDescriptor::CPPTYPE_ENUM: {
+      MASE_ASSIGN_OR_RETURN(const EnumValueDescriptor* chosen, EnumFor(value, field));
+      Store(message, field, chosen, &Reflection::SetEnum, &Reflection::AddEnum);
+      return absl::OkStatus();
+    }
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      break;
+  }
+  return absl::InternalError(absl::StrCat(field.full_name(), " is not a scalar"));
+}
+
+}  // namespace mase
