@@ -60,12 +60,12 @@ std::string Padded(absl::string_view text, int width, Table::Align align) {
   return absl::StrCat(std::string(left, ' '), text, std::string(space - left, ' '));
 }
 
-// "+-----+---+" for the widths of the columns.
+// "+-----+---+" for the widths of the columns; `margin` more on both sides of each.
 std::string Rule(const std::vector<int>& widths, absl::string_view left, char fill,
-                 absl::string_view between, absl::string_view right) {
+                 absl::string_view between, absl::string_view right, int margin = 1) {
   std::string rule(left);
   for (size_t i = 0; i < widths.size(); ++i) {
-    absl::StrAppend(&rule, i == 0 ? "" : between, std::string(widths[i] + 2, fill));
+    absl::StrAppend(&rule, i == 0 ? "" : between, std::string(widths[i] + 2 * margin, fill));
   }
   absl::StrAppend(&rule, right, "\n");
   return rule;
@@ -91,7 +91,11 @@ struct Table::Look {
   bool frame = false;        // A rule above and below the table.
   bool rule_rows = false;    // A rule between rows.
   const char* corner = "+";  // Left and right end of the rule below the header.
+  int header_space = 0;      // Columns are at least this much wider than their header.
 };
+
+// What tabulate leaves free beside a header, in all looks but "pretty".
+constexpr int kTabulateSpace = 2;
 
 Table::Table(std::vector<std::string> header) : aligns_(header.size(), Align::kAuto) {
   for (std::string& text : header) header_.push_back({std::move(text)});
@@ -114,7 +118,21 @@ std::string Table::Boxed() const {
 
 std::string Table::Org() const {
   return Render(
-      {.before = "| ", .between = " | ", .after = " |", .header_rule = '-', .corner = "|"});
+      {.before = "| ",
+       .between = " | ",
+       .after = " |",
+       .header_rule = '-',
+       .corner = "|",
+       .header_space = kTabulateSpace});
+}
+
+std::string Table::Simple() const {
+  return Render({.before = "",
+                 .between = "  ",
+                 .after = "",
+                 .header_rule = '-',
+                 .corner = "",
+                 .header_space = kTabulateSpace});
 }
 
 std::string Table::Grid() const {
@@ -123,7 +141,8 @@ std::string Table::Grid() const {
                  .after = " |",
                  .header_rule = '=',
                  .frame = true,
-                 .rule_rows = true});
+                 .rule_rows = true,
+                 .header_space = kTabulateSpace});
 }
 
 std::string Table::Plain() const {
@@ -144,14 +163,16 @@ std::string Table::Csv() const {
 }
 
 std::string Table::Render(const Look& look) const {
-  const std::vector<int> widths = Widths();
+  const std::vector<int> widths = Widths(look.header_space);
   const std::vector<Align> aligns = ResolvedAligns();
   const std::string frame = Rule(widths, "+", '-', "+", "+");
   std::string text;
   if (look.frame) text += frame;
   text += RenderRow(header_, widths, aligns, look);
+  const bool open = *look.before == '\0';  // Columns are told apart by space alone.
   if (look.header_rule != 0) {
-    text += Rule(widths, look.corner, look.header_rule, "+", look.corner);
+    text += Rule(widths, look.corner, look.header_rule, open ? look.between : "+", look.corner,
+                 open ? 0 : 1);
   }
   for (size_t i = 0; i < rows_.size(); ++i) {
     if (look.rule_rows && i > 0) text += frame;
@@ -195,7 +216,7 @@ std::vector<std::string> Table::Lines(const Cell& cell) const {
   return lines;
 }
 
-std::vector<int> Table::Widths() const {
+std::vector<int> Table::Widths(int header_space) const {
   std::vector<int> widths(header_.size(), 0);
   const auto widen = [&](const Row& row) {
     for (size_t i = 0; i < row.size(); ++i) {
@@ -205,6 +226,7 @@ std::vector<int> Table::Widths() const {
     }
   };
   widen(header_);
+  for (int& width : widths) width += header_space;
   for (const Row& row : rows_) widen(row);
   return widths;
 }

@@ -4,15 +4,17 @@
 //   table.AddRow({"Linear", "linear", "1"});
 //   std::cout << table.Org();
 //
-//   Boxed                  Org                  Grid                   Plain
-//   +------+-------+       | Name | Total |     +------+-------+       Name  Total
-//   | Name | Total |       |------+-------|     | Name | Total |       x         1
-//   +------+-------+       | x    |     1 |     +======+=======+
-//   | x    |     1 |                            | x    |     1 |
-//   +------+-------+                            +------+-------+
+//   Boxed                  Org                      Grid                       Plain
+//   +------+-------+       | Name   |   Total |     +--------+---------+       Name  Total
+//   | Name | Total |       |--------+---------|     | Name   |   Total |       x         1
+//   +------+-------+       | x      |       1 |     +========+=========+
+//   | x    |     1 |                                | x      |       1 |       Simple
+//   +------+-------+                                +--------+---------+       Name      Total
+//                                                                              ------  -------
+//                                                                              x             1
 //
-// The looks are those that MASE prints ("pretty", "orgtbl", "grid" of Python's
-// tabulate). Widths count characters of UTF-8 text. A cell may have several
+// The looks are those that MASE prints ("pretty", "orgtbl", "grid", "simple" of
+// Python's tabulate, which leaves two characters beside a header). Widths count characters of UTF-8 text. A cell may have several
 // lines. Every rendering ends with a newline.
 #ifndef MASE_BASE_TABLE_H_
 #define MASE_BASE_TABLE_H_
@@ -54,6 +56,7 @@ class Table {
   std::string Org() const;
   std::string Grid() const;
   std::string Plain() const;
+  std::string Simple() const;
 
   // RFC 4180 with "\n" line ends: cells that hold a comma, quote or line break
   // are quoted, quotes doubled.
@@ -71,7 +74,7 @@ class Table {
   std::string RenderRow(const Row& row, const std::vector<int>& widths,
                         const std::vector<Align>& aligns, const Look& look) const;
   std::vector<std::string> Lines(const Cell& cell) const;
-  std::vector<int> Widths() const;
+  std::vector<int> Widths(int header_space) const;
   std::vector<Align> ResolvedAligns() const;
 
   Row header_;

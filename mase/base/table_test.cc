@@ -18,11 +18,20 @@ Table Histogram() {
 
 TEST(TableTest, OrgLookIsThatOfMasesHistogram) {
   EXPECT_EQ(Histogram().Org(),
-            "| Original type | OP           | Total | Changed | Unchanged |\n"
-            "|---------------+--------------+-------+---------+-----------|\n"
-            "| BatchNorm1d   | batch_norm1d |     1 |       0 |         1 |\n"
-            "| Linear        | linear       |     1 |       1 |         0 |\n"
-            "| ReLU          | relu         |     2 |       0 |         2 |\n");
+            "| Original type   | OP           |   Total |   Changed |   Unchanged |\n"
+            "|-----------------+--------------+---------+-----------+-------------|\n"
+            "| BatchNorm1d     | batch_norm1d |       1 |         0 |           1 |\n"
+            "| Linear          | linear       |       1 |         1 |           0 |\n"
+            "| ReLU            | relu         |       2 |         0 |           2 |\n");
+}
+
+TEST(TableTest, SimpleLookRulesTheHeaderAlone) {
+  EXPECT_EQ(Histogram().Simple(),
+            "Original type    OP              Total    Changed    Unchanged\n"
+            "---------------  ------------  -------  ---------  -----------\n"
+            "BatchNorm1d      batch_norm1d        1          0            1\n"
+            "Linear           linear              1          1            0\n"
+            "ReLU             relu                2          0            2\n");
 }
 
 TEST(TableTest, BoxedLookWithCenteredColumns) {
@@ -43,14 +52,14 @@ TEST(TableTest, GridLookRulesEveryRowAndKeepsLineBreaks) {
   table.AddRow({"x", "{'a': 1,\n 'b': 2}"});
   table.AddRow({"y", ""});
   EXPECT_EQ(table.Grid(),
-            "+-----------+----------+\n"
-            "| Node name | Param    |\n"
-            "+===========+==========+\n"
-            "| x         | {'a': 1, |\n"
-            "|           |  'b': 2} |\n"
-            "+-----------+----------+\n"
-            "| y         |          |\n"
-            "+-----------+----------+\n");
+            "+-------------+----------+\n"
+            "| Node name   | Param    |\n"
+            "+=============+==========+\n"
+            "| x           | {'a': 1, |\n"
+            "|             |  'b': 2} |\n"
+            "+-------------+----------+\n"
+            "| y           |          |\n"
+            "+-------------+----------+\n");
 }
 
 TEST(TableTest, PlainLookHasNoLinesAndNoTrailingSpace) {
@@ -66,8 +75,8 @@ TEST(TableTest, PlainLookHasNoLinesAndNoTrailingSpace) {
 TEST(TableTest, WithoutRowsOnlyTheHeaderShows) {
   const Table table({"a", "b"});
   EXPECT_EQ(table.Boxed(), "+---+---+\n| a | b |\n+---+---+\n+---+---+\n");
-  EXPECT_EQ(table.Grid(), "+---+---+\n| a | b |\n+===+===+\n");
-  EXPECT_EQ(table.Org(), "| a | b |\n|---+---|\n");
+  EXPECT_EQ(table.Grid(), "+-----+-----+\n| a   | b   |\n+=====+=====+\n");
+  EXPECT_EQ(table.Org(), "| a   | b   |\n|-----+-----|\n");
   EXPECT_EQ(table.Csv(), "a,b\n");
 }
 
@@ -83,7 +92,7 @@ TEST(TableTest, WrapsLongCellsAtSpacesElseAnywhere) {
 TEST(TableTest, WidthsCountCharactersNotBytes) {
   Table table({"µ", "b"});
   table.AddRow({"ééé", "x"});
-  EXPECT_EQ(table.Org(), "| µ   | b |\n|-----+---|\n| ééé | x |\n");
+  EXPECT_EQ(table.Org(), "| µ   | b   |\n|-----+-----|\n| ééé | x   |\n");
   table.SetMaxCellWidth(2);
   EXPECT_EQ(table.Plain(), "µ   b\néé  x\né\n");
 }

@@ -1,0 +1,276 @@
+// Pass plugin `quantize`: gives nodes a number format, by rules.
+//
+//   before: Linear(16, 5)      after: LinearInteger(16, 5), data_in 8/4, weight 8/4, bias 8/4
+//
+// What a node computes, its tensors and its edges stay; it only gets a quantisation
+// record, which executors, cost models and exporters read. Nodes that no rule
+// covers stay as they are, also quantised ones. All rules are checked, and all
+// records made, before the first node is touched. Every operation is reported with
+// the reason for its fate. Cost: O(nodes), times rules for regular expressions.
+#include <memory>
+#include <regex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/suggest.h"
+#include "mase/base/table.h"
+#include "mase/format/format.h"
+#include "mase/graph/graph.h"
+#include "mase/graph/op_schema.h"
+#include "mase/graph/shape_inference.h"
+#include "mase/pass/common_metadata.h"
+#include "mase/plugin/plugin.h"
+#include "plugins/quantize/operands.h"
+#include "plugins/quantize/quantize_options.pb.h"
+
+namespace mase::plugins::quantize {
+namespace {
+
+enum class By { kType, kName, kRegexName };
+
+struct Rule {
+  std::string match;
+  std::regex pattern;  // For kRegexName.
+  RuleFormat format;
+};
+
+std::vector<std::string> QuantizableOps() {
+  std::vector<std::string> ops;
+  for (const OpSchema* schema : AllOps()) {
+    if (schema->quantizable) ops.emplace_back(schema->name);
+  }
+  return ops;
+}
+
+bool IsOperation(const Node& node) {
+  return node.kind() == NodeKind::kCallModule || node.kind() == NodeKind::kCallFunction ||
+         node.kind() == NodeKind::kCallMethod;
+}
+
+// "data_in 8/4, weight 8/4"
+absl::StatusOr<std::string> DescribeRecord(const Quantization& record) {
+  if (record.operand().empty()) return absl::StrCat(record.format(), ", computes in float");
+  std::vector<std::string> operands;
+  for (const OperandFormat& operand : record.operand()) {
+    MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(operand.format()));
+    operands.push_back(
+        absl::StrCat(operand.operand(), " ", absl::StrJoin(format->Precision(), "/")));
+  }
+  return absl::StrCat(record.format(), " ", absl::StrJoin(operands, ", "));
+}
+
+// What will happen to one node.
+struct Plan {
+  Node* node = nullptr;
+  const Rule* rule = nullptr;  // The one that matches; null: the default's.
+  Quantization record;
+  bool quantize = false;
+  std::string reason;
+};
+
+class QuantizePass final : public Pass {
+ public:
+  using Options = QuantizeOptions;
+
+  static absl::StatusOr<std::unique_ptr<Pass>> Create(const Options& options) {
+    auto pass = std::make_unique<QuantizePass>();
+    MASE_RETURN_IF_ERROR(pass->Init(options));
+    return pass;
+  }
+
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+    if (!options_.baseline_weight_path().empty()) {
+      context.Warn("baseline_weight_path is not read: weights are those of the graph");
+    }
+    MASE_ASSIGN_OR_RETURN(const std::vector<Plan> plans, MakePlans(graph));
+    MASE_RETURN_IF_ERROR(CheckRulesMatch(plans));
+    int changed = 0;
+    for (const Plan& plan : plans) {
+      context.Note(*plan.node, plan.quantize ? "quantized" : "unchanged", plan.reason);
+      context.Count(plan.quantize ? "nodes_quantized" : "nodes_unchanged");
+      if (!plan.quantize) continue;
+      changed += !HasRecord(*plan.node, plan.record);
+      MASE_RETURN_IF_ERROR(Apply(plan, graph));
+    }
+    context.Print(Report(plans));
+    return changed > 0 ? PassResult::Changed() : PassResult::Unchanged();
+  }
+
+ private:
+  absl::Status Init(const Options& options) {
+    options_ = options;
+    if (options.by() == "name") {
+      by_ = By::kName;
+    } else if (options.by() == "regex_name") {
+      by_ = By::kRegexName;
+    } else if (!options.by().empty() && options.by() != "type") {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Unsupported quantize \"by\": ", options.by(),
+          Suggest(options.by(), std::vector<std::string>{"type", "name", "regex_name"})));
+    }
+    const std::string& semantics = options.semantics();
+    if (!semantics.empty() && semantics != "exact" && semantics != "reference") {
+      return absl::InvalidArgumentError(
+          absl::StrCat("semantics '", semantics, "': want exact or reference"));
+    }
+    MASE_RETURN_IF_ERROR(InitDefault());
+    for (const QuantizeRule& rule : options.rules()) {
+      MASE_RETURN_IF_ERROR(Annotate(AddRule(rule), rule.match()));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status InitDefault() {
+    auto format = CheckConfig(options_.default_().config(), options_.semantics());
+    if (!format.ok()) return Annotate(format.status(), "default");
+    default_ = *std::move(format);
+    return absl::OkStatus();
+  }
+
+  absl::Status AddRule(const QuantizeRule& config) {
+    auto rule = std::make_unique<Rule>();
+    rule->match = config.match();
+    MASE_ASSIGN_OR_RETURN(rule->format, CheckConfig(config.config(), options_.semantics()));
+    if (by_ == By::kType) {
+      MASE_ASSIGN_OR_RETURN(const OpSchema* schema, LookUpOp(rule->match));
+      if (!schema->quantizable) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "this op cannot be quantized; those that can are ",
+            absl::StrJoin(QuantizableOps(), ", ")));
+      }
+      MASE_RETURN_IF_ERROR(CheckOp(rule->format, rule->match));
+    } else if (by_ == By::kRegexName) {
+      try {
+        rule->pattern = std::regex(rule->match);
+      } catch (const std::regex_error& error) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("not a regular expression: ", error.what()));
+      }
+    }
+    // The first of equal rules wins, as it does for regular expressions.
+    rule_by_match_.emplace(rule->match, rule.get());
+    rules_.push_back(std::move(rule));
+    return absl::OkStatus();
+  }
+
+  const Rule* FindRule(const Node& node) const {
+    if (by_ == By::kRegexName) {
+      for (const auto& rule : rules_) {
+        if (std::regex_match(node.name(), rule->pattern)) return rule.get();
+      }
+      return nullptr;
+    }
+    const auto it = rule_by_match_.find(Key(node));
+    return it == rule_by_match_.end() ? nullptr : it->second;
+  }
+
+  std::string Key(const Node& node) const {
+    return by_ == By::kType ? std::string(node.mase_op()) : node.name();
+  }
+
+  // A misspelt rule must not go unnoticed.
+  absl::Status CheckRulesMatch(const std::vector<Plan>& plans) const {
+    absl::btree_set<std::string> keys;
+    absl::flat_hash_set<const Rule*> matched, effective;
+    for (const Plan& plan : plans) {
+      keys.insert(Key(*plan.node));
+      matched.insert(plan.rule);
+      if (plan.node->schema().quantizable) effective.insert(plan.rule);
+    }
+    const std::vector<std::string> known(keys.begin(), keys.end());
+    for (const auto& rule : rules_) {
+      if (effective.contains(rule.get()) || options_.allow_unmatched()) continue;
+      if (matched.contains(rule.get())) {
+        if (rule->format.leaves_alone()) continue;
+        return absl::InvalidArgumentError(
+            absl::StrCat("rule '", rule->match, "' matches only nodes that cannot be quantized; ",
+                         "the ops that can are ", absl::StrJoin(QuantizableOps(), ", ")));
+      }
+      const std::string ops =
+          by_ == By::kType ? absl::StrCat("; the graph has ", absl::StrJoin(known, ", ")) : "";
+      return absl::InvalidArgumentError(
+          absl::StrCat("rule '", rule->match, "' matches no node", Suggest(rule->match, known), ops,
+                       " (allow_unmatched = true permits it)"));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<Plan>> MakePlans(const Graph& graph) const {
+    MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph));
+    std::vector<Plan> plans;
+    for (Node* node : graph.NodesInOrder()) {
+      if (!IsOperation(*node)) continue;
+      absl::StatusOr<Plan> plan = MakePlan(*node, shapes);
+      if (!plan.ok()) {
+        return Annotate(plan.status(), absl::StrCat(node->name(), " (", node->op(), ")"));
+      }
+      plans.push_back(*std::move(plan));
+    }
+    return plans;
+  }
+
+  absl::StatusOr<Plan> MakePlan(Node& node, const InferredShapes& shapes) const {
+    Plan plan = {.node = &node, .rule = FindRule(node)};
+    if (!node.schema().quantizable) {
+      plan.reason = absl::StrCat(node.op(), " cannot be quantized");
+      return plan;
+    }
+    const RuleFormat& format = plan.rule == nullptr ? default_ : plan.rule->format;
+    if (format.leaves_alone()) {
+      plan.reason = plan.rule == nullptr ? absl::StrCat("no rule for ", Key(node))
+                                         : absl::StrCat("rule '", plan.rule->match, "' says none");
+      return plan;
+    }
+    plan.quantize = true;
+    MASE_ASSIGN_OR_RETURN(plan.record, QuantizationFor(node, format, shapes));
+    MASE_ASSIGN_OR_RETURN(plan.reason, DescribeRecord(plan.record));
+    return plan;
+  }
+
+  static bool HasRecord(const Node& node, const Quantization& record) {
+    return node.quantization() != nullptr &&
+           google::protobuf::util::MessageDifferencer::Equals(*node.quantization(), record);
+  }
+
+  static absl::Status Apply(const Plan& plan, Graph& graph) {
+    if (HasRecord(*plan.node, plan.record)) return absl::OkStatus();
+    graph.SetQuantization(plan.node, plan.record);
+    return UpdatePrecision(*plan.node);
+  }
+
+  static std::string Report(const std::vector<Plan>& plans) {
+    Table table({"Node", "Op", "Decision", "Reason"});
+    for (const Plan& plan : plans) {
+      table.AddRow({plan.node->name(), std::string(plan.node->mase_op()),
+                    plan.quantize ? "quantized" : "unchanged", plan.reason});
+    }
+    return table.Plain();
+  }
+
+  Options options_;
+  By by_ = By::kType;
+  RuleFormat default_;
+  std::vector<std::unique_ptr<Rule>> rules_;
+  absl::flat_hash_map<std::string, const Rule*> rule_by_match_;
+};
+
+absl::Status Register(PassRegistrar& registrar) {
+  return registrar.AddPass<QuantizePass>("quantize", "Gives nodes a number format, by rules.",
+                                         {.needs = {"add_common_metadata"},
+                                          .then = {"summarize_quantization"},
+                                          .keeps_notes = true});
+}
+
+}  // namespace
+}  // namespace mase::plugins::quantize
+
+MASE_DEFINE_PLUGIN("quantize", "1.0.0", mase::plugins::quantize::Register)

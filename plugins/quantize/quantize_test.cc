@@ -1,0 +1,289 @@
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/pass/common_metadata.h"
+#include "mase/testing/matchers.h"
+#include "mase/testing/pass_runner.h"
+
+namespace mase {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
+
+// jsc-tiny.
+constexpr char kTiny[] = R"pb(
+  name: "jsc-tiny"
+  node {
+    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
+    attribute { name: "shape" ints { value: 8 value: 16 } }
+  }
+  node {
+    name: "seq_blocks_0" kind: CALL_MODULE op: "batch_norm1d" target: "seq_blocks.0" input: "x"
+    attribute { name: "num_features" i: 16 }
+  }
+  node {
+    name: "seq_blocks_1" kind: CALL_MODULE op: "relu" target: "seq_blocks.1" input: "seq_blocks_0"
+    attribute { name: "inplace" b: true }
+  }
+  node {
+    name: "seq_blocks_2" kind: CALL_MODULE op: "linear" target: "seq_blocks.2"
+    input: "seq_blocks_1"
+    attribute { name: "in_features" i: 16 }
+    attribute { name: "out_features" i: 5 }
+  }
+  node {
+    name: "seq_blocks_3" kind: CALL_MODULE op: "dropout" target: "seq_blocks.3"
+    input: "seq_blocks_2"
+  }
+  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "seq_blocks_3" }
+)pb";
+
+// Every pair of ops that the two-input tables treat differently.
+constexpr char kFunctions[] = R"pb(
+  node {
+    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
+    attribute { name: "shape" ints { value: 2 value: 4 value: 4 } }
+  }
+  node { name: "add" kind: CALL_FUNCTION op: "add" target: "add" input: "x" input: "x" }
+  node { name: "bmm" kind: CALL_FUNCTION op: "bmm" target: "bmm" input: "add" input: "x" }
+  node { name: "relu" kind: CALL_FUNCTION op: "relu" target: "relu" input: "bmm" }
+  node { name: "gelu" kind: CALL_FUNCTION op: "gelu" target: "gelu" input: "relu" }
+  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "gelu" }
+)pb";
+
+constexpr char kEightFour[] = R"pb(
+  name: "integer"
+  data_in { width: 8 frac_width: 4 }
+  weight { width: 8 frac_width: 4 }
+  bias { width: 8 frac_width: 4 }
+)pb";
+
+std::string Rule(absl::string_view match, absl::string_view config = kEightFour) {
+  return absl::StrCat(" rules { match: '", match, "' config {", config, "} }");
+}
+
+std::string By(absl::string_view by, absl::string_view rules) {
+  return absl::StrCat("by: '", by, "' ", rules);
+}
+
+// "data_in: integer { ... }" for each operand of a node's record.
+std::vector<std::string> Operands(const Graph& graph, absl::string_view node) {
+  std::vector<std::string> operands;
+  const Quantization* record = graph.FindNode(node)->quantization();
+  if (record == nullptr) return {"none"};
+  for (const OperandFormat& operand : record->operand()) {
+    operands.push_back(
+        absl::StrCat(operand.operand(), ": ", operand.format().ShortDebugString()));
+  }
+  return operands;
+}
+
+TEST(QuantizeTest, ByTypeQuantizesEveryNodeOfTheOp) {
+  Graph graph = ParseGraph(kTiny);
+  const PassRun run = RunPass("quantize", By("type", Rule("linear")), graph);
+  ASSERT_OK(run.status);
+  EXPECT_TRUE(run.changed());
+  EXPECT_EQ(run.count("nodes_quantized"), 1);
+  EXPECT_EQ(run.count("nodes_unchanged"), 3);
+  EXPECT_EQ(graph.FindNode("seq_blocks_2")->Description(),
+            "LinearInteger(in_features=16, out_features=5, bias=True)");
+  EXPECT_THAT(Operands(graph, "seq_blocks_2"),
+              ElementsAre("data_in: integer { width: 8 frac_width: 4 }",
+                          "weight: integer { width: 8 frac_width: 4 }",
+                          "bias: integer { width: 8 frac_width: 4 }"));
+}
+
+TEST(QuantizeTest, SaysWhyForEveryNode) {
+  Graph graph = ParseGraph(kTiny);
+  const PassRun run = RunPass("quantize", Rule("linear") + Rule("batch_norm1d", ""), graph);
+  EXPECT_EQ(run.decision("seq_blocks_0"), "unchanged: rule 'batch_norm1d' says none");
+  EXPECT_EQ(run.decision("seq_blocks_1"), "unchanged: no rule for relu");
+  EXPECT_EQ(run.decision("seq_blocks_2"),
+            "quantized: integer data_in 8/4, weight 8/4, bias 8/4");
+  EXPECT_EQ(run.decision("seq_blocks_3"), "unchanged: dropout cannot be quantized");
+  EXPECT_THAT(run.printed, HasSubstr("seq_blocks_1  relu          unchanged  no rule for relu"));
+}
+
+TEST(QuantizeTest, WritesTypeAndPrecisionIntoTheMetadata) {
+  Graph graph = ParseGraph(kTiny);
+  ASSERT_OK(RunPass("quantize", Rule("linear"), graph).status);
+  const CommonMetadata& common = graph.FindNode("seq_blocks_2")->metadata().common();
+  for (const char* name : {"data_in_0", "weight", "bias"}) {
+    EXPECT_EQ(FindArgument(common, name)->type(), "integer") << name;
+    EXPECT_THAT(FindArgument(common, name)->precision(), ElementsAre("8", "4")) << name;
+  }
+  EXPECT_EQ(FindResult(common, "data_out_0")->type(), "float");
+  EXPECT_EQ(FindArgument(graph.FindNode("seq_blocks_1")->metadata().common(), "data_in_0")->type(),
+            "float");
+}
+
+TEST(QuantizeTest, ASummaryFollowsByItself) {
+  Graph graph = ParseGraph(kTiny);
+  const PassRun run = RunPass("quantize_transform_pass", Rule("linear"), graph);
+  ASSERT_OK(run.status);
+  EXPECT_THAT(run.printed, HasSubstr("Quantized graph histogram:\n"));
+  EXPECT_EQ(run.artifacts.count("quantize/quantize_table.csv"), 1);
+}
+
+TEST(QuantizeTest, ByNameTakesOneNode) {
+  Graph graph = ParseGraph(kTiny);
+  ASSERT_OK(RunPass("quantize", By("name", Rule("seq_blocks_1")), graph).status);
+  EXPECT_THAT(Operands(graph, "seq_blocks_2"), ElementsAre("none"));
+  EXPECT_EQ(graph.FindNode("seq_blocks_1")->Description(), "ReLUInteger(inplace=True)");
+}
+
+TEST(QuantizeTest, ByRegexTheFirstFullMatchWins) {
+  Graph graph = ParseGraph(kTiny);
+  const std::string rules = Rule("seq_blocks_[12]") +
+                            Rule("seq_blocks_.", R"(name: "integer" data_in { width: 4 })") +
+                            Rule("blocks", "");
+  ASSERT_OK(RunPass("quantize", By("regex_name", rules) + " allow_unmatched: true", graph).status);
+  EXPECT_THAT(Operands(graph, "seq_blocks_2")[0], HasSubstr("width: 8"));
+  EXPECT_THAT(Operands(graph, "seq_blocks_0"), ElementsAre("data_in: integer { width: 4 }"));
+}
+
+TEST(QuantizeTest, TheDefaultCoversWhatNoRuleMatches) {
+  Graph graph = ParseGraph(kTiny);
+  const std::string options =
+      absl::StrCat("default { config {", kEightFour, "} }", Rule("linear", "name: 'NA'"));
+  const PassRun run = RunPass("quantize", options, graph);
+  ASSERT_OK(run.status);
+  EXPECT_EQ(run.count("nodes_quantized"), 2);
+  EXPECT_EQ(run.decision("seq_blocks_2"), "unchanged: rule 'linear' says none");
+  EXPECT_THAT(Operands(graph, "seq_blocks_0"),
+              ElementsAre(HasSubstr("data_in"), HasSubstr("weight"), HasSubstr("bias")));
+}
+
+TEST(QuantizeTest, ReluIntegersAreUnsignedUnlessToldOtherwise) {
+  Graph graph = ParseGraph(kTiny);
+  ASSERT_OK(RunPass("quantize", Rule("relu"), graph).status);
+  EXPECT_THAT(Operands(graph, "seq_blocks_1"),
+              ElementsAre("data_in: integer { width: 8 frac_width: 4 is_signed: false }"));
+  ASSERT_OK(
+      RunPass("quantize", Rule("relu", R"(name: "fixed" data_in { width: 8 is_signed: true })"),
+              graph)
+          .status);
+  EXPECT_THAT(Operands(graph, "seq_blocks_1"),
+              ElementsAre("data_in: integer { width: 8 is_signed: true }"));
+}
+
+TEST(QuantizeTest, FunctionsAskForWhatMaseAsks) {
+  Graph graph = ParseGraph(kFunctions);
+  const std::string data_in = R"(name: "integer" data_in { width: 6 frac_width: 2 })";
+  const std::string both = data_in + "weight { width: 4 frac_width: 1 }";
+  const std::string rules =
+      Rule("add", data_in) + Rule("bmm", both) + Rule("relu", data_in) + Rule("gelu", both);
+  ASSERT_OK(RunPass("quantize", rules, graph).status);
+  EXPECT_THAT(Operands(graph, "add"), ElementsAre("data_in: integer { width: 6 frac_width: 2 }"));
+  EXPECT_THAT(Operands(graph, "bmm"), ElementsAre("data_in: integer { width: 6 frac_width: 2 }",
+                                                  "weight: integer { width: 4 frac_width: 1 }"));
+  EXPECT_THAT(Operands(graph, "gelu"), ElementsAre("data_in: integer { width: 6 frac_width: 2 }"));
+  const CommonMetadata& add = graph.FindNode("add")->metadata().common();
+  EXPECT_THAT(FindArgument(add, "data_in_1")->precision(), ElementsAre("6", "2"));
+  const CommonMetadata& bmm = graph.FindNode("bmm")->metadata().common();
+  EXPECT_THAT(FindArgument(bmm, "data_in_1")->precision(), ElementsAre("4", "1"));
+}
+
+TEST(QuantizeTest, ReferenceSemanticsGoWithEveryOperandAndKeepMasesUnsignedGelu) {
+  Graph graph = ParseGraph(kFunctions);
+  ASSERT_OK(RunPass("quantize",
+                    "semantics: 'reference'" +
+                        Rule("gelu", R"(name: "integer" data_in { width: 8 frac_width: 4 })"),
+                    graph)
+                .status);
+  EXPECT_THAT(Operands(graph, "gelu"),
+              ElementsAre("data_in: semantics: REFERENCE integer { width: 8 frac_width: 4 "
+                          "is_signed: false }"));
+}
+
+TEST(QuantizeTest, BypassedNodesTakeTheNameAlone) {
+  Graph graph = ParseGraph(kTiny);
+  const PassRun run = RunPass("quantize", Rule("linear", "name: 'integer' bypass: true"), graph);
+  ASSERT_OK(run.status);
+  EXPECT_THAT(Operands(graph, "seq_blocks_2"), ElementsAre());
+  EXPECT_EQ(graph.FindNode("seq_blocks_2")->TypeName(), "LinearInteger");
+  EXPECT_EQ(run.decision("seq_blocks_2"), "quantized: integer, computes in float");
+}
+
+TEST(QuantizeTest, FloorAndDataOutReachTheRecord) {
+  Graph graph = ParseGraph(kTiny);
+  const std::string config =
+      absl::StrCat(kEightFour, "floor: true data_out { width: 10 frac_width: 5 }");
+  ASSERT_OK(RunPass("quantize", Rule("linear", config), graph).status);
+  const std::vector<std::string> operands = Operands(graph, "seq_blocks_2");
+  ASSERT_EQ(operands.size(), 4);
+  EXPECT_EQ(operands[3], "data_out: rounding: FLOOR integer { width: 10 frac_width: 5 }");
+  EXPECT_THAT(
+      FindResult(graph.FindNode("seq_blocks_2")->metadata().common(), "data_out_0")->precision(),
+      ElementsAre("10", "5"));
+}
+
+TEST(QuantizeTest, QuantizingAgainTheSameWayChangesNothing) {
+  Graph graph = ParseGraph(kTiny);
+  ASSERT_OK(RunPass("quantize", Rule("linear"), graph).status);
+  EXPECT_THAT(RunPass("quantize", Rule("linear"), graph).status,
+              StatusIs(kInvalid, HasSubstr("quantize: 0 nodes changed")));
+  PassConfig allowed = MakePass("quantize", Rule("linear"));
+  allowed.set_allow_unchanged(true);
+  EXPECT_OK(RunPasses({allowed}, graph).status);
+}
+
+struct BadOptions {
+  std::string options;
+  absl::StatusCode code;
+  std::string message;
+};
+
+TEST(QuantizeTest, BadRulesAreNamedAndLeaveTheGraphAlone) {
+  const std::vector<BadOptions> cases = {
+      {By("typ", Rule("linear")), kInvalid, "Unsupported quantize \"by\": typ; did you mean 'type'?"},
+      {"semantics: 'exakt'" + Rule("linear"), kInvalid, "want exact or reference"},
+      {Rule("linaer"), absl::StatusCode::kNotFound, "'linear'"},
+      {Rule("dropout"), kInvalid, "dropout: this op cannot be quantized; those that can are add,"},
+      {Rule("conv2d"), kInvalid, "rule 'conv2d' matches no node; the graph has batch_norm1d, dropout"},
+      {By("name", Rule("seq_block_2")), kInvalid, "did you mean 'seq_blocks_2'?"},
+      {By("name", Rule("seq_blocks_3")), kInvalid, "'seq_blocks_3' matches only nodes that cannot"},
+      {By("regex_name", Rule("seq_(")), kInvalid, "seq_(: not a regular expression"},
+      {By("regex_name", Rule("seq")), kInvalid, "rule 'seq' matches no node"},
+      {Rule("linear", "name: 'integr'"), absl::StatusCode::kNotFound, "did you mean 'integer'?"},
+      {Rule("linear", "name: 'integer'"), kInvalid, "linear: integer needs data_in_width"},
+      {Rule("linear", "name: 'integer' data_in { width: 8 }"), kInvalid, "integer needs weight_width"},
+      {Rule("linear", "name: 'integer' data_in { width: 8 } weight { width: 8 }"), kInvalid,
+       "quantize: seq_blocks_2 (linear): integer needs bias_width"},
+      {Rule("linear", "name: 'integer' data_in { width: 8 exponent_width: 4 }"), kInvalid,
+       "data_in_exponent_width"},
+      {Rule("linear", "name: 'integer' data_in { width: 33 } weight { width: 8 }"), kInvalid, "33"},
+      {"default { config { name: 'integer' data_in { width: 0 } } }", kInvalid, "default: "},
+      {"", kInvalid, "0 nodes changed; 1 x dropout cannot be quantized; 1 x no rule for batch_norm1d"},
+  };
+  for (const BadOptions& bad : cases) {
+    Graph graph = ParseGraph(kTiny);
+    EXPECT_THAT(RunPass("quantize", bad.options, graph).status,
+                StatusIs(bad.code, HasSubstr(bad.message)))
+        << bad.options;
+    EXPECT_EQ(graph.FindNode("seq_blocks_2")->quantization(), nullptr);
+  }
+}
+
+TEST(QuantizeTest, AllowUnmatchedServesSeveralNetsWithOneSetOfRules) {
+  Graph graph = ParseGraph(kTiny);
+  EXPECT_OK(
+      RunPass("quantize", "allow_unmatched: true" + Rule("conv2d") + Rule("linear"), graph).status);
+}
+
+TEST(QuantizeTest, ABaselineIsWarnedAbout) {
+  Graph graph = ParseGraph(kTiny);
+  const PassRun run = RunPass("quantize", "baseline_weight_path: 'a.mz'" + Rule("linear"), graph);
+  ASSERT_OK(run.status);
+  ASSERT_EQ(run.report.warnings_size(), 1);
+  EXPECT_THAT(run.report.warnings(0), HasSubstr("baseline_weight_path is not read"));
+}
+
+}  // namespace
+}  // namespace mase

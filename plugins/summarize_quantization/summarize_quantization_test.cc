@@ -1,0 +1,117 @@
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/testing/matchers.h"
+#include "mase/testing/pass_runner.h"
+
+namespace mase {
+namespace {
+
+using ::testing::HasSubstr;
+
+// jsc-tiny.
+constexpr char kTiny[] = R"pb(
+  node {
+    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
+    attribute { name: "shape" ints { value: 8 value: 16 } }
+  }
+  node {
+    name: "seq_blocks_0" kind: CALL_MODULE op: "batch_norm1d" target: "seq_blocks.0" input: "x"
+    attribute { name: "num_features" i: 16 }
+  }
+  node {
+    name: "seq_blocks_1" kind: CALL_MODULE op: "relu" target: "seq_blocks.1" input: "seq_blocks_0"
+  }
+  node {
+    name: "seq_blocks_2" kind: CALL_MODULE op: "linear" target: "seq_blocks.2"
+    input: "seq_blocks_1"
+    attribute { name: "in_features" i: 16 }
+    attribute { name: "out_features" i: 5 }
+  }
+  node {
+    name: "seq_blocks_3" kind: CALL_MODULE op: "relu" target: "seq_blocks.3"
+    input: "seq_blocks_2"
+  }
+  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "seq_blocks_3" }
+)pb";
+
+constexpr char kLinear[] = R"pb(
+  rules {
+    match: "linear"
+    config {
+      name: "integer"
+      data_in { width: 8 frac_width: 4 }
+      weight { width: 8 frac_width: 4 }
+      bias { width: 8 frac_width: 4 }
+    }
+  }
+)pb";
+
+TEST(SummarizeQuantizationTest, PrintsTheHistogramOfTheLabReports) {
+  Graph graph = ParseGraph(kTiny);
+  const PassRun run = RunPass("quantize", kLinear, graph);
+  ASSERT_OK(run.status);
+  EXPECT_THAT(run.printed, HasSubstr(R"(
+Quantized graph histogram:
+| Original type   | OP           |   Total |   Changed |   Unchanged |
+|-----------------+--------------+---------+-----------+-------------|
+| BatchNorm1d     | batch_norm1d |       1 |         0 |           1 |
+| Linear          | linear       |       1 |         1 |           0 |
+| ReLU            | relu         |       2 |         0 |           2 |
+| output          | output       |       1 |         0 |           1 |
+| x               | placeholder  |       1 |         0 |           1 |
+)"));
+}
+
+TEST(SummarizeQuantizationTest, WritesBothTables) {
+  Graph graph = ParseGraph(kTiny);
+  const PassRun run = RunPass("quantize", kLinear, graph);
+  EXPECT_EQ(run.artifacts.at("quantize/quantize_table.csv"),
+            R"(,Ori name,New name,MASE_TYPE,Mase_OP,Original type,Quantized type,Changed
+0,x,x,placeholder,placeholder,x,x,False
+1,seq_blocks_0,seq_blocks_0,module,batch_norm1d,BatchNorm1d,BatchNorm1d,False
+2,seq_blocks_1,seq_blocks_1,module_related_func,relu,ReLU,ReLU,False
+3,seq_blocks_2,seq_blocks_2,module_related_func,linear,Linear,LinearInteger,True
+4,seq_blocks_3,seq_blocks_3,module_related_func,relu,ReLU,ReLU,False
+5,output,output,output,output,output,output,False
+)");
+  EXPECT_EQ(run.artifacts.at("quantize/quantize_histogram.csv"),
+            R"(Original type,OP,Total,Changed,Unchanged
+BatchNorm1d,batch_norm1d,1,0,1
+Linear,linear,1,1,0
+ReLU,relu,2,0,2
+output,output,1,0,1
+x,placeholder,1,0,1
+)");
+}
+
+TEST(SummarizeQuantizationTest, RunsOnceWhereItIsAlsoConfigured) {
+  Graph graph = ParseGraph(kTiny);
+  const PassRun run =
+      RunPasses({MakePass("quantize", kLinear), MakePass("summarize_quantization")}, graph);
+  ASSERT_OK(run.status);
+  ASSERT_EQ(run.report.passes_size(), 3);  // With add_common_metadata.
+  EXPECT_EQ(run.report.passes(2).name(), "summarize_quantization");
+  EXPECT_EQ(run.count("nodes_changed"), 1);
+  EXPECT_EQ(run.count("nodes_unchanged"), 5);
+}
+
+TEST(SummarizeQuantizationTest, AnotherWidthOfTheSameFormatCountsAsChanged) {
+  Graph graph = ParseGraph(kTiny);
+  ASSERT_OK(RunPass("quantize", kLinear, graph).status);
+  const PassRun same = RunPass("summarize_quantization", "", graph);
+  EXPECT_EQ(same.count("nodes_changed"), 0);
+  const PassRun narrower = RunPass("quantize", R"pb(
+    rules {
+      match: "linear"
+      config { name: "integer" data_in { width: 4 } weight { width: 4 } bias { width: 4 } }
+    }
+  )pb", graph);
+  EXPECT_THAT(narrower.artifacts.at("quantize/quantize_table.csv"),
+              HasSubstr("LinearInteger,LinearInteger,True"));
+}
+
+}  // namespace
+}  // namespace mase
