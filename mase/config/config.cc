@@ -19,7 +19,7 @@
 namespace mase {
 namespace {
 
-absl::StatusOr<Value> ParseByName(absl::string_view text, absl::string_view name,
+absl::StatusOr<ConfigValue> ParseByName(absl::string_view text, absl::string_view name,
                                   const PassOptionsResolver& resolve_pass) {
   if (absl::EndsWith(name, ".toml")) return ParseToml(text, name);
   if (absl::EndsWith(name, ".json")) return ParseJson(text, name);
@@ -31,7 +31,7 @@ absl::StatusOr<Value> ParseByName(absl::string_view text, absl::string_view name
 }
 
 // {a: {b: {c: value}}} for the keys of a path.
-Value Nested(std::vector<std::string> keys, Value value) {
+ConfigValue Nested(std::vector<std::string> keys, ConfigValue value) {
   std::reverse(keys.begin(), keys.end());
   for (std::string& key : keys) {
     value = {ValueTable{{std::move(key), Position(), std::move(value)}}, Position()};
@@ -55,7 +55,7 @@ absl::Status ConfigBuilder::AddFile(absl::string_view path) {
 
 absl::Status ConfigBuilder::AddText(absl::string_view text, absl::string_view name,
                                     absl::string_view folder) {
-  MASE_ASSIGN_OR_RETURN(const Value table, ParseByName(text, name, request_.resolve_pass));
+  MASE_ASSIGN_OR_RETURN(const ConfigValue table, ParseByName(text, name, request_.resolve_pass));
   return merger_.Merge(table, {Level::kFile, std::string(name), std::string(folder)});
 }
 
@@ -66,13 +66,13 @@ absl::Status ConfigBuilder::AddSet(absl::string_view assignment) {
     return absl::Status(parsed.status().code(),
                         absl::StrCat(name, ": ", parsed.status().message()));
   }
-  const Value table = Nested(parsed->keys, {RawText{parsed->text}, Position()});
+  const ConfigValue table = Nested(parsed->keys, {RawText{parsed->text}, Position()});
   return merger_.Merge(table, {Level::kSet, name, ""});
 }
 
 absl::Status ConfigBuilder::AddFlag(absl::string_view flag, absl::string_view key,
                                     absl::string_view text) {
-  const Value table = Nested({std::string(key)}, {RawText{std::string(text)}, Position()});
+  const ConfigValue table = Nested({std::string(key)}, {RawText{std::string(text)}, Position()});
   return merger_.Merge(table, {Level::kFlag, std::string(flag), ""});
 }
 

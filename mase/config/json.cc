@@ -53,7 +53,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
 
   const char** furthest() { return &furthest_; }
   const absl::Status& status() const { return status_; }
-  Value TakeRoot() { return std::move(root_); }
+  ConfigValue TakeRoot() { return std::move(root_); }
 
   bool null() override { return Add({Null(), position_}); }
   bool boolean(bool value) override { return Add({value, position_}); }
@@ -96,7 +96,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   struct Container {
-    Value value;
+    ConfigValue value;
     std::string key;  // In the container around it, if that is a table.
     Position position;
     absl::flat_hash_set<std::string> keys;
@@ -120,7 +120,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
     return false;
   }
 
-  bool Open(Value container) {
+  bool Open(ConfigValue container) {
     if (open_.size() >= limits::kMaxConfigNesting) {
       return Fail(absl::ResourceExhaustedError(
           absl::StrCat(Where(name_, positions_.At(furthest_ - text_.data())), ": nested more than ",
@@ -138,7 +138,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
     return Add(std::move(closed.value));
   }
 
-  bool Add(Value value) {
+  bool Add(ConfigValue value) {
     if (open_.empty()) {
       root_ = std::move(value);
     } else if (auto* table = std::get_if<ValueTable>(&open_.back().value.data)) {
@@ -156,20 +156,20 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
   std::vector<Container> open_;
   std::string key_;    // The key just read.
   Position position_;  // Its place.
-  Value root_;
+  ConfigValue root_;
   absl::Status status_;
 };
 
 }  // namespace
 
-absl::StatusOr<Value> ParseJson(absl::string_view text, absl::string_view name) {
+absl::StatusOr<ConfigValue> ParseJson(absl::string_view text, absl::string_view name) {
   MASE_RETURN_IF_ERROR(CheckEncoding(text, name));
   TreeBuilder builder(text, name);
   const CountingIterator begin(text.data(), builder.furthest());
   const CountingIterator end(text.data() + text.size(), builder.furthest());
   nlohmann::json::sax_parse(begin, end, &builder);
   MASE_RETURN_IF_ERROR(builder.status());
-  Value root = builder.TakeRoot();
+  ConfigValue root = builder.TakeRoot();
   if (root.table() == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, ":1:1: want an object at the top level, got ", ShowValue(root)));

@@ -1,4 +1,4 @@
-// JSON to Value.
+// JSON to ConfigValue.
 #ifndef MASE_CONFIG_JSON_H_
 #define MASE_CONFIG_JSON_H_
 
@@ -12,7 +12,7 @@ namespace mase {
 // twice. null and the string "NA" are null. Values carry the position of the key
 // that they belong to. Errors start with "NAME:LINE:COL: "; ResourceExhausted
 // beyond limits::kMaxConfigNesting.
-absl::StatusOr<Value> ParseJson(absl::string_view text, absl::string_view name);
+absl::StatusOr<ConfigValue> ParseJson(absl::string_view text, absl::string_view name);
 
 }  // namespace mase
 

@@ -63,7 +63,7 @@ std::string KeyOf(const Message& element, const FieldDescriptor& key) {
 
 // InvalidArgument where a key or text is not UTF-8 or has a NUL: both can be
 // written with escapes, and neither fits a proto's string or a file's name.
-absl::Status CheckTexts(const Value& value, const Source& source) {
+absl::Status CheckTexts(const ConfigValue& value, const Source& source) {
   const auto check = [&source](absl::string_view text, Position position) {
     size_t offset;
     const absl::string_view fault = EncodingFault(text, offset);
@@ -74,7 +74,7 @@ absl::Status CheckTexts(const Value& value, const Source& source) {
   if (const std::string* text = value.string()) {
     status = check(*text, value.position);
   } else if (const ValueList* list = value.list()) {
-    for (const Value& item : *list) status.Update(CheckTexts(item, source));
+    for (const ConfigValue& item : *list) status.Update(CheckTexts(item, source));
   } else if (const ValueTable* table = value.table()) {
     for (const Member& member : *table) {
       status.Update(check(member.key, member.position));
@@ -86,7 +86,7 @@ absl::Status CheckTexts(const Value& value, const Source& source) {
 
 // True if a table under a key unknown to a message belongs into its catch-all
 // field: lists and maps hold tables only.
-bool Catches(const FieldDescriptor* field, const Value& value) {
+bool Catches(const FieldDescriptor* field, const ConfigValue& value) {
   return field != nullptr && (!field->is_repeated() || value.table() != nullptr);
 }
 
@@ -99,7 +99,7 @@ Merger::Merger(PassOptionsResolver resolve_pass) : resolve_pass_(std::move(resol
   source_ = nullptr;
 }
 
-absl::Status Merger::Merge(const Value& table, const Source& source) {
+absl::Status Merger::Merge(const ConfigValue& table, const Source& source) {
   CHECK(table.table() != nullptr);
   MASE_RETURN_IF_ERROR(CheckTexts(table, source));
   source_ = &source;
@@ -146,7 +146,7 @@ absl::Status Merger::MergeKey(absl::string_view key, const Member& member, const
     return MergeKey(flat->rest, member, nullptr, FieldPath(path, *flat->field), inner);
   }
   if (const Field* rest = CatchAll(descriptor); Catches(rest, member.value)) {
-    const Value table{ValueTable{{std::string(key), member.position, member.value}},
+    const ConfigValue table{ValueTable{{std::string(key), member.position, member.value}},
                       member.position};
     return MergeField(*rest, table, path, message);
   }
@@ -157,7 +157,7 @@ absl::Status Merger::MergeKey(absl::string_view key, const Member& member, const
   return UnknownKey(member, hidden, path, message);
 }
 
-absl::Status Merger::MergeAlias(const std::vector<const Field*>& alias, const Value& value) {
+absl::Status Merger::MergeAlias(const std::vector<const Field*>& alias, const ConfigValue& value) {
   Message* message = &config_;
   std::string path;
   for (size_t i = 0; i + 1 < alias.size(); ++i) {
@@ -168,7 +168,7 @@ absl::Status Merger::MergeAlias(const std::vector<const Field*>& alias, const Va
 }
 
 // `path` is the message's.
-absl::Status Merger::MergeField(const Field& field, const Value& value, const std::string& path,
+absl::Status Merger::MergeField(const Field& field, const ConfigValue& value, const std::string& path,
                                 Message& message) {
   if (const RawText* raw = std::get_if<RawText>(&value.data)) {
     // `--dataset 7` is a name because dataset.name is a string.
@@ -189,7 +189,7 @@ absl::Status Merger::MergeField(const Field& field, const Value& value, const st
 }
 
 // `path` is the field's, here and in what follows.
-absl::Status Merger::MergeMessage(const Field& field, const Value& value, const std::string& path,
+absl::Status Merger::MergeMessage(const Field& field, const ConfigValue& value, const std::string& path,
                                   Message& message) {
   const Descriptor& type = *field.message_type();
   if (type.full_name() == "google.protobuf.Any") return MergeOptions(value, path, message);
@@ -205,7 +205,7 @@ absl::Status Merger::MergeMessage(const Field& field, const Value& value, const 
   return Error(value.position, path, absl::StrCat("want a table, got ", ShowValue(value)));
 }
 
-absl::Status Merger::MergeRepeated(const Field& field, const Value& value, const std::string& path,
+absl::Status Merger::MergeRepeated(const Field& field, const ConfigValue& value, const std::string& path,
                                    Message& message) {
   if (value.table() != nullptr && KeyField(field) != nullptr) {
     return MergeKeyedTable(field, *value.table(), path, message);
@@ -222,7 +222,7 @@ absl::Status Merger::MergeKeyedTable(const Field& field, const ValueTable& table
                                      const std::string& path, Message& message) {
   for (const Member& member : table) {
     const std::string element_path = Child(path, member.key);
-    const Value& value = member.value;
+    const ConfigValue& value = member.value;
     MASE_ASSIGN_OR_RETURN(Message * element,
                           FindOrAdd(field, member.key, value, element_path, message));
     if (field.is_map()) {
@@ -241,7 +241,7 @@ absl::Status Merger::MergeKeyedTable(const Field& field, const ValueTable& table
 absl::Status Merger::MergeList(const Field& field, const ValueList& list, const std::string& path,
                                Message& message) {
   Forget(field, message);
-  for (const Value& item : list) {
+  for (const ConfigValue& item : list) {
     if (IsMessage(field)) {
       MASE_RETURN_IF_ERROR(MergeElement(field, item, path, message));
       continue;
@@ -253,11 +253,11 @@ absl::Status Merger::MergeList(const Field& field, const ValueList& list, const 
   return absl::OkStatus();
 }
 
-absl::Status Merger::MergeElement(const Field& field, const Value& item, const std::string& path,
+absl::Status Merger::MergeElement(const Field& field, const ConfigValue& item, const std::string& path,
                                   Message& message) {
   const Field* key = KeyField(field);
   // A keyed element may be given by its key alone: passes = ["report_graph"].
-  const Value* name = key != nullptr && item.string() != nullptr ? &item : nullptr;
+  const ConfigValue* name = key != nullptr && item.string() != nullptr ? &item : nullptr;
   if (name == nullptr && item.table() == nullptr) {
     return Error(item.position, path, absl::StrCat("want a table, got ", ShowValue(item)));
   }
@@ -285,7 +285,7 @@ absl::Status Merger::MergeElement(const Field& field, const Value& item, const s
   return absl::OkStatus();
 }
 
-absl::Status Merger::MergeOptions(const Value& value, const std::string& path, Message& pass) {
+absl::Status Merger::MergeOptions(const ConfigValue& value, const std::string& path, Message& pass) {
   if (value.table() == nullptr) {
     return Error(value.position, path, absl::StrCat("want a table, got ", ShowValue(value)));
   }
@@ -305,7 +305,7 @@ absl::Status Merger::MergeOptions(const Value& value, const std::string& path, M
   return absl::OkStatus();
 }
 
-absl::Status Merger::Unset(const Field& field, const Value& value, const std::string& path,
+absl::Status Merger::Unset(const Field& field, const ConfigValue& value, const std::string& path,
                            Message& message) {
   Forget(field, message);
   if (message.GetDescriptor() == PassConfig::descriptor() && IsMessage(field)) {
@@ -313,7 +313,7 @@ absl::Status Merger::Unset(const Field& field, const Value& value, const std::st
   }
   if (const std::string& text = field.options().GetExtension(setting).default_value();
       !text.empty()) {
-    const Value fallback = Resolve({RawText{text}, Position()}, field);
+    const ConfigValue fallback = Resolve({RawText{text}, Position()}, field);
     MASE_RETURN_IF_ERROR(SetScalar(fallback, field, *source_, message));
   } else if (IsSubMessage(field)) {
     // Its fields have their defaults again.
@@ -325,7 +325,7 @@ absl::Status Merger::Unset(const Field& field, const Value& value, const std::st
 }
 
 absl::StatusOr<Message*> Merger::FindOrAdd(const Field& field, const std::string& key,
-                                           const Value& value, const std::string& path,
+                                           const ConfigValue& value, const std::string& path,
                                            Message& message) {
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   const Field& key_field = *KeyField(field);
@@ -353,7 +353,7 @@ absl::StatusOr<Message*> Merger::FindOrAdd(const Field& field, const std::string
   return &element;
 }
 
-absl::StatusOr<Message*> Merger::OpenOptions(const Value& value, const std::string& path,
+absl::StatusOr<Message*> Merger::OpenOptions(const ConfigValue& value, const std::string& path,
                                              Message& pass) {
   if (const auto open = options_.find(&pass); open != options_.end()) return open->second.get();
   const std::string& name = static_cast<const PassConfig&>(pass).name();
@@ -418,7 +418,7 @@ absl::Status Merger::UnknownKey(const Member& member, const Field* hidden, const
                                                  Suggest(member.key, known)));
 }
 
-void Merger::Record(const std::string& path, const Value& value) {
+void Merger::Record(const std::string& path, const ConfigValue& value) {
   const std::string text = value.string() != nullptr ? *value.string() : ShowValue(value);
   record_[path][static_cast<int>(source_->level)] =
       Given{text, Where(source_->name, value.position)};

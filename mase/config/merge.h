@@ -62,7 +62,7 @@ class Merger {
 
   // Merges a table. Sources come in the order of their levels. InvalidArgument
   // for a key or value that does not fit, with place and path.
-  absl::Status Merge(const Value& table, const Source& source);
+  absl::Status Merge(const ConfigValue& table, const Source& source);
 
   // The settings, every pass with its options packed.
   RunConfig Finish();
@@ -78,35 +78,35 @@ class Merger {
                           Message& message);
   absl::Status MergeKey(absl::string_view key, const Member& member, const Field* hidden,
                         const std::string& path, Message& message);
-  absl::Status MergeAlias(const std::vector<const Field*>& alias, const Value& value);
-  absl::Status MergeField(const Field& field, const Value& value, const std::string& path,
+  absl::Status MergeAlias(const std::vector<const Field*>& alias, const ConfigValue& value);
+  absl::Status MergeField(const Field& field, const ConfigValue& value, const std::string& path,
                           Message& message);
-  absl::Status MergeMessage(const Field& field, const Value& value, const std::string& path,
+  absl::Status MergeMessage(const Field& field, const ConfigValue& value, const std::string& path,
                             Message& message);
-  absl::Status MergeRepeated(const Field& field, const Value& value, const std::string& path,
+  absl::Status MergeRepeated(const Field& field, const ConfigValue& value, const std::string& path,
                              Message& message);
   absl::Status MergeKeyedTable(const Field& field, const ValueTable& table, const std::string& path,
                                Message& message);
   absl::Status MergeList(const Field& field, const ValueList& list, const std::string& path,
                          Message& message);
-  absl::Status MergeElement(const Field& field, const Value& item, const std::string& path,
+  absl::Status MergeElement(const Field& field, const ConfigValue& item, const std::string& path,
                             Message& message);
-  absl::Status MergeOptions(const Value& value, const std::string& path, Message& pass);
-  absl::Status Unset(const Field& field, const Value& value, const std::string& path,
+  absl::Status MergeOptions(const ConfigValue& value, const std::string& path, Message& pass);
+  absl::Status Unset(const Field& field, const ConfigValue& value, const std::string& path,
                      Message& message);
 
   // The element or map entry of this key; added if there is none.
-  absl::StatusOr<Message*> FindOrAdd(const Field& field, const std::string& key, const Value& value,
+  absl::StatusOr<Message*> FindOrAdd(const Field& field, const std::string& key, const ConfigValue& value,
                                      const std::string& path, Message& message);
   // The options of a pass, unpacked; created with their defaults at first.
-  absl::StatusOr<Message*> OpenOptions(const Value& value, const std::string& path, Message& pass);
+  absl::StatusOr<Message*> OpenOptions(const ConfigValue& value, const std::string& path, Message& pass);
   absl::Status FillDefaults(const std::string& path, Message& message);
   void Forget(const Field& field, Message& message);
 
   absl::Status Error(Position position, absl::string_view path, absl::string_view what) const;
   absl::Status UnknownKey(const Member& member, const Field* hidden, const std::string& path,
                           const Message& message) const;
-  void Record(const std::string& path, const Value& value);
+  void Record(const std::string& path, const ConfigValue& value);
   void Note(const Member& member, absl::string_view reason);
 
   const PassOptionsResolver resolve_pass_;

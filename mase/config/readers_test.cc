@@ -27,7 +27,7 @@ absl::StatusCode CodeOf(absl::string_view text, absl::string_view name) {
   return LoadText(text, name).status().code();
 }
 
-std::string Shown(const absl::StatusOr<Value>& value) {
+std::string Shown(const absl::StatusOr<ConfigValue>& value) {
   return value.ok() ? ShowValue(*value, 1000) : std::string(value.status().message());
 }
 
@@ -77,7 +77,7 @@ TEST(TomlTest, TakesAssignmentsApart) {
 }
 
 TEST(JsonTest, KeepsOrderAndPositionsOfKeys) {
-  const absl::StatusOr<Value> value =
+  const absl::StatusOr<ConfigValue> value =
       ParseJson("{\"z\": 1,\n  \"a\\\"\": [null, \"NA\", -2, 1e2],\n \"m\": {\"x\": true}}", "f");
   EXPECT_EQ(Shown(value), "{z = 1, a\\\" = [None, None, -2, 100], m = {x = true}}");
   const ValueTable& table = *value->table();

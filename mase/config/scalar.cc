@@ -26,7 +26,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-absl::Status WantButGot(absl::string_view want, const Value& value) {
+absl::Status WantButGot(absl::string_view want, const ConfigValue& value) {
   return absl::InvalidArgumentError(absl::StrCat("want ", want, ", got ", ShowValue(value)));
 }
 
@@ -39,7 +39,7 @@ void Store(Message& message, const FieldDescriptor& field, T value,
   (message.GetReflection()->*method)(&message, &field, std::move(value));
 }
 
-absl::Status CheckLeast(double number, const FieldDescriptor& field, const Value& value) {
+absl::Status CheckLeast(double number, const FieldDescriptor& field, const ConfigValue& value) {
   const Setting& limits = field.options().GetExtension(setting);
   if (!limits.has_min() || number >= limits.min()) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -47,7 +47,7 @@ absl::Status CheckLeast(double number, const FieldDescriptor& field, const Value
 }
 
 template <typename T>
-absl::StatusOr<T> IntegerFor(const Value& value, const FieldDescriptor& field) {
+absl::StatusOr<T> IntegerFor(const ConfigValue& value, const FieldDescriptor& field) {
   const int64_t* given = std::get_if<int64_t>(&value.data);
   if (given == nullptr) return WantButGot("an integer", value);
   MASE_RETURN_IF_ERROR(CheckLeast(static_cast<double>(*given), field, value));
@@ -59,7 +59,7 @@ absl::StatusOr<T> IntegerFor(const Value& value, const FieldDescriptor& field) {
   return static_cast<T>(*given);
 }
 
-absl::StatusOr<double> NumberFor(const Value& value, const FieldDescriptor& field) {
+absl::StatusOr<double> NumberFor(const ConfigValue& value, const FieldDescriptor& field) {
   double number;
   if (const int64_t* integer = std::get_if<int64_t>(&value.data)) {
     number = static_cast<double>(*integer);
@@ -86,7 +86,7 @@ std::string CompletePath(const std::string& path, const Source& source) {
   return (std::filesystem::path(source.folder) / path).lexically_normal().string();
 }
 
-absl::StatusOr<std::string> StringFor(const Value& value, const FieldDescriptor& field,
+absl::StatusOr<std::string> StringFor(const ConfigValue& value, const FieldDescriptor& field,
                                       const Source& source) {
   const auto& choices = field.options().GetExtension(setting).allowed();
   const std::vector<std::string> allowed(choices.begin(), choices.end());
@@ -104,7 +104,7 @@ absl::StatusOr<std::string> StringFor(const Value& value, const FieldDescriptor&
   return field.options().GetExtension(path) ? CompletePath(text, source) : text;
 }
 
-absl::StatusOr<const EnumValueDescriptor*> EnumFor(const Value& value,
+absl::StatusOr<const EnumValueDescriptor*> EnumFor(const ConfigValue& value,
                                                    const FieldDescriptor& field) {
   const std::string* name = value.string();
   if (name == nullptr) return WantButGot("a name", value);
@@ -119,20 +119,20 @@ absl::StatusOr<const EnumValueDescriptor*> EnumFor(const Value& value,
 
 }  // namespace
 
-Value Resolve(const Value& value, const FieldDescriptor& field) {
+ConfigValue Resolve(const ConfigValue& value, const FieldDescriptor& field) {
   const RawText* raw = std::get_if<RawText>(&value.data);
   if (raw == nullptr) return value;
   const bool quoted = absl::StartsWith(raw->text, "\"") || absl::StartsWith(raw->text, "'");
   const bool list = field.is_repeated() && absl::StartsWith(raw->text, "[");
   const bool verbatim = field.cpp_type() == FieldDescriptor::CPPTYPE_STRING && !quoted && !list;
   if (!verbatim) {
-    absl::StatusOr<Value> parsed = ParseTomlValue(raw->text);
+    absl::StatusOr<ConfigValue> parsed = ParseTomlValue(raw->text);
     if (parsed.ok()) return *std::move(parsed);
   }
   return StringOrNull(raw->text, value.position);
 }
 
-absl::Status SetScalar(const Value& value, const FieldDescriptor& field, const Source& source,
+absl::Status SetScalar(const ConfigValue& value, const FieldDescriptor& field, const Source& source,
                        Message& message) {
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL: {

@@ -14,13 +14,13 @@ namespace mase {
 // The value that a text of the command line stands for, given where it goes: for a
 // string the text itself (or what is between quotes), else TOML, else, as a bare
 // word, a string. "NA" is null. Other values are returned as they are.
-Value Resolve(const Value& value, const google::protobuf::FieldDescriptor& field);
+ConfigValue Resolve(const ConfigValue& value, const google::protobuf::FieldDescriptor& field);
 
 // Sets a singular scalar or enum field, or adds to a repeated one. InvalidArgument
 // ("want an integer, got \"x\"") where the type does not fit exactly (an integer
 // is a number, too), the number does not fit or is below the field's least value,
 // or the string is not among the allowed ones. Completes relative paths.
-absl::Status SetScalar(const Value& value, const google::protobuf::FieldDescriptor& field,
+absl::Status SetScalar(const ConfigValue& value, const google::protobuf::FieldDescriptor& field,
                        const Source& source, google::protobuf::Message& message);
 
 }  // namespace mase

@@ -92,7 +92,7 @@ std::string SettingsTable(const SettingsRecord& record, bool color) {
 }
 
 std::string OriginsTable(const SettingsRecord& record) {
-  Table table({"Setting", "Value", "From"});
+  Table table({"Setting", "ConfigValue", "From"});
   table.SetAlign(1, Table::Align::kLeft);
   for (const auto& [path, given] : record) {
     const Given* winner = Winner(given);

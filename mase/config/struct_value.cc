@@ -25,14 +25,14 @@ struct Setter {
   void operator()(double given) { target.set_number_value(given); }
   void operator()(const std::string& given) { target.set_string_value(given); }
   void operator()(const RawText& given) {
-    absl::StatusOr<Value> parsed = ParseTomlValue(given.text);
-    const Value value = parsed.ok() ? *std::move(parsed) : StringOrNull(given.text, Position());
+    absl::StatusOr<ConfigValue> parsed = ParseTomlValue(given.text);
+    const ConfigValue value = parsed.ok() ? *std::move(parsed) : StringOrNull(given.text, Position());
     std::visit(*this, value.data);
   }
   void operator()(const ValueList& given) {
     auto& list = *target.mutable_list_value();
     list.clear_values();
-    for (const Value& item : given) std::visit(Setter{*list.add_values()}, item.data);
+    for (const ConfigValue& item : given) std::visit(Setter{*list.add_values()}, item.data);
   }
   void operator()(const ValueTable& given) {
     MergeIntoStruct(given, *target.mutable_struct_value());
@@ -47,7 +47,7 @@ void MergeIntoStruct(const ValueTable& table, google::protobuf::Struct& target) 
   }
 }
 
-Value FromStruct(const google::protobuf::Struct& source, Position position) {
+ConfigValue FromStruct(const google::protobuf::Struct& source, Position position) {
   ValueTable table;
   // Hash order would differ from run to run.
   const std::map<std::string, ProtoValue> sorted(source.fields().begin(), source.fields().end());
@@ -57,7 +57,7 @@ Value FromStruct(const google::protobuf::Struct& source, Position position) {
   return {std::move(table), position};
 }
 
-Value FromStructValue(const ProtoValue& source, Position position) {
+ConfigValue FromStructValue(const ProtoValue& source, Position position) {
   switch (source.kind_case()) {
     case ProtoValue::kBoolValue:
       return {source.bool_value(), position};

@@ -1,4 +1,4 @@
-// Free-form settings: Value to and from google.protobuf.Struct.
+// Free-form settings: ConfigValue to and from google.protobuf.Struct.
 #ifndef MASE_CONFIG_STRUCT_VALUE_H_
 #define MASE_CONFIG_STRUCT_VALUE_H_
 
@@ -12,8 +12,8 @@ namespace mase {
 // else a string.
 void MergeIntoStruct(const ValueTable& table, google::protobuf::Struct& target);
 
-Value FromStruct(const google::protobuf::Struct& source, Position position);
-Value FromStructValue(const google::protobuf::Value& source, Position position);
+ConfigValue FromStruct(const google::protobuf::Struct& source, Position position);
+ConfigValue FromStructValue(const google::protobuf::Value& source, Position position);
 
 }  // namespace mase
 

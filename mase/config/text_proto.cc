@@ -82,7 +82,7 @@ class Converter {
  public:
   explicit Converter(const OptionsFinder& finder) : finder_(finder) {}
 
-  absl::StatusOr<Value> FromMessage(const Message& message, const InfoTree* places,
+  absl::StatusOr<ConfigValue> FromMessage(const Message& message, const InfoTree* places,
                                     Position position) const {
     if (const auto* any = dynamic_cast<const google::protobuf::Any*>(&message)) {
       return FromAny(*any, places, position);
@@ -94,15 +94,15 @@ class Converter {
     message.GetReflection()->ListFields(message, &fields);
     ValueTable table;
     for (const FieldDescriptor* field : fields) {
-      MASE_ASSIGN_OR_RETURN(Value value, FromField(message, *field, places));
+      MASE_ASSIGN_OR_RETURN(ConfigValue value, FromField(message, *field, places));
       const Position at = value.position;
       table.push_back({field->name(), at, std::move(value)});
     }
-    return Value{std::move(table), position};
+    return ConfigValue{std::move(table), position};
   }
 
  private:
-  absl::StatusOr<Value> FromAny(const google::protobuf::Any& any, const InfoTree* places,
+  absl::StatusOr<ConfigValue> FromAny(const google::protobuf::Any& any, const InfoTree* places,
                                 Position position) const {
     const std::string name = std::vector<std::string>(absl::StrSplit(any.type_url(), '/')).back();
     const Descriptor* type = finder_.Find(name);
@@ -113,19 +113,19 @@ class Converter {
       // The parser wrote these bytes itself, whatever the text held.
       return absl::InvalidArgumentError(absl::StrCat(name, " holds text that is not UTF-8"));
     }
-    MASE_ASSIGN_OR_RETURN(Value value, FromMessage(*inner, places, position));
+    MASE_ASSIGN_OR_RETURN(ConfigValue value, FromMessage(*inner, places, position));
     std::get<ValueTable>(value.data).push_back({"@type", position, {any.type_url(), position}});
     return value;
   }
 
-  absl::StatusOr<Value> FromField(const Message& message, const FieldDescriptor& field,
+  absl::StatusOr<ConfigValue> FromField(const Message& message, const FieldDescriptor& field,
                                   const InfoTree* places) const {
     if (!field.is_repeated()) return FromOne(message, field, -1, places);
     const Position position = PlaceOf(field, 0, places);
     ValueList list;
     ValueTable entries;
     for (int i = 0; i < message.GetReflection()->FieldSize(message, &field); ++i) {
-      MASE_ASSIGN_OR_RETURN(Value item, FromOne(message, field, i, places));
+      MASE_ASSIGN_OR_RETURN(ConfigValue item, FromOne(message, field, i, places));
       if (!field.is_map()) {
         list.push_back(std::move(item));
         continue;
@@ -133,12 +133,12 @@ class Converter {
       MASE_ASSIGN_OR_RETURN(Member entry, FromMapEntry(std::move(item)));
       entries.push_back(std::move(entry));
     }
-    if (field.is_map()) return Value{std::move(entries), position};
-    return Value{std::move(list), position};
+    if (field.is_map()) return ConfigValue{std::move(entries), position};
+    return ConfigValue{std::move(list), position};
   }
 
   // A map entry was read as the table {key = ..., value = ...}.
-  static absl::StatusOr<Member> FromMapEntry(Value item) {
+  static absl::StatusOr<Member> FromMapEntry(ConfigValue item) {
     ValueTable& parts = std::get<ValueTable>(item.data);
     Member entry{"", item.position, {ValueTable(), item.position}};
     for (Member& part : parts) {
@@ -154,7 +154,7 @@ class Converter {
   }
 
   // `index` is -1 for a singular field.
-  absl::StatusOr<Value> FromOne(const Message& message, const FieldDescriptor& field, int index,
+  absl::StatusOr<ConfigValue> FromOne(const Message& message, const FieldDescriptor& field, int index,
                                 const InfoTree* places) const {
     const google::protobuf::Reflection& reflection = *message.GetReflection();
     const Position position = PlaceOf(field, index, places);
@@ -165,10 +165,10 @@ class Converter {
           places == nullptr ? nullptr : places->GetTreeForNested(&field, index);
       return FromMessage(inner, inner_places, position);
     }
-    return Value{Scalar(message, field, index), position};
+    return ConfigValue{Scalar(message, field, index), position};
   }
 
-  static decltype(Value::data) Scalar(const Message& message, const FieldDescriptor& field,
+  static decltype(ConfigValue::data) Scalar(const Message& message, const FieldDescriptor& field,
                                       int index) {
     const google::protobuf::Reflection& reflection = *message.GetReflection();
     const bool one = index < 0;
@@ -226,7 +226,7 @@ std::string Reworded(const std::string& message) {
 
 }  // namespace
 
-absl::StatusOr<Value> ParseTextProto(absl::string_view text, absl::string_view name,
+absl::StatusOr<ConfigValue> ParseTextProto(absl::string_view text, absl::string_view name,
                                      const PassOptionsResolver& resolve_pass) {
   MASE_RETURN_IF_ERROR(CheckEncoding(text, name));
   const OptionsFinder finder(resolve_pass);
@@ -251,7 +251,7 @@ absl::StatusOr<Value> ParseTextProto(absl::string_view text, absl::string_view n
         too_deep ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kInvalidArgument,
         absl::StrCat(where, ": ", Reworded(error.message())));
   }
-  absl::StatusOr<Value> value = Converter(finder).FromMessage(config, &places, {1, 1});
+  absl::StatusOr<ConfigValue> value = Converter(finder).FromMessage(config, &places, {1, 1});
   if (!value.ok()) {
     return absl::Status(value.status().code(), absl::StrCat(name, ": ", value.status().message()));
   }

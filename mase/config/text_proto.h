@@ -16,7 +16,7 @@ namespace mase {
 // [type.googleapis.com/mase.plugins.quantize.QuantizeOptions] { ... }; the part
 // before the type's name is asked of `resolve_pass`. Errors start with
 // "NAME:LINE:COL: ".
-absl::StatusOr<Value> ParseTextProto(absl::string_view text, absl::string_view name,
+absl::StatusOr<ConfigValue> ParseTextProto(absl::string_view text, absl::string_view name,
                                      const PassOptionsResolver& resolve_pass);
 
 // The settings as a text proto that, given as --config, makes the same run: all

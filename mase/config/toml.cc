@@ -33,7 +33,7 @@ std::string Printed(const T& date) {
 
 // Recurses no deeper than CheckTomlNesting lets through twice: once for the
 // headers' dots, once for the keys' below them.
-absl::StatusOr<Value> Convert(const toml::node& node, int depth) {
+absl::StatusOr<ConfigValue> Convert(const toml::node& node, int depth) {
   const Position position = At(node.source().begin);
   if (depth > limits::kMaxConfigNesting) {
     return absl::ResourceExhaustedError(
@@ -42,7 +42,7 @@ absl::StatusOr<Value> Convert(const toml::node& node, int depth) {
   if (const toml::table* table = node.as_table()) {
     ValueTable members;
     for (const auto& [key, child] : *table) {
-      MASE_ASSIGN_OR_RETURN(Value value, Convert(child, depth + 1));
+      MASE_ASSIGN_OR_RETURN(ConfigValue value, Convert(child, depth + 1));
       members.push_back({std::string(key.str()), At(key.source().begin), std::move(value)});
     }
     // The library sorts keys by name; MASE runs passes in the order of the text.
@@ -50,28 +50,28 @@ absl::StatusOr<Value> Convert(const toml::node& node, int depth) {
       return std::tie(a.position.line, a.position.column) <
              std::tie(b.position.line, b.position.column);
     });
-    return Value{std::move(members), position};
+    return ConfigValue{std::move(members), position};
   }
   if (const toml::array* array = node.as_array()) {
     ValueList list;
     for (const toml::node& child : *array) {
-      MASE_ASSIGN_OR_RETURN(Value value, Convert(child, depth + 1));
+      MASE_ASSIGN_OR_RETURN(ConfigValue value, Convert(child, depth + 1));
       list.push_back(std::move(value));
     }
-    return Value{std::move(list), position};
+    return ConfigValue{std::move(list), position};
   }
-  if (const auto* value = node.as_boolean()) return Value{value->get(), position};
-  if (const auto* value = node.as_integer()) return Value{value->get(), position};
-  if (const auto* value = node.as_floating_point()) return Value{value->get(), position};
-  if (const auto* value = node.as_date()) return Value{Printed(value->get()), position};
-  if (const auto* value = node.as_time()) return Value{Printed(value->get()), position};
-  if (const auto* value = node.as_date_time()) return Value{Printed(value->get()), position};
+  if (const auto* value = node.as_boolean()) return ConfigValue{value->get(), position};
+  if (const auto* value = node.as_integer()) return ConfigValue{value->get(), position};
+  if (const auto* value = node.as_floating_point()) return ConfigValue{value->get(), position};
+  if (const auto* value = node.as_date()) return ConfigValue{Printed(value->get()), position};
+  if (const auto* value = node.as_time()) return ConfigValue{Printed(value->get()), position};
+  if (const auto* value = node.as_date_time()) return ConfigValue{Printed(value->get()), position};
   return StringOrNull(View(node.as_string()->get()), position);
 }
 
 }  // namespace
 
-absl::StatusOr<Value> ParseToml(absl::string_view text, absl::string_view name) {
+absl::StatusOr<ConfigValue> ParseToml(absl::string_view text, absl::string_view name) {
   MASE_RETURN_IF_ERROR(CheckEncoding(text, name));
   MASE_RETURN_IF_ERROR(CheckTomlNesting(text, name));
   const toml::parse_result parsed = toml::parse(std::string_view(text.data(), text.size()));
@@ -80,19 +80,19 @@ absl::StatusOr<Value> ParseToml(absl::string_view text, absl::string_view name) 
                                                    ": ",
                                                    OnOneLine(View(parsed.error().description()))));
   }
-  absl::StatusOr<Value> value = Convert(parsed.table(), 0);
+  absl::StatusOr<ConfigValue> value = Convert(parsed.table(), 0);
   if (!value.ok()) {
     return absl::Status(value.status().code(), absl::StrCat(name, ": ", value.status().message()));
   }
   return value;
 }
 
-absl::StatusOr<Value> ParseTomlValue(absl::string_view text) {
+absl::StatusOr<ConfigValue> ParseTomlValue(absl::string_view text) {
   if (text.find('\n') != absl::string_view::npos) {
     return absl::InvalidArgumentError("more than one line");
   }
-  MASE_ASSIGN_OR_RETURN(Value file, ParseToml(absl::StrCat("v = ", text), "value"));
-  Value value = std::move(std::get<ValueTable>(file.data).at(0).value);
+  MASE_ASSIGN_OR_RETURN(ConfigValue file, ParseToml(absl::StrCat("v = ", text), "value"));
+  ConfigValue value = std::move(std::get<ValueTable>(file.data).at(0).value);
   value.position = Position();
   return value;
 }
@@ -112,11 +112,11 @@ absl::StatusOr<Assignment> ParseAssignment(absl::string_view text) {
     return absl::InvalidArgumentError("want KEY=VALUE");
   }
   // The library reads the keys: they are a table header without the brackets.
-  MASE_ASSIGN_OR_RETURN(Value file, ParseToml(absl::StrCat(text.substr(0, equals), "=0"), "key"));
+  MASE_ASSIGN_OR_RETURN(ConfigValue file, ParseToml(absl::StrCat(text.substr(0, equals), "=0"), "key"));
   Assignment assignment;
   assignment.text = std::string(text.substr(equals + 1));
   MASE_RETURN_IF_ERROR(CheckEncoding(assignment.text, "value"));
-  const Value* inner = &file;
+  const ConfigValue* inner = &file;
   while (const ValueTable* table = inner->table()) {
     if (table->size() != 1) return absl::InvalidArgumentError("want KEY=VALUE");
     assignment.keys.push_back(table->front().key);

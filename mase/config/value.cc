@@ -17,7 +17,7 @@ std::string ShowNumber(double number) {
 }
 
 // Depth is bounded by limits::kMaxConfigNesting, which every reader enforces.
-void Show(const Value& value, size_t max_bytes, std::string& out) {
+void Show(const ConfigValue& value, size_t max_bytes, std::string& out) {
   struct Shower {
     size_t max_bytes;
     std::string& out;
@@ -53,12 +53,12 @@ void Show(const Value& value, size_t max_bytes, std::string& out) {
 
 }  // namespace
 
-Value StringOrNull(absl::string_view text, Position position) {
+ConfigValue StringOrNull(absl::string_view text, Position position) {
   if (text == "NA") return {Null(), position};
   return {std::string(text), position};
 }
 
-std::string ShowValue(const Value& value, int max_bytes) {
+std::string ShowValue(const ConfigValue& value, int max_bytes) {
   const size_t limit = static_cast<size_t>(max_bytes);
   std::string text;
   Show(value, limit, text);

@@ -25,13 +25,13 @@ struct RawText {
   std::string text;
 };
 
-struct Value;
+struct ConfigValue;
 struct Member;
-using ValueList = std::vector<Value>;
+using ValueList = std::vector<ConfigValue>;
 using ValueTable = std::vector<Member>;  // In the order of the text; keys are unique.
 using Null = std::monostate;             // "NA" in TOML, null in JSON: not set.
 
-struct Value {
+struct ConfigValue {
   std::variant<Null, bool, int64_t, double, std::string, RawText, ValueList, ValueTable> data;
   Position position;
 
@@ -44,15 +44,15 @@ struct Value {
 struct Member {
   std::string key;
   Position position;  // Of the key.
-  Value value;
+  ConfigValue value;
 };
 
 // A string as a value: null if it is "NA".
-Value StringOrNull(absl::string_view text, Position position);
+ConfigValue StringOrNull(absl::string_view text, Position position);
 
 // For messages and tables: 128, 1e-05, true, "adam", [1, 2], {a = 1}; None for
 // null. At most about `max_bytes` long.
-std::string ShowValue(const Value& value, int max_bytes = 60);
+std::string ShowValue(const ConfigValue& value, int max_bytes = 60);
 
 // The member with this key, or null.
 const Member* FindMember(const ValueTable& table, absl::string_view key);

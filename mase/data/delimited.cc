@@ -189,7 +189,7 @@ void ParseChunk(const DelimitedBody& body, int64_t features, float* feature_rows
 }
 
 // Renumbers each chunk's labels by the order of first appearance in the whole file.
-absl::Status MergeClasses(const DelimitedBody& body, std::vector<Chunk>& chunks, Table& table) {
+absl::Status MergeClasses(const DelimitedBody& body, std::vector<Chunk>& chunks, DataTable& table) {
   ClassTexts all;
   absl::Span<int64_t> labels = table.labels.mutable_data<int64_t>();
   for (Chunk& chunk : chunks) {
@@ -222,7 +222,7 @@ std::vector<std::string> SplitCells(absl::string_view line) {
   return cells;
 }
 
-absl::StatusOr<Table> ParseDelimited(const DelimitedBody& body) {
+absl::StatusOr<DataTable> ParseDelimited(const DelimitedBody& body) {
   std::vector<Chunk> chunks = CutAtLineEnds(body.text);
   const int count = static_cast<int>(chunks.size());
 #pragma omp parallel for schedule(static, 1) if (count > 1)
@@ -237,7 +237,7 @@ absl::StatusOr<Table> ParseDelimited(const DelimitedBody& body) {
   if (rows == 0) return absl::InvalidArgumentError(absl::StrCat(body.path, ": no rows"));
   const int64_t features =
       *std::max_element(body.feature_of_column.begin(), body.feature_of_column.end()) + 1;
-  Table table;
+  DataTable table;
   MASE_ASSIGN_OR_RETURN(table.features, Tensor::Create(DType::kFloat32, {rows, features}));
   MASE_ASSIGN_OR_RETURN(table.labels, Tensor::Create(DType::kInt64, {rows}));
   float* const feature_rows = table.features.mutable_data<float>().data();

@@ -24,7 +24,7 @@ struct DelimitedBody {
 
 // Parses all lines, on all cores for a large text; the result does not depend on their number.
 // feature_names is left to the caller. Errors as ReadTable.
-absl::StatusOr<Table> ParseDelimited(const DelimitedBody& body);
+absl::StatusOr<DataTable> ParseDelimited(const DelimitedBody& body);
 
 // One line's cells, without the quotes around them and the blanks beside them.
 std::vector<std::string> SplitCells(absl::string_view line);

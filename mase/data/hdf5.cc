@@ -287,7 +287,7 @@ bool IsHdf5(absl::string_view file_bytes) {
   return absl::StartsWith(file_bytes, absl::string_view("\x89HDF\r\n\x1a\n", 8));
 }
 
-absl::StatusOr<Table> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns) {
+absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns) {
   absl::MutexLock lock(&library_mutex);
   const std::string name(path);
   MASE_ASSIGN_OR_RETURN(const TableReader reader, TableReader::Open(name, columns.dataset));
@@ -300,7 +300,7 @@ absl::StatusOr<Table> ReadHdf5Table(absl::string_view path, const Hdf5Columns& c
     MASE_ASSIGN_OR_RETURN(one_hot.emplace_back(), reader.Find(column));
   }
 
-  Table table;
+  DataTable table;
   table.feature_names = columns.features;
   const int64_t width = features.size();
   MASE_ASSIGN_OR_RETURN(table.features, Tensor::Create(DType::kFloat32, {reader.rows(), width}));

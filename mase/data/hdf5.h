@@ -31,7 +31,7 @@ bool IsHdf5(absl::string_view file_bytes);
 // is offered), another layout, a value that is not finite as float32 (row and column are named).
 // Unimplemented: element types and filters other than the above, deflate, shuffle and fletcher32.
 // ResourceExhausted: declared sizes beyond base/limits.h, checked before anything is allocated.
-absl::StatusOr<Table> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns);
+absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns);
 
 }  // namespace mase
 

@@ -27,7 +27,7 @@ absl::StatusOr<Dataset> OpenBundled(bool standardize) {
   Dataset dataset(info);
   dataset.Set(Split::kTest, [standardize]() -> absl::StatusOr<SplitData> {
     const std::string path = Runfile("testdata/jsc/jsc_openml_test1000.csv.gz");
-    MASE_ASSIGN_OR_RETURN(Table table, ReadTable(path, {"class", JscFeatures()}));
+    MASE_ASSIGN_OR_RETURN(DataTable table, ReadTable(path, {"class", JscFeatures()}));
     SplitData data;
     data.origin = "all bundled rows, a random sample of a 20 % test split";
     MASE_ASSIGN_OR_RETURN(data.labels, LabelsAsClasses(table, JscClasses()));

@@ -26,7 +26,7 @@ uint64_t HashRow(const float* row, int64_t columns, int64_t label) {
 
 }  // namespace
 
-std::vector<int64_t> DistinctRows(const Table& table) {
+std::vector<int64_t> DistinctRows(const DataTable& table) {
   const int64_t rows = table.rows();
   const int64_t columns = table.features.shape()[1];
   const float* features = table.features.data<float>().data();

@@ -15,7 +15,7 @@ namespace mase {
 
 // The rows of `table` without those that repeat an earlier one (features and label), in order;
 // -0 equals 0. pandas: drop_duplicates().
-std::vector<int64_t> DistinctRows(const Table& table);
+std::vector<int64_t> DistinctRows(const DataTable& table);
 
 // A split of rows 0..n-1. scikit-learn: train_test_split(test_size=fraction, random_state=seed).
 struct RowSplit {

@@ -15,8 +15,8 @@ Tensor Matrix(int64_t rows, int64_t columns, const std::vector<float>& values) {
   return Tensor::FromValues<float>({rows, columns}, values);
 }
 
-Table MakeTable(const Tensor& features, const std::vector<int64_t>& labels) {
-  Table table;
+DataTable MakeTable(const Tensor& features, const std::vector<int64_t>& labels) {
+  DataTable table;
   table.features = features;
   table.labels = Tensor::FromValues<int64_t>({features.shape()[0]}, labels);
   return table;

@@ -162,7 +162,7 @@ int64_t ClassNumber(absl::string_view text) {
 
 }  // namespace
 
-absl::StatusOr<Table> ReadTable(absl::string_view path, const TableColumns& columns) {
+absl::StatusOr<DataTable> ReadTable(absl::string_view path, const TableColumns& columns) {
   MASE_ASSIGN_OR_RETURN(const FileBytes file, FileBytes::Open(path));
   DelimitedBody body;
   body.path = path;
@@ -174,7 +174,7 @@ absl::StatusOr<Table> ReadTable(absl::string_view path, const TableColumns& colu
   if (body.columns.empty()) return LineError(body, 1, "no columns");
   std::vector<std::string> names;
   MASE_RETURN_IF_ERROR(ChooseColumns(columns, body, names));
-  MASE_ASSIGN_OR_RETURN(Table table, ParseDelimited(body));
+  MASE_ASSIGN_OR_RETURN(DataTable table, ParseDelimited(body));
   table.feature_names = std::move(names);
   return table;
 }
@@ -193,7 +193,7 @@ std::vector<std::string> OrderClasses(const std::vector<std::string>& texts) {
   return classes;
 }
 
-absl::StatusOr<Tensor> LabelsAsClasses(const Table& table,
+absl::StatusOr<Tensor> LabelsAsClasses(const DataTable& table,
                                        const std::vector<std::string>& classes) {
   absl::flat_hash_map<std::string, int64_t> known;
   for (const std::string& name : classes) known.emplace(name, known.size());

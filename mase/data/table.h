@@ -13,7 +13,7 @@
 namespace mase {
 
 // A table as it stands in a file: the classes are still texts.
-struct Table {
+struct DataTable {
   std::vector<std::string> feature_names;
   Tensor features;                        // float32 [rows, features], all finite.
   std::vector<std::string> class_texts;   // The distinct ones, in order of first appearance.
@@ -37,7 +37,7 @@ struct TableColumns {
 // Errors name the file and the line. InvalidArgument: a missing column (the nearest is offered),
 // a row with another number of cells than the header, a feature that is not a finite number, no
 // rows. DataLoss: damaged gzip. ResourceExhausted: beyond base/limits.h.
-absl::StatusOr<Table> ReadTable(absl::string_view path, const TableColumns& columns);
+absl::StatusOr<DataTable> ReadTable(absl::string_view path, const TableColumns& columns);
 
 // The names of the classes of `texts` in the order of their indexes: whole numbers 0..n-1 are
 // their own indexes ("0".."n-1", whether each occurs or not), anything else sorts by bytes.
@@ -45,7 +45,7 @@ std::vector<std::string> OrderClasses(const std::vector<std::string>& texts);
 
 // Turns `table`'s labels into indexes of `classes`. InvalidArgument naming the place, the class
 // and the known classes if one is not among them.
-absl::StatusOr<Tensor> LabelsAsClasses(const Table& table, const std::vector<std::string>& classes);
+absl::StatusOr<Tensor> LabelsAsClasses(const DataTable& table, const std::vector<std::string>& classes);
 
 }  // namespace mase
 

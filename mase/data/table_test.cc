@@ -25,7 +25,7 @@ std::string WriteTemp(const std::string& content) {
   return path;
 }
 
-absl::StatusOr<Table> Parse(const std::string& content, const TableColumns& columns = {}) {
+absl::StatusOr<DataTable> Parse(const std::string& content, const TableColumns& columns = {}) {
   return ReadTable(WriteTemp(content), columns);
 }
 

@@ -21,7 +21,7 @@ namespace {
 constexpr double kTestFraction = 0.2;  // MASE's numbers.
 constexpr uint32_t kSplitSeed = 42;
 
-absl::StatusOr<Table> ReadAnyTable(const TabularSet& set, const std::string& path,
+absl::StatusOr<DataTable> ReadAnyTable(const TabularSet& set, const std::string& path,
                                    const DatasetConfig& config) {
   MASE_ASSIGN_OR_RETURN(const FileBytes file, FileBytes::Map(path));
   if (!IsHdf5(file.bytes())) return ReadTable(path, {config.label(), set.features});
@@ -50,7 +50,7 @@ enum { kTrainFeatures, kTrainLabels, kTestFeatures, kTestLabels };
 // Everything that makes the two parts of one file, ready to be kept. The texts are the classes.
 absl::StatusOr<CachedData> ReadAndSplit(const TabularSet& set, const DatasetConfig& config,
                                         const std::string& path, bool standardize) {
-  MASE_ASSIGN_OR_RETURN(Table table, ReadAnyTable(set, path, config));
+  MASE_ASSIGN_OR_RETURN(DataTable table, ReadAnyTable(set, path, config));
   CachedData parts;
   parts.texts = set.classes.empty() ? OrderClasses(table.class_texts) : set.classes;
   MASE_ASSIGN_OR_RETURN(const Tensor labels, LabelsAsClasses(table, parts.texts));
@@ -107,8 +107,8 @@ absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& 
   return dataset;
 }
 
-absl::Status CheckSameFeatures(const std::string& path, const Table& table,
-                               const std::string& first_path, const Table& first) {
+absl::Status CheckSameFeatures(const std::string& path, const DataTable& table,
+                               const std::string& first_path, const DataTable& first) {
   if (table.feature_names.size() != first.feature_names.size()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", table.feature_names.size(),
                                                    " features, but ", first_path, " has ",
@@ -127,7 +127,7 @@ absl::StatusOr<Dataset> OpenFilePerSplit(const TabularSet& set, const DatasetCon
                                          const std::map<Split, std::string>& paths,
                                          bool standardize) {
   // The first file, the training file if there is one, says what the features and classes are.
-  std::map<Split, Table> tables;
+  std::map<Split, DataTable> tables;
   for (const auto& [split, path] : paths) {
     MASE_ASSIGN_OR_RETURN(tables[split], ReadAnyTable(set, path, config));
     MASE_RETURN_IF_ERROR(

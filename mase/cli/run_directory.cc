@@ -1,0 +1,141 @@
+#include "mase/cli/run_directory.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "google/protobuf/util/json_util.h"
+#include "mase/base/files.h"
+#include "mase/base/runfiles.h"
+#include "mase/base/status_macros.h"
+
+namespace mase {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kSummary[] = "summary.json";
+
+// A model may be a layer list: keep what is safe in a file name, and not too much of it.
+std::string FileNamePart(absl::string_view text) {
+  std::string part;
+  for (char c : text.substr(0, 48)) {
+    const bool safe = absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.';
+    if (safe) {
+      part.push_back(c);
+    } else if (!part.empty() && part.back() != '-') {
+      part.push_back('-');
+    }
+  }
+  return part.empty() || part[0] == '.' ? absl::StrCat("run-", part) : part;
+}
+
+std::string ProjectFolder(const RunConfig& config, absl::string_view model,
+                          absl::string_view dataset) {
+  const std::string root =
+      config.project_dir().empty() ? UserPath("mase_output") : config.project_dir();
+  const std::string name =
+      config.has_project()
+          ? FileNamePart(config.project())
+          : absl::StrCat(FileNamePart(model), "_", config.task(), "_", FileNamePart(dataset), "_",
+                         absl::FormatTime("%Y-%m-%d", absl::Now(), absl::LocalTimeZone()));
+  return (fs::path(root) / name).string();
+}
+
+absl::Status MakeFolders(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  return error ? FileError(folder.string(), "create", error.value()) : absl::OkStatus();
+}
+
+// Points "latest" at `name`, atomically; best effort, as some file systems have no links.
+void LinkLatest(const fs::path& project, const std::string& name) {
+  const fs::path temporary = project / absl::StrFormat(".latest.%d", getpid());
+  if (symlink(name.c_str(), temporary.c_str()) != 0) return;
+  std::error_code error;
+  fs::rename(temporary, project / "latest", error);
+  if (error) fs::remove(temporary, error);
+}
+
+absl::StatusOr<std::string> MakeNext(const fs::path& project, absl::string_view action) {
+  MASE_RETURN_IF_ERROR(MakeFolders(project));
+  for (int number = 1; number < 1'000'000; ++number) {
+    const std::string name = absl::StrFormat("%s-%04d", action, number);
+    const fs::path path = project / name;
+    // mkdir either makes the folder or fails: two runs never get the same one.
+    if (mkdir(path.c_str(), 0777) == 0) {
+      LinkLatest(project, name);
+      return path.string();
+    }
+    if (errno != EEXIST) return FileError(path.string(), "create", errno);
+  }
+  return absl::InternalError(absl::StrCat(project.string(), ": no free run number"));
+}
+
+}  // namespace
+
+absl::StatusOr<RunDirectory> RunDirectory::Create(const RunConfig& config,
+                                                  absl::string_view action,
+                                                  absl::string_view model,
+                                                  absl::string_view dataset) {
+  if (!config.has_run_dir()) {
+    MASE_ASSIGN_OR_RETURN(std::string path,
+                          MakeNext(ProjectFolder(config, model, dataset), action));
+    return RunDirectory(std::move(path));
+  }
+  const fs::path path = fs::path(config.run_dir()).lexically_normal();
+  MASE_RETURN_IF_ERROR(MakeFolders(path.parent_path()));
+  if (mkdir(path.c_str(), 0777) != 0) {
+    if (errno == EEXIST) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("run_dir ", path.string(), " exists; a run never shares its directory"));
+    }
+    return FileError(path.string(), "create", errno);
+  }
+  return RunDirectory(path.string());
+}
+
+std::string RunDirectory::File(absl::string_view relative) const {
+  return (fs::path(path_) / std::string(relative)).string();
+}
+
+absl::StatusOr<std::string> RunDirectory::Reserve(absl::string_view relative) {
+  const std::string file = File(relative);
+  MASE_RETURN_IF_ERROR(MakeFolders(fs::path(file).parent_path()));
+  if (std::find(artifacts_.begin(), artifacts_.end(), relative) == artifacts_.end()) {
+    artifacts_.emplace_back(relative);
+  }
+  return file;
+}
+
+absl::Status RunDirectory::Write(absl::string_view relative, absl::string_view contents) {
+  MASE_ASSIGN_OR_RETURN(const std::string file, Reserve(relative));
+  return WriteFileAtomically(file, contents);
+}
+
+absl::Status RunDirectory::Finish(RunReport& report) {
+  report.clear_artifacts();
+  for (const std::string& artifact : artifacts_) report.add_artifacts(artifact);
+  report.add_artifacts(kSummary);
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string json;
+  const auto status = google::protobuf::util::MessageToJsonString(report, &json, options);
+  if (!status.ok()) return absl::InternalError(std::string(status.message()));
+  return Write(kSummary, json);
+}
+
+}  // namespace mase

@@ -1,0 +1,54 @@
+// The directory of one run: made by the run, written by nobody else.
+//
+// Every file is written to a temporary name, synced and renamed. summary.json is
+// written last, so a directory without it, or whose summary says another status
+// than "ok", is not complete.
+#ifndef MASE_CLI_RUN_DIRECTORY_H_
+#define MASE_CLI_RUN_DIRECTORY_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "proto/config.pb.h"
+#include "proto/report.pb.h"
+
+namespace mase {
+
+class RunDirectory {
+ public:
+  // Makes the directory that the settings name (run_dir), which must not exist
+  // (AlreadyExists), or else the next free "<project_dir>/<project>/<action>-NNNN",
+  // also while other runs do the same, and points the link "latest" there. `model`
+  // and `dataset` are for the project's default name.
+  static absl::StatusOr<RunDirectory> Create(const RunConfig& config, absl::string_view action,
+                                             absl::string_view model, absl::string_view dataset);
+
+  const std::string& path() const { return path_; }
+  // The absolute path of a file in it.
+  std::string File(absl::string_view relative) const;
+
+  // Writes a file of results and lists it. `relative` may have folders, which are made; the
+  // caller has checked that it does not leave the directory.
+  absl::Status Write(absl::string_view relative, absl::string_view contents);
+  // Makes the folders above a file that the caller writes itself, and lists it.
+  absl::StatusOr<std::string> Reserve(absl::string_view relative);
+
+  // Fills in the report's artifacts and writes it as summary.json.
+  absl::Status Finish(RunReport& report);
+
+  // Relative paths, in the order written.
+  const std::vector<std::string>& artifacts() const { return artifacts_; }
+
+ private:
+  explicit RunDirectory(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;
+  std::vector<std::string> artifacts_;
+};
+
+}  // namespace mase
+
+#endif  // MASE_CLI_RUN_DIRECTORY_H_

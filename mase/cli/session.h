@@ -1,0 +1,42 @@
+// The steps that actions share: data, model, checkpoint, report.
+#ifndef MASE_CLI_SESSION_H_
+#define MASE_CLI_SESSION_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "mase/data/dataset.h"
+#include "mase/exec/evaluation.h"
+#include "mase/graph/graph.h"
+#include "proto/config.pb.h"
+#include "proto/report.pb.h"
+
+namespace mase {
+
+// A run's data and net.
+struct Session {
+  Dataset dataset;
+  Graph graph;
+  RunReport report;  // Action, seed, model, data and versions are filled in.
+};
+
+// Opens the data set and builds or loads the net, saying so, and fills in the report. Nothing is
+// written. InvalidArgument if model or data set is missing in the settings; else the errors of
+// OpenDataset, BuildModel, LoadCheckpoint and BindTensors.
+absl::StatusOr<Session> OpenSession(const RunConfig& config, absl::string_view action);
+
+// The split's samples, after checking that they fit the net's input and classes.
+absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split);
+
+// The split of a name that the settings allow.
+Split SplitByName(absl::string_view name);
+
+// Adds accuracy and loss of one stage ("original", "transformed") to the report.
+void ReportMetrics(const Evaluation& evaluation, absl::string_view stage, Split split,
+                   RunReport& report);
+
+}  // namespace mase
+
+#endif  // MASE_CLI_SESSION_H_
