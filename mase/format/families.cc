@@ -8,10 +8,50 @@
 namespace mase {
 
 const Family& IntegerFamily();
+const Family& ScaleIntegerFamily();
+const Family& AffineFamily();
+const Family& MinifloatDenormFamily();
+const Family& MinifloatIeeeFamily();
+const Family& MinifloatFamily();
+const Family& LogFamily();
+const Family& BlockFpFamily();
+const Family& BlockMinifloatFamily();
+const Family& BlockLogFamily();
+const Family& BinaryFamily();
+const Family& TernaryFamily();
+const Family& BinaryResidualFamily();
+const Family& LsqFamily();
+const Family& FlexRoundFamily();
+const Family& MxIntFamily();
+const Family& MxFpFamily();
+const Family& MxIntHardwareFamily();
+const Family& MxFamily();
+const Family& LogicNetsFamily();
+const Family& LutNetFamily();
 
 absl::Span<const Family* const> Families() {
   static const Family* const kFamilies[] = {
       &IntegerFamily(),
+      &ScaleIntegerFamily(),
+      &AffineFamily(),
+      &MinifloatDenormFamily(),
+      &MinifloatIeeeFamily(),
+      &MinifloatFamily(),
+      &LogFamily(),
+      &BlockFpFamily(),
+      &BlockMinifloatFamily(),
+      &BlockLogFamily(),
+      &BinaryFamily(),
+      &TernaryFamily(),
+      &BinaryResidualFamily(),
+      &LsqFamily(),
+      &FlexRoundFamily(),
+      &MxIntFamily(),
+      &MxFpFamily(),
+      &MxIntHardwareFamily(),
+      &MxFamily(),
+      &LogicNetsFamily(),
+      &LutNetFamily(),
   };
   return kFamilies;
 }

@@ -47,7 +47,8 @@ absl::Status CheckRange(absl::string_view family, absl::string_view field, doubl
                         double hi);
 
 // Which of FormatProto's policies a family serves beyond their defaults; InvalidArgument naming
-// family and field for the rest. REFERENCE takes no policy but FLOOR, where `floor_reference`.
+// family and field for the rest. REFERENCE takes no policy but FLOOR, where `floor_reference`
+// (the MX library checks its own roundings).
 struct PolicySupport {
   bool rounding = false;
   bool stochastic = false;

@@ -123,7 +123,7 @@ Grid Grid::Float(int exponent_width, int mantissa_bits, int bias, Specials speci
   double mantissa = 2 - std::ldexp(1.0, -mantissa_bits);
   if (specials == Specials::kIeee) --top;
   if (specials == Specials::kNanOnly) mantissa -= std::ldexp(1.0, -mantissa_bits);
-  grid.highest = ClipToFloat(std::ldexp(mantissa, top), mantissa_bits);
+  grid.highest = std::ldexp(mantissa, top);
   grid.lowest = -grid.highest;
   return grid;
 }
@@ -138,8 +138,7 @@ Grid Grid::FloatExplicitOne(int exponent_width, int mantissa_bits, int bias) {
   grid.step_exponent = -bias - mantissa_bits;
   grid.explicit_one = true;
   const int top = (1 << exponent_width) - 1 - bias;
-  grid.highest = ClipToFloat(std::ldexp(1 - std::ldexp(1.0, -mantissa_bits), top),
-                             grid.mantissa_bits);
+  grid.highest = std::ldexp(1 - std::ldexp(1.0, -mantissa_bits), top);
   grid.lowest = -grid.highest;
   return grid;
 }
@@ -150,9 +149,26 @@ Grid Grid::Power(int width, int bias, bool has_zero) {
   grid.bits = width;
   grid.has_zero = has_zero;
   grid.min_exponent = -bias + (has_zero ? 1 : 0);
-  grid.max_exponent = std::min((1 << (width - 1)) - 1 - bias, 127);
+  grid.max_exponent = (1 << (width - 1)) - 1 - bias;
   grid.highest = std::ldexp(1.0, grid.max_exponent);
   grid.lowest = -grid.highest;
+  return grid;
+}
+
+Grid Grid::Shifted(int exponent) const {
+  Grid grid = *this;
+  grid.step_exponent += exponent;
+  grid.min_exponent += exponent;
+  grid.max_exponent = std::min(grid.max_exponent + exponent, 127);
+  grid.lowest = std::ldexp(lowest, exponent);
+  grid.highest = std::ldexp(highest, exponent);
+  if (kind == Kind::kFloat) {
+    grid.highest = ClipToFloat(grid.highest, mantissa_bits);
+    grid.lowest = -grid.highest;
+  } else if (kind == Kind::kPower) {
+    grid.highest = std::ldexp(1.0, grid.max_exponent);
+    grid.lowest = -grid.highest;
+  }
   return grid;
 }
 

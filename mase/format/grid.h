@@ -53,13 +53,16 @@ struct Grid {
   // A sign and width - 1 bits of magnitude.
   static Grid SignMagnitude(int width, int step_exponent);
   // Floats with hidden bit; every exponent code is used for numbers unless `specials` says
-  // otherwise. The smallest normal is 2^(1 - bias). Values end where float32 ends.
+  // otherwise. The smallest normal is 2^(1 - bias).
   static Grid Float(int exponent_width, int mantissa_bits, int bias,
                     Specials specials = Specials::kNone);
   // Floats 0.mantissa * 2^e, e from -bias to 2^exponent_width - 1 - bias.
   static Grid FloatExplicitOne(int exponent_width, int mantissa_bits, int bias);
   // Powers 2^-bias .. 2^(2^(width-1) - 1 - bias); with a zero the smallest is given up for it.
   static Grid Power(int width, int bias, bool has_zero);
+
+  // Every value times 2^exponent, without those beyond float32. Shifted(0) clips alone.
+  Grid Shifted(int exponent) const;
 
   // The value for `x`; NaN for NaN. `uniform` in [0, 1) decides STOCHASTIC.
   float Quantize(float x, const Policy& policy, double uniform = 0) const;

@@ -14,7 +14,7 @@ namespace mase {
 class GridFormat : public Format {
  public:
   GridFormat(const FormatProto& proto, const Grid& grid, const Policy& policy)
-      : Format(proto), grid_(grid), policy_(policy) {}
+      : Format(proto), grid_(grid.Shifted(0)), policy_(policy) {}
 
   int code_bits() const override { return grid_.bits; }
   double BitsPerValue(const Shape&) const override { return grid_.bits; }

@@ -6,38 +6,40 @@ namespace mase {
 namespace {
 
 template <typename Op>
-void Map(const Op& op, const float* src, float* dst, int64_t count) {
+void Map(const Op& op, BlockParams params, const float* src, float* dst, int64_t count) {
   ForBestIsa([=] {
     const Op local = op;  // A copy that cannot alias `dst`.
-    for (int64_t i = 0; i < count; ++i) dst[i] = local(src[i]);
+    for (int64_t i = 0; i < count; ++i) dst[i] = local(src[i], params);
   });
-}
-
-void MapInteger(const Grid& grid, bool floor, const float* src, float* dst, int64_t count) {
-  if (grid.sign_magnitude) {
-    floor ? Map(IntegerOp<true, true>(grid), src, dst, count)
-          : Map(IntegerOp<false, true>(grid), src, dst, count);
-  } else {
-    floor ? Map(IntegerOp<true, false>(grid), src, dst, count)
-          : Map(IntegerOp<false, false>(grid), src, dst, count);
-  }
 }
 
 }  // namespace
 
+BlockParams ParamsOf(const Grid& grid) {
+  switch (grid.kind) {
+    case Grid::Kind::kInteger:
+      return {PowerOfTwo(-grid.step_exponent), PowerOfTwo(grid.step_exponent)};
+    case Grid::Kind::kFloat:
+      return {FromBits(static_cast<uint32_t>(grid.min_exponent + 127)),
+              static_cast<float>(grid.highest)};
+    case Grid::Kind::kPower:
+      return {FromBits(static_cast<uint32_t>(grid.min_exponent + 127)),
+              FromBits(static_cast<uint32_t>(grid.max_exponent + 127))};
+  }
+  return {};
+}
+
 void QuantizeOnGrid(const Grid& grid, const Policy& policy, const float* src, float* dst,
                     int64_t count, uint64_t seed, uint64_t first_index) {
-  const bool floor =
-      policy.rounding == FormatProto::FLOOR && grid.kind == Grid::Kind::kInteger;
-  if (HasFastOp(grid) && policy.overflow == FormatProto::SATURATE &&
+  const bool floor = policy.rounding == FormatProto::FLOOR && grid.kind == Grid::Kind::kInteger;
+  if (policy.overflow == FormatProto::SATURATE &&
       (floor || policy.rounding == FormatProto::NEAREST_EVEN)) {
-    switch (grid.kind) {
-      case Grid::Kind::kInteger:
-        return MapInteger(grid, floor, src, dst, count);
-      case Grid::Kind::kFloat:
-        return Map(FloatOp(grid), src, dst, count);
-      case Grid::Kind::kPower:
-        return Map(PowerOp(grid), src, dst, count);
+    if (HasFastOp(grid)) {
+      return WithOp(grid, floor,
+                    [&](const auto& op) { Map(op, ParamsOf(grid), src, dst, count); });
+    }
+    if (grid.kind == Grid::Kind::kFloat && grid.step_exponent >= -149) {
+      return Map(WideFloatOp{grid.mantissa_bits}, ParamsOf(grid), src, dst, count);
     }
   }
   const bool random = policy.rounding == FormatProto::STOCHASTIC;

@@ -18,79 +18,95 @@ inline float FromBits(uint32_t bits) { return std::bit_cast<float>(bits); }
 // 2^e for -126 <= e <= 127.
 inline float PowerOfTwo(int e) { return FromBits(static_cast<uint32_t>(e + 127) << 23); }
 
+// Added to the bits of a positive float, it carries into the exponent from sqrt(2) on.
+inline constexpr uint32_t kSqrt2Carry = 0x7FFFFF - 0x3504F3;
+
 // min(max(x, lo), hi), NaN for NaN.
 inline float Clamp(float x, float lo, float hi) {
   x = x < lo ? lo : x;
   return x > hi ? hi : x;
 }
 
-// Integers: clamp(round(x / step)) * step. The sign of zero is kept for sign-magnitude codes.
+// What a block's maximum decides for its elements; what it means is up to the operator.
+struct BlockParams {
+  float a = 0, b = 0;
+};
+
+// Integers: clamp(round(x / step)) * step. Params: 1 / step, step.
 template <bool kFloor, bool kSignMagnitude>
 struct IntegerOp {
-  float scale, step, lo, hi;  // lo and hi in steps.
+  float lo, hi;  // In steps.
 
-  explicit IntegerOp(const Grid& grid)
-      : scale(PowerOfTwo(-grid.step_exponent)),
-        step(PowerOfTwo(grid.step_exponent)),
-        lo(static_cast<float>(grid.lowest * scale)),
-        hi(static_cast<float>(grid.highest * scale)) {}
-
-  float operator()(float x) const {
-    const float scaled = x * scale;
+  float operator()(float x, BlockParams params) const {
+    const float scaled = x * params.a;
     float code = kFloor ? std::floor(scaled) : std::rint(scaled);
     // A large step can flush a small negative value to -0, whose floor is no longer -1.
     if (kFloor) code = scaled == 0 && x < 0 ? -1.0f : code;
-    code = Clamp(code, lo, hi) * step;
-    return kSignMagnitude ? code : code + 0.0f;
+    code = Clamp(code, lo, hi) * params.b;
+    return kSignMagnitude ? code : code + 0.0f;  // Two's complement knows one zero.
   }
 };
 
 // Floats: the step of x's own binade, or of the smallest normal's. A carry into the next binade
-// lands on one of its values by itself.
+// lands on one of its values by itself. Params: biased exponent of the smallest normal, highest.
 struct FloatOp {
-  int min_biased, mantissa_bits;
-  float hi;
+  int mantissa_bits;
 
-  explicit FloatOp(const Grid& grid)
-      : min_biased(grid.min_exponent + 127),
-        mantissa_bits(grid.mantissa_bits),
-        hi(static_cast<float>(grid.highest)) {}
-
-  float operator()(float x) const {
+  float operator()(float x, BlockParams params) const {
+    const int min_biased = static_cast<int>(Bits(params.a));
     int biased = static_cast<int>(Bits(x) >> 23 & 255);
     biased = biased < min_biased ? min_biased : biased;
+    biased = biased > 254 ? 254 : biased;  // Inf has a scale, too.
     const float scale = FromBits(static_cast<uint32_t>(254 + mantissa_bits - biased) << 23);
     const float step = FromBits(static_cast<uint32_t>(biased - mantissa_bits) << 23);
-    return Clamp(std::rint(x * scale) * step, -hi, hi);
+    return Clamp(std::rint(x * scale) * step, -params.b, params.b);
   }
 };
 
-// Powers of two: the exponent, one higher where the fraction is above sqrt(2).
+// FloatOp for steps down to 2^-149, which are no normal numbers: small values are rounded 2^64
+// higher up.
+struct WideFloatOp {
+  int mantissa_bits;
+
+  float operator()(float x, BlockParams params) const {
+    const int min_biased = static_cast<int>(Bits(params.a));
+    const bool tiny = std::fabs(x) < 0x1p-60f;
+    const int lift = tiny ? 64 : 0;
+    const int least = min_biased + lift < mantissa_bits + 1 ? mantissa_bits + 1 : min_biased + lift;
+    const BlockParams lifted = {FromBits(static_cast<uint32_t>(least)),
+                                tiny ? 0x1p127f : params.b};
+    const float q = FloatOp{mantissa_bits}(tiny ? x * 0x1p64f : x, lifted);
+    return tiny ? q * 0x1p-64f : q;
+  }
+};
+
+// Powers of two: the exponent, one higher where the fraction is above sqrt(2). Params: biased
+// exponents of the smallest and the largest value.
+template <bool kHasZero>
 struct PowerOp {
-  int min_biased, max_biased;
-  bool has_zero;
-  float zero_below;  // Up to here a value becomes zero.
-
-  explicit PowerOp(const Grid& grid)
-      : min_biased(grid.min_exponent + 127),
-        max_biased(grid.max_exponent + 127),
-        has_zero(grid.has_zero),
-        zero_below(PowerOfTwo(grid.min_exponent) * 0.5f) {}
-
-  float operator()(float x) const {
-    constexpr uint32_t kSqrt2Fraction = 0x3504F3;  // Of the largest float32 below sqrt(2).
+  float operator()(float x, BlockParams params) const {
     const uint32_t magnitude = Bits(x) & 0x7FFFFFFF;
     const uint32_t sign = Bits(x) & 0x80000000;
-    int biased = static_cast<int>((magnitude + (0x7FFFFF - kSqrt2Fraction)) >> 23);
+    const int min_biased = static_cast<int>(Bits(params.a));
+    const int max_biased = static_cast<int>(Bits(params.b));
+    int biased = static_cast<int>((magnitude + kSqrt2Carry) >> 23);
     biased = biased < min_biased ? min_biased : biased;
     biased = biased > max_biased ? max_biased : biased;
-    uint32_t result = static_cast<uint32_t>(biased) << 23 | (magnitude == 0 && !has_zero ? 0 : sign);
-    result = has_zero && FromBits(magnitude) <= zero_below ? sign : result;
+    uint32_t result = static_cast<uint32_t>(biased) << 23;
+    if (kHasZero) {
+      // Up to half of the smallest value; as integers floats of one sign compare alike.
+      const uint32_t zero_up_to = static_cast<uint32_t>(min_biased - 1) << 23;
+      result = magnitude <= zero_up_to ? 0 : result;
+    }
+    result |= !kHasZero && magnitude == 0 ? 0 : sign;
     return magnitude > 0x7F800000 ? x : FromBits(result);
   }
 };
 
-// Whether the operators above serve `grid`: their scales and steps are normal float32 numbers.
+// The parameters of a grid for its operator.
+BlockParams ParamsOf(const Grid& grid);
+
+// Whether the operators serve `grid`: their scales and steps are normal float32 numbers.
 inline bool HasFastOp(const Grid& grid) {
   switch (grid.kind) {
     case Grid::Kind::kInteger:
@@ -98,9 +114,29 @@ inline bool HasFastOp(const Grid& grid) {
     case Grid::Kind::kFloat:
       return grid.step_exponent >= -126 && grid.min_exponent <= 127;
     case Grid::Kind::kPower:
-      return grid.min_exponent >= -125;
+      return grid.min_exponent >= -125 && grid.max_exponent >= grid.min_exponent;
   }
   return false;
+}
+
+// Calls fn(op) with the operator that serves grids of this kind.
+template <typename Fn>
+void WithOp(const Grid& grid, bool floor, const Fn& fn) {
+  switch (grid.kind) {
+    case Grid::Kind::kInteger: {
+      // In steps, the range of every shifted grid is the same.
+      const float lo = static_cast<float>(std::ldexp(grid.lowest, -grid.step_exponent));
+      const float hi = static_cast<float>(std::ldexp(grid.highest, -grid.step_exponent));
+      if (grid.sign_magnitude) {
+        return floor ? fn(IntegerOp<true, true>{lo, hi}) : fn(IntegerOp<false, true>{lo, hi});
+      }
+      return floor ? fn(IntegerOp<true, false>{lo, hi}) : fn(IntegerOp<false, false>{lo, hi});
+    }
+    case Grid::Kind::kFloat:
+      return fn(FloatOp{grid.mantissa_bits});
+    case Grid::Kind::kPower:
+      return grid.has_zero ? fn(PowerOp<true>()) : fn(PowerOp<false>());
+  }
 }
 
 // dst[i] = grid.Quantize(src[i]), by the fast operators where they serve. `src` may be `dst`.

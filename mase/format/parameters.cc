@@ -54,7 +54,8 @@ void Copy(const Message& from, const FieldDescriptor& source, Message* to,
     case FieldDescriptor::CPPTYPE_BOOL:
       return out.SetBool(to, &target, in.GetBool(from, &source));
     case FieldDescriptor::CPPTYPE_FLOAT:
-      return out.SetFloat(to, &target, in.GetFloat(from, &source));
+      return target.is_repeated() ? out.AddFloat(to, &target, in.GetFloat(from, &source))
+                                  : out.SetFloat(to, &target, in.GetFloat(from, &source));
     case FieldDescriptor::CPPTYPE_DOUBLE:
       return out.SetDouble(to, &target, in.GetDouble(from, &source));
     default:

@@ -1,0 +1,209 @@
+// Family `affine`: given scales and zero points, as calibration finds them.
+//
+//   code = clamp(round(x / scale) + zero_point, lo, hi);  q = (code - zero_point) * scale
+//
+// for the whole tensor, or one pair for every group of indexes of an axis. MASE has no such
+// format, so there is no REFERENCE.
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/status_macros.h"
+#include "mase/format/family.h"
+#include "mase/format/grid.h"
+#include "mase/format/isa.h"
+
+namespace mase {
+namespace {
+
+constexpr absl::string_view kName = "affine";
+constexpr FamilyParameter kParameters[] = {
+    {"width", FamilyParameter::kRequired, true},
+    {"is_signed", FamilyParameter::kOptional},
+    {"scale", FamilyParameter::kRequired},
+};
+
+// One scale and zero point, in double: x / scale and code * scale then round once.
+struct Group {
+  double scale, zero_point, lo, hi;
+
+  double Code(double x) const {
+    const double code = std::nearbyint(x / scale) + zero_point;
+    return code < lo ? lo : code > hi ? hi : code;
+  }
+  float Value(double code) const {
+    return static_cast<float>((code - zero_point) * scale) + 0.0f;
+  }
+  bool InRange(double x) const {
+    const double code = std::nearbyint(x / scale) + zero_point;
+    return !(code < lo || code > hi);
+  }
+};
+
+class AffineQuantizer final : public Format {
+ public:
+  AffineQuantizer(const FormatProto& proto, double lo, double hi)
+      : Format(proto), axis_(proto.affine().axis()) {
+    const AffineFormat& affine = proto.affine();
+    group_size_ = affine.has_group_size() ? affine.group_size() : 1;
+    for (int i = 0; i < affine.scale_size(); ++i) {
+      const int zero_point = affine.zero_point().empty() ? 0 : affine.zero_point(i);
+      groups_.push_back({affine.scale(i), static_cast<double>(zero_point), lo, hi});
+    }
+  }
+
+  int code_bits() const override { return proto().affine().width(); }
+  // Scales and zero points belong to the format: they are calibrated, not computed.
+  double BitsPerValue(const Shape&) const override { return code_bits(); }
+  double lowest() const override {
+    double lowest = 0;
+    for (const Group& g : groups_) lowest = std::min(lowest, (g.lo - g.zero_point) * g.scale);
+    return lowest;
+  }
+  double highest() const override {
+    double highest = 0;
+    for (const Group& g : groups_) highest = std::max(highest, (g.hi - g.zero_point) * g.scale);
+    return highest;
+  }
+  double step() const override {
+    double step = groups_[0].scale;
+    for (const Group& g : groups_) step = std::min(step, g.scale);
+    return step;
+  }
+  std::vector<float> Values() const override {
+    std::vector<float> values;
+    if (groups_.size() > 1 || code_bits() > 16) return values;
+    for (double code = groups_[0].lo; code <= groups_[0].hi; ++code) {
+      values.push_back(groups_[0].Value(code));
+    }
+    return values;
+  }
+
+ protected:
+  absl::Status DoQuantize(const float* src, float* dst, const Shape& shape,
+                          uint64_t) const override {
+    return ForEachRun(shape, [&](const Group& group, int64_t offset, int64_t count) {
+      ForBestIsa([=, &group] {
+        const Group local = group;
+        for (int64_t i = offset; i < offset + count; ++i) {
+          dst[i] = local.Value(local.Code(src[i]));
+        }
+      });
+    });
+  }
+
+  absl::Status DoClampAwareGradient(const float* src, const float* diff_dst, float* diff_src,
+                                    const Shape& shape) const override {
+    return ForEachRun(shape, [&](const Group& group, int64_t offset, int64_t count) {
+      for (int64_t i = offset; i < offset + count; ++i) {
+        diff_src[i] = group.InRange(src[i]) ? diff_dst[i] : 0.0f;
+      }
+    });
+  }
+
+  absl::Status DoEncode(const float* src, const Shape& shape,
+                        EncodedTensor* encoded) const override {
+    encoded->codes.resize(shape.elements());
+    const uint32_t mask = (1u << code_bits()) - 1;
+    absl::Status status;
+    status.Update(ForEachRun(shape, [&](const Group& group, int64_t offset, int64_t count) {
+      for (int64_t i = offset; i < offset + count; ++i) {
+        const double code = group.Code(src[i]);
+        if (std::isnan(code)) {
+          status.Update(NoCodeError(i, src[i]));
+        } else {
+          encoded->codes[i] = static_cast<uint32_t>(static_cast<int>(code)) & mask;
+        }
+      }
+    }));
+    return status;
+  }
+
+  absl::Status DoDecode(const EncodedTensor& encoded, float* dst) const override {
+    const int bits = code_bits();
+    return ForEachRun(encoded.shape, [&](const Group& group, int64_t offset, int64_t count) {
+      for (int64_t i = offset; i < offset + count; ++i) {
+        int code = static_cast<int>(encoded.codes[i] & ((1u << bits) - 1));
+        if (code > group.hi) code -= 1 << bits;
+        dst[i] = group.Value(code);
+      }
+    });
+  }
+
+ private:
+  // Calls fn(group, offset, count) for all elements, in runs.
+  template <typename Fn>
+  absl::Status ForEachRun(const Shape& shape, const Fn& fn) const {
+    if (groups_.size() == 1) {
+      fn(groups_[0], 0, shape.elements());
+      return absl::OkStatus();
+    }
+    const int axis = axis_ < 0 ? axis_ + shape.rank() : axis_;
+    const bool has_axis = axis >= 0 && axis < shape.rank();
+    const int64_t extent = has_axis ? shape[axis] : 0;
+    if (!has_axis || (extent + group_size_ - 1) / group_size_ !=
+                         static_cast<int64_t>(groups_.size())) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          kName, ": ", groups_.size(), " scales for groups of ", group_size_, " along axis ",
+          axis_, " of a tensor of shape ", shape.ToString()));
+    }
+    int64_t inner = 1;
+    for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
+    const int64_t count = shape.elements();
+    for (int64_t offset = 0, index = 0; offset < count; offset += inner, ++index) {
+      fn(groups_[index % extent / group_size_], offset, inner);
+    }
+    return absl::OkStatus();
+  }
+
+  const int axis_;
+  int group_size_;
+  std::vector<Group> groups_;
+};
+
+absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
+  const AffineFormat& affine = proto.affine();
+  if (proto.semantics() == FormatProto::REFERENCE) {
+    return absl::InvalidArgumentError(absl::StrCat(kName, ": MASE has no such format; semantics "
+                                                          "REFERENCE is not supported"));
+  }
+  const bool is_signed = !affine.has_is_signed() || affine.is_signed();
+  MASE_RETURN_IF_ERROR(CheckRange(kName, "width", affine.width(), 1, 24));
+  const double lo = is_signed ? -std::ldexp(1.0, affine.width() - 1) : 0;
+  const double hi = lo + std::ldexp(1.0, affine.width()) - 1;
+  MASE_RETURN_IF_ERROR(CheckRange(kName, "number of scales", affine.scale_size(), 1, 1 << 28));
+  for (float scale : affine.scale()) {
+    MASE_RETURN_IF_ERROR(CheckRange(kName, "scale", scale, std::numeric_limits<float>::min(),
+                                    std::numeric_limits<float>::max()));
+  }
+  if (!affine.zero_point().empty()) {
+    MASE_RETURN_IF_ERROR(CheckRange(kName, "number of zero points", affine.zero_point_size(),
+                                    affine.scale_size(), affine.scale_size()));
+  }
+  for (int32_t zero_point : affine.zero_point()) {
+    MASE_RETURN_IF_ERROR(CheckRange(kName, "zero_point", zero_point, lo, hi));
+  }
+  if (affine.has_group_size()) {
+    MASE_RETURN_IF_ERROR(CheckRange(kName, "group_size", affine.group_size(), 1, 1 << 28));
+  }
+  MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {}));
+  return std::make_unique<AffineQuantizer>(proto, lo, hi);
+}
+
+}  // namespace
+
+const Family& AffineFamily() {
+  static constexpr Family kFamily = {
+      .family_case = FormatProto::kAffine,
+      .name = kName,
+      .class_suffix = "Affine",
+      .summary = "scale * (code - zero_point), per tensor, channel or group",
+      .example = "affine { width: 8 scale: 0.05 zero_point: 3 }",
+      .aliases = {},
+      .parameters = kParameters,
+      .create = Create,
+  };
+  return kFamily;
+}
+
+}  // namespace mase
