@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "mase/data/augmentation.h"
 #include "mase/tensor/shape.h"
 #include "mase/tensor/tensor.h"
 
@@ -47,6 +49,9 @@ struct DatasetInfo {
   std::string source;                    // Where the samples come from, for people.
   std::vector<std::string> class_names;  // By class index.
   Shape sample_shape;                    // Of one sample: [16], [3, 32, 32].
+
+  // What to do to each batch of training images; the features of the splits are without it.
+  std::optional<ImageAugmentation> augmentation;
 };
 
 // Remarks for a person that a data set makes while it is opened and loaded. For many threads.

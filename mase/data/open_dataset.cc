@@ -10,8 +10,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/data/images.h"
 #include "mase/data/jsc.h"
 #include "mase/data/jsc_sim.h"
 #include "mase/data/preprocess.h"
@@ -65,6 +67,22 @@ const std::vector<Entry>& Entries() {
        "simulated jets, 16 features, 5 classes, any number of rows",
        {"rows", "standardize", "validation_split"},
        OpenJscSim},
+      {"mnist",
+       "handwritten digits, 60,000 + 10,000 real images of 1x28x28, 10 classes",
+       {"path", "validation_split"},
+       [](const DatasetConfig& config, uint64_t) {
+         return OpenMnist("mnist", Runfile("testdata/mnist"), config);
+       }},
+      {"fashion-mnist",
+       "clothes, as mnist; from Debian's dataset-fashion-mnist or a path",
+       {"path", "validation_split"},
+       [](const DatasetConfig& config, uint64_t) {
+         return OpenMnist("fashion-mnist", "/usr/share/datasets/fashion-mnist", config);
+       }},
+      {"cifar10",
+       "photographs, 3x32x32, 10 classes: 4,000 + 1,000 real images, or the full set's folder",
+       {"path", "augment", "validation_split"},
+       [](const DatasetConfig& config, uint64_t) { return OpenCifar10(config); }},
       {"csv",
        "your own CSV or ARFF files",
        {"path", "train", "validation", "test", "label", "standardize", "validation_split"},

@@ -51,6 +51,9 @@ class ModelBuilder {
   void DrawNormal(absl::string_view tensor, double std);
   void Fill(absl::string_view tensor, float value);
 
+  // What the draws so far have left.
+  const TorchGenerator& generator() const { return generator_; }
+
   // Adds the output and verifies the graph.
   absl::StatusOr<Graph> Finish(Value* result);
 

@@ -197,7 +197,7 @@ absl::StatusOr<Graph> BuildNamed(ModelBuilder& net, const std::string& name) {
 
 }  // namespace
 
-absl::StatusOr<Graph> BuildModel(const ModelRequest& request) {
+absl::StatusOr<Graph> BuildModel(const ModelRequest& request, TorchGenerator* generator) {
   Shape input = {request.batch};
   for (int64_t extent : request.input.dims()) input.push_back(extent);
   ModelBuilder net(request.model, input, request.classes, request.seed);
@@ -207,6 +207,7 @@ absl::StatusOr<Graph> BuildModel(const ModelRequest& request) {
   absl::Status status = graph.status();
   if (status.ok() && is_list) status = CheckClassifier(*graph, request.classes);
   if (!status.ok()) return Annotate(status, absl::StrCat("model '", request.model, "'"));
+  if (generator != nullptr) *generator = net.generator();
   return graph;
 }
 

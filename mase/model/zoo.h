@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "mase/base/random.h"
 #include "mase/graph/graph.h"
 
 namespace mase {
@@ -32,10 +33,11 @@ struct ModelRequest {
 };
 
 // Builds the model with PyTorch's initial weights for the seed; every value has
-// its shape. NotFound: neither a name (the nearest is offered) nor a layer list.
-// InvalidArgument: a layer list with an error, or a model that does not fit the
-// input, naming the layer.
-absl::StatusOr<Graph> BuildModel(const ModelRequest& request);
+// its shape. `generator`, if not null, becomes what drawing them left, from which
+// PyTorch's loaders would draw next. NotFound: neither a name (the nearest is
+// offered) nor a layer list. InvalidArgument: a layer list with an error, or a
+// model that does not fit the input, naming the layer.
+absl::StatusOr<Graph> BuildModel(const ModelRequest& request, TorchGenerator* generator = nullptr);
 
 // One entry of the zoo, for listings.
 struct ZooEntry {

@@ -1,0 +1,71 @@
+// Learner: a net, its optimiser and the loss, as a trainer sees them: batch in, figures out.
+//
+//   MASE_ASSIGN_OR_RETURN(auto learner, Learner::Create(graph, classes, options));
+//   learner->AddBatch(data, rows, /*share=*/1);   // gradients
+//   learner->Step(rate);
+//   learner->Evaluate(validation, batch_size, go_on);
+//
+// Hides in which precision all that happens.
+#ifndef MASE_TRAIN_LEARNER_H_
+#define MASE_TRAIN_LEARNER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "mase/data/dataset.h"
+#include "mase/exec/evaluation.h"
+#include "mase/graph/graph.h"
+#include "mase/interop/safetensors.h"
+#include "mase/kernel/dense/softmax_cross_entropy.h"
+#include "mase/train/optimizer.h"
+
+namespace mase {
+
+struct LearnerOptions {
+  OptimizerKind optimizer = OptimizerKind::kAdam;
+  double weight_decay = 0;
+  bool double_precision = false;  // Parameters, states and arithmetic in float64, for checking.
+  uint64_t seed = 0;              // Of dropout.
+};
+
+class Learner {
+ public:
+  // The net starts from the graph's tensors and shares nothing with it. Errors of
+  // Executor::Create.
+  static absl::StatusOr<std::unique_ptr<Learner>> Create(const Graph& graph, int64_t classes,
+                                                         const LearnerOptions& options);
+  virtual ~Learner() = default;
+
+  // Runs the picked rows in training mode and adds `share` times the gradient of their mean loss
+  // to what the next Step uses. The figures are those before that step.
+  virtual absl::StatusOr<ClassificationLoss> AddBatch(const SplitData& data,
+                                                      absl::Span<const int64_t> rows,
+                                                      double share) = 0;
+
+  // One step of the optimiser with the gradients added since the last.
+  virtual void Step(double rate) = 0;
+
+  // Loss and accuracy in inference mode. `go_on` is called after each batch with the rows done
+  // before it; Cancelled if it returns false.
+  virtual absl::StatusOr<Evaluation> Evaluate(const SplitData& data, int64_t batch_size,
+                                              const std::function<bool(int64_t)>& go_on) = 0;
+
+  // Writes parameters and buffers into the graph's tensors.
+  virtual absl::Status StoreTo(Graph& graph) const = 0;
+
+  // All that a learner made from the stored graph needs to go on bit for bit, as tensors named
+  // "optimizer.exp_avg.seq_blocks.2.weight" and the like. Only between steps.
+  virtual std::vector<NamedTensor> ExportState() const = 0;
+
+  // DataLoss naming the tensor if one is missing or of another shape or type.
+  virtual absl::Status ImportState(const SafeTensors& file) = 0;
+};
+
+}  // namespace mase
+
+#endif  // MASE_TRAIN_LEARNER_H_

@@ -1,0 +1,143 @@
+// Trainer: epochs of training and validation, their log and their checkpoints.
+//
+//   MASE_ASSIGN_OR_RETURN(auto trainer, Trainer::Create(graph, dataset, generator, options));
+//   MASE_ASSIGN_OR_RETURN(TrainingResult result, trainer->Run());
+//
+// The directory gets the files of training_log.h and two checkpoints (model/checkpoint.h):
+//
+//   best.safetensors   the net after the epoch with the lowest validation loss
+//   last.safetensors   the net now and all that is needed to go on: optimiser, place in the
+//                      epoch, generator, as further tensors
+//
+// last is written before the first step, after each epoch and every so many steps; always whole
+// and atomically, after the log. So a run that dies at any moment can be resumed with the loss of
+// the steps since then, and ends with the same bytes as one that never died. The same settings
+// give the same bytes of both files for any number of threads.
+//
+// Random numbers are drawn as a plain PyTorch loop draws them: each epoch one loader over the
+// training split and one over the validation split (data/batch_sampler.h), nothing else.
+#ifndef MASE_TRAIN_TRAINER_H_
+#define MASE_TRAIN_TRAINER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "mase/base/progress.h"
+#include "mase/base/random.h"
+#include "mase/data/batch_sampler.h"
+#include "mase/data/dataset.h"
+#include "mase/graph/graph.h"
+#include "mase/train/learner.h"
+#include "mase/train/optimizer.h"
+#include "mase/train/schedule.h"
+#include "mase/train/training_log.h"
+#include "mase/train/training_state.h"
+
+namespace mase {
+
+struct TrainerOptions {
+  // Existing folder for everything that is written.
+  std::string directory;
+
+  OptimizerKind optimizer = OptimizerKind::kAdam;
+  double learning_rate = 1e-5;
+  double weight_decay = 0;
+  std::optional<double> rate_floor;  // Unset: DefaultRateFloor.
+  int64_t rate_period = 0;           // In epochs; 0: max_epochs.
+  bool double_precision = false;
+
+  int64_t batch_size = 128;
+  bool shuffle = true;
+  int64_t max_epochs = 20;
+  int64_t max_steps = -1;     // Of the optimiser; -1: no limit. An epoch that it cuts is validated.
+  int64_t max_batches = 0;    // Of each pass over data, to try things out; 0: no limit.
+  int64_t accumulate = 1;     // Batches to a step; the last step of an epoch takes what is left.
+  int64_t log_every_n_steps = 50;
+  int64_t checkpoint_every_n_steps = 0;  // 0: only after each epoch.
+  uint64_t seed = 0;                     // Of dropout.
+
+  // Lines for people: what is about to happen, warnings, one line per epoch.
+  std::function<void(absl::string_view)> print = [](absl::string_view) {};
+  std::function<void(absl::string_view)> warn = [](absl::string_view) {};
+  Terminal terminal;  // For the progress line; by default there is none.
+  // Once true, training stops after the batch at hand with a checkpoint. May be null.
+  const std::atomic<bool>* interrupted = nullptr;
+};
+
+struct TrainingResult {
+  bool interrupted = false;
+  int64_t steps = 0;  // Of the optimiser, in the whole run.
+  std::vector<EpochRecord> history;
+  int64_t best_epoch = -1;  // -1: none was validated.
+  std::vector<std::string> files;  // Written, relative to the directory.
+};
+
+// Names of the checkpoints in the directory.
+inline constexpr char kBestCheckpoint[] = "best.safetensors";
+inline constexpr char kLastCheckpoint[] = "last.safetensors";
+
+class Trainer {
+ public:
+  // Checks all that can be checked before the first step. `generator` is as the construction of
+  // the model left it; what an order is drawn from.
+  //
+  // InvalidArgument: the net does not fit the data; a last batch of one row where a batch norm
+  // would be left with one value per channel. NotFound: no training or validation split.
+  static absl::StatusOr<std::unique_ptr<Trainer>> Create(Graph graph, const Dataset& dataset,
+                                                         const TorchGenerator& generator,
+                                                         const TrainerOptions& options);
+
+  // Goes on where the directory's last checkpoint was written, bit for bit. Before Run, with the
+  // same graph, data and options that the run was begun with. NotFound: there is no checkpoint;
+  // InvalidArgument naming the setting that differs; DataLoss: a damaged file.
+  absl::Status Resume();
+
+  // Trains to the end. An interrupted run is no error.
+  absl::StatusOr<TrainingResult> Run();
+
+ private:
+  Trainer(Graph graph, SplitData train, SplitData validation, int64_t classes,
+          const TrainerOptions& options);
+
+  bool Done() const;
+  bool Interrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
+  // Settings that decide every number of the run, one "name=value" a line.
+  std::string Settings() const;
+  void Announce(const Dataset& dataset) const;
+
+  absl::Status MakeLearner();
+  absl::Status TrainEpoch();
+  void LogStep(double rate, const ClassificationLoss& loss, int64_t rows);
+  // Validates and ends the epoch; Cancelled, with the state as before, if interrupted.
+  absl::Status EndEpoch();
+  absl::Status SaveBest(double val_loss);
+  absl::Status SaveLast();
+
+  Graph graph_;
+  const SplitData train_;
+  const SplitData validation_;
+  const int64_t classes_;
+  const TrainerOptions options_;
+  const CosineSchedule schedule_;
+  BatchSampler sampler_;
+  const int64_t batches_;  // Of an epoch.
+  std::unique_ptr<Learner> learner_;
+  TrainingState state_;
+  std::optional<TrainingLog> log_;
+  bool resumed_ = false;
+  bool warned_of_nan_ = false;
+  absl::Time epoch_began_;
+};
+
+}  // namespace mase
+
+#endif  // MASE_TRAIN_TRAINER_H_

@@ -1,0 +1,338 @@
+#include "mase/train/trainer.h"
+
+#include <omp.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "mase/base/files.h"
+#include "mase/interop/safetensors.h"
+#include "mase/model/checkpoint.h"
+#include "mase/testing/matchers.h"
+#include "mase/train/testing_data.h"
+
+namespace mase {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+using ::testing::SizeIs;
+
+constexpr char kDropoutNet[] = "BN, ReLU, Linear 12, Dropout 0.2, BN, ReLU, Linear 5";
+
+std::string Bytes(const std::string& folder, const char* file) {
+  return ValueOrDie(ReadFile(folder + "/" + file, 1 << 28));
+}
+
+TrainerOptions SmallRun(const std::string& folder) {
+  return {.directory = folder, .learning_rate = 1e-2, .batch_size = 64, .max_epochs = 3};
+}
+
+absl::StatusOr<std::unique_ptr<Trainer>> Create(absl::string_view model, const Dataset& dataset,
+                                                const TrainerOptions& options) {
+  FreshModel fresh = BuildFresh(model, dataset);
+  return Trainer::Create(std::move(fresh.graph), dataset, fresh.generator, options);
+}
+
+// Runs until the clock of the progress line has been read `readings` times, as if Ctrl-C had been
+// pressed then.
+TrainingResult RunInterrupted(absl::string_view model, const Dataset& dataset,
+                              TrainerOptions options, int readings, bool resume) {
+  std::atomic<bool> interrupted = false;
+  int read = 0;
+  options.interrupted = &interrupted;
+  options.terminal = {.interactive = true,
+                      .seconds = [&] { return interrupted = ++read >= readings, read * 1.0; },
+                      .write = [](absl::string_view) {}};
+  auto trainer = ValueOrDie(Create(model, dataset, options));
+  if (resume) {
+    EXPECT_OK(trainer->Resume());
+  }
+  return ValueOrDie(trainer->Run());
+}
+
+TEST(TrainerTest, WritesCheckpointsLogAndHistory) {
+  const std::string folder = EmptyTestFolder("run");
+  TrainerOptions options = SmallRun(folder);
+  options.log_every_n_steps = 2;
+  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options);
+  EXPECT_EQ(result.steps, 15);
+  EXPECT_THAT(result.history, SizeIs(3));
+  EXPECT_THAT(result.files,
+              IsSupersetOf({"history.csv", "metrics.jsonl", "best.safetensors",
+                            "last.safetensors", "loss.svg", "accuracy.svg"}));
+  for (const std::string& file : result.files) {
+    EXPECT_TRUE(std::filesystem::exists(folder + "/" + file)) << file;
+  }
+  EXPECT_THAT(LoggedValues(folder, "train_loss_step"), SizeIs(7)) << "steps 1, 3, ... 13";
+  EXPECT_THAT(LoggedValues(folder, "lr-Adam"), SizeIs(7));
+  EXPECT_THAT(LoggedValues(folder, "train_acc_step"), SizeIs(7));
+  EXPECT_THAT(LoggedValues(folder, "val_acc_epoch"), SizeIs(3));
+  EXPECT_THAT(LoggedValues(folder, "val_loss_epoch"), SizeIs(3));
+  EXPECT_THAT(LoggedValues(folder, "hp_metric"), ElementsAre(-1));
+}
+
+TEST(TrainerTest, BestIsTheEpochOfTheLowestValidationLossAndHoldsTheNetAlone) {
+  const std::string folder = EmptyTestFolder("run");
+  TrainerOptions options = SmallRun(folder);
+  options.learning_rate = 0.5;  // So large that later epochs are worse.
+  options.max_epochs = 6;
+  const Dataset dataset = LinearJets(300, 100);
+  const TrainingResult result = Train("jsc-tiny", dataset, options);
+  int64_t best = 0;
+  for (const EpochRecord& r : result.history) {
+    if (r.val_loss < result.history[best].val_loss) best = r.epoch;
+  }
+  EXPECT_EQ(result.best_epoch, best);
+
+  const Checkpoint checkpoint = ValueOrDie(LoadCheckpoint(folder + "/" + kBestCheckpoint));
+  EXPECT_EQ(checkpoint.contents.tensors.size(), checkpoint.graph->tensors().size());
+  auto executor = ValueOrDie(Executor::Create(*checkpoint.graph));
+  const SplitData validation = ValueOrDie(dataset.Get(Split::kValidation));
+  const Evaluation evaluation =
+      ValueOrDie(Evaluate(*executor, validation.features, validation.labels, 64));
+  EXPECT_EQ(evaluation.correct, result.history[best].val_correct);
+  EXPECT_EQ(evaluation.loss, result.history[best].val_loss);
+}
+
+TEST(TrainerTest, TheSameRunGivesTheSameBytesForAnyNumberOfThreads) {
+  const int threads = omp_get_max_threads();
+  for (const char* model : {"jsc-toy", kDropoutNet}) {
+    std::vector<std::string> last, best;
+    for (const int n : {1, 2, 5}) {
+      omp_set_num_threads(n);
+      const std::string folder = EmptyTestFolder("run");
+      Train(model, LinearJets(1000, 100), SmallRun(folder));
+      last.push_back(Bytes(folder, kLastCheckpoint));
+      best.push_back(Bytes(folder, kBestCheckpoint));
+    }
+    omp_set_num_threads(threads);
+    EXPECT_TRUE(last[0] == last[1] && last[0] == last[2]) << model;
+    EXPECT_TRUE(best[0] == best[1] && best[0] == best[2]) << model;
+  }
+}
+
+// A run that is interrupted again and again, between steps and in validation, ends with the bytes
+// of one that is not.
+TEST(TrainerTest, AResumedRunIsTheSameBitForBit) {
+  const Dataset dataset = LinearJets(300, 100);
+  struct Case {
+    const char* model;
+    OptimizerKind optimizer;
+    bool double_precision;
+    int64_t accumulate;
+    int64_t max_steps;
+  };
+  for (const Case& c : {Case{"jsc-toy", OptimizerKind::kAdam, false, 1, -1},
+                        Case{"jsc-tiny", OptimizerKind::kSgd, false, 2, -1},
+                        Case{kDropoutNet, OptimizerKind::kAdamW, false, 1, 12},
+                        Case{"jsc-tiny", OptimizerKind::kAdam, true, 1, -1}}) {
+    SCOPED_TRACE(c.model);
+    const std::string whole = EmptyTestFolder("whole"), pieces = EmptyTestFolder("pieces");
+    TrainerOptions options = SmallRun(whole);
+    options.optimizer = c.optimizer;
+    options.double_precision = c.double_precision;
+    options.accumulate = c.accumulate;
+    options.max_steps = c.max_steps;
+    options.log_every_n_steps = 1;
+    const TrainingResult expected = Train(c.model, dataset, options);
+    options.directory = pieces;
+    bool resume = false;
+    TrainingResult result;
+    int runs = 0;
+    do {
+      result = RunInterrupted(c.model, dataset, options, /*readings=*/5, resume);
+      resume = true;
+    } while (result.interrupted && ++runs < 100);
+    EXPECT_GT(runs, 2);
+    EXPECT_EQ(result.steps, expected.steps);
+    EXPECT_TRUE(Bytes(whole, kLastCheckpoint) == Bytes(pieces, kLastCheckpoint));
+    EXPECT_TRUE(Bytes(whole, kBestCheckpoint) == Bytes(pieces, kBestCheckpoint));
+    for (const char* tag : {"train_loss_step", "val_loss_epoch", "val_acc_epoch", "hp_metric"}) {
+      EXPECT_EQ(LoggedValues(whole, tag), LoggedValues(pieces, tag)) << tag;
+    }
+    ASSERT_EQ(result.history.size(), expected.history.size());
+    for (size_t e = 0; e < result.history.size(); ++e) {
+      EXPECT_EQ(result.history[e].train_loss, expected.history[e].train_loss);
+    }
+  }
+}
+
+// The checkpoint of a step in the middle of an epoch, as a crash would leave it.
+TEST(TrainerTest, CheckpointsWithinAnEpochAreResumedToo) {
+  const Dataset dataset = LinearJets(300, 100);
+  const std::string folder = EmptyTestFolder("run");
+  TrainerOptions options = SmallRun(folder);
+  options.checkpoint_every_n_steps = 4;
+  std::string of_step_8;
+  double n = 0;
+  options.terminal = {.interactive = true,
+                      .seconds = [&] {
+                        // The clock is read after each step, before its checkpoint, and when a
+                        // progress line begins: 3 lines, 9 steps, 2 validation batches.
+                        if (++n == 14) of_step_8 = Bytes(folder, kLastCheckpoint);
+                        return n;
+                      },
+                      .write = [](absl::string_view) {}};
+  Train("jsc-tiny", dataset, options);
+  const std::string whole = Bytes(folder, kLastCheckpoint);
+  ASSERT_OK(WriteFileAtomically(folder + "/" + kLastCheckpoint, of_step_8));
+  options.terminal = {};
+  std::string said;
+  options.print = [&](absl::string_view line) { said = std::string(line); };
+  auto trainer = ValueOrDie(Create("jsc-tiny", dataset, options));
+  ASSERT_OK(trainer->Resume());
+  EXPECT_EQ(said, "resumed after 8 steps, in epoch 2 of 3");
+  ASSERT_OK(trainer->Run());
+  EXPECT_TRUE(whole == Bytes(folder, kLastCheckpoint));
+}
+
+TEST(TrainerTest, AFinishedRunResumesToNothing) {
+  const std::string folder = EmptyTestFolder("run");
+  const Dataset dataset = LinearJets(300, 100);
+  Train("jsc-tiny", dataset, SmallRun(folder));
+  const std::string before = Bytes(folder, kLastCheckpoint);
+  auto trainer = ValueOrDie(Create("jsc-tiny", dataset, SmallRun(folder)));
+  ASSERT_OK(trainer->Resume());
+  const TrainingResult result = ValueOrDie(trainer->Run());
+  EXPECT_EQ(result.steps, 15);
+  EXPECT_THAT(result.history, SizeIs(3));
+  EXPECT_TRUE(before == Bytes(folder, kLastCheckpoint));
+}
+
+TEST(TrainerTest, ResumeWithOtherSettingsNamesTheOne) {
+  const std::string folder = EmptyTestFolder("run");
+  const Dataset dataset = LinearJets(300, 100);
+  Train("jsc-tiny", dataset, SmallRun(folder));
+  TrainerOptions other = SmallRun(folder);
+  other.batch_size = 32;
+  EXPECT_THAT(ValueOrDie(Create("jsc-tiny", dataset, other))->Resume(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("last.safetensors: cannot go on with batch_size=32, it was made "
+                                 "with batch_size=64")));
+  EXPECT_THAT(ValueOrDie(Create("jsc-toy", dataset, SmallRun(folder)))->Resume(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("last.safetensors: tensor 'seq_blocks.2.weight' is float32[5, 16]")));
+}
+
+TEST(TrainerTest, ResumeWithoutOrWithADamagedCheckpointSaysSo) {
+  const std::string folder = EmptyTestFolder("run");
+  const Dataset dataset = LinearJets(300, 100);
+  auto trainer = ValueOrDie(Create("jsc-tiny", dataset, SmallRun(folder)));
+  EXPECT_THAT(trainer->Resume(),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("last.safetensors")));
+  Train("jsc-tiny", dataset, SmallRun(folder));
+  const std::string path = folder + "/" + kLastCheckpoint;
+
+  const SafeTensors good = ValueOrDie(ReadSafeTensors(path));
+  for (const NamedTensor& tensor : good.tensors) {
+    if (absl::EndsWith(tensor.name, ".num_batches_tracked")) continue;  // PyTorch's may lack it.
+    SafeTensors damaged = good;
+    damaged.tensors.clear();
+    for (const NamedTensor& other : good.tensors) {
+      if (other.name != tensor.name) damaged.tensors.push_back(other);
+    }
+    ASSERT_OK(WriteSafeTensors(path, damaged));
+    EXPECT_THAT(trainer->Resume(),
+                StatusIs(absl::StatusCode::kDataLoss,
+                         AllOf(HasSubstr("last.safetensors"), HasSubstr(tensor.name))));
+  }
+  ASSERT_OK(WriteFileAtomically(path, Bytes(folder, kBestCheckpoint)));
+  EXPECT_THAT(trainer->Resume(), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST(TrainerTest, SaysHowManyStepsThereWillBe) {
+  std::vector<std::string> lines, warnings;
+  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  options.print = [&](absl::string_view line) { lines.emplace_back(line); };
+  options.warn = [&](absl::string_view line) { warnings.emplace_back(line); };
+  ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
+  EXPECT_THAT(lines, ::testing::Contains(
+                         "5 steps per epoch (5 batches of 64 rows, the last of 44), 15 steps in all"));
+  EXPECT_THAT(warnings, SizeIs(0));
+
+  options.accumulate = 2;
+  options.max_steps = 7;
+  options.learning_rate = 1e-7;
+  ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
+  EXPECT_THAT(lines, ::testing::Contains(
+                         "3 steps per epoch (5 batches of 64 rows, the last of 44), 7 steps in all"));
+  EXPECT_THAT(warnings, ElementsAre("learning rate 1e-07 is below the schedule's floor 1e-06: it "
+                                    "will rise from epoch to epoch"));
+}
+
+TEST(TrainerTest, MaxStepsCutsAnEpochWhichIsValidated) {
+  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  options.max_steps = 7;
+  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options);
+  EXPECT_EQ(result.steps, 7);
+  EXPECT_THAT(result.history, SizeIs(2));
+}
+
+TEST(TrainerTest, NoEpochsWriteTheNetAsItWas) {
+  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  options.max_epochs = 0;
+  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options);
+  EXPECT_EQ(result.best_epoch, -1);
+  EXPECT_TRUE(std::filesystem::exists(options.directory + "/" + kLastCheckpoint));
+  EXPECT_FALSE(std::filesystem::exists(options.directory + "/" + kBestCheckpoint));
+}
+
+TEST(TrainerTest, MaxBatchesLimitsBothPasses) {
+  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  options.max_batches = 1;
+  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options);
+  EXPECT_EQ(result.steps, 3);
+  EXPECT_EQ(result.history[0].val_total, 64);
+}
+
+TEST(TrainerTest, ALastBatchOfOneRowIsRefusedWhereABatchNormWouldSeeIt) {
+  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  EXPECT_THAT(Create("jsc-tiny", LinearJets(129, 100), options),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "seq_blocks_0: batch norm cannot train on a batch of one row, and 129 rows "
+                       "in batches of 64 end with one; choose another batch size"));
+  options.batch_size = 1;
+  EXPECT_THAT(Create("jsc-tiny", LinearJets(10, 10), options),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_OK(Create("Linear 5, ReLU", LinearJets(129, 100), SmallRun(EmptyTestFolder("run"))));
+}
+
+TEST(TrainerTest, ASplitThatIsMissingOrANetThatDoesNotFitIsNamed) {
+  const TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  const Dataset whole = LinearJets(300, 100);
+  Dataset no_validation(whole.info());
+  no_validation.Set(Split::kTrain, [=] { return whole.Get(Split::kTrain); });
+  EXPECT_THAT(Create("jsc-tiny", no_validation, options),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("validation")));
+
+  DatasetInfo more = whole.info();
+  more.class_names.push_back("f");
+  Dataset six(more);
+  for (const Split split : {Split::kTrain, Split::kValidation}) {
+    six.Set(split, [=] { return whole.Get(split); });
+  }
+  FreshModel five = BuildFresh("jsc-tiny", whole);
+  EXPECT_THAT(Trainer::Create(std::move(five.graph), six, five.generator, options),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "model 'jsc-tiny' tells 5 classes apart, data set 'linear-jets' has 6"));
+}
+
+TEST(TrainerTest, ALossThatIsNoNumberIsToldOnce) {
+  std::vector<std::string> warnings;
+  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  options.warn = [&](absl::string_view line) { warnings.emplace_back(line); };
+  const Dataset whole = LinearJets(300, 100);
+  FreshModel fresh = BuildFresh("Linear 5", whole);
+  fresh.graph.MutableTensor("seq_blocks.0.bias")->mutable_data<float>()[0] = NAN;
+  auto trainer =
+      ValueOrDie(Trainer::Create(std::move(fresh.graph), whole, fresh.generator, options));
+  const TrainingResult result = ValueOrDie(trainer->Run());
+  EXPECT_THAT(warnings, ElementsAre("step 1: the loss is nan"));
+  EXPECT_EQ(result.best_epoch, 0) << "a checkpoint even so";
+}
+
+}  // namespace
+}  // namespace mase
