@@ -15,6 +15,7 @@
 #include "mase/exec/evaluation.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/model/checkpoint.h"
+#include "mase/train/flush_denormals.h"
 
 namespace mase {
 namespace {
@@ -198,6 +199,7 @@ absl::StatusOr<TrainingResult> Trainer::Run() {
     log_->Write(0, 0, {{"hp_metric", -1.0f}});
     MASE_RETURN_IF_ERROR(SaveLast());
   }
+  const FlushDenormals flush;
   TrainingResult result;
   while (!Done() && !result.interrupted) {
     epoch_began_ = absl::Now();
