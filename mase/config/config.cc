@@ -20,7 +20,7 @@ namespace mase {
 namespace {
 
 absl::StatusOr<ConfigValue> ParseByName(absl::string_view text, absl::string_view name,
-                                  const PassOptionsResolver& resolve_pass) {
+                                        const PassOptionsResolver& resolve_pass) {
   if (absl::EndsWith(name, ".toml")) return ParseToml(text, name);
   if (absl::EndsWith(name, ".json")) return ParseJson(text, name);
   for (const char* ending : {".textproto", ".pbtxt", ".txtpb"}) {

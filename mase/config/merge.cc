@@ -50,38 +50,8 @@ std::string FieldPath(const std::string& path, const FieldDescriptor& field) {
   return nameless ? path : Child(path, field.name());
 }
 
-// The field that tells the elements of a map or keyed list apart; else null.
-const FieldDescriptor* KeyField(const FieldDescriptor& field) {
-  if (field.is_map()) return field.message_type()->map_key();
-  const std::string& name = field.options().GetExtension(keyed_by);
-  return name.empty() ? nullptr : field.message_type()->FindFieldByName(name);
-}
-
 std::string KeyOf(const Message& element, const FieldDescriptor& key) {
   return element.GetReflection()->GetString(element, &key);
-}
-
-// InvalidArgument where a key or text is not UTF-8 or has a NUL: both can be
-// written with escapes, and neither fits a proto's string or a file's name.
-absl::Status CheckTexts(const ConfigValue& value, const Source& source) {
-  const auto check = [&source](absl::string_view text, Position position) {
-    size_t offset;
-    const absl::string_view fault = EncodingFault(text, offset);
-    if (fault.empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(Where(source.name, position), ": ", fault));
-  };
-  absl::Status status;
-  if (const std::string* text = value.string()) {
-    status = check(*text, value.position);
-  } else if (const ValueList* list = value.list()) {
-    for (const ConfigValue& item : *list) status.Update(CheckTexts(item, source));
-  } else if (const ValueTable* table = value.table()) {
-    for (const Member& member : *table) {
-      status.Update(check(member.key, member.position));
-      status.Update(CheckTexts(member.value, source));
-    }
-  }
-  return status;
 }
 
 // True if a table under a key unknown to a message belongs into its catch-all
@@ -101,7 +71,7 @@ Merger::Merger(PassOptionsResolver resolve_pass) : resolve_pass_(std::move(resol
 
 absl::Status Merger::Merge(const ConfigValue& table, const Source& source) {
   CHECK(table.table() != nullptr);
-  MASE_RETURN_IF_ERROR(CheckTexts(table, source));
+  MASE_RETURN_IF_ERROR(CheckTexts(table, source.name));
   source_ = &source;
   const absl::Status status = MergeTable(*table.table(), nullptr, "", config_);
   source_ = nullptr;
@@ -147,7 +117,7 @@ absl::Status Merger::MergeKey(absl::string_view key, const Member& member, const
   }
   if (const Field* rest = CatchAll(descriptor); Catches(rest, member.value)) {
     const ConfigValue table{ValueTable{{std::string(key), member.position, member.value}},
-                      member.position};
+                            member.position};
     return MergeField(*rest, table, path, message);
   }
   if (const IgnoredKey* ignored = at_top ? FindIgnoredSetting(key) : FindIgnoredPassOption(key)) {
@@ -168,8 +138,8 @@ absl::Status Merger::MergeAlias(const std::vector<const Field*>& alias, const Co
 }
 
 // `path` is the message's.
-absl::Status Merger::MergeField(const Field& field, const ConfigValue& value, const std::string& path,
-                                Message& message) {
+absl::Status Merger::MergeField(const Field& field, const ConfigValue& value,
+                                const std::string& path, Message& message) {
   if (const RawText* raw = std::get_if<RawText>(&value.data)) {
     // `--dataset 7` is a name because dataset.name is a string.
     const bool for_scalar_key = IsSubMessage(field) &&
@@ -189,8 +159,8 @@ absl::Status Merger::MergeField(const Field& field, const ConfigValue& value, co
 }
 
 // `path` is the field's, here and in what follows.
-absl::Status Merger::MergeMessage(const Field& field, const ConfigValue& value, const std::string& path,
-                                  Message& message) {
+absl::Status Merger::MergeMessage(const Field& field, const ConfigValue& value,
+                                  const std::string& path, Message& message) {
   const Descriptor& type = *field.message_type();
   if (type.full_name() == "google.protobuf.Any") return MergeOptions(value, path, message);
   Message& inner = *message.GetReflection()->MutableMessage(&message, &field);
@@ -205,8 +175,8 @@ absl::Status Merger::MergeMessage(const Field& field, const ConfigValue& value, 
   return Error(value.position, path, absl::StrCat("want a table, got ", ShowValue(value)));
 }
 
-absl::Status Merger::MergeRepeated(const Field& field, const ConfigValue& value, const std::string& path,
-                                   Message& message) {
+absl::Status Merger::MergeRepeated(const Field& field, const ConfigValue& value,
+                                   const std::string& path, Message& message) {
   if (value.table() != nullptr && KeyField(field) != nullptr) {
     return MergeKeyedTable(field, *value.table(), path, message);
   }
@@ -253,8 +223,8 @@ absl::Status Merger::MergeList(const Field& field, const ValueList& list, const 
   return absl::OkStatus();
 }
 
-absl::Status Merger::MergeElement(const Field& field, const ConfigValue& item, const std::string& path,
-                                  Message& message) {
+absl::Status Merger::MergeElement(const Field& field, const ConfigValue& item,
+                                  const std::string& path, Message& message) {
   const Field* key = KeyField(field);
   // A keyed element may be given by its key alone: passes = ["report_graph"].
   const ConfigValue* name = key != nullptr && item.string() != nullptr ? &item : nullptr;
@@ -285,7 +255,8 @@ absl::Status Merger::MergeElement(const Field& field, const ConfigValue& item, c
   return absl::OkStatus();
 }
 
-absl::Status Merger::MergeOptions(const ConfigValue& value, const std::string& path, Message& pass) {
+absl::Status Merger::MergeOptions(const ConfigValue& value, const std::string& path,
+                                  Message& pass) {
   if (value.table() == nullptr) {
     return Error(value.position, path, absl::StrCat("want a table, got ", ShowValue(value)));
   }
@@ -409,6 +380,9 @@ absl::Status Merger::UnknownKey(const Member& member, const Field* hidden, const
                                 const Message& message) const {
   std::vector<std::string> known = KnownKeys(*message.GetDescriptor());
   if (hidden != nullptr) known.erase(absl::c_find(known, hidden->name()));
+  for (const auto& [pass, options] : options_) {  // A pass's table holds its own keys, too.
+    if (options.get() == &message) known.insert(known.end(), {"label", "allow_unchanged"});
+  }
   if (&message == &config_) {
     for (const FieldAlias& alias : Aliases(*RunConfig::descriptor())) known.push_back(alias.name);
   }

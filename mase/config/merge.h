@@ -96,10 +96,12 @@ class Merger {
                      Message& message);
 
   // The element or map entry of this key; added if there is none.
-  absl::StatusOr<Message*> FindOrAdd(const Field& field, const std::string& key, const ConfigValue& value,
-                                     const std::string& path, Message& message);
+  absl::StatusOr<Message*> FindOrAdd(const Field& field, const std::string& key,
+                                     const ConfigValue& value, const std::string& path,
+                                     Message& message);
   // The options of a pass, unpacked; created with their defaults at first.
-  absl::StatusOr<Message*> OpenOptions(const ConfigValue& value, const std::string& path, Message& pass);
+  absl::StatusOr<Message*> OpenOptions(const ConfigValue& value, const std::string& path,
+                                       Message& pass);
   absl::Status FillDefaults(const std::string& path, Message& message);
   void Forget(const Field& field, Message& message);
 

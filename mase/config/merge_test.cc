@@ -159,6 +159,9 @@ TEST(PassesTest, AnUnknownPassIsNamedWithPlaceAndNearestPass) {
   EXPECT_EQ(ErrorOf("seed = 1\n[passes.frist]\n"),
             "f.toml:2:1: unknown pass 'frist'; did you mean 'first'?");
   EXPECT_EQ(LoadText("[passes.frist]\n").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ErrorOf("[passes.empty]\nalow_unchanged = true\n"),
+            "f.toml:2:1: unknown key 'alow_unchanged' in [passes.empty]; "
+            "did you mean 'allow_unchanged'?");
   EXPECT_EQ(ErrorOf("[[passes]]\nby = 'x'\n"), "f.toml:1:1: passes: each entry needs a name");
   EXPECT_EQ(ErrorOf("[[passes]]\nname = ''\n"), "f.toml:1:1: passes: each entry needs a name");
   EXPECT_EQ(ErrorOf("[passes.'']\n"), "f.toml:1:1: passes.\"\": a name must not be empty");

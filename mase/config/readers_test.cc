@@ -14,6 +14,7 @@
 namespace mase {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -56,6 +57,14 @@ TEST(TomlTest, ErrorsHaveLineAndColumn) {
   EXPECT_THAT(ErrorOf("seed = 1\nseed = 2\n"), StartsWith("f.toml:2:"));
   EXPECT_THAT(ErrorOf("[dataset]\n[dataset]\n"), StartsWith("f.toml:2:"));
   EXPECT_THAT(ErrorOf("project = \"half\n"), StartsWith("f.toml:1:"));
+}
+
+TEST(TomlTest, CharactersBeyondAsciiStandInStringsAndCommentsOnly) {
+  EXPECT_EQ(Shown(ParseToml("a = '\u00e9\u3001' # \u00e9\n", "f")), "{a = \"\u00e9\u3001\"}");
+  for (const char* character : {"\u00e9", "\u3001", "\uffef", "\u1700", "\u2100", "\U0001f600"}) {
+    EXPECT_THAT(ErrorOf(absl::StrCat("a = 1\n", character, " = 2\n")), StartsWith("f.toml:2:1: "));
+    EXPECT_THAT(ErrorOf(absl::StrCat("a = ", character)), StartsWith("f.toml:1:5: "));
+  }
 }
 
 TEST(TomlTest, TakesAssignmentsApart) {
@@ -117,14 +126,20 @@ TEST(TextProtoTest, ChecksOfTheEngineNameTheirPlaceToo) {
 }
 
 TEST(TextProtoTest, RefusesOptionsOfAnotherType) {
-  EXPECT_THAT(ErrorOf("passes {\n  name: 'first'\n  options {\n"
-                      "    [type.googleapis.com/mase.plugins.shape_up.Rule] {}\n  }\n}\n",
-                      "f.textproto"),
-              StartsWith("f.textproto:4:"));
-  EXPECT_THAT(ErrorOf("passes {\n  name: 'first'\n  options {\n"
-                      "    [type.googleapis.com/mase.plugins.shape_app.Rule] {}\n  }\n}\n",
-                      "f.textproto"),
-              HasSubstr("unknown pass 'shape_app'; did you mean 'shape_up'?"));
+  const auto error = [](absl::string_view pass, absl::string_view type) {
+    return ErrorOf(absl::StrCat("passes {\n name: '", pass, "'\n options {\n",
+                                "  [type.googleapis.com/", type, "] {}\n }\n}\n"),
+                   "f.textproto");
+  };
+  EXPECT_EQ(error("first", "mase.plugins.shape_up.ShapeUpOptions"), "OK");
+  EXPECT_EQ(error("empty", "google.protobuf.Empty"), "OK");
+  EXPECT_EQ(error("first", "google.protobuf.Empty"),
+            "f.textproto:3:2: passes.first: its options are a "
+            "mase.plugins.shape_up.ShapeUpOptions, not a google.protobuf.Empty");
+  EXPECT_THAT(error("first", "mase.plugins.shape_app.Options"),
+              AllOf(StartsWith("f.textproto:4:"),
+                    HasSubstr("unknown pass 'shape_app'; did you mean 'shape_up'?")));
+  EXPECT_THAT(error("first", "mase.plugins.shape_up.Other"), StartsWith("f.textproto:4:"));
 }
 
 TEST(HostileTextTest, NulBytesAndBrokenUtf8AreRefusedWithTheirPlace) {

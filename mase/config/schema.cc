@@ -99,6 +99,12 @@ const FieldDescriptor* CatchAll(const Descriptor& message) {
   return nullptr;
 }
 
+const FieldDescriptor* KeyField(const FieldDescriptor& field) {
+  if (field.is_map()) return field.message_type()->map_key();
+  const std::string& name = field.options().GetExtension(keyed_by);
+  return name.empty() ? nullptr : field.message_type()->FindFieldByName(name);
+}
+
 absl::optional<FlatKey> FindFlatKey(const Descriptor& message, absl::string_view key) {
   for (int i = 0; i < message.field_count(); ++i) {
     const FieldDescriptor& field = *message.field(i);

@@ -34,6 +34,9 @@ std::vector<FieldAlias> Aliases(const google::protobuf::Descriptor& message);
 const google::protobuf::FieldDescriptor* ScalarKey(const google::protobuf::Descriptor& message);
 const google::protobuf::FieldDescriptor* CatchAll(const google::protobuf::Descriptor& message);
 
+// The field that tells the elements of a map or keyed list apart; else null.
+const google::protobuf::FieldDescriptor* KeyField(const google::protobuf::FieldDescriptor& field);
+
 // MASE's flat keys: "data_in_width" is the field width of the sub-message
 // data_in. The sub-message's field if `key` is such a key, and the rest of it.
 struct FlatKey {

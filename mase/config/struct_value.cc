@@ -26,7 +26,8 @@ struct Setter {
   void operator()(const std::string& given) { target.set_string_value(given); }
   void operator()(const RawText& given) {
     absl::StatusOr<ConfigValue> parsed = ParseTomlValue(given.text);
-    const ConfigValue value = parsed.ok() ? *std::move(parsed) : StringOrNull(given.text, Position());
+    const ConfigValue value =
+        parsed.ok() ? *std::move(parsed) : StringOrNull(given.text, Position());
     std::visit(*this, value.data);
   }
   void operator()(const ValueList& given) {

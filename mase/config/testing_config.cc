@@ -6,6 +6,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "google/protobuf/empty.pb.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 
@@ -14,6 +15,7 @@ namespace mase {
 absl::StatusOr<const google::protobuf::Descriptor*> ResolveTestPass(absl::string_view name) {
   const std::vector<std::string> passes = {"shape_up", "first", "second", "third"};
   if (absl::c_linear_search(passes, name)) return plugins::shape_up::ShapeUpOptions::descriptor();
+  if (name == "empty") return google::protobuf::Empty::descriptor();
   return absl::NotFoundError(absl::StrCat("unknown pass '", name, "'", Suggest(name, passes)));
 }
 

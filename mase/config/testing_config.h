@@ -11,7 +11,8 @@
 
 namespace mase {
 
-// Knows the passes shape_up, first, second and third, all with ShapeUpOptions.
+// Knows the passes shape_up, first, second and third, all with ShapeUpOptions,
+// and empty, which has none.
 absl::StatusOr<const google::protobuf::Descriptor*> ResolveTestPass(absl::string_view name);
 
 inline ConfigRequest TestRequest() { return {ResolveTestPass}; }

@@ -90,6 +90,28 @@ absl::Status CheckEncoding(absl::string_view text, absl::string_view name) {
       absl::StrCat(Where(name, PositionFinder(text).At(offset)), ": ", fault));
 }
 
+// Recursion is bounded by limits::kMaxConfigNesting, which every reader enforces.
+absl::Status CheckTexts(const ConfigValue& value, absl::string_view name) {
+  const auto check = [name](absl::string_view text, Position position) {
+    size_t offset;
+    const absl::string_view fault = EncodingFault(text, offset);
+    if (fault.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(Where(name, position), ": ", fault));
+  };
+  absl::Status status;
+  if (const std::string* text = value.string()) {
+    status = check(*text, value.position);
+  } else if (const ValueList* list = value.list()) {
+    for (const ConfigValue& item : *list) status.Update(CheckTexts(item, name));
+  } else if (const ValueTable* table = value.table()) {
+    for (const Member& member : *table) {
+      status.Update(check(member.key, member.position));
+      status.Update(CheckTexts(member.value, name));
+    }
+  }
+  return status;
+}
+
 absl::Status CheckTomlNesting(absl::string_view text, absl::string_view name) {
   int brackets = 0;
   int dots = 0;  // Of the key at hand.

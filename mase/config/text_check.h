@@ -37,6 +37,10 @@ absl::string_view EncodingFault(absl::string_view text, size_t& offset);
 // InvalidArgument, with place, for a file of which EncodingFault says something.
 absl::Status CheckEncoding(absl::string_view text, absl::string_view name);
 
+// InvalidArgument, with place, where a key or text of the tree is not UTF-8 or has
+// a NUL. Escapes can write both, and neither fits a proto's string or a file's name.
+absl::Status CheckTexts(const ConfigValue& value, absl::string_view name);
+
 // ResourceExhausted where brackets and dots of keys nest beyond
 // limits::kMaxConfigNesting. The TOML library recurses over both, when it parses
 // and when it frees; this scan is flat.

@@ -47,19 +47,22 @@ class FirstError final : public google::protobuf::io::ErrorCollector {
   std::string message_;
 };
 
-// Finds options messages through the passes that they belong to.
+// Finds the types of options: those of linked and opened plugins by their name,
+// others through the pass that they belong to, which opens its plugin.
 class OptionsFinder final : public TextFormat::Finder {
  public:
   explicit OptionsFinder(const PassOptionsResolver& resolve_pass) : resolve_pass_(resolve_pass) {}
 
-  // `name` is the full name of the message; the plugin's folder, which is the
-  // pass's name, comes right before the message's.
   const Descriptor* FindAnyType(const Message&, const std::string&,
                                 const std::string& name) const override {
     return Find(name);
   }
 
+  // `name` is in full: mase.plugins.quantize.QuantizeOptions. What comes before the
+  // last part is the plugin's folder, which is named like the pass.
   const Descriptor* Find(const std::string& name) const {
+    const auto* pool = google::protobuf::DescriptorPool::generated_pool();
+    if (const Descriptor* known = pool->FindMessageTypeByName(name)) return known;
     const std::vector<std::string> parts = absl::StrSplit(name, '.');
     if (parts.size() < 2) return nullptr;
     const absl::StatusOr<const Descriptor*> type = resolve_pass_(parts[parts.size() - 2]);
@@ -83,7 +86,7 @@ class Converter {
   explicit Converter(const OptionsFinder& finder) : finder_(finder) {}
 
   absl::StatusOr<ConfigValue> FromMessage(const Message& message, const InfoTree* places,
-                                    Position position) const {
+                                          Position position) const {
     if (const auto* any = dynamic_cast<const google::protobuf::Any*>(&message)) {
       return FromAny(*any, places, position);
     }
@@ -103,7 +106,7 @@ class Converter {
 
  private:
   absl::StatusOr<ConfigValue> FromAny(const google::protobuf::Any& any, const InfoTree* places,
-                                Position position) const {
+                                      Position position) const {
     const std::string name = std::vector<std::string>(absl::StrSplit(any.type_url(), '/')).back();
     const Descriptor* type = finder_.Find(name);
     if (type == nullptr) return absl::InvalidArgumentError(absl::StrCat("unknown type ", name));
@@ -119,7 +122,7 @@ class Converter {
   }
 
   absl::StatusOr<ConfigValue> FromField(const Message& message, const FieldDescriptor& field,
-                                  const InfoTree* places) const {
+                                        const InfoTree* places) const {
     if (!field.is_repeated()) return FromOne(message, field, -1, places);
     const Position position = PlaceOf(field, 0, places);
     ValueList list;
@@ -154,8 +157,8 @@ class Converter {
   }
 
   // `index` is -1 for a singular field.
-  absl::StatusOr<ConfigValue> FromOne(const Message& message, const FieldDescriptor& field, int index,
-                                const InfoTree* places) const {
+  absl::StatusOr<ConfigValue> FromOne(const Message& message, const FieldDescriptor& field,
+                                      int index, const InfoTree* places) const {
     const google::protobuf::Reflection& reflection = *message.GetReflection();
     const Position position = PlaceOf(field, index, places);
     if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
@@ -169,7 +172,7 @@ class Converter {
   }
 
   static decltype(ConfigValue::data) Scalar(const Message& message, const FieldDescriptor& field,
-                                      int index) {
+                                            int index) {
     const google::protobuf::Reflection& reflection = *message.GetReflection();
     const bool one = index < 0;
     switch (field.cpp_type()) {
@@ -227,7 +230,7 @@ std::string Reworded(const std::string& message) {
 }  // namespace
 
 absl::StatusOr<ConfigValue> ParseTextProto(absl::string_view text, absl::string_view name,
-                                     const PassOptionsResolver& resolve_pass) {
+                                           const PassOptionsResolver& resolve_pass) {
   MASE_RETURN_IF_ERROR(CheckEncoding(text, name));
   const OptionsFinder finder(resolve_pass);
   FirstError error;

@@ -17,7 +17,7 @@ namespace mase {
 // before the type's name is asked of `resolve_pass`. Errors start with
 // "NAME:LINE:COL: ".
 absl::StatusOr<ConfigValue> ParseTextProto(absl::string_view text, absl::string_view name,
-                                     const PassOptionsResolver& resolve_pass);
+                                           const PassOptionsResolver& resolve_pass);
 
 // The settings as a text proto that, given as --config, makes the same run: all
 // but run_dir, defaults included, always the same bytes for the same settings.
