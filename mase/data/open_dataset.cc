@@ -84,7 +84,7 @@ const std::vector<Entry>& Entries() {
        {"path", "augment", "validation_split"},
        [](const DatasetConfig& config, uint64_t) { return OpenCifar10(config); }},
       {"csv",
-       "your own CSV or ARFF files",
+       "your own CSV, ARFF or NumPy files",
        {"path", "train", "validation", "test", "label", "standardize", "validation_split"},
        OpenCsv},
       PublicTable("iris", "iris.csv", "flowers, 150 real rows, 4 features, 3 classes"),

@@ -206,9 +206,30 @@ TEST(OpenDatasetTest, FilesOfOneSetMustAgree) {
     return FirstError(absl::StrCat("train: '", train, "' test: '", test, "'"));
   };
   EXPECT_EQ(error(order), absl::StrCat(order, ": feature 0 is 'b', in ", train, " it is 'a'"));
-  EXPECT_EQ(error(width), absl::StrCat(width, ": 1 features, but ", train, " has 2"));
+  EXPECT_EQ(error(width), absl::StrCat(width, ": samples of shape [1], in ", train, " [2]"));
   EXPECT_EQ(error(other), absl::StrCat(other, ":3: class 'yy' is not one of the 2 known: x, y",
                                        "; did you mean 'y'?"));
+}
+
+TEST(OpenDatasetTest, NumpyFilesKeepTheShapeOfTheirSamples) {
+  const std::string images = Runfile("testdata/npy/stored.npz");
+  const auto dataset = Open(absl::StrCat("train: '", images, "' test: '", images, "'"));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->info().sample_shape, Shape({2, 2}));
+  EXPECT_THAT(dataset->Get(Split::kTest)->labels.data<int64_t>(), ElementsAre(2, 0, 1));
+  EXPECT_THAT(FirstError(absl::StrCat("train: '", images, "' standardize: true")),
+              HasSubstr("features [3, 2, 2], want [rows, features]"));
+  const std::string flat = Runfile("testdata/npy/table.npy");
+  EXPECT_EQ(FirstError(absl::StrCat("train: '", images, "' test: '", flat, "'")),
+            absl::StrCat(flat, ": samples of shape [2], in ", images, " [2, 2]"));
+  EXPECT_THAT(FirstError(absl::StrCat("name: 'jsc' path: '", images, "'")),
+              HasSubstr("a NumPy file has no column names"));
+}
+
+TEST(OpenDatasetTest, Hdf5FilesAreReadOnlyWhereTheirTableIsKnown) {
+  EXPECT_THAT(
+      FirstError(absl::StrCat("path: '", Runfile("testdata/jsc/jsc_openml_test1000.h5"), "'")),
+      HasSubstr("an HDF5 file; data set csv is not read from those"));
 }
 
 TEST(OpenDatasetTest, ValidationSplitHoldsRowsOut) {

@@ -12,6 +12,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/data/data_cache.h"
 #include "mase/data/file_bytes.h"
+#include "mase/data/npy.h"
 #include "mase/data/preprocess.h"
 #include "mase/data/table.h"
 
@@ -22,15 +23,23 @@ constexpr double kTestFraction = 0.2;  // MASE's numbers.
 constexpr uint32_t kSplitSeed = 42;
 
 absl::StatusOr<DataTable> ReadAnyTable(const TabularSet& set, const std::string& path,
-                                   const DatasetConfig& config) {
+                                       const DatasetConfig& config) {
   MASE_ASSIGN_OR_RETURN(const FileBytes file, FileBytes::Map(path));
+  const bool numpy = IsNpy(file.bytes()) || IsNpz(file.bytes());
+  if (numpy && set.features.empty()) return ReadNumpyTable(path, file.bytes(), config.label());
+  if (numpy) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": a NumPy file has no column names, by which data set ", set.name, " is read"));
+  }
   if (!IsHdf5(file.bytes())) return ReadTable(path, {config.label(), set.features});
   if (set.hdf5_dataset.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": an HDF5 file; data set ", set.name,
-                                                   " is read from CSV and ARFF files"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": an HDF5 file; data set ", set.name, " is not read from those"));
   }
   return ReadHdf5Table(path, {set.hdf5_dataset, set.features, set.one_hot, set.classes});
 }
+
+Shape SampleShape(const Tensor& features) { return Shape(features.shape().dims().subspan(1)); }
 
 DatasetInfo MakeInfo(const TabularSet& set, std::string source, std::vector<std::string> classes,
                      const Tensor& features) {
@@ -40,8 +49,14 @@ DatasetInfo MakeInfo(const TabularSet& set, std::string source, std::vector<std:
   info.kind = set.kind;
   info.source = std::move(source);
   info.class_names = std::move(classes);
-  info.sample_shape = Shape({features.shape()[1]});
+  info.sample_shape = SampleShape(features);
   return info;
+}
+
+absl::Status CheckCanStandardize(const Tensor& features) {
+  if (features.shape().rank() == 2) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "dataset.standardize: features ", features.shape().ToString(), ", want [rows, features]"));
 }
 
 // The order of the tensors that ReadAndSplit makes.
@@ -70,6 +85,7 @@ absl::StatusOr<CachedData> ReadAndSplit(const TabularSet& set, const DatasetConf
     parts.tensors.push_back(TakeRows(labels, *chosen));
   }
   if (!standardize) return parts;
+  MASE_RETURN_IF_ERROR(CheckCanStandardize(parts.tensors[kTrainFeatures]));
   const Standardizer standardizer = Standardizer::Fit(parts.tensors[kTrainFeatures]);
   for (const int i : {kTrainFeatures, kTestFeatures}) {
     parts.tensors[i] = standardizer.Apply(std::move(parts.tensors[i]));
@@ -109,10 +125,12 @@ absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& 
 
 absl::Status CheckSameFeatures(const std::string& path, const DataTable& table,
                                const std::string& first_path, const DataTable& first) {
-  if (table.feature_names.size() != first.feature_names.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", table.feature_names.size(),
-                                                   " features, but ", first_path, " has ",
-                                                   first.feature_names.size()));
+  const Shape shape = SampleShape(table.features);
+  const Shape first_shape = SampleShape(first.features);
+  if (shape != first_shape) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": samples of shape ", shape.ToString(),
+                                                   ", in ", first_path, " ",
+                                                   first_shape.ToString()));
   }
   for (size_t i = 0; i < table.feature_names.size(); ++i) {
     if (table.feature_names[i] == first.feature_names[i]) continue;
@@ -145,6 +163,7 @@ absl::StatusOr<Dataset> OpenFilePerSplit(const TabularSet& set, const DatasetCon
       return absl::InvalidArgumentError(
           "dataset.standardize needs a training file, whose mean and deviation it uses");
     }
+    MASE_RETURN_IF_ERROR(CheckCanStandardize(tables[Split::kTrain].features));
     standardizer = Standardizer::Fit(tables[Split::kTrain].features);
   }
   Dataset dataset(
