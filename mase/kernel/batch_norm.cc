@@ -154,18 +154,15 @@ class BatchNormKernel final : public Kernel<T> {
     if (uses_batch_) {
       this->workspace_elements_ = 2 * space_.channels();  // Mean and 1 / sqrt(variance + eps).
     } else {
-      this->prepared_elements_ = 2 * space_.channels();  // Scale and shift.
+      this->prepared_elements_ = space_.channels();  // weight / sqrt(variance + eps).
     }
   }
 
   absl::Status Prepare(T* const* tensors, T* prepared) override {
     const int64_t channels = space_.channels();
     for (int64_t c = 0; !uses_batch_ && c < channels; ++c) {
-      const double scale = (weight_ < 0 ? 1.0 : static_cast<double>(tensors[weight_][c])) /
-                           std::sqrt(static_cast<double>(tensors[variance_][c]) + eps_);
-      const double bias = bias_ < 0 ? 0.0 : static_cast<double>(tensors[bias_][c]);
-      prepared[c] = static_cast<T>(scale);
-      prepared[channels + c] = static_cast<T>(bias - tensors[mean_][c] * scale);
+      const double weight = weight_ < 0 ? 1.0 : static_cast<double>(tensors[weight_][c]);
+      prepared[c] = static_cast<T>(weight / std::sqrt(tensors[variance_][c] + eps_));
     }
     return absl::OkStatus();
   }
@@ -175,16 +172,19 @@ class BatchNormKernel final : public Kernel<T> {
     T* dst = args.dst;
     const ChannelSpace& s = space_;
     ForStrips(s, [&](int64_t channel, int64_t count, int64_t start) {
-      T scale[kStrip], shift[kStrip];
+      T mean[kStrip], scale[kStrip], shift[kStrip];
       if (uses_batch_) {
-        BatchStatistics(args, channel, count, start, scale, shift);
+        BatchStatistics(args, channel, count, start, mean, scale);
       } else {
+        std::copy_n(args.tensors[mean_] + channel, count, mean);
         std::copy_n(args.prepared + channel, count, scale);
-        std::copy_n(args.prepared + s.channels() + channel, count, shift);
+      }
+      for (int64_t c = 0; c < count; ++c) {
+        shift[c] = bias_ < 0 ? T(0) : args.tensors[bias_][channel + c];
       }
       ForBestIsa([&] {
         EachElement(s, count, start, [&](int64_t at, int64_t c) {
-          const T y = src[at] * scale[c] + shift[c];
+          const T y = (src[at] - mean[c]) * scale[c] + shift[c];
           dst[at] = kRelu && y < 0 ? T(0) : y;
         });
       });
@@ -241,13 +241,12 @@ class BatchNormKernel final : public Kernel<T> {
 
   // Two passes, as a one-pass variance loses the digits that a large mean takes.
   void BatchStatistics(const KernelArgs<T>& args, int64_t channel, int64_t count, int64_t start,
-                       T* scale, T* shift) const {
+                       T* mean, T* scale) const {
     const ChannelSpace& s = space_;
     const double n = static_cast<double>(s.per_channel());
     if (n == 0) return;
     const T* src = args.srcs[0];
     double sums[1][kStrip], squares[1][kStrip];
-    T mean[kStrip];
     ForBestIsa([&] {
       SumStrip<1, T>(s, count, start, [&](int, int64_t at, int64_t) { return src[at]; }, sums);
       for (int64_t c = 0; c < count; ++c) mean[c] = static_cast<T>(sums[0][c] / n);
@@ -262,9 +261,7 @@ class BatchNormKernel final : public Kernel<T> {
       args.workspace[channel + c] = mean[c];
       args.workspace[s.channels() + channel + c] = static_cast<T>(inverse);
       const double weight = weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
-      const double bias = bias_ < 0 ? 0.0 : static_cast<double>(args.tensors[bias_][channel + c]);
       scale[c] = static_cast<T>(weight * inverse);
-      shift[c] = static_cast<T>(bias - mean[c] * weight * inverse);
       if (!updates_) continue;
       Move(args.tensors[mean_][channel + c], sums[0][c] / n);
       Move(args.tensors[variance_][channel + c], squares[0][c] / (n - 1));

@@ -15,8 +15,9 @@ template <typename T>
 const Table<T>& AllKernels() {
   static const Table<T>& table = *[] {
     auto* table = new Table<T>;
-    for (const auto part : {UnaryKernels<T>, BinaryKernels<T>, LinearKernels<T>,
-                            BatchNormKernels<T>, SoftmaxKernels<T>}) {
+    for (const auto part : {UnaryKernels<T>, BinaryKernels<T>, LinearKernels<T>, ConvKernels<T>,
+                            PoolKernels<T>, BatchNormKernels<T>, NormKernels<T>, SoftmaxKernels<T>,
+                            MoveKernels<T>}) {
       const auto* entries = new std::vector<KernelEntry<T>>(part());
       for (const KernelEntry<T>& entry : *entries) table->emplace(entry.op, &entry);
     }

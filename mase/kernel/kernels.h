@@ -18,6 +18,10 @@ template <typename T>
 std::vector<KernelEntry<T>> LinearKernels();  // linear, matmul, bmm
 template <typename T>
 std::vector<KernelEntry<T>> ConvKernels();  // conv1d, conv2d
+template <>
+std::vector<KernelEntry<float>> ConvKernels();
+template <>
+std::vector<KernelEntry<double>> ConvKernels();
 template <typename T>
 std::vector<KernelEntry<T>> PoolKernels();
 template <typename T>

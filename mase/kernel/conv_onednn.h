@@ -1,0 +1,13 @@
+#ifndef MASE_KERNEL_CONV_ONEDNN_H_
+#define MASE_KERNEL_CONV_ONEDNN_H_
+
+#include "mase/kernel/kernel.h"
+
+namespace mase {
+
+// conv1d or conv2d in float32 on oneDNN.
+KernelOr<float> MakeOneDnnConv(const KernelSpec& spec);
+
+}  // namespace mase
+
+#endif  // MASE_KERNEL_CONV_ONEDNN_H_

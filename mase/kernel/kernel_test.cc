@@ -1,0 +1,551 @@
+// Every kernel against the reference in double, over odd shapes, in both layouts; every gradient
+// against central differences of the reference.
+//
+// Tolerance of float: |y - reference| <= 4 * 2^-23 * S. S is the sum of the magnitudes of the terms
+// where the op is a product (the reference run on magnitudes), else 1 + the largest |result|; for
+// gradients, which sum over results, 4 * 2^-23 * (1 + the sum of |diff| + the largest |gradient|).
+#include "mase/kernel/kernel.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/graph/op_schema.h"
+#include "mase/testing/matchers.h"
+#include "mase/testing/numerics/reference_kernels.h"
+#include "mase/testing/numerics/test_net.h"
+
+namespace mase {
+namespace {
+
+using Ints = std::vector<int64_t>;
+
+struct Case {
+  std::string op;
+  std::vector<Shape> inputs;
+  Attributes attributes = {};
+
+  std::string Name() const {
+    std::string name = op;
+    for (const Shape& shape : inputs) name += " " + shape.ToString();
+    for (const auto& [key, value] : attributes) name += " " + key + "=" + AttributeToPython(value);
+    return name;
+  }
+};
+
+// A case made concrete: all attributes, random inputs and tensors, the result's shape.
+struct Problem {
+  std::string op;
+  Attributes attributes;
+  std::vector<Array> inputs;
+  std::vector<NamedArray> tensors;
+  std::vector<bool> is_buffer;
+  Shape dst;
+};
+
+Array RandomArray(const Shape& shape, uint64_t seed, double low = -2, double high = 2) {
+  const std::vector<float> unit = RandomValues(shape.elements(), seed);
+  Array array = {shape, {}};
+  for (const float u : unit) {
+    array.values.push_back(static_cast<float>(low + (high - low) * (u + 1) / 2));
+  }
+  return array;
+}
+
+Problem MakeProblem(const Case& c) {
+  Problem problem = {c.op, {}, {}, {}, {}, {}};
+  const OpSchema& schema = *FindOp(c.op);
+  for (const AttributeSpec& spec : schema.attributes) {
+    problem.attributes.Set(spec.name, spec.fallback);
+  }
+  for (const auto& [name, value] : c.attributes) problem.attributes.Set(name, value);
+  std::vector<ValueInfo> infos;
+  for (const Shape& shape : c.inputs) {
+    infos.push_back({DType::kFloat32, shape, std::nullopt});
+    // Divisors away from 0.
+    const bool divisor = c.op == "div" && problem.inputs.size() == 1;
+    problem.inputs.push_back(
+        RandomArray(shape, 10 + problem.inputs.size(), divisor ? 0.5 : -2, divisor ? 3 : 2));
+  }
+  problem.dst = ValueOrDie(schema.shape_rule(infos, problem.attributes))[0].shape;
+  if (schema.parameter_rule == nullptr) return problem;
+  for (const ParameterSpec& spec : schema.parameter_rule(problem.attributes)) {
+    const bool positive = spec.init == ParameterSpec::Init::kOnes;
+    problem.tensors.push_back({spec.name, RandomArray(spec.shape, 20 + problem.tensors.size(),
+                                                      positive ? 0.5 : -1, positive ? 1.5 : 1)});
+    problem.is_buffer.push_back(spec.buffer);
+  }
+  return problem;
+}
+
+template <typename T>
+struct Results {
+  std::vector<T> dst;
+  std::vector<std::vector<T>> diff_srcs, diff_tensors, tensors;
+};
+
+template <typename T>
+struct Buffer {
+  explicit Buffer(int64_t size) : storage(size + 16, T(7e6)) {
+    // Aligned, and full of what must not show.
+    data = reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(storage.data()) + 63) / 64 * 64);
+  }
+  Buffer(Buffer&&) = default;
+  std::vector<T> storage;
+  T* data;
+};
+
+// What the executor does around a kernel, for one.
+template <typename T>
+class Harness {
+ public:
+  Harness(const Problem& problem, bool training, bool offer_blocked) : problem_(problem) {
+    spec_ = {.op = problem.op, .attributes = &problem.attributes, .training = training};
+    for (const Array& input : problem.inputs) {
+      const bool blocks = offer_blocked && input.shape.rank() >= 3 &&
+                          input.shape[1] % ChannelBlock() == 0;
+      spec_.srcs.push_back({input.shape, blocks ? Layout::kBlocked : Layout::kPlain});
+    }
+    spec_.dst = problem.dst;
+    for (const NamedArray& tensor : problem.tensors) spec_.tensors.push_back(tensor.name);
+    auto kernel = CreateKernel<T>(spec_);
+    EXPECT_OK(kernel);
+    kernel_ = *std::move(kernel);
+  }
+
+  Results<T> Run(const std::vector<double>& diff_dst) {
+    Results<T> results;
+    std::vector<Buffer<T>> srcs, diff_srcs, tensors, diff_tensors;
+    for (size_t i = 0; i < problem_.inputs.size(); ++i) {
+      srcs.push_back(InLayout(problem_.inputs[i], kernel_->src_layout(static_cast<int>(i))));
+      diff_srcs.emplace_back(problem_.inputs[i].shape.elements());
+    }
+    for (const NamedArray& tensor : problem_.tensors) {
+      tensors.push_back(InLayout(tensor.array, Layout::kPlain));
+      diff_tensors.emplace_back(tensor.array.shape.elements());
+    }
+    Buffer<T> dst(problem_.dst.elements()), prepared(kernel_->prepared_elements()),
+        workspace(kernel_->workspace_elements()), scratch(kernel_->scratch_elements());
+    const auto src_pointers = Pointers(srcs), diff_src_pointers = Pointers(diff_srcs),
+               tensor_pointers = Pointers(tensors), diff_tensor_pointers = Pointers(diff_tensors);
+    const std::vector<const T*> const_srcs(src_pointers.begin(), src_pointers.end());
+    EXPECT_OK(kernel_->Prepare(tensor_pointers.data(), prepared.data));
+    EXPECT_OK(kernel_->Forward({.srcs = const_srcs.data(),
+                                .tensors = tensor_pointers.data(),
+                                .dst = dst.data,
+                                .prepared = prepared.data,
+                                .workspace = workspace.data,
+                                .scratch = scratch.data}));
+    results.dst = Plain(dst, problem_.dst, kernel_->dst_layout());
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      results.tensors.push_back(Plain(tensors[i], problem_.tensors[i].array.shape, Layout::kPlain));
+    }
+    if (!spec_.training) return results;
+    EXPECT_TRUE(kernel_->has_backward());
+    const Buffer<T> diff = InLayout({problem_.dst, diff_dst}, kernel_->dst_layout());
+    // Only what the kernel says that it reads.
+    const std::vector<const T*> nothing(srcs.size(), nullptr);
+    EXPECT_OK(kernel_->Backward(
+        {.srcs = kernel_->reads_src() ? const_srcs.data() : nothing.data(),
+         .tensors = tensor_pointers.data(),
+         .dst = kernel_->reads_dst() ? dst.data : nullptr,
+         .prepared = prepared.data,
+         .workspace = workspace.data,
+         .scratch = scratch.data,
+         .diff_dst = diff.data,
+         .diff_srcs = diff_src_pointers.data(),
+         .diff_tensors = diff_tensor_pointers.data()}));
+    for (size_t i = 0; i < srcs.size(); ++i) {
+      results.diff_srcs.push_back(Plain(diff_srcs[i], problem_.inputs[i].shape,
+                                        kernel_->src_layout(static_cast<int>(i))));
+    }
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      results.diff_tensors.push_back(
+          Plain(diff_tensors[i], problem_.tensors[i].array.shape, Layout::kPlain));
+    }
+    return results;
+  }
+
+ private:
+  static std::vector<T*> Pointers(const std::vector<Buffer<T>>& buffers) {
+    std::vector<T*> pointers;
+    for (const Buffer<T>& buffer : buffers) pointers.push_back(buffer.data);
+    return pointers;
+  }
+
+  static void Reorder(const TensorDesc& from, Layout to, const T* src, T* dst) {
+    EXPECT_OK(MakeReorderKernel<T>(from, to)->Forward({.srcs = &src, .dst = dst}));
+  }
+
+  static Buffer<T> InLayout(const Array& array, Layout layout) {
+    Buffer<T> plain(array.shape.elements());
+    std::copy(array.values.begin(), array.values.end(), plain.data);
+    if (layout == Layout::kPlain) return plain;
+    Buffer<T> blocked(array.shape.elements());
+    Reorder({array.shape, Layout::kPlain}, layout, plain.data, blocked.data);
+    return blocked;
+  }
+
+  static std::vector<T> Plain(const Buffer<T>& buffer, const Shape& shape, Layout layout) {
+    std::vector<T> values(shape.elements());
+    if (layout == Layout::kPlain) {
+      std::copy_n(buffer.data, values.size(), values.data());
+    } else {
+      Reorder({shape, layout}, Layout::kPlain, buffer.data, values.data());
+    }
+    return values;
+  }
+
+  const Problem& problem_;
+  KernelSpec spec_;
+  std::unique_ptr<Kernel<T>> kernel_;
+};
+
+double Largest(const std::vector<double>& values) {
+  double largest = 0;
+  for (const double value : values) largest = std::max(largest, std::abs(value));
+  return largest;
+}
+
+bool IsProduct(absl::string_view op) {
+  return op == "linear" || op == "matmul" || op == "bmm" || op == "conv1d" || op == "conv2d";
+}
+
+Array Reference(const Problem& problem, bool training) {
+  return ReferenceForward(problem.op, problem.attributes, problem.inputs, problem.tensors,
+                          problem.dst, training);
+}
+
+// S of the file comment, for every result.
+std::vector<double> Scales(const Problem& problem, const Array& reference) {
+  if (!IsProduct(problem.op)) {
+    return std::vector<double>(reference.values.size(), 1 + Largest(reference.values));
+  }
+  Problem magnitudes = problem;
+  for (Array& input : magnitudes.inputs) {
+    for (double& value : input.values) value = std::abs(value);
+  }
+  for (NamedArray& tensor : magnitudes.tensors) {
+    for (double& value : tensor.array.values) value = std::abs(value);
+  }
+  return Reference(magnitudes, false).values;
+}
+
+constexpr double kFloatUlps = 4 * 0x1p-23;
+
+// Gradient of sum(diff_dst * result) by one element, from the reference.
+double Difference(Problem& problem, double& element, const std::vector<double>& diff_dst) {
+  constexpr double kStep = 1e-5;
+  const double before = element;
+  const auto loss = [&](double value) {
+    element = value;
+    const Array y = Reference(problem, true);
+    return std::inner_product(y.values.begin(), y.values.end(), diff_dst.begin(), 0.0);
+  };
+  const double slope = (loss(before + kStep) - loss(before - kStep)) / (2 * kStep);
+  element = before;
+  return slope;
+}
+
+void CheckForward(const Case& c) {
+  const Problem problem = MakeProblem(c);
+  for (const bool training : {false, true}) {
+    const Array reference = Reference(problem, training);
+    const std::vector<double> scales = Scales(problem, reference);
+    const std::vector<double> diff_dst = RandomArray(problem.dst, 99).values;
+    for (const bool blocked : {false, true}) {
+      const auto single = Harness<float>(problem, training, blocked).Run(diff_dst);
+      const auto checking = Harness<double>(problem, training, blocked).Run(diff_dst);
+      ASSERT_EQ(single.dst.size(), reference.values.size());
+      for (size_t i = 0; i < single.dst.size(); ++i) {
+        const double want = reference.values[i];
+        ASSERT_NEAR(single.dst[i], want, kFloatUlps * scales[i]) << i << (blocked ? " blocked" : "");
+        ASSERT_NEAR(checking.dst[i], want, 1e-12 * scales[i]) << i << (blocked ? " blocked" : "");
+      }
+    }
+  }
+}
+
+// A few elements of every gradient, spread over it.
+void CheckGradient(Problem& problem, std::vector<double>& variable,
+                   const std::vector<double>& diff_dst, const std::vector<double>& checking,
+                   const std::vector<float>& single, bool blocked, const std::string& name) {
+  const double largest = Largest(checking);
+  double diff_sum = 0;
+  for (const double diff : diff_dst) diff_sum += std::abs(diff);
+  for (size_t i = 0; i < variable.size(); ++i) {
+    EXPECT_NEAR(single[i], checking[i], kFloatUlps * (1 + diff_sum + largest)) << name << " " << i;
+  }
+  if (blocked) return;
+  const size_t step = variable.size() / 6 + 1;
+  for (size_t i = 0; i < variable.size(); i += step) {
+    EXPECT_NEAR(checking[i], Difference(problem, variable[i], diff_dst), 1e-6 * (1 + largest))
+        << name << " " << i;
+  }
+}
+
+void CheckBackward(const Case& c) {
+  Problem problem = MakeProblem(c);
+  const std::vector<double> diff_dst = RandomArray(problem.dst, 99).values;
+  for (const bool blocked : {false, true}) {
+    const auto single = Harness<float>(problem, true, blocked).Run(diff_dst);
+    const auto checking = Harness<double>(problem, true, false).Run(diff_dst);
+    for (size_t i = 0; i < problem.inputs.size(); ++i) {
+      CheckGradient(problem, problem.inputs[i].values, diff_dst, checking.diff_srcs[i],
+                    single.diff_srcs[i], blocked, "src");
+    }
+    for (size_t i = 0; i < problem.tensors.size(); ++i) {
+      if (problem.is_buffer[i]) continue;
+      CheckGradient(problem, problem.tensors[i].array.values, diff_dst, checking.diff_tensors[i],
+                    single.diff_tensors[i], blocked, problem.tensors[i].name);
+    }
+  }
+}
+
+void CheckAll(const std::vector<Case>& cases) {
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.Name());
+    CheckForward(c);
+    CheckBackward(c);
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+Attributes Conv(int64_t in, int64_t out, Ints kernel, Ints stride, Ints padding, Ints dilation,
+                int64_t groups = 1, bool bias = true) {
+  return {{"in_channels", in},   {"out_channels", out}, {"kernel_size", kernel}, {"stride", stride},
+          {"padding", padding}, {"dilation", dilation}, {"groups", groups},     {"bias", bias}};
+}
+
+Attributes Pool(Ints kernel, Ints stride, Ints padding, bool ceil_mode = false) {
+  return {{"kernel_size", kernel}, {"stride", stride}, {"padding", padding},
+          {"ceil_mode", ceil_mode}};
+}
+
+TEST(KernelTest, UnaryOps) {
+  std::vector<Case> cases;
+  for (const char* op :
+       {"relu", "relu6", "gelu", "selu", "elu", "silu", "tanh", "softsign", "softplus", "sigmoid",
+        "logsigmoid", "hardswish", "hardsigmoid", "hardtanh", "hardshrink", "softshrink"}) {
+    for (const Shape& shape : {Shape{0, 3}, Shape{}, Shape{1}, Shape{2, 16, 3}, Shape{7, 5}}) {
+      cases.push_back({op, {shape}});
+    }
+  }
+  cases.push_back({"gelu", {{5, 3}}, {{"approximate", std::string("tanh")}}});
+  cases.push_back({"softplus", {{5, 3}}, {{"beta", 2.0}, {"threshold", 1.0}}});
+  cases.push_back({"elu", {{5, 3}}, {{"alpha", 0.5}}});
+  CheckAll(cases);
+}
+
+TEST(KernelTest, BinaryOps) {
+  std::vector<Case> cases;
+  for (const char* op : {"add", "sub", "mul", "div"}) {
+    cases.insert(cases.end(), {{op, {{3, 5}, {3, 5}}},
+                               {op, {{2, 16, 3}, {2, 16, 3}}},
+                               {op, {{2, 3, 4}, {4}}},
+                               {op, {{2, 3, 4}, {2, 3, 1}}},
+                               {op, {{4}, {2, 3, 4}}},
+                               {op, {{2, 1, 4}, {1, 3, 1}}},
+                               {op, {{2, 16, 3, 3}, {2, 16, 1, 1}}},
+                               {op, {{}, {2, 2}}},
+                               {op, {{}, {}}},
+                               {op, {{0, 3}, {1, 3}}}});
+  }
+  CheckAll(cases);
+}
+
+TEST(KernelTest, Products) {
+  const auto linear = [](int64_t in, int64_t out, bool bias) {
+    return Attributes{{"in_features", in}, {"out_features", out}, {"bias", bias}};
+  };
+  CheckAll({
+      {"linear", {{0, 3}}, linear(3, 2, true)},
+      {"linear", {{1, 1}}, linear(1, 1, true)},
+      {"linear", {{5, 16}}, linear(16, 5, true)},
+      {"linear", {{9, 7}}, linear(7, 35, false)},
+      {"linear", {{2, 3, 33}}, linear(33, 64, true)},
+      {"linear", {{4}}, linear(4, 3, true)},
+      {"linear", {{3, 130}}, linear(130, 67, true)},   // Beyond the plain loops.
+      {"linear", {{1, 9000}}, linear(9000, 1, true)},
+      {"linear", {{2, 1}}, linear(1, 9000, true)},
+      {"matmul", {{3, 4}, {4, 5}}},
+      {"matmul", {{2, 3, 4}, {2, 4, 5}}},
+      {"matmul", {{2, 1, 3, 4}, {5, 4, 2}}},
+      {"matmul", {{3, 4}, {2, 4, 1}}},
+      {"matmul", {{1, 1}, {1, 1}}},
+      {"matmul", {{0, 4}, {4, 5}}},
+      {"bmm", {{2, 3, 4}, {2, 4, 5}}},
+      {"bmm", {{0, 3, 4}, {0, 4, 5}}},
+      {"matmul", {{3, 100}, {100, 90}}},
+  });
+}
+
+TEST(KernelTest, Convolutions) {
+  CheckAll({
+      {"conv1d", {{2, 3, 7}}, Conv(3, 5, {3}, {1}, {1}, {1})},
+      {"conv1d", {{1, 16, 9}}, Conv(16, 32, {3}, {2}, {0}, {2}, 1, false)},
+      {"conv1d", {{0, 2, 4}}, Conv(2, 2, {2}, {1}, {0}, {1})},
+      {"conv2d", {{2, 3, 6, 5}}, Conv(3, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+      {"conv2d", {{1, 1, 8, 8}}, Conv(1, 16, {5, 5}, {2, 2}, {2, 2}, {1, 1})},
+      {"conv2d", {{2, 16, 5, 5}}, Conv(16, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, false)},
+      {"conv2d", {{2, 32, 4, 6}}, Conv(32, 16, {1, 1}, {2, 2}, {0, 0}, {1, 1})},
+      {"conv2d", {{2, 16, 5, 5}}, Conv(16, 7, {3, 2}, {1, 2}, {1, 0}, {1, 1})},
+      {"conv2d", {{2, 5, 7, 6}}, Conv(5, 3, {2, 3}, {2, 1}, {0, 2}, {2, 1})},
+      {"conv2d", {{1, 3, 9, 9}}, Conv(3, 8, {1, 1}, {4, 4}, {0, 0}, {1, 1})},  // stride > kernel
+      {"conv2d", {{2, 6, 5, 5}}, Conv(6, 4, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 2)},
+      {"conv2d", {{2, 16, 5, 5}}, Conv(16, 16, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 16)},
+      {"conv2d", {{1, 5, 5, 5}}, Conv(5, 5, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 5, false)},
+      {"conv2d", {{2, 32, 4, 4}}, Conv(32, 32, {3, 3}, {1, 1}, {2, 2}, {2, 2}, 2)},
+      {"conv2d", {{0, 3, 4, 4}}, Conv(3, 2, {3, 3}, {1, 1}, {0, 0}, {1, 1})},
+      {"conv2d", {{9, 16, 3, 3}}, Conv(16, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+      {"conv2d", {{37, 3, 4, 4}}, Conv(3, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1})},  // Uneven parts.
+  });
+}
+
+TEST(KernelTest, Pools) {
+  std::vector<Case> cases;
+  for (const std::string kind : {"max", "avg"}) {
+    for (const int64_t channels : {3, 16}) {
+      const std::vector<Case> fixed = {
+          {kind + "_pool2d", {{2, channels, 6, 5}}, Pool({2, 2}, {2, 2}, {0, 0})},
+          {kind + "_pool2d", {{2, channels, 6, 5}}, Pool({3, 3}, {2, 2}, {1, 1})},
+          {kind + "_pool2d", {{1, channels, 6, 5}}, Pool({3, 2}, {2, 3}, {1, 0}, true)},
+          {kind + "_pool2d", {{1, channels, 7, 7}}, Pool({2, 2}, {3, 3}, {1, 1}, true)},
+          {kind + "_pool2d", {{1, channels, 1, 1}}, Pool({1, 1}, {1, 1}, {0, 0})},
+          {kind + "_pool1d", {{2, channels, 9}}, Pool({3}, {2}, {1}, true)},
+          {kind + "_pool2d", {{0, channels, 4, 4}}, Pool({2, 2}, {2, 2}, {0, 0})},
+          {"adaptive_" + kind + "_pool2d", {{2, channels, 5, 7}}, {{"output_size", Ints{1, 1}}}},
+          {"adaptive_" + kind + "_pool2d", {{2, channels, 4, 8}}, {{"output_size", Ints{2, 3}}}},
+          {"adaptive_" + kind + "_pool2d", {{1, channels, 2, 2}}, {{"output_size", Ints{3, 4}}}},
+          {"adaptive_" + kind + "_pool1d", {{2, channels, 7}}, {{"output_size", Ints{3}}}},
+      };
+      cases.insert(cases.end(), fixed.begin(), fixed.end());
+    }
+  }
+  Attributes excluded = Pool({3, 3}, {2, 2}, {1, 1}, true);
+  excluded.Set("count_include_pad", false);
+  cases.push_back({"avg_pool2d", {{2, 3, 6, 5}}, excluded});
+  CheckAll(cases);
+}
+
+TEST(KernelTest, BatchNorms) {
+  std::vector<Case> cases;
+  const auto features = [](int64_t n, bool affine, bool tracked) {
+    return Attributes{{"num_features", n}, {"affine", affine}, {"track_running_stats", tracked}};
+  };
+  for (const bool affine : {true, false}) {
+    for (const bool tracked : {true, false}) {
+      cases.insert(cases.end(),
+                   {{"batch_norm1d", {{2, 5}}, features(5, affine, tracked)},
+                    {"batch_norm1d", {{140, 37}}, features(37, affine, tracked)},
+                    {"batch_norm1d", {{3, 4, 7}}, features(4, affine, tracked)},
+                    {"batch_norm1d", {{3, 16, 1}}, features(16, affine, tracked)},
+                    {"batch_norm2d", {{2, 3, 4, 5}}, features(3, affine, tracked)},
+                    {"batch_norm2d", {{3, 16, 9, 5}}, features(16, affine, tracked)},
+                    {"batch_norm2d", {{1, 32, 3, 3}}, features(32, affine, tracked)},
+                    {"batch_norm2d", {{2, 1, 40, 1}}, features(1, affine, tracked)},
+                    {"batch_norm2d", {{2, 20, 1, 1}}, features(20, affine, tracked)}});
+    }
+  }
+  CheckAll(cases);
+}
+
+TEST(KernelTest, BatchNormsOfNoRows) {
+  CheckForward({"batch_norm2d", {{0, 3, 2, 2}}, {{"num_features", int64_t{3}}}});
+  CheckForward({"batch_norm1d", {{0, 3}}, {{"num_features", int64_t{3}}}});
+}
+
+TEST(KernelTest, BatchNormMovesRunningStatisticsTowardsTheBatch) {
+  const Problem problem = MakeProblem({"batch_norm1d", {{4, 1}}, {{"num_features", int64_t{1}}}});
+  Problem fixed = problem;
+  fixed.inputs[0].values = {1, 2, 3, 6};  // Mean 3, squares around it 14: unbiased 14/3.
+  fixed.tensors[2].array.values = {10};
+  fixed.tensors[3].array.values = {1};
+  fixed.tensors[4].array.values = {41};
+  const auto trained = Harness<double>(fixed, true, false).Run({0, 0, 0, 0});
+  EXPECT_DOUBLE_EQ(trained.tensors[2][0], 0.9 * 10 + 0.1 * 3);
+  EXPECT_DOUBLE_EQ(trained.tensors[3][0], 0.9 * 1 + 0.1 * 14 / 3);
+  EXPECT_EQ(trained.tensors[4][0], 42);
+  const auto evaluated = Harness<double>(fixed, false, false).Run({});
+  EXPECT_EQ(evaluated.tensors[2][0], 10);
+  EXPECT_EQ(evaluated.tensors[4][0], 41);
+}
+
+TEST(KernelTest, OtherNorms) {
+  const auto group = [](int64_t groups, int64_t channels) {
+    return Attributes{{"num_groups", groups}, {"num_channels", channels}};
+  };
+  CheckAll({
+      {"layer_norm", {{3, 7}}, {{"normalized_shape", Ints{7}}}},
+      {"layer_norm", {{2, 3, 4}}, {{"normalized_shape", Ints{3, 4}}, {"elementwise_affine", false}}},
+      {"layer_norm", {{0, 7}}, {{"normalized_shape", Ints{7}}}},
+      {"group_norm", {{2, 6, 5}}, group(3, 6)},
+      {"group_norm", {{2, 16, 3, 3}}, group(1, 16)},
+      {"group_norm", {{3, 4}}, group(2, 4)},
+      {"instance_norm2d", {{2, 3, 4, 5}}, {{"num_features", int64_t{3}}}},
+      {"instance_norm2d", {{2, 16, 3, 2}}, {{"num_features", int64_t{16}}, {"affine", true}}},
+      {"instance_norm2d", {{2, 3, 4, 5}},
+       {{"num_features", int64_t{3}}, {"affine", true}, {"track_running_stats", true}}},
+  });
+}
+
+TEST(KernelTest, SoftmaxAndMoves) {
+  CheckAll({
+      {"softmax", {{3, 5}}, {{"dim", int64_t{1}}}},
+      {"softmax", {{2, 3, 4}}, {{"dim", int64_t{-2}}}},
+      {"softmax", {{0, 5}}, {{"dim", int64_t{1}}}},
+      {"softmax", {{4}}, {{"dim", int64_t{0}}}},
+      {"permute", {{2, 3, 4}}, {{"dims", Ints{2, 0, 1}}}},
+      {"permute", {{2, 16, 3, 2}}, {{"dims", Ints{0, -2, -1, 1}}}},
+      {"permute", {{5}}, {{"dims", Ints{0}}}},
+      {"permute", {{0, 3}}, {{"dims", Ints{1, 0}}}},
+      {"transpose", {{2, 3, 4}}, {{"dim0", int64_t{0}}, {"dim1", int64_t{-1}}}},
+      {"cat", {{2, 3}, {2, 1}, {2, 4}}, {{"dim", int64_t{1}}}},
+      {"cat", {{2, 3, 2}, {1, 3, 2}}, {{"dim", int64_t{0}}}},
+      {"cat", {{2, 3}}, {{"dim", int64_t{-1}}}},
+      {"mean", {{2, 3, 4}}, {{"dims", Ints{1, 2}}}},
+      {"mean", {{2, 3, 4}}, {{"dims", Ints{-2}}, {"keepdim", true}}},
+      {"mean", {{5}}, {{"dims", Ints{0}}}},
+  });
+}
+
+TEST(KernelTest, DropoutScalesWhatItKeepsAndDependsOnTheSeedAlone) {
+  const Problem problem = MakeProblem({"dropout", {{100, 100}}, {{"p", 0.25}}});
+  const auto results = Harness<float>(problem, true, false).Run(problem.inputs[0].values);
+  EXPECT_EQ(results.dst, results.diff_srcs[0]);  // The gradient's mask is the forward one.
+  int64_t kept = 0;
+  for (size_t i = 0; i < results.dst.size(); ++i) {
+    if (results.dst[i] == 0) continue;
+    ++kept;
+    EXPECT_FLOAT_EQ(results.dst[i], static_cast<float>(problem.inputs[0].values[i] / 0.75));
+  }
+  EXPECT_NEAR(kept, 7500, 200);  // Over four standard deviations.
+}
+
+TEST(KernelTest, EveryOpOfTheTableHasAKernelOrNeedsNone) {
+  for (const OpSchema* schema : AllOps()) {
+    const bool frame = schema->name == "placeholder" || schema->name == "output" ||
+                       schema->name == "size" || IsAliasOp(schema->name, false);
+    EXPECT_TRUE(frame || HasKernel<float>(schema->name)) << schema->name;
+    EXPECT_TRUE(frame || HasKernel<double>(schema->name)) << schema->name;
+  }
+}
+
+TEST(KernelTest, BatchStatisticsOfOneValueAreRefused) {
+  const Problem problem = MakeProblem({"batch_norm1d", {{1, 3}}, {{"num_features", int64_t{3}}}});
+  const KernelSpec spec = {.op = problem.op,
+                           .attributes = &problem.attributes,
+                           .training = true,
+                           .srcs = {{problem.inputs[0].shape}},
+                           .dst = problem.dst};
+  EXPECT_THAT(CreateKernel<float>(spec),
+              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("more than one row")));
+}
+
+}  // namespace
+}  // namespace mase

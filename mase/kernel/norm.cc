@@ -1,0 +1,203 @@
+// layer_norm, group_norm, instance_norm2d: each row of contiguous elements is brought to mean 0 and
+// variance 1, then scaled and shifted.
+//
+//   layer_norm       a row is the trailing normalized_shape; weight and bias per element of it
+//   group_norm       a row is a group of channels of one sample; weight and bias per channel
+//   instance_norm2d  group_norm with one channel a group; may track running statistics
+//
+// y = (x - mean) / sqrt(variance + eps) * weight + bias, with the biased variance. Sums are kept in
+// double.
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "mase/kernel/kernels.h"
+#include "mase/kernel/parallel.h"
+
+namespace mase {
+namespace {
+
+// How a tensor falls into rows, and a row into segments that share a weight.
+struct RowSpace {
+  int64_t rows = 1;
+  int64_t length = 1;   // Of a row.
+  int64_t segment = 1;  // Elements of a row that share a weight.
+  int64_t weights = 1;  // Number of weights; segments of successive rows walk through them.
+
+  explicit RowSpace(const KernelSpec& spec) {
+    const Shape& shape = spec.dst;
+    if (spec.op == "layer_norm") {
+      const int first = shape.rank() -
+                        static_cast<int>(spec.attributes->Ints("normalized_shape").size());
+      for (int i = 0; i < shape.rank(); ++i) (i < first ? rows : length) *= shape[i];
+      weights = length;
+      return;
+    }
+    weights = shape[1];
+    for (int i = 2; i < shape.rank(); ++i) segment *= shape[i];
+    const int64_t groups =
+        spec.op == "group_norm" ? spec.attributes->Int("num_groups") : weights;
+    rows = shape[0] * groups;
+    length = groups == 0 ? 0 : weights / groups * segment;
+  }
+  // The weight of element i of a row.
+  int64_t weight(int64_t row, int64_t i) const { return (row * (length / segment) + i / segment) % weights; }
+};
+
+template <typename T>
+class RowNormKernel final : public Kernel<T> {
+ public:
+  static KernelOr<T> Create(const KernelSpec& spec) {
+    const bool tracked = spec.TensorIndex("running_mean") >= 0;
+    if (tracked && !spec.training) {
+      // Running statistics make it an affine map per channel: batch_norm2d in inference.
+      KernelSpec affine = spec;
+      affine.op = "batch_norm2d";
+      return CreateKernel<T>(affine);
+    }
+    auto kernel = std::make_unique<RowNormKernel>(spec);
+    if (spec.op != "layer_norm" && kernel->space_.length == 1 && spec.training) {
+      return absl::InvalidArgumentError(absl::StrCat("statistics of one value per channel (input ",
+                                                     spec.dst.ToString(), ")"));
+    }
+    return kernel;
+  }
+
+  explicit RowNormKernel(const KernelSpec& spec)
+      : space_(spec),
+        eps_(spec.attributes->Float("eps")),
+        momentum_(spec.op == "instance_norm2d" ? spec.attributes->Float("momentum") : 0),
+        weight_(spec.TensorIndex("weight")),
+        bias_(spec.TensorIndex("bias")),
+        mean_(spec.TensorIndex("running_mean")),
+        variance_(spec.TensorIndex("running_var")),
+        counter_(spec.TensorIndex("num_batches_tracked")) {
+    this->workspace_elements_ = 2 * space_.rows;  // Means, and 1 / sqrt(variance + eps).
+    this->scratch_elements_ = 2 * space_.weights * static_cast<int64_t>(sizeof(double) / sizeof(T));
+    this->has_backward_ = true;
+    this->reads_src_ = true;
+  }
+
+  absl::Status Forward(const KernelArgs<T>& args) override {
+    const RowSpace& s = space_;
+    ParallelFor(s.rows, kElementGrain / (s.length + 1) + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) ForwardRow(args, row);
+    });
+    if (mean_ >= 0 && s.rows > 0) MoveRunning(args);
+    return absl::OkStatus();
+  }
+
+  absl::Status Backward(const BackwardArgs<T>& args) override {
+    const RowSpace& s = space_;
+    if (args.diff_srcs[0] != nullptr) {
+      ParallelFor(s.rows, kElementGrain / (s.length + 1) + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) BackwardRow(args, row);
+      });
+    }
+    double* diff_weight = reinterpret_cast<double*>(args.scratch);
+    double* diff_bias = diff_weight + s.weights;
+    std::fill_n(diff_weight, 2 * s.weights, 0.0);
+    for (int64_t row = 0; row < s.rows; ++row) {
+      for (int64_t i = 0; i < s.length; ++i) {
+        const double diff = args.diff_dst[row * s.length + i];
+        diff_weight[s.weight(row, i)] += diff * Normal(args.srcs[0], args.workspace, row, i);
+        diff_bias[s.weight(row, i)] += diff;
+      }
+    }
+    Store(args, weight_, diff_weight);
+    Store(args, bias_, diff_bias);
+    return absl::OkStatus();
+  }
+
+ private:
+  T Normal(const T* src, const T* workspace, int64_t row, int64_t i) const {
+    return (src[row * space_.length + i] - workspace[row]) * workspace[space_.rows + row];
+  }
+
+  void ForwardRow(const KernelArgs<T>& args, int64_t row) const {
+    const RowSpace& s = space_;
+    const T* src = args.srcs[0] + row * s.length;
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < s.length; ++i) sum += src[i];
+    const double mean = sum / static_cast<double>(s.length);
+    for (int64_t i = 0; i < s.length; ++i) squares += (src[i] - mean) * (src[i] - mean);
+    args.workspace[row] = static_cast<T>(mean);
+    args.workspace[s.rows + row] =
+        static_cast<T>(1 / std::sqrt(squares / static_cast<double>(s.length) + eps_));
+    for (int64_t i = 0; i < s.length; ++i) {
+      T y = Normal(args.srcs[0], args.workspace, row, i);
+      if (weight_ >= 0) y *= args.tensors[weight_][s.weight(row, i)];
+      if (bias_ >= 0) y += args.tensors[bias_][s.weight(row, i)];
+      args.dst[row * s.length + i] = y;
+    }
+  }
+
+  // With g = dy weight: dx = (g - mean(g) - x^ mean(g x^)) / sqrt(variance + eps)
+  void BackwardRow(const BackwardArgs<T>& args, int64_t row) const {
+    const RowSpace& s = space_;
+    const auto slope = [&](int64_t i) -> double {
+      const double diff = args.diff_dst[row * s.length + i];
+      return weight_ < 0 ? diff : diff * args.tensors[weight_][s.weight(row, i)];
+    };
+    double sum = 0, product = 0;
+    for (int64_t i = 0; i < s.length; ++i) {
+      sum += slope(i);
+      product += slope(i) * Normal(args.srcs[0], args.workspace, row, i);
+    }
+    const double n = static_cast<double>(s.length);
+    for (int64_t i = 0; i < s.length; ++i) {
+      const double normal = Normal(args.srcs[0], args.workspace, row, i);
+      args.diff_srcs[0][row * s.length + i] = static_cast<T>(
+          (slope(i) - sum / n - normal * product / n) * args.workspace[s.rows + row]);
+    }
+  }
+
+  // Instance norm: the mean over the batch of each sample's statistics, with the unbiased variance.
+  void MoveRunning(const KernelArgs<T>& args) const {
+    const RowSpace& s = space_;
+    const double batch = static_cast<double>(s.rows / s.weights);
+    const double unbiased = static_cast<double>(s.length) / static_cast<double>(s.length - 1);
+    for (int64_t c = 0; c < s.weights; ++c) {
+      double mean = 0, variance = 0;
+      for (int64_t row = c; row < s.rows; row += s.weights) {
+        const double inverse = args.workspace[s.rows + row];
+        mean += args.workspace[row];
+        variance += (1 / (inverse * inverse) - eps_) * unbiased;
+      }
+      Move(args.tensors[mean_][c], mean / batch);
+      Move(args.tensors[variance_][c], variance / batch);
+    }
+    if (counter_ >= 0) args.tensors[counter_][0] += 1;
+  }
+
+  void Move(T& running, double batch) const {
+    running = static_cast<T>((1 - momentum_) * running + momentum_ * batch);
+  }
+
+  void Store(const BackwardArgs<T>& args, int tensor, const double* values) const {
+    if (tensor < 0 || args.diff_tensors[tensor] == nullptr) return;
+    for (int64_t i = 0; i < space_.weights; ++i) {
+      args.diff_tensors[tensor][i] = static_cast<T>(values[i]);
+    }
+  }
+
+  const RowSpace space_;
+  const double eps_, momentum_;
+  const int weight_, bias_, mean_, variance_, counter_;
+};
+
+}  // namespace
+
+template <typename T>
+std::vector<KernelEntry<T>> NormKernels() {
+  return {
+      {"layer_norm", RowNormKernel<T>::Create},
+      {"group_norm", RowNormKernel<T>::Create},
+      {"instance_norm2d", RowNormKernel<T>::Create},
+  };
+}
+
+template std::vector<KernelEntry<float>> NormKernels();
+template std::vector<KernelEntry<double>> NormKernels();
+
+}  // namespace mase

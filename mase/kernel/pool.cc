@@ -1,0 +1,209 @@
+// Max and average pooling, with fixed or adaptive windows, over one or two axes.
+//
+// A pooling is two lists of windows, one along each axis, so that all kinds share one loop. Both
+// layouts are [planes, height, width, lanes]; one axis means height 1.
+#include <algorithm>
+
+#include "mase/base/isa.h"
+#include "mase/kernel/kernels.h"
+#include "mase/kernel/parallel.h"
+
+namespace mase {
+namespace {
+
+struct Window {
+  int64_t begin, end;  // Within the input.
+  int64_t divisor;     // Elements that an average divides by along this axis.
+};
+
+std::vector<Window> FixedWindows(int64_t extent, int64_t results, int64_t kernel, int64_t stride,
+                                 int64_t padding, bool count_padding) {
+  std::vector<Window> windows(results);
+  for (int64_t i = 0; i < results; ++i) {
+    const int64_t begin = i * stride - padding;
+    // Padding counts up to its own end; what ceil_mode adds beyond does not.
+    const int64_t padded_end = std::min(begin + kernel, extent + padding);
+    windows[i].begin = std::max<int64_t>(begin, 0);
+    windows[i].end = std::min(padded_end, extent);
+    windows[i].divisor =
+        count_padding ? padded_end - begin : windows[i].end - windows[i].begin;
+  }
+  return windows;
+}
+
+std::vector<Window> AdaptiveWindows(int64_t extent, int64_t results) {
+  std::vector<Window> windows(results);
+  for (int64_t i = 0; i < results; ++i) {
+    windows[i].begin = i * extent / results;
+    windows[i].end = ((i + 1) * extent + results - 1) / results;
+    windows[i].divisor = windows[i].end - windows[i].begin;
+  }
+  return windows;
+}
+
+// Windows along one of the spatial axes.
+std::vector<Window> WindowsAlong(const KernelSpec& spec, int axis, bool average) {
+  const int64_t extent = spec.srcs[0].shape[2 + axis];
+  const int64_t results = spec.dst[2 + axis];
+  const Attributes& attributes = *spec.attributes;
+  if (attributes.Find("output_size") != nullptr) return AdaptiveWindows(extent, results);
+  return FixedWindows(extent, results, attributes.Ints("kernel_size")[axis],
+                      attributes.Ints("stride")[axis], attributes.Ints("padding")[axis],
+                      average && attributes.Bool("count_include_pad"));
+}
+
+template <typename T, int kAxes, bool kAverage>
+class PoolKernel final : public Kernel<T> {
+ public:
+  explicit PoolKernel(const KernelSpec& spec)
+      : lanes_(spec.srcs[0].layout == Layout::kBlocked ? ChannelBlock() : 1),
+        planes_(spec.dst[0] * spec.dst[1] / lanes_),
+        height_(kAxes == 2 ? spec.srcs[0].shape[2] : 1),
+        width_(spec.srcs[0].shape[-1]),
+        rows_(kAxes == 2 ? WindowsAlong(spec, 0, kAverage)
+                         : std::vector<Window>{{0, 1, 1}}),
+        columns_(WindowsAlong(spec, kAxes - 1, kAverage)) {
+    this->src_layouts_ = {spec.srcs[0].layout};
+    this->dst_layout_ = spec.srcs[0].layout;
+    this->has_backward_ = true;
+    // The positions of the maxima, as 32-bit numbers.
+    if (!kAverage && spec.training) this->workspace_elements_ = spec.dst.elements();
+  }
+
+  absl::Status Forward(const KernelArgs<T>& args) override {
+    ForPlanes([&](int64_t plane) {
+      const T* src = args.srcs[0] + plane * src_plane();
+      T* dst = args.dst + plane * dst_plane();
+      int32_t* positions = this->workspace_elements() == 0
+                               ? nullptr
+                               : reinterpret_cast<int32_t*>(args.workspace) + plane * dst_plane();
+      ForBestIsa([&] {
+        for (const Window& row : rows_) {
+          for (const Window& column : columns_) {
+            if (kAverage) {
+              Average(src, row, column, dst);
+            } else {
+              Maximum(src, row, column, dst, positions);
+            }
+            dst += lanes_;
+            if (positions != nullptr) positions += lanes_;
+          }
+        }
+      });
+    });
+    return absl::OkStatus();
+  }
+
+  absl::Status Backward(const BackwardArgs<T>& args) override {
+    if (args.diff_srcs[0] == nullptr) return absl::OkStatus();
+    ForPlanes([&](int64_t plane) {
+      T* diff_src = args.diff_srcs[0] + plane * src_plane();
+      const T* diff_dst = args.diff_dst + plane * dst_plane();
+      std::fill_n(diff_src, src_plane(), T(0));
+      if (kAverage) {
+        ForBestIsa([&] { SpreadAverages(diff_dst, diff_src); });
+        return;
+      }
+      const int32_t* positions =
+          reinterpret_cast<const int32_t*>(args.workspace) + plane * dst_plane();
+      for (int64_t i = 0; i < dst_plane(); i += lanes_) {
+        for (int64_t c = 0; c < lanes_; ++c) {
+          diff_src[positions[i + c] * lanes_ + c] += diff_dst[i + c];
+        }
+      }
+    });
+    return absl::OkStatus();
+  }
+
+ private:
+  static constexpr int64_t kMaxLanes = 16;
+
+  int64_t src_plane() const { return height_ * width_ * lanes_; }
+  int64_t dst_plane() const {
+    return static_cast<int64_t>(rows_.size() * columns_.size()) * lanes_;
+  }
+
+  template <typename Body>
+  void ForPlanes(const Body& body) const {
+    ParallelFor(planes_, kElementGrain / (src_plane() + 1) + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t plane = begin; plane < end; ++plane) body(plane);
+    });
+  }
+
+  [[gnu::always_inline]] void Average(const T* src, const Window& row, const Window& column,
+                                      T* dst) const {
+    T sums[kMaxLanes] = {};
+    for (int64_t y = row.begin; y < row.end; ++y) {
+      for (int64_t x = column.begin; x < column.end; ++x) {
+        const T* at = src + (y * width_ + x) * lanes_;
+        for (int64_t c = 0; c < lanes_; ++c) sums[c] += at[c];
+      }
+    }
+    const T divisor = static_cast<T>(row.divisor * column.divisor);
+    for (int64_t c = 0; c < lanes_; ++c) dst[c] = sums[c] / divisor;
+  }
+
+  // The first maximum wins; a NaN wins over all.
+  [[gnu::always_inline]] void Maximum(const T* src, const Window& row, const Window& column, T* dst,
+                                      int32_t* positions) const {
+    T best[kMaxLanes];
+    int32_t where[kMaxLanes];
+    const int32_t first = static_cast<int32_t>(row.begin * width_ + column.begin);
+    for (int64_t c = 0; c < lanes_; ++c) {
+      best[c] = src[first * lanes_ + c];
+      where[c] = first;
+    }
+    for (int64_t y = row.begin; y < row.end; ++y) {
+      for (int64_t x = column.begin; x < column.end; ++x) {
+        const int32_t position = static_cast<int32_t>(y * width_ + x);
+        const T* at = src + position * lanes_;
+        for (int64_t c = 0; c < lanes_; ++c) {
+          const bool better = at[c] > best[c] || at[c] != at[c];
+          best[c] = better ? at[c] : best[c];
+          where[c] = better ? position : where[c];
+        }
+      }
+    }
+    for (int64_t c = 0; c < lanes_; ++c) dst[c] = best[c];
+    if (positions != nullptr) std::copy_n(where, lanes_, positions);
+  }
+
+  [[gnu::always_inline]] void SpreadAverages(const T* diff_dst, T* diff_src) const {
+    for (const Window& row : rows_) {
+      for (const Window& column : columns_) {
+        const T divisor = static_cast<T>(row.divisor * column.divisor);
+        for (int64_t y = row.begin; y < row.end; ++y) {
+          for (int64_t x = column.begin; x < column.end; ++x) {
+            T* at = diff_src + (y * width_ + x) * lanes_;
+            for (int64_t c = 0; c < lanes_; ++c) at[c] += diff_dst[c] / divisor;
+          }
+        }
+        diff_dst += lanes_;
+      }
+    }
+  }
+
+  const int64_t lanes_, planes_, height_, width_;
+  const std::vector<Window> rows_, columns_;
+};
+
+}  // namespace
+
+template <typename T>
+std::vector<KernelEntry<T>> PoolKernels() {
+  return {
+      {"max_pool1d", Make<T, PoolKernel<T, 1, false>>},
+      {"max_pool2d", Make<T, PoolKernel<T, 2, false>>},
+      {"avg_pool1d", Make<T, PoolKernel<T, 1, true>>},
+      {"avg_pool2d", Make<T, PoolKernel<T, 2, true>>},
+      {"adaptive_max_pool1d", Make<T, PoolKernel<T, 1, false>>},
+      {"adaptive_max_pool2d", Make<T, PoolKernel<T, 2, false>>},
+      {"adaptive_avg_pool1d", Make<T, PoolKernel<T, 1, true>>},
+      {"adaptive_avg_pool2d", Make<T, PoolKernel<T, 2, true>>},
+  };
+}
+
+template std::vector<KernelEntry<float>> PoolKernels();
+template std::vector<KernelEntry<double>> PoolKernels();
+
+}  // namespace mase
