@@ -18,14 +18,26 @@ enum class Memory {
   kPerThread,  // A thread's chunks share memory, which stays in the cache.
 };
 
-// Calls body(chunk) for all chunks, on OpenMP's threads if there are more than one.
+enum class Order { kForward, kBackward };
+
+// The opposite of the last segment's order finds its last chunks still in the cache.
+Order OrderOf(int segment) { return segment % 2 == 0 ? Order::kForward : Order::kBackward; }
+
+// Calls body(chunk) for all chunks, on OpenMP's threads if there are more than one. A thread works
+// on the same chunks each time, in `order`.
 template <typename Body>
-void ForEachChunk(const DenseChunks& chunks, Memory memory, const Body& body) {
+void ForEachChunk(const DenseChunks& chunks, Memory memory, Order order, const Body& body) {
   if (chunks.count == 1) return body(DensePass::Chunk{0, 0});
-  const int threads = static_cast<int>(std::min<int64_t>(omp_get_max_threads(), chunks.count));
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int64_t c = 0; c < chunks.count; ++c) {
-    body(DensePass::Chunk{c, memory == Memory::kPerChunk ? c : omp_get_thread_num()});
+  const int wanted = static_cast<int>(std::min<int64_t>(omp_get_max_threads(), chunks.count));
+#pragma omp parallel num_threads(wanted)
+  {
+    const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    const int64_t begin = chunks.count * thread / threads;
+    const int64_t end = chunks.count * (thread + 1) / threads;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t c = order == Order::kForward ? i : begin + end - 1 - i;
+      body(DensePass::Chunk{c, memory == Memory::kPerChunk ? c : thread});
+    }
   }
 }
 
@@ -36,7 +48,7 @@ void CheckRows(const DenseNet::Plan& plan, int64_t rows) {
 // All segments but the last one of the forward pass.
 void ForwardToLastSegment(DensePass& pass, const DenseRows& input) {
   for (int segment = 0; segment + 1 < pass.segments(); ++segment) {
-    ForEachChunk(pass.chunks(), Memory::kPerChunk, [&](DensePass::Chunk chunk) {
+    ForEachChunk(pass.chunks(), Memory::kPerChunk, OrderOf(segment), [&](DensePass::Chunk chunk) {
       if (segment == 0) pass.LoadInput(chunk, input);
       pass.ForwardSegment(chunk, segment);
     });
@@ -53,7 +65,7 @@ void FinishForward(DensePass& pass, const DenseRows& input, DensePass::Chunk chu
 void BackwardFromLastSegment(DensePass& pass, float* diff_input) {
   for (int segment = pass.segments() - 2; segment >= 0; --segment) {
     pass.CombineNormGradients(segment);
-    ForEachChunk(pass.chunks(), Memory::kPerChunk, [&](DensePass::Chunk chunk) {
+    ForEachChunk(pass.chunks(), Memory::kPerChunk, OrderOf(segment), [&](DensePass::Chunk chunk) {
       pass.BackwardSegment(chunk, segment, diff_input != nullptr);
       if (segment == 0 && diff_input != nullptr) pass.StoreDiffInput(chunk, diff_input);
     });
@@ -83,7 +95,8 @@ void DenseNet::Forward(DenseMode mode, const DenseRows& input, const DenseTensor
   CheckRows(*plan_, input.rows);
   DensePass pass(*plan_, tensors, input.rows);
   ForwardToLastSegment(pass, input);
-  ForEachChunk(pass.chunks(), Memory::kPerChunk, [&](DensePass::Chunk chunk) {
+  const Order order = OrderOf(pass.segments() - 1);
+  ForEachChunk(pass.chunks(), Memory::kPerChunk, order, [&](DensePass::Chunk chunk) {
     FinishForward(pass, input, chunk);
     pass.StoreOutput(chunk, output);
   });
@@ -94,7 +107,7 @@ void DenseNet::Backward(int64_t rows, const float* diff_output, const DenseTenso
   CheckRows(*plan_, rows);
   DensePass pass(*plan_, tensors, rows);
   const int last = pass.segments() - 1;
-  ForEachChunk(pass.chunks(), Memory::kPerChunk, [&](DensePass::Chunk chunk) {
+  ForEachChunk(pass.chunks(), Memory::kPerChunk, OrderOf(last), [&](DensePass::Chunk chunk) {
     pass.LoadDiffOutput(chunk, diff_output);
     pass.BackwardSegment(chunk, last, diff_input != nullptr);
     if (last == 0 && diff_input != nullptr) pass.StoreDiffInput(chunk, diff_input);
@@ -110,7 +123,8 @@ ClassificationLoss DenseNet::TrainStep(const DenseRows& input, const int64_t* la
   ClassificationLoss losses[DenseChunks::kMaxCount];
   // Without a norm nothing outlives its chunk.
   const Memory memory = pass.segments() == 1 ? Memory::kPerThread : Memory::kPerChunk;
-  ForEachChunk(pass.chunks(), memory, [&](DensePass::Chunk chunk) {
+  const Order order = OrderOf(pass.segments() - 1);
+  ForEachChunk(pass.chunks(), memory, order, [&](DensePass::Chunk chunk) {
     FinishForward(pass, input, chunk);
     losses[chunk.index] = pass.Loss(chunk, input, labels);
     pass.BackwardSegment(chunk, pass.segments() - 1, false);

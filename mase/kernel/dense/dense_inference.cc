@@ -24,9 +24,8 @@ struct NormFactors {
   const float* shift;
 };
 
-void RunBlock(const DenseNet::Plan& plan, const DenseTensors& tensors, const NormFactors& factors,
+void RunBlock(const DenseKernels& kernels, const DenseNet::Plan& plan, const DenseTensors& tensors, const NormFactors& factors,
               const DenseShape& rows_of_block, float* src, float* dst, const float** result) {
-  const DenseKernels& kernels = CurrentDenseKernels();
   for (const DenseStage& stage : plan.stages()) {
     const DenseShape shape = {stage.out, rows_of_block.rows, rows_of_block.ld};
     const float* mean = nullptr;
@@ -83,17 +82,18 @@ void DenseInference(const DenseNet::Plan& plan, const DenseRows& input,
       shift[stage.statistics + f] = layer.bias >= 0 ? tensors.parameters[layer.bias + f] : 0.0f;
     }
   }
+  const DenseKernels& kernels = CurrentDenseKernels();
 #pragma omp parallel for schedule(static) if (input.rows >= kRowsWorthThreads)
   for (int64_t first = 0; first < input.rows; first += kBlockRows) {
     const DenseShape shape = {plan.in(), std::min(kBlockRows, input.rows - first), kBlockLd};
     float* src = matrices + omp_get_thread_num() * 2 * plan.max_features() * kBlockLd;
     float* dst = src + plan.max_features() * kBlockLd;
     const bool picked = input.index != nullptr;
-    LoadByFeature(picked ? input.data : input.data + first * plan.in(),
-                  picked ? input.index + first : nullptr, shape, src);
+    kernels.load_by_feature(shape, picked ? input.data : input.data + first * plan.in(),
+                            picked ? input.index + first : nullptr, src);
     const float* result = nullptr;
-    RunBlock(plan, tensors, {scale, shift}, shape, src, dst, &result);
-    StoreByRow(result, {plan.out(), shape.rows, kBlockLd}, output + first * plan.out());
+    RunBlock(kernels, plan, tensors, {scale, shift}, shape, src, dst, &result);
+    kernels.store_by_row({plan.out(), shape.rows, kBlockLd}, result, output + first * plan.out());
   }
 }
 

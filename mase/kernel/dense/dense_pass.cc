@@ -19,42 +19,6 @@ float* AlignToCacheLine(float* p) {
   return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(p) + 63) & ~uintptr_t{63});
 }
 
-void LoadByFeature(const float* src, const int64_t* index, const DenseShape& shape, float* dst) {
-  constexpr int64_t kTile = 16;
-  const int64_t padded = (shape.rows + kTile - 1) / kTile * kTile;
-  const auto row = [&](int64_t r) {
-    return src + (index == nullptr ? r : index[r]) * shape.features;
-  };
-  for (int64_t r = 0; r < padded; r += kTile) {
-    const int64_t rows = std::min(kTile, shape.rows - r);
-    // Picked rows are far apart; ask for the next ones before they are needed.
-    for (int64_t i = r + kTile; i < std::min(r + 2 * kTile, shape.rows); ++i) {
-      __builtin_prefetch(row(i));
-    }
-    for (int64_t f = 0; f < shape.features; f += kTile) {
-      const int64_t features = std::min(kTile, shape.features - f);
-      float* out = dst + f * shape.ld + r;
-      for (int64_t i = 0; i < rows; ++i) {
-        const float* in = row(r + i) + f;
-        for (int64_t k = 0; k < features; ++k) out[k * shape.ld + i] = in[k];
-      }
-      for (int64_t i = rows; i < kTile; ++i) {
-        for (int64_t k = 0; k < features; ++k) out[k * shape.ld + i] = 0;
-      }
-    }
-  }
-}
-
-void StoreByRow(const float* src, const DenseShape& shape, float* dst) {
-  constexpr int64_t kTile = 16;
-  for (int64_t r = 0; r < shape.rows; r += kTile) {
-    const int64_t end = std::min(r + kTile, shape.rows);
-    for (int64_t f = 0; f < shape.features; ++f) {
-      for (int64_t i = r; i < end; ++i) dst[i * shape.features + f] = src[f * shape.ld + i];
-    }
-  }
-}
-
 DensePass::DensePass(const DenseNet::Plan& plan, const DenseTensors& tensors, int64_t rows)
     : plan_(plan), tensors_(tensors), kernels_(CurrentDenseKernels()), chunks_(rows) {
   float* next = AlignToCacheLine(tensors.workspace);
@@ -85,9 +49,10 @@ int64_t DensePass::WorkspaceFloats(const DenseNet::Plan& plan, int64_t rows) {
 void DensePass::LoadInput(Chunk chunk, const DenseRows& input) {
   const int64_t first = chunks_.first(chunk.index);
   const bool picked = input.index != nullptr;
-  LoadByFeature(picked ? input.data : input.data + first * plan_.in(),
-                picked ? input.index + first : nullptr, ShapeOf(chunk, plan_.in()),
-                Matrix(chunk, plan_.stages().front().src));
+  kernels_.load_by_feature(ShapeOf(chunk, plan_.in()),
+                           picked ? input.data : input.data + first * plan_.in(),
+                           picked ? input.index + first : nullptr,
+                           Matrix(chunk, plan_.stages().front().src));
 }
 
 void DensePass::ForwardSegment(Chunk chunk, int segment) {
@@ -181,20 +146,22 @@ void DensePass::ForwardTail(Chunk chunk, const DenseStage& stage) {
   }
   if (stage.dropout >= 0) {
     float* factor = Matrix(chunk, stage.factor);
-    LoadByFeature(tensors_.dropout[stage.dropout] + chunks_.first(chunk.index) * stage.out, nullptr,
-                  shape, factor);
+    kernels_.load_by_feature(
+        shape, tensors_.dropout[stage.dropout] + chunks_.first(chunk.index) * stage.out, nullptr,
+        factor);
     kernels_.multiply(shape, ready, factor, dst);
   }
 }
 
 void DensePass::StoreOutput(Chunk chunk, float* output) {
-  StoreByRow(Matrix(chunk, plan_.stages().back().dst), ShapeOf(chunk, plan_.out()),
-             output + chunks_.first(chunk.index) * plan_.out());
+  kernels_.store_by_row(ShapeOf(chunk, plan_.out()), Matrix(chunk, plan_.stages().back().dst),
+                        output + chunks_.first(chunk.index) * plan_.out());
 }
 
 void DensePass::LoadDiffOutput(Chunk chunk, const float* diff_output) {
-  LoadByFeature(diff_output + chunks_.first(chunk.index) * plan_.out(), nullptr,
-                ShapeOf(chunk, plan_.out()), Matrix(chunk, plan_.stages().back().diff_dst));
+  kernels_.load_by_feature(ShapeOf(chunk, plan_.out()),
+                           diff_output + chunks_.first(chunk.index) * plan_.out(), nullptr,
+                           Matrix(chunk, plan_.stages().back().diff_dst));
 }
 
 ClassificationLoss DensePass::Loss(Chunk chunk, const DenseRows& input, const int64_t* labels) {
@@ -304,8 +271,9 @@ void DensePass::BackwardHead(Chunk chunk, int s, bool to_src) {
 }
 
 void DensePass::StoreDiffInput(Chunk chunk, float* diff_input) {
-  StoreByRow(Matrix(chunk, plan_.stages().front().diff_src), ShapeOf(chunk, plan_.in()),
-             diff_input + chunks_.first(chunk.index) * plan_.in());
+  kernels_.store_by_row(ShapeOf(chunk, plan_.in()),
+                        Matrix(chunk, plan_.stages().front().diff_src),
+                        diff_input + chunks_.first(chunk.index) * plan_.in());
 }
 
 void DensePass::CombineGradients() {

@@ -16,11 +16,6 @@ namespace mase {
 // The first multiple of 64 bytes at or after p.
 float* AlignToCacheLine(float* p);
 
-// Copies rows, or those of `index`, of a row-major matrix [*, features] into one stored by
-// feature, with zero padding; and back.
-void LoadByFeature(const float* src, const int64_t* index, const DenseShape& shape, float* dst);
-void StoreByRow(const float* src, const DenseShape& shape, float* dst);
-
 class DensePass {
  public:
   DensePass(const DenseNet::Plan& plan, const DenseTensors& tensors, int64_t rows);

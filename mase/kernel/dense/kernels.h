@@ -72,6 +72,11 @@ struct DenseSgdFactors {
 };
 
 struct DenseKernels {
+  // Copies rows 0, 1, ..., or those of `index` if it is not null, of a row-major matrix
+  // [*, features] into one stored by feature, with zero padding; and back.
+  void (*load_by_feature)(const DenseShape&, const float* src, const int64_t* index, float* dst);
+  void (*store_by_row)(const DenseShape&, const float* src, float* dst);
+
   void (*product)(const DenseProduct&);
   void (*weight_gradient)(const DenseWeightGradient&);
 

@@ -32,28 +32,47 @@ MASE_INLINE int64_t Padded(int64_t rows) { return (rows + kGroup - 1) / kGroup *
 
 MASE_INLINE V Keep(VI keep, V x) { return reinterpret_cast<V>(reinterpret_cast<VI>(x) & keep); }
 
-MASE_INLINE V16 ZeroGroup() {
-  V16 zero;
-#pragma GCC unroll 4
-  for (int part = 0; part < kParts; ++part) zero.part[part] = Set(0.0f);
-  return zero;
-}
+// Four features at a time, so that four chains of additions overlap; the last of them again where
+// there are fewer.
+struct FourFeatures {
+  FourFeatures(const DenseShape& shape, int64_t f)
+      : count(shape.features - f < 4 ? shape.features - f : 4) {
+    for (int n = 0; n < 4; ++n) feature[n] = f + (n < count ? n : count - 1);
+  }
+  void Store(float* dst, __m128 values) const {
+    for (int n = 0; n < count; ++n) dst[feature[n]] = values[n];
+  }
+
+  int64_t count;
+  int64_t feature[4];
+};
+
+MASE_INLINE __m128 Sum4(const V16 (&sum)[4]) { return Sum4(sum[0], sum[1], sum[2], sum[3]); }
 
 inline void Moments(const DenseShape& shape, const float* x, float* sum, float* squares) {
-  for (int64_t f = 0; f < shape.features; ++f) {
-    const float* row = x + f * shape.ld;
-    V16 total = ZeroGroup();
+  const float rows = static_cast<float>(shape.rows);
+  for (int64_t f = 0; f < shape.features; f += 4) {
+    const FourFeatures four(shape, f);
+    const float* row[4];
+    for (int n = 0; n < 4; ++n) row[n] = x + four.feature[n] * shape.ld;
+    V16 total[4] = {ZeroGroup(), ZeroGroup(), ZeroGroup(), ZeroGroup()};
     ForEachPart(shape.rows, [&](int part, int64_t r, VI keep) {
-      total.part[part] += Keep(keep, Load(row + r));
+#pragma GCC unroll 4
+      for (int n = 0; n < 4; ++n) total[n].part[part] += Keep(keep, Load(row[n] + r));
     });
-    sum[f] = Sum(total);
-    const V mean = Set(sum[f] / static_cast<float>(shape.rows));
-    V16 square = ZeroGroup();
+    const __m128 sums = Sum4(total);
+    four.Store(sum, sums);
+    V mean[4];
+    for (int n = 0; n < 4; ++n) mean[n] = Set(sums[n] / rows);
+    V16 square[4] = {ZeroGroup(), ZeroGroup(), ZeroGroup(), ZeroGroup()};
     ForEachPart(shape.rows, [&](int part, int64_t r, VI keep) {
-      const V distance = Keep(keep, Load(row + r) - mean);
-      square.part[part] = Fma(distance, distance, square.part[part]);
+#pragma GCC unroll 4
+      for (int n = 0; n < 4; ++n) {
+        const V distance = Keep(keep, Load(row[n] + r) - mean[n]);
+        square[n].part[part] = Fma(distance, distance, square[n].part[part]);
+      }
     });
-    squares[f] = Sum(square);
+    four.Store(squares, Sum4(square));
   }
 }
 
@@ -72,19 +91,24 @@ inline void Normalize(const DenseShape& shape, const float* x, const float* mean
 
 inline void NormGradientSums(const DenseShape& shape, const float* diff, const float* x,
                              const float* mean, float* diff_sum, float* product_sum) {
-  const int64_t rows = Padded(shape.rows);
-  for (int64_t f = 0; f < shape.features; ++f) {
-    const int64_t row = f * shape.ld;
-    const V m = Set(mean[f]);
-    V16 d_total = ZeroGroup(), p_total = ZeroGroup();
-    // The padding of diff is zero.
+  const int64_t rows = Padded(shape.rows);  // The padding of diff is zero.
+  for (int64_t f = 0; f < shape.features; f += 4) {
+    const FourFeatures four(shape, f);
+    V16 diffs[4] = {ZeroGroup(), ZeroGroup(), ZeroGroup(), ZeroGroup()};
+    V16 products[4] = {ZeroGroup(), ZeroGroup(), ZeroGroup(), ZeroGroup()};
+    V means[4];
+    for (int n = 0; n < 4; ++n) means[n] = Set(mean[four.feature[n]]);
     ForEachPart(rows, [&](int part, int64_t r, VI) {
-      const V d = Load(diff + row + r);
-      d_total.part[part] += d;
-      p_total.part[part] = Fma(d, Load(x + row + r) - m, p_total.part[part]);
+#pragma GCC unroll 4
+      for (int n = 0; n < 4; ++n) {
+        const int64_t at = four.feature[n] * shape.ld + r;
+        const V d = Load(diff + at);
+        diffs[n].part[part] += d;
+        products[n].part[part] = Fma(d, Load(x + at) - means[n], products[n].part[part]);
+      }
     });
-    diff_sum[f] = Sum(d_total);
-    product_sum[f] = Sum(p_total);
+    four.Store(diff_sum, Sum4(diffs));
+    four.Store(product_sum, Sum4(products));
   }
 }
 

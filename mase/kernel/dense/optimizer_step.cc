@@ -1,10 +1,28 @@
 #include "mase/kernel/dense/optimizer_step.h"
 
+#include <xmmintrin.h>
+
 #include <cmath>
 
 #include "mase/kernel/dense/kernels.h"
 
 namespace mase {
+namespace {
+
+// Moments of parameters without gradient decay into the subnormal numbers, on which each operation
+// takes a hundred cycles, and do not move a parameter there. While this lives, they are zeros.
+class FlushSubnormals {
+ public:
+  FlushSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | kFlush | kReadAsZero); }
+  ~FlushSubnormals() { _mm_setcsr(before_); }
+
+ private:
+  static constexpr unsigned kFlush = 0x8000;
+  static constexpr unsigned kReadAsZero = 0x40;
+  const unsigned before_;
+};
+
+}  // namespace
 
 void AdamStep(const AdamStepOptions& options, int64_t n, const float* gradients, float* parameters,
               float* first_moments, float* second_moments) {
@@ -22,6 +40,7 @@ void AdamStep(const AdamStepOptions& options, int64_t n, const float* gradients,
   factors.decay = decoupled ? 0.0f : static_cast<float>(options.weight_decay);
   factors.keep =
       decoupled ? static_cast<float>(1 - options.learning_rate * options.weight_decay) : 1.0f;
+  const FlushSubnormals flush;
   CurrentDenseKernels().adam(factors, n, gradients, parameters, first_moments, second_moments);
 }
 
@@ -33,6 +52,7 @@ void SgdStep(const SgdStepOptions& options, int64_t n, const float* gradients, f
   factors.decay = static_cast<float>(options.weight_decay);
   factors.nesterov = options.nesterov;
   factors.first_step = options.step <= 1;
+  const FlushSubnormals flush;
   CurrentDenseKernels().sgd(factors, n, gradients, parameters, momenta);
 }
 

@@ -99,8 +99,43 @@ inline void Product(const DenseProduct& p) {
 }
 
 // A tile of the weight gradient: kTileOut x kTileIn dot products over the rows.
-constexpr int kTileOut = kLanes == 16 ? 6 : kLanes == 8 ? 3 : 2;
+constexpr int kTileOut = kLanes == 16 ? 4 : kLanes == 8 ? 3 : 2;
 constexpr int kTileIn = 4;
+
+#if MASE_DENSE_LANES == 16
+// All 16 sums of a tile in one tree, with half of the shuffles of four times Sum4.
+MASE_INLINE void StoreSixteenSums(const V16 (&sum)[4][4], float* weight, int64_t stride) {
+  V four[4];  // By column: four sums of row 0, 1, 2 and 3.
+#pragma GCC unroll 4
+  for (int n = 0; n < 4; ++n) {
+    four[n] = AddQuarters(AddHalves(sum[0][n].part[0], sum[1][n].part[0]),
+                          AddHalves(sum[2][n].part[0], sum[3][n].part[0]));
+  }
+  const V left = Shuffle<0x44>(four[0], four[1]) + Shuffle<0xee>(four[0], four[1]);
+  const V right = Shuffle<0x44>(four[2], four[3]) + Shuffle<0xee>(four[2], four[3]);
+  const V rows = Shuffle<0x88>(left, right) + Shuffle<0xdd>(left, right);
+  _mm_storeu_ps(weight, _mm512_castps512_ps128(rows));
+  _mm_storeu_ps(weight + stride, _mm512_extractf32x4_ps(rows, 1));
+  _mm_storeu_ps(weight + 2 * stride, _mm512_extractf32x4_ps(rows, 2));
+  _mm_storeu_ps(weight + 3 * stride, _mm512_extractf32x4_ps(rows, 3));
+}
+#endif
+
+template <int kOut, int kIn>
+MASE_INLINE void StoreTileSums(const V16 (&sum)[kOut][kTileIn], float* weight, int64_t stride) {
+#if MASE_DENSE_LANES == 16
+  if constexpr (kOut == 4 && kIn == 4) return StoreSixteenSums(sum, weight, stride);
+#endif
+#pragma GCC unroll 8
+  for (int m = 0; m < kOut; ++m) {
+    const __m128 sums = Sum4(sum[m][0], sum[m][1], sum[m][2], sum[m][3]);
+    if constexpr (kIn == 4) {
+      _mm_storeu_ps(weight + m * stride, sums);
+    } else {
+      for (int n = 0; n < kIn; ++n) weight[m * stride + n] = sums[n];
+    }
+  }
+}
 
 template <int kOut, int kIn>
 void WeightTile(const DenseWeightGradient& p, int64_t o, int64_t i) {
@@ -134,16 +169,7 @@ void WeightTile(const DenseWeightGradient& p, int64_t o, int64_t i) {
       for (int n = 0; n < kTileIn; ++n) sum[m][n].part[part] = lanes[m][n < kIn ? n : kIn - 1];
     }
   }
-#pragma GCC unroll 8
-  for (int m = 0; m < kOut; ++m) {
-    const __m128 sums = Sum4(sum[m][0], sum[m][1], sum[m][2], sum[m][3]);
-    float* weight = p.weight + (o + m) * p.in + i;
-    if constexpr (kIn == 4) {
-      _mm_storeu_ps(weight, sums);
-    } else {
-      for (int n = 0; n < kIn; ++n) weight[n] = sums[n];
-    }
-  }
+  StoreTileSums<kOut, kIn>(sum, p.weight + o * p.in + i, p.in);
 }
 
 template <int kIn>
@@ -157,8 +183,6 @@ void WeightColumns(const DenseWeightGradient& p, int64_t i) {
 #endif
 #if MASE_DENSE_LANES > 8
     case 3: return WeightTile<3, kIn>(p, o, i);
-    case 4: return WeightTile<4, kIn>(p, o, i);
-    case 5: return WeightTile<5, kIn>(p, o, i);
 #endif
   }
 }
@@ -167,12 +191,7 @@ void WeightColumns(const DenseWeightGradient& p, int64_t i) {
 inline void RowSums(const float* x, int64_t ld, int64_t features, int64_t groups, float* sums) {
   for (int64_t f = 0; f < features; f += 4) {
     const int64_t count = features - f < 4 ? features - f : 4;
-    V16 sum[4];
-#pragma GCC unroll 4
-    for (int n = 0; n < 4; ++n) {
-#pragma GCC unroll 4
-      for (int part = 0; part < kParts; ++part) sum[n].part[part] = Set(0.0f);
-    }
+    V16 sum[4] = {ZeroGroup(), ZeroGroup(), ZeroGroup(), ZeroGroup()};
     for (int64_t group = 0; group < groups; ++group) {
 #pragma GCC unroll 4
       for (int n = 0; n < 4; ++n) {

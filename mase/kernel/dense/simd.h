@@ -46,18 +46,35 @@ MASE_INLINE V Fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }  // a * b 
 MASE_INLINE V Max(V a, V b) { return _mm512_max_ps(a, b); }            // b if one is NaN.
 MASE_INLINE V Min(V a, V b) { return _mm512_min_ps(a, b); }
 MASE_INLINE V Sqrt(V a) { return _mm512_sqrt_ps(a); }
+template <int kChoice>
+MASE_INLINE V Shuffle(V a, V b) { return _mm512_shuffle_ps(a, b, kChoice); }  // In each quarter.
+MASE_INLINE V LoadQuarters(const float* const* p, int64_t i) {
+  const __m512 low = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p[0] + i)),
+                                        _mm_loadu_ps(p[4] + i), 1);
+  return _mm512_insertf32x4(_mm512_insertf32x4(low, _mm_loadu_ps(p[8] + i), 2),
+                            _mm_loadu_ps(p[12] + i), 3);
+}
 #elif MASE_DENSE_LANES == 8
 MASE_INLINE V Set(float x) { return _mm256_set1_ps(x); }
 MASE_INLINE V Fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
 MASE_INLINE V Max(V a, V b) { return _mm256_max_ps(a, b); }
 MASE_INLINE V Min(V a, V b) { return _mm256_min_ps(a, b); }
 MASE_INLINE V Sqrt(V a) { return _mm256_sqrt_ps(a); }
+template <int kChoice>
+MASE_INLINE V Shuffle(V a, V b) { return _mm256_shuffle_ps(a, b, kChoice); }
+MASE_INLINE V LoadQuarters(const float* const* p, int64_t i) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p[0] + i)),
+                              _mm_loadu_ps(p[4] + i), 1);
+}
 #else
 MASE_INLINE V Set(float x) { return _mm_set1_ps(x); }
 MASE_INLINE V Fma(V a, V b, V c) { return a * b + c; }
 MASE_INLINE V Max(V a, V b) { return _mm_max_ps(a, b); }
 MASE_INLINE V Min(V a, V b) { return _mm_min_ps(a, b); }
 MASE_INLINE V Sqrt(V a) { return _mm_sqrt_ps(a); }
+template <int kChoice>
+MASE_INLINE V Shuffle(V a, V b) { return _mm_shuffle_ps(a, b, kChoice); }
+MASE_INLINE V LoadQuarters(const float* const* p, int64_t i) { return _mm_loadu_ps(p[0] + i); }
 #endif
 
 // A group of 16 values, for reductions.
@@ -65,42 +82,53 @@ struct V16 {
   V part[kParts];
 };
 
-// The four sums over the 16 values of a, b, c and d: halves are added, then halves of halves.
-MASE_INLINE __m128 Sum4(const V16& a, const V16& b, const V16& c, const V16& d) {
+// Sums over the 16 values of each group: value i is added to i + 8, the sums of that to those 4
+// further on, then 2, then 1.
 #if MASE_DENSE_LANES == 16
-  const V ab = __builtin_shuffle(a.part[0], b.part[0],
-                                 VI{0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23}) +
-               __builtin_shuffle(a.part[0], b.part[0],
-                                 VI{8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31});
-  const V cd = __builtin_shuffle(c.part[0], d.part[0],
-                                 VI{0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23}) +
-               __builtin_shuffle(c.part[0], d.part[0],
-                                 VI{8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31});
-  const V abcd = __builtin_shuffle(ab, cd,
-                                   VI{0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27}) +
-                 __builtin_shuffle(ab, cd,
-                                   VI{4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31});
-  __m128 s0 = _mm512_castps512_ps128(abcd), s1 = _mm512_extractf32x4_ps(abcd, 1);
-  __m128 s2 = _mm512_extractf32x4_ps(abcd, 2), s3 = _mm512_extractf32x4_ps(abcd, 3);
-#elif MASE_DENSE_LANES == 8
-  const V a8 = a.part[0] + a.part[1], b8 = b.part[0] + b.part[1];
-  const V c8 = c.part[0] + c.part[1], d8 = d.part[0] + d.part[1];
-  const V ab = _mm256_permute2f128_ps(a8, b8, 0x20) + _mm256_permute2f128_ps(a8, b8, 0x31);
-  const V cd = _mm256_permute2f128_ps(c8, d8, 0x20) + _mm256_permute2f128_ps(c8, d8, 0x31);
-  __m128 s0 = _mm256_castps256_ps128(ab), s1 = _mm256_extractf128_ps(ab, 1);
-  __m128 s2 = _mm256_castps256_ps128(cd), s3 = _mm256_extractf128_ps(cd, 1);
-#else
-  __m128 s0 = (a.part[0] + a.part[2]) + (a.part[1] + a.part[3]);
-  __m128 s1 = (b.part[0] + b.part[2]) + (b.part[1] + b.part[3]);
-  __m128 s2 = (c.part[0] + c.part[2]) + (c.part[1] + c.part[3]);
-  __m128 s3 = (d.part[0] + d.part[2]) + (d.part[1] + d.part[3]);
-#endif
-  const __m128 low = _mm_movelh_ps(s0, s1) + _mm_movehl_ps(s1, s0);   // a02 a13 b02 b13
-  const __m128 high = _mm_movelh_ps(s2, s3) + _mm_movehl_ps(s3, s2);
-  return _mm_shuffle_ps(low, high, 0x88) + _mm_shuffle_ps(low, high, 0xdd);
+MASE_INLINE V AddHalves(V a, V b) {  // Eight sums of a, eight of b.
+  return _mm512_shuffle_f32x4(a, b, 0x44) + _mm512_shuffle_f32x4(a, b, 0xee);
 }
+MASE_INLINE V AddQuarters(V ab, V cd) {  // Four sums of a, b, c and d.
+  return _mm512_shuffle_f32x4(ab, cd, 0x88) + _mm512_shuffle_f32x4(ab, cd, 0xdd);
+}
+MASE_INLINE __m128 Sum4(const V16& a, const V16& b, const V16& c, const V16& d) {
+  V sums = AddQuarters(AddHalves(a.part[0], b.part[0]), AddHalves(c.part[0], d.part[0]));
+  sums += Shuffle<0x4e>(sums, sums);
+  sums += Shuffle<0xb1>(sums, sums);
+  const __m512i first_of_quarter = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0);
+  return _mm512_castps512_ps128(_mm512_permutexvar_ps(first_of_quarter, sums));
+}
+#elif MASE_DENSE_LANES == 8
+MASE_INLINE V AddHalves(const V16& a, const V16& b) {  // Four sums of a, four of b.
+  const V a8 = a.part[0] + a.part[1], b8 = b.part[0] + b.part[1];
+  return _mm256_permute2f128_ps(a8, b8, 0x20) + _mm256_permute2f128_ps(a8, b8, 0x31);
+}
+MASE_INLINE __m128 Sum4(const V16& a, const V16& b, const V16& c, const V16& d) {
+  const V ab = AddHalves(a, b), cd = AddHalves(c, d);
+  const V pairs = Shuffle<0x44>(ab, cd) + Shuffle<0xee>(ab, cd);           // a02 a13 c02 c13, b, d
+  const V sums = Shuffle<0x88>(pairs, pairs) + Shuffle<0xdd>(pairs, pairs);  // a c a c, b d b d
+  return _mm_unpacklo_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
+}
+#else
+MASE_INLINE V AddQuarters(const V16& a) {
+  return (a.part[0] + a.part[2]) + (a.part[1] + a.part[3]);
+}
+MASE_INLINE __m128 Sum4(const V16& a, const V16& b, const V16& c, const V16& d) {
+  const V a4 = AddQuarters(a), b4 = AddQuarters(b), c4 = AddQuarters(c), d4 = AddQuarters(d);
+  const V ab = Shuffle<0x44>(a4, b4) + Shuffle<0xee>(a4, b4);  // a02 a13 b02 b13
+  const V cd = Shuffle<0x44>(c4, d4) + Shuffle<0xee>(c4, d4);
+  return Shuffle<0x88>(ab, cd) + Shuffle<0xdd>(ab, cd);
+}
+#endif
 
 MASE_INLINE float Sum(const V16& a) { return _mm_cvtss_f32(Sum4(a, a, a, a)); }
+
+MASE_INLINE V16 ZeroGroup() {
+  V16 zero;
+#pragma GCC unroll 4
+  for (int part = 0; part < kParts; ++part) zero.part[part] = Set(0.0f);
+  return zero;
+}
 
 }  // namespace mase::MASE_DENSE_NAMESPACE
 
