@@ -1,6 +1,7 @@
 #include "mase/base/files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -100,9 +101,15 @@ absl::StatusOr<std::string> ReadFile(absl::string_view path, int64_t max_bytes) 
   const Descriptor file(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return FileError(path, "open", errno);
   const size_t limit = static_cast<size_t>(max_bytes);
-  // Sizes that the system tells are not trusted (pipes, /proc): one byte more than
+  const absl::Status too_large = absl::ResourceExhaustedError(
+      absl::StrCat(path, ": larger than the limit of ", max_bytes, " bytes"));
+  struct stat info;
+  const bool is_regular = ::fstat(file.get(), &info) == 0 && S_ISREG(info.st_mode);
+  if (is_regular && info.st_size > max_bytes) return too_large;
+  // Sizes that the system tells may be too small (pipes, /proc): one byte more than
   // allowed is asked for, and getting it is the error.
   std::string contents;
+  if (is_regular) contents.reserve(static_cast<size_t>(info.st_size) + 1);
   while (contents.size() <= limit) {
     const size_t before = contents.size();
     const size_t wanted = std::min(std::max(kReadBytes, before), limit + 1 - before);
@@ -113,8 +120,7 @@ absl::StatusOr<std::string> ReadFile(absl::string_view path, int64_t max_bytes) 
     contents.resize(before + static_cast<size_t>(got));
     if (got == 0) return contents;
   }
-  return absl::ResourceExhaustedError(
-      absl::StrCat(path, ": larger than the limit of ", max_bytes, " bytes"));
+  return too_large;
 }
 
 absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::string_view> pieces,

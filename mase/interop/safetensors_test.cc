@@ -1,5 +1,7 @@
 #include "mase/interop/safetensors.h"
 
+#include <unistd.h>
+
 #include <cstring>
 #include <string>
 
@@ -120,6 +122,26 @@ TEST(SafeTensorsTest, HostileHeadersAreNamed) {
     EXPECT_THAT(ReadSafeTensors(Write("hostile.safetensors", c.bytes)),
                 StatusIs(c.code, HasSubstr(c.message)));
   }
+}
+
+// A file with holes, so that its size costs nothing.
+std::string Sparse(absl::string_view name, int64_t bytes, uint64_t header_bytes) {
+  std::string head(8, '\0');
+  std::memcpy(head.data(), &header_bytes, 8);
+  const std::string path = Write(name, head);
+  EXPECT_EQ(truncate(path.c_str(), bytes), 0);
+  return path;
+}
+
+TEST(SafeTensorsTest, SizesBeyondTheLimitsAreRefused) {
+  EXPECT_THAT(ReadSafeTensors(Sparse("big", limits::kMaxCheckpointBytes + 1, 2)),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("larger than the limit")));
+  const int64_t header = limits::kMaxCheckpointHeaderBytes;
+  EXPECT_THAT(ReadSafeTensors(Sparse("header", 8 + header + 1, header + 1)),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("header of")));
+  // At the limit the size is no reason to refuse; a header of zeros is.
+  EXPECT_THAT(ReadSafeTensors(Sparse("header", 8 + header, header)),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("not JSON")));
 }
 
 TEST(SafeTensorsTest, MissingFilesAndRepeatedNames) {
