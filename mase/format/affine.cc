@@ -11,7 +11,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
 #include "mase/format/grid.h"
-#include "mase/format/isa.h"
+#include "mase/base/isa.h"
 
 namespace mase {
 namespace {

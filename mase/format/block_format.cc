@@ -9,8 +9,6 @@
 namespace mase {
 namespace {
 
-constexpr uint32_t kInfinityBits = 0x7F800000;
-
 // The largest magnitude of a run that is a number, Inf counting as the largest float32.
 float FiniteMaximum(const float* x, int64_t count, float maximum) {
   for (int64_t i = 0; i < count; ++i) {
@@ -72,8 +70,8 @@ absl::Status BlockFormat::DoQuantize(const float* src, float* dst, const Shape& 
 
 // The parameters of the block's operator; false where only doubles are exact. The same numbers as
 // ParamsOf(GridOf(maximum)), without ldexp.
-inline bool BlockFormat::FastParams(uint32_t max_bits, BlockParams* params) const {
-  if (max_bits >= kInfinityBits) return false;
+bool BlockFormat::FastParams(uint32_t max_bits, BlockParams* params) const {
+  if (max_bits >= Bits(0x1p126f)) return false;  // Ends may be beyond float32; Inf, NaN.
   if (max_bits == 0) max_bits = Bits(1.0f);
   if (max_bits < Bits(0x1p-100f)) return false;
   const int exponent =

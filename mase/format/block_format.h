@@ -11,7 +11,7 @@
 #include "mase/format/block_layout.h"
 #include "mase/format/grid.h"
 #include "mase/format/grid_ops.h"
-#include "mase/format/isa.h"
+#include "mase/base/isa.h"
 
 namespace mase {
 

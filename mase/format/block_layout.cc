@@ -43,7 +43,7 @@ BlockLayout BlockLayout::Mase(const Shape& shape, absl::Span<const int32_t> bloc
   for (int i = 1; i <= std::min(given, shape.rank()); ++i) {
     block[shape.rank() - i] = block_size[given - i];
   }
-  if (skip_first_dim && shape.rank() > 0) block[0] = 1;
+  if (skip_first_dim && shape.rank() > 1) block[0] = 1;
   return BlockLayout(shape, block);
 }
 

@@ -23,7 +23,7 @@ class BlockLayout {
 
   // MASE's rule: `block_size` belongs to the last axes. In front of them EXACT has blocks of
   // extent 1, `whole_leading_axes` (REFERENCE) whole axes. With `skip_first_dim` every index of
-  // axis 0 has blocks of its own.
+  // axis 0 has blocks of its own, except in a vector.
   static BlockLayout Mase(const Shape& shape, absl::Span<const int32_t> block_size,
                           bool skip_first_dim, bool whole_leading_axes);
 

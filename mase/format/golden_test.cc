@@ -13,7 +13,7 @@
 #include "mase/base/runfiles.h"
 #include "mase/format/format.h"
 #include "mase/format/grid_ops.h"
-#include "mase/format/isa.h"
+#include "mase/base/isa.h"
 
 namespace mase {
 namespace {

@@ -162,7 +162,9 @@ Grid Grid::Shifted(int exponent) const {
   grid.max_exponent = std::min(grid.max_exponent + exponent, 127);
   grid.lowest = std::ldexp(lowest, exponent);
   grid.highest = std::ldexp(highest, exponent);
-  if (kind == Kind::kFloat) {
+  if (kind == Kind::kInteger && grid.lowest < -kFloatMax) {
+    grid.lowest = -grid.highest;  // Two's complement has -2^128 before it has +2^128.
+  } else if (kind == Kind::kFloat) {
     grid.highest = ClipToFloat(grid.highest, mantissa_bits);
     grid.lowest = -grid.highest;
   } else if (kind == Kind::kPower) {
@@ -292,7 +294,7 @@ std::vector<float> Grid::Values() const {
   if (bits > 16) return values;
   for (uint32_t code = 0; code < 1u << bits; ++code) {
     const float value = Value(code) + 0.0f;  // -0 becomes +0.
-    if (std::isfinite(value)) values.push_back(value);
+    if (std::isfinite(value) && value >= lowest) values.push_back(value);
   }
   std::sort(values.begin(), values.end());
   values.erase(std::unique(values.begin(), values.end()), values.end());

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "mase/format/grid.h"
-#include "mase/format/isa.h"
+#include "mase/base/isa.h"
 
 namespace mase {
 

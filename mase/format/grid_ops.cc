@@ -1,6 +1,6 @@
 #include "mase/format/grid_ops.h"
 
-#include "mase/format/isa.h"
+#include "mase/base/isa.h"
 
 namespace mase {
 namespace {

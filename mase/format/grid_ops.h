@@ -1,6 +1,6 @@
 // The fast float32 path of Grid::Quantize: nearest-even (integers also floor) and saturation.
 // Each operator takes one element and is plain arithmetic without branches, so that the loops
-// around it vectorize (isa.h). They equal Grid::Quantize bit for bit; grid_test checks.
+// around it vectorize (base/isa.h). They equal Grid::Quantize bit for bit; grid_test checks.
 #ifndef MASE_FORMAT_GRID_OPS_H_
 #define MASE_FORMAT_GRID_OPS_H_
 
@@ -74,7 +74,7 @@ struct WideFloatOp {
     const int lift = tiny ? 64 : 0;
     const int least = min_biased + lift < mantissa_bits + 1 ? mantissa_bits + 1 : min_biased + lift;
     const BlockParams lifted = {FromBits(static_cast<uint32_t>(least)),
-                                tiny ? 0x1p127f : params.b};
+                                tiny ? params.b * 0x1p64f : params.b};
     const float q = FloatOp{mantissa_bits}(tiny ? x * 0x1p64f : x, lifted);
     return tiny ? q * 0x1p-64f : q;
   }

@@ -4,6 +4,7 @@
 // -hi .. hi, so that the maximum is representable and zero stays zero.
 // REFERENCE: S = 2^(width-1) / (m + 1e-9); the maximum becomes m (1 - 2^-(width-1)).
 #include <cmath>
+#include <limits>
 
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
@@ -30,7 +31,9 @@ struct Traits : ScaledTraits {
   static constexpr bool kScaleFromValues = true;
   BlockLayout Layout(const Shape& shape) const { return RowLayout(shape); }
   float Scale(const std::vector<float>& values) const {
-    return static_cast<float>(Magnitude(values) / hi);
+    const float scale = static_cast<float>(Magnitude(values) / hi);
+    // The highest code must not round up beyond float32.
+    return scale * hi > std::numeric_limits<float>::max() ? std::nextafterf(scale, 0) : scale;
   }
   double Code(double x, double scale, double) const {
     const double code = std::nearbyint(x / scale);

@@ -15,7 +15,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/format/block_layout.h"
 #include "mase/format/grid.h"
-#include "mase/format/isa.h"
+#include "mase/base/isa.h"
 
 namespace mase {
 

@@ -21,10 +21,12 @@ class Grid:
         """Each x rounded to the nearest value times scale (a power of two)."""
         x = np.asarray(x, np.float32)
         v = np.clip(x.astype(np.float64), -F32_MAX, F32_MAX) / scale
-        i = np.clip(np.searchsorted(self.values, v), 1, len(self.values) - 1)
-        lo, hi = self.values[i - 1], self.values[i]
+        within = np.abs(self.values * scale) <= F32_MAX
+        values, parity = self.values[within], self.parity[within]
+        i = np.clip(np.searchsorted(values, v), 1, len(values) - 1)
+        lo, hi = values[i - 1], values[i]
         below, above = v - lo, hi - v
-        take_hi = (above < below) | ((above == below) & (self.parity[i] == 0))
+        take_hi = (above < below) | ((above == below) & (parity[i] == 0))
         q = np.where(take_hi, hi, lo) * scale
         q = np.where(np.isnan(x), np.nan, q).astype(np.float32)
         return np.copysign(q, x) if self.signed_zero else np.where(q == 0, np.float32(0), q)
