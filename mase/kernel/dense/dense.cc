@@ -27,7 +27,7 @@ Order OrderOf(int segment) { return segment % 2 == 0 ? Order::kForward : Order::
 // on the same chunks each time, in `order`.
 template <typename Body>
 void ForEachChunk(const DenseChunks& chunks, Memory memory, Order order, const Body& body) {
-  if (chunks.count == 1) return body(DensePass::Chunk{0, 0});
+  if (chunks.count == 1) return body(DensePass::Chunk{0, 0, 0});
   const int wanted = static_cast<int>(std::min<int64_t>(omp_get_max_threads(), chunks.count));
 #pragma omp parallel num_threads(wanted)
   {
@@ -36,7 +36,7 @@ void ForEachChunk(const DenseChunks& chunks, Memory memory, Order order, const B
     const int64_t end = chunks.count * (thread + 1) / threads;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t c = order == Order::kForward ? i : begin + end - 1 - i;
-      body(DensePass::Chunk{c, memory == Memory::kPerChunk ? c : thread});
+      body(DensePass::Chunk{c, memory == Memory::kPerChunk ? c : thread, thread});
     }
   }
 }

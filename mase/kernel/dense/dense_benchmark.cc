@@ -1,7 +1,7 @@
 // Training and inference speed of small nets: gather, forward, loss, backward and Adam, in rows a
 // second. Rows are picked at random from 200,000, as a shuffled epoch does.
 //
-//   OMP_NUM_THREADS=1 ./bazelw run -c opt //mase/kernel/dense:dense_benchmark
+//   OMP_NUM_THREADS=1 ./bazelw run //mase/kernel/dense:dense_benchmark
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -121,6 +121,7 @@ struct Setup {
 
 void Train(benchmark::State& state, Chain (*chain)()) {
   const int64_t batch = state.range(0);
+  if (!SetIsaForTest(static_cast<Isa>(state.range(1)))) return state.SkipWithError("no such ISA");
   Setup setup(chain(), batch, DenseMode::kTraining);
   AdamStepOptions adam;
   int64_t first = 0;
@@ -139,6 +140,7 @@ void Train(benchmark::State& state, Chain (*chain)()) {
 
 void Infer(benchmark::State& state, Chain (*chain)()) {
   const int64_t rows = state.range(0);
+  if (!SetIsaForTest(static_cast<Isa>(state.range(1)))) return state.SkipWithError("no such ISA");
   Setup setup(chain(), rows, DenseMode::kInference);
   std::vector<float> output(rows * kClasses);
   for (auto _ : state) {
@@ -154,6 +156,7 @@ void Infer(benchmark::State& state, Chain (*chain)()) {
 
 void Adam(benchmark::State& state) {
   const int64_t n = state.range(0);
+  if (!SetIsaForTest(static_cast<Isa>(state.range(1)))) return state.SkipWithError("no such ISA");
   std::vector<float> parameters(n, 1.0f), gradients(n, 0.1f), first(n), second(n);
   AdamStepOptions options;
   for (auto _ : state) {
@@ -164,12 +167,31 @@ void Adam(benchmark::State& state) {
   state.SetLabel(std::string(IsaName(CurrentIsa())));
 }
 
-BENCHMARK_CAPTURE(Train, mlp, PlainMlp)->Arg(64)->Arg(256)->Arg(1024)->Arg(4096)->UseRealTime();
-BENCHMARK_CAPTURE(Train, mlp_norm, NormMlp)->Arg(64)->Arg(256)->Arg(1024)->Arg(4096)->UseRealTime();
-BENCHMARK_CAPTURE(Train, jsc_tiny, JscTiny)->Arg(64)->Arg(256)->Arg(1024)->Arg(4096)->UseRealTime();
-BENCHMARK_CAPTURE(Infer, mlp, PlainMlp)->Arg(166'000)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK_CAPTURE(Infer, mlp_norm, NormMlp)->Arg(166'000)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(Adam)->Arg(4336);
+constexpr int64_t kIsas[] = {static_cast<int64_t>(Isa::kAvx512), static_cast<int64_t>(Isa::kAvx2),
+                             static_cast<int64_t>(Isa::kBaseline)};
+
+void Batches(benchmark::internal::Benchmark* benchmark) {
+  for (int64_t isa : kIsas) {
+    for (int64_t batch : {64, 256, 1024, 4096}) benchmark->Args({batch, isa});
+  }
+  benchmark->UseRealTime();
+}
+
+void Evaluation(benchmark::internal::Benchmark* benchmark) {
+  for (int64_t isa : kIsas) benchmark->Args({166'000, isa});
+  benchmark->Unit(benchmark::kMillisecond)->UseRealTime();
+}
+
+void Parameters(benchmark::internal::Benchmark* benchmark) {
+  for (int64_t isa : kIsas) benchmark->Args({4'336, isa});
+}
+
+BENCHMARK_CAPTURE(Train, mlp, PlainMlp)->Apply(Batches);
+BENCHMARK_CAPTURE(Train, mlp_norm, NormMlp)->Apply(Batches);
+BENCHMARK_CAPTURE(Train, jsc_tiny, JscTiny)->Apply(Batches);
+BENCHMARK_CAPTURE(Infer, mlp, PlainMlp)->Apply(Evaluation);
+BENCHMARK_CAPTURE(Infer, mlp_norm, NormMlp)->Apply(Evaluation);
+BENCHMARK(Adam)->Apply(Parameters);
 
 }  // namespace
 }  // namespace mase

@@ -7,6 +7,9 @@
 namespace mase {
 namespace {
 
+// From this many chunks on, a step's matrices do not fit into an L2 cache of 2 MB.
+constexpr int64_t kChunksToRemake = 4;
+
 constexpr int64_t kCacheLineFloats = 16;
 
 int64_t Aligned(int64_t floats) {
@@ -20,7 +23,11 @@ float* AlignToCacheLine(float* p) {
 }
 
 DensePass::DensePass(const DenseNet::Plan& plan, const DenseTensors& tensors, int64_t rows)
-    : plan_(plan), tensors_(tensors), kernels_(CurrentDenseKernels()), chunks_(rows) {
+    : plan_(plan),
+      tensors_(tensors),
+      kernels_(CurrentDenseKernels()),
+      chunks_(rows),
+      remakes_(chunks_.count >= kChunksToRemake) {
   float* next = AlignToCacheLine(tensors.workspace);
   const auto take = [&](int64_t floats) {
     float* taken = next;
@@ -40,10 +47,11 @@ DensePass::DensePass(const DenseNet::Plan& plan, const DenseTensors& tensors, in
 
 int64_t DensePass::WorkspaceFloats(const DenseNet::Plan& plan, int64_t rows) {
   const DenseChunks chunks(rows);
+  const int64_t padded_rows = chunks.MaxPaddedRows();
   return kCacheLineFloats + 5 * Aligned(plan.statistics()) +
          Aligned(2 * chunks.count * plan.statistics()) +
-         Aligned(chunks.count * plan.partial_gradients()) + chunks.count * chunks.ld +
-         chunks.count * chunks.ld * plan.chunk_features();
+         Aligned(chunks.count * plan.partial_gradients()) + padded_rows +
+         padded_rows * plan.chunk_features();
 }
 
 void DensePass::LoadInput(Chunk chunk, const DenseRows& input) {
@@ -61,19 +69,20 @@ void DensePass::ForwardSegment(Chunk chunk, int segment) {
   int s = 0;
   if (segment > 0) {
     s = norms[segment - 1];
-    ForwardTail(chunk, stages[s++]);
+    ForwardTail(chunk, s++);
   }
   const bool last = segment == static_cast<int>(norms.size());
   const int end = last ? static_cast<int>(stages.size()) : norms[segment];
   for (; s < end; ++s) {
-    ForwardHead(chunk, stages[s]);
-    ForwardTail(chunk, stages[s]);
+    ForwardHead(chunk, s);
+    ForwardTail(chunk, s);
   }
-  if (!last) ForwardHead(chunk, stages[end]);
+  if (!last) ForwardHead(chunk, end);
 }
 
 // The linear layer, and the moments of its results.
-void DensePass::ForwardHead(Chunk chunk, const DenseStage& stage) {
+void DensePass::ForwardHead(Chunk chunk, int s) {
+  const DenseStage& stage = plan_.stages()[s];
   if (stage.linear >= 0) {
     const DenseLayer& layer = plan_.layer(stage.linear);
     DenseProduct product;
@@ -84,8 +93,8 @@ void DensePass::ForwardHead(Chunk chunk, const DenseStage& stage) {
     product.depth = stage.in;
     product.groups = Groups(chunk);
     product.ld = chunks_.ld;
-    product.b = Matrix(chunk, stage.src);
-    product.c = Matrix(chunk, stage.norm >= 0 ? stage.norm_src : stage.dst);
+    product.b = Source(chunk, s);
+    product.c = stage.norm >= 0 ? Matrix(chunk, stage.norm_src) : Result(chunk, stage);
     product.bias = layer.bias >= 0 ? tensors_.parameters + layer.bias : nullptr;
     product.relu = stage.relu && stage.norm < 0;
     kernels_.product(product);
@@ -131,18 +140,17 @@ void DensePass::CombineMoments(int norm) {
 }
 
 // What follows the moments.
-void DensePass::ForwardTail(Chunk chunk, const DenseStage& stage) {
+void DensePass::ForwardTail(Chunk chunk, int s) {
+  const DenseStage& stage = plan_.stages()[s];
   const DenseShape shape = ShapeOf(chunk, stage.out);
-  float* dst = Matrix(chunk, stage.dst);
+  float* dst = Result(chunk, stage);
   const float* ready = dst;  // Where the stage's result is before dropout.
   if (stage.norm >= 0) {
-    const int64_t i = stage.statistics;
-    kernels_.normalize(shape, Matrix(chunk, stage.norm_src), mean_ + i, scale_ + i, shift_ + i,
-                       stage.relu, dst);
+    Normalize(chunk, stage);
   } else if (stage.linear < 0 && stage.relu) {
-    kernels_.relu(shape, Matrix(chunk, stage.src), dst);
+    kernels_.relu(shape, Source(chunk, s), dst);
   } else if (stage.linear < 0) {
-    ready = Matrix(chunk, stage.src);
+    ready = Source(chunk, s);
   }
   if (stage.dropout >= 0) {
     float* factor = Matrix(chunk, stage.factor);
@@ -151,6 +159,12 @@ void DensePass::ForwardTail(Chunk chunk, const DenseStage& stage) {
         factor);
     kernels_.multiply(shape, ready, factor, dst);
   }
+}
+
+void DensePass::Normalize(Chunk chunk, const DenseStage& stage) {
+  const int64_t i = stage.statistics;
+  kernels_.normalize(ShapeOf(chunk, stage.out), Matrix(chunk, stage.norm_src), mean_ + i,
+                     scale_ + i, shift_ + i, stage.relu, Result(chunk, stage));
 }
 
 void DensePass::StoreOutput(Chunk chunk, float* output) {
@@ -201,7 +215,7 @@ void DensePass::BackwardTail(Chunk chunk, const DenseStage& stage) {
   if (stage.dropout >= 0) kernels_.multiply(shape, diff, Matrix(chunk, stage.factor), diff);
   // Where dropout zeroed the result, the gradient is zero already.
   if (stage.relu && !stage.masked) {
-    kernels_.relu_gradient(shape, Matrix(chunk, stage.dst), diff);
+    kernels_.relu_gradient(shape, Result(chunk, stage), diff);
   }
   if (stage.norm >= 0) {
     float* sums = PartialSums(chunk.index, stage);
@@ -242,10 +256,11 @@ void DensePass::BackwardHead(Chunk chunk, int s, bool to_src) {
                            offset_ + i, slope_ + i, scale_ + i, diff);
   }
   if (stage.linear < 0) return;
+  if (remakes_ && s > 0 && plan_.stages()[s - 1].cheap) Normalize(chunk, plan_.stages()[s - 1]);
   const DenseLayer& layer = plan_.layer(stage.linear);
   DenseWeightGradient gradient;
   gradient.diff = diff;
-  gradient.src = Matrix(chunk, stage.src);
+  gradient.src = Source(chunk, s);
   gradient.ld = chunks_.ld;
   gradient.groups = Groups(chunk);
   gradient.out = stage.out;
@@ -266,7 +281,7 @@ void DensePass::BackwardHead(Chunk chunk, int s, bool to_src) {
   product.ld = chunks_.ld;
   product.b = diff;
   product.c = Matrix(chunk, stage.diff_src);
-  if (s > 0 && plan_.stages()[s - 1].relu) product.mask = Matrix(chunk, stage.src);
+  if (s > 0 && plan_.stages()[s - 1].relu) product.mask = Source(chunk, s);
   kernels_.product(product);
 }
 

@@ -24,10 +24,11 @@ class DensePass {
 
   const DenseChunks& chunks() const { return chunks_; }
 
-  // A chunk, and the memory that it uses.
+  // A chunk, whose memory it uses, and the number of the thread that works on it.
   struct Chunk {
     int64_t index;
     int64_t slot;
+    int64_t thread;
   };
 
   int segments() const { return static_cast<int>(plan_.norms().size()) + 1; }
@@ -45,13 +46,24 @@ class DensePass {
   void CombineGradients();  // At last.
 
  private:
-  void ForwardHead(Chunk chunk, const DenseStage& stage);
-  void ForwardTail(Chunk chunk, const DenseStage& stage);
+  void ForwardHead(Chunk chunk, int s);
+  void ForwardTail(Chunk chunk, int s);
+  void Normalize(Chunk chunk, const DenseStage& stage);
   void BackwardTail(Chunk chunk, const DenseStage& stage);
   void BackwardHead(Chunk chunk, int s, bool to_src);
 
   float* Matrix(Chunk chunk, int64_t features_before) const {
     return matrices_ + (chunk.slot * plan_.chunk_features() + features_before) * chunks_.ld;
+  }
+  // A stage's result. What is cheap to make is made again for the backward pass where keeping it
+  // would push more out of the cache; a thread's chunks then share the memory.
+  float* Result(Chunk chunk, const DenseStage& stage) const {
+    if (remakes_ && stage.cheap) chunk.slot = chunk.thread;
+    return Matrix(chunk, stage.dst);
+  }
+  float* Source(Chunk chunk, int s) const {
+    return s == 0 ? Matrix(chunk, plan_.stages().front().src)
+                  : Result(chunk, plan_.stages()[s - 1]);
   }
   DenseShape ShapeOf(Chunk chunk, int64_t features) const {
     return {features, chunks_.size(chunk.index), chunks_.ld};
@@ -73,6 +85,7 @@ class DensePass {
   const DenseTensors tensors_;
   const DenseKernels& kernels_;
   const DenseChunks chunks_;
+  const bool remakes_;
 
   // The workspace.
   float* mean_;    // Per feature of all norms: (x - mean) * scale + shift normalises,

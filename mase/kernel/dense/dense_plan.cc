@@ -33,8 +33,8 @@ absl::Status CheckLayer(const DenseLayer& layer) {
 
 }  // namespace
 
-DenseChunks::DenseChunks(int64_t rows, int64_t max_count) : rows(rows) {
-  count = std::clamp<int64_t>((rows + kRows - 1) / kRows, 1, max_count);
+DenseChunks::DenseChunks(int64_t rows) : rows(rows) {
+  count = std::clamp<int64_t>((rows + kRows - 1) / kRows, 1, kMaxCount);
   chunk_rows = RoundUp(std::max<int64_t>(1, (rows + count - 1) / count), kGroup);
   count = std::max<int64_t>(1, (rows + chunk_rows - 1) / chunk_rows);
   ld = chunk_rows / kGroup % 2 == 1 ? chunk_rows : chunk_rows + kGroup;
@@ -42,6 +42,11 @@ DenseChunks::DenseChunks(int64_t rows, int64_t max_count) : rows(rows) {
 
 int64_t DenseChunks::size(int64_t chunk) const {
   return std::min(chunk_rows, rows - first(chunk));
+}
+
+int64_t DenseChunks::MaxPaddedRows() const {
+  // Fewer rows can make fewer but longer chunks.
+  return count == 1 ? ld : count * (std::max(kRows, chunk_rows) + kGroup);
 }
 
 absl::StatusOr<std::shared_ptr<const DenseNet::Plan>> DenseNet::Plan::Create(
@@ -121,6 +126,7 @@ void DenseNet::Plan::PlaceMatrices() {
     if (stage.linear >= 0) turn = 1 - turn;
     stage.diff_dst = diff[turn];
     stage.masked = s + 1 < stages_.size() && stages_[s + 1].linear >= 0;
+    stage.cheap = stage.masked && stage.norm >= 0 && stage.dropout < 0;
     if (stage.linear >= 0) {
       stage.weight_gradient = partial_gradients_;
       stage.bias_gradient = stage.weight_gradient + stage.in * stage.out;

@@ -27,6 +27,8 @@ struct DenseStage {
   int64_t factor = 0;    // Dropout's factors.
   int64_t diff_src = 0;  // Gradients of src and dst. The same without a linear layer.
   int64_t diff_dst = 0;
+  bool cheap = false;   // dst is one normalisation away from norm_src, and only the next linear
+                        // layer reads it.
   bool masked = false;  // The stage above applies this one's ReLU mask to diff_dst.
 
   int64_t weight_gradient = 0;  // In a chunk's partial gradients.
@@ -41,10 +43,12 @@ struct DenseChunks {
   // Bounds the memory for partial gradients.
   static constexpr int64_t kMaxCount = 32;
 
-  explicit DenseChunks(int64_t rows, int64_t max_count = kMaxCount);
+  explicit DenseChunks(int64_t rows);
 
   int64_t first(int64_t chunk) const { return chunk * chunk_rows; }
   int64_t size(int64_t chunk) const;
+  // At least count * ld of these and of any fewer rows.
+  int64_t MaxPaddedRows() const;
 
   int64_t rows = 0;
   int64_t count = 0;
