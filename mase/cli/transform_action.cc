@@ -14,13 +14,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "gflags/gflags.h"
-#include "google/protobuf/text_format.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/cli/log.h"
 #include "mase/cli/run_directory.h"
 #include "mase/cli/session.h"
+#include "mase/config/text_proto.h"
 #include "mase/exec/executor.h"
 #include "mase/model/checkpoint.h"
 #include "mase/pipeline/pipeline.h"
@@ -203,13 +203,7 @@ class TransformAction : public Action {
         {"mase.data", report.data().description()},
     };
     MASE_RETURN_IF_ERROR(SaveCheckpoint(checkpoint, transformed, facts));
-    RunConfig effective = config;
-    effective.clear_run_dir();  // So that using the file again makes a new run.
-    std::string text;
-    google::protobuf::TextFormat::Printer printer;
-    printer.SetExpandAny(true);
-    printer.PrintToString(effective, &text);
-    return directory.Write(kSettings, text);
+    return directory.Write(kSettings, ConfigText(config));
   }
 
   std::unique_ptr<PluginLoader> loader_;
