@@ -1,0 +1,63 @@
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/testing/matchers.h"
+#include "mase/testing/pass_runner.h"
+
+namespace mase {
+namespace {
+
+constexpr char kNet[] = R"pb(
+  node {
+    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
+    attribute { name: "shape" ints { value: 8 value: 4 } }
+  }
+  node {
+    name: "bn" kind: CALL_MODULE op: "batch_norm1d" target: "bn" input: "x"
+    attribute { name: "num_features" i: 4 }
+  }
+  node { name: "add" kind: CALL_FUNCTION op: "add" target: "add" input: "bn" input: "x" }
+  node {
+    name: "size" kind: CALL_METHOD op: "size" target: "size" input: "add"
+    attribute { name: "dim" i: 0 }
+  }
+  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "add" }
+)pb";
+
+std::string SoftwareText(const Graph& graph, absl::string_view node) {
+  return graph.FindNode(node)->metadata().software().ShortDebugString();
+}
+
+TEST(AddSoftwareMetadataTest, EveryTensorGetsAnEmptyPlace) {
+  Graph graph = ParseGraph(kNet);
+  const PassRun run = RunPass("add_software_metadata", "", graph);
+  ASSERT_OK(run.status);
+  EXPECT_FALSE(run.changed());
+  EXPECT_EQ(SoftwareText(graph, "x"), R"(results { name: "data_out_0" })");
+  EXPECT_EQ(SoftwareText(graph, "bn"),
+            R"(args { name: "data_in_0" } args { name: "weight" } args { name: "bias" } )"
+            R"(args { name: "running_mean" } args { name: "running_var" } )"
+            R"(results { name: "data_out_0" })");
+  EXPECT_EQ(SoftwareText(graph, "add"),
+            R"(args { name: "data_in_0" } args { name: "data_in_1" } )"
+            R"(results { name: "data_out_0" })");
+  EXPECT_EQ(SoftwareText(graph, "output"),
+            R"(args { name: "data_in_0" } results { name: "data_out_0" })");
+}
+
+TEST(AddSoftwareMetadataTest, SizesHaveNoStatistics) {
+  Graph graph = ParseGraph(kNet);
+  ASSERT_OK(RunPass("add_software_metadata", "", graph).status);
+  EXPECT_EQ(SoftwareText(graph, "size"), R"(args { name: "data_in_0" })");
+}
+
+TEST(AddSoftwareMetadataTest, OldStatisticsAreForgotten) {
+  Graph graph = ParseGraph(kNet);
+  graph.FindNode("add")->mutable_metadata().mutable_software()->add_args()->add_stat();
+  ASSERT_OK(RunPass("add_software_metadata", "", graph).status);
+  EXPECT_EQ(graph.FindNode("add")->metadata().software().args(0).stat_size(), 0);
+}
+
+}  // namespace
+}  // namespace mase

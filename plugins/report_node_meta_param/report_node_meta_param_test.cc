@@ -1,0 +1,93 @@
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/testing/matchers.h"
+#include "mase/testing/pass_runner.h"
+
+namespace mase {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr char kNet[] = R"pb(
+  node {
+    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
+    attribute { name: "shape" ints { value: 8 value: 4 } }
+  }
+  node {
+    name: "fc" kind: CALL_MODULE op: "linear" target: "fc" input: "x"
+    attribute { name: "in_features" i: 4 }
+    attribute { name: "out_features" i: 1 }
+    attribute { name: "bias" b: false }
+    metadata {
+      quantization {
+        format: "integer"
+        operand { operand: "data_in" format { integer { width: 8 } } }
+      }
+    }
+  }
+  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "fc" }
+)pb";
+
+constexpr char kHead[] = "Inspecting graph [report_node_meta_param_analysis_pass]\n";
+
+TEST(ReportNodeMetaParamTest, PrintsMasesTableOfDictionaries) {
+  Graph graph = ParseGraph(kNet);
+  const PassRun run = RunPass("report_node_meta_param", "which: 'software'", graph);
+  ASSERT_OK(run.status);
+  EXPECT_THAT(run.printed, StartsWith(std::string(kHead) + R"(+-------------+--------------+---------------------+-------------+-------------------------------------------+
+| Node name   | Fx Node op   | Mase type           | Mase op     | Software Param                            |
++=============+==============+=====================+=============+===========================================+
+| x           | placeholder  | placeholder         | placeholder | {'args': {},                              |
+|             |              |                     |             |  'results': {'data_out_0': {'stat': {}}}} |
++-------------+--------------+---------------------+-------------+-------------------------------------------+
+| fc          | call_module  | module_related_func | linear      | {'args': {'data_in_0': {'stat': {}},      |
+|             |              |                     |             |           'weight': {'stat': {}}},        |
+|             |              |                     |             |  'results': {'data_out_0': {'stat': {}}}} |
++)"));
+}
+
+TEST(ReportNodeMetaParamTest, CommonShowsTypesPrecisionsAndShapes) {
+  Graph graph = ParseGraph(kNet);
+  const PassRun run = RunPass("report_node_meta_param", "which: 'common'", graph);
+  ASSERT_OK(run.status);
+  EXPECT_THAT(run.printed, HasSubstr("{'mase_type': 'module_related_func',"));
+  EXPECT_THAT(run.printed, HasSubstr("'args': {'data_in_0': {'type': 'integer', 'precision': "
+                                     "[8, None], 'shape': [8, 4], 'torch_dtype': torch.float32},"));
+  EXPECT_THAT(run.printed, HasSubstr("Common Param"));
+  EXPECT_THAT(run.printed, Not(HasSubstr("Software Param")));
+}
+
+TEST(ReportNodeMetaParamTest, AllIsTheDefaultAndSavingAddsAFile) {
+  Graph graph = ParseGraph(kNet);
+  const PassRun run = RunPass("report_node_meta_param", "save_path: 'report.txt'", graph);
+  ASSERT_OK(run.status);
+  EXPECT_THAT(run.printed, HasSubstr("Common Param"));
+  EXPECT_THAT(run.printed, HasSubstr("Software Param"));
+  EXPECT_EQ(kHead + run.artifacts.at("report.txt"), run.printed);
+}
+
+TEST(ReportNodeMetaParamTest, CompactHasOneLineForEachTensor) {
+  Graph graph = ParseGraph(kNet);
+  const PassRun run = RunPass("report_node_meta_param", "compact: true", graph);
+  ASSERT_OK(run.status);
+  EXPECT_EQ(run.printed, std::string(kHead) +
+                             "Node    Tensor      Type     Precision  Shape   Statistics\n"
+                             "x       data_out_0  float    32         [8, 4]\n"
+                             "fc      data_in_0   integer  8/None     [8, 4]\n"
+                             "fc      weight      float    32         [1, 4]\n"
+                             "fc      data_out_0  float    32         [8, 1]\n"
+                             "output  data_out_0  float    32         [8, 1]\n");
+}
+
+TEST(ReportNodeMetaParamTest, AnUnknownSectionIsNamed) {
+  Graph graph = ParseGraph(kNet);
+  EXPECT_THAT(RunPass("report_node_meta_param", "which: 'comon'", graph).status,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("did you mean 'common'?")));
+}
+
+}  // namespace
+}  // namespace mase
