@@ -29,7 +29,7 @@ bool IsHdf5(absl::string_view file_bytes);
 //
 // DataLoss: a damaged or truncated file. InvalidArgument: no such data set or member (the nearest
 // is offered), another layout, a value that is not finite as float32 (row and column are named).
-// Unimplemented: element types and filters other than the above, deflate, shuffle and fletcher32.
+// Unimplemented: element types other than the above, filters other than deflate and shuffle.
 // ResourceExhausted: declared sizes beyond base/limits.h, checked before anything is allocated.
 absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns);
 

@@ -59,7 +59,7 @@ Tensor Scale(const Tensor& pixels, const PixelScale& scale) {
   }
   const uint8_t* const src = pixels.data<uint8_t>().data();
   float* const dst = features.mutable_data<float>().data();
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (planes * plane_size > 1 << 20)
   for (int64_t p = 0; p < planes; ++p) {
     const std::array<float, 256>& table = tables[p % channels];
     for (int64_t i = p * plane_size; i < (p + 1) * plane_size; ++i) dst[i] = table[src[i]];

@@ -183,7 +183,7 @@ SplitData Simulate(const Simulator& simulator, uint64_t seed, int64_t begin, int
   std::vector<uint64_t> block_seeds;
   for (int64_t row = 0; row < end; row += kBlockRows) block_seeds.push_back(seeds.Int63());
   const int64_t blocks = static_cast<int64_t>(block_seeds.size());
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (end - begin > 8 * kBlockRows)
   for (int64_t b = begin / kBlockRows; b < blocks; ++b) {
     SimulateBlock(simulator, block_seeds[b], b, begin, end, features, labels);
   }

@@ -1,0 +1,106 @@
+// One compound table in an HDF5 file, as its rows lie there. What hdf5.h is made of.
+#ifndef MASE_DATA_HDF5_FILE_H_
+#define MASE_DATA_HDF5_FILE_H_
+
+#include <hdf5.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace mase {
+
+// An identifier of the library and how to give it back.
+class Hdf5Handle {
+ public:
+  Hdf5Handle(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
+  Hdf5Handle(Hdf5Handle&& other) : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
+  ~Hdf5Handle() {
+    if (id_ >= 0) close_(id_);
+  }
+  bool ok() const { return id_ >= 0; }
+  operator hid_t() const { return id_; }
+
+ private:
+  hid_t id_;
+  herr_t (*close_)(hid_t);
+};
+
+// The element types that can be read.
+enum class Hdf5Number {
+  kFloat32,
+  kFloat64,
+  kInt8,
+  kUInt8,
+  kInt16,
+  kUInt16,
+  kInt32,
+  kUInt32,
+  kInt64
+};
+
+// A column: where its number is in a row's bytes, and of which type.
+struct Hdf5Member {
+  size_t offset;
+  Hdf5Number number;
+
+  float Load(const char* row) const;
+};
+
+// One open table: checked sizes, members by name, rows as raw bytes.
+//
+// The library only finds and reads the chunks of compressed tables. It would unpack them too, but
+// does not check that a chunk unpacks to the size of a chunk, and it uses one core.
+class Hdf5TableFile {
+ public:
+  // Errors here and below: as ReadHdf5Table.
+  static absl::StatusOr<Hdf5TableFile> Open(const std::string& path, const std::string& dataset);
+
+  int64_t rows() const { return rows_; }
+  size_t row_bytes() const { return row_bytes_; }
+  int64_t block_rows() const { return block_rows_; }  // Of every block; the last may have fewer.
+  int64_t blocks() const { return (rows_ + block_rows_ - 1) / block_rows_; }
+
+  absl::StatusOr<Hdf5Member> Find(const std::string& name) const;
+
+  // A block as it lies in the file. For one thread.
+  struct Block {
+    std::string bytes;
+    uint32_t skipped_filters = 0;  // Bit i: filter i was not applied.
+  };
+  absl::StatusOr<Block> Read(int64_t block) const;
+
+  // Its rows. For any thread.
+  absl::StatusOr<std::string> Unpack(Block block) const;
+
+ private:
+  Hdf5TableFile(std::string path, Hdf5Handle file, Hdf5Handle dataset, Hdf5Handle type)
+      : path_(std::move(path)),
+        file_(std::move(file)),
+        dataset_(std::move(dataset)),
+        type_(std::move(type)) {}
+
+  absl::Status CheckType();
+  absl::Status CheckExtent();
+  absl::Status CheckStorage();
+  absl::StatusOr<Block> ReadChunk(int64_t block) const;
+
+  std::string path_;
+  Hdf5Handle file_;
+  Hdf5Handle dataset_;
+  Hdf5Handle type_;
+  int64_t rows_ = 0;
+  size_t row_bytes_ = 0;
+  int64_t block_rows_ = 0;
+  bool chunked_ = false;
+  std::vector<H5Z_filter_t> filters_;  // Deflate and shuffle, in the order of writing.
+};
+
+}  // namespace mase
+
+#endif  // MASE_DATA_HDF5_FILE_H_
