@@ -97,6 +97,7 @@ class PlanBuilder {
     if (node.kind() == NodeKind::kPlaceholder) return AddInput(node);
     if (node.kind() == NodeKind::kOutput) return AddOutputs(node);
     if (node.op() == "size") return absl::OkStatus();  // Shapes know it.
+    if (ids_[node.id()] >= 0) return absl::OkStatus();  // Fused into the one before.
     if (IsAliasOp(node.op(), training_)) {
       MASE_ASSIGN_OR_RETURN(int src, Source(node, 0));
       src = InLayout(node, src, Layout::kPlain);
@@ -110,7 +111,10 @@ class PlanBuilder {
       MASE_ASSIGN_OR_RETURN(srcs[i], Round(node, operand, srcs[i], ShapeOf(node.inputs()[i])));
     }
     std::vector<int> tensors;
-    KernelSpec spec = {.op = node.op(), .attributes = &node.attributes(), .training = training_};
+    const Node* relu = FusedRelu(node);
+    KernelSpec spec = {.op = relu == nullptr ? node.op() : "batch_norm_relu",
+                       .attributes = &node.attributes(),
+                       .training = training_};
     for (const Parameter& parameter : node.parameters()) {
       MASE_ASSIGN_OR_RETURN(int tensor, ModuleTensor(node, parameter));
       tensors.push_back(tensor);
@@ -124,11 +128,26 @@ class PlanBuilder {
     for (size_t i = 0; i < srcs.size(); ++i) {
       srcs[i] = InLayout(node, srcs[i], kernel->src_layout(static_cast<int>(i)));
     }
-    int dst = AddStep(node, node.op(), std::move(kernel), std::move(srcs), std::move(tensors),
+    int dst = AddStep(node, spec.op, std::move(kernel), std::move(srcs), std::move(tensors),
                       spec.dst);
+    if (relu != nullptr) {
+      SetResult(*relu, dst);
+      return absl::OkStatus();
+    }
     MASE_ASSIGN_OR_RETURN(dst, Round(node, "data_out", dst, spec.dst));
     SetResult(node, dst);
     return absl::OkStatus();
+  }
+
+  // The ReLU that alone reads this batch norm, where one kernel can do both.
+  const Node* FusedRelu(const Node& node) const {
+    if (options_.keep_values || !IsBatchNorm(node.op())) return nullptr;
+    const absl::Span<const mase::Use> uses = node.outputs()[0]->uses();
+    if (uses.size() != 1 || uses[0].node->op() != "relu") return nullptr;
+    const bool rounds = options_.simulate_quantization &&
+                        (FindFormat(node, "data_out") != nullptr ||
+                         uses[0].node->quantization() != nullptr);
+    return rounds ? nullptr : uses[0].node;
   }
 
   absl::Status AddInput(const Node& node) {

@@ -54,49 +54,62 @@ void ForStrips(const ChannelSpace& s, const Body& body) {
               });
 }
 
-// Sums of Terms values per channel over batch and space: term(t, offset, channel in strip).
-// With one lane the "strip" is a stretch of space, added up at the end.
-template <int Terms, typename T, typename Term>
-void SumStrip(const ChannelSpace& s, int64_t count, int64_t start, const Term& term,
-              double (&totals)[Terms][kStrip]) {
+// Two sums per channel over batch and space: term(offset, channel in strip) gives what to add to
+// each. With one lane the "strip" is a stretch of space, added up at the end.
+template <typename T>
+struct Terms {
+  T first, second;
+};
+
+template <typename T, typename Term>
+[[gnu::always_inline]] inline void SumStrip(const ChannelSpace& s, int64_t count, int64_t start,
+                                            const Term& term, double (&first)[kStrip],
+                                            double (&second)[kStrip]) {
   const int64_t row = s.groups * s.space * s.lanes;
   const bool flat = s.lanes == 1;
   const int64_t width = flat ? std::min(kStrip, s.space) : count;
   const int64_t steps = flat ? s.space / width : s.space;
   const int64_t step = flat ? width : s.lanes;
-  for (int t = 0; t < Terms; ++t) std::fill_n(totals[t], kStrip, 0.0);
-  T sums[Terms][kStrip] = {};
+  std::fill_n(first, kStrip, 0.0);
+  std::fill_n(second, kStrip, 0.0);
+  T a[kStrip] = {}, b[kStrip] = {};
   int64_t added = 0;
   const auto flush = [&] {
-    for (int t = 0; t < Terms; ++t) {
-      for (int64_t i = 0; i < kStrip; ++i) totals[t][i] += sums[t][i];
-      std::fill_n(sums[t], kStrip, T(0));
+    for (int64_t i = 0; i < kStrip; ++i) {
+      first[i] += a[i];
+      second[i] += b[i];
+      a[i] = b[i] = 0;
     }
     added = 0;
   };
   for (int64_t n = 0; n < s.batch; ++n) {
     int64_t offset = start + n * row;
     for (int64_t i = 0; i < steps; ++i, offset += step) {
-      if (width == 16) {  // The blocked layout: known width, kept in registers.
-        for (int t = 0; t < Terms; ++t) {
-          for (int64_t c = 0; c < 16; ++c) sums[t][c] += term(t, offset + c, c);
+      if (width == 16) {  // The blocked layout: a known width, kept in registers.
+        for (int64_t c = 0; c < 16; ++c) {
+          const Terms<T> terms = term(offset + c, c);
+          a[c] += terms.first;
+          b[c] += terms.second;
         }
       } else {
-        for (int t = 0; t < Terms; ++t) {
-          for (int64_t c = 0; c < width; ++c) sums[t][c] += term(t, offset + c, flat ? 0 : c);
+        for (int64_t c = 0; c < width; ++c) {
+          const Terms<T> terms = term(offset + c, flat ? 0 : c);
+          a[c] += terms.first;
+          b[c] += terms.second;
         }
       }
       if (++added == kStretch) flush();
     }
-    if (flat) {
-      for (int64_t i = steps * width; i < s.space; ++i) {
-        for (int t = 0; t < Terms; ++t) totals[t][0] += term(t, start + n * row + i, 0);
-      }
+    for (int64_t i = steps * width; flat && i < s.space; ++i) {
+      const Terms<T> terms = term(start + n * row + i, 0);
+      first[0] += terms.first;
+      second[0] += terms.second;
     }
   }
   flush();
-  for (int t = 0; flat && t < Terms; ++t) {
-    for (int64_t i = 1; i < kStrip; ++i) totals[t][0] += totals[t][i];
+  for (int64_t i = 1; flat && i < kStrip; ++i) {
+    first[0] += first[i];
+    second[0] += second[i];
   }
 }
 
@@ -185,7 +198,7 @@ class BatchNormKernel final : public Kernel<T> {
       ForBestIsa([&] {
         EachElement(s, count, start, [&](int64_t at, int64_t c) {
           const T y = (src[at] - mean[c]) * scale[c] + shift[c];
-          dst[at] = kRelu && y < 0 ? T(0) : y;
+          dst[at] = kRelu ? (y < 0 ? T(0) : y) : y;
         });
       });
     });
@@ -197,29 +210,35 @@ class BatchNormKernel final : public Kernel<T> {
   absl::Status Backward(const BackwardArgs<T>& args) override {
     const ChannelSpace& s = space_;
     const T* src = args.srcs[0];
+    const T* dst = args.dst;
+    const T* diff_dst = args.diff_dst;
+    // What the ReLU lets through. Loads both, so that it vectorises.
+    const auto diff = [dst, diff_dst](int64_t at) {
+      const T all = diff_dst[at];
+      if constexpr (kRelu) return dst[at] > 0 ? all : T(0);
+      return all;
+    };
     ForStrips(s, [&](int64_t channel, int64_t count, int64_t start) {
-      const T* mean = args.workspace + channel;
+      T mean[kStrip] = {};
+      std::copy_n(args.workspace + channel, count, mean);
       const T* inverse = args.workspace + s.channels() + channel;
-      // What the ReLU lets through.
-      const auto diff = [&](int64_t at) {
-        return kRelu && !(args.dst[at] > 0) ? T(0) : args.diff_dst[at];
-      };
-      double totals[2][kStrip];
+      double sums[kStrip], products[kStrip];
       ForBestIsa([&] {
-        SumStrip<2, T>(s, count, start, [&](int t, int64_t at, int64_t c) {
-          return t == 0 ? diff(at) : diff(at) * (src[at] - mean[c]);
-        }, totals);
+        SumStrip<T>(s, count, start, [&](int64_t at, int64_t c) {
+          const T passed = diff(at);
+          return Terms<T>{passed, passed * (src[at] - mean[c])};
+        }, sums, products);
       });
       T factor[kStrip], offset[kStrip], slope[kStrip];
       for (int64_t c = 0; c < count; ++c) {
         const double n = static_cast<double>(s.per_channel());
         const double weight = weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
-        const double diff_weight = totals[1][c] * inverse[c];
+        const double diff_weight = products[c] * inverse[c];
         factor[c] = static_cast<T>(weight * inverse[c]);
-        offset[c] = static_cast<T>(n > 0 ? totals[0][c] / n : 0.0);
+        offset[c] = static_cast<T>(n > 0 ? sums[c] / n : 0.0);
         slope[c] = static_cast<T>(n > 0 ? diff_weight * inverse[c] / n : 0.0);
         Store(args, weight_, channel + c, diff_weight);
-        Store(args, bias_, channel + c, totals[0][c]);
+        Store(args, bias_, channel + c, sums[c]);
       }
       T* diff_src = args.diff_srcs[0];
       if (diff_src == nullptr) return;
@@ -239,33 +258,52 @@ class BatchNormKernel final : public Kernel<T> {
     }
   }
 
-  // Two passes, as a one-pass variance loses the digits that a large mean takes.
+  // One pass: sums of the distance to a value near the mean and of its square. Near is what keeps
+  // the digits that a large mean would take from the variance.
   void BatchStatistics(const KernelArgs<T>& args, int64_t channel, int64_t count, int64_t start,
                        T* mean, T* scale) const {
     const ChannelSpace& s = space_;
     const double n = static_cast<double>(s.per_channel());
     if (n == 0) return;
     const T* src = args.srcs[0];
-    double sums[1][kStrip], squares[1][kStrip];
+    T near[kStrip];
+    double sums[kStrip], square_sums[kStrip];
     ForBestIsa([&] {
-      SumStrip<1, T>(s, count, start, [&](int, int64_t at, int64_t) { return src[at]; }, sums);
-      for (int64_t c = 0; c < count; ++c) mean[c] = static_cast<T>(sums[0][c] / n);
-      SumStrip<1, T>(s, count, start, [&](int, int64_t at, int64_t c) {
-        const T centred = src[at] - mean[c];
-        return centred * centred;
-      }, squares);
+      FirstMean(src, count, start, near);
+      SumStrip<T>(s, count, start, [&](int64_t at, int64_t c) {
+        const T distance = src[at] - near[c];
+        return Terms<T>{distance, distance * distance};
+      }, sums, square_sums);
     });
     for (int64_t c = 0; c < count; ++c) {
-      const double variance = squares[0][c] / n;
-      const double inverse = 1 / std::sqrt(variance + eps_);
+      const double distance = sums[c] / n;
+      const double batch_mean = near[c] + distance;
+      const double squares = std::max(square_sums[c] - n * distance * distance, 0.0);
+      const double inverse = 1 / std::sqrt(squares / n + eps_);
+      const double weight = weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
+      mean[c] = static_cast<T>(batch_mean);
+      scale[c] = static_cast<T>(weight * inverse);
       args.workspace[channel + c] = mean[c];
       args.workspace[s.channels() + channel + c] = static_cast<T>(inverse);
-      const double weight = weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
-      scale[c] = static_cast<T>(weight * inverse);
       if (!updates_) continue;
-      Move(args.tensors[mean_][channel + c], sums[0][c] / n);
-      Move(args.tensors[variance_][channel + c], squares[0][c] / (n - 1));
+      Move(args.tensors[mean_][channel + c], batch_mean);
+      Move(args.tensors[variance_][channel + c], squares / (n - 1));
     }
+  }
+
+  // The mean of each channel's first values.
+  void FirstMean(const T* src, int64_t count, int64_t start, T* mean) const {
+    const ChannelSpace& s = space_;
+    const int64_t space = std::min(s.space, kStretch);
+    const int64_t batch = std::min(s.batch, (kStretch + space - 1) / space);
+    T sums[kStrip] = {};
+    for (int64_t n = 0; n < batch; ++n) {
+      const T* at = src + start + n * s.groups * s.space * s.lanes;
+      for (int64_t i = 0; i < space; ++i, at += s.lanes) {
+        for (int64_t c = 0; c < count; ++c) sums[c] += at[c];
+      }
+    }
+    for (int64_t c = 0; c < count; ++c) mean[c] = sums[c] / static_cast<T>(batch * space);
   }
 
   void Move(T& running, double batch) const {

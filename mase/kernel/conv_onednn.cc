@@ -30,11 +30,8 @@ using Dims = dnnl::memory::dims;
 using Tag = dnnl::memory::format_tag;
 constexpr auto kF32 = dnnl::memory::data_type::f32;
 
-// Parts of the forward pass and of the gradient by src; of the gradient by weights, each of which
-// costs a copy of the weights.
-constexpr int64_t kSamplesPerPart = 4;
+// Most parts of the batch, and of the gradient by weights, each of which costs a copy of them.
 constexpr int64_t kMaxParts = 16;
-constexpr int64_t kSamplesPerWeightPart = 16;
 constexpr int64_t kMaxWeightParts = 4;
 
 const dnnl::engine& Engine() {
@@ -117,8 +114,8 @@ class OneDnnConvKernel final : public Kernel<float> {
     ChooseLayouts();
     src_layouts_ = {src_blocked_ ? Layout::kBlocked : Layout::kPlain};
     dst_layout_ = dst_blocked_ ? Layout::kBlocked : Layout::kPlain;
-    parts_ = ChunkCount(g_.batch, kSamplesPerPart, kMaxParts);
-    weight_parts_ = ChunkCount(g_.batch, kSamplesPerWeightPart, kMaxWeightParts);
+    parts_ = Parts(kMaxParts);
+    weight_parts_ = Parts(kMaxWeightParts);
     MakeForward();
     if (training_) {
       MakeBackwardData();
@@ -173,6 +170,13 @@ class OneDnnConvKernel final : public Kernel<float> {
   }
 
  private:
+  // Every part reads all weights, so it should have twice as many activations to read; two parts
+  // at least, for two cores.
+  int64_t Parts(int64_t most) const {
+    const int64_t samples = std::max<int64_t>(2 * g_.weight_elements() / (src_row_ + dst_row_), 4);
+    return std::min(std::clamp<int64_t>(g_.batch / samples, 2, most), g_.batch);
+  }
+
   static int64_t RoundUp(int64_t n) { return (n + 15) / 16 * 16; }
 
   Dims WeightDims() const {

@@ -19,43 +19,81 @@ constexpr int64_t kSmallMatrix = 1 << 13;
 constexpr int64_t kTaskMacs = 1 << 19;
 constexpr int64_t kMaxTasks = 8;
 
-// Columns of one block of results: two AVX-512 registers.
+// 16 numbers, in as many registers as the instruction set needs; loads need no alignment.
 template <typename T>
-constexpr int kBlock = 128 / sizeof(T);
+struct VectorOf {
+  typedef T type __attribute__((vector_size(kColumnPadding * sizeof(T)), aligned(sizeof(T)), may_alias));
+};
+template <typename T>
+using Vector = typename VectorOf<T>::type;
+
+// Columns of a wide block.
+constexpr int kWide = 2 * kColumnPadding;
 
 template <typename T>
 [[gnu::always_inline]] inline void Store(const Gemm<T>& g, int64_t row, int64_t col, int64_t count,
                                          const T* sums) {
   T* dst = g.c + row * g.cols + col;
-  if (g.bias != nullptr) {
-    for (int64_t c = 0; c < count; ++c) dst[c] = sums[c] + g.bias[col + c];
-  } else if (g.accumulate) {
-    for (int64_t c = 0; c < count; ++c) dst[c] += sums[c];
-  } else {
-    for (int64_t c = 0; c < count; ++c) dst[c] = sums[c];
+  for (int64_t c = 0; c < count; ++c) {
+    dst[c] = sums[c] + (g.bias != nullptr ? g.bias[col + c] : g.accumulate ? dst[c] : T(0));
   }
 }
 
-// Rows x kBlock results, held in registers while walking along `depth`. B has unit columns.
-template <int Rows, typename T>
-[[gnu::always_inline]] inline void FullBlock(const Gemm<T>& g, int64_t row, int64_t col) {
-  T sums[Rows][kBlock<T>] = {};
+// Rows x (Vectors x 16) results, held in registers while walking along `depth`; the first `count`
+// columns are stored. B's columns are neighbours.
+template <int Rows, int Vectors, typename T>
+[[gnu::always_inline]] inline void Block(const Gemm<T>& g, int64_t row, int64_t col,
+                                         int64_t count) {
+  Vector<T> sums[Rows][Vectors] = {};
   const T* a = g.a.data + row * g.a.row_stride;
   const T* b = g.b.data + col;
   for (int64_t k = 0; k < g.depth; ++k, b += g.b.row_stride, a += g.a.col_stride) {
+    Vector<T> columns[Vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      columns[v] = *reinterpret_cast<const Vector<T>*>(b + v * kColumnPadding);
+    }
+#pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
-      const T x = a[r * g.a.row_stride];
-      for (int c = 0; c < kBlock<T>; ++c) sums[r][c] += x * b[c];
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) sums[r][v] += a[r * g.a.row_stride] * columns[v];
     }
   }
-  for (int r = 0; r < Rows; ++r) Store(g, row + r, col, kBlock<T>, sums[r]);
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      T* dst = g.c + (row + r) * g.cols + col + v * kColumnPadding;
+      if (count < Vectors * kColumnPadding) {
+        T narrow[kColumnPadding];
+        *reinterpret_cast<Vector<T>*>(narrow) = sums[r][v];
+        Store(g, row + r, col, count, narrow);
+      } else if (g.bias != nullptr) {
+        *reinterpret_cast<Vector<T>*>(dst) =
+            sums[r][v] +
+            *reinterpret_cast<const Vector<T>*>(g.bias + col + v * kColumnPadding);
+      } else if (g.accumulate) {
+        *reinterpret_cast<Vector<T>*>(dst) += sums[r][v];
+      } else {
+        *reinterpret_cast<Vector<T>*>(dst) = sums[r][v];
+      }
+    }
+  }
 }
 
-// Fewer columns, or B of any strides.
+template <int Rows, int Vectors, typename T>
+[[gnu::always_inline]] inline void BlockColumn(const Gemm<T>& g, int64_t begin, int64_t end,
+                                               int64_t col, int64_t count) {
+  int64_t row = begin;
+  for (; row + Rows <= end; row += Rows) Block<Rows, Vectors>(g, row, col, count);
+  for (; row < end; ++row) Block<1, Vectors>(g, row, col, count);
+}
+
+// One row, fewer columns than a block, B of any strides.
 template <typename T>
-[[gnu::always_inline]] inline void AnyBlock(const Gemm<T>& g, int64_t row, int64_t col,
-                                            int64_t count) {
-  T sums[kBlock<T>] = {};
+[[gnu::always_inline]] inline void NarrowRow(const Gemm<T>& g, int64_t row, int64_t col,
+                                             int64_t count) {
+  T sums[kWide] = {};
   const T* a = g.a.data + row * g.a.row_stride;
   const T* b = g.b.data + col * g.b.col_stride;
   for (int64_t k = 0; k < g.depth; ++k, b += g.b.row_stride, a += g.a.col_stride) {
@@ -65,17 +103,22 @@ template <typename T>
 }
 
 template <typename T>
-void PlainRows(const Gemm<T>& g, int64_t begin, int64_t end) {
+void PlainRows(const Gemm<T>& gemm, int64_t begin, int64_t end) {
   ForBestIsa([&] {
+    const Gemm<T> g = gemm;
     int64_t col = 0;
-    for (; g.b.col_stride == 1 && col + kBlock<T> <= g.cols; col += kBlock<T>) {
-      int64_t row = begin;
-      for (; row + 4 <= end; row += 4) FullBlock<4>(g, row, col);
-      for (; row < end; ++row) FullBlock<1>(g, row, col);
+    if (g.b.col_stride == 1) {
+      for (; col + kWide <= g.cols; col += kWide) BlockColumn<6, 2>(g, begin, end, col, kWide);
+      // Padding makes whole blocks of what is left.
+      const int64_t readable = g.b_is_padded ? PadColumns(g.cols) : g.cols;
+      for (; col + kColumnPadding <= readable; col += kColumnPadding) {
+        BlockColumn<8, 1>(g, begin, end, col,
+                                       std::min(kColumnPadding, g.cols - col));
+      }
     }
-    for (; col < g.cols; col += kBlock<T>) {
-      const int64_t count = std::min<int64_t>(kBlock<T>, g.cols - col);
-      for (int64_t row = begin; row < end; ++row) AnyBlock(g, row, col, count);
+    for (; col < g.cols; col += kWide) {
+      const int64_t count = std::min<int64_t>(kWide, g.cols - col);
+      for (int64_t row = begin; row < end; ++row) NarrowRow(g, row, col, count);
     }
   });
 }

@@ -37,14 +37,21 @@ struct Gemm {
   T* c;                      // May not overlap a or b.
   const T* bias = nullptr;   // [cols]
   bool accumulate = false;   // Adds to C; without bias.
+  // B is row-major and its rows may be read up to the next multiple of kColumnPadding.
+  bool b_is_padded = false;
 };
+
+inline constexpr int64_t kColumnPadding = 16;
+inline int64_t PadColumns(int64_t cols) {
+  return (cols + kColumnPadding - 1) / kColumnPadding * kColumnPadding;
+}
 
 // Small products, and all in double, are plain loops; others oneDNN's. Runs on the pool; the
 // result does not depend on the number of threads. Internal if oneDNN fails.
 template <typename T>
 absl::Status RunGemm(const Gemm<T>& gemm);
 
-// Whether RunGemm is at its best with B row-major: worth transposing weights once.
+// Whether RunGemm is at its best with B row-major and padded: worth transposing weights once.
 template <typename T>
 bool PrefersRowMajorB(int64_t cols, int64_t depth);
 

@@ -19,16 +19,20 @@ class LinearKernel final : public Kernel<T> {
         weight_(spec.TensorIndex("weight")),
         bias_(spec.TensorIndex("bias")),
         transposes_(PrefersRowMajorB<T>(out_, in_)) {
-    if (transposes_) this->prepared_elements_ = in_ * out_;
+    if (transposes_) this->prepared_elements_ = in_ * PadColumns(out_);
     this->has_backward_ = true;
     this->reads_src_ = true;
   }
 
-  // W^T, so that the product runs along contiguous outputs.
+  // W^T with padded rows, so that the product runs along neighbouring outputs.
   absl::Status Prepare(T* const* tensors, T* prepared) override {
+    if (!transposes_) return absl::OkStatus();
     const T* weight = tensors[weight_];
-    for (int64_t o = 0; transposes_ && o < out_; ++o) {
-      for (int64_t i = 0; i < in_; ++i) prepared[i * out_ + o] = weight[o * in_ + i];
+    const int64_t stride = PadColumns(out_);
+    for (int64_t i = 0; i < in_; ++i) {
+      T* row = prepared + i * stride;
+      for (int64_t o = 0; o < out_; ++o) row[o] = weight[o * in_ + i];
+      std::fill(row + out_, row + stride, T(0));
     }
     return absl::OkStatus();
   }
@@ -38,10 +42,11 @@ class LinearKernel final : public Kernel<T> {
                        .cols = out_,
                        .depth = in_,
                        .a = RowMajor(args.srcs[0], in_),
-                       .b = transposes_ ? RowMajor<T>(args.prepared, out_)
+                       .b = transposes_ ? RowMajor<T>(args.prepared, PadColumns(out_))
                                         : Transposed<T>(args.tensors[weight_], in_),
                        .c = args.dst,
-                       .bias = bias_ < 0 ? nullptr : args.tensors[bias_]});
+                       .bias = bias_ < 0 ? nullptr : args.tensors[bias_],
+                       .b_is_padded = transposes_});
   }
 
   absl::Status Backward(const BackwardArgs<T>& args) override {
