@@ -19,6 +19,7 @@
 #include "mase/base/files.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
+#include "mase/config/text_proto.h"
 
 namespace mase {
 namespace {
@@ -106,6 +107,16 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const RunConfig& config,
   return RunDirectory(path.string());
 }
 
+absl::StatusOr<RunDirectory> RunDirectory::Reopen(absl::string_view path) {
+  RunDirectory directory{std::string(path)};
+  std::error_code error;
+  if (!fs::exists(directory.File(kSettings), error)) {
+    return absl::NotFoundError(absl::StrCat(path, ": no run directory: it has no ", kSettings));
+  }
+  directory.artifacts_.push_back(kSettings);
+  return directory;
+}
+
 std::string RunDirectory::File(absl::string_view relative) const {
   return (fs::path(path_) / std::string(relative)).string();
 }
@@ -122,6 +133,10 @@ absl::StatusOr<std::string> RunDirectory::Reserve(absl::string_view relative) {
 absl::Status RunDirectory::Write(absl::string_view relative, absl::string_view contents) {
   MASE_ASSIGN_OR_RETURN(const std::string file, Reserve(relative));
   return WriteFileAtomically(file, contents);
+}
+
+absl::Status RunDirectory::WriteSettings(const RunConfig& config) {
+  return Write(kSettings, ConfigText(config));
 }
 
 absl::Status RunDirectory::Finish(RunReport& report) {

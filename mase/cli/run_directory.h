@@ -26,6 +26,9 @@ class RunDirectory {
   static absl::StatusOr<RunDirectory> Create(const RunConfig& config, absl::string_view action,
                                              absl::string_view model, absl::string_view dataset);
 
+  // The directory of an earlier run, to go on in. NotFound if it has no settings of one.
+  static absl::StatusOr<RunDirectory> Reopen(absl::string_view path);
+
   const std::string& path() const { return path_; }
   // The absolute path of a file in it.
   std::string File(absl::string_view relative) const;
@@ -35,6 +38,10 @@ class RunDirectory {
   absl::Status Write(absl::string_view relative, absl::string_view contents);
   // Makes the folders above a file that the caller writes itself, and lists it.
   absl::StatusOr<std::string> Reserve(absl::string_view relative);
+
+  // Writes settings.textproto: given as --config it runs the same again, in a new directory.
+  absl::Status WriteSettings(const RunConfig& config);
+  static constexpr char kSettings[] = "settings.textproto";
 
   // Fills in the report's artifacts and writes it as summary.json.
   absl::Status Finish(RunReport& report);

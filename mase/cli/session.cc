@@ -1,11 +1,13 @@
 #include "mase/cli/session.h"
 
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/version.h"
@@ -36,7 +38,8 @@ absl::Status Bind(const Checkpoint& checkpoint, absl::string_view path, Graph& g
 
 // The net: the checkpoint's own graph if it has one and no other model was asked for, else the
 // named model with the checkpoint's weights.
-absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data) {
+absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data,
+                                TorchGenerator& generator) {
   const ModelConfig& model = config.model();
   Checkpoint checkpoint;
   if (model.has_load_name()) {
@@ -60,7 +63,8 @@ absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data
   MASE_ASSIGN_OR_RETURN(
       Graph graph,
       BuildModel({model.name(), data.sample_shape, static_cast<int64_t>(data.class_names.size()),
-                  config.batch_size(), config.seed()}));
+                  config.batch_size(), config.seed()},
+                 &generator));
   if (model.has_load_name()) MASE_RETURN_IF_ERROR(Bind(checkpoint, model.load_name(), graph));
   return graph;
 }
@@ -85,11 +89,13 @@ absl::StatusOr<Session> OpenSession(const RunConfig& config, absl::string_view a
   if (data.name().empty() && data.path().empty() && data.train().empty() && data.test().empty()) {
     return absl::InvalidArgumentError("No model and/or dataset provided! These are required.");
   }
+  const absl::Time began = absl::Now();
   LogInfo(absl::StrCat("Initialising dataset '", data.name(), "'..."));
   MASE_ASSIGN_OR_RETURN(Dataset dataset, OpenDataset(data, config.seed()));
   for (const std::string& note : dataset.notes().Take()) LogInfo(note);
-  MASE_ASSIGN_OR_RETURN(Graph graph, OpenModel(config, dataset.info()));
-  Session session{std::move(dataset), std::move(graph)};
+  TorchGenerator generator(config.seed());
+  MASE_ASSIGN_OR_RETURN(Graph graph, OpenModel(config, dataset.info(), generator));
+  Session session{began, std::move(dataset), std::move(graph), generator};
   FillReport(config, action, session, session.report);
   return session;
 }
@@ -130,6 +136,21 @@ void ReportMetrics(const Evaluation& evaluation, absl::string_view stage, Split 
     metric->set_value(value);
     metric->set_samples(static_cast<uint32_t>(evaluation.samples));
   }
+}
+
+absl::Status CompleteRun(const absl::Status& status, absl::string_view done,
+                         RunDirectory& directory, Session& session) {
+  RunReport& report = session.report;
+  report.set_status(status.ok() ? "ok" : absl::IsCancelled(status) ? "interrupted" : "failed");
+  if (!status.ok()) report.set_error(std::string(status.message()));
+  report.set_seconds(absl::ToDoubleSeconds(absl::Now() - session.began));
+  const absl::Status finished = directory.Finish(report);
+  MASE_RETURN_IF_ERROR(status);
+  MASE_RETURN_IF_ERROR(finished);
+  LogInfo(done);
+  std::printf("Files written to %s:\n", directory.path().c_str());
+  for (const std::string& file : directory.artifacts()) std::printf("  %s\n", file.c_str());
+  return absl::OkStatus();
 }
 
 }  // namespace mase

@@ -7,6 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "mase/base/random.h"
+#include "mase/cli/run_directory.h"
 #include "mase/data/dataset.h"
 #include "mase/exec/evaluation.h"
 #include "mase/graph/graph.h"
@@ -17,9 +20,11 @@ namespace mase {
 
 // A run's data and net.
 struct Session {
+  absl::Time began;  // For the report.
   Dataset dataset;
   Graph graph;
-  RunReport report;  // Action, seed, model, data and versions are filled in.
+  TorchGenerator generator{0};  // As building the net left it; of the seed where it was loaded.
+  RunReport report;             // Action, seed, model, data and versions are filled in.
 };
 
 // Opens the data set and builds or loads the net, saying so, and fills in the report. Nothing is
@@ -36,6 +41,11 @@ Split SplitByName(absl::string_view name);
 // Adds accuracy and loss of one stage ("original", "transformed") to the report.
 void ReportMetrics(const Evaluation& evaluation, absl::string_view stage, Split split,
                    RunReport& report);
+
+// The last step of a run that ended with `status`: writes summary.json, then says `done`
+// ("Training is completed") and which files there are, or returns the first error.
+absl::Status CompleteRun(const absl::Status& status, absl::string_view done, RunDirectory& directory,
+                         Session& session);
 
 }  // namespace mase
 

@@ -1,7 +1,6 @@
 #include "mase/cli/transform_action.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -20,7 +19,6 @@
 #include "mase/cli/log.h"
 #include "mase/cli/run_directory.h"
 #include "mase/cli/session.h"
-#include "mase/config/text_proto.h"
 #include "mase/exec/executor.h"
 #include "mase/model/checkpoint.h"
 #include "mase/pipeline/pipeline.h"
@@ -34,7 +32,6 @@ namespace mase {
 namespace {
 
 constexpr char kCheckpoint[] = "transformed.safetensors";
-constexpr char kSettings[] = "settings.textproto";
 
 std::vector<std::string> SplitList(const std::string& text) {
   return absl::StrSplit(text, ',', absl::SkipEmpty());
@@ -135,7 +132,6 @@ class TransformAction : public Action {
   }
 
   absl::Status Run(const LoadedConfig& settings) override {
-    const auto start = std::chrono::steady_clock::now();
     const RunConfig& config = settings.config;
     if (config.passes().empty()) {
       return absl::InvalidArgumentError(
@@ -149,23 +145,12 @@ class TransformAction : public Action {
     MASE_ASSIGN_OR_RETURN(RunDirectory directory,
                           RunDirectory::Create(config, name(), session.graph.name(),
                                                session.dataset.name()));
-    const absl::Status status = Transform(config, pipeline, session, directory);
-
-    RunReport& report = session.report;
-    report.set_status(status.ok() ? "ok" : "failed");
-    if (!status.ok()) report.set_error(std::string(status.message()));
     for (const PluginEntry& plugin : loader_->opened()) {
-      (*report.mutable_versions())[absl::StrCat("plugin ", plugin.name())] = plugin.version();
+      (*session.report.mutable_versions())[absl::StrCat("plugin ", plugin.name())] =
+          plugin.version();
     }
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    report.set_seconds(elapsed.count());
-    const absl::Status finished = directory.Finish(report);
-    MASE_RETURN_IF_ERROR(status);
-    MASE_RETURN_IF_ERROR(finished);
-    LogInfo("Transformation is completed");
-    std::printf("Files written to %s:\n", directory.path().c_str());
-    for (const std::string& file : directory.artifacts()) std::printf("  %s\n", file.c_str());
-    return absl::OkStatus();
+    return CompleteRun(Transform(config, pipeline, session, directory),
+                       "Transformation is completed", directory, session);
   }
 
  private:
@@ -203,7 +188,7 @@ class TransformAction : public Action {
         {"mase.data", report.data().description()},
     };
     MASE_RETURN_IF_ERROR(SaveCheckpoint(checkpoint, transformed, facts));
-    return directory.Write(kSettings, ConfigText(config));
+    return directory.WriteSettings(config);
   }
 
   std::unique_ptr<PluginLoader> loader_;

@@ -38,6 +38,8 @@ class LearnerOf final : public Learner {
             const LearnerOptions& options)
       : executor_(std::move(executor)),
         classes_(classes),
+        seed_(options.seed),
+        augmentation_(options.augmentation),
         optimizer_(options.optimizer, options.weight_decay,
                    static_cast<int64_t>(executor_->parameters().size())) {}
 
@@ -74,6 +76,14 @@ class LearnerOf final : public Learner {
   absl::Status ImportState(const SafeTensors& file) override;
 
  private:
+  // The features of batch_ as the executor wants them.
+  const T* Input() {
+    const absl::Span<const float> features = batch_.data<float>();
+    if constexpr (std::is_same_v<T, float>) return features.data();
+    features_.assign(features.begin(), features.end());
+    return features_.data();
+  }
+
   absl::Span<const T> gradients() const {
     return fused_.has_value() ? absl::MakeConstSpan(fused_gradients_) : executor_->gradients();
   }
@@ -86,10 +96,13 @@ class LearnerOf final : public Learner {
 
   std::unique_ptr<BasicExecutor<T>> executor_;
   const int64_t classes_;
+  const uint64_t seed_;
+  const std::optional<ImageAugmentation> augmentation_;
   Optimizer<T> optimizer_;
 
   // Of one batch.
-  std::vector<T> features_;
+  Tensor batch_;
+  std::vector<T> features_;  // The same, where T is not float.
   std::vector<int64_t> labels_;
   std::vector<T> diff_scores_;
 
@@ -108,7 +121,7 @@ absl::Status LearnerOf<T>::UseFusedKernel(const Graph& graph) {
   if constexpr (std::is_same_v<T, float>) {
     const auto layers =
         FindDenseChain(graph, executor_->parameter_slots(), executor_->buffer_slots());
-    if (!layers.has_value()) return absl::OkStatus();
+    if (!layers.has_value() || augmentation_.has_value()) return absl::OkStatus();
     MASE_ASSIGN_OR_RETURN(fused_, DenseNet::Create(*layers));
     fused_gradients_.resize(executor_->parameters().size());
     for (const TensorSlot& slot : executor_->buffer_slots()) {
@@ -145,14 +158,22 @@ absl::StatusOr<ClassificationLoss> LearnerOf<T>::RunExecutor(const SplitData& da
   const int64_t sample = data.features.elements() / data.rows();
   const float* all_features = data.features.data<float>().data();
   const int64_t* all_labels = data.labels.data<int64_t>().data();
-  features_.resize(count * sample);
+  Shape shape = data.features.shape();
+  shape.set_dim(0, count);
+  if (!(batch_.shape() == shape)) batch_ = Tensor(DType::kFloat32, shape);
+  float* features = batch_.mutable_data<float>().data();
   labels_.resize(count);
   diff_scores_.resize(count * classes_);
   for (int64_t i = 0; i < count; ++i) {
-    std::copy_n(all_features + rows[i] * sample, sample, features_.data() + i * sample);
+    std::copy_n(all_features + rows[i] * sample, sample, features + i * sample);
     labels_[i] = all_labels[rows[i]];
   }
-  MASE_RETURN_IF_ERROR(executor_->Forward(ExecutionMode::kTraining, count, {features_.data()}));
+  // The executor counts the steps in training mode: a seed of its own for each batch. The odd
+  // factor (Knuth's) keeps runs of neighbouring seeds apart.
+  if (augmentation_.has_value()) {
+    augmentation_->Apply(seed_ * 2654435761u + executor_->step(), batch_);
+  }
+  MASE_RETURN_IF_ERROR(executor_->Forward(ExecutionMode::kTraining, count, {Input()}));
   CHECK_EQ(executor_->output().size(), diff_scores_.size());
   const ClassificationLoss loss = CrossEntropy(executor_->output().data(), labels_.data(), count,
                                                classes_, diff_scores_.data());

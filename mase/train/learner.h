@@ -12,11 +12,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "mase/data/augmentation.h"
 #include "mase/data/dataset.h"
 #include "mase/exec/evaluation.h"
 #include "mase/graph/graph.h"
@@ -30,7 +32,8 @@ struct LearnerOptions {
   OptimizerKind optimizer = OptimizerKind::kAdam;
   double weight_decay = 0;
   bool double_precision = false;  // Parameters, states and arithmetic in float64, for checking.
-  uint64_t seed = 0;              // Of dropout.
+  uint64_t seed = 0;              // Of dropout and augmentation.
+  std::optional<ImageAugmentation> augmentation;  // Applied to each training batch.
 };
 
 class Learner {

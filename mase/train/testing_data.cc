@@ -70,11 +70,11 @@ std::string EmptyTestFolder(absl::string_view name) {
 }
 
 TrainingResult Train(absl::string_view model, const Dataset& dataset,
-                     const TrainerOptions& options) {
+                     const TrainerOptions& options, const std::string& folder) {
   FreshModel fresh = BuildFresh(model, dataset);
   auto trainer =
       ValueOrDie(Trainer::Create(std::move(fresh.graph), dataset, fresh.generator, options));
-  return ValueOrDie(trainer->Run());
+  return ValueOrDie(trainer->Run(folder));
 }
 
 std::vector<double> LoggedValues(const std::string& folder, absl::string_view tag) {

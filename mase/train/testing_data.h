@@ -28,9 +28,9 @@ FreshModel BuildFresh(absl::string_view model, const Dataset& dataset);
 // An empty folder of the running test.
 std::string EmptyTestFolder(absl::string_view name);
 
-// Makes a trainer and runs it. The folder must exist.
+// Makes a trainer and runs it in an existing folder.
 TrainingResult Train(absl::string_view model, const Dataset& dataset,
-                     const TrainerOptions& options);
+                     const TrainerOptions& options, const std::string& folder);
 
 // The values of one tag in a folder's metrics.jsonl, in order.
 std::vector<double> LoggedValues(const std::string& folder, absl::string_view tag);

@@ -28,13 +28,13 @@ struct Tolerance {
 void ExpectTrace(absl::string_view model, const Dataset& dataset, TrainerOptions options,
                  const std::vector<double>& first_losses, const std::vector<Epoch>& epochs,
                  Tolerance tolerance = {}) {
-  options.directory = EmptyTestFolder("run");
+  const std::string folder = EmptyTestFolder("run");
   options.learning_rate = 1e-2;
   options.max_epochs = static_cast<int64_t>(epochs.size());
   options.log_every_n_steps = 1;
-  const TrainingResult result = Train(model, dataset, options);
+  const TrainingResult result = Train(model, dataset, options, folder);
 
-  const std::vector<double> losses = LoggedValues(options.directory, "train_loss_step");
+  const std::vector<double> losses = LoggedValues(folder, "train_loss_step");
   ASSERT_GE(losses.size(), first_losses.size());
   for (size_t i = 0; i < first_losses.size(); ++i) {
     EXPECT_NEAR(losses[i], first_losses[i], 1e-6) << "step " << i;
@@ -157,11 +157,10 @@ TEST(TraceTest, JscToyOpByOp) {
 TEST(TraceTest, ABiasBeforeABatchNormStaysWhatItWas) {
   for (const char* model : {"jsc-toy", "BN, Dropout 0, Linear 8, BN, ReLU, Linear 5, BN"}) {
     TrainerOptions options = {.batch_size = 256, .max_epochs = 1};
-    options.directory = EmptyTestFolder("run");
+    const std::string folder = EmptyTestFolder("run");
     options.learning_rate = 1e-2;
-    Train(model, LinearJets(), options);
-    const Checkpoint last =
-        ValueOrDie(LoadCheckpoint(options.directory + "/" + kLastCheckpoint));
+    Train(model, LinearJets(), options, folder);
+    const Checkpoint last = ValueOrDie(LoadCheckpoint(folder + "/" + kLastCheckpoint));
     const Graph fresh = BuildFresh(model, LinearJets()).graph;
     int seen = 0;
     for (const char* name : {"seq_blocks.2.bias", "seq_blocks.5.bias", "seq_blocks.8.bias"}) {

@@ -55,12 +55,11 @@ void BM_Epoch(benchmark::State& state, const char* model) {
     std::filesystem::create_directories(folder);
     FreshModel fresh = BuildFresh(model, Data());
     TrainerOptions options;
-    options.directory = folder;
     options.batch_size = state.range(0);
     options.max_epochs = 1;
     auto trainer =
         Trainer::Create(std::move(fresh.graph), Data(), fresh.generator, options).value();
-    state.SetIterationTime(trainer->Run().value().history[0].seconds);
+    state.SetIterationTime(trainer->Run(folder).value().history[0].seconds);
   }
   state.SetItemsProcessed(state.iterations() * kRows);
 }

@@ -92,6 +92,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Graph graph, const Data
                                           CountBatches(train, options)));
   auto trainer = absl::WrapUnique(
       new Trainer(std::move(graph), std::move(train), std::move(validation), classes, options));
+  trainer->augmentation_ = dataset.info().augmentation;
   trainer->state_.generator = generator;
   MASE_RETURN_IF_ERROR(trainer->MakeLearner());
   trainer->Announce(dataset);
@@ -114,7 +115,8 @@ absl::Status Trainer::MakeLearner() {
                                                   {.optimizer = options_.optimizer,
                                                    .weight_decay = options_.weight_decay,
                                                    .double_precision = options_.double_precision,
-                                                   .seed = options_.seed}));
+                                                   .seed = options_.seed,
+                                                   .augmentation = augmentation_}));
   return absl::OkStatus();
 }
 
@@ -157,8 +159,24 @@ std::string Trainer::Settings() const {
                       "\nvalidation_rows=", validation_.rows());
 }
 
-absl::Status Trainer::Resume() {
-  const std::string path = absl::StrCat(options_.directory, "/", kLastCheckpoint);
+absl::StatusOr<TrainingResult> Trainer::Run(const std::string& directory) {
+  directory_ = directory;
+  MASE_ASSIGN_OR_RETURN(log_, TrainingLog::Open({.directory = directory}));
+  MASE_RETURN_IF_ERROR(SaveLast());
+  return TrainToEnd();
+}
+
+absl::StatusOr<TrainingResult> Trainer::Resume(const std::string& directory) {
+  directory_ = directory;
+  MASE_RETURN_IF_ERROR(Restore());
+  MASE_ASSIGN_OR_RETURN(log_, TrainingLog::Open({.directory = directory,
+                                                 .step = state_.step,
+                                                 .epoch = state_.epoch}));
+  return TrainToEnd();
+}
+
+absl::Status Trainer::Restore() {
+  const std::string path = absl::StrCat(directory_, "/", kLastCheckpoint);
   MASE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, LoadCheckpoint(path));
   const auto fact = checkpoint.contents.metadata.find(kSettingsFact);
   const std::vector<std::string> saved =
@@ -179,7 +197,6 @@ absl::Status Trainer::Resume() {
   absl::StatusOr<TrainingState> state = TrainingState::Import(checkpoint.contents);
   if (!state.ok()) return Annotate(state.status(), path);
   state_ = *std::move(state);
-  resumed_ = true;
   options_.print(absl::StrCat("resumed after ", WithCommas(state_.step), " steps, in epoch ",
                               state_.epoch + 1, " of ", options_.max_epochs));
   return absl::OkStatus();
@@ -191,15 +208,9 @@ bool Trainer::Done() const {
   return state_.epoch >= options_.max_epochs || (cut && state_.batch == 0);
 }
 
-absl::StatusOr<TrainingResult> Trainer::Run() {
-  MASE_ASSIGN_OR_RETURN(log_, TrainingLog::Open({.directory = options_.directory,
-                                                 .step = state_.step,
-                                                 .epoch = state_.epoch}));
-  if (!resumed_) {
-    log_->Write(0, 0, {{"hp_metric", -1.0f}});
-    MASE_RETURN_IF_ERROR(SaveLast());
-  }
+absl::StatusOr<TrainingResult> Trainer::TrainToEnd() {
   const FlushDenormals flush;
+  if (state_.step == 0) log_->Write(0, 0, {{"hp_metric", -1.0f}});
   TrainingResult result;
   while (!Done() && !result.interrupted) {
     epoch_began_ = absl::Now();
@@ -309,7 +320,7 @@ absl::Status Trainer::SaveBest(double val_loss) {
   state_.best_epoch = state_.epoch;
   state_.best_loss = val_loss;
   MASE_RETURN_IF_ERROR(learner_->StoreTo(graph_));
-  return SaveCheckpoint(absl::StrCat(options_.directory, "/", kBestCheckpoint), graph_,
+  return SaveCheckpoint(absl::StrCat(directory_, "/", kBestCheckpoint), graph_,
                         {{kSettingsFact, Settings()}});
 }
 
@@ -318,7 +329,7 @@ absl::Status Trainer::SaveLast() {
   MASE_RETURN_IF_ERROR(learner_->StoreTo(graph_));
   std::vector<NamedTensor> extra = learner_->ExportState();
   for (NamedTensor& tensor : state_.Export()) extra.push_back(std::move(tensor));
-  return SaveCheckpoint(absl::StrCat(options_.directory, "/", kLastCheckpoint), graph_,
+  return SaveCheckpoint(absl::StrCat(directory_, "/", kLastCheckpoint), graph_,
                         {{kSettingsFact, Settings()}}, extra);
 }
 

@@ -1,7 +1,7 @@
 // Trainer: epochs of training and validation, their log and their checkpoints.
 //
 //   MASE_ASSIGN_OR_RETURN(auto trainer, Trainer::Create(graph, dataset, generator, options));
-//   MASE_ASSIGN_OR_RETURN(TrainingResult result, trainer->Run());
+//   MASE_ASSIGN_OR_RETURN(TrainingResult result, trainer->Run(directory));
 //
 // The directory gets the files of training_log.h and two checkpoints (model/checkpoint.h):
 //
@@ -45,9 +45,6 @@
 namespace mase {
 
 struct TrainerOptions {
-  // Existing folder for everything that is written.
-  std::string directory;
-
   OptimizerKind optimizer = OptimizerKind::kAdam;
   double learning_rate = 1e-5;
   double weight_decay = 0;
@@ -63,7 +60,7 @@ struct TrainerOptions {
   int64_t accumulate = 1;     // Batches to a step; the last step of an epoch takes what is left.
   int64_t log_every_n_steps = 50;
   int64_t checkpoint_every_n_steps = 0;  // 0: only after each epoch.
-  uint64_t seed = 0;                     // Of dropout.
+  uint64_t seed = 0;                     // Of dropout and augmentation.
 
   // Lines for people: what is about to happen, warnings, one line per epoch.
   std::function<void(absl::string_view)> print = [](absl::string_view) {};
@@ -96,13 +93,14 @@ class Trainer {
                                                          const TorchGenerator& generator,
                                                          const TrainerOptions& options);
 
-  // Goes on where the directory's last checkpoint was written, bit for bit. Before Run, with the
-  // same graph, data and options that the run was begun with. NotFound: there is no checkpoint;
-  // InvalidArgument naming the setting that differs; DataLoss: a damaged file.
-  absl::Status Resume();
+  // Trains to the end; an interrupted run is no error. Everything is written to the existing
+  // folder `directory`. At most one of Run and Resume, once.
+  absl::StatusOr<TrainingResult> Run(const std::string& directory);
 
-  // Trains to the end. An interrupted run is no error.
-  absl::StatusOr<TrainingResult> Run();
+  // Goes on where the directory's last checkpoint was written, bit for bit, with the same graph,
+  // data and options that the run was begun with. NotFound: there is no checkpoint;
+  // InvalidArgument naming the setting that differs; DataLoss: a damaged file.
+  absl::StatusOr<TrainingResult> Resume(const std::string& directory);
 
  private:
   Trainer(Graph graph, SplitData train, SplitData validation, int64_t classes,
@@ -115,6 +113,8 @@ class Trainer {
   void Announce(const Dataset& dataset) const;
 
   absl::Status MakeLearner();
+  absl::Status Restore();
+  absl::StatusOr<TrainingResult> TrainToEnd();
   absl::Status TrainEpoch();
   void LogStep(double rate, const ClassificationLoss& loss, int64_t rows);
   // Validates and ends the epoch; Cancelled, with the state as before, if interrupted.
@@ -130,10 +130,11 @@ class Trainer {
   const CosineSchedule schedule_;
   BatchSampler sampler_;
   const int64_t batches_;  // Of an epoch.
+  std::optional<ImageAugmentation> augmentation_;
   std::unique_ptr<Learner> learner_;
   TrainingState state_;
+  std::string directory_;
   std::optional<TrainingLog> log_;
-  bool resumed_ = false;
   bool warned_of_nan_ = false;
   absl::Time epoch_began_;
 };

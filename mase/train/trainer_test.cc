@@ -27,9 +27,7 @@ std::string Bytes(const std::string& folder, const char* file) {
   return ValueOrDie(ReadFile(folder + "/" + file, 1 << 28));
 }
 
-TrainerOptions SmallRun(const std::string& folder) {
-  return {.directory = folder, .learning_rate = 1e-2, .batch_size = 64, .max_epochs = 3};
-}
+TrainerOptions SmallRun() { return {.learning_rate = 1e-2, .batch_size = 64, .max_epochs = 3}; }
 
 absl::StatusOr<std::unique_ptr<Trainer>> Create(absl::string_view model, const Dataset& dataset,
                                                 const TrainerOptions& options) {
@@ -40,7 +38,8 @@ absl::StatusOr<std::unique_ptr<Trainer>> Create(absl::string_view model, const D
 // Runs until the clock of the progress line has been read `readings` times, as if Ctrl-C had been
 // pressed then.
 TrainingResult RunInterrupted(absl::string_view model, const Dataset& dataset,
-                              TrainerOptions options, int readings, bool resume) {
+                              TrainerOptions options, const std::string& folder, int readings,
+                              bool resume) {
   std::atomic<bool> interrupted = false;
   int read = 0;
   options.interrupted = &interrupted;
@@ -48,17 +47,14 @@ TrainingResult RunInterrupted(absl::string_view model, const Dataset& dataset,
                       .seconds = [&] { return interrupted = ++read >= readings, read * 1.0; },
                       .write = [](absl::string_view) {}};
   auto trainer = ValueOrDie(Create(model, dataset, options));
-  if (resume) {
-    EXPECT_OK(trainer->Resume());
-  }
-  return ValueOrDie(trainer->Run());
+  return ValueOrDie(resume ? trainer->Resume(folder) : trainer->Run(folder));
 }
 
 TEST(TrainerTest, WritesCheckpointsLogAndHistory) {
   const std::string folder = EmptyTestFolder("run");
-  TrainerOptions options = SmallRun(folder);
+  TrainerOptions options = SmallRun();
   options.log_every_n_steps = 2;
-  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options);
+  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options, folder);
   EXPECT_EQ(result.steps, 15);
   EXPECT_THAT(result.history, SizeIs(3));
   EXPECT_THAT(result.files,
@@ -77,11 +73,11 @@ TEST(TrainerTest, WritesCheckpointsLogAndHistory) {
 
 TEST(TrainerTest, BestIsTheEpochOfTheLowestValidationLossAndHoldsTheNetAlone) {
   const std::string folder = EmptyTestFolder("run");
-  TrainerOptions options = SmallRun(folder);
+  TrainerOptions options = SmallRun();
   options.learning_rate = 0.5;  // So large that later epochs are worse.
   options.max_epochs = 6;
   const Dataset dataset = LinearJets(300, 100);
-  const TrainingResult result = Train("jsc-tiny", dataset, options);
+  const TrainingResult result = Train("jsc-tiny", dataset, options, folder);
   int64_t best = 0;
   for (const EpochRecord& r : result.history) {
     if (r.val_loss < result.history[best].val_loss) best = r.epoch;
@@ -105,7 +101,7 @@ TEST(TrainerTest, TheSameRunGivesTheSameBytesForAnyNumberOfThreads) {
     for (const int n : {1, 2, 5}) {
       omp_set_num_threads(n);
       const std::string folder = EmptyTestFolder("run");
-      Train(model, LinearJets(1000, 100), SmallRun(folder));
+      Train(model, LinearJets(1000, 100), SmallRun(), folder);
       last.push_back(Bytes(folder, kLastCheckpoint));
       best.push_back(Bytes(folder, kBestCheckpoint));
     }
@@ -132,19 +128,18 @@ TEST(TrainerTest, AResumedRunIsTheSameBitForBit) {
                         Case{"jsc-tiny", OptimizerKind::kAdam, true, 1, -1}}) {
     SCOPED_TRACE(c.model);
     const std::string whole = EmptyTestFolder("whole"), pieces = EmptyTestFolder("pieces");
-    TrainerOptions options = SmallRun(whole);
+    TrainerOptions options = SmallRun();
     options.optimizer = c.optimizer;
     options.double_precision = c.double_precision;
     options.accumulate = c.accumulate;
     options.max_steps = c.max_steps;
     options.log_every_n_steps = 1;
-    const TrainingResult expected = Train(c.model, dataset, options);
-    options.directory = pieces;
+    const TrainingResult expected = Train(c.model, dataset, options, whole);
     bool resume = false;
     TrainingResult result;
     int runs = 0;
     do {
-      result = RunInterrupted(c.model, dataset, options, /*readings=*/5, resume);
+      result = RunInterrupted(c.model, dataset, options, pieces, /*readings=*/5, resume);
       resume = true;
     } while (result.interrupted && ++runs < 100);
     EXPECT_GT(runs, 2);
@@ -165,7 +160,7 @@ TEST(TrainerTest, AResumedRunIsTheSameBitForBit) {
 TEST(TrainerTest, CheckpointsWithinAnEpochAreResumedToo) {
   const Dataset dataset = LinearJets(300, 100);
   const std::string folder = EmptyTestFolder("run");
-  TrainerOptions options = SmallRun(folder);
+  TrainerOptions options = SmallRun();
   options.checkpoint_every_n_steps = 4;
   std::string of_step_8;
   double n = 0;
@@ -177,27 +172,27 @@ TEST(TrainerTest, CheckpointsWithinAnEpochAreResumedToo) {
                         return n;
                       },
                       .write = [](absl::string_view) {}};
-  Train("jsc-tiny", dataset, options);
+  Train("jsc-tiny", dataset, options, folder);
   const std::string whole = Bytes(folder, kLastCheckpoint);
   ASSERT_OK(WriteFileAtomically(folder + "/" + kLastCheckpoint, of_step_8));
   options.terminal = {};
   std::string said;
-  options.print = [&](absl::string_view line) { said = std::string(line); };
+  options.print = [&](absl::string_view line) {
+    if (absl::StartsWith(line, "resumed")) said = std::string(line);
+  };
   auto trainer = ValueOrDie(Create("jsc-tiny", dataset, options));
-  ASSERT_OK(trainer->Resume());
+  ASSERT_OK(trainer->Resume(folder));
   EXPECT_EQ(said, "resumed after 8 steps, in epoch 2 of 3");
-  ASSERT_OK(trainer->Run());
   EXPECT_TRUE(whole == Bytes(folder, kLastCheckpoint));
 }
 
 TEST(TrainerTest, AFinishedRunResumesToNothing) {
   const std::string folder = EmptyTestFolder("run");
   const Dataset dataset = LinearJets(300, 100);
-  Train("jsc-tiny", dataset, SmallRun(folder));
+  Train("jsc-tiny", dataset, SmallRun(), folder);
   const std::string before = Bytes(folder, kLastCheckpoint);
-  auto trainer = ValueOrDie(Create("jsc-tiny", dataset, SmallRun(folder)));
-  ASSERT_OK(trainer->Resume());
-  const TrainingResult result = ValueOrDie(trainer->Run());
+  auto trainer = ValueOrDie(Create("jsc-tiny", dataset, SmallRun()));
+  const TrainingResult result = ValueOrDie(trainer->Resume(folder));
   EXPECT_EQ(result.steps, 15);
   EXPECT_THAT(result.history, SizeIs(3));
   EXPECT_TRUE(before == Bytes(folder, kLastCheckpoint));
@@ -206,24 +201,24 @@ TEST(TrainerTest, AFinishedRunResumesToNothing) {
 TEST(TrainerTest, ResumeWithOtherSettingsNamesTheOne) {
   const std::string folder = EmptyTestFolder("run");
   const Dataset dataset = LinearJets(300, 100);
-  Train("jsc-tiny", dataset, SmallRun(folder));
-  TrainerOptions other = SmallRun(folder);
+  Train("jsc-tiny", dataset, SmallRun(), folder);
+  TrainerOptions other = SmallRun();
   other.batch_size = 32;
-  EXPECT_THAT(ValueOrDie(Create("jsc-tiny", dataset, other))->Resume(),
+  EXPECT_THAT(ValueOrDie(Create("jsc-tiny", dataset, other))->Resume(folder),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("last.safetensors: cannot go on with batch_size=32, it was made "
                                  "with batch_size=64")));
-  EXPECT_THAT(ValueOrDie(Create("jsc-toy", dataset, SmallRun(folder)))->Resume(),
+  EXPECT_THAT(ValueOrDie(Create("jsc-toy", dataset, SmallRun()))->Resume(folder),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("last.safetensors: tensor 'seq_blocks.2.weight' is float32[5, 16]")));
 }
 
 TEST(TrainerTest, ResumeWithoutOrWithADamagedCheckpointSaysSo) {
   const std::string folder = EmptyTestFolder("run");
   const Dataset dataset = LinearJets(300, 100);
-  auto trainer = ValueOrDie(Create("jsc-tiny", dataset, SmallRun(folder)));
-  EXPECT_THAT(trainer->Resume(),
+  auto trainer = ValueOrDie(Create("jsc-tiny", dataset, SmallRun()));
+  EXPECT_THAT(trainer->Resume(folder),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("last.safetensors")));
-  Train("jsc-tiny", dataset, SmallRun(folder));
+  Train("jsc-tiny", dataset, SmallRun(), folder);
   const std::string path = folder + "/" + kLastCheckpoint;
 
   const SafeTensors good = ValueOrDie(ReadSafeTensors(path));
@@ -235,17 +230,17 @@ TEST(TrainerTest, ResumeWithoutOrWithADamagedCheckpointSaysSo) {
       if (other.name != tensor.name) damaged.tensors.push_back(other);
     }
     ASSERT_OK(WriteSafeTensors(path, damaged));
-    EXPECT_THAT(trainer->Resume(),
+    EXPECT_THAT(trainer->Resume(folder),
                 StatusIs(absl::StatusCode::kDataLoss,
                          AllOf(HasSubstr("last.safetensors"), HasSubstr(tensor.name))));
   }
   ASSERT_OK(WriteFileAtomically(path, Bytes(folder, kBestCheckpoint)));
-  EXPECT_THAT(trainer->Resume(), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(trainer->Resume(folder), StatusIs(absl::StatusCode::kDataLoss));
 }
 
 TEST(TrainerTest, SaysHowManyStepsThereWillBe) {
   std::vector<std::string> lines, warnings;
-  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  TrainerOptions options = SmallRun();
   options.print = [&](absl::string_view line) { lines.emplace_back(line); };
   options.warn = [&](absl::string_view line) { warnings.emplace_back(line); };
   ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
@@ -264,32 +259,33 @@ TEST(TrainerTest, SaysHowManyStepsThereWillBe) {
 }
 
 TEST(TrainerTest, MaxStepsCutsAnEpochWhichIsValidated) {
-  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  TrainerOptions options = SmallRun();
   options.max_steps = 7;
-  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options);
+  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options, EmptyTestFolder("run"));
   EXPECT_EQ(result.steps, 7);
   EXPECT_THAT(result.history, SizeIs(2));
 }
 
 TEST(TrainerTest, NoEpochsWriteTheNetAsItWas) {
-  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  TrainerOptions options = SmallRun();
   options.max_epochs = 0;
-  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options);
+  const std::string folder = EmptyTestFolder("run");
+  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options, folder);
   EXPECT_EQ(result.best_epoch, -1);
-  EXPECT_TRUE(std::filesystem::exists(options.directory + "/" + kLastCheckpoint));
-  EXPECT_FALSE(std::filesystem::exists(options.directory + "/" + kBestCheckpoint));
+  EXPECT_TRUE(std::filesystem::exists(folder + "/" + kLastCheckpoint));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/" + kBestCheckpoint));
 }
 
 TEST(TrainerTest, MaxBatchesLimitsBothPasses) {
-  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  TrainerOptions options = SmallRun();
   options.max_batches = 1;
-  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options);
+  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options, EmptyTestFolder("run"));
   EXPECT_EQ(result.steps, 3);
   EXPECT_EQ(result.history[0].val_total, 64);
 }
 
 TEST(TrainerTest, ALastBatchOfOneRowIsRefusedWhereABatchNormWouldSeeIt) {
-  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  TrainerOptions options = SmallRun();
   EXPECT_THAT(Create("jsc-tiny", LinearJets(129, 100), options),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "seq_blocks_0: batch norm cannot train on a batch of one row, and 129 rows "
@@ -297,11 +293,11 @@ TEST(TrainerTest, ALastBatchOfOneRowIsRefusedWhereABatchNormWouldSeeIt) {
   options.batch_size = 1;
   EXPECT_THAT(Create("jsc-tiny", LinearJets(10, 10), options),
               StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_OK(Create("Linear 5, ReLU", LinearJets(129, 100), SmallRun(EmptyTestFolder("run"))));
+  EXPECT_OK(Create("Linear 5, ReLU", LinearJets(129, 100), SmallRun()));
 }
 
 TEST(TrainerTest, ASplitThatIsMissingOrANetThatDoesNotFitIsNamed) {
-  const TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  const TrainerOptions options = SmallRun();
   const Dataset whole = LinearJets(300, 100);
   Dataset no_validation(whole.info());
   no_validation.Set(Split::kTrain, [=] { return whole.Get(Split::kTrain); });
@@ -322,14 +318,14 @@ TEST(TrainerTest, ASplitThatIsMissingOrANetThatDoesNotFitIsNamed) {
 
 TEST(TrainerTest, ALossThatIsNoNumberIsToldOnce) {
   std::vector<std::string> warnings;
-  TrainerOptions options = SmallRun(EmptyTestFolder("run"));
+  TrainerOptions options = SmallRun();
   options.warn = [&](absl::string_view line) { warnings.emplace_back(line); };
   const Dataset whole = LinearJets(300, 100);
   FreshModel fresh = BuildFresh("Linear 5", whole);
   fresh.graph.MutableTensor("seq_blocks.0.bias")->mutable_data<float>()[0] = NAN;
   auto trainer =
       ValueOrDie(Trainer::Create(std::move(fresh.graph), whole, fresh.generator, options));
-  const TrainingResult result = ValueOrDie(trainer->Run());
+  const TrainingResult result = ValueOrDie(trainer->Run(EmptyTestFolder("run")));
   EXPECT_THAT(warnings, ElementsAre("step 1: the loss is nan"));
   EXPECT_EQ(result.best_epoch, 0) << "a checkpoint even so";
 }

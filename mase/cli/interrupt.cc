@@ -1,0 +1,22 @@
+#include "mase/cli/interrupt.h"
+
+#include <csignal>
+
+namespace mase {
+namespace {
+
+std::atomic<bool> interrupted = false;
+static_assert(std::atomic<bool>::is_always_lock_free);  // Else no signal handler may write it.
+
+}  // namespace
+
+const std::atomic<bool>& CatchInterrupt() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { interrupted = true; };
+  action.sa_flags = SA_RESETHAND | SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  return interrupted;
+}
+
+}  // namespace mase

@@ -1,0 +1,21 @@
+// The test of a net as MASE prints it.
+#ifndef MASE_CLI_TEST_METRICS_H_
+#define MASE_CLI_TEST_METRICS_H_
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "mase/cli/session.h"
+#include "mase/exec/evaluation.h"
+
+namespace mase {
+
+// Runs `graph` on all rows of the session's split, prints the table of test_acc_epoch and
+// test_loss_epoch in full float32 precision with what was measured, and adds both to the report
+// under `stage`. Cancelled if interrupted. `sink`, if not null, gets the raw outputs.
+absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, Split split,
+                                         int64_t batch_size, absl::string_view stage,
+                                         const OutputSink<float>& sink = nullptr);
+
+}  // namespace mase
+
+#endif  // MASE_CLI_TEST_METRICS_H_
