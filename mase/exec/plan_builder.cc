@@ -7,6 +7,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/arena.h"
+#include "mase/exec/fusion.h"
 #include "mase/exec/plan.h"
 #include "mase/exec/simulate.h"
 #include "mase/graph/shape_inference.h"
@@ -33,6 +34,7 @@ class PlanBuilder {
   PlanBuilder(const Graph& graph, ExecutionMode mode, int64_t rows, const ExecutorOptions& options,
               const TensorStore<T>& store)
       : graph_(graph),
+        mode_(mode),
         training_(mode == ExecutionMode::kTraining),
         rows_(rows),
         options_(options),
@@ -72,7 +74,7 @@ class PlanBuilder {
     bool has_diff = false;
     int buffer = -1, diff_buffer = -1;
     // Forward steps that read it, and the last time that Backward does.
-    int readers = 0, last_reader = -1, only_reader_input = -1;
+    int readers = 0, last_reader = -1;
     int64_t kept_until = -1;
   };
 
@@ -110,44 +112,39 @@ class PlanBuilder {
       const absl::string_view operand = InputOperand(node, static_cast<int>(i));
       MASE_ASSIGN_OR_RETURN(srcs[i], Round(node, operand, srcs[i], ShapeOf(node.inputs()[i])));
     }
+    const Fusion fusion = FindFusion(node, mode_, options_, HasKernel<T>("conv_batch_norm"));
     std::vector<int> tensors;
-    const Node* relu = FusedRelu(node);
-    KernelSpec spec = {.op = relu == nullptr ? node.op() : "batch_norm_relu",
-                       .attributes = &node.attributes(),
-                       .training = training_};
-    for (const Parameter& parameter : node.parameters()) {
-      MASE_ASSIGN_OR_RETURN(int tensor, ModuleTensor(node, parameter));
-      tensors.push_back(tensor);
-      spec.tensors.push_back(parameter.name);
+    KernelSpec spec = {.op = fusion.op, .attributes = &fusion.attributes, .training = training_};
+    MASE_RETURN_IF_ERROR(AddTensors(node, "", &tensors, &spec));
+    if (fusion.norm != nullptr) {
+      MASE_RETURN_IF_ERROR(AddTensors(*fusion.norm, "norm.", &tensors, &spec));
     }
     for (size_t i = 0; i < srcs.size(); ++i) {
       spec.srcs.push_back({ShapeOf(node.inputs()[i]), values_[srcs[i]].desc.layout});
     }
-    spec.dst = ShapeOf(node.outputs()[0]);
+    spec.dst = ShapeOf(fusion.last->outputs()[0]);
     MASE_ASSIGN_OR_RETURN(std::unique_ptr<Kernel<T>> kernel, CreateKernel<T>(spec));
     for (size_t i = 0; i < srcs.size(); ++i) {
       srcs[i] = InLayout(node, srcs[i], kernel->src_layout(static_cast<int>(i)));
     }
     int dst = AddStep(node, spec.op, std::move(kernel), std::move(srcs), std::move(tensors),
                       spec.dst);
-    if (relu != nullptr) {
-      SetResult(*relu, dst);
-      return absl::OkStatus();
-    }
     MASE_ASSIGN_OR_RETURN(dst, Round(node, "data_out", dst, spec.dst));
-    SetResult(node, dst);
+    for (const Node* fused = &node; fused != fusion.last; fused = fused->outputs()[0]->uses()[0].node) {
+      SetResult(*fused, dst);
+    }
+    SetResult(*fusion.last, dst);
     return absl::OkStatus();
   }
 
-  // The ReLU that alone reads this batch norm, where one kernel can do both.
-  const Node* FusedRelu(const Node& node) const {
-    if (options_.keep_values || !IsBatchNorm(node.op())) return nullptr;
-    const absl::Span<const mase::Use> uses = node.outputs()[0]->uses();
-    if (uses.size() != 1 || uses[0].node->op() != "relu") return nullptr;
-    const bool rounds = options_.simulate_quantization &&
-                        (FindFormat(node, "data_out") != nullptr ||
-                         uses[0].node->quantization() != nullptr);
-    return rounds ? nullptr : uses[0].node;
+  absl::Status AddTensors(const Node& node, absl::string_view prefix, std::vector<int>* tensors,
+                          KernelSpec* spec) {
+    for (const Parameter& parameter : node.parameters()) {
+      MASE_ASSIGN_OR_RETURN(int tensor, ModuleTensor(node, parameter));
+      tensors->push_back(tensor);
+      spec->tensors.push_back(absl::StrCat(prefix, parameter.name));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status AddInput(const Node& node) {
@@ -521,6 +518,7 @@ class PlanBuilder {
   };
 
   const Graph& graph_;
+  const ExecutionMode mode_;
   const bool training_;
   const int64_t rows_;
   const ExecutorOptions& options_;

@@ -123,7 +123,9 @@ std::vector<KernelEntry<double>> ConvKernels() {
 
 template <>
 std::vector<KernelEntry<float>> ConvKernels() {
-  return {{"conv1d", MakeOneDnnConv}, {"conv2d", MakeOneDnnConv}};
+  return {{"conv1d", MakeOneDnnConv},
+          {"conv2d", MakeOneDnnConv},
+          {"conv_batch_norm", MakeOneDnnConv}};
 }
 
 }  // namespace mase

@@ -1,4 +1,5 @@
-// Convolutions on oneDNN.
+// Convolutions on oneDNN. "conv_batch_norm", for the executor's fusion in inference, has a batch
+// norm behind it, scaled into the weights, and perhaps a ReLU.
 //
 // The batch is cut into parts by its size alone; every part is a primitive that runs on one thread,
 // and the parts run on the pool. So oneDNN never divides a sum among threads, and the gradients of
@@ -9,7 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <utility>
@@ -104,7 +105,8 @@ absl::Status RunParts(int64_t batch, int64_t parts, const Body& body) {
 class OneDnnConvKernel final : public Kernel<float> {
  public:
   // Throws dnnl::error.
-  explicit OneDnnConvKernel(const KernelSpec& spec) : g_(spec), training_(spec.training) {
+  explicit OneDnnConvKernel(const KernelSpec& spec)
+      : g_(spec), norm_(spec), training_(spec.training) {
     has_backward_ = true;
     reads_src_ = true;
     src_row_ = g_.in_channels * g_.in[0] * g_.in[1];
@@ -122,6 +124,7 @@ class OneDnnConvKernel final : public Kernel<float> {
       MakeBackwardWeights();
     }
     prepared_elements_ = forward_floats_ + backward_floats_;
+    if (norm_.present) prepared_elements_ += RoundUp(g_.out_channels) + g_.weight_elements();
     // Each part's own, on cache lines of their own.
     const int64_t diff_floats = RoundUp(diff_weight_floats_ + g_.out_channels);
     scratch_elements_ = std::max({parts_ * forward_scratch_, parts_ * data_scratch_,
@@ -130,7 +133,9 @@ class OneDnnConvKernel final : public Kernel<float> {
 
   absl::Status Prepare(float* const* tensors, float* prepared) override {
     try {
-      if (forward_reorder_ != nullptr) forward_reorder_->Run({tensors[g_.weight], prepared});
+      const float* weights = tensors[g_.weight];
+      if (norm_.present) weights = FoldNorm(tensors, prepared + forward_floats_);
+      if (forward_reorder_ != nullptr) forward_reorder_->Run({weights, prepared});
       if (backward_reorder_ != nullptr) {
         backward_reorder_->Run({tensors[g_.weight], prepared + forward_floats_});
       }
@@ -142,7 +147,9 @@ class OneDnnConvKernel final : public Kernel<float> {
 
   absl::Status Forward(const KernelArgs<float>& args) override {
     if (forward_.empty()) return absl::OkStatus();
-    const float* bias = g_.bias < 0 ? nullptr : args.tensors[g_.bias];
+    const float* bias = norm_.present   ? args.prepared + forward_floats_
+                        : g_.bias >= 0 ? args.tensors[g_.bias]
+                                       : nullptr;
     return RunParts(g_.batch, parts_, [&](int64_t part, int64_t begin, int64_t) {
       const float* src = args.srcs[0] + begin * src_row_;
       float* dst = args.dst + begin * dst_row_;
@@ -195,8 +202,9 @@ class OneDnnConvKernel final : public Kernel<float> {
   Desc DstDesc(int64_t samples) const {
     return Desc({samples, g_.out_channels, g_.out[0], g_.out[1]}, kF32, DataTag(dst_blocked_));
   }
+  bool HasBias() const { return g_.bias >= 0 || norm_.present; }
   Desc BiasDesc() const {
-    return g_.bias < 0 ? Desc() : Desc({g_.out_channels}, kF32, Tag::x);
+    return HasBias() ? Desc({g_.out_channels}, kF32, Tag::x) : Desc();
   }
   Dims Pair(const int64_t (&values)[2]) const { return {values[0], values[1]}; }
   Dims Dilates() const { return {g_.dilation[0] - 1, g_.dilation[1] - 1}; }
@@ -220,8 +228,38 @@ class OneDnnConvKernel final : public Kernel<float> {
                                 : dnnl::prop_kind::forward_inference;
     return {{kind, dnnl::algorithm::convolution_direct, SrcDesc(samples), weights, BiasDesc(),
              DstDesc(samples), Pair(g_.stride), Dilates(), Pair(g_.padding), PaddingRight()},
-            Attributes(),
+            ForwardAttributes(),
             Engine()};
+  }
+  dnnl::primitive_attr ForwardAttributes() const {
+    dnnl::primitive_attr attributes = Attributes();
+    if (norm_.relu) {
+      dnnl::post_ops after;
+      after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+      attributes.set_post_ops(after);
+    }
+    return attributes;
+  }
+
+  // y = (W x + b - mean) scale + shift = (scale W) x + (b - mean) scale + shift, with scale =
+  // weight / sqrt(variance + eps). Writes the new bias and, behind it, the new weights.
+  const float* FoldNorm(float* const* tensors, float* bias) const {
+    float* weights = bias + RoundUp(g_.out_channels);
+    const int64_t per_channel = g_.weight_elements() / g_.out_channels;
+    const auto at = [&](int tensor, int64_t c, double absent) {
+      return tensor < 0 ? absent : static_cast<double>(tensors[tensor][c]);
+    };
+    for (int64_t c = 0; c < g_.out_channels; ++c) {
+      const double scale =
+          at(norm_.weight, c, 1) / std::sqrt(at(norm_.variance, c, 1) + norm_.eps);
+      bias[c] = static_cast<float>((at(g_.bias, c, 0) - at(norm_.mean, c, 0)) * scale +
+                                   at(norm_.bias, c, 0));
+      const float* from = tensors[g_.weight] + c * per_channel;
+      for (int64_t i = 0; i < per_channel; ++i) {
+        weights[c * per_channel + i] = static_cast<float>(from[i] * scale);
+      }
+    }
+    return weights;
   }
 
   // Blocks of channels where they come out even and oneDNN has a generated kernel for them; an
@@ -258,7 +296,7 @@ class OneDnnConvKernel final : public Kernel<float> {
                                                      {DNNL_ARG_WEIGHTS, weights},
                                                      {DNNL_ARG_DST, desc.dst_desc()},
                                                      {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}};
-      if (g_.bias >= 0) arguments.push_back({DNNL_ARG_BIAS, desc.bias_desc()});
+      if (HasBias()) arguments.push_back({DNNL_ARG_BIAS, desc.bias_desc()});
       forward_.emplace_back(dnnl::convolution_forward(desc), arguments);
     }
     forward_scratch_ = RoundUp(scratch);
@@ -357,7 +395,24 @@ class OneDnnConvKernel final : public Kernel<float> {
     return absl::OkStatus();
   }
 
+  // The batch norm behind it; positions of its tensors.
+  struct Norm {
+    explicit Norm(const KernelSpec& spec) : present(spec.op == "conv_batch_norm") {
+      if (!present) return;
+      eps = spec.attributes->Float("eps");
+      relu = spec.attributes->Bool("relu");
+      weight = spec.TensorIndex("norm.weight");
+      bias = spec.TensorIndex("norm.bias");
+      mean = spec.TensorIndex("norm.running_mean");
+      variance = spec.TensorIndex("norm.running_var");
+    }
+    bool present, relu = false;
+    double eps = 0;
+    int weight = -1, bias = -1, mean = -1, variance = -1;
+  };
+
   const ConvGeometry g_;
+  const Norm norm_;
   const bool training_;
   int64_t src_row_, dst_row_;  // Elements of a sample.
   bool src_blocked_ = false, dst_blocked_ = false;
