@@ -1,0 +1,278 @@
+#include "mase/pipeline/pipeline.h"
+
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "google/protobuf/empty.pb.h"
+#include "gtest/gtest.h"
+#include "mase/testing/matchers.h"
+#include "mase/testing/pass_runner.h"
+
+namespace mase {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kNet[] = R"pb(
+  node {
+    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
+    attribute { name: "shape" ints { value: 8 value: 4 } }
+  }
+  node { name: "a" kind: CALL_MODULE op: "relu" target: "a" input: "x" }
+  node { name: "b" kind: CALL_MODULE op: "tanh" target: "b" input: "a" }
+  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "b" }
+)pb";
+
+using Body = std::function<absl::StatusOr<PassResult>(Graph&, PassContext&)>;
+
+class FunctionPass final : public Pass {
+ public:
+  explicit FunctionPass(Body body) : body_(std::move(body)) {}
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+    return body_(graph, context);
+  }
+
+ private:
+  const Body body_;
+};
+
+absl::StatusOr<PassResult> Rename(Graph& graph, PassContext&) {
+  graph.set_name(graph.name() + "'");
+  return PassResult::Changed();
+}
+
+absl::StatusOr<PassResult> Look(Graph&, PassContext&) { return PassResult::Unchanged(); }
+
+constexpr PassKind kAnalysis = PassKind::kAnalysis;
+
+class PipelineTest : public ::testing::Test {
+ protected:
+  void Add(const std::string& name, Body body, PassTraits traits = {}) {
+    PassInfo info = {.name = name, .summary = name, .traits = std::move(traits)};
+    info.plugin = "test";
+    info.options = &google::protobuf::Empty::default_instance();
+    info.create = [this, name, body](const auto&) -> absl::StatusOr<std::unique_ptr<Pass>> {
+      created_.push_back(name);
+      return std::make_unique<FunctionPass>(body);
+    };
+    ASSERT_OK(registry_.Add(std::move(info)));
+  }
+
+  absl::Status Run(const std::vector<std::string>& names, const PipelineOptions& options = {}) {
+    google::protobuf::RepeatedPtrField<PassConfig> configs;
+    for (const std::string& name : names) *configs.Add() = MakePass(name);
+    return RunConfigs(configs, options);
+  }
+
+  absl::Status RunConfigs(const google::protobuf::RepeatedPtrField<PassConfig>& configs,
+                          const PipelineOptions& options = {}) {
+    auto pipeline = BuildPipeline(configs, registry_, options);
+    if (!pipeline.ok()) return pipeline.status();
+    return RunPipeline(*pipeline, graph_, host_, &report_);
+  }
+
+  // "name" or "name (label)" of every pass that ran.
+  std::vector<std::string> Ran() const {
+    std::vector<std::string> ran;
+    for (const PassReport& pass : report_.passes()) {
+      ran.push_back(pass.label().empty() ? pass.name() : pass.name() + " (" + pass.label() + ")");
+    }
+    return ran;
+  }
+
+  PassRegistry registry_;
+  Graph graph_ = ParseGraph(kNet);
+  TestHost host_;
+  RunReport report_;
+  std::vector<std::string> created_;
+};
+
+TEST_F(PipelineTest, RunsPassesInOrderAndReportsEach) {
+  Add("rename", Rename);
+  Add("look", [](Graph& graph, PassContext& context) -> absl::StatusOr<PassResult> {
+    context.Count("seen", 2);
+    context.Count("seen");
+    context.Note(*graph.FindNode("a"), "kept", "it is fine");
+    context.Warn("careful");
+    (*context.result().mutable_fields())["answer"].set_number_value(42);
+    return PassResult::Unchanged();
+  }, {.kind = kAnalysis});
+  ASSERT_OK(Run({"rename", "look"}));
+  EXPECT_THAT(Ran(), ElementsAre("rename", "look"));
+  EXPECT_TRUE(report_.passes(0).changed());
+  const PassReport& look = report_.passes(1);
+  EXPECT_FALSE(look.changed());
+  EXPECT_EQ(look.counts().at("seen"), 3);
+  EXPECT_EQ(look.result().fields().at("answer").number_value(), 42);
+  EXPECT_THAT(look.result().fields().at("nodes").ShortDebugString(), HasSubstr("it is fine"));
+  EXPECT_THAT(report_.warnings(), ElementsAre("look: careful"));
+  EXPECT_GE(look.seconds(), 0);
+}
+
+TEST_F(PipelineTest, AllPassesAreMadeBeforeTheFirstRuns) {
+  Add("rename", Rename);
+  PassInfo bad = {.name = "bad", .summary = "", .plugin = "test"};
+  bad.options = &google::protobuf::Empty::default_instance();
+  bad.create = [](const auto&) { return absl::InvalidArgumentError("no such width"); };
+  ASSERT_OK(registry_.Add(bad));
+  EXPECT_THAT(Run({"rename", "bad"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, "bad: no such width"));
+  EXPECT_THAT(graph_, EqualsGraph(kNet));
+  EXPECT_THAT(Run({"rename", "renam"}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("did you mean 'rename'?")));
+}
+
+TEST_F(PipelineTest, NeedsRunFirstOnceWhileTheyHold) {
+  Add("base", Look, {.kind = kAnalysis});
+  Add("middle", Look, {.kind = kAnalysis, .needs = {"base"}});
+  Add("top", Look, {.kind = kAnalysis, .needs = {"middle", "base"}});
+  ASSERT_OK(Run({"top", "top", "middle"}));
+  EXPECT_THAT(Ran(), ElementsAre("base (needed by top)", "middle (needed by top)", "top", "top",
+                                 "middle"));
+  EXPECT_THAT(created_, ElementsAre("top", "base", "middle", "top", "middle"));
+}
+
+TEST_F(PipelineTest, AConfiguredPassServesThoseThatNeedIt) {
+  Add("base", Look, {.kind = kAnalysis});
+  Add("top", Look, {.kind = kAnalysis, .needs = {"base"}});
+  ASSERT_OK(Run({"base", "top"}));
+  EXPECT_THAT(Ran(), ElementsAre("base", "top"));
+}
+
+TEST_F(PipelineTest, NotesAreMadeAgainAfterAChangeUnlessThePassKeepsThem) {
+  Add("base", Look, {.kind = kAnalysis});
+  Add("top", Look, {.kind = kAnalysis, .needs = {"base"}});
+  Add("rename", Rename);
+  Add("careful", Rename, {.keeps_notes = true});
+  Add("forget", Look, {.kind = kAnalysis, .discards_notes = true});
+  ASSERT_OK(Run({"top", "careful", "top", "rename", "top", "forget", "top"}));
+  EXPECT_THAT(Ran(), ElementsAre("base (needed by top)", "top", "careful", "top", "rename",
+                                 "base (needed by top)", "top", "forget", "base (needed by top)",
+                                 "top"));
+}
+
+TEST_F(PipelineTest, FollowUpsRunAfterUnlessConfiguredThere) {
+  Add("rename", Rename, {.then = {"sum"}});
+  Add("sum", Look, {.kind = kAnalysis, .aliases = {"sum_up"}});
+  ASSERT_OK(Run({"rename", "rename", "sum_up"}));
+  EXPECT_THAT(Ran(), ElementsAre("rename", "sum (after rename)", "rename", "sum"));
+}
+
+TEST_F(PipelineTest, ACircleOfNeedsIsAnError) {
+  Add("egg", Look, {.kind = kAnalysis, .needs = {"hen"}});
+  Add("hen", Look, {.kind = kAnalysis, .needs = {"egg"}});
+  EXPECT_THAT(Run({"egg"}),
+              StatusIs(absl::StatusCode::kInternal, HasSubstr("pass egg needs itself")));
+}
+
+TEST_F(PipelineTest, ATransformThatChangesNothingIsAnErrorThatSaysWhy) {
+  Add("idle", [](Graph& graph, PassContext& context) -> absl::StatusOr<PassResult> {
+    context.Note(*graph.FindNode("a"), "kept", "no rule");
+    context.Note(*graph.FindNode("b"), "kept", "no rule");
+    return PassResult::Unchanged();
+  });
+  EXPECT_THAT(Run({"idle"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "idle: 0 nodes changed; 2 x no rule; the graph has the ops relu, tanh; set "
+                       "allow_unchanged to go on all the same"));
+  google::protobuf::RepeatedPtrField<PassConfig> configs;
+  *configs.Add() = MakePass("idle");
+  configs[0].set_allow_unchanged(true);
+  EXPECT_OK(RunConfigs(configs));
+}
+
+TEST_F(PipelineTest, PassesThatDoNotTellTheTruthAreNamed) {
+  Add("boaster", [](Graph&, PassContext&) { return PassResult::Changed(); });
+  Add("sneak", [](Graph& graph, PassContext&) {
+    graph.set_name("x");
+    return PassResult::Unchanged();
+  });
+  Add("meddler", Rename, {.kind = kAnalysis});
+  const auto is_bug = [](const char* message) {
+    return StatusIs(absl::StatusCode::kInternal, HasSubstr(message));
+  };
+  EXPECT_THAT(Run({"boaster"}), is_bug("boaster: says that it changed the graph, but nothing"));
+  EXPECT_THAT(Run({"sneak"}), is_bug("sneak: changed the graph, but says that it did not"));
+  EXPECT_THAT(Run({"meddler"}), is_bug("meddler: is an analysis, but changed the graph"));
+}
+
+TEST_F(PipelineTest, ABrokenGraphIsBlamedOnThePassThatLeftIt) {
+  Add("rename", Rename);
+  Add("breaker", [](Graph& graph, PassContext&) -> absl::StatusOr<PassResult> {
+    Node* a = graph.FindNode("a");
+    graph.ReplaceInput(a, 0, graph.FindNode("b")->outputs()[0]);  // A circle.
+    return PassResult::Changed();
+  });
+  EXPECT_THAT(Run({"rename", "breaker", "rename"}),
+              StatusIs(absl::StatusCode::kInternal,
+                       AllOf(HasSubstr("breaker: left a broken graph: "), HasSubstr("a: reads 'b'"))));
+  EXPECT_THAT(Ran(), ElementsAre("rename"));
+}
+
+TEST_F(PipelineTest, ErrorsAndExceptionsCarryThePassesName) {
+  Add("failing", [](Graph&, PassContext&) -> absl::StatusOr<PassResult> {
+    return absl::InvalidArgumentError("conv3: rank 3, want 4");
+  });
+  Add("throwing", [](Graph&, PassContext&) -> absl::StatusOr<PassResult> {
+    throw std::runtime_error("out of luck");
+  });
+  Add("odd", [](Graph&, PassContext&) -> absl::StatusOr<PassResult> { throw 42; });
+  EXPECT_THAT(Run({"failing"}), StatusIs(absl::StatusCode::kInvalidArgument,
+                                         "failing: conv3: rank 3, want 4"));
+  EXPECT_THAT(Run({"throwing"}), StatusIs(absl::StatusCode::kInternal,
+                                          "throwing: of plugin test threw: out of luck"));
+  EXPECT_THAT(Run({"odd"}), StatusIs(absl::StatusCode::kInternal, HasSubstr("threw something")));
+}
+
+TEST_F(PipelineTest, PrintsTheGraphAfterTheNamedPass) {
+  Add("rename", Rename);
+  Add("look", Look, {.kind = kAnalysis});
+  ASSERT_OK(Run({"rename", "look"}, {.print_after = {"rename"}}));
+  EXPECT_THAT(host_.printed,
+              AllOf(HasSubstr("# After rename:\n"), HasSubstr("name: \"output\""),
+                    Not(HasSubstr("# After look"))));
+  EXPECT_THAT(Run({"rename"}, {.print_after = {"renam"}}),
+              StatusIs(absl::StatusCode::kNotFound,
+                       "print_after: no pass 'renam' in this run; did you mean 'rename'?"));
+}
+
+TEST_F(PipelineTest, PassesSeeTheOriginalAndTheHost) {
+  Add("rename", Rename);
+  std::string original, now;
+  Add("look", [&](Graph& graph, PassContext& context) -> absl::StatusOr<PassResult> {
+    original = context.original().name();
+    now = graph.name();
+    context.Print("seen");
+    MASE_RETURN_IF_ERROR(context.WriteArtifact("a/b.txt", "text"));
+    MASE_ASSIGN_OR_RETURN(const Evaluation evaluation, context.Evaluate(graph));
+    context.Count("samples", evaluation.samples);
+    return PassResult::Unchanged();
+  }, {.kind = kAnalysis});
+  Evaluation evaluation;
+  evaluation.samples = 1000;
+  host_.evaluation = evaluation;
+  ASSERT_OK(Run({"rename", "look"}));
+  EXPECT_EQ(original, "");
+  EXPECT_EQ(now, "'");
+  EXPECT_EQ(host_.printed, "seen\n");
+  EXPECT_EQ(host_.artifacts.at("a/b.txt"), "text");
+  EXPECT_EQ(report_.passes(1).counts().at("samples"), 1000);
+}
+
+TEST_F(PipelineTest, APlainHostHasNoData) {
+  PassHost host;
+  EXPECT_THAT(host.DummyBatch(), StatusIs(absl::StatusCode::kUnimplemented));
+  EXPECT_THAT(host.Evaluate(graph_), StatusIs(absl::StatusCode::kUnimplemented));
+  EXPECT_OK(host.WriteArtifact("a", "b"));
+}
+
+}  // namespace
+}  // namespace mase
