@@ -30,6 +30,12 @@ struct ReferenceParams {
   }
 };
 
+struct ReferenceOp {
+  float operator()(float x, BlockParams params) const {
+    return reference::LogAt(x, reference::Exp2(params.a) * 0.1f, params.a, params.b);
+  }
+};
+
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const BlockLogFormat& block = proto.block_log();
   const int bias_width = block.exponent_bias_width();
@@ -53,7 +59,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   return MakeReferenceBlockFormat(
       proto, unit, rule, layout, ZeroBlocks::kBorrow,
       ReferenceParams{static_cast<float>(exponents), static_cast<float>(largest_bias)},
-      [](const Shape&) { return reference::Log(); });
+      [](const Shape&) { return ReferenceOp(); });
 }
 
 }  // namespace

@@ -23,9 +23,11 @@ constexpr FamilyParameter kParameters[] = {
 };
 
 struct ReferenceOp {
-  BlockParams exponents;
+  float offset, min_exponent, max_exponent;
 
-  float operator()(float x) const { return reference::Log()(x, exponents); }
+  float operator()(float x) const {
+    return reference::LogAt(x, offset, min_exponent, max_exponent);
+  }
 };
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
@@ -41,9 +43,11 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
         proto, Grid::Power(width, bias, !log.has_has_zero() || log.has_zero()),
         Policy::Of(proto));
   }
+  const float lowest = static_cast<float>(-bias);
   const float highest = static_cast<float>((1 << (width - 1)) - 1 - bias);
-  return MakeReferenceElementFormat(proto, Grid::Power(width, bias, false),
-                                    ReferenceOp{{static_cast<float>(-bias), highest}});
+  return MakeReferenceElementFormat(
+      proto, Grid::Power(width, bias, false),
+      ReferenceOp{reference::Exp2(lowest) * 0.1f, lowest, highest});
 }
 
 }  // namespace

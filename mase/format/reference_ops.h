@@ -98,15 +98,11 @@ struct MinifloatIeee {
   }
 };
 
-// Params: smallest and largest exponent.
-struct Log {
-  float operator()(float x, BlockParams params) const {
-    const float t = Exp2(params.a) * 0.1f;
-    const float v = std::fabs(x) + t;
-    const float e = Clamp(RoundLog2(v), params.a, params.b);
-    return v != v ? v : Sign(x + t) * Exp2(e);
-  }
-};
+// `offset` is a tenth of the smallest power.
+inline float LogAt(float x, float offset, float min_exponent, float max_exponent) {
+  const float e = Clamp(RoundLog2(std::fabs(x) + offset), min_exponent, max_exponent);
+  return Sign(x + offset) * Exp2(e);  // The sign of a NaN is one.
+}
 
 // The logarithm of a block's maximum given as bits, by `log2` (FloorLog2 or CeilLog2); NaN for a
 // NaN, Inf for Inf.
