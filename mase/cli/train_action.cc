@@ -1,6 +1,7 @@
 #include "mase/cli/train_action.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -121,8 +122,11 @@ class TrainAction : public Action {
     }
     LogInfo(absl::StrCat("Training model '", session.graph.name(), "'..."));
     LogInfo(absl::StrCat("##### WEIGHT DECAY ##### ", config.weight_decay()));
-    absl::StatusOr<TrainingResult> result =
-        resume ? trainer->Resume(directory->path()) : trainer->Run(directory->path());
+    // A run may have died before its first checkpoint.
+    const bool has_checkpoint = std::filesystem::exists(directory->File(kLastCheckpoint));
+    absl::StatusOr<TrainingResult> result = resume && has_checkpoint
+                                                ? trainer->Resume(directory->path())
+                                                : trainer->Run(directory->path());
     absl::Status status = result.status();
     if (status.ok()) {
       for (const std::string& file : result->files) {

@@ -1,0 +1,197 @@
+// Training and testing, run as their users run them.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "mase/base/files.h"
+#include "mase/interop/npy.h"
+#include "mase/interop/safetensors.h"
+#include "mase/model/checkpoint.h"
+#include "mase/testing/command.h"
+#include "mase/testing/matchers.h"
+#include "nlohmann/json.hpp"
+
+namespace mase {
+namespace {
+
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+CommandResult Train(const std::string& folder, std::vector<std::string> arguments,
+                    std::vector<std::string> environment = {}) {
+  return RunCommand("mase/train_main", arguments, folder, environment);
+}
+
+CommandResult RunTest(const std::string& folder, const std::vector<std::string>& arguments) {
+  return RunCommand("mase/test", arguments, folder);
+}
+
+// A small run of jsc-tiny; `more` is appended.
+std::vector<std::string> SmallRun(const std::vector<std::string>& more = {}) {
+  std::vector<std::string> arguments = {"jsc-tiny",      "jsc-sim", "--set",   "dataset.rows=2000",
+                                        "--max-epochs",  "3",       "--batch-size=64",
+                                        "--learning-rate=0.01", "--log-every-n-steps=5"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+std::string Contents(const std::string& path) {
+  return ValueOrDie(ReadFile(path, int64_t{1} << 30));
+}
+
+// The lines of the table that begin "| test_": the figures of a test.
+std::vector<std::string> TestFigures(const std::string& out) {
+  std::vector<std::string> lines;
+  for (const absl::string_view line : absl::StrSplit(out, '\n')) {
+    if (absl::StartsWith(line, "| test_")) lines.emplace_back(line);
+  }
+  return lines;
+}
+
+TEST(TrainTest, TrainsValidatesTestsAndWritesItAllDown) {
+  const std::string folder = NewFolder();
+  const CommandResult run = Train(folder, SmallRun({"--run_dir=run"}));
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("1,600 simulated rows, train split"));
+  EXPECT_THAT(run.out, HasSubstr("25 steps per epoch (25 batches of 64 rows, the last of 64), 75 "
+                                 "steps in all"));
+  EXPECT_THAT(run.out, HasSubstr("epoch 3/3: "));
+  EXPECT_THAT(run.out, HasSubstr("400 simulated rows, test split"));
+  EXPECT_THAT(run.err, HasSubstr("Training model 'jsc-tiny'..."));
+  EXPECT_THAT(run.err, HasSubstr("##### WEIGHT DECAY ##### 0"));
+  EXPECT_THAT(run.err, HasSubstr("Training is completed"));
+
+  const json summary = json::parse(Contents(folder + "/run/summary.json"));
+  EXPECT_EQ(summary["action"], "train");
+  EXPECT_EQ(summary["status"], "ok");
+  EXPECT_EQ(summary["data"]["real"], false);
+  for (const std::string file : summary["artifacts"]) {
+    EXPECT_TRUE(std::filesystem::exists(folder + "/run/" + file)) << file;
+    EXPECT_THAT(run.out, HasSubstr(file));
+  }
+  EXPECT_THAT(summary["artifacts"],
+              ::testing::IsSupersetOf({"history.csv", "metrics.jsonl", "best.safetensors",
+                                       "last.safetensors", "loss.svg", "settings.textproto"}));
+  EXPECT_EQ(summary["metrics"].back()["stage"], "best");
+  EXPECT_EQ(summary["metrics"].back()["samples"], 400);
+  const std::vector<std::string> history =
+      absl::StrSplit(Contents(folder + "/run/history.csv"), '\n', absl::SkipEmpty());
+  ASSERT_EQ(history.size(), 4u);
+  EXPECT_EQ(history[0], "epoch,lr,train_loss,val_loss,val_acc,val_correct,val_total,seconds");
+
+  // Testing the best checkpoint says the same, and writes what the net said.
+  const CommandResult test =
+      RunTest(folder, {"jsc-tiny", "jsc-sim", "--set=dataset.rows=2000", "--batch-size=64",
+                    "--load=run/best.safetensors", "--predictions=out.npy"});
+  ASSERT_EQ(test.exit_code, 0) << test.err;
+  EXPECT_EQ(TestFigures(test.out).size(), 2u) << test.out;
+  EXPECT_EQ(TestFigures(test.out), TestFigures(run.out));
+  EXPECT_EQ(ValueOrDie(ReadNpy(folder + "/out.npy")).shape(), Shape({400, 5}));
+}
+
+TEST(TrainTest, TheSettingsOfARunMakeTheSameRun) {
+  const std::string folder = NewFolder();
+  ASSERT_EQ(Train(folder, SmallRun({"--run_dir=a"})).exit_code, 0);
+  ASSERT_EQ(Train(folder, {"--config=a/settings.textproto", "--run_dir=b"}, {"OMP_NUM_THREADS=3"})
+                .exit_code,
+            0);
+  for (const char* file : {"best.safetensors", "last.safetensors"}) {
+    EXPECT_TRUE(Contents(folder + "/a/" + file) == Contents(folder + "/b/" + file)) << file;
+  }
+}
+
+TEST(TrainTest, AResumedRunThatIsDoneSaysTheSameAgain) {
+  const std::string folder = NewFolder();
+  const CommandResult run = Train(folder, SmallRun({"--run_dir=run"}));
+  const CommandResult again = Train(folder, {"--resume=run", "--batch-size=7"});
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("resumed after 75 steps"));
+  EXPECT_THAT(again.err, HasSubstr("--batch-size is ignored: a resumed run keeps its own settings"));
+  EXPECT_EQ(TestFigures(again.out), TestFigures(run.out));
+}
+
+TEST(TrainTest, ResumingWhatIsNoRunIsRefused) {
+  const CommandResult run = Train(NewFolder(), {"--resume=nowhere"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("nowhere: no run directory"));
+}
+
+TEST(TrainTest, ARateBelowTheFloorIsWarnedOf) {
+  const CommandResult run =
+      Train(NewFolder(), SmallRun({"--run_dir=run", "--learning-rate=1e-7"}));
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_THAT(run.err, HasSubstr("WARNING  learning rate 1e-07 is below the schedule's floor"));
+}
+
+TEST(TrainTest, WhatCannotBeTrainedWritesNothing) {
+  const std::string folder = NewFolder();
+  const std::pair<std::vector<std::string>, std::string> cases[] = {
+      {{"--trainer-precision=bf16"}, "trainer_precision bf16"},
+      {{"--batch-size=1599"}, "seq_blocks_0: batch norm cannot train on a batch of one row"},
+      {{"--model=jsc-tine"}, "did you mean 'jsc-tiny'"},
+      {{"--training-optimizer=adm"}, "adm"},
+  };
+  for (const auto& [flags, message] : cases) {
+    const CommandResult run = Train(folder, SmallRun(flags));
+    EXPECT_EQ(run.exit_code, 2) << message;
+    EXPECT_THAT(run.err, HasSubstr(message));
+    EXPECT_FALSE(std::filesystem::exists(folder + "/mase_output"));
+  }
+}
+
+TEST(TrainTest, DebugTrainsOnOneBatch) {
+  const std::string folder = NewFolder();
+  const CommandResult run = Train(folder, SmallRun({"--run_dir=run", "--debug"}));
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("1 steps per epoch (1 batches of 64 rows"));
+}
+
+// A file as PyTorch's users have it: tensors of a state dict, no graph, no counter.
+TEST(TestActionTest, LoadsAStateDictByNamesAndSaysHowTheyWentTogether) {
+  const std::string folder = NewFolder();
+  ASSERT_EQ(Train(folder, SmallRun({"--run_dir=run"})).exit_code, 0);
+  SafeTensors file = ValueOrDie(ReadSafeTensors(folder + "/run/best.safetensors"));
+  SafeTensors state_dict;
+  for (const NamedTensor& tensor : file.tensors) {
+    if (!absl::EndsWith(tensor.name, "num_batches_tracked")) state_dict.tensors.push_back(tensor);
+  }
+  state_dict.tensors.push_back({"val_acc.total", Tensor::Zeros(DType::kInt64, {})});
+  ASSERT_OK(WriteSafeTensors(folder + "/state.safetensors", state_dict));
+  const std::vector<std::string> test = {"jsc-tiny", "jsc-sim", "--set=dataset.rows=2000",
+                                         "--load=state.safetensors"};
+  const CommandResult run = RunTest(folder, test);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, AllOf(HasSubstr("6 tensors matched, 1 missing, 1 extra"),
+                             HasSubstr("seq_blocks.0.num_batches_tracked"),
+                             HasSubstr("val_acc.total")));
+
+  state_dict.tensors.erase(state_dict.tensors.begin());
+  ASSERT_OK(WriteSafeTensors(folder + "/state.safetensors", state_dict));
+  const CommandResult lacking = RunTest(folder, test);
+  EXPECT_EQ(lacking.exit_code, 2);
+  EXPECT_THAT(lacking.err, HasSubstr("lacks 1 tensors of model 'jsc-tiny': seq_blocks.0.weight"));
+}
+
+TEST(TestActionTest, APickleIsRefusedWithTheLinesThatConvertIt) {
+  const std::string folder = NewFolder();
+  ASSERT_OK(WriteFileAtomically(folder + "/best.ckpt", std::string("PK\x03\x04", 4) + "whatever"));
+  const CommandResult run = RunTest(folder, {"jsc-tiny", "jsc-sim", "--load=best.ckpt"});
+  EXPECT_NE(run.exit_code, 0);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("best.ckpt"), HasSubstr("import torch"),
+                             HasSubstr("save_file")));
+}
+
+TEST(TestActionTest, WantsACheckpoint) {
+  const CommandResult run = RunTest(NewFolder(), {"jsc-tiny", "jsc-sim"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("expected checkpoint via --load, got None"));
+}
+
+}  // namespace
+}  // namespace mase
