@@ -12,7 +12,9 @@ while IFS= read -r line; do
   program=$(sed -E 's,^ *\./bazelw run //mase:([a-z_]+).*,\1,' <<<"$line")
   arguments=$(sed -E 's,^ *\./bazelw run //mase:[a-z_]+( -- )?,,' <<<"$line")
   echo "== $program $arguments"
-  eval "\"$root/mase/$program\" $arguments" || { echo "failed: $line"; exit 1; }
+  binary=$root/mase/$program
+  [ -f "$binary" ] || binary=${binary}_main  # A program that shares its name with a room.
+  eval "\"$binary\" $arguments" || { echo "failed: $line"; exit 1; }
   count=$((count + 1))
 done < <(grep -E '^ *\./bazelw run //mase:' "$root/README.md")
 echo "$count commands"
