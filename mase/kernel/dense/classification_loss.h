@@ -6,8 +6,9 @@
 namespace mase {
 
 struct ClassificationLoss {
-  double loss = 0;      // Mean over the rows; NaN if a score is NaN. 0 of no rows.
-  int64_t correct = 0;  // Rows whose highest score is that of the label; ties go to the lowest index.
+  double loss = 0;  // Mean over the rows; NaN if a score is NaN. 0 of no rows.
+  int64_t correct =
+      0;  // Rows whose highest score is that of the label; ties go to the lowest index.
 };
 
 }  // namespace mase

@@ -24,8 +24,9 @@ struct NormFactors {
   const float* shift;
 };
 
-void RunBlock(const DenseKernels& kernels, const DenseNet::Plan& plan, const DenseTensors& tensors, const NormFactors& factors,
-              const DenseShape& rows_of_block, float* src, float* dst, const float** result) {
+void RunBlock(const DenseKernels& kernels, const DenseNet::Plan& plan, const DenseTensors& tensors,
+              const NormFactors& factors, const DenseShape& rows_of_block, float* src, float* dst,
+              const float** result) {
   for (const DenseStage& stage : plan.stages()) {
     const DenseShape shape = {stage.out, rows_of_block.rows, rows_of_block.ld};
     const float* mean = nullptr;
@@ -67,8 +68,8 @@ int64_t DenseInferenceWorkspaceFloats(const DenseNet::Plan& plan) {
   return 16 + 2 * plan.statistics() + omp_get_max_threads() * 2 * plan.max_features() * kBlockLd;
 }
 
-void DenseInference(const DenseNet::Plan& plan, const DenseRows& input,
-                    const DenseTensors& tensors, float* output) {
+void DenseInference(const DenseNet::Plan& plan, const DenseRows& input, const DenseTensors& tensors,
+                    float* output) {
   float* matrices = AlignToCacheLine(tensors.workspace);
   float* scale = matrices + omp_get_max_threads() * 2 * plan.max_features() * kBlockLd;
   float* shift = scale + plan.statistics();

@@ -11,8 +11,8 @@ namespace mase {
 int64_t DenseInferenceWorkspaceFloats(const DenseNet::Plan& plan);
 
 // DenseNet::Forward in inference mode.
-void DenseInference(const DenseNet::Plan& plan, const DenseRows& input,
-                    const DenseTensors& tensors, float* output);
+void DenseInference(const DenseNet::Plan& plan, const DenseRows& input, const DenseTensors& tensors,
+                    float* output);
 
 }  // namespace mase
 

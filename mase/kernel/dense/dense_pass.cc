@@ -57,10 +57,9 @@ int64_t DensePass::WorkspaceFloats(const DenseNet::Plan& plan, int64_t rows) {
 void DensePass::LoadInput(Chunk chunk, const DenseRows& input) {
   const int64_t first = chunks_.first(chunk.index);
   const bool picked = input.index != nullptr;
-  kernels_.load_by_feature(ShapeOf(chunk, plan_.in()),
-                           picked ? input.data : input.data + first * plan_.in(),
-                           picked ? input.index + first : nullptr,
-                           Matrix(chunk, plan_.stages().front().src));
+  kernels_.load_by_feature(
+      ShapeOf(chunk, plan_.in()), picked ? input.data : input.data + first * plan_.in(),
+      picked ? input.index + first : nullptr, Matrix(chunk, plan_.stages().front().src));
 }
 
 void DensePass::ForwardSegment(Chunk chunk, int segment) {
@@ -286,8 +285,7 @@ void DensePass::BackwardHead(Chunk chunk, int s, bool to_src) {
 }
 
 void DensePass::StoreDiffInput(Chunk chunk, float* diff_input) {
-  kernels_.store_by_row(ShapeOf(chunk, plan_.in()),
-                        Matrix(chunk, plan_.stages().front().diff_src),
+  kernels_.store_by_row(ShapeOf(chunk, plan_.in()), Matrix(chunk, plan_.stages().front().diff_src),
                         diff_input + chunks_.first(chunk.index) * plan_.in());
 }
 

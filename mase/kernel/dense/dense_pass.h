@@ -88,7 +88,7 @@ class DensePass {
   const bool remakes_;
 
   // The workspace.
-  float* mean_;    // Per feature of all norms: (x - mean) * scale + shift normalises,
+  float* mean_;  // Per feature of all norms: (x - mean) * scale + shift normalises,
   float* scale_;
   float* shift_;
   float* offset_;  // (diff - offset - (x - mean) * slope) * scale is the gradient.

@@ -40,9 +40,7 @@ DenseChunks::DenseChunks(int64_t rows) : rows(rows) {
   ld = chunk_rows / kGroup % 2 == 1 ? chunk_rows : chunk_rows + kGroup;
 }
 
-int64_t DenseChunks::size(int64_t chunk) const {
-  return std::min(chunk_rows, rows - first(chunk));
-}
+int64_t DenseChunks::size(int64_t chunk) const { return std::min(chunk_rows, rows - first(chunk)); }
 
 int64_t DenseChunks::MaxPaddedRows() const {
   // Fewer rows can make fewer but longer chunks.

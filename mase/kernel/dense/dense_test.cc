@@ -62,8 +62,8 @@ Chain ParseChain(const std::string& text) {
 std::vector<double> Reference(const Chain& chain, DenseMode mode, int64_t rows,
                               const std::vector<double>& parameters,
                               const std::vector<float>& buffers,
-                              const std::vector<std::vector<float>>& factors,
-                              std::vector<double> x, std::vector<double>* statistics = nullptr) {
+                              const std::vector<std::vector<float>>& factors, std::vector<double> x,
+                              std::vector<double>* statistics = nullptr) {
   size_t dropout = 0;
   for (const DenseLayer& layer : chain.layers) {
     std::vector<double> y(rows * layer.out);
@@ -265,8 +265,7 @@ INSTANTIATE_TEST_SUITE_P(Isas, DenseTest,
 TEST_P(DenseTest, InferenceAgreesWithDouble) {
   ForAllProblems([](Problem& p) {
     p.Forward(DenseMode::kInference);
-    ExpectNear(p.y,
-               p.ReferenceOutput(DenseMode::kInference, ToDouble(p.parameters), ToDouble(p.x)),
+    ExpectNear(p.y, p.ReferenceOutput(DenseMode::kInference, ToDouble(p.parameters), ToDouble(p.x)),
                1e-5);
     EXPECT_EQ(p.buffers, p.first_buffers);
   });
@@ -276,10 +275,9 @@ TEST_P(DenseTest, TrainingOutputsAgreeWithDoubleAndRunningStatisticsMove) {
   ForAllProblems([](Problem& p) {
     p.Forward(DenseMode::kTraining);
     std::vector<double> moved = ToDouble(p.first_buffers);
-    ExpectNear(p.y,
-               p.ReferenceOutput(DenseMode::kTraining, ToDouble(p.parameters), ToDouble(p.x),
-                                 &moved),
-               Tolerance(p.rows));
+    ExpectNear(
+        p.y, p.ReferenceOutput(DenseMode::kTraining, ToDouble(p.parameters), ToDouble(p.x), &moved),
+        Tolerance(p.rows));
     for (size_t i = 0; i < moved.size(); ++i) {
       moved[i] = 0.9 * double{p.first_buffers[i]} + 0.1 * moved[i];
     }
@@ -327,8 +325,8 @@ TEST_P(DenseTest, TrainStepEqualsForwardLossAndBackward) {
     std::vector<int64_t> labels(p.rows);
     for (int64_t r = 0; r < p.rows; ++r) labels[r] = (r * r + 1) % p.net.out();
     p.Forward(DenseMode::kTraining);
-    const ClassificationLoss want = SoftmaxCrossEntropy(p.y.data(), labels.data(), p.rows,
-                                                        p.net.out(), p.diff_y.data());
+    const ClassificationLoss want =
+        SoftmaxCrossEntropy(p.y.data(), labels.data(), p.rows, p.net.out(), p.diff_y.data());
     p.Backward();
     const auto want_gradients = p.gradients, want_buffers = p.buffers;
     p.buffers = p.first_buffers;

@@ -53,14 +53,14 @@ struct DenseShape {
 
 // What AdamStep and SgdStep compute before their loops.
 struct DenseAdamFactors {
-  float negative_rate;  // -learning_rate / (1 - beta1^step)
+  float negative_rate;    // -learning_rate / (1 - beta1^step)
   float root_correction;  // sqrt(1 - beta2^step)
   float epsilon;
   float new_share1;  // 1 - beta1
   float beta2;
   float new_share2;  // 1 - beta2
-  float decay;  // Added to the gradient, times the parameter; or 0.
-  float keep;   // The parameter is multiplied by it first; or 1.
+  float decay;       // Added to the gradient, times the parameter; or 0.
+  float keep;        // The parameter is multiplied by it first; or 1.
 };
 
 struct DenseSgdFactors {
@@ -113,9 +113,15 @@ struct DenseKernels {
               float* momenta);
 };
 
-namespace dense_avx512 { extern const DenseKernels kKernels; }
-namespace dense_avx2 { extern const DenseKernels kKernels; }
-namespace dense_baseline { extern const DenseKernels kKernels; }
+namespace dense_avx512 {
+extern const DenseKernels kKernels;
+}
+namespace dense_avx2 {
+extern const DenseKernels kKernels;
+}
+namespace dense_baseline {
+extern const DenseKernels kKernels;
+}
 
 // The table for CurrentIsa().
 const DenseKernels& CurrentDenseKernels();

@@ -113,8 +113,7 @@ inline void NormGradientSums(const DenseShape& shape, const float* diff, const f
 }
 
 inline void NormGradient(const DenseShape& shape, const float* x, const float* mean,
-                         const float* offset, const float* slope, const float* scale,
-                         float* diff) {
+                         const float* offset, const float* slope, const float* scale, float* diff) {
   for (int64_t f = 0; f < shape.features; ++f) {
     const int64_t row = f * shape.ld;
     const V m = Set(mean[f]), o = Set(offset[f]), s = Set(-slope[f]), c = Set(scale[f]);

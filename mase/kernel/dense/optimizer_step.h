@@ -4,7 +4,8 @@
 // single-tensor CPU optimisers, so that a step gives the same bits; rates and bias corrections are
 // computed in double first. Multiply-adds are fused where PyTorch's are.
 // Subnormal numbers (below 1.2e-38) count as zero. All vectors are
-// caller-owned and must not overlap. Elements whose parameter, gradient and state are zero stay zero.
+// caller-owned and must not overlap. Elements whose parameter, gradient and state are zero stay
+// zero.
 #ifndef MASE_KERNEL_DENSE_OPTIMIZER_STEP_H_
 #define MASE_KERNEL_DENSE_OPTIMIZER_STEP_H_
 

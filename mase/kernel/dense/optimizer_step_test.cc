@@ -24,7 +24,8 @@ std::vector<float> Start() {
 
 std::vector<float> Gradients(int step) {
   std::vector<float> gradients(kSize);
-  for (int i = 0; i < kSize; ++i) gradients[i] = static_cast<float>((i * 7 + step * 3) % 11 - 5) / 8;
+  for (int i = 0; i < kSize; ++i)
+    gradients[i] = static_cast<float>((i * 7 + step * 3) % 11 - 5) / 8;
   return gradients;
 }
 
@@ -67,21 +68,19 @@ INSTANTIATE_TEST_SUITE_P(Isas, OptimizerStepTest,
                          ::testing::Values(Isa::kBaseline, Isa::kAvx2, Isa::kAvx512));
 
 TEST_P(OptimizerStepTest, AdamIsPyTorchsToTheBit) {
-  ExpectPyTorchs(
-      RunAdam({.learning_rate = 1e-2}),
-      {-1.11418736f, -1.01633584f, -0.894939125f, -0.72537142f, -0.637653828f, -0.498753756f,
-       -0.356172115f, -0.251544237f, -0.129755348f, 0.0279622786f, 0.0953156948f, 0.26081273f,
-       0.358664244f, 0.480060816f, 0.64962858f, 0.737346172f, 0.876246274f, 1.0188278f,
-       1.12345588f});
+  ExpectPyTorchs(RunAdam({.learning_rate = 1e-2}),
+                 {-1.11418736f, -1.01633584f, -0.894939125f, -0.72537142f, -0.637653828f,
+                  -0.498753756f, -0.356172115f, -0.251544237f, -0.129755348f, 0.0279622786f,
+                  0.0953156948f, 0.26081273f, 0.358664244f, 0.480060816f, 0.64962858f, 0.737346172f,
+                  0.876246274f, 1.0188278f, 1.12345588f});
 }
 
 TEST_P(OptimizerStepTest, AdamAddsTheDecayToTheGradient) {
-  ExpectPyTorchs(
-      RunAdam({.learning_rate = 1e-2, .weight_decay = 1e-2}),
-      {-1.11279392f, -1.015481f, -0.894168496f, -0.724687815f, -0.637087345f, -0.488306016f,
-       -0.355877876f, -0.251328707f, -0.129620016f, 0.027951736f, 0.0952416062f, 0.260488898f,
-       0.358356923f, 0.479639232f, 0.649028063f, 0.736681879f, 0.865463018f, 1.01799679f,
-       1.12249672f});
+  ExpectPyTorchs(RunAdam({.learning_rate = 1e-2, .weight_decay = 1e-2}),
+                 {-1.11279392f, -1.015481f, -0.894168496f, -0.724687815f, -0.637087345f,
+                  -0.488306016f, -0.355877876f, -0.251328707f, -0.129620016f, 0.027951736f,
+                  0.0952416062f, 0.260488898f, 0.358356923f, 0.479639232f, 0.649028063f,
+                  0.736681879f, 0.865463018f, 1.01799679f, 1.12249672f});
 }
 
 TEST_P(OptimizerStepTest, AdamWShrinksTheParameter) {
@@ -94,12 +93,11 @@ TEST_P(OptimizerStepTest, AdamWShrinksTheParameter) {
 }
 
 TEST_P(OptimizerStepTest, SgdWithNesterovMomentumIsPyTorchsToTheBit) {
-  ExpectPyTorchs(
-      RunSgd({}),
-      {-1.11958039f, -1.01213098f, -0.885425925f, -0.723575294f, -0.642250836f, -0.489420772f,
-       -0.364832371f, -0.246245667f, -0.140701205f, 0.0311727654f, 0.0934532508f, 0.255303949f,
-       0.362753421f, 0.489458382f, 0.651309073f, 0.732633591f, 0.885463476f, 1.01005185f,
-       1.12863874f});
+  ExpectPyTorchs(RunSgd({}),
+                 {-1.11958039f, -1.01213098f, -0.885425925f, -0.723575294f, -0.642250836f,
+                  -0.489420772f, -0.364832371f, -0.246245667f, -0.140701205f, 0.0311727654f,
+                  0.0934532508f, 0.255303949f, 0.362753421f, 0.489458382f, 0.651309073f,
+                  0.732633591f, 0.885463476f, 1.01005185f, 1.12863874f});
 }
 
 TEST_P(OptimizerStepTest, PlainSgdSubtractsTheScaledGradient) {

@@ -74,12 +74,17 @@ void ProductColumns(const DenseProduct& p, int64_t row) {
     ProductTile<kTileFeatures, kGroups>(p, feature, row);
   }
   switch (p.features - feature) {
-    case 1: return ProductTile<1, kGroups>(p, feature, row);
+    case 1:
+      return ProductTile<1, kGroups>(p, feature, row);
 #if MASE_DENSE_LANES > 4
-    case 2: return ProductTile<2, kGroups>(p, feature, row);
-    case 3: return ProductTile<3, kGroups>(p, feature, row);
-    case 4: return ProductTile<4, kGroups>(p, feature, row);
-    case 5: return ProductTile<5, kGroups>(p, feature, row);
+    case 2:
+      return ProductTile<2, kGroups>(p, feature, row);
+    case 3:
+      return ProductTile<3, kGroups>(p, feature, row);
+    case 4:
+      return ProductTile<4, kGroups>(p, feature, row);
+    case 5:
+      return ProductTile<5, kGroups>(p, feature, row);
 #endif
   }
 }
@@ -91,9 +96,12 @@ inline void Product(const DenseProduct& p) {
   }
   switch (p.groups - group) {
 #if MASE_DENSE_LANES == 16
-    case 1: return ProductColumns<1>(p, group * kGroup);
-    case 2: return ProductColumns<2>(p, group * kGroup);
-    case 3: return ProductColumns<3>(p, group * kGroup);
+    case 1:
+      return ProductColumns<1>(p, group * kGroup);
+    case 2:
+      return ProductColumns<2>(p, group * kGroup);
+    case 3:
+      return ProductColumns<3>(p, group * kGroup);
 #endif
   }
 }
@@ -177,12 +185,15 @@ void WeightColumns(const DenseWeightGradient& p, int64_t i) {
   int64_t o = 0;
   for (; o + kTileOut <= p.out; o += kTileOut) WeightTile<kTileOut, kIn>(p, o, i);
   switch (p.out - o) {
-    case 1: return WeightTile<1, kIn>(p, o, i);
+    case 1:
+      return WeightTile<1, kIn>(p, o, i);
 #if MASE_DENSE_LANES > 4
-    case 2: return WeightTile<2, kIn>(p, o, i);
+    case 2:
+      return WeightTile<2, kIn>(p, o, i);
 #endif
 #if MASE_DENSE_LANES > 8
-    case 3: return WeightTile<3, kIn>(p, o, i);
+    case 3:
+      return WeightTile<3, kIn>(p, o, i);
 #endif
   }
 }
@@ -209,9 +220,15 @@ inline void WeightGradient(const DenseWeightGradient& p) {
   int64_t i = 0;
   for (; i + kTileIn <= p.in; i += kTileIn) WeightColumns<kTileIn>(p, i);
   switch (p.in - i) {
-    case 1: WeightColumns<1>(p, i); break;
-    case 2: WeightColumns<2>(p, i); break;
-    case 3: WeightColumns<3>(p, i); break;
+    case 1:
+      WeightColumns<1>(p, i);
+      break;
+    case 2:
+      WeightColumns<2>(p, i);
+      break;
+    case 3:
+      WeightColumns<3>(p, i);
+      break;
   }
   if (p.bias != nullptr) RowSums(p.diff, p.ld, p.out, p.groups, p.bias);
 }

@@ -44,13 +44,14 @@ MASE_INLINE void Store(float* p, V v) { *reinterpret_cast<UnalignedV*>(p) = v; }
 MASE_INLINE V Set(float x) { return _mm512_set1_ps(x); }
 MASE_INLINE V Fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }  // a * b + c
 MASE_INLINE V Max(V a, V b) { return _mm512_max_ps(a, b); }            // b if one is NaN.
-MASE_INLINE V Min(V a, V b) { return _mm512_min_ps(a, b); }
 MASE_INLINE V Sqrt(V a) { return _mm512_sqrt_ps(a); }
-template <int kChoice>
-MASE_INLINE V Shuffle(V a, V b) { return _mm512_shuffle_ps(a, b, kChoice); }  // In each quarter.
+template <int kChoice>  // In each quarter: two values of a, then two of b.
+MASE_INLINE V Shuffle(V a, V b) {
+  return _mm512_shuffle_ps(a, b, kChoice);
+}
 MASE_INLINE V LoadQuarters(const float* const* p, int64_t i) {
-  const __m512 low = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p[0] + i)),
-                                        _mm_loadu_ps(p[4] + i), 1);
+  const __m512 low =
+      _mm512_insertf32x4(_mm512_castps128_ps512(_mm_loadu_ps(p[0] + i)), _mm_loadu_ps(p[4] + i), 1);
   return _mm512_insertf32x4(_mm512_insertf32x4(low, _mm_loadu_ps(p[8] + i), 2),
                             _mm_loadu_ps(p[12] + i), 3);
 }
@@ -58,10 +59,11 @@ MASE_INLINE V LoadQuarters(const float* const* p, int64_t i) {
 MASE_INLINE V Set(float x) { return _mm256_set1_ps(x); }
 MASE_INLINE V Fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
 MASE_INLINE V Max(V a, V b) { return _mm256_max_ps(a, b); }
-MASE_INLINE V Min(V a, V b) { return _mm256_min_ps(a, b); }
 MASE_INLINE V Sqrt(V a) { return _mm256_sqrt_ps(a); }
 template <int kChoice>
-MASE_INLINE V Shuffle(V a, V b) { return _mm256_shuffle_ps(a, b, kChoice); }
+MASE_INLINE V Shuffle(V a, V b) {
+  return _mm256_shuffle_ps(a, b, kChoice);
+}
 MASE_INLINE V LoadQuarters(const float* const* p, int64_t i) {
   return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p[0] + i)),
                               _mm_loadu_ps(p[4] + i), 1);
@@ -70,10 +72,11 @@ MASE_INLINE V LoadQuarters(const float* const* p, int64_t i) {
 MASE_INLINE V Set(float x) { return _mm_set1_ps(x); }
 MASE_INLINE V Fma(V a, V b, V c) { return a * b + c; }
 MASE_INLINE V Max(V a, V b) { return _mm_max_ps(a, b); }
-MASE_INLINE V Min(V a, V b) { return _mm_min_ps(a, b); }
 MASE_INLINE V Sqrt(V a) { return _mm_sqrt_ps(a); }
 template <int kChoice>
-MASE_INLINE V Shuffle(V a, V b) { return _mm_shuffle_ps(a, b, kChoice); }
+MASE_INLINE V Shuffle(V a, V b) {
+  return _mm_shuffle_ps(a, b, kChoice);
+}
 MASE_INLINE V LoadQuarters(const float* const* p, int64_t i) { return _mm_loadu_ps(p[0] + i); }
 #endif
 
@@ -95,7 +98,8 @@ MASE_INLINE __m128 Sum4(const V16& a, const V16& b, const V16& c, const V16& d) 
   V sums = AddQuarters(AddHalves(a.part[0], b.part[0]), AddHalves(c.part[0], d.part[0]));
   sums += Shuffle<0x4e>(sums, sums);
   sums += Shuffle<0xb1>(sums, sums);
-  const __m512i first_of_quarter = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0);
+  const __m512i first_of_quarter =
+      _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0);
   return _mm512_castps512_ps128(_mm512_permutexvar_ps(first_of_quarter, sums));
 }
 #elif MASE_DENSE_LANES == 8
@@ -105,7 +109,7 @@ MASE_INLINE V AddHalves(const V16& a, const V16& b) {  // Four sums of a, four o
 }
 MASE_INLINE __m128 Sum4(const V16& a, const V16& b, const V16& c, const V16& d) {
   const V ab = AddHalves(a, b), cd = AddHalves(c, d);
-  const V pairs = Shuffle<0x44>(ab, cd) + Shuffle<0xee>(ab, cd);           // a02 a13 c02 c13, b, d
+  const V pairs = Shuffle<0x44>(ab, cd) + Shuffle<0xee>(ab, cd);  // a02 a13 c02 c13, b, d
   const V sums = Shuffle<0x88>(pairs, pairs) + Shuffle<0xdd>(pairs, pairs);  // a c a c, b d b d
   return _mm_unpacklo_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
 }

@@ -72,7 +72,8 @@ TEST_P(SoftmaxCrossEntropyTest, AgreesWithDoubleOnAllShapes) {
   for (int64_t rows : {1, 2, 7, 15, 16, 17, 33, 255, 256, 257, 700}) {
     for (int64_t classes : {1, 2, 5, 10, 17, 100}) {
       for (float spread : {0.1f, 3.0f, 60.0f}) {
-        SCOPED_TRACE(::testing::Message() << rows << " rows, " << classes << " classes, " << spread);
+        SCOPED_TRACE(::testing::Message()
+                     << rows << " rows, " << classes << " classes, " << spread);
         const Problem p = RandomProblem(rows, classes, spread);
         std::vector<double> want_diff;
         int64_t want_correct = 0;

@@ -125,8 +125,7 @@ MASE_INLINE RegisterLoss RowLosses(const float* scores, const int32_t* labels, i
 }
 
 inline ClassificationLoss CrossEntropy(const float* scores, const int32_t* labels, int64_t rows,
-                                       int64_t classes, int64_t ld, float diff_scale,
-                                       float* diff) {
+                                       int64_t classes, int64_t ld, float diff_scale, float* diff) {
   const bool by_feature = ld > 0;
   const int64_t row_stride = by_feature ? 1 : classes;
   ClassificationLoss total;

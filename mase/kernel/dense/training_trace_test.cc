@@ -46,8 +46,13 @@ constexpr int64_t kGamma = 0, kBeta = 16, kWeight = 32, kBias = 112, kParameters
 std::vector<DenseLayer> JscTiny() {
   using Kind = DenseLayer::Kind;
   return {
-      {.kind = Kind::kBatchNorm, .in = 16, .out = 16, .weight = kGamma, .bias = kBeta,
-       .running_mean = 0, .running_var = 16},
+      {.kind = Kind::kBatchNorm,
+       .in = 16,
+       .out = 16,
+       .weight = kGamma,
+       .bias = kBeta,
+       .running_mean = 0,
+       .running_var = 16},
       {.kind = Kind::kRelu, .in = 16, .out = 16},
       {.kind = Kind::kLinear, .in = 16, .out = 5, .weight = kWeight, .bias = kBias},
       {.kind = Kind::kRelu, .in = 5, .out = 5},
@@ -88,8 +93,7 @@ TEST(TrainingTraceTest, JscTinyFollowsPyTorch) {
                                std::min(kBatch, int64_t{4100} - r)};
       losses.push_back(net.TrainStep(batch, &train.labels[r], tensors).loss);
       sum += losses.back();
-      AdamStep(adam, kParameters, gradients.data(), parameters.data(), first.data(),
-               second.data());
+      AdamStep(adam, kParameters, gradients.data(), parameters.data(), first.data(), second.data());
     }
     EXPECT_NEAR(sum / static_cast<double>(batches), epochs[e].train_loss, 1e-5) << e;
 
