@@ -8,18 +8,21 @@
 namespace mase {
 namespace {
 
-// A step's own stream of random numbers.
-uint64_t StepSeed(uint64_t seed, size_t step) { return (seed + step) * 0xD1342543DE82EF95u; }
+// The seed of a step's own stream.
+uint64_t StepSeed(uint64_t seed, uint64_t stream) { return (seed + stream) * 0xD1342543DE82EF95u; }
 
 }  // namespace
 
 template <typename T>
+absl::Status Plan<T>::RunForward(Step& step, uint64_t seed) {
+  step.forward.seed = StepSeed(seed, step.stream);
+  absl::Status status = step.kernel->Forward(step.forward);
+  return status.ok() ? status : Annotate(status, step.name);
+}
+
+template <typename T>
 absl::Status Plan<T>::Prepare(uint64_t seed) {
-  for (size_t i = 0; i < prepare_.size(); ++i) {
-    prepare_[i].forward.seed = StepSeed(~seed, i);
-    absl::Status status = prepare_[i].kernel->Forward(prepare_[i].forward);
-    if (!status.ok()) return Annotate(status, prepare_[i].name);
-  }
+  for (Step& step : prepare_) MASE_RETURN_IF_ERROR(RunForward(step, seed));
   for (Step& step : steps_) {
     if (step.kernel->prepared_elements() == 0) continue;
     absl::Status status = step.kernel->Prepare(step.forward.tensors, step.forward.prepared);
@@ -31,11 +34,7 @@ absl::Status Plan<T>::Prepare(uint64_t seed) {
 template <typename T>
 absl::Status Plan<T>::Forward(absl::Span<const T* const> inputs, uint64_t seed) {
   for (const InputUse& use : input_uses_) *use.pointer = inputs[use.input];
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    steps_[i].forward.seed = StepSeed(seed, i);
-    absl::Status status = steps_[i].kernel->Forward(steps_[i].forward);
-    if (!status.ok()) return Annotate(status, steps_[i].name);
-  }
+  for (Step& step : steps_) MASE_RETURN_IF_ERROR(RunForward(step, seed));
   return absl::OkStatus();
 }
 

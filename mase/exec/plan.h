@@ -51,6 +51,7 @@ class Plan {
 
   struct Step {
     std::string name;  // "seq_blocks_2 (linear)", for messages.
+    uint64_t stream = 0;  // Of random numbers: the node's, however it is computed.
     std::unique_ptr<Kernel<T>> kernel;
     std::vector<const T*> srcs;
     std::vector<T*> tensors;
@@ -81,6 +82,7 @@ class Plan {
   };
 
   Plan() = default;
+  static absl::Status RunForward(Step& step, uint64_t seed);
   static absl::Status RunBackward(Step& step);
 
   std::vector<Step> prepare_, steps_;

@@ -18,6 +18,8 @@ namespace {
 // The end of time: buffers that live from call to call.
 constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
 
+constexpr uint64_t kStreamsPerNode = 16;
+
 bool IsBatchNorm(absl::string_view op) {
   return op == "batch_norm1d" || op == "batch_norm2d" || op == "batch_norm_relu";
 }
@@ -96,6 +98,7 @@ class PlanBuilder {
   // ---- Drafting ----
 
   absl::Status AddNode(const Node& node) {
+    rounds_ = 0;
     if (node.kind() == NodeKind::kPlaceholder) return AddInput(node);
     if (node.kind() == NodeKind::kOutput) return AddOutputs(node);
     if (node.op() == "size") return absl::OkStatus();  // Shapes know it.
@@ -226,7 +229,11 @@ class PlanBuilder {
     src = InLayout(node, src, Layout::kPlain);
     auto kernel = MakeQuantizeKernel<T>(Simulated(node, operand, *format, shape));
     if (!kernel.ok()) return Annotate(kernel.status(), operand);
-    return AddStep(node, "quantize", *std::move(kernel), {src}, {}, shape);
+    const int dst = AddStep(node, "quantize", *std::move(kernel), {src}, {}, shape);
+    // Every operand that the node rounds has a stream of its own, behind the op's.
+    const PlanValue& rounded = values_[dst];
+    (rounded.persistent ? plan_->prepare_ : plan_->steps_)[rounded.producer].stream += ++rounds_;
+    return dst;
   }
 
   int InLayout(const Node& node, int src, Layout layout) {
@@ -262,6 +269,7 @@ class PlanBuilder {
     draft.dst = static_cast<int>(values_.size());
     Step step;
     step.name = Label(node);
+    step.stream = static_cast<uint64_t>(node.id()) * kStreamsPerNode;
     step.kernel = std::move(kernel);
     drafts.push_back(std::move(draft));
     steps.push_back(std::move(step));
@@ -535,6 +543,7 @@ class PlanBuilder {
   absl::flat_hash_map<std::string, int> tensor_ids_;
   absl::flat_hash_map<std::pair<int, Layout>, int> reordered_;
   int input_count_ = 0;
+  int rounds_ = 0;  // Operands that the node at hand has rounded so far.
   std::vector<Lifetime> lifetimes_;
   ArenaLayout layout_;
 };

@@ -85,7 +85,7 @@ template <typename T, typename Term>
   for (int64_t n = 0; n < s.batch; ++n) {
     int64_t offset = start + n * row;
     for (int64_t i = 0; i < steps; ++i, offset += step) {
-      if (width == 16) {  // The blocked layout: a known width, kept in registers.
+      if (width == 16 && !flat) {  // The blocked layout: a known width, kept in registers.
         for (int64_t c = 0; c < 16; ++c) {
           const Terms<T> terms = term(offset + c, c);
           a[c] += terms.first;

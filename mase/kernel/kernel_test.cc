@@ -446,6 +446,8 @@ TEST(KernelTest, BatchNorms) {
                     {"batch_norm1d", {{3, 4, 7}}, features(4, affine, tracked)},
                     {"batch_norm1d", {{3, 16, 1}}, features(16, affine, tracked)},
                     {"batch_norm2d", {{2, 3, 4, 5}}, features(3, affine, tracked)},
+                    {"batch_norm2d", {{2, 3, 4, 4}}, features(3, affine, tracked)},
+                    {"batch_norm2d", {{2, 5, 8, 9}}, features(5, affine, tracked)},
                     {"batch_norm2d", {{3, 16, 9, 5}}, features(16, affine, tracked)},
                     {"batch_norm2d", {{1, 32, 3, 3}}, features(32, affine, tracked)},
                     {"batch_norm2d", {{2, 1, 40, 1}}, features(1, affine, tracked)},
