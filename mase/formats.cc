@@ -86,6 +86,21 @@ std::vector<std::string> JoinRepeated(int argc, char** argv) {
   return arguments;
 }
 
+// gflags would print its usage and exit with 1.
+absl::Status CheckFlags(const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    const size_t begin = argument.find_first_not_of('-');
+    if (argument[0] != '-' || begin == std::string::npos) continue;
+    const std::string name = argument.substr(begin, argument.find('=') - begin);
+    gflags::CommandLineFlagInfo info;
+    if (gflags::GetCommandLineFlagInfo(name.c_str(), &info)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "unknown flag --", name,
+        Suggest(name, {"format", "semantics", "in", "out", "seed", "plot"}), "; see --help"));
+  }
+  return absl::OkStatus();
+}
+
 std::vector<std::string> Paths(const std::string& flag) {
   std::vector<std::string> paths;
   for (absl::string_view path : absl::StrSplit(flag, kListSeparator, absl::SkipEmpty())) {
@@ -321,6 +336,10 @@ int Main(int argc, char** argv) {
       std::cout << kUsage << "\n";
       return 0;
     }
+  }
+  if (const absl::Status status = CheckFlags(arguments); !status.ok()) {
+    std::cerr << "formats: " << std::string(status.message()) << "\n";
+    return ExitCode(status);
   }
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());

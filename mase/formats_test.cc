@@ -93,6 +93,7 @@ TEST_F(FormatsTest, RefusesInOneLineWithExitCode2) {
     const char* message;
   } kRows[] = {
       {{}, "no command"},
+      {{"list", "--formt=integer"}, "unknown flag --formt; did you mean 'format'?"},
       {{"lst"}, "unknown command 'lst'; did you mean 'list'?"},
       {{"describe", "intger"}, "unknown format 'intger'; did you mean 'integer'?"},
       {{"describe"}, "describe takes one format, not 0"},

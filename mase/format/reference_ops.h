@@ -13,7 +13,8 @@ namespace mase::reference {
 
 // 2^e rounded to float32: 0 and subnormals below, +Inf above, NaN for NaN.
 inline float Exp2(float exponent) {
-  const int e = static_cast<int>(Clamp(exponent, -150.0f, 128.0f));
+  const float above = exponent > -150.0f ? exponent : -150.0f;  // Also for NaN, which no int has.
+  const int e = static_cast<int>(above < 128.0f ? above : 128.0f);
   const uint32_t normal = static_cast<uint32_t>(e + 127) << 23;
   const int shift = e + 149 < 0 ? 0 : e + 149 > 23 ? 23 : e + 149;
   const uint32_t subnormal = e < -149 ? 0 : 1u << shift;
