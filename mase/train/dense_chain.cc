@@ -44,15 +44,16 @@ const Node* OnlyReader(const Value* value) {
 
 }  // namespace
 
-std::optional<std::vector<DenseLayer>> FindDenseChain(const Graph& graph,
-                                                      absl::Span<const TensorSlot> parameters,
-                                                      absl::Span<const TensorSlot> buffers) {
+std::optional<DenseChain> FindDenseChain(const Graph& graph,
+                                         absl::Span<const TensorSlot> parameters,
+                                         absl::Span<const TensorSlot> buffers) {
   // Two rows: with one, an extent of 1 could be the batch or not.
   const absl::StatusOr<InferredShapes> shapes = InferShapesFor(graph, 2);
   if (!shapes.ok() || graph.placeholders().size() != 1 || graph.output() == nullptr) return {};
   const Offsets parameter_at = OffsetsOf(parameters), buffer_at = OffsetsOf(buffers);
 
-  std::vector<DenseLayer> layers;
+  DenseChain chain;
+  std::vector<DenseLayer>& layers = chain.layers;
   absl::flat_hash_set<std::string> seen;
   const Node* node = graph.placeholders()[0];
   while (true) {
@@ -71,6 +72,9 @@ std::optional<std::vector<DenseLayer>> FindDenseChain(const Graph& graph,
       layer.kind = DenseLayer::Kind::kLinear;
     } else if (node->op() == "relu") {
       layer.kind = DenseLayer::Kind::kRelu;
+    } else if (node->op() == "dropout") {
+      layer.kind = DenseLayer::Kind::kDropout;
+      chain.dropouts.push_back({node->attributes().Float("p"), layer.in});
     } else if (node->op() == "batch_norm1d" && node->FindParameter("running_mean") != nullptr) {
       layer.kind = DenseLayer::Kind::kBatchNorm;
       layer.epsilon = node->attributes().Float("eps");
@@ -86,7 +90,7 @@ std::optional<std::vector<DenseLayer>> FindDenseChain(const Graph& graph,
     layers.push_back(layer);
   }
   if (layers.empty()) return {};
-  return layers;
+  return chain;
 }
 
 }  // namespace mase

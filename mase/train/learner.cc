@@ -31,6 +31,31 @@ absl::StatusOr<const Tensor*> FindState(const SafeTensors& file, const std::stri
       ", want ", DTypeName(dtype), shape.ToString()));
 }
 
+// A number that looks random, the same for the same two. SplitMix64's last steps.
+uint64_t Mix(uint64_t seed, uint64_t index) {
+  uint64_t x = seed * 0x9E3779B97F4A7C15u + index + 1;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
+// What a dropout layer multiplies a batch with: 0 with probability p, else 1 / (1 - p).
+struct DropoutFactors {
+  double p = 0;
+  int64_t features = 0;
+  std::vector<float> values = {};  // [rows, features]
+
+  void Draw(uint64_t seed, int64_t rows) {
+    values.resize(rows * features);
+    const uint64_t threshold = static_cast<uint64_t>(p * 0x1p32);
+    const float kept = p < 1 ? static_cast<float>(1 / (1 - p)) : 0;
+    const int64_t count = static_cast<int64_t>(values.size());
+    for (int64_t i = 0; i < count; ++i) {
+      values[i] = Mix(seed, i) >> 32 < threshold ? 0 : kept;
+    }
+  }
+};
+
 template <typename T>
 class LearnerOf final : public Learner {
  public:
@@ -113,16 +138,20 @@ class LearnerOf final : public Learner {
   std::optional<DenseNet> fused_;
   std::vector<T> fused_gradients_;
   std::vector<T> workspace_;
+  std::vector<DropoutFactors> dropouts_;
   std::vector<int64_t> batch_counters_;  // Offsets of num_batches_tracked in buffers().
 };
 
 template <typename T>
 absl::Status LearnerOf<T>::UseFusedKernel(const Graph& graph) {
   if constexpr (std::is_same_v<T, float>) {
-    const auto layers =
+    const auto chain =
         FindDenseChain(graph, executor_->parameter_slots(), executor_->buffer_slots());
-    if (!layers.has_value() || augmentation_.has_value()) return absl::OkStatus();
-    MASE_ASSIGN_OR_RETURN(fused_, DenseNet::Create(*layers));
+    if (!chain.has_value() || augmentation_.has_value()) return absl::OkStatus();
+    MASE_ASSIGN_OR_RETURN(fused_, DenseNet::Create(chain->layers));
+    for (const DenseChain::Dropout& dropout : chain->dropouts) {
+      dropouts_.push_back({dropout.p, dropout.features});
+    }
     fused_gradients_.resize(executor_->parameters().size());
     for (const TensorSlot& slot : executor_->buffer_slots()) {
       if (absl::EndsWith(slot.name, "num_batches_tracked")) batch_counters_.push_back(slot.offset);
@@ -138,6 +167,13 @@ absl::StatusOr<ClassificationLoss> LearnerOf<T>::RunFused(const SplitData& data,
     const int64_t count = static_cast<int64_t>(rows.size());
     const size_t needed = fused_->WorkspaceFloats(count, DenseMode::kTraining);
     if (workspace_.size() < needed) workspace_.resize(needed);
+    const uint64_t step = executor_->step();
+    executor_->set_step(step + 1);
+    std::vector<const float*> factors;
+    for (DropoutFactors& dropout : dropouts_) {
+      dropout.Draw(Mix(seed_, step * dropouts_.size() + factors.size()), count);
+      factors.push_back(dropout.values.data());
+    }
     const absl::Span<T> buffers = executor_->buffers();
     for (const int64_t offset : batch_counters_) buffers[offset] += 1;
     return fused_->TrainStep(
@@ -146,7 +182,8 @@ absl::StatusOr<ClassificationLoss> LearnerOf<T>::RunFused(const SplitData& data,
         {.parameters = executor_->parameters().data(),
          .gradients = fused_gradients_.data(),
          .buffers = buffers.data(),
-         .workspace = workspace_.data()});
+         .workspace = workspace_.data(),
+         .dropout = factors.data()});
   }
   return absl::InternalError("fused training is for float32");
 }

@@ -22,6 +22,9 @@ using ::testing::IsSupersetOf;
 using ::testing::SizeIs;
 
 constexpr char kDropoutNet[] = "BN, ReLU, Linear 12, Dropout 0.2, BN, ReLU, Linear 5";
+// The same, but no plain chain of layers: it runs op by op.
+constexpr char kOpByOpNet[] =
+    "BN, ReLU, Linear 12, Dropout 0.2; view(size, 12); rest: BN, ReLU, Linear 5";
 
 std::string Bytes(const std::string& folder, const char* file) {
   return ValueOrDie(ReadFile(folder + "/" + file, 1 << 28));
@@ -96,7 +99,7 @@ TEST(TrainerTest, BestIsTheEpochOfTheLowestValidationLossAndHoldsTheNetAlone) {
 
 TEST(TrainerTest, TheSameRunGivesTheSameBytesForAnyNumberOfThreads) {
   const int threads = omp_get_max_threads();
-  for (const char* model : {"jsc-toy", kDropoutNet}) {
+  for (const char* model : {"jsc-toy", kDropoutNet, kOpByOpNet}) {
     std::vector<std::string> last, best;
     for (const int n : {1, 2, 5}) {
       omp_set_num_threads(n);
@@ -125,6 +128,7 @@ TEST(TrainerTest, AResumedRunIsTheSameBitForBit) {
   for (const Case& c : {Case{"jsc-toy", OptimizerKind::kAdam, false, 1, -1},
                         Case{"jsc-tiny", OptimizerKind::kSgd, false, 2, -1},
                         Case{kDropoutNet, OptimizerKind::kAdamW, false, 1, 12},
+                        Case{kOpByOpNet, OptimizerKind::kAdam, false, 1, -1},
                         Case{"jsc-tiny", OptimizerKind::kAdam, true, 1, -1}}) {
     SCOPED_TRACE(c.model);
     const std::string whole = EmptyTestFolder("whole"), pieces = EmptyTestFolder("pieces");
