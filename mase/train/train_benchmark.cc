@@ -1,8 +1,12 @@
-// Whole shuffled epochs through the Trainer, log and checkpoints included, beside the steps alone:
+// Training and evaluation speed; items_per_second are rows. benchmarks/compare_training.py puts
+// PyTorch's beside it.
 //
 //   OMP_NUM_THREADS=1 ./bazelw run //mase/train:train_benchmark
 //
-// items_per_second are rows.
+//   BM_Steps     steps of Adam on rows in random order, nothing else
+//   BM_Epoch     whole shuffled epochs through the Trainer, log and checkpoints included
+//   BM_Evaluate  inference, loss and accuracy of 166,000 rows; of 64 images
+//   BM_Images    steps of Adam on 64 images of 3 x 32 x 32
 #include <filesystem>
 #include <string>
 
@@ -28,10 +32,27 @@ const Dataset& Data() {
   return dataset;
 }
 
-// The learner alone, rows in random order.
-void BM_Steps(benchmark::State& state, const char* model) {
-  const SplitData train = Data().Get(Split::kTrain).value();
-  const auto learner = Learner::Create(BuildFresh(model, Data()).graph, 5, {}).value();
+// 128 images of noise.
+Dataset Noise() {
+  Dataset dataset({.name = "noise",
+                   .kind = "generated images",
+                   .class_names = std::vector<std::string>(10, "class"),
+                   .sample_shape = {3, 32, 32}});
+  const auto make = []() -> absl::StatusOr<SplitData> {
+    SplitData data{Tensor(DType::kFloat32, {128, 3, 32, 32}), Tensor(DType::kInt64, {128}), ""};
+    TorchGenerator generator(0);
+    generator.FillNormal(data.features.mutable_data<float>(), 0, 1);
+    for (int64_t& label : data.labels.mutable_data<int64_t>()) label = generator.Int63() % 10;
+    return data;
+  };
+  for (const Split split : {Split::kTrain, Split::kValidation}) dataset.Set(split, make);
+  return dataset;
+}
+
+void Steps(benchmark::State& state, const char* model, const Dataset& dataset) {
+  const SplitData train = dataset.Get(Split::kTrain).value();
+  const auto learner =
+      Learner::Create(BuildFresh(model, dataset).graph, dataset.num_classes(), {}).value();
   BatchSampler sampler(train.rows(), state.range(0), /*shuffle=*/true);
   TorchGenerator generator(0);
   sampler.StartPass(generator);
@@ -45,6 +66,28 @@ void BM_Steps(benchmark::State& state, const char* model) {
     batch = (batch + 1) % sampler.batches();
   }
   state.SetItemsProcessed(rows);
+}
+
+void Evaluation(benchmark::State& state, const char* model, const Dataset& dataset, int64_t rows) {
+  SplitData data = dataset.Get(Split::kTrain).value();
+  data.features = data.features.Rows(0, rows);
+  data.labels = data.labels.Rows(0, rows);
+  const auto learner =
+      Learner::Create(BuildFresh(model, dataset).graph, dataset.num_classes(), {}).value();
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        learner->Evaluate(data, state.range(0), [](int64_t) { return true; }).value());
+  }
+  state.SetItemsProcessed(state.iterations() * rows);
+}
+
+void BM_Steps(benchmark::State& state, const char* model) { Steps(state, model, Data()); }
+void BM_Images(benchmark::State& state, const char* model) { Steps(state, model, Noise()); }
+void BM_Evaluate(benchmark::State& state, const char* model) {
+  Evaluation(state, model, Data(), 166'000);
+}
+void BM_EvaluateImages(benchmark::State& state, const char* model) {
+  Evaluation(state, model, Noise(), 64);
 }
 
 void BM_Epoch(benchmark::State& state, const char* model) {
@@ -64,13 +107,31 @@ void BM_Epoch(benchmark::State& state, const char* model) {
   state.SetItemsProcessed(state.iterations() * kRows);
 }
 
-#define MASE_TRAIN_BENCHMARK(model)                                                           \
-  BENCHMARK_CAPTURE(BM_Steps, model, model)->Arg(64)->Arg(256)->Arg(1024)->Arg(4096);         \
-  BENCHMARK_CAPTURE(BM_Epoch, model, model)->Arg(64)->Arg(256)->Arg(1024)->Arg(4096)->UseManualTime()
+void Batches(benchmark::internal::Benchmark* benchmark) {
+  for (const int64_t batch : {64, 256, 1024, 4096}) benchmark->Arg(batch);
+}
 
-MASE_TRAIN_BENCHMARK(kMlp);
-MASE_TRAIN_BENCHMARK(kMlpNorm);
-MASE_TRAIN_BENCHMARK(kTiny);
+BENCHMARK_CAPTURE(BM_Steps, mlp, kMlp)->Apply(Batches);
+BENCHMARK_CAPTURE(BM_Steps, mlp_norm, kMlpNorm)->Apply(Batches);
+BENCHMARK_CAPTURE(BM_Steps, jsc_tiny, kTiny)->Apply(Batches);
+BENCHMARK_CAPTURE(BM_Epoch, mlp, kMlp)->Apply(Batches)->UseManualTime();
+BENCHMARK_CAPTURE(BM_Epoch, mlp_norm, kMlpNorm)->Apply(Batches)->UseManualTime();
+BENCHMARK_CAPTURE(BM_Epoch, jsc_tiny, kTiny)->Apply(Batches)->UseManualTime();
+BENCHMARK_CAPTURE(BM_Evaluate, jsc_tiny, kTiny)->Arg(256);
+BENCHMARK_CAPTURE(BM_Evaluate, mlp_norm, kMlpNorm)->Arg(256);
+BENCHMARK_CAPTURE(BM_Images, vgg7, "vgg7")->Arg(64)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_CAPTURE(BM_Images, resnet18, "resnet18")
+    ->Arg(64)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(BM_EvaluateImages, vgg7, "vgg7")
+    ->Arg(64)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(BM_EvaluateImages, resnet18, "resnet18")
+    ->Arg(64)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 
 }  // namespace
 }  // namespace mase
