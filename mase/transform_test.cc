@@ -86,6 +86,7 @@ TEST(TransformTest, QuantisesJscTinyAndMeasuresItOnRealJets) {
     EXPECT_EQ(metric["samples"], 1000);
   }
   EXPECT_EQ(summary["metrics"][0]["stage"], "original");
+  EXPECT_FLOAT_EQ(summary["metrics"][0]["value"], 0.717);  // The shipped checkpoint's.
   EXPECT_EQ(summary["metrics"][3]["stage"], "transformed");
   bool quantized = false;
   for (const json& pass : summary["passes"]) {
@@ -114,7 +115,8 @@ TEST(TransformTest, TextProtoAndTheWrittenSettingsGiveTheSameRun) {
 TEST(TransformTest, ThreadsChangeNoBit) {
   const std::string folder = NewFolder();
   const auto run = [&](const std::string& threads) {
-    const CommandResult result = Transform({Config(), "jsc-toy10x", "--run_dir=" + threads},
+    const CommandResult result = Transform({Config("linear_integer.toml"), "jsc-toy10x", "jsc",
+                                            "--run_dir=" + threads},
                                            folder, {"OMP_NUM_THREADS=" + threads});
     EXPECT_EQ(result.exit_code, 0) << result.err;
     const json summary = json::parse(Contents(folder + "/" + threads + "/summary.json"));
