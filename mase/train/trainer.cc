@@ -8,6 +8,7 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "mase/base/status.h"
@@ -142,21 +143,24 @@ void Trainer::Announce(const Dataset& dataset) const {
 }
 
 std::string Trainer::Settings() const {
-  return absl::StrCat("optimizer=", OptimizerName(options_.optimizer),                        //
-                      "\nlearning_rate=", ShortestNumber(options_.learning_rate),              //
-                      "\nweight_decay=", ShortestNumber(options_.weight_decay),                //
-                      "\nrate_floor=", ShortestNumber(schedule_.floor),                        //
-                      "\nrate_period=", schedule_.period,                                      //
-                      "\nprecision=", options_.double_precision ? 64 : 32,                     //
-                      "\nbatch_size=", options_.batch_size,                                    //
-                      "\nshuffle=", options_.shuffle ? "true" : "false",                       //
-                      "\nmax_epochs=", options_.max_epochs,                                    //
-                      "\nmax_steps=", options_.max_steps,                                      //
-                      "\nmax_batches=", options_.max_batches,                                  //
-                      "\naccumulate=", options_.accumulate,                                    //
-                      "\nseed=", options_.seed,                                                //
-                      "\ntrain_rows=", train_.rows(),                                          //
-                      "\nvalidation_rows=", validation_.rows());
+  const std::pair<const char*, std::string> settings[] = {
+      {"optimizer", std::string(OptimizerName(options_.optimizer))},
+      {"learning_rate", ShortestNumber(options_.learning_rate)},
+      {"weight_decay", ShortestNumber(options_.weight_decay)},
+      {"rate_floor", ShortestNumber(schedule_.floor)},
+      {"rate_period", absl::StrCat(schedule_.period)},
+      {"precision", options_.double_precision ? "64" : "32"},
+      {"batch_size", absl::StrCat(options_.batch_size)},
+      {"shuffle", options_.shuffle ? "true" : "false"},
+      {"max_epochs", absl::StrCat(options_.max_epochs)},
+      {"max_steps", absl::StrCat(options_.max_steps)},
+      {"max_batches", absl::StrCat(options_.max_batches)},
+      {"accumulate", absl::StrCat(options_.accumulate)},
+      {"seed", absl::StrCat(options_.seed)},
+      {"train_rows", absl::StrCat(train_.rows())},
+      {"validation_rows", absl::StrCat(validation_.rows())},
+  };
+  return absl::StrJoin(settings, "\n", absl::PairFormatter("="));
 }
 
 absl::StatusOr<TrainingResult> Trainer::Run(const std::string& directory) {

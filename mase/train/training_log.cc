@@ -130,10 +130,15 @@ absl::Status TrainingLog::ReplayMetrics() {
     for (const auto& [key, value] : parsed.items()) {
       const double number =
           value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN();
-      if (key == "step") step = static_cast<int64_t>(number);
-      else if (key == "epoch") epoch = static_cast<int64_t>(number);
-      else if (key == "time") time = number;
-      else scalars.emplace_back(key, static_cast<float>(number));
+      if (key == "step") {
+        step = static_cast<int64_t>(number);
+      } else if (key == "epoch") {
+        epoch = static_cast<int64_t>(number);
+      } else if (key == "time") {
+        time = number;
+      } else {
+        scalars.emplace_back(key, static_cast<float>(number));
+      }
     }
     if (step >= options_.step) continue;
     absl::StrAppend(&metrics, line, "\n");
