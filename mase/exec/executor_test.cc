@@ -42,8 +42,9 @@ std::unique_ptr<BasicExecutor<T>> MakeExecutor(const Graph& graph, ExecutorOptio
 
 template <typename T>
 std::vector<T> Evaluate(BasicExecutor<T>& executor, ExecutionMode mode, int64_t rows,
-                   const std::vector<float>& x) {
-  const std::vector<T> input(x.begin(), x.end());
+                        const std::vector<float>& x) {
+  static std::vector<T> input;  // Backward reads it too.
+  input.assign(x.begin(), x.end());
   EXPECT_OK(executor.Forward(mode, rows, {input.data()}));
   return {executor.output().begin(), executor.output().end()};
 }

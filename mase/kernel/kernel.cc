@@ -9,7 +9,7 @@ namespace mase {
 namespace {
 
 template <typename T>
-using Table = absl::flat_hash_map<absl::string_view, const KernelEntry<T>*>;
+using Table = absl::flat_hash_map<absl::string_view, KernelEntry<T>>;
 
 template <typename T>
 const Table<T>& AllKernels() {
@@ -18,8 +18,7 @@ const Table<T>& AllKernels() {
     for (const auto part : {UnaryKernels<T>, BinaryKernels<T>, LinearKernels<T>, ConvKernels<T>,
                             PoolKernels<T>, BatchNormKernels<T>, NormKernels<T>, SoftmaxKernels<T>,
                             MoveKernels<T>}) {
-      const auto* entries = new std::vector<KernelEntry<T>>(part());
-      for (const KernelEntry<T>& entry : *entries) table->emplace(entry.op, &entry);
+      for (const KernelEntry<T>& entry : part()) table->emplace(entry.op, entry);
     }
     return table;
   }();
@@ -48,7 +47,7 @@ KernelOr<T> CreateKernel(const KernelSpec& spec) {
   if (found == AllKernels<T>().end()) {
     return absl::UnimplementedError(absl::StrCat("there is no kernel for op '", spec.op, "'"));
   }
-  return found->second->create(spec);
+  return found->second.create(spec);
 }
 
 bool IsAliasOp(absl::string_view op, bool training) {

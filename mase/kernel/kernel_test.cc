@@ -29,6 +29,7 @@ struct Case {
   std::string op;
   std::vector<Shape> inputs;
   Attributes attributes = {};
+  double range = 2;  // Inputs are over [-range, range).
 
   std::string Name() const {
     std::string name = op;
@@ -69,8 +70,8 @@ Problem MakeProblem(const Case& c) {
     infos.push_back({DType::kFloat32, shape, std::nullopt});
     // Divisors away from 0.
     const bool divisor = c.op == "div" && problem.inputs.size() == 1;
-    problem.inputs.push_back(
-        RandomArray(shape, 10 + problem.inputs.size(), divisor ? 0.5 : -2, divisor ? 3 : 2));
+    problem.inputs.push_back(RandomArray(shape, 10 + problem.inputs.size(),
+                                         divisor ? 0.5 : -c.range, divisor ? 3 : c.range));
   }
   problem.dst = ValueOrDie(schema.shape_rule(infos, problem.attributes))[0].shape;
   if (schema.parameter_rule == nullptr) return problem;
@@ -334,6 +335,7 @@ TEST(KernelTest, UnaryOps) {
         "logsigmoid", "hardswish", "hardsigmoid", "hardtanh", "hardshrink", "softshrink"}) {
     for (const Shape& shape : {Shape{0, 3}, Shape{}, Shape{1}, Shape{2, 16, 3}, Shape{7, 5}}) {
       cases.push_back({op, {shape}});
+      cases.push_back({op, {shape}, {}, /*range=*/9});
     }
   }
   cases.push_back({"gelu", {{5, 3}}, {{"approximate", std::string("tanh")}}});

@@ -141,21 +141,24 @@ double Matmul(const Call& call, const Index& i) {
 
 double Conv(const Call& call, const Index& i) {
   const Attributes& a = call.attributes;
-  const Shape& weight = call.tensors.at("weight").shape;
+  const std::vector<int64_t>&stride = a.Ints("stride"), &padding = a.Ints("padding"),
+                     &dilation = a.Ints("dilation");
+  const Array& weights = call.tensors.at("weight");
+  const Shape& weight = weights.shape;
   const int64_t group_in = weight[1];
   const int64_t group = i[1] / (weight[0] / a.Int("groups"));
+  Index at, weight_at;
   double sum = call.has("bias") ? call.values("bias")[i[1]] : 0;
   Shape window(weight.dims().subspan(1));
   ForEach(window, [&](const Index& tap) {
-    Index at = {i[0], group * group_in + tap[0]};
-    Index weight_at = {i[1]};
+    at = {i[0], group * group_in + tap[0]};
+    weight_at = {i[1]};
     weight_at.insert(weight_at.end(), tap.begin(), tap.end());
     for (size_t axis = 0; axis + 2 < i.size(); ++axis) {
-      at.push_back(i[axis + 2] * a.Ints("stride")[axis] - a.Ints("padding")[axis] +
-                   tap[axis + 1] * a.Ints("dilation")[axis]);
+      at.push_back(i[axis + 2] * stride[axis] - padding[axis] + tap[axis + 1] * dilation[axis]);
       if (at.back() < 0 || at.back() >= call.x().shape[static_cast<int>(axis) + 2]) return;
     }
-    sum += At(call.x(), at) * At(call.tensors.at("weight"), weight_at);
+    sum += At(call.x(), at) * At(weights, weight_at);
   });
   return sum;
 }
