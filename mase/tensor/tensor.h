@@ -67,12 +67,12 @@ class Tensor {
   template <typename T>
   absl::Span<const T> data() const {
     CheckDType(DTypeOf<T>::value);
-    return {static_cast<const T*>(raw_data()), static_cast<size_t>(elements())};
+    return absl::Span<const T>(static_cast<const T*>(raw_data()), static_cast<size_t>(elements()));
   }
   template <typename T>
   absl::Span<T> mutable_data() {
     CheckDType(DTypeOf<T>::value);
-    return {static_cast<T*>(mutable_raw_data()), static_cast<size_t>(elements())};
+    return absl::Span<T>(static_cast<T*>(mutable_raw_data()), static_cast<size_t>(elements()));
   }
 
   // The same buffer under another shape with as many elements (checked).

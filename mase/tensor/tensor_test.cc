@@ -54,6 +54,12 @@ TEST(TensorTest, RowsShareUntilWritten) {
   EXPECT_THAT(whole.data<int32_t>(), ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
+TEST(TensorTest, EveryElementTypeCanBeReadAndWritten) {
+  Tensor mask = Tensor::Zeros(DType::kBool, {3});
+  mask.mutable_data<bool>()[1] = true;
+  EXPECT_THAT(mask.data<bool>(), testing::ElementsAre(false, true, false));
+}
+
 TEST(TensorTest, BuffersAreAlignedForVectorCode) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(Tensor(DType::kFloat32, {7}).raw_data()) % 64, 0u);
 }
