@@ -65,6 +65,26 @@ class TransformHost : public PassHost {
         {session_.graph.placeholders()[0]->name(), data.features.Rows(0, rows)}};
   }
 
+  absl::StatusOr<SampleRows> Samples(int64_t rows) override {
+    const Split split = session_.dataset.Has(Split::kTrain) ? Split::kTrain : split_;
+    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split));
+    MASE_ASSIGN_OR_RETURN(std::string caption, session_.dataset.Caption(split));
+    const Tensor& all = data.features;
+    SampleRows taken{{{session_.graph.placeholders()[0]->name(), all}}, std::move(caption)};
+    if (rows >= data.rows()) return taken;
+    Shape shape = all.shape();
+    shape.set_dim(0, rows);
+    Tensor spread(all.dtype(), shape);
+    const int64_t size = all.elements() / data.rows();
+    for (int64_t i = 0; i < rows; ++i) {
+      const float* row = all.data<float>().data() + i * data.rows() / rows * size;
+      std::copy(row, row + size, spread.mutable_data<float>().data() + i * size);
+    }
+    taken.inputs.begin()->second = std::move(spread);
+    taken.caption = absl::StrCat(WithCommas(rows), " of ", taken.caption);
+    return taken;
+  }
+
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override {
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split_));
     MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph));

@@ -67,6 +67,7 @@ class PassContext {
   const Graph& original() const { return original_; }
   AnalysisManager& analyses() { return analyses_; }
   absl::StatusOr<std::map<std::string, Tensor>> DummyBatch() { return host_.DummyBatch(); }
+  absl::StatusOr<SampleRows> Samples(int64_t rows) { return host_.Samples(rows); }
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) { return host_.Evaluate(graph); }
 
   const PassRecord& record() const { return record_; }

@@ -8,6 +8,10 @@ absl::StatusOr<std::map<std::string, Tensor>> PassHost::DummyBatch() {
   return absl::UnimplementedError("this program has no data to take a batch of");
 }
 
+absl::StatusOr<SampleRows> PassHost::Samples(int64_t) {
+  return absl::UnimplementedError("this program has no data to take samples of");
+}
+
 absl::StatusOr<Evaluation> PassHost::Evaluate(const Graph&) {
   return absl::UnimplementedError("this program has no data to evaluate on");
 }

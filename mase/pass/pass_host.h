@@ -16,6 +16,12 @@
 
 namespace mase {
 
+// Rows of the run's data for a pass to look at.
+struct SampleRows {
+  std::map<std::string, Tensor> inputs;  // By placeholder name; row i of all is one sample.
+  std::string caption;                   // What they are: "256 of 1,000 real rows, test split".
+};
+
 // All calls come from one thread. The defaults are those of a program without
 // data that shows nothing.
 class PassHost {
@@ -25,6 +31,10 @@ class PassHost {
   // One batch of the run's data, as a tensor for each placeholder name. Fails with
   // Unimplemented where there is no data.
   virtual absl::StatusOr<std::map<std::string, Tensor>> DummyBatch();
+
+  // At most `rows` (>= 1) samples, the same at each call, spread evenly over the training split, or
+  // over the split that is evaluated where there is none to train on. Unimplemented without data.
+  virtual absl::StatusOr<SampleRows> Samples(int64_t rows);
 
   // Loss and accuracy of a graph on the run's data. Unimplemented where there is
   // none; else errors name the node that cannot be computed.

@@ -1,5 +1,6 @@
 #include "mase/testing/pass_runner.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -35,6 +36,17 @@ absl::Status Run(const std::vector<PassConfig>& passes, Graph& graph, TestHost& 
 absl::StatusOr<std::map<std::string, Tensor>> TestHost::DummyBatch() {
   if (batch.empty()) return absl::UnimplementedError("no data in this test");
   return batch;
+}
+
+absl::StatusOr<SampleRows> TestHost::Samples(int64_t rows) {
+  if (samples.empty()) return absl::UnimplementedError("no data in this test");
+  SampleRows taken;
+  for (const auto& [placeholder, tensor] : samples) {
+    const int64_t count = std::min(rows, tensor.shape()[0]);
+    taken.inputs[placeholder] = tensor.Rows(0, count);
+    taken.caption = absl::StrCat(count, " test rows");
+  }
+  return taken;
 }
 
 absl::StatusOr<Evaluation> TestHost::Evaluate(const Graph&) { return evaluation; }

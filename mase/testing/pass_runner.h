@@ -22,16 +22,18 @@
 
 namespace mase {
 
-// A host that keeps what it is given. Its batch and evaluation are what the test
+// A host that keeps what it is given. Its batch, samples and evaluation are what the test
 // puts there; without, they are Unimplemented.
 class TestHost : public PassHost {
  public:
   absl::StatusOr<std::map<std::string, Tensor>> DummyBatch() override;
+  absl::StatusOr<SampleRows> Samples(int64_t rows) override;
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override;
   void Print(absl::string_view text) override;
   absl::Status WriteArtifact(absl::string_view path, absl::string_view contents) override;
 
   std::map<std::string, Tensor> batch;
+  std::map<std::string, Tensor> samples;  // By placeholder.
   absl::StatusOr<Evaluation> evaluation = absl::UnimplementedError("no data in this test");
   std::string printed;
   std::map<std::string, std::string> artifacts;
