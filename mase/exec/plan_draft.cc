@@ -171,7 +171,7 @@ class Drafter {
         options_.simulate_quantization && !operand.empty() ? FindFormat(node, operand) : nullptr;
     if (format == nullptr) return src;
     src = InLayout(node, src, Layout::kPlain);
-    auto kernel = MakeQuantizeKernel<T>(Simulated(node, operand, *format, shape));
+    auto kernel = MakeQuantizeKernel<T>(ViewOperand(node, operand, *format, shape, shapes_));
     if (!kernel.ok()) return Annotate(kernel.status(), operand);
     const int dst = AddStep(node, "quantize", *std::move(kernel), {src}, {}, shape);
     // Every operand that the node rounds has a stream of its own, behind the op's.

@@ -14,80 +14,11 @@ namespace mase {
 namespace {
 
 using ::testing::ElementsAreArray;
-using Ints = std::vector<int64_t>;
 
 FormatProto ParseFormat(const std::string& text) {
   FormatProto format;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &format)) << text;
   return format;
-}
-
-// "shape skip" that the format gets to see.
-std::string Seen(const Node& node, absl::string_view operand, const std::string& format,
-                 const Shape& shape) {
-  const SimulatedTensor tensor = Simulated(node, operand, ParseFormat(format), shape);
-  const auto skip = [&]() -> std::string {
-    switch (tensor.format.family_case()) {
-      case FormatProto::kBlockFp:
-        return tensor.format.block_fp().skip_first_dim() ? "skip" : "whole";
-      case FormatProto::kBlockLog:
-        return tensor.format.block_log().skip_first_dim() ? "skip" : "whole";
-      default:
-        return "-";
-    }
-  };
-  return tensor.shape.ToString() + " " + skip();
-}
-
-constexpr char kExact[] = "block_fp { width: 8 block_size: 4 }";
-constexpr char kReference[] = "block_fp { width: 8 block_size: 4 } semantics: REFERENCE";
-constexpr char kReferenceLog[] =
-    "block_log { width: 8 exponent_bias_width: 8 block_size: 4 } semantics: REFERENCE";
-
-TEST(SimulateTest, BlocksSeeShapesAsInMase) {
-  TestNet net({2, 3, 4, 5});
-  const Node& conv = *net.Module("conv2d", {net.input()},
-                                 {{"in_channels", int64_t{3}},
-                                  {"out_channels", int64_t{6}},
-                                  {"kernel_size", Ints{3, 3}}})->producer();
-  const Node& linear = *net.Module("linear", {net.input()},
-                                   {{"in_features", int64_t{5}}, {"out_features", int64_t{2}}})
-                            ->producer();
-  const Node& relu = *net.Module("relu", {net.input()})->producer();
-  const Node& relu_function = *net.Function("relu", {net.input()})->producer();
-  const Node& add = *net.Function("add", {net.input(), net.input()})->producer();
-  EXPECT_EQ(Seen(conv, "data_in", kReference, {2, 3, 4, 5}), "[6, 4, 5] skip");
-  EXPECT_EQ(Seen(conv, "weight", kReference, {6, 3, 3, 3}), "[18, 3, 3] skip");
-  EXPECT_EQ(Seen(conv, "bias", kReference, {6}), "[6] whole");
-  EXPECT_EQ(Seen(linear, "data_in", kReference, {2, 5}), "[2, 5] skip");
-  EXPECT_EQ(Seen(linear, "weight", kReferenceLog, {2, 5}), "[2, 5] whole");
-  EXPECT_EQ(Seen(add, "data_in", kReference, {2, 3, 4, 5}), "[6, 4, 5] skip");
-  EXPECT_EQ(Seen(add, "data_in", kReference, {4, 5}), "[4, 5] whole");
-  EXPECT_EQ(Seen(relu, "data_in", kReference, {4, 5}), "[4, 5] skip");
-  EXPECT_EQ(Seen(relu_function, "data_in", kReference, {4, 5}), "[4, 5] whole");
-  EXPECT_EQ(Seen(relu_function, "data_in", kReference, {2, 3, 4, 5}), "[6, 4, 5] skip");
-  // EXACT takes tensors as they are.
-  EXPECT_EQ(Seen(conv, "data_in", kExact, {2, 3, 4, 5}), "[2, 3, 4, 5] skip");
-  EXPECT_EQ(Seen(conv, "data_in", "integer { width: 8 }", {2, 3, 4, 5}), "[2, 3, 4, 5] -");
-  // What the record says wins.
-  EXPECT_EQ(Seen(linear, "data_in", "block_fp { block_size: 4 skip_first_dim: false }", {2, 5}),
-            "[2, 5] whole");
-}
-
-TEST(SimulateTest, TensorsBelongToOperands) {
-  TestNet net({2, 3, 4, 5});
-  const Node& norm2d =
-      *net.Module("batch_norm2d", {net.input()}, {{"num_features", int64_t{3}}})->producer();
-  TestNet flat({2, 3});
-  const Node& norm1d =
-      *flat.Module("batch_norm1d", {flat.input()}, {{"num_features", int64_t{3}}})->producer();
-  EXPECT_EQ(TensorOperand(norm2d, "weight", false), "weight");
-  EXPECT_EQ(TensorOperand(norm2d, "running_mean", false), "");
-  EXPECT_EQ(TensorOperand(norm2d, "weight", true), "");
-  EXPECT_EQ(TensorOperand(norm1d, "bias", true), "bias");
-  EXPECT_EQ(TensorOperand(norm1d, "running_mean", true), "weight");
-  EXPECT_EQ(TensorOperand(norm1d, "running_var", true), "bias");
-  EXPECT_EQ(TensorOperand(norm1d, "num_batches_tracked", true), "");
 }
 
 void SetRecord(Graph& graph, absl::string_view node,

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
 #include "mase/format/format.h"
+#include "mase/quantize/operands.h"
 
 namespace mase {
 namespace {
@@ -37,44 +38,35 @@ TensorMetadata Describe(absl::string_view name, DType dtype, const Shape& shape)
   return tensor;
 }
 
-// The record's name for an entry. A second data input is the `weight` of ops that
-// own none (matmul, bmm) and more `data_in` of all others.
-absl::string_view OperandOf(const TensorMetadata& entry, const Quantization& record,
-                            bool owns_weight) {
-  const absl::string_view name = entry.name();
-  if (absl::StartsWith(name, "data_out_")) return "data_out";
-  if (!absl::StartsWith(name, "data_in_")) return name;
-  if (name == "data_in_0" || owns_weight) return "data_in";
-  for (const OperandFormat& operand : record.operand()) {
-    if (operand.operand() == "weight") return "weight";
-  }
-  return "data_in";
+// The operand that an entry belongs to.
+absl::string_view OperandOf(const Node& node, absl::string_view entry) {
+  if (absl::StartsWith(entry, "data_out_")) return "data_out";
+  if (!absl::StartsWith(entry, "data_in_")) return entry;
+  return InputOperand(node, entry == "data_in_1" ? 1 : 0);
 }
 
-absl::Status SetPrecision(const Quantization& record, bool owns_weight, TensorMetadata* entry) {
+absl::Status SetPrecision(const Node& node, TensorMetadata* entry) {
   SetPlain(entry->torch_dtype(), entry);
-  const absl::string_view wanted = OperandOf(*entry, record, owns_weight);
-  for (const OperandFormat& operand : record.operand()) {
-    if (operand.operand() != wanted) continue;
-    MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(operand.format()));
-    entry->set_type(record.format());
-    entry->clear_precision();
-    for (std::string& field : format->Precision()) entry->add_precision(std::move(field));
-  }
+  const FormatProto* proto = FindFormat(node, OperandOf(node, entry->name()));
+  if (proto == nullptr) return absl::OkStatus();
+  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(*proto));
+  entry->set_type(node.quantization()->format());
+  entry->clear_precision();
+  for (std::string& field : format->Precision()) entry->add_precision(std::move(field));
   return absl::OkStatus();
 }
 
 absl::Status SetPrecisions(const Node& node, CommonMetadata* common) {
-  const Quantization none;
-  const Quantization& record = node.quantization() == nullptr ? none : *node.quantization();
-  const bool owns_weight = node.FindParameter("weight") != nullptr;
+  const bool binary = node.quantization() != nullptr &&
+                      (node.quantization()->format() == "binary" ||
+                       node.quantization()->format() == "binary_residual");
   for (TensorMetadata& entry : *common->mutable_args()) {
-    MASE_RETURN_IF_ERROR(SetPrecision(record, owns_weight, &entry));
+    MASE_RETURN_IF_ERROR(SetPrecision(node, &entry));
   }
   for (TensorMetadata& entry : *common->mutable_results()) {
-    MASE_RETURN_IF_ERROR(SetPrecision(record, owns_weight, &entry));
+    MASE_RETURN_IF_ERROR(SetPrecision(node, &entry));
     // MASE marks the results of binary ops alone; they are float sums all the same.
-    if (record.format() != "binary" && record.format() != "binary_residual") continue;
+    if (!binary) continue;
     entry.set_type("binary");
     entry.clear_precision();
     for (const char* field : {"32", "0", "1"}) entry.add_precision(field);

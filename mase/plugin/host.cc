@@ -7,13 +7,15 @@
 #include "proto/format.pb.h"
 #include "proto/metadata.pb.h"
 #include "proto/options.pb.h"
+#include "proto/quantize.pb.h"
 
 namespace mase {
 
-extern const std::array<const google::protobuf::Message*, 3> kProtosForPlugins;
-const std::array<const google::protobuf::Message*, 3> kProtosForPlugins = {
+extern const std::array<const google::protobuf::Message*, 4> kProtosForPlugins;
+const std::array<const google::protobuf::Message*, 4> kProtosForPlugins = {
     &FormatProto::default_instance(),
     &NodeMetadata::default_instance(),
+    &QuantizeRule::default_instance(),
     &Setting::default_instance(),
 };
 

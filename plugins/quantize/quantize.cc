@@ -29,7 +29,7 @@
 #include "mase/graph/shape_inference.h"
 #include "mase/pass/common_metadata.h"
 #include "mase/plugin/plugin.h"
-#include "plugins/quantize/operands.h"
+#include "mase/quantize/rule.h"
 #include "plugins/quantize/quantize_options.pb.h"
 
 namespace mase::plugins::quantize {
@@ -122,6 +122,7 @@ class QuantizePass final : public Pass {
       return absl::InvalidArgumentError(
           absl::StrCat("semantics '", semantics, "': want exact or reference"));
     }
+    if (semantics == "reference") semantics_ = FormatProto::REFERENCE;
     MASE_RETURN_IF_ERROR(InitDefault());
     for (const QuantizeRule& rule : options.rules()) {
       MASE_RETURN_IF_ERROR(Annotate(AddRule(rule), rule.match()));
@@ -130,7 +131,7 @@ class QuantizePass final : public Pass {
   }
 
   absl::Status InitDefault() {
-    auto format = CheckConfig(options_.default_().config(), options_.semantics());
+    auto format = CheckConfig(options_.default_().config(), semantics_);
     if (!format.ok()) return Annotate(format.status(), "default");
     default_ = *std::move(format);
     return absl::OkStatus();
@@ -139,7 +140,7 @@ class QuantizePass final : public Pass {
   absl::Status AddRule(const QuantizeRule& config) {
     auto rule = std::make_unique<Rule>();
     rule->match = config.match();
-    MASE_ASSIGN_OR_RETURN(rule->format, CheckConfig(config.config(), options_.semantics()));
+    MASE_ASSIGN_OR_RETURN(rule->format, CheckConfig(config.config(), semantics_));
     if (by_ == By::kType) {
       MASE_ASSIGN_OR_RETURN(const OpSchema* schema, LookUpOp(rule->match));
       if (!schema->quantizable) {
@@ -258,6 +259,7 @@ class QuantizePass final : public Pass {
 
   Options options_;
   By by_ = By::kType;
+  FormatProto::Semantics semantics_ = FormatProto::EXACT;
   RuleFormat default_;
   std::vector<std::unique_ptr<Rule>> rules_;
   absl::flat_hash_map<std::string, const Rule*> rule_by_match_;

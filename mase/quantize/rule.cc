@@ -1,4 +1,4 @@
-#include "plugins/quantize/operands.h"
+#include "mase/quantize/rule.h"
 
 #include <memory>
 #include <vector>
@@ -11,19 +11,12 @@
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
 #include "mase/format/format.h"
+#include "mase/quantize/operands.h"
 
-namespace mase::plugins::quantize {
+namespace mase {
 namespace {
 
 using Names = std::vector<absl::string_view>;
-
-bool IsLayer(absl::string_view op) { return op == "linear" || op == "conv1d" || op == "conv2d"; }
-bool IsProduct(absl::string_view op) { return op == "matmul" || op == "bmm"; }
-bool IsActivation(absl::string_view op) {
-  static const auto* const ops =
-      new Names{"relu", "gelu", "selu", "tanh", "softsign", "softplus"};
-  return absl::c_linear_search(*ops, op);
-}
 
 // Ops of formats that MASE does not have for every op; empty: all.
 Names OpsOfFormat(absl::string_view format) {
@@ -72,27 +65,20 @@ absl::StatusOr<FormatProto> Given(const RuleFormat& rule, absl::string_view oper
 }
 
 // MASE's settings that the op decides, where the config does not.
-void AdaptToOp(const Node& node, absl::string_view operand, int rank, FormatProto* format) {
-  const absl::string_view op = node.op();
+void AdaptToOp(const Node& node, absl::string_view operand, const InferredShapes& shapes,
+               FormatProto* format) {
   const bool reference = format->semantics() == FormatProto::REFERENCE;
   // What comes before a relu is cut at zero anyway, so the sign bit is spent on range.
   // MASE does the same to activations that keep negative values.
-  const bool cut = op == "relu" || (reference && IsActivation(op));
+  const bool cut = node.op() == "relu" || (reference && IsActivation(node.op()));
   if (cut && format->has_integer() && !format->integer().has_is_signed()) {
     format->mutable_integer()->set_is_signed(false);
   }
-  const bool own_rows = [&] {
-    if (operand == "bias") return false;
-    if (IsLayer(op)) return operand == "data_in" || op != "linear";
-    return rank > 2 || (IsActivation(op) && node.kind() == NodeKind::kCallModule);
-  }();
-  if (format->has_block_fp() && !format->block_fp().has_skip_first_dim()) {
-    format->mutable_block_fp()->set_skip_first_dim(own_rows);
-  } else if (format->has_block_minifloat() && !format->block_minifloat().has_skip_first_dim()) {
-    format->mutable_block_minifloat()->set_skip_first_dim(own_rows);
-  } else if (format->has_block_log() && !format->block_log().has_skip_first_dim()) {
-    format->mutable_block_log()->set_skip_first_dim(own_rows);
-  }
+  // Of the tensors of an operand that have a shape of their own, only a product's second input
+  // may differ in rank.
+  const int input = operand == "weight" && IsProduct(node.op()) ? 1 : 0;
+  const Shape& shape = shapes.shape(node.inputs()[input]);
+  FillSkipFirstDim(SkipsFirstDim(node, operand, shape, shapes), format);
 }
 
 // The weights under binary_residual inputs are plain binary.
@@ -104,7 +90,8 @@ void MakeBinary(FormatProto* format) {
 
 }  // namespace
 
-absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config, absl::string_view semantics) {
+absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config,
+                                       FormatProto::Semantics semantics) {
   RuleFormat rule = {.name = config.name(), .bypass = config.bypass()};
   if (config.name().empty() || config.name() == "NA") return RuleFormat();
   const Family* family = FindFamily(config.name());
@@ -123,10 +110,18 @@ absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config, absl::strin
     if (config.floor()) adapted.set_floor(true);
     MASE_ASSIGN_OR_RETURN(FormatProto format,
                           FormatFromParameters(config.name(), adapted, operand));
-    if (semantics == "reference") format.set_semantics(FormatProto::REFERENCE);
+    format.set_semantics(semantics);
     MASE_RETURN_IF_ERROR(Annotate(Format::Create(format).status(), operand));
     rule.given[std::string(operand)] = std::move(format);
   }
+  return rule;
+}
+
+absl::StatusOr<RuleFormat> UniformRule(const FormatProto& proto) {
+  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(proto));
+  RuleFormat rule = {.name = std::string(format->family()),
+                     .class_suffix = std::string(format->class_suffix())};
+  for (const char* operand : {"data_in", "weight", "bias"}) rule.given[operand] = proto;
   return rule;
 }
 
@@ -151,11 +146,10 @@ absl::StatusOr<Quantization> QuantizationFor(const Node& node, const RuleFormat&
   record.set_format(rule.name);
   record.set_class_suffix(rule.class_suffix);
   if (rule.bypass) return record;
-  const int rank = shapes.shape(node.inputs()[0]).rank();
   for (absl::string_view operand : QuantizedOperands(node, rule)) {
     MASE_ASSIGN_OR_RETURN(FormatProto format, Given(rule, operand));
     if (rule.name == "binary_residual" && operand == "weight") MakeBinary(&format);
-    AdaptToOp(node, operand, rank, &format);
+    AdaptToOp(node, operand, shapes, &format);
     MASE_RETURN_IF_ERROR(Annotate(Format::Create(format).status(), operand));
     OperandFormat* entry = record.add_operand();
     entry->set_operand(std::string(operand));
@@ -164,4 +158,4 @@ absl::StatusOr<Quantization> QuantizationFor(const Node& node, const RuleFormat&
   return record;
 }
 
-}  // namespace mase::plugins::quantize
+}  // namespace mase

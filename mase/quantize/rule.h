@@ -1,7 +1,7 @@
-// Which operands of a node a rule quantises, and to what: MASE's tables of
-// quantised operators and modules, as one function.
-#ifndef MASE_PLUGINS_QUANTIZE_OPERANDS_H_
-#define MASE_PLUGINS_QUANTIZE_OPERANDS_H_
+// From a rule's config to the record of a node: which operands MASE's quantised operators and
+// modules round, by which keys, as one table for all that quantise.
+#ifndef MASE_QUANTIZE_RULE_H_
+#define MASE_QUANTIZE_RULE_H_
 
 #include <map>
 #include <string>
@@ -11,11 +11,11 @@
 #include "absl/strings/string_view.h"
 #include "mase/graph/graph.h"
 #include "mase/graph/shape_inference.h"
-#include "plugins/quantize/quantize_options.pb.h"
 #include "proto/format.pb.h"
 #include "proto/metadata.pb.h"
+#include "proto/quantize.pb.h"
 
-namespace mase::plugins::quantize {
+namespace mase {
 
 // The config of a rule, checked as far as it can be without a node.
 struct RuleFormat {
@@ -30,7 +30,11 @@ struct RuleFormat {
 
 // InvalidArgument or NotFound for a format or parameter that does not exist, a
 // required one that is missing ("integer needs data_in_width"), a value out of range.
-absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config, absl::string_view semantics);
+absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config,
+                                       FormatProto::Semantics semantics);
+
+// The rule that gives every operand the same format. InvalidArgument as Format::Create.
+absl::StatusOr<RuleFormat> UniformRule(const FormatProto& format);
 
 // Whether the rule has what every node of that op needs; a bias only nodes can tell.
 absl::Status CheckOp(const RuleFormat& rule, absl::string_view op);
@@ -40,6 +44,6 @@ absl::Status CheckOp(const RuleFormat& rule, absl::string_view op);
 absl::StatusOr<Quantization> QuantizationFor(const Node& node, const RuleFormat& rule,
                                              const InferredShapes& shapes);
 
-}  // namespace mase::plugins::quantize
+}  // namespace mase
 
-#endif  // MASE_PLUGINS_QUANTIZE_OPERANDS_H_
+#endif  // MASE_QUANTIZE_RULE_H_
