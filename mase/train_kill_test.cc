@@ -17,6 +17,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "glog/logging.h"
 #include "mase/base/files.h"
 #include "mase/base/runfiles.h"
 #include "mase/model/checkpoint.h"
@@ -32,6 +33,28 @@ using Clock = std::chrono::steady_clock;
 const std::vector<std::string> kBegin = {
     "jsc-toy", "jsc-sim", "--set=dataset.rows=20000", "--max-epochs=4", "--batch-size=64",
     "--learning-rate=0.01", "--log-every-n-steps=3", "--checkpoint_every_n_steps=10"};
+
+// What passes the nets are put through: none; some; and a format that draws random numbers at each
+// step, which a resumed run must draw again.
+struct Passes {
+  const char* name;
+  const char* config;
+};
+constexpr Passes kPasses[] = {
+    {"Float", ""},
+    {"Integer", R"(
+[passes.quantize.linear.config]
+name = "integer"
+data_in_width = 6
+weight_width = 4
+bias_width = 6
+)"},
+    {"StochasticBinary", R"(
+[passes.quantize.linear.config]
+name = "binary"
+weight_bipolar = true
+weight_stochastic = true
+)"}};
 
 // A training in the background.
 class Process {
@@ -62,13 +85,6 @@ class Process {
   pid_t pid_;
 };
 
-std::vector<std::string> In(const std::string& run, bool resume) {
-  if (resume) return {absl::StrCat("--resume=", run)};
-  std::vector<std::string> arguments = kBegin;
-  arguments.push_back(absl::StrCat("--run_dir=", run));
-  return arguments;
-}
-
 std::string Bytes(const std::string& path) { return ValueOrDie(ReadFile(path, 1 << 28)); }
 
 int Kills() {
@@ -80,12 +96,22 @@ int Kills() {
   return kills;
 }
 
-class TrainKillTest : public ::testing::Test {
+class TrainKillTest : public ::testing::TestWithParam<Passes> {
  protected:
   TrainKillTest() : whole_(folder_ + "/whole"), run_(folder_ + "/run") {
+    EXPECT_OK(WriteFileAtomically(config_, GetParam().config));
     const Clock::time_point begin = Clock::now();
-    EXPECT_EQ(Process(In(whole_, /*resume=*/false)).Wait(), 0);
+    const int code = Process(In(whole_, /*resume=*/false)).Wait();
+    CHECK_EQ(code, 0);  // Else there is nothing to compare with, however often it is tried.
     seconds_ = std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+
+  std::vector<std::string> In(const std::string& run, bool resume) const {
+    if (resume) return {absl::StrCat("--resume=", run)};
+    std::vector<std::string> arguments = kBegin;
+    arguments.push_back(absl::StrCat("--config=", config_));
+    arguments.push_back(absl::StrCat("--run_dir=", run));
+    return arguments;
   }
 
   void ExpectSameEnd() {
@@ -106,13 +132,14 @@ class TrainKillTest : public ::testing::Test {
   }
 
   const std::string folder_ = NewFolder();
+  const std::string config_ = folder_ + "/passes.toml";
   const std::string whole_, run_;
   double seconds_ = 0;  // That a run takes.
   std::mt19937 random_{20240216};
   std::uniform_real_distribution<double> moment_{0, 1.1};
 };
 
-TEST_F(TrainKillTest, KilledAndResumedTheWeightsAreTheSameBytes) {
+TEST_P(TrainKillTest, KilledAndResumedTheWeightsAreTheSameBytes) {
   int ended = 0;
   for (int killed = 0; killed < Kills();) {
     const int code = RunAndSignal(SIGKILL);
@@ -132,7 +159,7 @@ TEST_F(TrainKillTest, KilledAndResumedTheWeightsAreTheSameBytes) {
   std::printf("%d kills in %d runs\n", Kills(), ended + 1);
 }
 
-TEST_F(TrainKillTest, CtrlCWritesACheckpointAndExits130) {
+TEST_P(TrainKillTest, CtrlCWritesACheckpointAndExits130) {
   int interrupted = 0;
   for (int i = 0; i < 20 && interrupted < 2; ++i) {
     const int code = RunAndSignal(SIGINT);
@@ -152,6 +179,9 @@ TEST_F(TrainKillTest, CtrlCWritesACheckpointAndExits130) {
   }
   ExpectSameEnd();
 }
+
+INSTANTIATE_TEST_SUITE_P(, TrainKillTest, ::testing::ValuesIn(kPasses),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace mase

@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/util/json_util.h"
 #include "mase/base/files.h"
+#include "mase/base/limits.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/text_proto.h"
@@ -25,8 +26,6 @@ namespace mase {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr char kSummary[] = "summary.json";
 
 // A model may be a layer list: keep what is safe in a file name, and not too much of it.
 std::string FileNamePart(absl::string_view text) {
@@ -140,6 +139,8 @@ absl::Status RunDirectory::WriteSettings(const RunConfig& config) {
 }
 
 absl::Status RunDirectory::Finish(RunReport& report) {
+  const auto summary = std::remove(artifacts_.begin(), artifacts_.end(), kSummary);
+  artifacts_.erase(summary, artifacts_.end());  // It is written again, and last.
   report.clear_artifacts();
   for (const std::string& artifact : artifacts_) report.add_artifacts(artifact);
   report.add_artifacts(kSummary);
@@ -151,6 +152,17 @@ absl::Status RunDirectory::Finish(RunReport& report) {
   const auto status = google::protobuf::util::MessageToJsonString(report, &json, options);
   if (!status.ok()) return absl::InternalError(std::string(status.message()));
   return Write(kSummary, json);
+}
+
+absl::StatusOr<RunReport> RunDirectory::ReadSummary() const {
+  MASE_ASSIGN_OR_RETURN(const std::string json,
+                        ReadFile(File(kSummary), limits::kMaxConfigFileBytes));
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;
+  RunReport report;
+  const auto status = google::protobuf::util::JsonStringToMessage(json, &report, options);
+  if (status.ok()) return report;
+  return absl::DataLossError(absl::StrCat(File(kSummary), ": ", std::string(status.message())));
 }
 
 }  // namespace mase

@@ -45,6 +45,9 @@ class RunDirectory {
 
   // Fills in the report's artifacts and writes it as summary.json.
   absl::Status Finish(RunReport& report);
+  // The report that the run wrote before. DataLoss if it is none.
+  absl::StatusOr<RunReport> ReadSummary() const;
+  static constexpr char kSummary[] = "summary.json";
 
   // Relative paths, in the order written.
   const std::vector<std::string>& artifacts() const { return artifacts_; }

@@ -3,13 +3,18 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "mase/base/status_macros.h"
+#include "mase/base/table.h"
 #include "mase/cli/interrupt.h"
 #include "mase/cli/log.h"
+#include "mase/cli/pass_action.h"
 #include "mase/cli/run_directory.h"
 #include "mase/cli/session.h"
 #include "mase/cli/test_metrics.h"
@@ -18,6 +23,8 @@
 
 namespace mase {
 namespace {
+
+constexpr char kBest[] = "best";
 
 void Print(absl::string_view line) { std::printf("%s\n", std::string(line).c_str()); }
 
@@ -55,14 +62,15 @@ absl::StatusOr<TrainerOptions> OptionsFrom(const RunConfig& config) {
 }
 
 // The settings that a run was begun with, and a word on those that were given besides --resume.
-absl::StatusOr<RunConfig> SettingsOf(const RunDirectory& run, const LoadedConfig& given) {
+absl::StatusOr<RunConfig> SettingsOf(const RunDirectory& run, const LoadedConfig& given,
+                                     const ConfigRequest& request) {
   for (const auto& [path, levels] : given.record) {
     const auto& flag = levels[static_cast<int>(Level::kFlag)];
     if (flag.has_value() && path != "resume") {
       LogWarning(absl::StrCat(flag->where, " is ignored: a resumed run keeps its own settings"));
     }
   }
-  ConfigBuilder builder(ConfigRequest{nullptr, /*read_passes=*/false});
+  ConfigBuilder builder(request);
   MASE_RETURN_IF_ERROR(builder.AddFile(run.File(RunDirectory::kSettings)));
   return builder.Build().config;
 }
@@ -84,65 +92,146 @@ void ReportEpochs(const TrainingResult& result, int64_t train_rows, RunReport& r
   }
 }
 
-class TrainAction : public Action {
+// What the summary of a run that goes on has to say of its beginning: the passes, what they wrote,
+// and the figures from before training.
+absl::Status TakeOver(RunDirectory& directory, RunReport& report) {
+  MASE_ASSIGN_OR_RETURN(const RunReport begun, directory.ReadSummary());
+  *report.mutable_model() = begun.model();
+  *report.mutable_passes() = begun.passes();
+  *report.mutable_warnings() = begun.warnings();
+  *report.mutable_versions() = begun.versions();
+  for (const MetricReport& metric : begun.metrics()) {
+    if (metric.stage() == kOriginal || metric.stage() == kTransformed) {
+      *report.add_metrics() = metric;
+    }
+  }
+  for (const std::string& file : begun.artifacts()) {
+    MASE_RETURN_IF_ERROR(directory.Reserve(file).status());
+  }
+  return absl::OkStatus();
+}
+
+// Accuracy and loss of the float net, of what passes made of it, and of what training made of
+// that, where all three were measured.
+void PrintComparison(const RunReport& report) {
+  Table table({"Metric", "Original", "Transformed", "Trained"});
+  for (const char* name : {"accuracy", "loss"}) {
+    std::vector<std::string> row = {name};
+    for (const char* stage : {kOriginal, kTransformed, kBest}) {
+      for (const MetricReport& metric : report.metrics()) {
+        const bool wanted = metric.name() == name && metric.stage() == stage &&
+                            metric.split() == SplitName(Split::kTest);
+        if (wanted) row.push_back(absl::StrFormat("%.6f", metric.value()));
+      }
+    }
+    if (row.size() != 4) return;
+    table.AddRow(row);
+  }
+  std::printf("%s", table.Boxed().c_str());
+}
+
+class TrainAction : public PassAction {
  public:
   absl::string_view name() const override { return "train"; }
   absl::string_view summary() const override {
-    return "train a net, validate each epoch, test the best";
+    return "run the passes of a config, if there are any, on a net and train it; validate each "
+           "epoch, test the best";
   }
   absl::string_view examples() const override {
     return "bazel run //mase:train -- jsc-tiny jsc-sim --max-epochs 10 --batch-size 256\n"
            "bazel run //mase:train -- jsc-toy jsc-sim --learning-rate 1e-3 --run_dir=run\n"
            "bazel run //mase:train -- \"BN, ReLU, Linear 32, ReLU, Linear 5\" jsc-sim "
            "--validation_split=0.1\n"
+           "bazel run //mase:train -- --config=my.toml --load=run/best.safetensors\n"
            "bazel run //mase:train -- --resume=run\n";
   }
 
-  ConfigRequest config_request() const override { return {nullptr, /*read_passes=*/false}; }
-
   absl::Status Run(const LoadedConfig& settings) override {
-    const bool resume = settings.config.has_resume();
-    absl::StatusOr<RunDirectory> directory = absl::NotFoundError("");
-    RunConfig config = settings.config;
-    if (resume) {
-      directory = RunDirectory::Reopen(config.resume());
-      MASE_RETURN_IF_ERROR(directory.status());
-      MASE_ASSIGN_OR_RETURN(config, SettingsOf(*directory, settings));
-    }
-    // All that can be wrong with settings, data and net is found before anything is written.
-    MASE_ASSIGN_OR_RETURN(const TrainerOptions options, OptionsFrom(config));
-    MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, name()));
-    MASE_ASSIGN_OR_RETURN(const SplitData train, OpenSplit(session, Split::kTrain));
-    MASE_ASSIGN_OR_RETURN(const auto trainer, Trainer::Create(session.graph.Clone(), session.dataset,
-                                                              session.generator, options));
-    if (!resume) {
-      directory = RunDirectory::Create(config, name(), session.graph.name(), session.dataset.name());
-      MASE_RETURN_IF_ERROR(directory.status());
-      MASE_RETURN_IF_ERROR(directory->WriteSettings(config));
-    }
-    LogInfo(absl::StrCat("Training model '", session.graph.name(), "'..."));
-    LogInfo(absl::StrCat("##### WEIGHT DECAY ##### ", config.weight_decay()));
-    // A run may have died before its first checkpoint.
-    const bool has_checkpoint = std::filesystem::exists(directory->File(kLastCheckpoint));
-    absl::StatusOr<TrainingResult> result = resume && has_checkpoint
-                                                ? trainer->Resume(directory->path())
-                                                : trainer->Run(directory->path());
-    absl::Status status = result.status();
-    if (status.ok()) {
-      for (const std::string& file : result->files) {
-        MASE_RETURN_IF_ERROR(directory->Reserve(file).status());
-      }
-      ReportEpochs(*result, train.rows(), session.report);
-      status = result->interrupted
-                   ? absl::CancelledError(absl::StrCat(
-                         "interrupted after ", result->steps, " steps; go on with --resume=",
-                         directory->path()))
-                   : TestBest(config, *result, *directory, session);
-    }
-    return CompleteRun(status, "Training is completed", *directory, session);
+    if (!settings.config.has_resume()) return Begin(settings.config, std::nullopt);
+    MASE_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Reopen(settings.config.resume()));
+    // A run may have died before its first checkpoint. One holds what passes made of the net.
+    const bool has_checkpoint = std::filesystem::exists(directory.File(kLastCheckpoint));
+    MASE_ASSIGN_OR_RETURN(
+        const RunConfig config,
+        SettingsOf(directory, settings,
+                   has_checkpoint ? Action::config_request() : config_request()));
+    return has_checkpoint ? GoOn(config, std::move(directory)) : Begin(config, std::move(directory));
   }
 
  private:
+  // In a new directory, if none is given.
+  absl::Status Begin(const RunConfig& config, std::optional<RunDirectory> directory) {
+    // All that can be wrong with settings, data, net and passes is found before anything is written.
+    MASE_ASSIGN_OR_RETURN(const TrainerOptions options, OptionsFrom(config));
+    MASE_ASSIGN_OR_RETURN(Pipeline pipeline, CreatePasses(config));
+    MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, name()));
+    MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
+    const bool has_passes = !config.passes().empty();
+    // Initial weights have no accuracy worth knowing.
+    const bool measure = has_passes && config.model().has_load_name() &&
+                         config.evaluation().enabled() &&
+                         session.dataset.Has(SplitByName(config.evaluation().split()));
+    MASE_ASSIGN_OR_RETURN(const Transformed transformed,
+                          RunPasses(config, pipeline, session, measure));
+    MASE_ASSIGN_OR_RETURN(const auto trainer,
+                          Trainer::Create(transformed.graph.Clone(), session.dataset,
+                                          session.generator, options));
+    if (!directory.has_value()) {
+      MASE_ASSIGN_OR_RETURN(directory, RunDirectory::Create(config, name(), session.graph.name(),
+                                                            session.dataset.name()));
+      MASE_RETURN_IF_ERROR(directory->WriteSettings(config));
+    }
+    if (has_passes) {
+      MASE_RETURN_IF_ERROR(transformed.WriteFiles(*directory));
+      session.report.set_status("running");
+      MASE_RETURN_IF_ERROR(directory->Finish(session.report));  // See TakeOver.
+    }
+    Announce(config, session);
+    return Complete(config, trainer->Run(directory->path()), *directory, session);
+  }
+
+  // From the directory's last checkpoint.
+  absl::Status GoOn(const RunConfig& config, RunDirectory directory) {
+    MASE_ASSIGN_OR_RETURN(const TrainerOptions options, OptionsFrom(config));
+    RunConfig from_checkpoint = config;
+    from_checkpoint.mutable_model()->clear_name();
+    from_checkpoint.mutable_model()->set_load_name(directory.File(kLastCheckpoint));
+    MASE_ASSIGN_OR_RETURN(Session session, OpenSession(from_checkpoint, name()));
+    MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
+    MASE_ASSIGN_OR_RETURN(const auto trainer,
+                          Trainer::Create(session.graph.Clone(), session.dataset,
+                                          session.generator, options));
+    session.report.mutable_model()->set_loaded_from(config.model().load_name());
+    if (std::filesystem::exists(directory.File(RunDirectory::kSummary))) {
+      MASE_RETURN_IF_ERROR(TakeOver(directory, session.report));
+    }
+    Announce(config, session);
+    return Complete(config, trainer->Resume(directory.path()), directory, session);
+  }
+
+  static void Announce(const RunConfig& config, const Session& session) {
+    LogInfo(absl::StrCat("Training model '", session.graph.name(), "'..."));
+    LogInfo(absl::StrCat("##### WEIGHT DECAY ##### ", config.weight_decay()));
+  }
+
+  absl::Status Complete(const RunConfig& config, const absl::StatusOr<TrainingResult>& result,
+                        RunDirectory& directory, Session& session) {
+    absl::Status status = result.status();
+    if (status.ok()) {
+      for (const std::string& file : result->files) {
+        MASE_RETURN_IF_ERROR(directory.Reserve(file).status());
+      }
+      MASE_ASSIGN_OR_RETURN(const SplitData train, OpenSplit(session, Split::kTrain));
+      ReportEpochs(*result, train.rows(), session.report);
+      status = result->interrupted
+                   ? absl::CancelledError(absl::StrCat("interrupted after ", result->steps,
+                                                       " steps; go on with --resume=",
+                                                       directory.path()))
+                   : TestBest(config, *result, directory, session);
+    }
+    return CompleteRun(status, "Training is completed", directory, session);
+  }
+
   absl::Status TestBest(const RunConfig& config, const TrainingResult& result,
                         const RunDirectory& directory, Session& session) {
     if (!session.dataset.Has(Split::kTest)) return absl::OkStatus();
@@ -151,8 +240,11 @@ class TrainAction : public Action {
         const Checkpoint checkpoint,
         LoadCheckpoint(directory.File(has_best ? kBestCheckpoint : kLastCheckpoint)));
     if (has_best) Print(absl::StrCat("best epoch: ", result.best_epoch + 1));
-    return TestAndReport(session, *checkpoint.graph, Split::kTest, config.batch_size(), "best")
-        .status();
+    MASE_RETURN_IF_ERROR(TestAndReport(session, *checkpoint.graph, Split::kTest,
+                                       config.batch_size(), kBest)
+                             .status());
+    PrintComparison(session.report);
+    return absl::OkStatus();
   }
 };
 

@@ -316,6 +316,28 @@ TEST_F(ConfigTest, WrittenSettingsLoadAsTheSameRun) {
   EXPECT_TRUE(MessageDifferencer::Equals(again->config, config)) << ConfigText(again->config);
 }
 
+TEST_F(ConfigTest, AnActionWithoutPassesReadsTheRestAndSaysSo) {
+  const auto read = [](const std::string& text, const char* name) -> absl::StatusOr<LoadedConfig> {
+    ConfigBuilder builder(ConfigRequest{nullptr, /*read_passes=*/false});
+    const absl::Status status = builder.AddText(text, name, "");
+    if (!status.ok()) return status;
+    return builder.Build();
+  };
+  const std::string toml = "seed = 42\n[passes.x]\nc = 1\n";
+  const std::string unknown =
+      "seed: 42 passes { name: 'x' options { [type.googleapis.com/a.x.B] { c { d: 1 } } } }\n";
+  for (const auto& [text, name] :
+       {std::pair(toml, "f.toml"), std::pair(unknown, "f.textproto")}) {
+    const absl::StatusOr<LoadedConfig> loaded = read(text, name);
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_EQ(loaded->config.seed(), 42u);
+    EXPECT_EQ(loaded->config.passes_size(), 0);
+    EXPECT_THAT(loaded->notes, ElementsAre(HasSubstr("this action runs no passes")));
+  }
+  EXPECT_THAT(read(unknown + "sed: 3\n", "f.textproto").status().message(),
+              AllOf(HasSubstr("f.textproto:2:4: unknown key 'sed'"), HasSubstr("'seed'")));
+}
+
 // Runs of spaces as one.
 std::string Squeezed(std::string text) {
   text.erase(

@@ -100,7 +100,10 @@ absl::Status Merger::MergeKey(absl::string_view key, const Member& member, const
                               const std::string& path, Message& message) {
   const Descriptor& descriptor = *message.GetDescriptor();
   const bool at_top = &message == &config_;
-  if (at_top && key == "passes" && skip_passes_) return absl::OkStatus();
+  if (at_top && key == "passes" && skip_passes_) {
+    Note(member, "this action runs no passes; transform and train do");
+    return absl::OkStatus();
+  }
 
   const Field* field = descriptor.FindFieldByName(std::string(key));
   if (field != nullptr && field != hidden) return MergeField(*field, member.value, path, message);

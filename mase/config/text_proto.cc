@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "google/protobuf/any.pb.h"
+#include "google/protobuf/empty.pb.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/stubs/logging.h"
@@ -24,6 +25,7 @@ namespace mase {
 namespace {
 
 using google::protobuf::Descriptor;
+using google::protobuf::Empty;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::TextFormat;
@@ -39,6 +41,14 @@ class FirstError final : public google::protobuf::io::ErrorCollector {
     message_ = message;
   }
 
+  // Unknown keys are warnings where the parser lets them pass: see OptionsFinder.
+  void AddWarning(int line, google::protobuf::io::ColumnNumber column,
+                  const std::string& message) override {
+    if (!absl::StrContains(message, Empty::descriptor()->full_name())) {
+      AddError(line, column, message);
+    }
+  }
+
   Position position() const { return position_; }
   const std::string& message() const { return message_; }
 
@@ -48,7 +58,9 @@ class FirstError final : public google::protobuf::io::ErrorCollector {
 };
 
 // Finds the types of options: those of linked and opened plugins by their name,
-// others through the pass that they belong to, which opens its plugin.
+// others through the pass that they belong to, which opens its plugin. Where nobody
+// reads passes, there is no resolver and their types may be unknown: then all stand
+// for Empty, whose unknown fields the parser skips.
 class OptionsFinder final : public TextFormat::Finder {
  public:
   explicit OptionsFinder(const PassOptionsResolver& resolve_pass) : resolve_pass_(resolve_pass) {}
@@ -61,6 +73,7 @@ class OptionsFinder final : public TextFormat::Finder {
   // `name` is in full: mase.plugins.quantize.QuantizeOptions. What comes before the
   // last part is the plugin's folder, which is named like the pass.
   const Descriptor* Find(const std::string& name) const {
+    if (resolve_pass_ == nullptr) return Empty::descriptor();
     const auto* pool = google::protobuf::DescriptorPool::generated_pool();
     if (const Descriptor* known = pool->FindMessageTypeByName(name)) return known;
     const std::vector<std::string> parts = absl::StrSplit(name, '.');
@@ -240,10 +253,11 @@ absl::StatusOr<ConfigValue> ParseTextProto(absl::string_view text, absl::string_
   parser.RecordErrorsTo(&error);
   parser.WriteLocationsTo(&places);
   parser.SetRecursionLimit(limits::kMaxConfigNesting);
+  parser.AllowUnknownField(resolve_pass == nullptr);
   // The library logs what is no error to it, such as bad UTF-8; we return errors.
   const google::protobuf::LogSilencer silencer;
   RunConfig config;
-  if (!parser.ParseFromString(std::string(text), &config)) {
+  if (!parser.ParseFromString(std::string(text), &config) || !error.message().empty()) {
     const std::string where = Where(name, error.position());
     if (!finder.status().ok()) {
       return absl::Status(finder.status().code(),

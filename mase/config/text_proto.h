@@ -14,8 +14,8 @@ namespace mase {
 
 // The fields that are set, as a tree for the merger. Options of passes are written
 // [type.googleapis.com/mase.plugins.quantize.QuantizeOptions] { ... }; the part
-// before the type's name is asked of `resolve_pass`. Errors start with
-// "NAME:LINE:COL: ".
+// before the type's name is asked of `resolve_pass`; without one they are skipped.
+// Errors start with "NAME:LINE:COL: ".
 absl::StatusOr<ConfigValue> ParseTextProto(absl::string_view text, absl::string_view name,
                                            const PassOptionsResolver& resolve_pass);
 

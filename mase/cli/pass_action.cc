@@ -1,0 +1,154 @@
+#include "mase/cli/pass_action.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "gflags/gflags.h"
+#include "mase/base/runfiles.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/table.h"
+#include "mase/cli/log.h"
+#include "mase/exec/executor.h"
+
+DEFINE_string(plugins, "", "Third-party pass plugins to open: a.so,b.so.");
+DEFINE_string(print_after, "", "Print the graph after these passes: a,b.");
+DEFINE_bool(list_passes, false, "List all passes, with those of --plugins, and stop.");
+
+namespace mase {
+namespace {
+
+std::vector<std::string> SplitList(const std::string& text) {
+  return absl::StrSplit(text, ',', absl::SkipEmpty());
+}
+
+void PrintPasses(const PluginLoader& loader) {
+  Table table({"Pass", "Kind", "What it does", "Also known as"});
+  for (const PassEntry& pass : loader.List()) {
+    table.AddRow({pass.name(), pass.kind(), pass.summary(), absl::StrJoin(pass.alias(), ", ")});
+  }
+  std::printf("%s", table.Plain().c_str());
+}
+
+// What the passes of one run get from it.
+class SessionHost : public PassHost {
+ public:
+  // Files that passes write wait in `transformed`.
+  SessionHost(const RunConfig& config, const Session& session, Transformed& transformed)
+      : config_(config),
+        session_(session),
+        transformed_(transformed),
+        split_(SplitByName(config.evaluation().split())) {}
+
+  absl::StatusOr<std::map<std::string, Tensor>> DummyBatch() override {
+    const bool has_train = session_.dataset.Has(Split::kTrain);
+    MASE_ASSIGN_OR_RETURN(const SplitData data,
+                          OpenSplit(session_, has_train ? Split::kTrain : split_));
+    const int64_t rows = std::min<int64_t>(config_.batch_size(), data.rows());
+    return std::map<std::string, Tensor>{
+        {session_.graph.placeholders()[0]->name(), data.features.Rows(0, rows)}};
+  }
+
+  absl::StatusOr<SampleRows> Samples(int64_t rows) override {
+    const Split split = session_.dataset.Has(Split::kTrain) ? Split::kTrain : split_;
+    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split));
+    MASE_ASSIGN_OR_RETURN(std::string caption, session_.dataset.Caption(split));
+    const Tensor& all = data.features;
+    SampleRows taken{{{session_.graph.placeholders()[0]->name(), all}}, std::move(caption)};
+    if (rows >= data.rows()) return taken;
+    Shape shape = all.shape();
+    shape.set_dim(0, rows);
+    Tensor spread(all.dtype(), shape);
+    const int64_t size = all.elements() / data.rows();
+    for (int64_t i = 0; i < rows; ++i) {
+      const float* row = all.data<float>().data() + i * data.rows() / rows * size;
+      std::copy(row, row + size, spread.mutable_data<float>().data() + i * size);
+    }
+    taken.inputs.begin()->second = std::move(spread);
+    taken.caption = absl::StrCat(WithCommas(rows), " of ", taken.caption);
+    return taken;
+  }
+
+  absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override {
+    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split_));
+    MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph));
+    return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size());
+  }
+
+  void Print(absl::string_view text) override {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  }
+
+  absl::Status WriteArtifact(absl::string_view path, absl::string_view contents) override {
+    transformed_.files.emplace_back(path, contents);
+    return absl::OkStatus();
+  }
+
+ private:
+  const RunConfig& config_;
+  const Session& session_;
+  Transformed& transformed_;
+  const Split split_;
+};
+
+}  // namespace
+
+absl::Status Transformed::WriteFiles(RunDirectory& directory) const {
+  for (const auto& [path, contents] : files) {
+    MASE_RETURN_IF_ERROR(directory.Write(path, contents));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> PassAction::Prepare() {
+  MASE_ASSIGN_OR_RETURN(loader_, PluginLoader::Create());
+  for (const std::string& path : SplitList(FLAGS_plugins)) {
+    MASE_RETURN_IF_ERROR(loader_->Open(UserPath(path)).status());
+  }
+  if (FLAGS_list_passes) PrintPasses(*loader_);
+  return FLAGS_list_passes;
+}
+
+ConfigRequest PassAction::config_request() const {
+  return {[this](absl::string_view pass)
+              -> absl::StatusOr<const google::protobuf::Descriptor*> {
+            MASE_ASSIGN_OR_RETURN(const PassInfo* info, loader_->LookUp(pass));
+            return info->options->GetDescriptor();
+          },
+          /*read_passes=*/true};
+}
+
+absl::StatusOr<Pipeline> PassAction::CreatePasses(const RunConfig& config) const {
+  return BuildPipeline(config.passes(), *loader_, {.print_after = SplitList(FLAGS_print_after)});
+}
+
+absl::StatusOr<Transformed> PassAction::RunPasses(const RunConfig& config, Pipeline& pipeline,
+                                                  Session& session, bool evaluate) const {
+  for (const PluginEntry& plugin : loader_->opened()) {
+    (*session.report.mutable_versions())[absl::StrCat("plugin ", plugin.name())] =
+        plugin.version();
+  }
+  Transformed result{session.graph.Clone()};
+  SessionHost host(config, session, result);
+  const Split split = SplitByName(config.evaluation().split());
+  if (evaluate) {
+    MASE_ASSIGN_OR_RETURN(result.before, host.Evaluate(session.graph));
+    ReportMetrics(result.before, kOriginal, split, session.report);
+  }
+  MASE_RETURN_IF_ERROR(RunPipeline(pipeline, result.graph, host, &session.report));
+  for (const std::string& warning : session.report.warnings()) LogWarning(warning);
+  if (evaluate) {
+    MASE_ASSIGN_OR_RETURN(result.after, host.Evaluate(result.graph));
+    ReportMetrics(result.after, kTransformed, split, session.report);
+  }
+  return result;
+}
+
+}  // namespace mase
