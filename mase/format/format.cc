@@ -65,13 +65,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Format::Create(const FormatProto& 
 }
 
 absl::StatusOr<std::unique_ptr<const Format>> Format::FromText(absl::string_view text) {
-  FormatProto proto;
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
-  if (!parser.ParseFromString(std::string(text), &proto)) {
-    return absl::InvalidArgumentError(absl::StrCat("format '", text, "': ", error.text()));
-  }
+  MASE_ASSIGN_OR_RETURN(const FormatProto proto, ParseFormatText(text));
   return Create(proto);
 }
 
@@ -184,6 +178,17 @@ absl::Status Format::DoDecode(const EncodedTensor&, float*) const {
 absl::Status Format::NoCodeError(int64_t index, float value) const {
   return absl::OutOfRangeError(absl::StrCat(proto_.ShortDebugString(), ": element ", index, ", ",
                                             value, " after quantizing, has no code"));
+}
+
+absl::StatusOr<FormatProto> ParseFormatText(absl::string_view text) {
+  FormatProto proto;
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  if (!parser.ParseFromString(std::string(text), &proto)) {
+    return absl::InvalidArgumentError(absl::StrCat("format '", text, "': ", error.text()));
+  }
+  return proto;
 }
 
 std::vector<uint8_t> PackCodes(absl::Span<const uint32_t> codes, int bits) {

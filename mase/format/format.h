@@ -130,6 +130,9 @@ class Format {
 std::vector<uint8_t> PackCodes(absl::Span<const uint32_t> codes, int bits);
 std::vector<uint32_t> UnpackCodes(absl::Span<const uint8_t> bytes, int bits, int64_t count);
 
+// A FormatProto from text; only its syntax is checked. InvalidArgument with line and column.
+absl::StatusOr<FormatProto> ParseFormatText(absl::string_view text);
+
 // The format that a MASE config describes: `name` as in `name = "minifloat_ieee"` (also the
 // aliases `fixed`, `integer_floor`, `msfp`), `parameters` those of one operand. `operand`
 // ("data_in", "weight", ...) is for messages alone and may be empty.

@@ -63,8 +63,8 @@ void AppendTicks(const Axis& x, const Axis& y, std::string* svg) {
   }
 }
 
-void AppendCurve(const Curve& curve, const Axis& x, const Axis& y, absl::string_view colour,
-                 std::string* svg) {
+void AppendLine(const Curve& curve, const Axis& x, const Axis& y, absl::string_view colour,
+                std::string* svg) {
   absl::StrAppend(svg, "<polyline fill=\"none\" stroke-width=\"2\" stroke=\"", colour,
                   "\" points=\"");
   for (const auto& point : curve.points) {
@@ -72,6 +72,38 @@ void AppendCurve(const Curve& curve, const Axis& x, const Axis& y, absl::string_
     absl::StrAppendFormat(svg, "%.2f,%.2f ", x.Pixel(point.first), y.Pixel(point.second));
   }
   absl::StrAppend(svg, "\"/>\n");
+}
+
+void AppendDots(const Curve& curve, const Axis& x, const Axis& y, absl::string_view colour,
+                std::string* svg) {
+  for (const auto& point : curve.points) {
+    if (!IsFinite(point)) continue;
+    absl::StrAppendFormat(svg, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"/>\n",
+                          x.Pixel(point.first), y.Pixel(point.second), colour);
+  }
+}
+
+void AppendLabels(const Curve& curve, const Axis& x, const Axis& y, std::string* svg) {
+  for (size_t i = 0; i < curve.labels.size(); ++i) {
+    const auto& point = curve.points[i];
+    if (!IsFinite(point)) continue;
+    absl::StrAppendFormat(svg, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"10\">%s</text>\n",
+                          x.Pixel(point.first) + 5, y.Pixel(point.second) + 14,
+                          Escape(curve.labels[i]));
+  }
+}
+
+// Where the first line of the legend stands: at the top, unless more points are there.
+double LegendTop(absl::Span<const Curve> curves, const Axis& x, const Axis& y) {
+  int above = 0, below = 0;
+  for (const Curve& curve : curves) {
+    for (const auto& point : curve.points) {
+      if (!IsFinite(point) || x.Pixel(point.first) < 0.6 * kWidth) continue;
+      ++(y.Pixel(point.second) < kHeight / 2 ? above : below);
+    }
+  }
+  const double height = 16.0 * static_cast<double>(curves.size());
+  return above > below ? kHeight - kBottom - height - 8 : kTop + 16;
 }
 
 }  // namespace
@@ -101,11 +133,14 @@ std::string CurvesAsSvg(absl::string_view title, absl::string_view x_label,
   AppendTicks(x, y, &svg);
   absl::StrAppendFormat(&svg, "<path d=\"M%g %gV%gH%g\" fill=\"none\" stroke=\"black\"/>\n", kLeft,
                         kTop, kHeight - kBottom, kWidth - kRight);
+  const double legend = LegendTop(curves, x, y);
   for (size_t i = 0; i < curves.size(); ++i) {
     const absl::string_view colour = kColours[i % kColours.size()];
-    AppendCurve(curves[i], x, y, colour, &svg);
+    const bool dots = curves[i].look == Curve::Look::kDots;
+    (dots ? AppendDots : AppendLine)(curves[i], x, y, colour, &svg);
+    AppendLabels(curves[i], x, y, &svg);
     absl::StrAppendFormat(&svg, "<text x=\"%g\" y=\"%g\" text-anchor=\"end\" fill=\"%s\">%s</text>\n",
-                          kWidth - kRight - 8, kTop + 16 * (i + 1.0), colour,
+                          kWidth - kRight - 8, legend + 16 * static_cast<double>(i), colour,
                           Escape(curves[i].name));
   }
   return absl::StrCat(svg, "</svg>\n");

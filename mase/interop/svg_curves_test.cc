@@ -29,6 +29,24 @@ TEST(SvgCurvesTest, PointsThatAreNotFiniteAreLeftOut) {
   EXPECT_THAT(svg, Not(HasSubstr("inf")));
 }
 
+TEST(SvgCurvesTest, DotsAndLabelsStandWhereTheirPointsAre) {
+  const Curve curve = {.name = "a",
+                       .points = {{0, 0}, {NAN, 1}, {2, 1}},
+                       .look = Curve::Look::kDots,
+                       .labels = {"first", "nowhere", "x<y"}};
+  const std::string svg = CurvesAsSvg("", "", {curve});
+  EXPECT_THAT(svg, HasSubstr("<circle cx=\"70.0\" cy=\"350.0\""));
+  EXPECT_THAT(svg, HasSubstr("<circle cx=\"620.0\" cy=\"40.0\""));
+  EXPECT_THAT(svg, HasSubstr("x=\"625.0\" y=\"54.0\" font-size=\"10\">x&lt;y<"));
+  EXPECT_THAT(svg, Not(HasSubstr("nowhere")));
+  EXPECT_THAT(svg, Not(HasSubstr("polyline")));
+}
+
+TEST(SvgCurvesTest, TheLegendStandsWhereFewerPointsAre) {
+  EXPECT_THAT(CurvesAsSvg("", "", {{"falls", {{0, 9}, {9, 0}, {10, 0}}}}), HasSubstr("y=\"56\""));
+  EXPECT_THAT(CurvesAsSvg("", "", {{"grows", {{0, 0}, {9, 9}, {10, 9}}}}), HasSubstr("y=\"326\""));
+}
+
 TEST(SvgCurvesTest, NothingAndASinglePointArePicturesToo) {
   EXPECT_THAT(CurvesAsSvg("empty", "x", {}), HasSubstr("</svg>"));
   const std::string svg = CurvesAsSvg("one", "x", {{"c", {{5, 7}}}});

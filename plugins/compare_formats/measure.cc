@@ -1,0 +1,168 @@
+#include "plugins/compare_formats/measure.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+#include "mase/exec/executor.h"
+#include "mase/format/format.h"
+#include "mase/format/metrics.h"
+#include "mase/quantize/operands.h"
+#include "mase/quantize/rule.h"
+
+namespace mase::plugins::compare_formats {
+namespace {
+
+// Runs the net on all samples at once.
+absl::StatusOr<std::unique_ptr<Executor>> RunNet(const Graph& graph,
+                                                 const std::map<std::string, Tensor>& inputs,
+                                                 bool keep_values) {
+  std::vector<const float*> pointers;
+  int64_t rows = 0;
+  for (const Node* placeholder : graph.placeholders()) {
+    const auto found = inputs.find(placeholder->name());
+    if (found == inputs.end()) {
+      return absl::NotFoundError(
+          absl::StrCat("there are no samples for input '", placeholder->name(), "'"));
+    }
+    rows = found->second.shape()[0];
+    pointers.push_back(found->second.data<float>().data());
+  }
+  MASE_ASSIGN_OR_RETURN(auto executor, Executor::Create(graph, {.keep_values = keep_values}));
+  MASE_RETURN_IF_ERROR(executor->Forward(ExecutionMode::kInference, rows, pointers));
+  return executor;
+}
+
+// Bits of values, added up.
+struct BitCount {
+  double bits = 0, values = 0;
+
+  void Add(double bits_per_value, const Shape& shape) {
+    bits += bits_per_value * static_cast<double>(shape.elements());
+    values += static_cast<double>(shape.elements());
+  }
+  double mean() const { return values > 0 ? bits / values : 32; }
+};
+
+}  // namespace
+
+absl::StatusOr<NetMeasurer> NetMeasurer::Create(const Graph& graph,
+                                                absl::Span<const std::string> ops,
+                                                std::map<std::string, Tensor> inputs) {
+  NetMeasurer measurer;
+  measurer.graph_ = graph.Clone();
+  measurer.inputs_ = std::move(inputs);
+  for (Node* node : measurer.graph_.NodesInOrder()) {
+    if (node->kind() == NodeKind::kPlaceholder || !absl::c_linear_search(ops, node->op())) continue;
+    if (node->quantization() != nullptr) measurer.graph_.ClearQuantization(node);
+    measurer.nodes_.push_back(node);
+  }
+  if (measurer.nodes_.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("the net has no node of the ops ", absl::StrJoin(ops, ", ")));
+  }
+  MASE_ASSIGN_OR_RETURN(measurer.shapes_, InferShapesFor(measurer.graph_));
+  MASE_RETURN_IF_ERROR(measurer.FindRanges());
+  MASE_ASSIGN_OR_RETURN(measurer.outputs_, measurer.Outputs(measurer.graph_));
+  return measurer;
+}
+
+absl::Status NetMeasurer::FindRanges() {
+  MASE_ASSIGN_OR_RETURN(const auto executor, RunNet(graph_, inputs_, /*keep_values=*/true));
+  for (const Node* node : nodes_) {
+    for (size_t i = 0; i < node->inputs().size(); ++i) {
+      MASE_ASSIGN_OR_RETURN(const absl::Span<const float> values,
+                            executor->NodeValue(node->inputs()[i]->producer()->name()));
+      const std::string operand(InputOperand(*node, static_cast<int>(i)));
+      const Range range = RangeOf(values);
+      const auto [entry, is_new] = ranges_.try_emplace({node->name(), operand}, range);
+      if (is_new) continue;
+      entry->second.lowest = std::min(entry->second.lowest, range.lowest);
+      entry->second.highest = std::max(entry->second.highest, range.highest);
+    }
+    for (const Parameter& parameter : node->parameters()) {
+      const Tensor& tensor = graph_.FindTensor(parameter.tensor)->value;
+      if (tensor.dtype() != DType::kFloat32) continue;
+      ranges_[{node->name(), std::string(parameter.name)}] = RangeOf(tensor.data<float>());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<float>> NetMeasurer::Outputs(const Graph& graph) const {
+  MASE_ASSIGN_OR_RETURN(const auto executor, RunNet(graph, inputs_, /*keep_values=*/false));
+  return std::vector<float>(executor->output().begin(), executor->output().end());
+}
+
+absl::StatusOr<Measurement> NetMeasurer::MeasureFloat(PassContext& context) const {
+  Measurement measurement = {.sqnr_db = std::numeric_limits<double>::infinity(),
+                             .weight_bits = 32,
+                             .activation_bits = 32};
+  MASE_ASSIGN_OR_RETURN(measurement.evaluation, context.Evaluate(graph_));
+  return measurement;
+}
+
+absl::StatusOr<Measurement> NetMeasurer::Measure(const FormatProto& format,
+                                                 PassContext& context) const {
+  Graph graph = graph_.Clone();
+  for (const Node* node : nodes_) {
+    absl::StatusOr<Quantization> record = RecordFor(*node, format);
+    if (!record.ok()) return Annotate(record.status(), node->name());
+    graph.SetQuantization(graph.FindNode(node->name()), *std::move(record));
+  }
+  Measurement measurement;
+  MASE_ASSIGN_OR_RETURN(const std::vector<float> outputs, Outputs(graph));
+  measurement.sqnr_db = MeasureQuantizationError(outputs_, outputs).sqnr_db;
+  MASE_ASSIGN_OR_RETURN(measurement.evaluation, context.Evaluate(graph));
+  MASE_RETURN_IF_ERROR(CountBits(graph, &measurement));
+  return measurement;
+}
+
+absl::StatusOr<Quantization> NetMeasurer::RecordFor(const Node& node,
+                                                    const FormatProto& format) const {
+  MASE_ASSIGN_OR_RETURN(const FormatProto any, FitToRange(format, {-1, 1}));
+  MASE_ASSIGN_OR_RETURN(RuleFormat rule, UniformRule(any));
+  for (auto& [operand, fitted] : rule.given) {
+    const auto range = ranges_.find({node.name(), operand});
+    if (range == ranges_.end()) continue;
+    MASE_ASSIGN_OR_RETURN(fitted, FitToRange(format, range->second));
+  }
+  return QuantizationFor(node, rule, shapes_);
+}
+
+absl::Status NetMeasurer::CountBits(const Graph& graph, Measurement* measurement) const {
+  BitCount weights, activations;
+  const auto add = [&](const Node& node, absl::string_view operand, const Shape& shape,
+                       BitCount* count) -> absl::Status {
+    const FormatProto* format = FindFormat(node, operand);
+    if (format == nullptr) {
+      count->Add(32, shape);
+      return absl::OkStatus();
+    }
+    const OperandView view = ViewOperand(node, operand, *format, shape, shapes_);
+    MASE_ASSIGN_OR_RETURN(const auto created, Format::Create(view.format));
+    count->Add(created->BitsPerValue(view.shape), shape);
+    return absl::OkStatus();
+  };
+  for (const Node* original : nodes_) {
+    const Node& node = *graph.FindNode(original->name());
+    for (size_t i = 0; i < node.inputs().size(); ++i) {
+      MASE_RETURN_IF_ERROR(add(node, InputOperand(node, static_cast<int>(i)),
+                               shapes_.shape(original->inputs()[i]), &activations));
+    }
+    if (const std::string* weight = node.FindParameter("weight"); weight != nullptr) {
+      MASE_RETURN_IF_ERROR(
+          add(node, "weight", graph.FindTensor(*weight)->value.shape(), &weights));
+    }
+  }
+  measurement->activation_bits = activations.mean();
+  measurement->weight_bits = weights.values > 0 ? weights.mean() : activations.mean();
+  return absl::OkStatus();
+}
+
+}  // namespace mase::plugins::compare_formats

@@ -1,0 +1,33 @@
+// Formats by name, for tables: the standard list, and what users write in options.
+#ifndef MASE_PLUGINS_COMPARE_FORMATS_NAMED_FORMATS_H_
+#define MASE_PLUGINS_COMPARE_FORMATS_NAMED_FORMATS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "proto/format.pb.h"
+
+namespace mase::plugins::compare_formats {
+
+struct NamedFormat {
+  std::string name;
+  // What sets the range may be left open, also where the family requires it; see FitToRange.
+  FormatProto format;
+};
+
+// About 45 formats of 1 to 16 bits.
+std::vector<NamedFormat> StandardFormats();
+
+// A name of the standard list, a family with values ("integer 8/4"), or text of a FormatProto, as
+// compare_formats_options.proto says. InvalidArgument or NotFound, with the nearest name.
+absl::StatusOr<NamedFormat> ParseFormat(absl::string_view text);
+
+// The kind of numbers, for plots: "fixed point", "floating point", "powers of two", "blocks" or
+// "one or two bits".
+absl::string_view KindOf(const FormatProto& format);
+
+}  // namespace mase::plugins::compare_formats
+
+#endif  // MASE_PLUGINS_COMPARE_FORMATS_NAMED_FORMATS_H_
