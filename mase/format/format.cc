@@ -61,7 +61,15 @@ absl::StatusOr<std::unique_ptr<const Format>> Format::Create(const FormatProto& 
     return absl::InvalidArgumentError(
         "format: no family is set; for example: integer { width: 8 frac_width: 4 }");
   }
-  return family->create(proto);
+  absl::StatusOr<std::unique_ptr<const Format>> format = family->create(proto);
+  if (format.ok() && proto.gradient() == FormatProto::CLAMP_AWARE) {
+    float zero = 0;
+    if (absl::IsUnimplemented((*format)->Gradient(&zero, &zero, &zero, {1}))) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          family->name, ": gradient: there is no CLAMP_AWARE rule for this format"));
+    }
+  }
+  return format;
 }
 
 absl::StatusOr<std::unique_ptr<const Format>> Format::FromText(absl::string_view text) {
@@ -124,11 +132,11 @@ absl::StatusOr<Tensor> Format::Quantize(const Tensor& src, uint64_t seed) const 
 }
 
 absl::Status Format::Gradient(const float* src, const float* diff_dst, float* diff_src,
-                              const Shape& shape, GradientRule rule) const {
+                              const Shape& shape) const {
   if (shape.elements() == 0) return absl::OkStatus();
-  return rule == GradientRule::kStraightThrough
-             ? DoGradient(src, diff_dst, diff_src, shape)
-             : DoClampAwareGradient(src, diff_dst, diff_src, shape);
+  return proto_.gradient() == FormatProto::CLAMP_AWARE
+             ? DoClampAwareGradient(src, diff_dst, diff_src, shape)
+             : DoGradient(src, diff_dst, diff_src, shape);
 }
 
 absl::Status Format::DoGradient(const float*, const float* diff_dst, float* diff_src,
@@ -139,8 +147,7 @@ absl::Status Format::DoGradient(const float*, const float* diff_dst, float* diff
 
 absl::Status Format::DoClampAwareGradient(const float*, const float*, float*,
                                           const Shape&) const {
-  return absl::UnimplementedError(
-      absl::StrCat(proto_.ShortDebugString(), " has no clamp-aware gradient"));
+  return absl::UnimplementedError("no clamp-aware gradient");
 }
 
 absl::StatusOr<EncodedTensor> Format::Encode(const Tensor& src) const {

@@ -28,12 +28,6 @@
 
 namespace mase {
 
-// How Gradient treats a plain quantizer. LSQ, FlexRound and binary_residual have their own rule.
-enum class GradientRule {
-  kStraightThrough,  // diff_src = diff_dst everywhere: MASE's rule.
-  kClampAware,       // The same, but 0 where the value was saturated.
-};
-
 // Codes of a tensor. An element's code is an unsigned bit pattern of Format::code_bits() bits:
 // two's complement for integers, sign | exponent | fraction for floats, sign | magnitude for
 // block_fp, sign | exponent for log. Block formats add one code a block (exponent, bias or, for
@@ -77,11 +71,10 @@ class Format {
   absl::Status Quantize(const float* src, float* dst, const Shape& shape, uint64_t seed = 0) const;
   absl::StatusOr<Tensor> Quantize(const Tensor& src, uint64_t seed = 0) const;
 
-  // The gradient by `src`, given `diff_dst`, the gradient by the quantized values. Arrays as in
-  // Quantize; `diff_src` may be `diff_dst`.
+  // The gradient by `src`, given `diff_dst`, the gradient by the quantized values, by the proto's
+  // rule or the family's own. Arrays as in Quantize; `diff_src` may be `diff_dst`.
   absl::Status Gradient(const float* src, const float* diff_dst, float* diff_src,
-                        const Shape& shape,
-                        GradientRule rule = GradientRule::kStraightThrough) const;
+                        const Shape& shape) const;
 
   // Bits of an element's code; 0 for formats without codes (lsq at level 256 and more, ...).
   virtual int code_bits() const { return 0; }
@@ -110,9 +103,10 @@ class Format {
 
   virtual absl::Status DoQuantize(const float* src, float* dst, const Shape& shape,
                                   uint64_t seed) const = 0;
-  // By default diff_dst, MASE's straight-through rule.
+  // For STRAIGHT_THROUGH; by default diff_dst.
   virtual absl::Status DoGradient(const float* src, const float* diff_dst, float* diff_src,
                                   const Shape& shape) const;
+  // For CLAMP_AWARE; by default Unimplemented, and then Create refuses the rule.
   virtual absl::Status DoClampAwareGradient(const float* src, const float* diff_dst,
                                             float* diff_src, const Shape& shape) const;
   virtual absl::Status DoEncode(const float* src, const Shape& shape,

@@ -119,7 +119,8 @@ TEST(GradientTest, PassesStraightThroughOrStopsAtTheRange) {
   std::vector<float> out(4);
   ASSERT_TRUE(format->Gradient(x, diff, out.data(), {4}).ok());
   EXPECT_THAT(out, ElementsAre(1, 2, 3, 4));
-  ASSERT_TRUE(format->Gradient(x, diff, out.data(), {4}, GradientRule::kClampAware).ok());
+  format = *Format::FromText("integer { width: 8 frac_width: 4 } gradient: CLAMP_AWARE");
+  ASSERT_TRUE(format->Gradient(x, diff, out.data(), {4}).ok());
   EXPECT_THAT(out, ElementsAre(1, 2, 0, 0));
 }
 
@@ -136,6 +137,19 @@ TEST(FormatFromParametersTest, FillsTheFamilyOfTheName) {
             "integer { width: 8 frac_width: 3 }");
   parameters.set_floor(true);
   EXPECT_EQ(FormatFromParameters("integer", parameters, "weight")->rounding(), FormatProto::FLOOR);
+}
+
+TEST(FormatFromParametersTest, ABlockSizeIsAListForSomeFormatsAndANumberForOthers) {
+  FormatParameters parameters = Parameters(4);
+  parameters.add_block_size(16);
+  EXPECT_EQ(FormatFromParameters("mxint", parameters, "weight")->ShortDebugString(),
+            "mxint { block_size: 16 element_bits: 4 }");
+  parameters.add_block_size(16);
+  EXPECT_EQ(FormatFromParameters("mxint", parameters, "weight").status().message(),
+            "mxint takes one number for weight_block_size");
+  parameters.set_exponent_width(8);
+  EXPECT_EQ(FormatFromParameters("block_fp", parameters, "weight")->ShortDebugString(),
+            "block_fp { width: 4 exponent_width: 8 block_size: 16 block_size: 16 }");
 }
 
 TEST(FormatFromParametersTest, NamesTheKeyOfTheConfig) {

@@ -37,7 +37,7 @@ class LogicNetsOperand final : public Format {
   }
   absl::Status DoClampAwareGradient(const float* src, const float* diff_dst, float* diff_src,
                                     const Shape& shape) const override {
-    return integer_->Gradient(src, diff_dst, diff_src, shape, GradientRule::kClampAware);
+    return integer_->Gradient(src, diff_dst, diff_src, shape);
   }
   absl::Status DoEncode(const float* src, const Shape& shape,
                         EncodedTensor* encoded) const override {

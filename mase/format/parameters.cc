@@ -35,16 +35,20 @@ bool IsSet(const Message& message, const FieldDescriptor& field) {
                              : message.GetReflection()->HasField(message, &field);
 }
 
-// Copies one field between messages; both have the same C++ type (parameters_test checks all).
+// Copies one field between messages; both have the same C++ type. A list of one may become one.
 void Copy(const Message& from, const FieldDescriptor& source, Message* to,
           const FieldDescriptor& target) {
   const auto& in = *from.GetReflection();
   const auto& out = *to->GetReflection();
   if (source.is_repeated()) {
     for (int i = 0; i < in.FieldSize(from, &source); ++i) {
-      source.cpp_type() == FieldDescriptor::CPPTYPE_INT32
-          ? out.AddInt32(to, &target, in.GetRepeatedInt32(from, &source, i))
-          : out.AddFloat(to, &target, in.GetRepeatedFloat(from, &source, i));
+      if (!target.is_repeated()) {
+        out.SetInt32(to, &target, in.GetRepeatedInt32(from, &source, i));
+      } else if (source.cpp_type() == FieldDescriptor::CPPTYPE_INT32) {
+        out.AddInt32(to, &target, in.GetRepeatedInt32(from, &source, i));
+      } else {
+        out.AddFloat(to, &target, in.GetRepeatedFloat(from, &source, i));
+      }
     }
     return;
   }
@@ -98,8 +102,15 @@ absl::StatusOr<FormatProto> FormatFromParameters(absl::string_view name,
           absl::StrCat(name, " needs ", WithOperand(operand, parameter.name)));
     }
     if (parameter.field == "-") continue;
-    const std::string target(parameter.field.empty() ? parameter.name : parameter.field);
-    Copy(parameters, source, message, *message->GetDescriptor()->FindFieldByName(target));
+    const FieldDescriptor& target = *message->GetDescriptor()->FindFieldByName(
+        std::string(parameter.field.empty() ? parameter.name : parameter.field));
+    const bool many = source.is_repeated() && !target.is_repeated() &&
+                      parameters.GetReflection()->FieldSize(parameters, &source) != 1;
+    if (many) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, " takes one number for ", WithOperand(operand, parameter.name)));
+    }
+    Copy(parameters, source, message, target);
   }
   if (parameters.floor() || name == "integer_floor") proto.set_rounding(FormatProto::FLOOR);
   const absl::StatusOr<std::unique_ptr<const Format>> format = Format::Create(proto);

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/format/binary_residual.h"
@@ -18,13 +19,12 @@ using ::testing::FloatEq;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
 
-std::vector<float> Gradient(absl::string_view text, const std::vector<float>& x,
-                            GradientRule rule = GradientRule::kStraightThrough) {
+std::vector<float> Gradient(absl::string_view text, const std::vector<float>& x) {
   auto format = Format::FromText(text);
   EXPECT_TRUE(format.ok()) << format.status();
   std::vector<float> diff(x.size(), 1.0f);
   const absl::Status status = (*format)->Gradient(x.data(), diff.data(), diff.data(),
-                                                  {static_cast<int64_t>(x.size())}, rule);
+                                                  {static_cast<int64_t>(x.size())});
   EXPECT_TRUE(status.ok()) << status;
   return diff;
 }
@@ -43,7 +43,7 @@ TEST(GradientTest, IsStraightThroughByDefault) {
 
 TEST(GradientTest, ClampAwareStopsWhatSaturates) {
   const auto clamped = [](absl::string_view text, const std::vector<float>& x) {
-    return Gradient(text, x, GradientRule::kClampAware);
+    return Gradient(absl::StrCat(text, " gradient: CLAMP_AWARE"), x);
   };
   EXPECT_THAT(clamped("minifloat_ieee { width: 8 exponent_width: 4 }", {480, 495, 497, -600}),
               ElementsAre(1, 1, 0, 0));
@@ -53,6 +53,15 @@ TEST(GradientTest, ClampAwareStopsWhatSaturates) {
   EXPECT_THAT(clamped("binary { bipolar: true }", {0.5, 1.5}), ElementsAre(1, 0));
   EXPECT_THAT(clamped("affine { width: 4 scale: 1 zero_point: -8 }", {15, 16, -1}),
               ElementsAre(1, 0, 0));
+}
+
+TEST(GradientTest, ClampAwareIsRefusedWhereThereIsNone) {
+  for (const char* text :
+       {"lsq { level: 256 }", "block_fp { width: 4 } semantics: REFERENCE"}) {
+    const auto format = Format::FromText(absl::StrCat(text, " gradient: CLAMP_AWARE"));
+    EXPECT_EQ(format.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(std::string(format.status().message()), HasSubstr("no CLAMP_AWARE rule")) << text;
+  }
 }
 
 TEST(GradientTest, BinaryStochasticHalvesIt) {

@@ -97,6 +97,11 @@ absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config,
   const Family* family = FindFamily(config.name());
   if (family == nullptr) return FormatFromParameters(config.name(), {}, "").status();
   rule.class_suffix = std::string(family->class_suffix);
+  const std::string& gradient = config.gradient();
+  if (!gradient.empty() && gradient != "straight_through" && gradient != "clamp_aware") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("gradient '", gradient, "': want straight_through or clamp_aware"));
+  }
   if (config.data_in().has_residual_sign()) rule.residual_input = config.data_in().residual_sign();
 
   const std::pair<absl::string_view, const FormatParameters*> operands[] = {
@@ -111,6 +116,7 @@ absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config,
     MASE_ASSIGN_OR_RETURN(FormatProto format,
                           FormatFromParameters(config.name(), adapted, operand));
     format.set_semantics(semantics);
+    if (config.gradient() == "clamp_aware") format.set_gradient(FormatProto::CLAMP_AWARE);
     MASE_RETURN_IF_ERROR(Annotate(Format::Create(format).status(), operand));
     rule.given[std::string(operand)] = std::move(format);
   }

@@ -14,6 +14,7 @@ namespace mase {
 namespace {
 
 constexpr char kTiny[] = "BN, ReLU, Linear 5, ReLU";
+constexpr char kFormat[] = "integer { width: 6 frac_width: 3 }";
 constexpr char kDeep[] = "BN, ReLU, Linear 32, ReLU, Linear 5";
 
 struct Epoch {
@@ -21,29 +22,14 @@ struct Epoch {
   int64_t val_correct;
 };
 
-// Rounds data_in, weight and bias of all nodes of `op` to integers of 6 bits, 3 after the point.
-void Quantize(absl::string_view op, Graph& graph) {
-  Quantization record;
-  record.set_format("integer");
-  for (const char* operand : {"data_in", "weight", "bias"}) {
-    OperandFormat* format = record.add_operand();
-    format->set_operand(operand);
-    format->mutable_format()->mutable_integer()->set_width(6);
-    format->mutable_format()->mutable_integer()->set_frac_width(3);
-  }
-  for (Node* node : graph.NodesInOrder()) {
-    if (node->op() == op) graph.SetQuantization(node, record);
-  }
-}
-
 // How far the training losses of all epochs are from the trace's, at most.
 double DistanceFromTrace(const char* model, bool norm_too, bool in_double,
                          const std::vector<double>& first_losses,
                          const std::vector<Epoch>& epochs) {
   const Dataset dataset = LinearJets();
   FreshModel fresh = BuildFresh(model, dataset);
-  Quantize("linear", fresh.graph);
-  if (norm_too) Quantize("batch_norm1d", fresh.graph);
+  QuantizeNodes("linear", kFormat, fresh.graph);
+  if (norm_too) QuantizeNodes("batch_norm1d", kFormat, fresh.graph);
   const std::string folder = EmptyTestFolder(in_double ? "double" : "float");
   const TrainerOptions options = {.learning_rate = 1e-2,
                                   .double_precision = in_double,

@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
+#include "mase/format/format.h"
 #include "mase/model/zoo.h"
 #include "mase/testing/matchers.h"
 #include "nlohmann/json.hpp"
@@ -58,6 +59,20 @@ FreshModel BuildFresh(absl::string_view model, const Dataset& dataset) {
                                        .classes = dataset.num_classes()},
                                       &fresh.generator));
   return fresh;
+}
+
+void QuantizeNodes(absl::string_view op, absl::string_view format, Graph& graph) {
+  const auto parsed = ValueOrDie(Format::FromText(format));
+  Quantization record;
+  record.set_format(std::string(parsed->family()));
+  for (const char* name : {"data_in", "weight", "bias"}) {
+    OperandFormat* operand = record.add_operand();
+    operand->set_operand(name);
+    *operand->mutable_format() = parsed->proto();
+  }
+  for (Node* node : graph.NodesInOrder()) {
+    if (node->op() == op) graph.SetQuantization(node, record);
+  }
 }
 
 std::string EmptyTestFolder(absl::string_view name) {

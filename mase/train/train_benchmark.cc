@@ -4,6 +4,7 @@
 //   OMP_NUM_THREADS=1 ./bazelw run //mase/train:train_benchmark
 //
 //   BM_Steps     steps of Adam on rows in random order, nothing else
+//   BM_QuantizedSteps   the same, linear layers simulated: integer 8/4, trained straight through
 //   BM_Epoch     whole shuffled epochs through the Trainer, log and checkpoints included
 //   BM_Evaluate  inference, loss and accuracy of 166,000 rows; of 64 images
 //   BM_Images    steps of Adam on 64 images of 3 x 32 x 32
@@ -49,10 +50,9 @@ Dataset Noise() {
   return dataset;
 }
 
-void Steps(benchmark::State& state, const char* model, const Dataset& dataset) {
+void Steps(benchmark::State& state, const Graph& graph, const Dataset& dataset) {
   const SplitData train = dataset.Get(Split::kTrain).value();
-  const auto learner =
-      Learner::Create(BuildFresh(model, dataset).graph, dataset.num_classes(), {}).value();
+  const auto learner = Learner::Create(graph, dataset.num_classes(), {}).value();
   BatchSampler sampler(train.rows(), state.range(0), /*shuffle=*/true);
   TorchGenerator generator(0);
   sampler.StartPass(generator);
@@ -81,8 +81,18 @@ void Evaluation(benchmark::State& state, const char* model, const Dataset& datas
   state.SetItemsProcessed(state.iterations() * rows);
 }
 
-void BM_Steps(benchmark::State& state, const char* model) { Steps(state, model, Data()); }
-void BM_Images(benchmark::State& state, const char* model) { Steps(state, model, Noise()); }
+void BM_Steps(benchmark::State& state, const char* model) {
+  Steps(state, BuildFresh(model, Data()).graph, Data());
+}
+void BM_QuantizedSteps(benchmark::State& state, const char* model) {
+  Graph graph = BuildFresh(model, Data()).graph;
+  QuantizeNodes("linear", "integer { width: 8 frac_width: 4 }", graph);
+  Steps(state, graph, Data());
+}
+void BM_Images(benchmark::State& state, const char* model) {
+  const Dataset noise = Noise();
+  Steps(state, BuildFresh(model, noise).graph, noise);
+}
 void BM_Evaluate(benchmark::State& state, const char* model) {
   Evaluation(state, model, Data(), 166'000);
 }
@@ -114,6 +124,8 @@ void Batches(benchmark::internal::Benchmark* benchmark) {
 BENCHMARK_CAPTURE(BM_Steps, mlp, kMlp)->Apply(Batches);
 BENCHMARK_CAPTURE(BM_Steps, mlp_norm, kMlpNorm)->Apply(Batches);
 BENCHMARK_CAPTURE(BM_Steps, jsc_tiny, kTiny)->Apply(Batches);
+BENCHMARK_CAPTURE(BM_QuantizedSteps, mlp, kMlp)->Apply(Batches);
+BENCHMARK_CAPTURE(BM_QuantizedSteps, jsc_tiny, kTiny)->Apply(Batches);
 BENCHMARK_CAPTURE(BM_Epoch, mlp, kMlp)->Apply(Batches)->UseManualTime();
 BENCHMARK_CAPTURE(BM_Epoch, mlp_norm, kMlpNorm)->Apply(Batches)->UseManualTime();
 BENCHMARK_CAPTURE(BM_Epoch, jsc_tiny, kTiny)->Apply(Batches)->UseManualTime();

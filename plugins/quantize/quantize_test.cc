@@ -202,6 +202,16 @@ TEST(QuantizeTest, ReferenceSemanticsGoWithEveryOperandAndKeepMasesUnsignedGelu)
                           "is_signed: false }"));
 }
 
+TEST(QuantizeTest, AGradientRuleGoesWithEveryOperand) {
+  Graph graph = ParseGraph(kFunctions);
+  ASSERT_OK(RunPass("quantize",
+                    Rule("gelu", R"(name: "integer" gradient: "clamp_aware" data_in { width: 8 })"),
+                    graph)
+                .status);
+  EXPECT_THAT(Operands(graph, "gelu"),
+              ElementsAre("data_in: gradient: CLAMP_AWARE integer { width: 8 }"));
+}
+
 TEST(QuantizeTest, BypassedNodesTakeTheNameAlone) {
   Graph graph = ParseGraph(kTiny);
   const PassRun run = RunPass("quantize", Rule("linear", "name: 'integer' bypass: true"), graph);
@@ -244,6 +254,10 @@ TEST(QuantizeTest, BadRulesAreNamedAndLeaveTheGraphAlone) {
   const std::vector<BadOptions> cases = {
       {By("typ", Rule("linear")), kInvalid, "Unsupported quantize \"by\": typ; did you mean 'type'?"},
       {"semantics: 'exakt'" + Rule("linear"), kInvalid, "want exact or reference"},
+      {Rule("linear", "name: 'integer' gradient: 'clamped'"), kInvalid,
+       "linear: gradient 'clamped': want straight_through or clamp_aware"},
+      {Rule("linear", "name: 'lsq' gradient: 'clamp_aware' data_in { level: 256 }"), kInvalid,
+       "there is no CLAMP_AWARE rule"},
       {Rule("linaer"), absl::StatusCode::kNotFound, "'linear'"},
       {Rule("dropout"), kInvalid, "dropout: this op cannot be quantized; those that can are add,"},
       {Rule("conv2d"), kInvalid, "rule 'conv2d' matches no node; the graph has batch_norm1d, dropout"},
