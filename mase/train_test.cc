@@ -106,6 +106,18 @@ TEST(TrainTest, TheSettingsOfARunMakeTheSameRun) {
   }
 }
 
+// As in a PyTorch loop, which builds the net whatever it then loads.
+TEST(TrainTest, BatchesHaveTheSameOrderWhetherAFileHoldsAGraphOrNot) {
+  const std::string folder = NewFolder();
+  ASSERT_EQ(Train(folder, SmallRun({"--run_dir=run", "--max-epochs=1"})).exit_code, 0);
+  SafeTensors file = ValueOrDie(ReadSafeTensors(folder + "/run/best.safetensors"));
+  file.metadata.clear();
+  ASSERT_OK(WriteSafeTensors(folder + "/state.safetensors", file));
+  ASSERT_EQ(Train(folder, SmallRun({"--load=state.safetensors", "--run_dir=a"})).exit_code, 0);
+  ASSERT_EQ(Train(folder, SmallRun({"--load=run/best.safetensors", "--run_dir=b"})).exit_code, 0);
+  EXPECT_TRUE(Contents(folder + "/a/last.safetensors") == Contents(folder + "/b/last.safetensors"));
+}
+
 TEST(TrainTest, AResumedRunThatIsDoneSaysTheSameAgain) {
   const std::string folder = NewFolder();
   const CommandResult run = Train(folder, SmallRun({"--run_dir=run"}));

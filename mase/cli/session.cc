@@ -50,6 +50,12 @@ absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data
       LogInfo(absl::StrCat("Loaded ", model.load_name(), ": graph '", checkpoint.graph->name(),
                            "' with ", checkpoint.graph->tensors().size(), " tensors"));
       MASE_RETURN_IF_ERROR(InferShapes(*checkpoint.graph, config.batch_size()));
+      // A PyTorch loop builds its net before it loads weights, and draws batches from what that
+      // left. Nets that are not ours to build leave the generator as it is.
+      (void)BuildModel({checkpoint.graph->name(), data.sample_shape,
+                        static_cast<int64_t>(data.class_names.size()), config.batch_size(),
+                        config.seed()},
+                       &generator);
       return *std::move(checkpoint.graph);
     }
   }

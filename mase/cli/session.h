@@ -23,7 +23,7 @@ struct Session {
   absl::Time began;  // For the report.
   Dataset dataset;
   Graph graph;
-  TorchGenerator generator{0};  // As building the net left it; of the seed where it was loaded.
+  TorchGenerator generator{0};  // As building the net left it, or would have where it was loaded.
   RunReport report;             // Action, seed, model, data and versions are filled in.
 };
 
