@@ -73,6 +73,9 @@ std::string Decibels(double sqnr_db) {
   return std::isnan(sqnr_db) ? "" : absl::StrFormat("%.1f", sqnr_db);
 }
 
+// REFERENCE formats can make NaNs of numbers.
+std::string Loss(double loss) { return std::isnan(loss) ? "nan" : absl::StrFormat("%.4f", loss); }
+
 std::string Report(const Measurement& base, const std::vector<Row>& rows) {
   Table table({"Format", "Bits a weight", "Bits an activation", "Accuracy", "Change", "Loss",
                "SQNR dB", "Front"});
@@ -82,7 +85,7 @@ std::string Report(const Measurement& base, const std::vector<Row>& rows) {
                   absl::StrFormat("%.4g", m.activation_bits),
                   absl::StrFormat("%.4f", m.evaluation.accuracy),
                   absl::StrFormat("%+.4f", m.evaluation.accuracy - base.evaluation.accuracy),
-                  absl::StrFormat("%.4f", m.evaluation.loss), Decibels(m.sqnr_db), mark});
+                  Loss(m.evaluation.loss), Decibels(m.sqnr_db), mark});
   };
   add("float32", base, "");
   std::string refused;
@@ -108,7 +111,7 @@ std::string Csv(const Measurement& base, const std::vector<Row>& rows) {
                   absl::StrFormat("%.6g", m.activation_bits),
                   absl::StrFormat("%.6f", m.evaluation.accuracy),
                   absl::StrCat(m.evaluation.correct), absl::StrCat(m.evaluation.samples),
-                  absl::StrFormat("%.6f", m.evaluation.loss), absl::StrFormat("%.3f", m.sqnr_db),
+                  Loss(m.evaluation.loss), absl::StrFormat("%.3f", m.sqnr_db),
                   front ? "1" : "0", text});
   };
   add("float32", base, false, "");
@@ -130,7 +133,8 @@ std::string Plot(const std::string& title, const std::vector<Row>& rows) {
     curve.name = std::string(kind);
     curve.look = Curve::Look::kDots;
     curve.points.push_back(point);
-    if (!row.on_front) continue;
+    // Of formats that are equal in both the first gives the point its name.
+    if (!row.on_front || (!front.points.empty() && front.points.back() == point)) continue;
     front.points.push_back(point);
     front.labels.push_back(row.format.name);
   }
@@ -154,10 +158,11 @@ void Describe(const Measurement& base, const std::vector<Row>& rows, PassContext
       continue;
     }
     entry["accuracy"].set_number_value(Accuracy(row));
-    entry["loss"].set_number_value(row.measured->evaluation.loss);
-    if (std::isfinite(row.measured->sqnr_db)) {
-      entry["sqnr_db"].set_number_value(row.measured->sqnr_db);
-    }
+    const auto set_finite = [&](const char* key, double value) {
+      if (std::isfinite(value)) entry[key].set_number_value(value);
+    };
+    set_finite("loss", row.measured->evaluation.loss);
+    set_finite("sqnr_db", row.measured->sqnr_db);
     entry["bits_weight"].set_number_value(row.measured->weight_bits);
     entry["bits_activation"].set_number_value(row.measured->activation_bits);
     entry["front"].set_bool_value(row.on_front);

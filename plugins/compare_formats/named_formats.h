@@ -17,7 +17,7 @@ struct NamedFormat {
   FormatProto format;
 };
 
-// About 45 formats of 1 to 16 bits.
+// About 50 formats of 1 to 16 bits.
 std::vector<NamedFormat> StandardFormats();
 
 // A name of the standard list, a family with values ("integer 8/4"), or text of a FormatProto, as
