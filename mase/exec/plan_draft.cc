@@ -9,6 +9,7 @@
 #include "mase/exec/fusion.h"
 #include "mase/exec/simulate.h"
 #include "mase/graph/shape_inference.h"
+#include "mase/quantize/reference.h"
 
 namespace mase {
 namespace {
@@ -60,7 +61,10 @@ class Drafter {
       const absl::string_view operand = InputOperand(node, static_cast<int>(i));
       MASE_ASSIGN_OR_RETURN(srcs[i], Round(node, operand, srcs[i], ShapeOf(node.inputs()[i])));
     }
-    const Fusion fusion = FindFusion(node, mode_, options_, HasKernel<T>("conv_batch_norm"));
+    Fusion fusion = FindFusion(node, mode_, options_, HasKernel<T>("conv_batch_norm"));
+    if (options_.simulate_quantization && IsReference(node)) {
+      fusion.attributes = EffectiveAttributes(node);
+    }
     std::vector<int> tensors;
     KernelSpec spec = {.op = fusion.op, .attributes = &fusion.attributes, .training = training_};
     MASE_RETURN_IF_ERROR(AddTensors(node, "", &tensors, &spec));
@@ -88,6 +92,7 @@ class Drafter {
   absl::Status AddTensors(const Node& node, absl::string_view prefix, std::vector<int>* tensors,
                           KernelSpec* spec) {
     for (const Parameter& parameter : node.parameters()) {
+      if (options_.simulate_quantization && IgnoresTensor(node, parameter.name)) continue;
       MASE_ASSIGN_OR_RETURN(int tensor, ModuleTensor(node, parameter));
       tensors->push_back(tensor);
       spec->tensors.push_back(absl::StrCat(prefix, parameter.name));
@@ -160,9 +165,7 @@ class Drafter {
     }
     // Statistics that training moves are the stored ones.
     if (training_ && draft_.values[id].place.buffer) return id;
-    const FormatProto* any = FindFormat(node, "data_in");
-    const bool reference = any != nullptr && any->semantics() == FormatProto::REFERENCE;
-    return Round(node, TensorOperand(node, parameter.name, reference), id, shape);
+    return Round(node, TensorOperand(node, parameter.name, IsReference(node)), id, shape);
   }
 
   absl::StatusOr<int> Round(const Node& node, absl::string_view operand, int src,

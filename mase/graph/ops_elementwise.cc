@@ -52,7 +52,7 @@ std::vector<OpSchema> ElementwiseOps() {
             "approximate={approximate}"),
       Unary("selu", "SELU", true, {kInplace}, kInplaceRepr),
       Unary("elu", "ELU", false, {{"alpha", 1.0}, kInplace}, "alpha={alpha}[inplace:, inplace=True]"),
-      Unary("silu", "SiLU", false, {kInplace}, kInplaceRepr),
+      Unary("silu", "SiLU", true, {kInplace}, kInplaceRepr),
       Unary("tanh", "Tanh", true),
       Unary("softsign", "Softsign", true),
       Unary("softplus", "Softplus", true, {{"beta", 1.0}, {"threshold", 20.0}},

@@ -156,6 +156,7 @@ std::vector<OpSchema> NormOps() {
        .function_type = "module_related_func",
        .arguments = {{"input"}},
        .attributes = {{"dim", int64_t{-1}}},
+       .quantizable = true,
        .shape_rule = AxisShape,
        .cost_rule = FivePerElement,
        .repr = "dim={dim}"},

@@ -71,6 +71,7 @@ OpSchema Pool(absl::string_view name, absl::string_view module_class, bool avera
                      .repr = "kernel_size={kernel_size}, stride={stride}, padding={padding}, "
                              "ceil_mode={ceil_mode}"};
   if (average) {
+    schema.quantizable = true;
     schema.attributes.push_back({"count_include_pad", true});
     schema.repr = "kernel_size={kernel_size}, stride={stride}, padding={padding}";
   }
@@ -78,13 +79,14 @@ OpSchema Pool(absl::string_view name, absl::string_view module_class, bool avera
 }
 
 template <int Axes>
-OpSchema AdaptivePool(absl::string_view name, absl::string_view module_class) {
+OpSchema AdaptivePool(absl::string_view name, absl::string_view module_class, bool average) {
   return {.name = name,
           .module_class = module_class,
           .module_type = "module_related_func",
           .function_type = "module_related_func",
           .arguments = {{"input"}},
           .attributes = {{"output_size", std::vector<int64_t>(Axes, 1), true}},
+          .quantizable = average,
           .shape_rule = AdaptivePoolShape<Axes>,
           .cost_rule = AdaptivePoolCost,
           .repr = "output_size={output_size}"};
@@ -98,10 +100,10 @@ std::vector<OpSchema> PoolOps() {
       Pool<2>("max_pool2d", "MaxPool2d", false),
       Pool<1>("avg_pool1d", "AvgPool1d", true),
       Pool<2>("avg_pool2d", "AvgPool2d", true),
-      AdaptivePool<1>("adaptive_avg_pool1d", "AdaptiveAvgPool1d"),
-      AdaptivePool<2>("adaptive_avg_pool2d", "AdaptiveAvgPool2d"),
-      AdaptivePool<1>("adaptive_max_pool1d", "AdaptiveMaxPool1d"),
-      AdaptivePool<2>("adaptive_max_pool2d", "AdaptiveMaxPool2d"),
+      AdaptivePool<1>("adaptive_avg_pool1d", "AdaptiveAvgPool1d", true),
+      AdaptivePool<2>("adaptive_avg_pool2d", "AdaptiveAvgPool2d", true),
+      AdaptivePool<1>("adaptive_max_pool1d", "AdaptiveMaxPool1d", false),
+      AdaptivePool<2>("adaptive_max_pool2d", "AdaptiveMaxPool2d", false),
   };
 }
 

@@ -58,7 +58,8 @@ bool IsArithmetic(absl::string_view op) { return op == "add" || op == "sub" || o
 
 bool IsActivation(absl::string_view op) {
   static const auto* const ops =
-      new std::vector<absl::string_view>{"relu", "gelu", "selu", "tanh", "softsign", "softplus"};
+      new std::vector<absl::string_view>{"relu",     "gelu",     "selu", "silu",
+                                         "tanh", "softsign", "softplus"};
   return absl::c_linear_search(*ops, op);
 }
 

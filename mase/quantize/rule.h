@@ -21,11 +21,13 @@ namespace mase {
 struct RuleFormat {
   std::string name;  // As in the config; empty: leave nodes alone.
   std::string class_suffix;
+  FormatProto::Semantics semantics = FormatProto::EXACT;
   bool bypass = false;
   bool residual_input = true;  // binary_residual's data_in_residual_sign.
   std::map<std::string, FormatProto> given;  // By operand.
 
   bool leaves_alone() const { return name.empty(); }
+  bool reference() const { return semantics == FormatProto::REFERENCE; }
 };
 
 // InvalidArgument or NotFound for a format or parameter that does not exist, a
@@ -40,7 +42,8 @@ absl::StatusOr<RuleFormat> UniformRule(const FormatProto& format);
 absl::Status CheckOp(const RuleFormat& rule, absl::string_view op);
 
 // The record for one node. InvalidArgument if an operand that the node has is not
-// given, or the format does not exist for its op.
+// given, or the format does not exist for its op; under REFERENCE semantics also where
+// MASE has no such op, or fails in it.
 absl::StatusOr<Quantization> QuantizationFor(const Node& node, const RuleFormat& rule,
                                              const InferredShapes& shapes);
 

@@ -180,7 +180,7 @@ TEST(CompareFormatsTest, ReferenceRunsEveryFormatThatMaseHas) {
   Graph graph = MakeNet();
   const PassRun run = Compare("semantics: 'reference'", graph);
   ASSERT_OK(run.status);
-  EXPECT_GE(run.count("formats_measured"), 35);
+  EXPECT_GE(run.count("formats_measured"), 30);  // Others MASE has, but not for linear.
   EXPECT_THAT(run.artifacts.at("compare_formats/formats.csv"), HasSubstr("semantics: REFERENCE"));
 }
 

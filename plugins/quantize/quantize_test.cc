@@ -54,7 +54,8 @@ constexpr char kFunctions[] = R"pb(
   node { name: "bmm" kind: CALL_FUNCTION op: "bmm" target: "bmm" input: "add" input: "x" }
   node { name: "relu" kind: CALL_FUNCTION op: "relu" target: "relu" input: "bmm" }
   node { name: "gelu" kind: CALL_FUNCTION op: "gelu" target: "gelu" input: "relu" }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "gelu" }
+  node { name: "selu" kind: CALL_FUNCTION op: "selu" target: "selu" input: "gelu" }
+  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "selu" }
 )pb";
 
 constexpr char kEightFour[] = R"pb(
@@ -190,14 +191,14 @@ TEST(QuantizeTest, FunctionsAskForWhatMaseAsks) {
   EXPECT_THAT(FindArgument(bmm, "data_in_1")->precision(), ElementsAre("4", "1"));
 }
 
-TEST(QuantizeTest, ReferenceSemanticsGoWithEveryOperandAndKeepMasesUnsignedGelu) {
+TEST(QuantizeTest, ReferenceSemanticsGoWithEveryOperandAndKeepMasesUnsignedSelu) {
   Graph graph = ParseGraph(kFunctions);
   ASSERT_OK(RunPass("quantize",
                     "semantics: 'reference'" +
-                        Rule("gelu", R"(name: "integer" data_in { width: 8 frac_width: 4 })"),
+                        Rule("selu", R"(name: "integer" data_in { width: 8 frac_width: 4 })"),
                     graph)
                 .status);
-  EXPECT_THAT(Operands(graph, "gelu"),
+  EXPECT_THAT(Operands(graph, "selu"),
               ElementsAre("data_in: semantics: REFERENCE integer { width: 8 frac_width: 4 "
                           "is_signed: false }"));
 }
@@ -259,7 +260,7 @@ TEST(QuantizeTest, BadRulesAreNamedAndLeaveTheGraphAlone) {
       {Rule("linear", "name: 'lsq' gradient: 'clamp_aware' data_in { level: 256 }"), kInvalid,
        "there is no CLAMP_AWARE rule"},
       {Rule("linaer"), absl::StatusCode::kNotFound, "'linear'"},
-      {Rule("dropout"), kInvalid, "dropout: this op cannot be quantized; those that can are add,"},
+      {Rule("dropout"), kInvalid, "dropout: this op cannot be quantized; those that can are adaptive_avg_pool1d,"},
       {Rule("conv2d"), kInvalid, "rule 'conv2d' matches no node; the graph has batch_norm1d, dropout"},
       {By("name", Rule("seq_block_2")), kInvalid, "did you mean 'seq_blocks_2'?"},
       {By("name", Rule("seq_blocks_3")), kInvalid, "'seq_blocks_3' matches only nodes that cannot"},
