@@ -144,7 +144,6 @@ TEST(TrainTest, ARateBelowTheFloorIsWarnedOf) {
 TEST(TrainTest, WhatCannotBeTrainedWritesNothing) {
   const std::string folder = NewFolder();
   const std::pair<std::vector<std::string>, std::string> cases[] = {
-      {{"--trainer-precision=bf16"}, "trainer_precision bf16"},
       {{"--batch-size=1599"}, "seq_blocks_0: batch norm cannot train on a batch of one row"},
       {{"--model=jsc-tine"}, "did you mean 'jsc-tiny'"},
       {{"--training-optimizer=adm"}, "adm"},

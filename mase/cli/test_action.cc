@@ -61,7 +61,7 @@ class TestAction : public Action {
     MASE_ASSIGN_OR_RETURN(
         const Evaluation evaluation,
         TestAndReport(session, session.graph, SplitByName(config.evaluation().split()),
-                      config.batch_size(), "test", sink));
+                      config, "test", sink));
     if (FLAGS_predictions.empty()) return absl::OkStatus();
     const int64_t classes = static_cast<int64_t>(outputs.size()) / evaluation.samples;
     const std::string path = UserPath(FLAGS_predictions);

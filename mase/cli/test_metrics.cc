@@ -15,16 +15,16 @@
 namespace mase {
 
 absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, Split split,
-                                         int64_t batch_size, absl::string_view stage,
+                                         const RunConfig& config, absl::string_view stage,
                                          const OutputSink<float>& sink) {
   MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
-  MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph));
+  MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, {.bfloat16 = config.trainer_precision() == "bf16"}));
   const std::atomic<bool>& interrupted = CatchInterrupt();
   Evaluation evaluation;
   {
     Progress progress("testing", data.rows(), "row");
     MASE_ASSIGN_OR_RETURN(
-        evaluation, Evaluate(*executor, data.features, data.labels, batch_size,
+        evaluation, Evaluate(*executor, data.features, data.labels, config.batch_size(),
                              [&](int64_t first_row, absl::Span<const float> outputs) {
                                progress.Update(first_row);
                                if (interrupted) return absl::CancelledError("interrupted");

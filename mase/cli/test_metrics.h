@@ -9,11 +9,12 @@
 
 namespace mase {
 
-// Runs `graph` on all rows of the session's split, prints the table of test_acc_epoch and
+// Runs `graph` on all rows of the session's split with the batch size and precision of `config` (64
+// and 16-mixed mean 32 here), prints the table of test_acc_epoch and
 // test_loss_epoch in full float32 precision with what was measured, and adds both to the report
 // under `stage`. Cancelled if interrupted. `sink`, if not null, gets the raw outputs.
 absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, Split split,
-                                         int64_t batch_size, absl::string_view stage,
+                                         const RunConfig& config, absl::string_view stage,
                                          const OutputSink<float>& sink = nullptr);
 
 }  // namespace mase

@@ -50,10 +50,8 @@ absl::StatusOr<TrainerOptions> OptionsFrom(const RunConfig& config) {
   options.interrupted = &CatchInterrupt();
 
   const std::string& precision = config.trainer_precision();
-  options.double_precision = precision == "64";
-  if (precision == "bf16") {
-    return absl::UnimplementedError("trainer_precision bf16: there are only 32 and 64 here");
-  }
+  if (precision == "64") options.precision = Precision::kFloat64;
+  if (precision == "bf16") options.precision = Precision::kBfloat16;
   if (precision == "16-mixed") LogWarning("trainer_precision 16-mixed needs a GPU; using 32");
   if (config.accelerator() == "gpu" || config.accelerator() == "mps") {
     LogWarning(absl::StrCat("accelerator ", config.accelerator(), " is not there; using the CPU"));
@@ -240,9 +238,8 @@ class TrainAction : public PassAction {
         const Checkpoint checkpoint,
         LoadCheckpoint(directory.File(has_best ? kBestCheckpoint : kLastCheckpoint)));
     if (has_best) Print(absl::StrCat("best epoch: ", result.best_epoch + 1));
-    MASE_RETURN_IF_ERROR(TestAndReport(session, *checkpoint.graph, Split::kTest,
-                                       config.batch_size(), kBest)
-                             .status());
+    MASE_RETURN_IF_ERROR(
+        TestAndReport(session, *checkpoint.graph, Split::kTest, config, kBest).status());
     PrintComparison(session.report);
     return absl::OkStatus();
   }

@@ -53,6 +53,10 @@ struct ExecutorOptions {
   bool simulate_quantization = true;
   // Every value of the graph can be read after Forward (NodeValue). Costs memory and fusion.
   bool keep_values = false;
+  // Linear layers, matrix products and convolutions, forward and backward, round their operands to
+  // bfloat16 and add in float32; all else, parameters and gradients too, is float32. What PyTorch's
+  // autocast does, but for results, which it rounds too. Not for double, which ignores it.
+  bool bfloat16 = false;
   // Of dropout's masks and stochastic formats; each training step draws anew.
   uint64_t seed = 0;
 };

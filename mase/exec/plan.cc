@@ -8,6 +8,9 @@
 namespace mase {
 namespace {
 
+// Numbers to prepare from which waking the threads takes no time.
+constexpr int64_t kElementsWorthThreads = 1 << 18;
+
 // The seed of a step's own stream.
 uint64_t StepSeed(uint64_t seed, uint64_t stream) { return (seed + stream) * 0xD1342543DE82EF95u; }
 
@@ -23,10 +26,15 @@ absl::Status Plan<T>::RunForward(Step& step, uint64_t seed) {
 template <typename T>
 absl::Status Plan<T>::Prepare(uint64_t seed) {
   for (Step& step : prepare_) MASE_RETURN_IF_ERROR(RunForward(step, seed));
-  for (Step& step : steps_) {
-    if (step.kernel->prepared_elements() == 0) continue;
-    absl::Status status = step.kernel->Prepare(step.forward.tensors, step.forward.prepared);
-    if (!status.ok()) return Annotate(status, step.name);
+  // Each writes to a place of its own. Those with large weights are few, so they go one by one.
+#pragma omp parallel for schedule(dynamic) if (prepared_elements_ >= kElementsWorthThreads)
+  for (size_t i = 0; i < preparations_.size(); ++i) {
+    Step& step = steps_[preparations_[i]];
+    step.prepare_status = step.kernel->Prepare(step.forward.tensors, step.forward.prepared);
+  }
+  for (const size_t i : preparations_) {
+    const Step& step = steps_[i];
+    if (!step.prepare_status.ok()) return Annotate(step.prepare_status, step.name);
   }
   return absl::OkStatus();
 }

@@ -59,6 +59,7 @@ class Plan {
     KernelArgs<T> forward;
     BackwardArgs<T> backward;
     bool runs_backward = false;
+    absl::Status prepare_status;
     // Gradients that were written beside their place, because another reader of the value has
     // written there before, and are to be added.
     struct Addition {
@@ -86,6 +87,8 @@ class Plan {
   static absl::Status RunBackward(Step& step);
 
   std::vector<Step> prepare_, steps_;
+  std::vector<size_t> preparations_;  // Steps that prepare something.
+  int64_t prepared_elements_ = 0;     // Of them all.
   std::vector<InputUse> input_uses_;
   std::vector<Seed> seeds_;
   std::vector<Result> outputs_, node_values_;

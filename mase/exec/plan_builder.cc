@@ -247,6 +247,11 @@ class PlanBuilder {
     };
     resolve(draft_.prepare, prepare_, &plan_->prepare_);
     resolve(draft_.steps, steps_, &plan_->steps_);
+    for (size_t i = 0; i < plan_->steps_.size(); ++i) {
+      const int64_t elements = plan_->steps_[i].kernel->prepared_elements();
+      if (elements > 0) plan_->preparations_.push_back(i);
+      plan_->prepared_elements_ += elements;
+    }
     ResolveResults(draft_.outputs, &plan_->outputs_);
     ResolveResults(draft_.nodes, &plan_->node_values_);
     for (const OutputSeed& seed : seeds_) {

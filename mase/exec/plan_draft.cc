@@ -1,5 +1,6 @@
 #include "mase/exec/plan_draft.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -66,7 +67,10 @@ class Drafter {
       fusion.attributes = EffectiveAttributes(node);
     }
     std::vector<int> tensors;
-    KernelSpec spec = {.op = fusion.op, .attributes = &fusion.attributes, .training = training_};
+    KernelSpec spec = {.op = fusion.op,
+                       .attributes = &fusion.attributes,
+                       .training = training_,
+                       .bfloat16 = options_.bfloat16 && std::is_same_v<T, float>};
     MASE_RETURN_IF_ERROR(AddTensors(node, "", &tensors, &spec));
     if (fusion.norm != nullptr) {
       MASE_RETURN_IF_ERROR(AddTensors(*fusion.norm, "norm.", &tensors, &spec));

@@ -43,6 +43,8 @@ struct KernelSpec {
   absl::string_view op;
   const Attributes* attributes;
   bool training = false;
+  // Operands of products are rounded to bfloat16, and added in float; only for float.
+  bool bfloat16 = false;
   std::vector<TensorDesc> srcs;      // As their producers leave them; at least the data inputs.
   Shape dst;
   std::vector<std::string> tensors;  // Local names of the module's tensors: "weight", "bias", ...

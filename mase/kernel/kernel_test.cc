@@ -105,8 +105,12 @@ struct Buffer {
 template <typename T>
 class Harness {
  public:
-  Harness(const Problem& problem, bool training, bool offer_blocked) : problem_(problem) {
-    spec_ = {.op = problem.op, .attributes = &problem.attributes, .training = training};
+  Harness(const Problem& problem, bool training, bool offer_blocked, bool bfloat16 = false)
+      : problem_(problem) {
+    spec_ = {.op = problem.op,
+             .attributes = &problem.attributes,
+             .training = training,
+             .bfloat16 = bfloat16};
     for (const Array& input : problem.inputs) {
       const bool blocks = offer_blocked && input.shape.rank() >= 3 &&
                           input.shape[1] % ChannelBlock() == 0;
@@ -234,7 +238,10 @@ std::vector<double> Scales(const Problem& problem, const Array& reference) {
   for (NamedArray& tensor : magnitudes.tensors) {
     for (double& value : tensor.array.values) value = std::abs(value);
   }
-  return Reference(magnitudes, false).values;
+  std::vector<double> scales = Reference(magnitudes, false).values;
+  // Winograd's convolution mixes neighbours.
+  if (problem.op == "conv2d") std::fill(scales.begin(), scales.end(), Largest(scales));
+  return scales;
 }
 
 constexpr double kFloatUlps = 4 * 0x1p-23;
@@ -314,6 +321,47 @@ void CheckAll(const std::vector<Case>& cases) {
     CheckForward(c);
     CheckBackward(c);
     if (::testing::Test::HasFailure()) return;
+  }
+}
+
+// The nearest bfloat16 by another way than the kernels': eight digits, ties to even.
+double Bfloat16(double value) {
+  int exponent;
+  const double fraction = std::frexp(value, &exponent);
+  return std::ldexp(std::nearbyint(fraction * 256) / 256, exponent);
+}
+
+// Products of which central differences would take long: against the loops in double, which other
+// tests check; with bfloat16, against those of the rounded operands.
+void CheckProduct(const Case& c, bool bfloat16) {
+  const Problem problem = MakeProblem(c);
+  Problem rounded = problem;
+  const std::vector<double> diff_dst = RandomArray(problem.dst, 99).values;
+  std::vector<double> rounded_diff = diff_dst;
+  const auto round = [bfloat16](std::vector<double>& values) {
+    for (double& value : values) value = bfloat16 ? Bfloat16(value) : value;
+  };
+  for (Array& input : rounded.inputs) round(input.values);
+  for (NamedArray& tensor : rounded.tensors) {
+    if (tensor.name != "bias") round(tensor.array.values);
+  }
+  round(rounded_diff);
+  const auto checking = Harness<double>(rounded, true, false).Run(rounded_diff);
+  const std::vector<double> scales = Scales(rounded, {problem.dst, checking.dst});
+  for (const bool blocked : {false, true}) {
+    const auto single = Harness<float>(problem, true, blocked, bfloat16).Run(diff_dst);
+    for (size_t i = 0; i < single.dst.size(); ++i) {
+      ASSERT_NEAR(single.dst[i], checking.dst[i], kFloatUlps * scales[i]) << i;
+    }
+    for (size_t i = 0; i < problem.inputs.size(); ++i) {
+      CheckGradient(rounded, rounded.inputs[i].values, rounded_diff, checking.diff_srcs[i],
+                    single.diff_srcs[i], /*blocked=*/true, "src");
+    }
+    for (size_t i = 0; i < problem.tensors.size(); ++i) {
+      CheckGradient(rounded, rounded.tensors[i].array.values, rounded_diff,
+                    checking.diff_tensors[i], single.diff_tensors[i], /*blocked=*/true,
+                    problem.tensors[i].name);
+    }
   }
 }
 
@@ -516,6 +564,57 @@ TEST(KernelTest, SoftmaxAndMoves) {
       {"mean", {{2, 3, 4}}, {{"dims", Ints{-2}}, {"keepdim", true}}},
       {"mean", {{5}}, {{"dims", Ints{0}}}},
   });
+}
+
+TEST(KernelTest, ProductsOfBfloat16) {
+  const auto linear = [](int64_t in, int64_t out) {
+    return Attributes{{"in_features", in}, {"out_features", out}, {"bias", true}};
+  };
+  const std::vector<Case> cases = {
+      {"linear", {{5, 16}}, linear(16, 5)},
+      {"linear", {{0, 3}}, linear(3, 2)},
+      {"linear", {{3, 130}}, linear(130, 67)},
+      {"matmul", {{2, 1, 3, 4}, {5, 4, 2}}},
+      {"bmm", {{2, 3, 4}, {2, 4, 5}}},
+      {"conv1d", {{2, 3, 7}}, Conv(3, 5, {3}, {1}, {1}, {1})},
+      {"conv2d", {{3, 16, 5, 5}}, Conv(16, 16, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 2)},
+      {"conv2d", {{2, 32, 6, 6}}, Conv(32, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, false)},
+      {"conv2d", {{32, 32, 8, 8}}, Conv(32, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+      {"conv2d", {{3, 32, 2, 2}}, Conv(32, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.Name());
+    CheckProduct(c, /*bfloat16=*/true);
+  }
+}
+
+TEST(KernelTest, ConvolutionsByWinograd) {
+  const std::vector<Case> cases = {
+      {"conv2d", {{33, 32, 8, 8}}, Conv(32, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+      {"conv2d", {{9, 32, 14, 13}}, Conv(32, 48, {3, 3}, {1, 1}, {1, 0}, {1, 1}, 1, false)},
+      {"conv2d", {{65, 64, 4, 7}}, Conv(64, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.Name());
+    CheckProduct(c, /*bfloat16=*/false);
+  }
+}
+
+// So few positions that each result depends on nearly every one.
+TEST(KernelTest, ConvolutionsOfFewPositions) {
+  const std::vector<Case> cases = {
+      {"conv2d", {{5, 32, 1, 1}}, Conv(32, 48, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+      {"conv2d", {{3, 16, 1, 1}}, Conv(16, 16, {1, 1}, {1, 1}, {0, 0}, {1, 1}, 1, false)},
+      {"conv2d", {{4, 16, 2, 2}}, Conv(16, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+      {"conv2d", {{4, 32, 2, 2}}, Conv(32, 16, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 1, false)},
+      {"conv2d", {{2, 16, 2, 1}}, Conv(16, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+      {"conv2d", {{2, 16, 2, 3}}, Conv(16, 16, {2, 2}, {1, 1}, {0, 0}, {1, 1})},
+      {"conv1d", {{3, 16, 3}}, Conv(16, 16, {3}, {1}, {1}, {1})},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.Name());
+    CheckProduct(c, /*bfloat16=*/false);
+  }
 }
 
 TEST(KernelTest, DropoutScalesWhatItKeepsAndDependsOnTheSeedAlone) {

@@ -2,11 +2,14 @@
 #include <algorithm>
 
 #include "mase/base/status_macros.h"
+#include "mase/kernel/bfloat16.h"
 #include "mase/kernel/gemm.h"
 #include "mase/kernel/kernels.h"
 
 namespace mase {
 namespace {
+
+int64_t RoundUp(int64_t n) { return (n + 15) / 16 * 16; }
 
 template <typename T>
 class LinearKernel final : public Kernel<T> {
@@ -18,16 +21,23 @@ class LinearKernel final : public Kernel<T> {
                        : spec.srcs[0].elements() / in_),
         weight_(spec.TensorIndex("weight")),
         bias_(spec.TensorIndex("bias")),
-        transposes_(PrefersRowMajorB<T>(out_, in_)) {
-    if (transposes_) this->prepared_elements_ = in_ * PadColumns(out_);
+        transposes_(PrefersRowMajorB<T>(out_, in_)),
+        bfloat16_(spec.bfloat16),
+        transposed_(bfloat16_ ? RoundUp(in_ * out_) : 0) {
+    this->prepared_elements_ = transposed_ + (transposes_ ? in_ * PadColumns(out_) : 0);
     this->has_backward_ = true;
-    this->reads_src_ = true;
+    this->reads_src_ = !bfloat16_;
+    if (bfloat16_) {
+      this->workspace_elements_ = rows_ * in_;  // The rounded input.
+      if (spec.training) this->scratch_elements_ = rows_ * out_;
+    }
   }
 
-  // W^T with padded rows, so that the product runs along neighbouring outputs.
+  // The rounded W, and W^T with padded rows, so that the product runs along neighbouring outputs.
   absl::Status Prepare(T* const* tensors, T* prepared) override {
+    const T* weight = ProductOperand(bfloat16_, in_ * out_, tensors[weight_], prepared);
     if (!transposes_) return absl::OkStatus();
-    const T* weight = tensors[weight_];
+    prepared += transposed_;
     const int64_t stride = PadColumns(out_);
     for (int64_t i = 0; i < in_; ++i) {
       T* row = prepared + i * stride;
@@ -38,25 +48,27 @@ class LinearKernel final : public Kernel<T> {
   }
 
   absl::Status Forward(const KernelArgs<T>& args) override {
+    const T* src = ProductOperand(bfloat16_, rows_ * in_, args.srcs[0], args.workspace);
     return RunGemm<T>({.rows = rows_,
                        .cols = out_,
                        .depth = in_,
-                       .a = RowMajor(args.srcs[0], in_),
-                       .b = transposes_ ? RowMajor<T>(args.prepared, PadColumns(out_))
-                                        : Transposed<T>(args.tensors[weight_], in_),
+                       .a = RowMajor(src, in_),
+                       .b = transposes_
+                                ? RowMajor<T>(args.prepared + transposed_, PadColumns(out_))
+                                : Transposed<T>(Weight(args), in_),
                        .c = args.dst,
                        .bias = bias_ < 0 ? nullptr : args.tensors[bias_],
                        .b_is_padded = transposes_});
   }
 
   absl::Status Backward(const BackwardArgs<T>& args) override {
-    const T* diff_dst = args.diff_dst;
+    const T* diff_dst = ProductOperand(bfloat16_, rows_ * out_, args.diff_dst, args.scratch);
     if (args.diff_srcs[0] != nullptr) {
       MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = rows_,
                                        .cols = in_,
                                        .depth = out_,
                                        .a = RowMajor(diff_dst, out_),
-                                       .b = RowMajor<T>(args.tensors[weight_], in_),
+                                       .b = RowMajor<T>(Weight(args), in_),
                                        .c = args.diff_srcs[0]}));
     }
     if (T* diff_weight = args.diff_tensors[weight_]; diff_weight != nullptr) {
@@ -64,7 +76,8 @@ class LinearKernel final : public Kernel<T> {
                                        .cols = in_,
                                        .depth = rows_,
                                        .a = Transposed(diff_dst, out_),
-                                       .b = RowMajor(args.srcs[0], in_),
+                                       .b = RowMajor(bfloat16_ ? args.workspace : args.srcs[0],
+                                                     in_),
                                        .c = diff_weight}));
     }
     if (bias_ >= 0 && args.diff_tensors[bias_] != nullptr) {
@@ -74,9 +87,15 @@ class LinearKernel final : public Kernel<T> {
   }
 
  private:
+  template <typename Args>
+  const T* Weight(const Args& args) const {
+    return bfloat16_ ? args.prepared : args.tensors[weight_];
+  }
+
   const int64_t in_, out_, rows_;
   const int weight_, bias_;
-  const bool transposes_;
+  const bool transposes_, bfloat16_;
+  const int64_t transposed_;  // Where W^T starts in what Prepare writes.
 };
 
 // One product of the batch: offsets in matrices of each operand, after broadcasting.
@@ -114,20 +133,28 @@ class MatmulKernel final : public Kernel<T> {
         cols_(spec.dst[-1]),
         depth_(spec.srcs[0].shape[-1]),
         elements_{spec.srcs[0].elements(), spec.srcs[1].elements()},
-        batch_(BroadcastBatch(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst)) {
+        batch_(BroadcastBatch(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst)),
+        bfloat16_(spec.bfloat16) {
     this->has_backward_ = true;
-    this->reads_src_ = true;
+    this->reads_src_ = !bfloat16_;
+    if (bfloat16_) {
+      this->workspace_elements_ = RoundUp(elements_[0]) + elements_[1];  // The rounded inputs.
+      if (spec.training) this->scratch_elements_ = spec.dst.elements();
+    }
   }
 
   absl::Status Forward(const KernelArgs<T>& args) override {
     T* dst = args.dst;
+    const T* all_a = ProductOperand(bfloat16_, elements_[0], args.srcs[0], args.workspace);
+    const T* all_b = ProductOperand(bfloat16_, elements_[1], args.srcs[1],
+                             bfloat16_ ? args.workspace + RoundUp(elements_[0]) : nullptr);
     for (const BatchEntry& entry : batch_) {
       MASE_RETURN_IF_ERROR(
           RunGemm<T>({.rows = rows_,
                       .cols = cols_,
                       .depth = depth_,
-                      .a = RowMajor(args.srcs[0] + entry.a * rows_ * depth_, depth_),
-                      .b = RowMajor(args.srcs[1] + entry.b * depth_ * cols_, cols_),
+                      .a = RowMajor(all_a + entry.a * rows_ * depth_, depth_),
+                      .b = RowMajor(all_b + entry.b * depth_ * cols_, cols_),
                       .c = dst}));
       dst += rows_ * cols_;
     }
@@ -138,10 +165,13 @@ class MatmulKernel final : public Kernel<T> {
     for (int i = 0; i < 2; ++i) {
       if (args.diff_srcs[i] != nullptr) std::fill_n(args.diff_srcs[i], elements_[i], T(0));
     }
-    const T* diff_dst = args.diff_dst;
+    const T* diff_dst = ProductOperand(bfloat16_, rows_ * cols_ * static_cast<int64_t>(batch_.size()),
+                                args.diff_dst, args.scratch);
+    const T* all_a = bfloat16_ ? args.workspace : args.srcs[0];
+    const T* all_b = bfloat16_ ? args.workspace + RoundUp(elements_[0]) : args.srcs[1];
     for (const BatchEntry& entry : batch_) {
-      const T* a = args.srcs[0] + entry.a * rows_ * depth_;
-      const T* b = args.srcs[1] + entry.b * depth_ * cols_;
+      const T* a = all_a + entry.a * rows_ * depth_;
+      const T* b = all_b + entry.b * depth_ * cols_;
       if (args.diff_srcs[0] != nullptr) {
         MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = rows_,
                                          .cols = depth_,
@@ -169,6 +199,7 @@ class MatmulKernel final : public Kernel<T> {
   const int64_t rows_, cols_, depth_;
   const int64_t elements_[2];
   const std::vector<BatchEntry> batch_;
+  const bool bfloat16_;
 };
 
 }  // namespace

@@ -69,7 +69,7 @@ class LearnerOf final : public Learner {
                    static_cast<int64_t>(executor_->parameters().size())) {}
 
   // Trains through one fused kernel where the graph is what it can do.
-  absl::Status UseFusedKernel(const Graph& graph);
+  absl::Status UseFusedKernel(const Graph& graph, const LearnerOptions& options);
 
   absl::StatusOr<ClassificationLoss> AddBatch(const SplitData& data,
                                               absl::Span<const int64_t> rows,
@@ -143,12 +143,14 @@ class LearnerOf final : public Learner {
 };
 
 template <typename T>
-absl::Status LearnerOf<T>::UseFusedKernel(const Graph& graph) {
+absl::Status LearnerOf<T>::UseFusedKernel(const Graph& graph, const LearnerOptions& options) {
   if constexpr (std::is_same_v<T, float>) {
     const auto chain =
         FindDenseChain(graph, executor_->parameter_slots(), executor_->buffer_slots());
     if (!chain.has_value() || augmentation_.has_value()) return absl::OkStatus();
-    MASE_ASSIGN_OR_RETURN(fused_, DenseNet::Create(chain->layers));
+    MASE_ASSIGN_OR_RETURN(fused_, DenseNet::Create(
+                                      chain->layers,
+                                      {.bfloat16 = options.precision == Precision::kBfloat16}));
     for (const DenseChain::Dropout& dropout : chain->dropouts) {
       dropouts_.push_back({dropout.p, dropout.features});
     }
@@ -280,18 +282,30 @@ absl::Status LearnerOf<T>::ImportState(const SafeTensors& file) {
 template <typename T>
 absl::StatusOr<std::unique_ptr<Learner>> Make(const Graph& graph, int64_t classes,
                                               const LearnerOptions& options) {
-  MASE_ASSIGN_OR_RETURN(auto executor, BasicExecutor<T>::Create(graph, {.seed = options.seed}));
+  MASE_ASSIGN_OR_RETURN(auto executor,
+                        BasicExecutor<T>::Create(
+                            graph, {.bfloat16 = options.precision == Precision::kBfloat16,
+                                    .seed = options.seed}));
   auto learner = std::make_unique<LearnerOf<T>>(std::move(executor), classes, options);
-  MASE_RETURN_IF_ERROR(learner->UseFusedKernel(graph));
+  MASE_RETURN_IF_ERROR(learner->UseFusedKernel(graph, options));
   return learner;
 }
 
 }  // namespace
 
+absl::string_view PrecisionName(Precision precision) {
+  switch (precision) {
+    case Precision::kFloat32: return "32";
+    case Precision::kFloat64: return "64";
+    case Precision::kBfloat16: return "bf16";
+  }
+  return "";
+}
+
 absl::StatusOr<std::unique_ptr<Learner>> Learner::Create(const Graph& graph, int64_t classes,
                                                          const LearnerOptions& options) {
-  return options.double_precision ? Make<double>(graph, classes, options)
-                                  : Make<float>(graph, classes, options);
+  return options.precision == Precision::kFloat64 ? Make<double>(graph, classes, options)
+                                                  : Make<float>(graph, classes, options);
 }
 
 }  // namespace mase

@@ -28,10 +28,20 @@
 
 namespace mase {
 
+// The arithmetic of training, and of the evaluations within it.
+enum class Precision {
+  kFloat32,
+  kFloat64,   // Parameters, states and arithmetic, for checking.
+  kBfloat16,  // Parameters and states of float32, ExecutorOptions::bfloat16.
+};
+
+// As in --trainer_precision: "32", "64", "bf16".
+absl::string_view PrecisionName(Precision precision);
+
 struct LearnerOptions {
   OptimizerKind optimizer = OptimizerKind::kAdam;
   double weight_decay = 0;
-  bool double_precision = false;  // Parameters, states and arithmetic in float64, for checking.
+  Precision precision = Precision::kFloat32;
   uint64_t seed = 0;              // Of dropout and augmentation.
   std::optional<ImageAugmentation> augmentation;  // Applied to each training batch.
 };

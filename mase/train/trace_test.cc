@@ -120,7 +120,7 @@ TEST(TraceTest, JscTiny) {
 
 TEST(TraceTest, JscTinyInDouble) {
   ExpectTrace("jsc-tiny", LinearJets(),
-              {.double_precision = true, .batch_size = 256, .shuffle = false}, kJscTinyFirst,
+              {.precision = Precision::kFloat64, .batch_size = 256, .shuffle = false}, kJscTinyFirst,
               JscTinyEpochs());
 }
 

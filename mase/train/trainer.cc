@@ -115,7 +115,7 @@ absl::Status Trainer::MakeLearner() {
   MASE_ASSIGN_OR_RETURN(learner_, Learner::Create(graph_, classes_,
                                                   {.optimizer = options_.optimizer,
                                                    .weight_decay = options_.weight_decay,
-                                                   .double_precision = options_.double_precision,
+                                                   .precision = options_.precision,
                                                    .seed = options_.seed,
                                                    .augmentation = augmentation_}));
   return absl::OkStatus();
@@ -149,7 +149,7 @@ std::string Trainer::Settings() const {
       {"weight_decay", ShortestNumber(options_.weight_decay)},
       {"rate_floor", ShortestNumber(schedule_.floor)},
       {"rate_period", absl::StrCat(schedule_.period)},
-      {"precision", options_.double_precision ? "64" : "32"},
+      {"precision", std::string(PrecisionName(options_.precision))},
       {"batch_size", absl::StrCat(options_.batch_size)},
       {"shuffle", options_.shuffle ? "true" : "false"},
       {"max_epochs", absl::StrCat(options_.max_epochs)},

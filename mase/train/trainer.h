@@ -50,7 +50,7 @@ struct TrainerOptions {
   double weight_decay = 0;
   std::optional<double> rate_floor;  // Unset: DefaultRateFloor.
   int64_t rate_period = 0;           // In epochs; 0: max_epochs.
-  bool double_precision = false;
+  Precision precision = Precision::kFloat32;
 
   int64_t batch_size = 128;
   bool shuffle = true;

@@ -97,14 +97,71 @@ TEST(TrainerTest, BestIsTheEpochOfTheLowestValidationLossAndHoldsTheNetAlone) {
   EXPECT_EQ(evaluation.loss, result.history[best].val_loss);
 }
 
+// 8 x 8 images, bright in one of the four quarters, under noise.
+Dataset Quarters(int64_t rows) {
+  Dataset dataset({.name = "quarters",
+                   .kind = "generated images",
+                   .class_names = std::vector<std::string>(4, "class"),
+                   .sample_shape = {1, 8, 8}});
+  const auto make = [rows](uint64_t seed) -> absl::StatusOr<SplitData> {
+    SplitData data{Tensor(DType::kFloat32, {rows, 1, 8, 8}), Tensor(DType::kInt64, {rows}), ""};
+    TorchGenerator generator(seed);
+    const absl::Span<float> pixels = data.features.mutable_data<float>();
+    const absl::Span<int64_t> labels = data.labels.mutable_data<int64_t>();
+    generator.FillNormal(pixels, 0, 1);
+    for (int64_t i = 0; i < rows; ++i) {
+      labels[i] = generator.Int63() % 4;
+      for (int64_t y = 0; y < 4; ++y) {
+        for (int64_t x = 0; x < 4; ++x) {
+          pixels[i * 64 + (labels[i] / 2 * 4 + y) * 8 + labels[i] % 2 * 4 + x] += 0.5f;
+        }
+      }
+    }
+    return data;
+  };
+  dataset.Set(Split::kTrain, [make] { return make(1); });
+  dataset.Set(Split::kValidation, [make] { return make(2); });
+  return dataset;
+}
+
+TEST(TrainerTest, Bfloat16TrainsNearlyAsWellAsFloat) {
+  const Dataset jets = LinearJets(), quarters = Quarters(1000);
+  const std::pair<const char*, const Dataset*> cases[] = {
+      {"jsc-tiny", &jets},
+      {"jsc-toy", &jets},
+      {"Conv 16 3 padding=1 bias=false, BN, ReLU, Conv 16 3 padding=1, ReLU, MaxPool 2; "
+       "view(size, -1); rest: Linear 4",
+       &quarters},
+  };
+  for (const auto& [model, dataset] : cases) {
+    double accuracy[2];
+    for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16}) {
+      TrainerOptions options = SmallRun();
+      options.precision = precision;
+      const TrainingResult result = Train(model, *dataset, options, EmptyTestFolder("run"));
+      accuracy[precision == Precision::kBfloat16] = result.history.back().val_acc;
+    }
+    EXPECT_GT(accuracy[0], 0.6) << model;
+    EXPECT_NEAR(accuracy[1], accuracy[0], 0.02) << model;
+    EXPECT_NE(accuracy[1], 0) << model;
+  }
+}
+
 TEST(TrainerTest, TheSameRunGivesTheSameBytesForAnyNumberOfThreads) {
   const int threads = omp_get_max_threads();
-  for (const char* model : {"jsc-toy", kDropoutNet, kOpByOpNet}) {
+  const std::pair<const char*, Precision> cases[] = {{"jsc-toy", Precision::kFloat32},
+                                                     {kDropoutNet, Precision::kFloat32},
+                                                     {kOpByOpNet, Precision::kFloat32},
+                                                     {kDropoutNet, Precision::kBfloat16},
+                                                     {kOpByOpNet, Precision::kBfloat16}};
+  for (const auto& [model, precision] : cases) {
     std::vector<std::string> last, best;
     for (const int n : {1, 2, 5}) {
       omp_set_num_threads(n);
       const std::string folder = EmptyTestFolder("run");
-      Train(model, LinearJets(1000, 100), SmallRun(), folder);
+      TrainerOptions options = SmallRun();
+      options.precision = precision;
+      Train(model, LinearJets(1000, 100), options, folder);
       last.push_back(Bytes(folder, kLastCheckpoint));
       best.push_back(Bytes(folder, kBestCheckpoint));
     }
@@ -121,20 +178,22 @@ TEST(TrainerTest, AResumedRunIsTheSameBitForBit) {
   struct Case {
     const char* model;
     OptimizerKind optimizer;
-    bool double_precision;
+    Precision precision;
     int64_t accumulate;
     int64_t max_steps;
   };
-  for (const Case& c : {Case{"jsc-toy", OptimizerKind::kAdam, false, 1, -1},
-                        Case{"jsc-tiny", OptimizerKind::kSgd, false, 2, -1},
-                        Case{kDropoutNet, OptimizerKind::kAdamW, false, 1, 12},
-                        Case{kOpByOpNet, OptimizerKind::kAdam, false, 1, -1},
-                        Case{"jsc-tiny", OptimizerKind::kAdam, true, 1, -1}}) {
+  for (const Case& c : {Case{"jsc-toy", OptimizerKind::kAdam, Precision::kFloat32, 1, -1},
+                        Case{"jsc-tiny", OptimizerKind::kSgd, Precision::kFloat32, 2, -1},
+                        Case{kDropoutNet, OptimizerKind::kAdamW, Precision::kFloat32, 1, 12},
+                        Case{kOpByOpNet, OptimizerKind::kAdam, Precision::kFloat32, 1, -1},
+                        Case{"jsc-toy", OptimizerKind::kAdam, Precision::kBfloat16, 1, -1},
+                        Case{kOpByOpNet, OptimizerKind::kAdam, Precision::kBfloat16, 1, -1},
+                        Case{"jsc-tiny", OptimizerKind::kAdam, Precision::kFloat64, 1, -1}}) {
     SCOPED_TRACE(c.model);
     const std::string whole = EmptyTestFolder("whole"), pieces = EmptyTestFolder("pieces");
     TrainerOptions options = SmallRun();
     options.optimizer = c.optimizer;
-    options.double_precision = c.double_precision;
+    options.precision = c.precision;
     options.accumulate = c.accumulate;
     options.max_steps = c.max_steps;
     options.log_every_n_steps = 1;

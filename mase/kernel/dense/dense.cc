@@ -47,6 +47,7 @@ void CheckRows(const DenseNet::Plan& plan, int64_t rows) {
 
 // All segments but the last one of the forward pass.
 void ForwardToLastSegment(DensePass& pass, const DenseRows& input) {
+  pass.RoundWeights();
   for (int segment = 0; segment + 1 < pass.segments(); ++segment) {
     ForEachChunk(pass.chunks(), Memory::kPerChunk, OrderOf(segment), [&](DensePass::Chunk chunk) {
       if (segment == 0) pass.LoadInput(chunk, input);
@@ -75,9 +76,10 @@ void BackwardFromLastSegment(DensePass& pass, float* diff_input) {
 
 }  // namespace
 
-absl::StatusOr<DenseNet> DenseNet::Create(absl::Span<const DenseLayer> layers) {
+absl::StatusOr<DenseNet> DenseNet::Create(absl::Span<const DenseLayer> layers,
+                                          const DenseOptions& options) {
   DenseNet net;
-  MASE_ASSIGN_OR_RETURN(net.plan_, Plan::Create(layers));
+  MASE_ASSIGN_OR_RETURN(net.plan_, Plan::Create(layers, options));
   return net;
 }
 

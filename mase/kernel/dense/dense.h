@@ -79,11 +79,18 @@ struct DenseTensors {
   const float* const* dropout = nullptr;
 };
 
+struct DenseOptions {
+  // Linear layers round their operands (inputs and weights; backward the gradients of their results
+  // too) to bfloat16 and add in float32. All else is float32.
+  bool bfloat16 = false;
+};
+
 class DenseNet {
  public:
   // InvalidArgument, naming the layer by its number, if the chain is empty, a width is not
   // positive or does not continue the one before, or a tensor is missing.
-  static absl::StatusOr<DenseNet> Create(absl::Span<const DenseLayer> layers);
+  static absl::StatusOr<DenseNet> Create(absl::Span<const DenseLayer> layers,
+                                         const DenseOptions& options = {});
 
   int64_t in() const;
   int64_t out() const;

@@ -25,8 +25,8 @@ struct NormFactors {
 };
 
 void RunBlock(const DenseKernels& kernels, const DenseNet::Plan& plan, const DenseTensors& tensors,
-              const NormFactors& factors, const DenseShape& rows_of_block, float* src, float* dst,
-              const float** result) {
+              const NormFactors& factors, const float* rounded_weights,
+              const DenseShape& rows_of_block, float* src, float* dst, const float** result) {
   for (const DenseStage& stage : plan.stages()) {
     const DenseShape shape = {stage.out, rows_of_block.rows, rows_of_block.ld};
     const float* mean = nullptr;
@@ -35,6 +35,10 @@ void RunBlock(const DenseKernels& kernels, const DenseNet::Plan& plan, const Den
       const DenseLayer& layer = plan.layer(stage.linear);
       DenseProduct product;
       product.a = tensors.parameters + layer.weight;
+      if (plan.bfloat16()) {
+        kernels.round_to_bfloat16(stage.in * shape.ld, src, src);
+        product.a = rounded_weights + stage.weight_gradient;
+      }
       product.a_stride = stage.in;
       product.a_depth_stride = 1;
       product.features = stage.out;
@@ -65,7 +69,8 @@ void RunBlock(const DenseKernels& kernels, const DenseNet::Plan& plan, const Den
 }  // namespace
 
 int64_t DenseInferenceWorkspaceFloats(const DenseNet::Plan& plan) {
-  return 16 + 2 * plan.statistics() + omp_get_max_threads() * 2 * plan.max_features() * kBlockLd;
+  return 16 + 2 * plan.statistics() + plan.rounded_weights() +
+         omp_get_max_threads() * 2 * plan.max_features() * kBlockLd;
 }
 
 void DenseInference(const DenseNet::Plan& plan, const DenseRows& input, const DenseTensors& tensors,
@@ -84,6 +89,13 @@ void DenseInference(const DenseNet::Plan& plan, const DenseRows& input, const De
     }
   }
   const DenseKernels& kernels = CurrentDenseKernels();
+  float* rounded_weights = shift + plan.statistics();
+  for (const DenseStage& stage : plan.stages()) {
+    if (!plan.bfloat16() || stage.linear < 0) continue;
+    kernels.round_to_bfloat16(stage.in * stage.out,
+                              tensors.parameters + plan.layer(stage.linear).weight,
+                              rounded_weights + stage.weight_gradient);
+  }
 #pragma omp parallel for schedule(static) if (input.rows >= kRowsWorthThreads)
   for (int64_t first = 0; first < input.rows; first += kBlockRows) {
     const DenseShape shape = {plan.in(), std::min(kBlockRows, input.rows - first), kBlockLd};
@@ -93,7 +105,7 @@ void DenseInference(const DenseNet::Plan& plan, const DenseRows& input, const De
     kernels.load_by_feature(shape, picked ? input.data : input.data + first * plan.in(),
                             picked ? input.index + first : nullptr, src);
     const float* result = nullptr;
-    RunBlock(kernels, plan, tensors, {scale, shift}, shape, src, dst, &result);
+    RunBlock(kernels, plan, tensors, {scale, shift}, rounded_weights, shape, src, dst, &result);
     kernels.store_by_row({plan.out(), shape.rows, kBlockLd}, result, output + first * plan.out());
   }
 }

@@ -41,6 +41,7 @@ DensePass::DensePass(const DenseNet::Plan& plan, const DenseTensors& tensors, in
   slope_ = take(plan.statistics());
   partial_sums_ = take(2 * chunks_.count * plan.statistics());
   partial_gradients_ = take(chunks_.count * plan.partial_gradients());
+  rounded_weights_ = take(plan.rounded_weights());
   labels_ = reinterpret_cast<int32_t*>(take(chunks_.count * chunks_.ld));
   matrices_ = take(chunks_.count * chunks_.ld * plan.chunk_features());
 }
@@ -50,8 +51,18 @@ int64_t DensePass::WorkspaceFloats(const DenseNet::Plan& plan, int64_t rows) {
   const int64_t padded_rows = chunks.MaxPaddedRows();
   return kCacheLineFloats + 5 * Aligned(plan.statistics()) +
          Aligned(2 * chunks.count * plan.statistics()) +
-         Aligned(chunks.count * plan.partial_gradients()) + padded_rows +
+         Aligned(chunks.count * plan.partial_gradients()) + Aligned(plan.rounded_weights()) +
+         padded_rows +
          padded_rows * plan.chunk_features();
+}
+
+void DensePass::RoundWeights() {
+  for (const DenseStage& stage : plan_.stages()) {
+    if (!plan_.bfloat16() || stage.linear < 0) continue;
+    kernels_.round_to_bfloat16(stage.in * stage.out,
+                               tensors_.parameters + plan_.layer(stage.linear).weight,
+                               rounded_weights_ + stage.weight_gradient);
+  }
 }
 
 void DensePass::LoadInput(Chunk chunk, const DenseRows& input) {
@@ -83,9 +94,10 @@ void DensePass::ForwardSegment(Chunk chunk, int segment) {
 void DensePass::ForwardHead(Chunk chunk, int s) {
   const DenseStage& stage = plan_.stages()[s];
   if (stage.linear >= 0) {
+    Round(stage.in, Source(chunk, s));
     const DenseLayer& layer = plan_.layer(stage.linear);
     DenseProduct product;
-    product.a = tensors_.parameters + layer.weight;
+    product.a = Weight(stage);
     product.a_stride = stage.in;
     product.a_depth_stride = 1;
     product.features = stage.out;
@@ -255,7 +267,11 @@ void DensePass::BackwardHead(Chunk chunk, int s, bool to_src) {
                            offset_ + i, slope_ + i, scale_ + i, diff);
   }
   if (stage.linear < 0) return;
-  if (remakes_ && s > 0 && plan_.stages()[s - 1].cheap) Normalize(chunk, plan_.stages()[s - 1]);
+  if (remakes_ && s > 0 && plan_.stages()[s - 1].cheap) {
+    Normalize(chunk, plan_.stages()[s - 1]);
+    Round(stage.in, Source(chunk, s));
+  }
+  Round(stage.out, diff);
   const DenseLayer& layer = plan_.layer(stage.linear);
   DenseWeightGradient gradient;
   gradient.diff = diff;
@@ -271,7 +287,7 @@ void DensePass::BackwardHead(Chunk chunk, int s, bool to_src) {
   kernels_.weight_gradient(gradient);
   if (!to_src) return;
   DenseProduct product;
-  product.a = tensors_.parameters + layer.weight;
+  product.a = Weight(stage);
   product.a_stride = 1;
   product.a_depth_stride = stage.in;
   product.features = stage.in;

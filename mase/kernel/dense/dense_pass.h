@@ -31,6 +31,9 @@ class DensePass {
     int64_t thread;
   };
 
+  // With bfloat16: once, before the first segment.
+  void RoundWeights();
+
   int segments() const { return static_cast<int>(plan_.norms().size()) + 1; }
   void LoadInput(Chunk chunk, const DenseRows& input);
   void ForwardSegment(Chunk chunk, int segment);
@@ -65,6 +68,14 @@ class DensePass {
     return s == 0 ? Matrix(chunk, plan_.stages().front().src)
                   : Result(chunk, plan_.stages()[s - 1]);
   }
+  const float* Weight(const DenseStage& stage) const {
+    return plan_.bfloat16() ? rounded_weights_ + stage.weight_gradient
+                            : tensors_.parameters + plan_.layer(stage.linear).weight;
+  }
+  // Makes operands of a linear layer of them, if they are to be bfloat16.
+  void Round(int64_t features, float* matrix) const {
+    if (plan_.bfloat16()) kernels_.round_to_bfloat16(features * chunks_.ld, matrix, matrix);
+  }
   DenseShape ShapeOf(Chunk chunk, int64_t features) const {
     return {features, chunks_.size(chunk.index), chunks_.ld};
   }
@@ -95,6 +106,7 @@ class DensePass {
   float* slope_;
   float* partial_sums_;
   float* partial_gradients_;
+  float* rounded_weights_;
   int32_t* labels_;
   float* matrices_;
 };

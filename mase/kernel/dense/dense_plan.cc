@@ -48,8 +48,9 @@ int64_t DenseChunks::MaxPaddedRows() const {
 }
 
 absl::StatusOr<std::shared_ptr<const DenseNet::Plan>> DenseNet::Plan::Create(
-    absl::Span<const DenseLayer> layers) {
+    absl::Span<const DenseLayer> layers, const DenseOptions& options) {
   auto plan = std::make_shared<Plan>();
+  plan->options_ = options;
   plan->layers_.assign(layers.begin(), layers.end());
   MASE_RETURN_IF_ERROR(plan->Check());
   plan->MakeStages();

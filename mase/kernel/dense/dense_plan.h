@@ -58,8 +58,10 @@ struct DenseChunks {
 
 class DenseNet::Plan {
  public:
-  static absl::StatusOr<std::shared_ptr<const Plan>> Create(absl::Span<const DenseLayer> layers);
+  static absl::StatusOr<std::shared_ptr<const Plan>> Create(absl::Span<const DenseLayer> layers,
+                                                            const DenseOptions& options);
 
+  bool bfloat16() const { return options_.bfloat16; }
   const DenseLayer& layer(int i) const { return layers_[i]; }
   const std::vector<DenseStage>& stages() const { return stages_; }
   // Stages with a batch norm, at whose statistics all chunks meet.
@@ -71,6 +73,8 @@ class DenseNet::Plan {
   int64_t chunk_features() const { return chunk_features_; }  // Of all matrices of a chunk.
   int64_t partial_gradients() const { return partial_gradients_; }
   int64_t statistics() const { return statistics_; }
+  // Of rounded weights, which lie as their gradients do.
+  int64_t rounded_weights() const { return bfloat16() ? partial_gradients_ : 0; }
 
  private:
   absl::Status Check() const;
@@ -78,6 +82,7 @@ class DenseNet::Plan {
   void PlaceMatrices();
 
   std::vector<DenseLayer> layers_;
+  DenseOptions options_;
   std::vector<DenseStage> stages_;
   std::vector<int> norms_;
   int64_t max_features_ = 0;

@@ -97,6 +97,8 @@ struct DenseKernels {
   void (*relu_gradient)(const DenseShape&, const float* y, float* diff);
   // y = x * factor. y may be x.
   void (*multiply)(const DenseShape&, const float* x, const float* factor, float* y);
+  // y[i] = the bfloat16 nearest to x[i], ties to even, i < n. y may be x.
+  void (*round_to_bfloat16)(int64_t n, const float* x, float* y);
   // sum[i] += x[i], i < n.
   void (*accumulate)(int64_t n, const float* x, float* sum);
 

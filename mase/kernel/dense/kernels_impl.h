@@ -19,6 +19,7 @@ extern const DenseKernels kKernels = {
     .relu = Relu,
     .relu_gradient = ReluGradient,
     .multiply = Multiply,
+    .round_to_bfloat16 = RoundToBfloat16,
     .accumulate = Accumulate,
     .softmax_cross_entropy = CrossEntropy,
     .adam = Adam,

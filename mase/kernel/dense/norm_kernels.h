@@ -154,6 +154,20 @@ inline void Multiply(const DenseShape& shape, const float* x, const float* facto
   }
 }
 
+// The upper 16 bits; a NaN keeps being one.
+MASE_INLINE V RoundToBfloat16(V x) {
+  using VU = uint32_t __attribute__((vector_size(4 * kLanes)));
+  const VU bits = reinterpret_cast<VU>(x);
+  const VU rounded = bits + 0x7fff + (bits >> 16 & 1);
+  return reinterpret_cast<V>((x == x ? rounded : bits | 0x400000) & 0xffff0000);
+}
+
+inline void RoundToBfloat16(int64_t n, const float* x, float* y) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) Store(y + i, RoundToBfloat16(Load(x + i)));
+  for (; i < n; ++i) y[i] = RoundToBfloat16(Set(x[i]))[0];
+}
+
 inline void Accumulate(int64_t n, const float* x, float* sum) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) Store(sum + i, Load(sum + i) + Load(x + i));

@@ -2,7 +2,9 @@
 
 #include <xmmintrin.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "mase/kernel/dense/kernels.h"
 
@@ -22,6 +24,22 @@ class FlushSubnormals {
   const unsigned before_;
 };
 
+// Parameters that are worth a task.
+constexpr int64_t kGrain = 1 << 16;
+
+// Calls body(begin, end) for parts of [0, n), on the pool where there are many parameters.
+template <typename Body>
+void InParts(int64_t n, const Body& body) {
+  const int64_t parts = std::clamp<int64_t>(n / kGrain, 1, 64);
+  const auto run = [&](int64_t part) {
+    const FlushSubnormals flush;
+    body(n * part / parts, n * (part + 1) / parts);
+  };
+  if (parts == 1) return run(0);
+#pragma omp parallel for schedule(static)
+  for (int64_t part = 0; part < parts; ++part) run(part);
+}
+
 }  // namespace
 
 void AdamStep(const AdamStepOptions& options, int64_t n, const float* gradients, float* parameters,
@@ -40,8 +58,10 @@ void AdamStep(const AdamStepOptions& options, int64_t n, const float* gradients,
   factors.decay = decoupled ? 0.0f : static_cast<float>(options.weight_decay);
   factors.keep =
       decoupled ? static_cast<float>(1 - options.learning_rate * options.weight_decay) : 1.0f;
-  const FlushSubnormals flush;
-  CurrentDenseKernels().adam(factors, n, gradients, parameters, first_moments, second_moments);
+  InParts(n, [&](int64_t begin, int64_t end) {
+    CurrentDenseKernels().adam(factors, end - begin, gradients + begin, parameters + begin,
+                               first_moments + begin, second_moments + begin);
+  });
 }
 
 void SgdStep(const SgdStepOptions& options, int64_t n, const float* gradients, float* parameters,
@@ -52,8 +72,10 @@ void SgdStep(const SgdStepOptions& options, int64_t n, const float* gradients, f
   factors.decay = static_cast<float>(options.weight_decay);
   factors.nesterov = options.nesterov;
   factors.first_step = options.step <= 1;
-  const FlushSubnormals flush;
-  CurrentDenseKernels().sgd(factors, n, gradients, parameters, momenta);
+  InParts(n, [&](int64_t begin, int64_t end) {
+    CurrentDenseKernels().sgd(factors, end - begin, gradients + begin, parameters + begin,
+                              momenta + begin);
+  });
 }
 
 }  // namespace mase

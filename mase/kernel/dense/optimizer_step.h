@@ -5,7 +5,7 @@
 // computed in double first. Multiply-adds are fused where PyTorch's are.
 // Subnormal numbers (below 1.2e-38) count as zero. All vectors are
 // caller-owned and must not overlap. Elements whose parameter, gradient and state are zero stay
-// zero.
+// zero. Long vectors are worked on by OpenMP's pool; the number of threads does not show.
 #ifndef MASE_KERNEL_DENSE_OPTIMIZER_STEP_H_
 #define MASE_KERNEL_DENSE_OPTIMIZER_STEP_H_
 

@@ -1,0 +1,56 @@
+#include "mase/kernel/onednn.h"
+
+#include <omp.h>
+
+#include "absl/strings/str_cat.h"
+
+namespace mase {
+
+const dnnl::engine& OneDnnEngine() {
+  static const dnnl::engine& engine = *new dnnl::engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+OneThread::OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+OneThread::~OneThread() { omp_set_num_threads(before_); }
+
+int64_t FloatsOf(const dnnl::memory::desc& desc) {
+  return static_cast<int64_t>((desc.get_size() + sizeof(float) - 1) / sizeof(float));
+}
+
+OneDnnCall::OneDnnCall(const dnnl::primitive& primitive,
+                       const std::vector<std::pair<int, dnnl::memory::desc>>& arguments)
+    : primitive_(primitive), stream_(OneDnnEngine()) {
+  for (const auto& [argument, desc] : arguments) {
+    memories_.emplace_back(desc, OneDnnEngine(), nullptr);
+    arguments_.push_back({argument, memories_.back().get()});
+  }
+}
+
+OneDnnCall OneDnnCall::Reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to) {
+  const dnnl::reorder::primitive_desc desc(OneDnnEngine(), from, OneDnnEngine(), to);
+  return OneDnnCall(dnnl::reorder(desc), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
+}
+
+void OneDnnCall::Run(std::initializer_list<const void*> pointers) {
+  size_t i = 0;
+  for (const void* pointer : pointers) {
+    if (i == memories_.size()) break;
+    memories_[i++].set_data_handle(const_cast<void*>(pointer));
+  }
+  dnnl::error::wrap_c_api(
+      dnnl_primitive_execute(primitive_.get(), stream_.get(), static_cast<int>(arguments_.size()),
+                             arguments_.data()),
+      "execution failed");
+}
+
+absl::Status FromOneDnn(const dnnl::error& error) {
+  return absl::InternalError(
+      absl::StrCat("oneDNN: ", error.what(), " (status ", error.status, ")"));
+}
+
+absl::Status OneDnnFailed(int status) {
+  return absl::InternalError(absl::StrCat("oneDNN failed with status ", status));
+}
+
+}  // namespace mase
