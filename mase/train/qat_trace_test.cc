@@ -32,7 +32,7 @@ double DistanceFromTrace(const char* model, bool norm_too, bool in_double,
   if (norm_too) QuantizeNodes("batch_norm1d", kFormat, fresh.graph);
   const std::string folder = EmptyTestFolder(in_double ? "double" : "float");
   const TrainerOptions options = {.learning_rate = 1e-2,
-                                  .double_precision = in_double,
+                                  .precision = in_double ? Precision::kFloat64 : Precision::kFloat32,
                                   .batch_size = 256,
                                   .max_epochs = static_cast<int64_t>(epochs.size()),
                                   .log_every_n_steps = 1};
