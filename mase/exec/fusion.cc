@@ -1,5 +1,7 @@
 #include "mase/exec/fusion.h"
 
+#include "mase/quantize/operands.h"
+
 namespace mase {
 namespace {
 
@@ -17,12 +19,21 @@ Fusion FindFusion(const Node& node, ExecutionMode mode, const ExecutorOptions& o
   const auto is_float = [&](const Node& candidate) {
     return !options.simulate_quantization || candidate.quantization() == nullptr;
   };
-  if (options.keep_values || !is_float(node)) return fusion;
+  if (options.keep_values) return fusion;
   // The one node that reads the chain so far; null if there is another or none.
   const auto next = [&]() -> const Node* {
     const absl::Span<const Use> uses = fusion.last->outputs()[0]->uses();
     return uses.size() == 1 && is_float(*uses[0].node) ? uses[0].node : nullptr;
   };
+  if (node.op() == "linear" && mode == ExecutionMode::kInference) {
+    const Node* relu = next();
+    const bool rounds_result = !is_float(node) && FindFormat(node, "data_out") != nullptr;
+    if (rounds_result || relu == nullptr || relu->op() != "relu") return fusion;
+    fusion.op = "linear_relu";
+    fusion.last = relu;
+    return fusion;
+  }
+  if (!is_float(node)) return fusion;
   if (IsConvolution(node) && folds_norms && mode == ExecutionMode::kInference) {
     const Node* norm = next();
     if (norm == nullptr || !IsBatchNorm(*norm) ||

@@ -17,10 +17,12 @@ struct Fusion {
 };
 
 //   batch_norm*d, relu           "batch_norm_relu"
+//   linear, relu                 "linear_relu", in inference
 //   conv*d, batch_norm*d[, relu] "conv_batch_norm", in inference, if `folds_norms`: with the running
 //                                statistics scaled into the weights, results differ by rounding
 //
-// Nodes that run simulated are never fused: their operands are rounded one by one.
+// Nodes that run simulated stay alone, as their operands are rounded one by one; only a linear node
+// takes a float relu along unless its result is rounded, too.
 Fusion FindFusion(const Node& node, ExecutionMode mode, const ExecutorOptions& options,
                   bool folds_norms);
 

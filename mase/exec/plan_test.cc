@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <vector>
 
@@ -201,6 +202,36 @@ TEST(PlanTest, GradientsOfRandomGraphsAreTheSameInDouble) {
     for (const double value : checking->gradients()) largest = std::max(largest, std::abs(value));
     for (size_t i = 0; i < steps.gradients.size(); ++i) {
       ASSERT_NEAR(steps.gradients[i], checking->gradients()[i], 2e-3 * (1 + largest)) << i;
+    }
+  }
+}
+
+// Kept values stand alone, so that nothing is fused.
+TEST(PlanTest, AReluBehindALinearLayerIsTheSameFusedAndAlone) {
+  for (const int64_t width : {3, 16, 40, 200}) {  // 200: oneDNN's product.
+    for (const int64_t rows : {1, 7, 64}) {
+      for (const bool rounds_result : {false, true}) {
+        SCOPED_TRACE(testing::Message() << width << " " << rows << " " << rounds_result);
+        TestNet net({2, width});
+        Value* x = net.Module("linear", {net.input()},
+                              {{"in_features", width}, {"out_features", width}, {"bias", true}});
+        Graph graph = net.Finish({net.Module("relu", {x})});
+        Quantization record;
+        OperandFormat* operand = record.add_operand();
+        operand->set_operand(rounds_result ? "data_out" : "data_in");
+        operand->mutable_format()->mutable_integer()->set_width(6);
+        graph.SetQuantization(graph.FindNode("linear"), record);
+        std::vector<float> values = RandomValues(rows * width, 3);
+        if (rows > 1) values[0] = NAN;
+        std::vector<std::vector<float>> results;
+        for (const bool keeps : {false, true}) {
+          auto executor = ValueOrDie(Executor::Create(graph, {.keep_values = keeps}));
+          ASSERT_OK(executor->Forward(ExecutionMode::kInference, rows, {values.data()}));
+          results.emplace_back(executor->output().begin(), executor->output().end());
+        }
+        ASSERT_EQ(std::memcmp(results[0].data(), results[1].data(), 4 * results[0].size()), 0);
+        EXPECT_GT(std::count(results[0].begin(), results[0].end(), 0), 0);
+      }
     }
   }
 }

@@ -27,6 +27,12 @@ struct VectorOf {
 template <typename T>
 using Vector = typename VectorOf<T>::type;
 
+// The op relu on a number or a vector, in place.
+template <typename V>
+[[gnu::always_inline]] inline void Relu(V& x) {
+  x = x < 0 ? V{} : x;
+}
+
 // Columns of a wide block.
 constexpr int kWide = 2 * kColumnPadding;
 
@@ -36,6 +42,7 @@ template <typename T>
   T* dst = g.c + row * g.cols + col;
   for (int64_t c = 0; c < count; ++c) {
     dst[c] = sums[c] + (g.bias != nullptr ? g.bias[col + c] : g.accumulate ? dst[c] : T(0));
+    if (g.relu) Relu(dst[c]);
   }
 }
 
@@ -68,15 +75,16 @@ template <int Rows, int Vectors, typename T>
         T narrow[kColumnPadding];
         *reinterpret_cast<Vector<T>*>(narrow) = sums[r][v];
         Store(g, row + r, col, count, narrow);
-      } else if (g.bias != nullptr) {
-        *reinterpret_cast<Vector<T>*>(dst) =
-            sums[r][v] +
-            *reinterpret_cast<const Vector<T>*>(g.bias + col + v * kColumnPadding);
-      } else if (g.accumulate) {
-        *reinterpret_cast<Vector<T>*>(dst) += sums[r][v];
-      } else {
-        *reinterpret_cast<Vector<T>*>(dst) = sums[r][v];
+        continue;
       }
+      Vector<T> x = sums[r][v];
+      if (g.bias != nullptr) {
+        x += *reinterpret_cast<const Vector<T>*>(g.bias + col + v * kColumnPadding);
+      } else if (g.accumulate) {
+        x += *reinterpret_cast<const Vector<T>*>(dst);
+      }
+      if (g.relu) Relu(x);
+      *reinterpret_cast<Vector<T>*>(dst) = x;
     }
   }
 }
@@ -138,9 +146,16 @@ dnnl_status_t OneDnnPart(const Gemm<float>& g, int64_t row, int64_t rows, int64_
                                    : std::max(g.a.row_stride, g.depth);
   const int64_t ldb = transposed_b ? std::max(g.b.col_stride, g.depth)
                                    : std::max(g.b.row_stride, cols);
-  return dnnl_sgemm(transposed_a ? 'T' : 'N', transposed_b ? 'T' : 'N', rows, cols, g.depth, 1.0f,
-                    g.a.data + row * g.a.row_stride, lda, g.b.data + col * g.b.col_stride, ldb,
-                    add ? 1.0f : 0.0f, c, g.cols);
+  const dnnl_status_t status =
+      dnnl_sgemm(transposed_a ? 'T' : 'N', transposed_b ? 'T' : 'N', rows, cols, g.depth, 1.0f,
+                 g.a.data + row * g.a.row_stride, lda, g.b.data + col * g.b.col_stride, ldb,
+                 add ? 1.0f : 0.0f, c, g.cols);
+  if (g.relu) {
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t i = 0; i < cols; ++i) Relu(c[r * g.cols + i]);
+    }
+  }
+  return status;
 }
 
 absl::Status OneDnnGemm(const Gemm<float>& g, int64_t tasks) {

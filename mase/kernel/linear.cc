@@ -1,4 +1,5 @@
-// linear: y = x W^T + b over the last axis, W [out, in]; matmul and bmm: batched products.
+// linear: y = x W^T + b over the last axis, W [out, in], and in inference a relu behind it; matmul and
+// bmm: batched products.
 #include <algorithm>
 
 #include "mase/base/status_macros.h"
@@ -23,9 +24,10 @@ class LinearKernel final : public Kernel<T> {
         bias_(spec.TensorIndex("bias")),
         transposes_(PrefersRowMajorB<T>(out_, in_)),
         bfloat16_(spec.bfloat16),
+        relu_(spec.op == "linear_relu"),
         transposed_(bfloat16_ ? RoundUp(in_ * out_) : 0) {
     this->prepared_elements_ = transposed_ + (transposes_ ? in_ * PadColumns(out_) : 0);
-    this->has_backward_ = true;
+    this->has_backward_ = !relu_;
     this->reads_src_ = !bfloat16_;
     if (bfloat16_) {
       this->workspace_elements_ = rows_ * in_;  // The rounded input.
@@ -58,6 +60,7 @@ class LinearKernel final : public Kernel<T> {
                                 : Transposed<T>(Weight(args), in_),
                        .c = args.dst,
                        .bias = bias_ < 0 ? nullptr : args.tensors[bias_],
+                       .relu = relu_,
                        .b_is_padded = transposes_});
   }
 
@@ -94,7 +97,7 @@ class LinearKernel final : public Kernel<T> {
 
   const int64_t in_, out_, rows_;
   const int weight_, bias_;
-  const bool transposes_, bfloat16_;
+  const bool transposes_, bfloat16_, relu_;
   const int64_t transposed_;  // Where W^T starts in what Prepare writes.
 };
 
@@ -208,6 +211,7 @@ template <typename T>
 std::vector<KernelEntry<T>> LinearKernels() {
   return {
       {"linear", Make<T, LinearKernel<T>>},
+      {"linear_relu", Make<T, LinearKernel<T>>},
       {"matmul", Make<T, MatmulKernel<T>>},
       {"bmm", Make<T, MatmulKernel<T>>},
   };
