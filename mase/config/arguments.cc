@@ -28,6 +28,25 @@ struct KnownFlag {
 };
 using KnownFlags = absl::btree_map<std::string, KnownFlag>;
 
+// Flags for what lies in a pass's options, where no field of RunConfig is.
+struct PathFlag {
+  const char* name;
+  const char* path;  // As --set takes it. The pass is added at the end where it is not configured.
+  const char* help;
+};
+constexpr PathFlag kPathFlags[] = {
+    {"calibrate", "passes.calibrate.method",
+     "Calibrate the formats by data: minmax|moving_average|percentile|mse|entropy|compare."},
+};
+
+// The path that a flag's name stands for; most are paths of one key.
+std::string PathOf(const std::string& name) {
+  for (const PathFlag& flag : kPathFlags) {
+    if (flag.name == name) return flag.path;
+  }
+  return name;
+}
+
 bool IsSwitch(const FieldDescriptor& field) {
   return field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL;
 }
@@ -56,6 +75,7 @@ KnownFlags AllFlags(absl::Span<const ProcessFlag> process_flags) {
   for (const ProcessFlag& flag : process_flags) {
     flags[flag.name] = {Kind::kProcess, flag.is_switch};
   }
+  for (const PathFlag& flag : kPathFlags) flags[flag.name] = {Kind::kSetting, false};
   for (const char* name : {"config", "set"}) flags[name] = {Kind::kProcess, false};
   return flags;
 }
@@ -157,7 +177,7 @@ absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
     } else if (flag.kind == Kind::kProcess) {
       result.process.emplace_back(name, text);
     } else {
-      result.settings.push_back({given, name, text});
+      result.settings.push_back({given, PathOf(name), text});
     }
   }
   return result;
@@ -185,6 +205,9 @@ std::string FlagHelp(absl::Span<const ProcessFlag> process_flags) {
   process.AddRow({"  --config FILE", "Settings file: .toml, .json or .textproto."});
   process.AddRow({"  --set KEY=VALUE",
                   "Set anything by its path: --set passes.quantize.linear.config.weight_width=4"});
+  for (const PathFlag& flag : kPathFlags) {
+    process.AddRow({Synopsis({flag.name}, /*is_switch=*/false), flag.help});
+  }
   for (const ProcessFlag& flag : process_flags) {
     process.AddRow({Synopsis({flag.name}, flag.is_switch), flag.help});
   }

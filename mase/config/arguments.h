@@ -3,7 +3,8 @@
 // value, switches without a value (or --debug=false).
 //
 // Every field of RunConfig is a flag: top-level ones by name, deeper ones by their
-// aliases (proto/options.proto), so that a new setting needs nothing here.
+// aliases (proto/options.proto), so that a new setting needs nothing here. A few options of passes
+// have flags of their own: --calibrate=mse is --set passes.calibrate.method=mse.
 #ifndef MASE_CONFIG_ARGUMENTS_H_
 #define MASE_CONFIG_ARGUMENTS_H_
 
@@ -28,7 +29,7 @@ struct ProcessFlag {
 struct Arguments {
   struct Setting {
     std::string flag;  // As given, for messages: "--batch-size".
-    std::string key;   // Top-level key or alias: "batch_size".
+    std::string key;   // Top-level key or alias, or a path: "batch_size", "passes.calibrate.method".
     std::string text;
   };
 

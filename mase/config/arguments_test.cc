@@ -59,6 +59,12 @@ TEST(ArgumentsTest, TakesMasesFlagNames) {
                           "--project-dir project_dir=p", "--gpu gpu=1"));
 }
 
+TEST(ArgumentsTest, FlagsOfPassOptionsStandForTheirPath) {
+  EXPECT_THAT(Settings({"--calibrate", "compare"}),
+              ElementsAre("--calibrate passes.calibrate.method=compare"));
+  EXPECT_THAT(FlagHelp(ProcessFlags()), HasSubstr("--calibrate VALUE"));
+}
+
 TEST(ArgumentsTest, SwitchesTakeNoNextArgument) {
   const Arguments parsed = Parse({"--debug", "jsc-tiny", "--shuffle=false"}).value();
   EXPECT_THAT(parsed.positionals, ElementsAre("jsc-tiny"));

@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/runfiles.h"
@@ -72,7 +73,8 @@ absl::Status ConfigBuilder::AddSet(absl::string_view assignment) {
 
 absl::Status ConfigBuilder::AddFlag(absl::string_view flag, absl::string_view key,
                                     absl::string_view text) {
-  const ConfigValue table = Nested({std::string(key)}, {RawText{std::string(text)}, Position()});
+  const ConfigValue table =
+      Nested(absl::StrSplit(key, '.'), {RawText{std::string(text)}, Position()});
   return merger_.Merge(table, {Level::kFlag, std::string(flag), ""});
 }
 

@@ -2,16 +2,18 @@
 //
 //   code = clamp(round(x / scale) + zero_point, lo, hi);  q = (code - zero_point) * scale
 //
-// for the whole tensor, or one pair for every group of indexes of an axis. MASE has no such
-// format, so there is no REFERENCE.
+// for the whole tensor, or one pair for every block (a channel, a group of inputs of a channel).
+// MASE has no such format, so there is no REFERENCE.
 #include <cmath>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "mase/base/isa.h"
 #include "mase/base/status_macros.h"
+#include "mase/format/block_layout.h"
 #include "mase/format/family.h"
 #include "mase/format/grid.h"
-#include "mase/base/isa.h"
 
 namespace mase {
 namespace {
@@ -23,19 +25,26 @@ constexpr FamilyParameter kParameters[] = {
     {"scale", FamilyParameter::kRequired},
 };
 
-// One scale and zero point, in double: x / scale and code * scale then round once.
+// One scale and zero point, in double: code * scale then rounds once.
 struct Group {
   double scale, zero_point, lo, hi;
+  double inverse = 1 / scale;
 
+  // round(x / scale) without dividing. x * inverse is off by up to 2^-52, which is less than the
+  // distance of x / scale to a tie, 2^-49, unless it is one. Then 2 x / scale is whole.
+  double Steps(double x) const {
+    const double half_steps = std::nearbyint(x * (2 * inverse)) * 0.5;
+    return std::nearbyint(half_steps * scale == x ? half_steps : x * inverse);
+  }
   double Code(double x) const {
-    const double code = std::nearbyint(x / scale) + zero_point;
+    const double code = Steps(x) + zero_point;
     return code < lo ? lo : code > hi ? hi : code;
   }
   float Value(double code) const {
     return static_cast<float>((code - zero_point) * scale) + 0.0f;
   }
   bool InRange(double x) const {
-    const double code = std::nearbyint(x / scale) + zero_point;
+    const double code = Steps(x) + zero_point;
     return !(code < lo || code > hi);
   }
 };
@@ -43,9 +52,8 @@ struct Group {
 class AffineQuantizer final : public Format {
  public:
   AffineQuantizer(const FormatProto& proto, double lo, double hi)
-      : Format(proto), axis_(proto.affine().axis()) {
+      : Format(proto) {
     const AffineFormat& affine = proto.affine();
-    group_size_ = affine.has_group_size() ? affine.group_size() : 1;
     for (int i = 0; i < affine.scale_size(); ++i) {
       const int zero_point = affine.zero_point().empty() ? 0 : affine.zero_point(i);
       groups_.push_back({affine.scale(i), static_cast<double>(zero_point), lo, hi});
@@ -138,26 +146,20 @@ class AffineQuantizer final : public Format {
       fn(groups_[0], 0, shape.elements());
       return absl::OkStatus();
     }
-    const int axis = axis_ < 0 ? axis_ + shape.rank() : axis_;
-    const bool has_axis = axis >= 0 && axis < shape.rank();
-    const int64_t extent = has_axis ? shape[axis] : 0;
-    if (!has_axis || (extent + group_size_ - 1) / group_size_ !=
-                         static_cast<int64_t>(groups_.size())) {
+    const auto& block_size = proto().affine().block_size();
+    const BlockLayout layout = BlockLayout::Mase(shape, block_size, /*skip_first_dim=*/false,
+                                                 /*whole_leading_axes=*/false);
+    if (layout.blocks() != static_cast<int64_t>(groups_.size())) {
       return absl::InvalidArgumentError(absl::StrCat(
-          kName, ": ", groups_.size(), " scales for groups of ", group_size_, " along axis ",
-          axis_, " of a tensor of shape ", shape.ToString()));
+          kName, ": ", groups_.size(), " scales for a tensor of shape ", shape.ToString(), " with ",
+          layout.blocks(), " blocks of [", absl::StrJoin(block_size, ", "), "]"));
     }
-    int64_t inner = 1;
-    for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
-    const int64_t count = shape.elements();
-    for (int64_t offset = 0, index = 0; offset < count; offset += inner, ++index) {
-      fn(groups_[index % extent / group_size_], offset, inner);
-    }
+    layout.ForEachRun([&](int64_t block, int64_t offset, int64_t count) {
+      fn(groups_[block], offset, count);
+    });
     return absl::OkStatus();
   }
 
-  const int axis_;
-  int group_size_;
   std::vector<Group> groups_;
 };
 
@@ -183,8 +185,12 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   for (int32_t zero_point : affine.zero_point()) {
     MASE_RETURN_IF_ERROR(CheckRange(kName, "zero_point", zero_point, lo, hi));
   }
-  if (affine.has_group_size()) {
-    MASE_RETURN_IF_ERROR(CheckRange(kName, "group_size", affine.group_size(), 1, 1 << 28));
+  for (int32_t extent : affine.block_size()) {
+    MASE_RETURN_IF_ERROR(CheckRange(kName, "block_size", extent == -1 ? 1 : extent, 1, 1 << 28));
+  }
+  if (affine.scale_size() > 1 && affine.block_size().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(kName, ": ", affine.scale_size(), " scales need a block_size"));
   }
   MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {}));
   return std::make_unique<AffineQuantizer>(proto, lo, hi);
@@ -197,7 +203,7 @@ const Family& AffineFamily() {
       .family_case = FormatProto::kAffine,
       .name = kName,
       .class_suffix = "Affine",
-      .summary = "scale * (code - zero_point), per tensor, channel or group",
+      .summary = "scale * (code - zero_point), per tensor, channel or block",
       .example = "affine { width: 8 scale: 0.05 zero_point: 3 }",
       .aliases = {},
       .parameters = kParameters,

@@ -212,6 +212,8 @@ TEST(RefusalTest, NamesFieldValueAndRange) {
       {"mx { element_format: 'int8' flush_fp32_subnorms: true }", "REFERENCE"},
       {"affine { width: 8 }", "number of scales 0, allowed 1"},
       {"affine { width: 8 scale: 1 zero_point: 128 }", "zero_point 128, allowed -128 to 127"},
+      {"affine { width: 8 scale: [1, 2] }", "2 scales need a block_size"},
+      {"affine { width: 8 scale: 1 block_size: 0 }", "block_size 0, allowed 1"},
       {"affine { width: 8 scale: 1 } semantics: REFERENCE", "MASE has no such format"},
       {"lutnet { }", "lutnet: k 0, allowed 1 to 8"},
       {"binary { } rounding: FLOOR", "binary: rounding FLOOR is not supported"},
@@ -253,12 +255,12 @@ TEST(RefusalTest, ReferenceRefusesTheTensorsThatMaseRefuses) {
   }
 }
 
-TEST(RefusalTest, AffineChecksItsGroupsAgainstTheTensor) {
-  auto format = *Format::FromText("affine { width: 8 scale: [1, 2] axis: 1 group_size: 2 }");
+TEST(RefusalTest, AffineChecksItsBlocksAgainstTheTensor) {
+  auto format = *Format::FromText("affine { width: 8 scale: [1, 2] block_size: [-1, 2] }");
   std::vector<float> x(6);
   EXPECT_TRUE(format->Quantize(x.data(), x.data(), {2, 3}).ok());
   EXPECT_THAT(std::string(format->Quantize(x.data(), x.data(), {3, 2}).message()),
-              HasSubstr("2 scales for groups of 2 along axis 1 of a tensor of shape [3, 2]"));
+              HasSubstr("2 scales for a tensor of shape [3, 2] with 1 blocks of [-1, 2]"));
 }
 
 TEST(CodesTest, AValueWithoutACodeIsNamed) {

@@ -161,7 +161,7 @@ TEST(WorkedValuesTest, ExactMendsTheDefects) {
           {"mx { element_format: 'fp16' } overflow: TO_INFINITY", {2}, {65519, 65520}, {65504, kInf}},
           {"affine { width: 8 is_signed: false scale: 0.5 zero_point: 10 }", {4}, {0.3, -9, 1000, kNan},
            {0.5, -5, 122.5, kNan}},
-          {"affine { width: 4 scale: [1, 0.25] axis: 1 }", {2, 2}, {1.4, 1.4, 100, 100},
+          {"affine { width: 4 scale: [1, 0.25] block_size: [-1, 1] }", {2, 2}, {1.4, 1.4, 100, 100},
            {1, 1.5, 7, 1.75}},
           {"logicnets { width: 4 frac_width: 2 }", {2}, {0.3, 9}, {0.25, 1.75}},
           {"lutnet { k: 2 }", {1}, {0.5}, {1.f / 3}},

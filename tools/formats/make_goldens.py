@@ -244,9 +244,41 @@ def scaled():
     case("ternary", "ternary { scaling_factor: true }", x[2:], ref.ternary(x[2:], True), "REFERENCE")
 
 
+def affine():
+    def one(text, x, width, signed, scales, zero_points, block):
+        lo = -(2 ** (width - 1)) if signed else 0
+        codes = np.arange(lo, lo + 2**width)
+        pairs = iter(list(zip(scales, zero_points)))
+
+        def nearest(v, _):
+            scale, zero_point = next(pairs)
+            k = codes - zero_point
+            return exact.Grid(k * float(f4(scale)), k % 2, False).nearest(v)
+
+        joined = lambda numbers: ", ".join(repr(float(f4(n))) for n in numbers)
+        options = f"width: {width}" + ("" if signed else " is_signed: false") + f" scale: [{joined(scales)}]"
+        if any(zero_points):
+            options += f" zero_point: [{', '.join(map(str, zero_points))}]"
+        if len(scales) > 1:
+            options += f" block_size: [{', '.join(map(str, block))}]"
+        case("affine", f"affine {{ {options}{text} }}", x, exact.by_block(x, block, nearest), "EXACT")
+
+    for width, signed in ((8, True), (8, False), (4, True), (2, False), (12, True)):
+        for scale in (0.05, 0.25, 3.0, 1e-3):
+            x = flat(150)
+            one("", x, width, signed, [scale], [0 if signed else 2 ** (width - 1) - 1], [-1])
+    for shape, block in (((6, 20), [1, -1]), ((6, 20), [1, 8]), ((3, 4, 3, 3), [1, -1, -1, -1]),
+                         ((3, 6, 3, 3), [1, 4, -1, -1]), ((5, 7), [-1, 1]), ((2, 3, 8), [1, 1, 3])):
+        x = shaped(*shape)
+        count = int(np.prod([-(-d // (d if b == -1 or b > d else b)) for d, b in zip(shape, block)]))
+        scales = 2.0 ** RNG.uniform(-6, 1, count)
+        one("", x, 6, True, scales, RNG.integers(-32, 32, count).tolist(), block)
+        one("", x, 4, True, scales, [0] * count, block)
+
+
 def main():
     out = sys.argv[1]
-    for make in (both_integer, minifloats, logs, blocks, mx, mx_library, scaled):
+    for make in (both_integer, minifloats, logs, blocks, mx, mx_library, scaled, affine):
         make()
     for name, cases in FILES.items():
         with open(os.path.join(out, name), "w") as f:

@@ -1,0 +1,224 @@
+#include "mase/calibrate/operands.h"
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+#include "mase/exec/executor.h"
+#include "mase/exec/simulate.h"
+#include "mase/format/block_layout.h"
+#include "mase/format/format.h"
+#include "mase/format/metrics.h"
+
+namespace mase {
+namespace {
+
+// The nodes whose values an activation is.
+struct Sources {
+  std::vector<std::string> nodes;
+  bool started = false;  // Its observer knows how much will come.
+};
+
+absl::Status OfOperand(const absl::Status& status, const OperandValues& operand) {
+  return Annotate(status, absl::StrCat(operand.node, " (", operand.op, "): ", operand.operand));
+}
+
+std::vector<std::string> FindSources(const Node& node, absl::string_view operand) {
+  if (operand == "data_out") return {node.name()};
+  std::vector<std::string> sources;
+  for (size_t i = 0; i < node.inputs().size(); ++i) {
+    if (InputOperand(node, static_cast<int>(i)) != operand) continue;
+    sources.push_back(node.inputs()[i]->producer()->name());
+  }
+  return sources;
+}
+
+std::vector<Tensor> FindTensors(const Graph& graph, const Node& node, absl::string_view operand,
+                                bool reference) {
+  std::vector<Tensor> tensors;
+  for (const Parameter& parameter : node.parameters()) {
+    if (TensorOperand(node, parameter.name, reference) != operand) continue;
+    const GraphTensor* tensor = graph.FindTensor(parameter.tensor);
+    if (tensor != nullptr && tensor->value.dtype() == DType::kFloat32) {
+      tensors.push_back(tensor->value);
+    }
+  }
+  return tensors;
+}
+
+absl::Status ObserveTensors(OperandValues* operand) {
+  int64_t count = 0;
+  for (const Tensor& tensor : operand->tensors) count += tensor.elements();
+  operand->observer = Observer(count);
+  for (const Tensor& tensor : operand->tensors) {
+    MASE_RETURN_IF_ERROR(
+        OfOperand(operand->observer.Observe(tensor.data<float>()), *operand));
+  }
+  operand->observer.EndBatch();
+  return absl::OkStatus();
+}
+
+// Calls fn(executor, rows of the batch) after each batch.
+absl::Status RunBatches(const Graph& graph, const SampleBatches& samples,
+                        const ExecutorOptions& options,
+                        const std::function<absl::Status(const Executor&, int64_t)>& fn) {
+  MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, options));
+  const int64_t rows = samples.rows();
+  for (int64_t i = 0; i < samples.batches; ++i) {
+    const int64_t begin = rows * i / samples.batches, end = rows * (i + 1) / samples.batches;
+    if (begin == end) continue;
+    std::vector<Tensor> batch;
+    std::vector<const float*> pointers;
+    for (const Node* placeholder : graph.placeholders()) {
+      const auto input = samples.inputs.find(placeholder->name());
+      if (input == samples.inputs.end()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("the samples have no input '", placeholder->name(), "'"));
+      }
+      batch.push_back(input->second.Rows(begin, end));
+      pointers.push_back(batch.back().data<float>().data());
+    }
+    MASE_RETURN_IF_ERROR(executor->Forward(ExecutionMode::kInference, end - begin, pointers));
+    MASE_RETURN_IF_ERROR(fn(*executor, end - begin));
+  }
+  return absl::OkStatus();
+}
+
+void AppendOutputs(const Executor& executor, std::vector<float>* outputs) {
+  for (int i = 0; i < executor.output_count(); ++i) {
+    outputs->insert(outputs->end(), executor.output(i).begin(), executor.output(i).end());
+  }
+}
+
+absl::Status ObserveBatch(const Executor& executor, int64_t batch_rows, int64_t rows,
+                          double momentum, Sources& sources, OperandValues& operand) {
+  std::vector<absl::Span<const float>> values;
+  int64_t count = 0;
+  for (const std::string& source : sources.nodes) {
+    MASE_ASSIGN_OR_RETURN(values.emplace_back(), executor.NodeValue(source));
+    count += static_cast<int64_t>(values.back().size());
+  }
+  if (!sources.started) operand.observer = Observer(count * rows / batch_rows, momentum);
+  sources.started = true;
+  for (const absl::Span<const float> span : values) {
+    MASE_RETURN_IF_ERROR(OfOperand(operand.observer.Observe(span), operand));
+  }
+  operand.observer.EndBatch();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int64_t SampleBatches::rows() const {
+  return inputs.empty() ? 0 : inputs.begin()->second.shape()[0];
+}
+
+absl::StatusOr<FloatRun> RunFloat(const Graph& graph, const SampleBatches& samples,
+                                  double momentum) {
+  FloatRun run;
+  std::vector<Sources> sources;
+  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+    if (node->quantization() == nullptr) continue;
+    for (const OperandFormat& entry : node->quantization()->operand()) {
+      OperandValues operand = {.node = node->name(),
+                               .op = std::string(node->op()),
+                               .operand = entry.operand(),
+                               .format = entry.format()};
+      const bool reference = entry.format().semantics() == FormatProto::REFERENCE;
+      operand.tensors = FindTensors(graph, *node, entry.operand(), reference);
+      MASE_RETURN_IF_ERROR(ObserveTensors(&operand));
+      sources.emplace_back();
+      if (operand.tensors.empty()) sources.back().nodes = FindSources(*node, entry.operand());
+      run.operands.push_back(std::move(operand));
+    }
+  }
+  MASE_RETURN_IF_ERROR(RunBatches(
+      graph, samples, {.simulate_quantization = false, .keep_values = true},
+      [&](const Executor& executor, int64_t batch_rows) {
+        AppendOutputs(executor, &run.outputs);
+        for (size_t i = 0; i < sources.size(); ++i) {
+          if (sources[i].nodes.empty()) continue;
+          MASE_RETURN_IF_ERROR(ObserveBatch(executor, batch_rows, samples.rows(), momentum,
+                                            sources[i], run.operands[i]));
+        }
+        return absl::OkStatus();
+      }));
+  return run;
+}
+
+absl::StatusOr<std::vector<float>> RunQuantized(const Graph& graph, const SampleBatches& samples) {
+  std::vector<float> outputs;
+  MASE_RETURN_IF_ERROR(RunBatches(graph, samples, {}, [&](const Executor& executor, int64_t) {
+    AppendOutputs(executor, &outputs);
+    return absl::OkStatus();
+  }));
+  return outputs;
+}
+
+absl::StatusOr<FormatProto> CalibrateOperand(const OperandValues& operand, CalibrationMethod method,
+                                             const CalibratorOptions& options,
+                                             absl::Span<const int64_t> block_size) {
+  const auto calibrate = [&](const Observer& seen, const FitOptions& fit) {
+    CalibratorOptions with = options;
+    with.fit = fit;
+    absl::StatusOr<FormatProto> format =
+        Calibrate(operand.format, seen.empty() ? operand.observer : seen, method, with);
+    if (!format.ok()) format = OfOperand(format.status(), operand);
+    return format;
+  };
+  if (block_size.empty()) return calibrate(operand.observer, options.fit);
+  FitOptions affine = options.fit;
+  affine.affine = true;
+  const Tensor& tensor = operand.tensors[0];
+  const std::vector<int32_t> extents(block_size.begin(), block_size.end());
+  const BlockLayout layout = BlockLayout::Mase(tensor.shape(), extents, /*skip_first_dim=*/false,
+                                               /*whole_leading_axes=*/false);
+  std::vector<std::vector<float>> blocks(layout.blocks());
+  layout.ForEachRun([&](int64_t block, int64_t offset, int64_t count) {
+    const float* run = tensor.data<float>().data() + offset;
+    blocks[block].insert(blocks[block].end(), run, run + count);
+  });
+  std::vector<FormatProto> formats;
+  for (const std::vector<float>& block : blocks) {
+    Observer seen(static_cast<int64_t>(block.size()));
+    MASE_RETURN_IF_ERROR(seen.Observe(block));
+    seen.EndBatch();
+    MASE_ASSIGN_OR_RETURN(formats.emplace_back(), calibrate(seen, affine));
+  }
+  return JoinBlocks(formats, block_size);
+}
+
+absl::StatusOr<OperandError> MeasureOperand(const OperandValues& operand,
+                                            const FormatProto& proto) {
+  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(proto));
+  std::vector<float> values, quantized, inside;
+  const auto measure = [&](absl::Span<const float> part, const Shape& shape) -> absl::Status {
+    const size_t begin = values.size();
+    values.insert(values.end(), part.begin(), part.end());
+    quantized.resize(values.size());
+    inside.resize(values.size(), 1.0f);
+    float* gradient = inside.data() + begin;
+    MASE_RETURN_IF_ERROR(format->Quantize(part.data(), quantized.data() + begin, shape));
+    return format->Gradient(part.data(), gradient, gradient, shape, GradientRule::kClampAware);
+  };
+  for (const Tensor& tensor : operand.tensors) {
+    MASE_RETURN_IF_ERROR(OfOperand(measure(tensor.data<float>(), tensor.shape()), operand));
+  }
+  if (operand.tensors.empty()) {
+    const absl::Span<const float> seen = operand.observer.values();
+    MASE_RETURN_IF_ERROR(
+        OfOperand(measure(seen, {static_cast<int64_t>(seen.size())}), operand));
+  }
+  OperandError error;
+  if (values.empty()) return error;
+  error.sqnr_db = std::min(MeasureQuantizationError(values, quantized).sqnr_db, kMaxSqnrDb);
+  error.saturated = static_cast<double>(std::count(inside.begin(), inside.end(), 0.0f)) /
+                    static_cast<double>(inside.size());
+  return error;
+}
+
+}  // namespace mase

@@ -1,0 +1,417 @@
+// Pass plugin `calibrate`: sets the scales of quantised operands by what they hold.
+//
+//   before: data_in integer 8/4, weight integer 8/4      after: data_in integer 8/5, weight integer 8/7
+//
+// Runs after `quantize`, whose records say which operands have which format. The float network runs
+// on samples of the run's data; each format's free parameter (mase/calibrate/fit.h) then follows
+// from the operand's values by a method (mase/calibrate/calibrator.h). Formats without such a
+// parameter, and nodes without a record, stay as they are. Prints the figures of each method that
+// ran, and of the formats as given; writes calibrate/comparison.csv and, for the formats that were
+// kept, calibrate/operands.csv. Cost: a run of the net on the samples, and for each method another
+// one, an evaluation, and about 80 quantisations of each operand's values.
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/suggest.h"
+#include "mase/base/table.h"
+#include "mase/calibrate/calibrator.h"
+#include "mase/calibrate/fit.h"
+#include "mase/calibrate/operands.h"
+#include "mase/format/format.h"
+#include "mase/format/metrics.h"
+#include "mase/graph/graph.h"
+#include "mase/pass/common_metadata.h"
+#include "mase/plugin/plugin.h"
+#include "plugins/calibrate/calibrate_options.pb.h"
+
+namespace mase::plugins::calibrate {
+namespace {
+
+constexpr char kGiven[] = "as given";
+
+// What becomes of one operand.
+struct Choice {
+  std::string decision;               // "calibrated", "estimated", "left", "float"
+  std::optional<FormatProto> format;  // Without: the operand is taken out of the record.
+  OperandError error;                 // For calibrated ones, and the same ones as given.
+};
+
+// All operands by one method, and what that does to the net.
+struct Outcome {
+  std::string name;
+  std::vector<Choice> choices;  // As FloatRun::operands.
+  double mean_sqnr_db = 0;      // Of the calibrated operands.
+  std::optional<double> output_sqnr_db, accuracy;
+};
+
+std::string Figure(const std::optional<double>& value, const char* format) {
+  if (!value.has_value()) return "-";
+  return absl::StrFormat(*absl::ParsedFormat<'f'>::New(format), *value);
+}
+
+// "integer 8/4", "affine 8, scale 0.05, zero point 3", "affine 8, 64 scales".
+absl::StatusOr<std::string> Describe(const FormatProto& proto) {
+  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(proto));
+  std::string text = absl::StrCat(format->family(), " ", absl::StrJoin(format->Precision(), "/"));
+  if (!proto.has_affine()) return text;
+  const AffineFormat& affine = proto.affine();
+  if (affine.scale_size() > 1) return absl::StrCat(text, ", ", affine.scale_size(), " scales");
+  absl::StrAppend(&text, ", scale ", affine.scale(0));
+  if (affine.zero_point_size() > 0) absl::StrAppend(&text, ", zero point ", affine.zero_point(0));
+  return text;
+}
+
+absl::Status OneOf(absl::string_view option, const std::string& value,
+                   const std::vector<std::string>& allowed) {
+  if (value.empty()) return absl::OkStatus();
+  for (const std::string& name : allowed) {
+    if (name == value) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(option, " '", value, "' is none of ",
+                                                 absl::StrJoin(allowed, ", "),
+                                                 Suggest(value, allowed)));
+}
+
+absl::Status InRange(absl::string_view option, double value, bool in_range,
+                     absl::string_view allowed) {
+  if (in_range) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(option, " ", value, ", allowed ", allowed));
+}
+
+class CalibratePass final : public Pass {
+ public:
+  using Options = CalibrateOptions;
+
+  static absl::StatusOr<std::unique_ptr<Pass>> Create(const Options& options) {
+    auto pass = std::make_unique<CalibratePass>();
+    MASE_RETURN_IF_ERROR(pass->Init(options));
+    return pass;
+  }
+
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+    MASE_ASSIGN_OR_RETURN(const std::string caption, TakeSamples(context));
+    MASE_ASSIGN_OR_RETURN(float_run_, RunFloat(graph, samples_, momentum_));
+    if (float_run_.operands.empty()) {
+      return absl::InvalidArgumentError(
+          "no node has a number format; run quantize before calibrate");
+    }
+    std::vector<Outcome> outcomes;
+    for (const CalibrationMethod method : methods_) {
+      Outcome outcome{.name = std::string(CalibrationMethodName(method))};
+      for (const OperandValues& operand : float_run_.operands) {
+        MASE_ASSIGN_OR_RETURN(outcome.choices.emplace_back(), Choose(graph, operand, method));
+      }
+      outcomes.push_back(std::move(outcome));
+    }
+    MASE_ASSIGN_OR_RETURN(Outcome given, AsGiven(outcomes[0]));
+    if (given.choices.empty()) return LeaveAlone(graph, context);
+    outcomes.insert(outcomes.begin(), std::move(given));
+    for (Outcome& outcome : outcomes) {
+      MASE_RETURN_IF_ERROR(MeasureNet(graph, context, &outcome));
+    }
+    const size_t best = BestOf(outcomes);
+    MASE_RETURN_IF_ERROR(Report(caption, outcomes, best, context));
+    MASE_RETURN_IF_ERROR(Apply(outcomes[best], graph));
+    return Note(outcomes[best], graph, context);
+  }
+
+ private:
+  absl::Status Init(const Options& options) {
+    std::vector<std::string> names;
+    for (const CalibrationMethod method : AllCalibrationMethods()) {
+      names.emplace_back(CalibrationMethodName(method));
+      if (names.back() == (options.method().empty() ? "mse" : options.method()) ||
+          options.method() == "compare") {
+        methods_.push_back(method);
+      }
+    }
+    names.push_back("compare");
+    MASE_RETURN_IF_ERROR(OneOf("method", options.method(), names));
+    MASE_RETURN_IF_ERROR(OneOf("granularity", options.granularity(), {"tensor", "channel", "group"}));
+    MASE_RETURN_IF_ERROR(OneOf("scale", options.scale(), {"power_of_two", "float"}));
+    MASE_RETURN_IF_ERROR(OneOf("on_missing", options.on_missing(), {"ERROR", "FLOAT", "ESTIMATE"}));
+    if (options.has_percentile()) calibrator_.percentile = options.percentile();
+    const double percentile = calibrator_.percentile;
+    MASE_RETURN_IF_ERROR(InRange("percentile", percentile, percentile > 0 && percentile <= 100,
+                                 "above 0 to 100"));
+    if (options.has_momentum()) momentum_ = options.momentum();
+    MASE_RETURN_IF_ERROR(
+        InRange("momentum", momentum_, momentum_ > 0 && momentum_ <= 1, "above 0 to 1"));
+    if (options.has_group_size()) group_size_ = options.group_size();
+    MASE_RETURN_IF_ERROR(InRange("group_size", group_size_, group_size_ >= 1, "1 and more"));
+    if (options.has_rows()) rows_ = options.rows();
+    MASE_RETURN_IF_ERROR(
+        InRange("rows", static_cast<double>(rows_), rows_ >= 1, "1 and more"));
+    if (options.has_batches()) samples_.batches = options.batches();
+    MASE_RETURN_IF_ERROR(InRange("batches", static_cast<double>(samples_.batches),
+                                 samples_.batches >= 1, "1 and more"));
+    granularity_ = options.granularity();
+    on_missing_ = options.on_missing();
+    calibrator_.fit.symmetric = !options.has_symmetric() || options.symmetric();
+    calibrator_.fit.float_scale = options.scale() == "float";
+    return absl::OkStatus();
+  }
+
+  // Fills in samples_ and returns what they are. A program without data has none.
+  absl::StatusOr<std::string> TakeSamples(PassContext& context) {
+    absl::StatusOr<SampleRows> rows = context.Samples(rows_);
+    if (absl::IsUnimplemented(rows.status())) return "no data";
+    MASE_RETURN_IF_ERROR(rows.status());
+    samples_.inputs = std::move(rows->inputs);
+    return std::move(rows->caption);
+  }
+
+  absl::StatusOr<Choice> Choose(const Graph& graph, const OperandValues& operand,
+                                CalibrationMethod method) const {
+    if (!CanFit(operand.format)) return Choice{.decision = "left", .format = operand.format};
+    if (operand.observer.empty()) return ChooseMissing(graph, operand);
+    MASE_ASSIGN_OR_RETURN(const FormatProto format,
+                          CalibrateOperand(operand, method, calibrator_, BlocksOf(operand)));
+    MASE_ASSIGN_OR_RETURN(const OperandError error, MeasureOperand(operand, format));
+    return Choice{"calibrated", format, error};
+  }
+
+  absl::StatusOr<Choice> ChooseMissing(const Graph& graph, const OperandValues& operand) const {
+    const absl::string_view seen = operand.observer.count() == 0 ? "nothing" : "only zeros";
+    if (on_missing_ == "FLOAT") return Choice{.decision = "float"};
+    if (on_missing_ != "ESTIMATE") {
+      return absl::InvalidArgumentError(absl::StrCat(
+          operand.node, " (", operand.op, "): ", operand.operand, ": calibration saw ", seen,
+          "; on_missing = \"FLOAT\" leaves it float, \"ESTIMATE\" assumes a range"));
+    }
+    const double end = EstimatedEnd(graph, operand);
+    MASE_ASSIGN_OR_RETURN(const FormatProto format,
+                          FitToRange(operand.format, {-end, end}, calibrator_.fit));
+    return Choice{"estimated", format};
+  }
+
+  // See on_missing in calibrate_options.proto.
+  static double EstimatedEnd(const Graph& graph, const OperandValues& operand) {
+    if (operand.tensors.empty()) return 4;
+    const std::string* weight = graph.FindNode(operand.node)->FindParameter("weight");
+    if (!IsLayer(operand.op) || weight == nullptr) return 1;
+    const Shape& shape = graph.FindTensor(*weight)->value.shape();
+    const double inputs = static_cast<double>(shape.elements()) /
+                          static_cast<double>(std::max<int64_t>(shape[0], 1));
+    return 1 / std::sqrt(std::max(inputs, 1.0));
+  }
+
+  static bool IsLayer(absl::string_view op) {
+    return op == "linear" || op == "conv1d" || op == "conv2d";
+  }
+
+  std::vector<int64_t> BlocksOf(const OperandValues& operand) const {
+    const bool weight = IsLayer(operand.op) && operand.operand == "weight";
+    if (granularity_.empty() || granularity_ == "tensor") return {};
+    if (!weight || !IsFixedPoint(operand.format)) return {};
+    std::vector<int64_t> blocks(operand.tensors[0].shape().rank(), -1);
+    blocks[0] = 1;
+    if (granularity_ == "group") blocks[1] = group_size_;
+    return blocks;
+  }
+
+  // The calibrated operands with their formats as given; no choices if there is none.
+  absl::StatusOr<Outcome> AsGiven(const Outcome& outcome) const {
+    Outcome given{.name = kGiven};
+    bool any = false;
+    for (size_t i = 0; i < outcome.choices.size(); ++i) {
+      const OperandValues& operand = float_run_.operands[i];
+      Choice choice = {.decision = outcome.choices[i].decision, .format = operand.format};
+      any |= choice.decision != "left";
+      if (choice.decision == "calibrated") {
+        MASE_ASSIGN_OR_RETURN(choice.error, MeasureOperand(operand, operand.format));
+      }
+      given.choices.push_back(std::move(choice));
+    }
+    if (!any) given.choices.clear();
+    return given;
+  }
+
+  absl::StatusOr<PassResult> LeaveAlone(const Graph& graph, PassContext& context) const {
+    for (const OperandValues& operand : float_run_.operands) {
+      MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(operand.format));
+      context.Note(*graph.FindNode(operand.node), "left",
+                   absl::StrCat(format->family(), " has no parameter to calibrate"));
+    }
+    return PassResult::Unchanged();
+  }
+
+  absl::Status MeasureNet(const Graph& graph, PassContext& context, Outcome* outcome) const {
+    int calibrated = 0;
+    for (const Choice& choice : outcome->choices) {
+      if (choice.decision != "calibrated") continue;
+      outcome->mean_sqnr_db += choice.error.sqnr_db;
+      ++calibrated;
+    }
+    if (calibrated > 0) outcome->mean_sqnr_db /= calibrated;
+    Graph candidate = graph.Clone();
+    MASE_RETURN_IF_ERROR(Apply(*outcome, candidate));
+    MASE_ASSIGN_OR_RETURN(const std::vector<float> outputs, RunQuantized(candidate, samples_));
+    if (!outputs.empty()) {
+      const double sqnr = MeasureQuantizationError(float_run_.outputs, outputs).sqnr_db;
+      outcome->output_sqnr_db = std::isnan(sqnr) ? 0 : std::min(sqnr, kMaxSqnrDb);
+    }
+    const absl::StatusOr<Evaluation> evaluation = context.Evaluate(candidate);
+    if (evaluation.ok()) {
+      outcome->accuracy = evaluation->accuracy;
+    } else if (!absl::IsUnimplemented(evaluation.status())) {
+      return evaluation.status();
+    }
+    return absl::OkStatus();
+  }
+
+  // The calibrator with the smallest error of the outputs; without outputs, of the operands.
+  static size_t BestOf(const std::vector<Outcome>& outcomes) {
+    size_t best = 1;
+    const auto figure = [&](size_t i) {
+      return outcomes[i].output_sqnr_db.value_or(outcomes[i].mean_sqnr_db);
+    };
+    for (size_t i = 2; i < outcomes.size(); ++i) {
+      if (figure(i) > figure(best)) best = i;
+    }
+    return best;
+  }
+
+  absl::Status Report(const std::string& caption, const std::vector<Outcome>& outcomes, size_t best,
+                      PassContext& context) const {
+    Table methods({"Calibration", "Mean operand SQNR (dB)", "Output SQNR (dB)", "Accuracy", "Kept"});
+    for (size_t i = 0; i < outcomes.size(); ++i) {
+      methods.AddRow({outcomes[i].name, Figure(outcomes[i].mean_sqnr_db, "%.2f"),
+                      Figure(outcomes[i].output_sqnr_db, "%.2f"),
+                      Figure(outcomes[i].accuracy, "%.6f"), i == best ? "yes" : "no"});
+    }
+    MASE_ASSIGN_OR_RETURN(const Table operands, OperandTable(outcomes[0], outcomes[best]));
+    context.Print(absl::StrCat("Calibration on ", caption, "\n", operands.Plain(), "\n",
+                               methods.Boxed()));
+    if (outcomes[0].output_sqnr_db > outcomes[best].output_sqnr_db) {
+      context.Warn(absl::StrFormat(
+          "the formats as given are nearer to the float net: output SQNR %.2f dB, %s %.2f dB",
+          *outcomes[0].output_sqnr_db, outcomes[best].name, *outcomes[best].output_sqnr_db));
+    }
+    MASE_RETURN_IF_ERROR(context.WriteArtifact("calibrate/comparison.csv", methods.Csv()));
+    return context.WriteArtifact("calibrate/operands.csv", OperandCsv(outcomes[0], outcomes[best]));
+  }
+
+  absl::StatusOr<Table> OperandTable(const Outcome& given, const Outcome& kept) const {
+    Table table({"Node", "Operand", "Given", "Calibrated", "SQNR (dB)", "was", "Saturated", "was"});
+    for (size_t i = 0; i < kept.choices.size(); ++i) {
+      const Choice &before = given.choices[i], &after = kept.choices[i];
+      const OperandValues& operand = float_run_.operands[i];
+      MASE_ASSIGN_OR_RETURN(std::string given_text, Describe(operand.format));
+      std::string text = after.decision;
+      if (after.decision == "calibrated" || after.decision == "estimated") {
+        MASE_ASSIGN_OR_RETURN(text, Describe(*after.format));
+        if (after.decision == "estimated") text += " (estimated)";
+      }
+      const bool measured = after.decision == "calibrated";
+      const auto figure = [measured](double value, const char* format) {
+        return Figure(measured ? std::optional<double>(value) : std::nullopt, format);
+      };
+      table.AddRow({operand.node, operand.operand, std::move(given_text), std::move(text),
+                    figure(after.error.sqnr_db, "%.2f"), figure(before.error.sqnr_db, "%.2f"),
+                    figure(100 * after.error.saturated, "%.3f %%"),
+                    figure(100 * before.error.saturated, "%.3f %%")});
+    }
+    return table;
+  }
+
+  std::string OperandCsv(const Outcome& given, const Outcome& kept) const {
+    Table table({"node", "op", "operand", "decision", "method", "values", "min", "max", "given",
+                 "calibrated", "given_sqnr_db", "sqnr_db", "given_saturated", "saturated"});
+    for (size_t i = 0; i < kept.choices.size(); ++i) {
+      const Choice &before = given.choices[i], &after = kept.choices[i];
+      const OperandValues& operand = float_run_.operands[i];
+      table.AddRow({operand.node, operand.op, operand.operand, after.decision, kept.name,
+                    absl::StrCat(operand.observer.count()),
+                    absl::StrFormat("%.9g", operand.observer.range().lo),
+                    absl::StrFormat("%.9g", operand.observer.range().hi),
+                    operand.format.ShortDebugString(),
+                    after.format.has_value() ? after.format->ShortDebugString() : "",
+                    absl::StrFormat("%.6f", before.error.sqnr_db),
+                    absl::StrFormat("%.6f", after.error.sqnr_db),
+                    absl::StrFormat("%.9g", before.error.saturated),
+                    absl::StrFormat("%.9g", after.error.saturated)});
+    }
+    return table.Csv();
+  }
+
+  // Gives the nodes of `graph` the outcome's formats.
+  absl::Status Apply(const Outcome& outcome, Graph& graph) const {
+    absl::btree_map<std::string, Quantization> records;
+    for (size_t i = 0; i < outcome.choices.size(); ++i) {
+      const OperandValues& operand = float_run_.operands[i];
+      auto [entry, is_new] = records.try_emplace(operand.node);
+      Quantization& record = entry->second;
+      if (is_new) {
+        record = *graph.FindNode(operand.node)->quantization();
+        record.clear_operand();
+      }
+      if (!outcome.choices[i].format.has_value()) continue;
+      OperandFormat& added = *record.add_operand();
+      added.set_operand(operand.operand);
+      *added.mutable_format() = *outcome.choices[i].format;
+    }
+    for (auto& [name, record] : records) {
+      Node* node = graph.FindNode(name);
+      if (record.operand().empty()) {
+        graph.ClearQuantization(node);
+      } else {
+        graph.SetQuantization(node, std::move(record));
+      }
+      MASE_RETURN_IF_ERROR(UpdatePrecision(*node));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<PassResult> Note(const Outcome& kept, const Graph& graph,
+                                  PassContext& context) const {
+    std::vector<std::string> texts;
+    for (size_t i = 0; i < kept.choices.size(); ++i) {
+      const OperandValues& operand = float_run_.operands[i];
+      const Choice& choice = kept.choices[i];
+      context.Count(absl::StrCat("operands_", choice.decision));
+      std::string text = choice.decision;
+      if (choice.format.has_value()) {
+        MASE_ASSIGN_OR_RETURN(text, Describe(*choice.format));
+      }
+      texts.push_back(absl::StrCat(operand.operand, " ", text));
+      const bool last = i + 1 == kept.choices.size() ||
+                        float_run_.operands[i + 1].node != operand.node;
+      if (!last) continue;
+      context.Note(*graph.FindNode(operand.node), "calibrated", absl::StrJoin(texts, ", "));
+      texts.clear();
+    }
+    return PassResult::Changed();
+  }
+
+  std::vector<CalibrationMethod> methods_;
+  CalibratorOptions calibrator_;
+  double momentum_ = 0.01;
+  std::string granularity_, on_missing_;
+  int32_t group_size_ = 32;
+  int64_t rows_ = 1024;
+  SampleBatches samples_{.batches = 8};
+  FloatRun float_run_;
+};
+
+absl::Status Register(PassRegistrar& registrar) {
+  return registrar.AddPass<CalibratePass>("calibrate",
+                                          "Sets the scales of quantised operands by data.",
+                                          {.keeps_notes = true});
+}
+
+}  // namespace
+}  // namespace mase::plugins::calibrate
+
+MASE_DEFINE_PLUGIN("calibrate", "1.0.0", mase::plugins::calibrate::Register)
