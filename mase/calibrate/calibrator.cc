@@ -21,6 +21,7 @@ constexpr int kBins = 2048;
 constexpr int kHalvings = 40;       // Of the range where scales are powers of two.
 constexpr int kStepsPerOctave = 8;  // Of the first search where they are not.
 constexpr int kOctaves = 8;
+constexpr int kFineSteps = 16;  // In which the second search divides those of the first.
 
 // The format for one range after another.
 class Candidate {
@@ -172,7 +173,9 @@ double Divergence(const std::vector<double>& counts, const std::vector<float>& c
   p.back() += std::accumulate(counts.begin() + last + 1, counts.end(), 0.0);
   const double total = std::accumulate(p.begin(), p.end(), 0.0);
   double divergence = 0;
+  size_t codes_inside = 0;
   for (size_t begin = 0, end; begin < p.size(); begin = end) {
+    ++codes_inside;
     double mass = 0;
     int bins = 0;
     for (end = begin; end < p.size() && codes[first + end] == codes[first + begin]; ++end) {
@@ -185,7 +188,8 @@ double Divergence(const std::vector<double>& counts, const std::vector<float>& c
       divergence += p[i] / total * std::log(p[i] / total / std::max(share, 1e-9));
     }
   }
-  return divergence;
+  const bool finer_than_bins = p.size() < kBins && codes_inside == p.size();
+  return finer_than_bins ? std::numeric_limits<double>::infinity() : divergence;
 }
 
 absl::StatusOr<double> EntropyLoss(const Candidate& candidate, const Histogram& histogram) {
@@ -209,7 +213,8 @@ class Search {
   absl::StatusOr<bool> Try(Range range) {
     MASE_RETURN_IF_ERROR(candidate_.Fit(range));
     MASE_ASSIGN_OR_RETURN(const double loss, loss_(candidate_));
-    if (loss >= best_loss_) return false;
+    if (loss >= best_loss_ && tried_) return false;
+    tried_ = true;
     best_loss_ = loss;
     best_ = range;
     return true;
@@ -227,7 +232,8 @@ class Search {
     return absl::OkStatus();
   }
 
-  // Moves the ends that `lo` and `hi` name, first inwards by large steps, then by small ones.
+  // Moves the ends that `lo` and `hi` name: first inwards by large steps, then both ways by small
+  // ones.
   absl::Status Shrink(bool lo, bool hi) {
     const Range start = best_;
     const auto moved = [lo, hi](Range range, double factor) {
@@ -236,10 +242,10 @@ class Search {
     for (int i = 1; i <= kOctaves * kStepsPerOctave; ++i) {
       MASE_RETURN_IF_ERROR(Try(moved(start, std::exp2(-1.0 * i / kStepsPerOctave))).status());
     }
-    for (int parts = 2 * kStepsPerOctave; parts <= 16 * kStepsPerOctave; parts *= 2) {
-      for (const double sign : {1.0, -1.0}) {
-        MASE_RETURN_IF_ERROR(Try(moved(best_, std::exp2(sign / parts))).status());
-      }
+    const Range middle = best_;
+    for (int i = 1 - kFineSteps; i < kFineSteps; ++i) {
+      const double factor = std::exp2(1.0 * i / (kFineSteps * kStepsPerOctave));
+      MASE_RETURN_IF_ERROR(Try(moved(middle, factor)).status());
     }
     return absl::OkStatus();
   }
@@ -249,6 +255,7 @@ class Search {
 
   Candidate& candidate_;
   const Loss loss_;
+  bool tried_ = false;
   Range best_;
   double best_loss_ = std::numeric_limits<double>::infinity();
 };

@@ -13,14 +13,15 @@
 //
 // Where ranges are tried (mse, entropy) those of the format's next power of two, its half, its
 // quarter, ... are, if its scale is one; these are all formats that can be best. Otherwise the range
-// of all values shrinks in steps of 2^(1/8) to 1/256 of it, both ends alike; the best is then moved
-// by ever smaller steps down to 2^(1/128), and for asymmetric formats each end by itself. Of equal
-// ranges the widest is taken.
+// of all values shrinks in steps of 2^(1/8) to 1/256 of it, both ends alike; around the best, steps
+// of 2^(1/128) follow; and for asymmetric formats each end does the same by itself, twice. Of equal
+// ranges the first, and thus widest, is taken.
 //
 // Entropy: 2048 equal bins over the range of the values, p the counts. Bins whose centre the format
 // saturates give their counts to the nearest bin inside (p alone). Consecutive bins of one code
 // share their own counts evenly among those with p > 0: q. The divergence is
-// sum p ln(p / max(q, 1e-9)), p and q made to sum to 1.
+// sum p ln(p / max(q, 1e-9)), p and q made to sum to 1. A range so narrow that each bin inside has a
+// code of its own is not taken (TensorRT's searches end there, too).
 #ifndef MASE_CALIBRATE_CALIBRATOR_H_
 #define MASE_CALIBRATE_CALIBRATOR_H_
 

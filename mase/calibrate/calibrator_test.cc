@@ -114,7 +114,8 @@ TEST(FitTest, FloatScalesAndZeroPointsFollowTheFormulas) {
     ASSERT_TRUE(fitted.has_affine()) << row.format;
     EXPECT_FLOAT_EQ(fitted.affine().scale(0), row.scale) << row.format;
     EXPECT_EQ(fitted.affine().zero_point_size(), row.options.symmetric ? 0 : 1) << row.format;
-    if (!row.options.symmetric) EXPECT_EQ(fitted.affine().zero_point(0), row.zero_point);
+    if (row.options.symmetric) continue;
+    EXPECT_EQ(fitted.affine().zero_point(0), row.zero_point) << row.format;
   }
 }
 
@@ -232,7 +233,7 @@ TEST(CalibrateTest, NoExponentBiasHasASmallerErrorThanMse) {
 }
 
 TEST(CalibrateTest, NoClipHasAMuchSmallerErrorThanMse) {
-  // Against 2000 ends; the search has some 75, of which the last are 0.5 % apart.
+  // Against 2000 ends; the search has 95, of which the last are 0.5 % apart.
   for (const int width : {2, 3, 4, 6, 8}) {
     for (const double shift : {0.0, 2.0}) {
       const std::vector<float> values = Values(2000, 0.3, shift * 0.3);
@@ -244,10 +245,11 @@ TEST(CalibrateTest, NoClipHasAMuchSmallerErrorThanMse) {
         const Range range = {full.lo * i / 2000, full.hi * i / 2000};
         least = std::min(least, ErrorOf(ValueOrDie(FitToRange(Proto(text), range, options.fit)), values));
       }
-      EXPECT_LE(ErrorOf(Calibrated(text, values, kMse, options), values), 1.02 * least) << text;
+      EXPECT_LE(ErrorOf(Calibrated(text, values, kMse, options), values), 1.01 * least) << text;
       // With a zero point never worse than the best symmetric one, as values are lopsided.
       options.fit.symmetric = false;
-      if (shift > 0) EXPECT_LE(ErrorOf(Calibrated(text, values, kMse, options), values), least) << text;
+      if (shift == 0) continue;
+      EXPECT_LE(ErrorOf(Calibrated(text, values, kMse, options), values), least) << text;
     }
   }
 }
@@ -275,7 +277,10 @@ double PlainDivergence(const std::vector<float>& values, const FormatProto& prot
     last = i;
     bins_of_code[static_cast<float>(code)].push_back(i);
   }
-  if (first < 0) return std::numeric_limits<double>::infinity();
+  if (first < 0 || (last - first + 1 < kBins &&
+                    static_cast<int>(bins_of_code.size()) == last - first + 1)) {
+    return std::numeric_limits<double>::infinity();
+  }
   double own = 0;
   for (int i = 0; i < kBins; ++i) {
     p[std::clamp(i, first, last)] += count[i];
