@@ -7,7 +7,7 @@
 Every linear layer of the shipped jet-tagging nets: inputs on 1,000 real jets, weights and biases, as
 PyTorch computes them from the checkpoint. Scales of minmax and moving_average must be those of
 MinMaxObserver and MovingAverageMinMaxObserver to 1e-6, and the squared error of mse must not exceed
-HistogramObserver's. Exits with 1 otherwise.
+HistogramObserver's by more than 0.1 %. Exits with 1 otherwise.
 """
 import csv
 import gzip
@@ -146,7 +146,7 @@ def main():
                         theirs = error(tensor, *observed(HistogramObserver, tensor, symmetric, width, batches), width)
                         ours = error(tensor, *parse(row["calibrated"]), width)
                         ratios.append((symmetric, width, ours / theirs if theirs > 0 else 1))
-                        if ours > theirs * (1 + 1e-6):
+                        if ours > theirs * (1 + 1e-3):
                             losses.append((net, row["node"], row["operand"], symmetric, width, ours / theirs))
     print(f"{operands} scales of {len(NETS)} nets: largest relative difference minmax {worst['minmax']:.1e}, "
           f"moving_average {worst['moving_average']:.1e}; {zero_points} zero points differ")

@@ -1,10 +1,12 @@
 // The main job, run as its users run it.
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
@@ -126,6 +128,57 @@ TEST(TransformTest, ThreadsChangeNoBit) {
   EXPECT_EQ(run("1"), run("2"));
 }
 
+// Rows of calibrate/comparison.csv by calibration: {operand SQNR, output SQNR, accuracy, kept}.
+std::map<std::string, std::vector<std::string>> Comparison(const std::string& run) {
+  std::map<std::string, std::vector<std::string>> rows;
+  for (absl::string_view line : absl::StrSplit(Contents(run + "/calibrate/comparison.csv"), '\n')) {
+    std::vector<std::string> cells = absl::StrSplit(line, ',');
+    const std::string name = cells[0];
+    cells.erase(cells.begin());
+    rows[name] = std::move(cells);
+  }
+  return rows;
+}
+
+TEST(TransformTest, CalibrationRescuesFourBitsAndComparesItsMethods) {
+  const std::string folder = NewFolder();
+  const CommandResult run = Transform({Config("jsc_s_calibrated.toml"), "--run_dir=run"}, folder);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("Calibration on 1,000 real rows, test split"));
+  auto rows = Comparison(folder + "/run");
+  for (const char* method : {"minmax", "moving_average", "percentile", "mse", "entropy"}) {
+    EXPECT_EQ(rows.count(method), 1u) << method;
+    EXPECT_THAT(run.out, HasSubstr(method));
+  }
+  EXPECT_LT(std::stod(rows["as given"][2]), 0.4);  // Of five classes.
+  EXPECT_GT(std::stod(rows["mse"][2]), 0.5);
+  EXPECT_EQ(rows["mse"][3], "yes");
+  const json summary = json::parse(Contents(folder + "/run/summary.json"));
+  EXPECT_NEAR(summary["metrics"][2]["value"].get<double>(), std::stod(rows["mse"][2]), 1e-6);
+  // The checkpoint has the formats that were found.
+  Write(folder + "/r.toml", "dataset = \"jsc\"\n[passes.summarize_quantization]\n");
+  ASSERT_EQ(Transform({"--config=r.toml", "--load=run/transformed.safetensors", "--run_dir=again"},
+                      folder).exit_code, 0);
+  EXPECT_EQ(json::parse(Contents(folder + "/again/summary.json"))["metrics"][0]["value"],
+            summary["metrics"][2]["value"]);
+}
+
+TEST(TransformTest, AFlagCalibratesAnyConfigTheSameForAnyNumberOfThreads) {
+  const std::string folder = NewFolder();
+  const auto run = [&](const std::string& threads) {
+    const CommandResult result =
+        Transform({Config(), "--calibrate=compare", "--set", "passes.calibrate.scale=float",
+                   "--set", "passes.calibrate.granularity=channel", "--run_dir=" + threads},
+                  folder, {"OMP_NUM_THREADS=" + threads});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return Contents(folder + "/" + threads + "/calibrate/operands.csv") +
+           Contents(folder + "/" + threads + "/calibrate/comparison.csv");
+  };
+  const std::string one = run("1");
+  EXPECT_THAT(one, HasSubstr("affine"));
+  EXPECT_EQ(one, run("2"));
+}
+
 TEST(TransformTest, AConfigWithNothingButQuantizeWorks) {
   const std::string folder = NewFolder();
   Write(folder + "/q.toml", kLinearInteger);
@@ -227,6 +280,7 @@ TEST(TransformTest, BadInputIsOneLineAndLeavesNothing) {
       {"option of another type", {rule("ty.toml", "[passes.quantize.linear.config]\n"
                                                    "name = \"integer\"\ndata_in_width = \"x\"\n")},
        2, {"ty.toml:7:", "want an integer"}},
+      {"unknown calibration", {good, "--calibrate=mes"}, 2, {"--calibrate", "did you mean 'mse'"}},
       {"missing checkpoint", {good, "--load=absent.safetensors"}, 2, {"absent.safetensors"}},
       {"truncated checkpoint", {good, "--load=truncated.safetensors"}, 4, {"truncated.safetensors"}},
       {"pickle", {good, "--load=pickle.ckpt"}, 2, {"pickle.ckpt", "import torch"}},

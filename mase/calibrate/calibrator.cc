@@ -19,9 +19,14 @@ namespace {
 constexpr int64_t kChunk = 2048;
 constexpr int kBins = 2048;
 constexpr int kHalvings = 40;       // Of the range where scales are powers of two.
-constexpr int kStepsPerOctave = 8;  // Of the first search where they are not.
+// Where they are not, the range shrinks by 2^(1/8) eight octaves down. With few values the loss is
+// jagged, and cheap: then the first two octaves are walked in finer steps.
 constexpr int kOctaves = 8;
-constexpr int kFineSteps = 16;  // In which the second search divides those of the first.
+constexpr int kSteps = 8;
+constexpr int kFineOctaves = 2;
+constexpr int kFineSteps = 64;
+constexpr size_t kFewValues = 1 << 17;
+constexpr int kLastSteps = 16;  // In which the last search divides the steps of the first.
 
 // The format for one range after another.
 class Candidate {
@@ -232,19 +237,23 @@ class Search {
     return absl::OkStatus();
   }
 
-  // Moves the ends that `lo` and `hi` name: first inwards by large steps, then both ways by small
-  // ones.
-  absl::Status Shrink(bool lo, bool hi) {
+  // Moves the ends that `lo` and `hi` name: first by large steps, mostly inwards, then both ways by
+  // small ones.
+  absl::Status Shrink(bool lo, bool hi, bool few_values) {
+    const int steps = few_values ? kFineSteps : kSteps;
     const Range start = best_;
     const auto moved = [lo, hi](Range range, double factor) {
       return Scaled(range, lo ? factor : 1, hi ? factor : 1);
     };
-    for (int i = 1; i <= kOctaves * kStepsPerOctave; ++i) {
-      MASE_RETURN_IF_ERROR(Try(moved(start, std::exp2(-1.0 * i / kStepsPerOctave))).status());
+    for (int i = -steps / kSteps; i <= kFineOctaves * steps; ++i) {
+      MASE_RETURN_IF_ERROR(Try(moved(start, std::exp2(-1.0 * i / steps))).status());
+    }
+    for (int i = kFineOctaves * kSteps + 1; i <= kOctaves * kSteps; ++i) {
+      MASE_RETURN_IF_ERROR(Try(moved(start, std::exp2(-1.0 * i / kSteps))).status());
     }
     const Range middle = best_;
-    for (int i = 1 - kFineSteps; i < kFineSteps; ++i) {
-      const double factor = std::exp2(1.0 * i / (kFineSteps * kStepsPerOctave));
+    for (int i = 1 - kLastSteps; i < kLastSteps; ++i) {
+      const double factor = std::exp2(1.0 * i / (kLastSteps * steps));
       MASE_RETURN_IF_ERROR(Try(moved(middle, factor)).status());
     }
     return absl::OkStatus();
@@ -282,10 +291,11 @@ absl::StatusOr<Range> FindRange(const FormatProto& format, const Observer& seen,
     return search.best();
   }
   MASE_RETURN_IF_ERROR(search.Try(full).status());
-  MASE_RETURN_IF_ERROR(search.Shrink(true, true));
+  const bool few = seen.values().size() <= kFewValues;
+  MASE_RETURN_IF_ERROR(search.Shrink(true, true, few));
   for (int round = 0; zero_point && round < 2; ++round) {
-    MASE_RETURN_IF_ERROR(search.Shrink(true, false));
-    MASE_RETURN_IF_ERROR(search.Shrink(false, true));
+    MASE_RETURN_IF_ERROR(search.Shrink(true, false, few));
+    MASE_RETURN_IF_ERROR(search.Shrink(false, true, few));
   }
   return search.best();
 }

@@ -124,7 +124,8 @@ TEST(FitTest, FloatsAndPowersGetTheSmallestRangeThatHoldsAll) {
                            "minifloat_ieee { width: 16 exponent_width: 8 }",
                            "minifloat_ieee { width: 4 exponent_width: 2 } semantics: REFERENCE",
                            "minifloat_denorm { width: 8 exponent_width: 3 }", "log { width: 5 }",
-                           "log { width: 8 }", "logicnets { width: 4 }", "lsq { level: 16 sym: true }"}) {
+                           "log { width: 8 }", "logicnets { width: 4 }",
+                           "flexround { width: 6 }", "lsq { level: 16 sym: true }"}) {
     for (const double end : {1e-4, 0.7, 1.0, 5.0, 1000.0}) {
       const FormatProto fitted = ValueOrDie(FitToRange(Proto(text), {-end / 2, end}, {}));
       const auto format = ValueOrDie(Format::Create(fitted));
@@ -233,7 +234,7 @@ TEST(CalibrateTest, NoExponentBiasHasASmallerErrorThanMse) {
 }
 
 TEST(CalibrateTest, NoClipHasAMuchSmallerErrorThanMse) {
-  // Against 2000 ends; the search has 95, of which the last are 0.5 % apart.
+  // Against 2000 ends; the search has some 200.
   for (const int width : {2, 3, 4, 6, 8}) {
     for (const double shift : {0.0, 2.0}) {
       const std::vector<float> values = Values(2000, 0.3, shift * 0.3);
@@ -245,7 +246,7 @@ TEST(CalibrateTest, NoClipHasAMuchSmallerErrorThanMse) {
         const Range range = {full.lo * i / 2000, full.hi * i / 2000};
         least = std::min(least, ErrorOf(ValueOrDie(FitToRange(Proto(text), range, options.fit)), values));
       }
-      EXPECT_LE(ErrorOf(Calibrated(text, values, kMse, options), values), 1.01 * least) << text;
+      EXPECT_LE(ErrorOf(Calibrated(text, values, kMse, options), values), 1.005 * least) << text;
       // With a zero point never worse than the best symmetric one, as values are lopsided.
       options.fit.symmetric = false;
       if (shift == 0) continue;

@@ -25,6 +25,8 @@ bool HasExponent(const FormatProto& format) {
     case FormatProto::kMinifloatDenorm:
     case FormatProto::kLog:
       return true;
+    case FormatProto::kFlexround:
+      return format.flexround().has_width() && !format.flexround().has_s1_init();
     default:
       return false;
   }
@@ -40,6 +42,8 @@ void SetExponent(int p, FormatProto* format) {
       return format->mutable_minifloat_denorm()->set_exponent_bias(p);
     case FormatProto::kLog:
       return format->mutable_log()->set_exponent_bias(p);
+    case FormatProto::kFlexround:
+      return format->mutable_flexround()->set_frac_width(p);
     default:
       return;
   }

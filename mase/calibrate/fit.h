@@ -3,6 +3,7 @@
 //
 //   family                                parameter        one step up
 //   integer, logicnets                    frac_width       halves the values
+//   flexround with a width and no s1_init frac_width       halves the values
 //   minifloat_ieee, minifloat_denorm, log exponent_bias    halves the values
 //   lsq                                   scale            values are multiples of it
 //   affine                                scale, zero_point

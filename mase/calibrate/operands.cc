@@ -9,10 +9,10 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
-#include "mase/exec/simulate.h"
 #include "mase/format/block_layout.h"
 #include "mase/format/format.h"
 #include "mase/format/metrics.h"
+#include "mase/quantize/operands.h"
 
 namespace mase {
 namespace {

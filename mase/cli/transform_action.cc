@@ -39,6 +39,8 @@ class TransformAction : public PassAction {
   }
   absl::string_view examples() const override {
     return "bazel run //mase:transform -- --config=testdata/configs/jsc_tiny_integer.toml\n"
+           "bazel run //mase:transform -- --config=testdata/configs/jsc_tiny_integer.toml "
+           "--calibrate=compare\n"
            "bazel run //mase:transform -- jsc-toy jsc --config=my.toml --load=best.safetensors\n"
            "bazel run //mase:transform -- --config=my.toml "
            "--set passes.quantize.linear.config.weight_width=4\n"

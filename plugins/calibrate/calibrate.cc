@@ -33,6 +33,7 @@
 #include "mase/graph/graph.h"
 #include "mase/pass/common_metadata.h"
 #include "mase/plugin/plugin.h"
+#include "mase/quantize/operands.h"
 #include "plugins/calibrate/calibrate_options.pb.h"
 
 namespace mase::plugins::calibrate {
@@ -205,10 +206,6 @@ class CalibratePass final : public Pass {
     const double inputs = static_cast<double>(shape.elements()) /
                           static_cast<double>(std::max<int64_t>(shape[0], 1));
     return 1 / std::sqrt(std::max(inputs, 1.0));
-  }
-
-  static bool IsLayer(absl::string_view op) {
-    return op == "linear" || op == "conv1d" || op == "conv2d";
   }
 
   std::vector<int64_t> BlocksOf(const OperandValues& operand) const {
