@@ -86,6 +86,22 @@ std::vector<std::string> TestFigures(const std::string& out) {
   return lines;
 }
 
+TEST(QatTest, CalibratedFormatsTrain) {
+  const std::string folder = NewFolder();
+  Write(folder + "/q.toml", kInteger4);
+  const CommandResult run = Train(
+      folder, SmallRun({Trained("jsc-tiny"), "--run_dir=run", "--calibrate=mse", "--set",
+                        "passes.calibrate.scale=float", "--set", "passes.calibrate.granularity=channel"}));
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("Calibration on 1,024 of "));
+  EXPECT_THAT(run.out, HasSubstr("train split"));
+  const json summary = Summary(folder + "/run");
+  EXPECT_GT(Metric(summary, "best", "accuracy"), Metric(summary, "transformed", "accuracy") - 0.02);
+  const Checkpoint checkpoint = ValueOrDie(LoadCheckpoint(folder + "/run/best.safetensors"));
+  const Quantization& record = *checkpoint.graph->FindNode("seq_blocks_2")->quantization();
+  EXPECT_EQ(record.operand(1).format().affine().scale_size(), 5);
+}
+
 TEST(QatTest, TrainsTheNetThatThePassesMadeAndComparesAllThree) {
   const std::string folder = NewFolder();
   Write(folder + "/q.toml", kInteger4);

@@ -46,7 +46,8 @@ class FormatCandidate final : public Candidate {
       : given_(given), options_(options) {}
 
   absl::Status Fit(Range range) override {
-    MASE_ASSIGN_OR_RETURN(const FormatProto fitted, FitToRange(given_, range, options_));
+    MASE_ASSIGN_OR_RETURN(FormatProto fitted, FitToRange(given_, range, options_));
+    fitted.set_gradient(FormatProto::CLAMP_AWARE);  // Tells what saturates.
     MASE_ASSIGN_OR_RETURN(format_, Format::Create(fitted));
     return absl::OkStatus();
   }
@@ -56,7 +57,7 @@ class FormatCandidate final : public Candidate {
   }
   absl::Status FindInside(const float* src, float* inside, int64_t count) const override {
     std::fill_n(inside, count, 1.0f);
-    return format_->Gradient(src, inside, inside, {count}, GradientRule::kClampAware);
+    return format_->Gradient(src, inside, inside, {count});
   }
 
  private:

@@ -13,10 +13,10 @@
 //
 // Where ranges are tried (mse, entropy) those of the format's next power of two, its half, its
 // quarter, ... are, if its scale is one; these are all formats that can be best. Otherwise the range
-// of all values is tried, then 2^(1/8) of it down to 1/256 in steps of 2^(1/8) (down to a quarter of
-// 2^(1/64) for up to 2^17 values), both ends alike; around the best, sixteenths of these steps
-// follow; and for asymmetric formats each end does the same by itself, twice. Of equal ranges the
-// first is taken.
+// of all values is tried, then those from 2^(1/8) times as wide down to 1/256 of it, both ends alike:
+// in steps of 2^(1/8), for up to 2^17 values of 2^(1/64) down to a quarter. Around the best,
+// sixteenths of these steps follow. For asymmetric formats each end then does the same by itself,
+// twice. Of equal ranges the first is taken.
 //
 // Entropy: 2048 equal bins over the range of the values, p the counts. Bins whose centre the format
 // saturates give their counts to the nearest bin inside (p alone). Consecutive bins of one code

@@ -194,7 +194,9 @@ absl::StatusOr<FormatProto> CalibrateOperand(const OperandValues& operand, Calib
 
 absl::StatusOr<OperandError> MeasureOperand(const OperandValues& operand,
                                             const FormatProto& proto) {
-  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(proto));
+  FormatProto clamp_aware = proto;  // Tells what saturates.
+  clamp_aware.set_gradient(FormatProto::CLAMP_AWARE);
+  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(clamp_aware));
   std::vector<float> values, quantized, inside;
   const auto measure = [&](absl::Span<const float> part, const Shape& shape) -> absl::Status {
     const size_t begin = values.size();
@@ -203,7 +205,7 @@ absl::StatusOr<OperandError> MeasureOperand(const OperandValues& operand,
     inside.resize(values.size(), 1.0f);
     float* gradient = inside.data() + begin;
     MASE_RETURN_IF_ERROR(format->Quantize(part.data(), quantized.data() + begin, shape));
-    return format->Gradient(part.data(), gradient, gradient, shape, GradientRule::kClampAware);
+    return format->Gradient(part.data(), gradient, gradient, shape);
   };
   for (const Tensor& tensor : operand.tensors) {
     MASE_RETURN_IF_ERROR(OfOperand(measure(tensor.data<float>(), tensor.shape()), operand));
