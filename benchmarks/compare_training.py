@@ -5,7 +5,8 @@
     python3 benchmarks/compare_training.py            # wants PyPI's torch
     python3 benchmarks/compare_training.py --no-images --seconds 0.5
 
-One thread each. Steps are Adam on rows in memory, picked at random, gather included; figures are
+One thread each. Steps are Adam on rows in memory, picked at random, gather included; quantised ones
+simulate integer 8/4 in the linear layers (PyTorch: fake_quantize_per_tensor_affine). Figures are
 million rows a second of the thread's own (CPU) time, so a busy machine disturbs them less. PyTorch's
 is the best of plain, fused Adam and torch.compile (--no-compile leaves that out). Whole commands are
 wall time, the best of three.
@@ -30,7 +31,7 @@ def one_thread():
 
 def mase_figures(seconds, images):
     """Google Benchmark's cpu seconds per iteration and rows, by name."""
-    names = "BM_Steps|BM_Evaluate/" + ("|BM_Images|BM_EvaluateImages" if images else "")
+    names = "BM_Steps|BM_QuantizedSteps|BM_Evaluate/" + ("|BM_Images|BM_EvaluateImages" if images else "")
     out = subprocess.run(
         [BIN / "train" / "train_benchmark", f"--benchmark_filter={names}",
          f"--benchmark_min_time={seconds}", "--benchmark_format=json"],
@@ -49,6 +50,21 @@ def torch_net(name, nn):
         layers += [nn.ReLU()]
         width = out
     return nn.Sequential(*layers, nn.Linear(width, 5))
+
+
+def quantized(torch, net):
+    """The net with linear layers whose input, weight and bias are rounded to integer 8/4."""
+    def q(x):
+        return torch.fake_quantize_per_tensor_affine(x, 1 / 16, 0, -128, 127)
+
+    class Linear(torch.nn.Linear):
+        def forward(self, x):
+            return torch.nn.functional.linear(q(x), q(self.weight), q(self.bias))
+
+    for layer in net:
+        if isinstance(layer, torch.nn.Linear):
+            layer.__class__ = Linear
+    return net
 
 
 def vgg7(nn):
@@ -127,6 +143,12 @@ def torch_figures(seconds, images, compile_too):
             figures[f"BM_Steps/{name}/{batch}"] = min(
                 torch_step(torch, torch_net(name, torch.nn), x, y, batch, fused, compiled, seconds)
                 for fused, compiled in variants)
+            if name == "mlp_norm":
+                continue
+            figures[f"BM_QuantizedSteps/{name}/{batch}"] = min(
+                torch_step(torch, quantized(torch, torch_net(name, torch.nn)), x, y, batch, fused,
+                           compiled, seconds)
+                for fused, compiled in variants)
     with torch.no_grad():
         for name in ("jsc_tiny", "mlp_norm"):
             net = torch_net(name, torch.nn).eval()
@@ -178,17 +200,18 @@ def main():
 
     print("\n| training steps, million rows/s | " + " | ".join(map(str, BATCHES)) + " |")
     print("| --- |" + " --- |" * len(BATCHES))
-    for name in ("mlp", "mlp_norm", "jsc_tiny"):
+    for name in ("Steps/mlp", "Steps/mlp_norm", "Steps/jsc_tiny", "QuantizedSteps/mlp",
+                 "QuantizedSteps/jsc_tiny"):
         cells = []
         for batch in BATCHES:
-            key = f"BM_Steps/{name}/{batch}"
+            key = f"BM_{name}/{batch}"
             cells.append(f"{batch / ours[key] / 1e6:.2f} / {batch / theirs[key] / 1e6:.2f} "
                          f"= {theirs[key] / ours[key]:.1f}x")
         print(f"| {name}: mase / PyTorch | " + " | ".join(cells) + " |")
 
     print("\n| | mase | PyTorch | ratio |\n| --- | --- | --- | --- |")
     for key in ours:
-        if key.startswith("BM_Steps"):
+        if "Steps" in key:
             continue
         print(f"| {key} | {ours[key] * 1e3:.1f} ms | {theirs[key] * 1e3:.1f} ms | "
               f"{theirs[key] / ours[key]:.2f}x |")

@@ -1,5 +1,7 @@
 #include "mase/format/grid_format.h"
 
+#include <bit>
+
 #include "mase/base/status_macros.h"
 #include "mase/format/grid_ops.h"
 
@@ -13,11 +15,23 @@ absl::Status GridFormat::DoQuantize(const float* src, float* dst, const Shape& s
 
 absl::Status GridFormat::DoClampAwareGradient(const float* src, const float* diff_dst,
                                               float* diff_src, const Shape& shape) const {
-  const int64_t count = shape.elements();
-  for (int64_t i = 0; i < count; ++i) {
-    diff_src[i] = grid_.Saturates(src[i], policy_) ? 0.0f : diff_dst[i];
-  }
+  ForBestIsa([=, count = shape.elements(), from = passes_from_, to = passes_to_] {
+    for (int64_t i = 0; i < count; ++i) {
+      diff_src[i] = src[i] < from || src[i] > to ? 0.0f : diff_dst[i];
+    }
+  });
   return absl::OkStatus();
+}
+
+float GridFormat::Reach(uint32_t sign) const {
+  // Who is beyond the range stays there farther out: bisection over bit patterns finds the border.
+  uint32_t inside = 0, outside = 0x7F800001;  // Zero, and the first above infinity.
+  while (outside - inside > 1) {
+    const uint32_t middle = inside + (outside - inside) / 2;
+    const bool saturates = grid_.Saturates(std::bit_cast<float>(sign | middle), policy_);
+    (saturates ? outside : inside) = middle;
+  }
+  return std::bit_cast<float>(sign | inside);
 }
 
 absl::Status GridFormat::DoEncode(const float* src, const Shape& shape,

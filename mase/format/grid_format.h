@@ -14,7 +14,11 @@ namespace mase {
 class GridFormat : public Format {
  public:
   GridFormat(const FormatProto& proto, const Grid& grid, const Policy& policy)
-      : Format(proto), grid_(grid.Shifted(0)), policy_(policy) {}
+      : Format(proto), grid_(grid.Shifted(0)), policy_(policy) {
+    if (proto.gradient() != FormatProto::CLAMP_AWARE) return;
+    passes_from_ = Reach(0x80000000);
+    passes_to_ = Reach(0);
+  }
 
   int code_bits() const override { return grid_.bits; }
   double BitsPerValue(const Shape&) const override { return grid_.bits; }
@@ -33,8 +37,12 @@ class GridFormat : public Format {
   absl::Status DoDecode(const EncodedTensor& encoded, float* dst) const override;
 
  private:
+  // The farthest from zero, with this sign bit, that does not saturate.
+  float Reach(uint32_t sign) const;
+
   const Grid grid_;
   const Policy policy_;
+  float passes_from_ = 0, passes_to_ = 0;  // Where a clamp-aware gradient passes.
 };
 
 // The REFERENCE of an element-wise family: MASE's arithmetic on the same grid's codes. `Op` maps

@@ -4,7 +4,7 @@
 //   OMP_NUM_THREADS=1 ./bazelw run //mase/train:train_benchmark
 //
 //   BM_Steps     steps of Adam on rows in random order, nothing else
-//   BM_QuantizedSteps   the same, linear layers simulated: integer 8/4, trained straight through
+//   BM_QuantizedSteps  the same with linear layers simulated in integer 8/4
 //   BM_Epoch     whole shuffled epochs through the Trainer, log and checkpoints included
 //   BM_Evaluate  inference, loss and accuracy of 166,000 rows; of 64 images
 //   BM_Images    steps of Adam on 64 images of 3 x 32 x 32

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Accuracy of nets in low precision: rounded only (PTQ), and trained so (QAT). Prints the table of
+docs/training.md.
+
+    ./bazelw build //mase:train
+    python3 benchmarks/qat_accuracy.py                # minutes
+    python3 benchmarks/qat_accuracy.py --nets jsc-tiny --epochs 3
+
+All linear layers are quantised, and everything is measured on the test rows of jsc-sim. "QAT" starts
+from the shipped checkpoint; "clamp-aware" is the same with gradient = "clamp_aware"; "from scratch"
+starts from initial weights, clamp-aware too, and trains as long as the float checkpoints did.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OPERANDS = ("data_in", "weight", "bias")
+
+
+def all_operands(name, **parameters):
+    return f'name = "{name}"\n' + "".join(
+        f"{operand}_{key} = {value}\n" for operand in OPERANDS for key, value in parameters.items())
+
+
+FORMATS = {
+    "integer, 4 bits, 2 of fraction": all_operands("integer", width=4, frac_width=2),
+    "minifloat_ieee, 4 bits, 2 of exponent": all_operands(
+        "minifloat_ieee", width=4, exponent_width=2, exponent_bias=1),
+    "log, 4 bits, bias 5": all_operands("log", width=4, exponent_bias=5),
+    "block_fp, 3 bits, blocks of 16": all_operands(
+        "block_fp", width=3, exponent_width=8, block_size=[16]),
+    "mxint, 3 bits, blocks of 16": all_operands("mxint", width=3, block_size=16),
+    "ternary weights, scaled": 'name = "ternary"\nweight_scaling_factor = true\n',
+    "binary weights, -1 and 1": 'name = "binary"\nweight_bipolar = true\nweight_stochastic = false\n',
+}
+
+
+def train(work, name, net, rule, flags):
+    """One run; accuracies by stage."""
+    config = work / f"{name}.toml"
+    config.write_text(f"[passes.quantize.linear.config]\n{rule}")
+    command = [ROOT / "bazel-bin/mase/train_main", net, "jsc-sim", f"--config={config}",
+               f"--run_dir={work / name}", "--batch-size=256", "--learning-rate=1e-3", *flags]
+    subprocess.run(command, check=True, capture_output=True, cwd=work,
+                   env=dict(os.environ, OMP_NUM_THREADS="1"))
+    metrics = json.loads((work / name / "summary.json").read_text())["metrics"]
+    return {m["stage"]: m["value"] for m in metrics if m["name"] == "accuracy"}
+
+
+def row(work, index, net, rule, epochs):
+    def run(name, gradient, flags):
+        return train(work, f"{net}-{index}-{name}", net, f'{rule}gradient = "{gradient}"\n', flags)
+
+    start = [f"--load={ROOT}/testdata/checkpoints/{net}.safetensors", f"--max-epochs={epochs}"]
+    through = run("through", "straight_through", start)
+    aware = run("aware", "clamp_aware", start)
+    scratch = run("scratch", "clamp_aware", [f"--max-epochs={3 * epochs}"])
+    return [through["original"], through["transformed"], through["best"], aware["best"],
+            scratch["best"]]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--nets", default="jsc-tiny,jsc-toy10x")
+    parser.add_argument("--epochs", type=int, default=10, help="of QAT; three times as many from scratch")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, \
+            concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        print("| net | linear layers in | float | PTQ | QAT | QAT, clamp-aware | from scratch |\n"
+              "| --- | --- | --- | --- | --- | --- | --- |")
+        rows = [(net, name, pool.submit(row, pathlib.Path(folder), i, net, rule, args.epochs))
+                for net in args.nets.split(",") for i, (name, rule) in enumerate(FORMATS.items())]
+        for net, name, future in rows:
+            figures = " | ".join(f"{accuracy:.3f}" for accuracy in future.result())
+            print(f"| {net} | {name} | {figures} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
