@@ -19,22 +19,27 @@ import subprocess
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-OPERANDS = ("data_in", "weight", "bias")
 
 
-def all_operands(name, **parameters):
-    return f'name = "{name}"\n' + "".join(
-        f"{operand}_{key} = {value}\n" for operand in OPERANDS for key, value in parameters.items())
+def operands(name, data, parameters):
+    """A rule with these parameters for weight and bias; `data` differs for data_in."""
+    lines = [f'name = "{name}"']
+    for operand, own in (("data_in", {**parameters, **data}), ("weight", parameters),
+                         ("bias", parameters)):
+        lines += [f"{operand}_{key} = {value}" for key, value in own.items()]
+    return "\n".join(lines) + "\n"
 
 
+# Weights of these nets are mostly below 0.5, activations below 4.
 FORMATS = {
-    "integer, 4 bits, 2 of fraction": all_operands("integer", width=4, frac_width=2),
-    "minifloat_ieee, 4 bits, 2 of exponent": all_operands(
-        "minifloat_ieee", width=4, exponent_width=2, exponent_bias=1),
-    "log, 4 bits, bias 5": all_operands("log", width=4, exponent_bias=5),
-    "block_fp, 3 bits, blocks of 16": all_operands(
-        "block_fp", width=3, exponent_width=8, block_size=[16]),
-    "mxint, 3 bits, blocks of 16": all_operands("mxint", width=3, block_size=16),
+    "integer, 4 bits": operands("integer", {"frac_width": 2}, {"width": 4, "frac_width": 3}),
+    "minifloat_ieee, 4 bits": operands(
+        "minifloat_ieee", {"exponent_bias": 1},
+        {"width": 4, "exponent_width": 2, "exponent_bias": 3}),
+    "log, 4 bits": operands("log", {}, {"width": 4, "exponent_bias": 5}),
+    "block_fp, 3 bits, blocks of 16": operands(
+        "block_fp", {}, {"width": 3, "exponent_width": 8, "block_size": [16]}),
+    "mxint, 3 bits, blocks of 16": operands("mxint", {}, {"width": 3, "block_size": 16}),
     "ternary weights, scaled": 'name = "ternary"\nweight_scaling_factor = true\n',
     "binary weights, -1 and 1": 'name = "binary"\nweight_bipolar = true\nweight_stochastic = false\n',
 }
