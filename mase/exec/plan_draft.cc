@@ -181,9 +181,11 @@ class Drafter {
     auto kernel = MakeQuantizeKernel<T>(ViewOperand(node, operand, *format, shape, shapes_));
     if (!kernel.ok()) return Annotate(kernel.status(), operand);
     const int dst = AddStep(node, "quantize", *std::move(kernel), {src}, {}, shape);
+    PlanStep& step = (draft_.values[dst].persistent ? draft_.prepare
+                                                    : draft_.steps)[draft_.values[dst].producer];
+    absl::StrAppend(&step.name, ": ", operand);
     // Every operand that the node rounds has a stream of its own, behind the op's.
-    const PlanValue& rounded = draft_.values[dst];
-    (rounded.persistent ? draft_.prepare : draft_.steps)[rounded.producer].stream += ++rounds_;
+    step.stream += ++rounds_;
     return dst;
   }
 
