@@ -1,4 +1,5 @@
 // Ops that are matrix products: linear, convolutions, matmul.
+#include <algorithm>
 #include <vector>
 
 #include "mase/base/status_macros.h"
@@ -110,6 +111,65 @@ OpSchema Conv(absl::string_view name, absl::string_view module_class) {
                   "[groups:, groups={groups}][bias:, bias={bias}]"};
 }
 
+// The gradient of a convolution by its input, as a layer; W is [in_channels, out_channels / groups,
+// kernel...].
+InfosOr ConvTransposeShape(Infos inputs, const Attributes& attributes) {
+  const Shape& src = inputs[0].shape;
+  const int64_t in = attributes.Int("in_channels");
+  const int64_t out = attributes.Int("out_channels");
+  const int64_t groups = attributes.Int("groups");
+  if (src.rank() != 4 || src[1] != in) {
+    return ShapeError("input ", src.ToString(), ": want rank 4 with ", in, " channels");
+  }
+  if (groups < 1 || in % groups != 0 || out % groups != 0) {
+    return ShapeError("groups=", groups, " does not divide channels ", in, " and ", out);
+  }
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "kernel_size", 2, 1));
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "stride", 2, 1));
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "padding", 2, 0));
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "output_padding", 2, 0));
+  MASE_RETURN_IF_ERROR(CheckWindow(attributes, "dilation", 2, 1));
+  Shape dst = {src[0], out};
+  for (int i = 0; i < 2; ++i) {
+    const int64_t stride = attributes.Ints("stride")[i], dilation = attributes.Ints("dilation")[i];
+    const int64_t extra = attributes.Ints("output_padding")[i];
+    if (extra >= std::max(stride, dilation)) {
+      return ShapeError("output_padding=", extra, " is not below stride=", stride,
+                        " or dilation=", dilation);
+    }
+    const int64_t extent = (src[i + 2] - 1) * stride - 2 * attributes.Ints("padding")[i] +
+                           dilation * (attributes.Ints("kernel_size")[i] - 1) + extra + 1;
+    if (extent < 1) {
+      return ShapeError("input ", src.ToString(), ": nothing is left by padding=",
+                        AttributeToPython(attributes.Ints("padding")));
+    }
+    dst.push_back(extent);
+  }
+  return OneResult(inputs, std::move(dst));
+}
+
+std::vector<ParameterSpec> ConvTransposeParameters(const Attributes& attributes) {
+  const int64_t group_out = attributes.Int("out_channels") / attributes.Int("groups");
+  Shape weight = {attributes.Int("in_channels"), group_out};
+  int64_t fan_in = group_out;  // PyTorch counts so, although sums run over the other axis.
+  for (int64_t extent : attributes.Ints("kernel_size")) {
+    weight.push_back(extent);
+    fan_in *= extent;
+  }
+  using Init = ParameterSpec::Init;
+  std::vector<ParameterSpec> specs = {{"weight", std::move(weight), Init::kUniformFanIn, fan_in}};
+  if (attributes.Bool("bias")) {
+    specs.push_back({"bias", {attributes.Int("out_channels")}, Init::kUniformFanIn, fan_in});
+  }
+  return specs;
+}
+
+OpCost ConvTransposeCost(Infos inputs, Infos, const Attributes& attributes) {
+  int64_t per_input = attributes.Int("out_channels") / attributes.Int("groups");
+  for (int64_t extent : attributes.Ints("kernel_size")) per_input *= extent;
+  return {Elements(inputs[0]) * per_input, 0};
+}
+
 // Batched product with NumPy's broadcasting of the leading axes.
 InfosOr MatmulShape(Infos inputs, const Attributes&) {
   const Shape& a = inputs[0].shape;
@@ -158,6 +218,28 @@ std::vector<OpSchema> MatrixOps() {
        .repr = "in_features={in_features}, out_features={out_features}, bias={bias}"},
       Conv<1>("conv1d", "Conv1d"),
       Conv<2>("conv2d", "Conv2d"),
+      {.name = "convtranspose2d",
+       .module_class = "ConvTranspose2d",
+       .module_type = "module_related_func",
+       .function_type = "module_related_func",
+       .arguments = {{"input"}},
+       .attributes = {{"in_channels", int64_t{0}, true},
+                      {"out_channels", int64_t{0}, true},
+                      {"kernel_size", std::vector<int64_t>{1, 1}, true},
+                      {"stride", std::vector<int64_t>{1, 1}},
+                      {"padding", std::vector<int64_t>{0, 0}},
+                      {"output_padding", std::vector<int64_t>{0, 0}},
+                      {"groups", int64_t{1}},
+                      {"bias", true},
+                      {"dilation", std::vector<int64_t>{1, 1}}},
+       .quantizable = true,
+       .shape_rule = ConvTransposeShape,
+       .parameter_rule = ConvTransposeParameters,
+       .cost_rule = ConvTransposeCost,
+       .repr = "{in_channels}, {out_channels}, kernel_size={kernel_size}, stride={stride}"
+               "[padding:, padding={padding}][dilation:, dilation={dilation}]"
+               "[output_padding:, output_padding={output_padding}][groups:, groups={groups}]"
+               "[bias:, bias={bias}]"},
       {.name = "matmul",
        .function_type = "builtin_func",
        .arguments = {{"input"}, {"other"}},

@@ -89,6 +89,11 @@ std::vector<ParameterSpec> LayerNormParameters(const Attributes& attributes) {
   return Affine(Shape(attributes.Ints("normalized_shape")), attributes.Bool("elementwise_affine"));
 }
 
+std::vector<ParameterSpec> RmsNormParameters(const Attributes& attributes) {
+  if (!attributes.Bool("elementwise_affine")) return {};
+  return {{"weight", Shape(attributes.Ints("normalized_shape")), Init::kOnes}};
+}
+
 InfosOr GroupNormShape(Infos inputs, const Attributes& attributes) {
   const int64_t channels = attributes.Int("num_channels");
   const int64_t groups = attributes.Int("num_groups");
@@ -135,6 +140,19 @@ std::vector<OpSchema> NormOps() {
        .shape_rule = LayerNormShape,
        .parameter_rule = LayerNormParameters,
        .cost_rule = FivePerElement,
+       .repr = "{normalized_shape}, eps={eps}, elementwise_affine={elementwise_affine}"},
+      {.name = "rms_norm",
+       .module_class = "RMSNorm",
+       .module_type = "module_related_func",
+       .function_type = "module_related_func",
+       .arguments = {{"input"}},
+       .attributes = {{"normalized_shape", std::vector<int64_t>{}, true},
+                      {"eps", 1.1920928955078125e-07},  // PyTorch's None: 2^-23.
+                      {"elementwise_affine", true}},
+       .quantizable = true,
+       .shape_rule = LayerNormShape,
+       .parameter_rule = RmsNormParameters,
+       .cost_rule = FourPerElement,
        .repr = "{normalized_shape}, eps={eps}, elementwise_affine={elementwise_affine}"},
       {.name = "group_norm",
        .module_class = "GroupNorm",

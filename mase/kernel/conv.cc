@@ -3,6 +3,7 @@
 
 #include "mase/kernel/conv_geometry.h"
 #include "mase/kernel/conv_onednn.h"
+#include "mase/kernel/conv_taps.h"
 #include "mase/kernel/kernels.h"
 #include "mase/kernel/parallel.h"
 
@@ -46,7 +47,7 @@ class PlainConvKernel final : public Kernel<double> {
       const double start = g_.bias < 0 ? 0.0 : args.tensors[g_.bias][i % g_.out_channels];
       std::fill_n(args.dst + i * plane, plane, start);
     }
-    ForTaps([&](int64_t src, int64_t weight, int64_t dst) {
+    ForTaps(g_, 0, g_.batch, [&](int64_t src, int64_t weight, int64_t dst) {
       args.dst[dst] += args.srcs[0][src] * args.tensors[g_.weight][weight];
     });
     return absl::OkStatus();
@@ -59,7 +60,7 @@ class PlainConvKernel final : public Kernel<double> {
       std::fill_n(diff_src, g_.batch * g_.in_channels * g_.in[0] * g_.in[1], 0.0);
     }
     if (diff_weight != nullptr) std::fill_n(diff_weight, g_.weight_elements(), 0.0);
-    ForTaps([&](int64_t src, int64_t weight, int64_t dst) {
+    ForTaps(g_, 0, g_.batch, [&](int64_t src, int64_t weight, int64_t dst) {
       const double diff = args.diff_dst[dst];
       if (diff_src != nullptr) diff_src[src] += diff * args.tensors[g_.weight][weight];
       if (diff_weight != nullptr) diff_weight[weight] += diff * args.srcs[0][src];
@@ -76,41 +77,6 @@ class PlainConvKernel final : public Kernel<double> {
   }
 
  private:
-  // Calls body(offset in src, in weight, in dst) for every multiplication.
-  template <typename Body>
-  void ForTaps(const Body& body) const {
-    const int64_t group_in = g_.in_channels / g_.groups;
-    const int64_t group_out = g_.out_channels / g_.groups;
-    int64_t dst = 0;
-    for (int64_t n = 0; n < g_.batch; ++n) {
-      for (int64_t o = 0; o < g_.out_channels; ++o) {
-        const int64_t first_in = n * g_.in_channels + o / group_out * group_in;
-        for (int64_t y = 0; y < g_.out[0]; ++y) {
-          for (int64_t x = 0; x < g_.out[1]; ++x, ++dst) {
-            ForWindow(first_in, group_in, o, y, x, dst, body);
-          }
-        }
-      }
-    }
-  }
-
-  template <typename Body>
-  void ForWindow(int64_t first_in, int64_t group_in, int64_t o, int64_t y, int64_t x, int64_t dst,
-                 const Body& body) const {
-    for (int64_t i = 0; i < group_in; ++i) {
-      for (int64_t ky = 0; ky < g_.kernel[0]; ++ky) {
-        const int64_t sy = y * g_.stride[0] - g_.padding[0] + ky * g_.dilation[0];
-        if (sy < 0 || sy >= g_.in[0]) continue;
-        for (int64_t kx = 0; kx < g_.kernel[1]; ++kx) {
-          const int64_t sx = x * g_.stride[1] - g_.padding[1] + kx * g_.dilation[1];
-          if (sx < 0 || sx >= g_.in[1]) continue;
-          body(((first_in + i) * g_.in[0] + sy) * g_.in[1] + sx,
-               ((o * group_in + i) * g_.kernel[0] + ky) * g_.kernel[1] + kx, dst);
-        }
-      }
-    }
-  }
-
   const ConvGeometry g_;
 };
 

@@ -218,7 +218,8 @@ double Largest(const std::vector<double>& values) {
 }
 
 bool IsProduct(absl::string_view op) {
-  return op == "linear" || op == "matmul" || op == "bmm" || op == "conv1d" || op == "conv2d";
+  return op == "linear" || op == "matmul" || op == "bmm" || op == "conv1d" ||
+         op == "conv2d" || op == "convtranspose2d";
 }
 
 Array Reference(const Problem& problem, bool training) {
@@ -435,6 +436,31 @@ TEST(KernelTest, Products) {
   });
 }
 
+Attributes ConvTranspose(int64_t in, int64_t out, Ints kernel, Ints stride, Ints padding,
+                         Ints dilation = {1, 1}, Ints output_padding = {0, 0}, int64_t groups = 1,
+                         bool bias = true) {
+  return {{"in_channels", in},          {"out_channels", out},
+          {"kernel_size", kernel},      {"stride", stride},
+          {"padding", padding},         {"dilation", dilation},
+          {"output_padding", output_padding}, {"groups", groups},
+          {"bias", bias}};
+}
+
+TEST(KernelTest, TransposedConvolutions) {
+  CheckAll({
+      {"convtranspose2d", {{2, 3, 4, 5}}, ConvTranspose(3, 4, {3, 3}, {1, 1}, {0, 0})},
+      {"convtranspose2d", {{2, 3, 4, 5}}, ConvTranspose(3, 4, {3, 2}, {2, 3}, {1, 0})},
+      {"convtranspose2d",
+       {{1, 4, 3, 3}},
+       ConvTranspose(4, 6, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}, 2)},
+      {"convtranspose2d",
+       {{3, 2, 3, 2}},
+       ConvTranspose(2, 1, {2, 2}, {1, 1}, {1, 0}, {3, 2}, {0, 1}, 1, false)},
+      {"convtranspose2d", {{2, 1, 1, 1}}, ConvTranspose(1, 1, {1, 1}, {1, 1}, {0, 0})},
+      {"convtranspose2d", {{0, 2, 3, 3}}, ConvTranspose(2, 2, {2, 2}, {2, 2}, {0, 0})},
+  });
+}
+
 TEST(KernelTest, Convolutions) {
   CheckAll({
       {"conv1d", {{2, 3, 7}}, Conv(3, 5, {3}, {1}, {1}, {1})},
@@ -536,6 +562,9 @@ TEST(KernelTest, OtherNorms) {
       {"layer_norm", {{3, 7}}, {{"normalized_shape", Ints{7}}}},
       {"layer_norm", {{2, 3, 4}}, {{"normalized_shape", Ints{3, 4}}, {"elementwise_affine", false}}},
       {"layer_norm", {{0, 7}}, {{"normalized_shape", Ints{7}}}},
+      {"rms_norm", {{3, 7}}, {{"normalized_shape", Ints{7}}}},
+      {"rms_norm", {{2, 3, 4}}, {{"normalized_shape", Ints{3, 4}}, {"elementwise_affine", false}}},
+      {"rms_norm", {{2, 3, 4}}, {{"normalized_shape", Ints{4}}, {"eps", 0.5}}},
       {"group_norm", {{2, 6, 5}}, group(3, 6)},
       {"group_norm", {{2, 16, 3, 3}}, group(1, 16)},
       {"group_norm", {{3, 4}}, group(2, 4)},

@@ -23,11 +23,13 @@ std::vector<KernelEntry<float>> ConvKernels();
 template <>
 std::vector<KernelEntry<double>> ConvKernels();
 template <typename T>
+std::vector<KernelEntry<T>> ConvTransposeKernels();  // convtranspose2d
+template <typename T>
 std::vector<KernelEntry<T>> PoolKernels();
 template <typename T>
 std::vector<KernelEntry<T>> BatchNormKernels();
 template <typename T>
-std::vector<KernelEntry<T>> NormKernels();  // layer_norm, group_norm, instance_norm2d
+std::vector<KernelEntry<T>> NormKernels();  // layer_norm, rms_norm, group_norm, ...
 template <typename T>
 std::vector<KernelEntry<T>> SoftmaxKernels();  // softmax, dropout
 template <typename T>

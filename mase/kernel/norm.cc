@@ -1,7 +1,8 @@
-// layer_norm, group_norm, instance_norm2d: each row of contiguous elements is brought to mean 0 and
+// layer_norm, rms_norm, group_norm, instance_norm2d: each row of contiguous elements is brought to mean 0 and
 // variance 1, then scaled and shifted.
 //
 //   layer_norm       a row is the trailing normalized_shape; weight and bias per element of it
+//   rms_norm         the same about 0: the mean is not taken out, and there is no bias
 //   group_norm       a row is a group of channels of one sample; weight and bias per channel
 //   instance_norm2d  group_norm with one channel a group; may track running statistics
 //
@@ -17,6 +18,8 @@
 namespace mase {
 namespace {
 
+bool IsOverTrailingAxes(absl::string_view op) { return op == "layer_norm" || op == "rms_norm"; }
+
 // How a tensor falls into rows, and a row into segments that share a weight.
 struct RowSpace {
   int64_t rows = 1;
@@ -26,7 +29,7 @@ struct RowSpace {
 
   explicit RowSpace(const KernelSpec& spec) {
     const Shape& shape = spec.dst;
-    if (spec.op == "layer_norm") {
+    if (IsOverTrailingAxes(spec.op)) {
       const int first = shape.rank() -
                         static_cast<int>(spec.attributes->Ints("normalized_shape").size());
       for (int i = 0; i < shape.rank(); ++i) (i < first ? rows : length) *= shape[i];
@@ -56,7 +59,7 @@ class RowNormKernel final : public Kernel<T> {
       return CreateKernel<T>(affine);
     }
     auto kernel = std::make_unique<RowNormKernel>(spec);
-    if (spec.op != "layer_norm" && kernel->space_.length == 1 && spec.training) {
+    if (!IsOverTrailingAxes(spec.op) && kernel->space_.length == 1 && spec.training) {
       return absl::InvalidArgumentError(absl::StrCat("statistics of one value per channel (input ",
                                                      spec.dst.ToString(), ")"));
     }
@@ -65,6 +68,7 @@ class RowNormKernel final : public Kernel<T> {
 
   explicit RowNormKernel(const KernelSpec& spec)
       : space_(spec),
+        centred_(spec.op != "rms_norm"),
         eps_(spec.attributes->Float("eps")),
         momentum_(spec.op == "instance_norm2d" ? spec.attributes->Float("momentum") : 0),
         weight_(spec.TensorIndex("weight")),
@@ -119,7 +123,7 @@ class RowNormKernel final : public Kernel<T> {
     const T* src = args.srcs[0] + row * s.length;
     double sum = 0, squares = 0;
     for (int64_t i = 0; i < s.length; ++i) sum += src[i];
-    const double mean = sum / static_cast<double>(s.length);
+    const double mean = centred_ ? sum / static_cast<double>(s.length) : 0.0;
     for (int64_t i = 0; i < s.length; ++i) squares += (src[i] - mean) * (src[i] - mean);
     args.workspace[row] = static_cast<T>(mean);
     args.workspace[s.rows + row] =
@@ -132,7 +136,8 @@ class RowNormKernel final : public Kernel<T> {
     }
   }
 
-  // With g = dy weight: dx = (g - mean(g) - x^ mean(g x^)) / sqrt(variance + eps)
+  // With g = dy weight: dx = (g - mean(g) - x^ mean(g x^)) / sqrt(variance + eps), without mean(g) if
+  // rows are not centred.
   void BackwardRow(const BackwardArgs<T>& args, int64_t row) const {
     const RowSpace& s = space_;
     const auto slope = [&](int64_t i) -> double {
@@ -148,7 +153,7 @@ class RowNormKernel final : public Kernel<T> {
     for (int64_t i = 0; i < s.length; ++i) {
       const double normal = Normal(args.srcs[0], args.workspace, row, i);
       args.diff_srcs[0][row * s.length + i] = static_cast<T>(
-          (slope(i) - sum / n - normal * product / n) * args.workspace[s.rows + row]);
+          (slope(i) - (centred_ ? sum / n : 0) - normal * product / n) * args.workspace[s.rows + row]);
     }
   }
 
@@ -182,6 +187,7 @@ class RowNormKernel final : public Kernel<T> {
   }
 
   const RowSpace space_;
+  const bool centred_;
   const double eps_, momentum_;
   const int weight_, bias_, mean_, variance_, counter_;
 };
@@ -192,6 +198,7 @@ template <typename T>
 std::vector<KernelEntry<T>> NormKernels() {
   return {
       {"layer_norm", RowNormKernel<T>::Create},
+      {"rms_norm", RowNormKernel<T>::Create},
       {"group_norm", RowNormKernel<T>::Create},
       {"instance_norm2d", RowNormKernel<T>::Create},
   };

@@ -86,6 +86,11 @@ absl::Status CheckLimits(const Node& node, absl::string_view format, const Infer
       x.rank() < 3) {
     return Refuse(node, "in block_log takes inputs of rank 3 and more, not ", x.ToString());
   }
+  // There `bias and ...` asks a tensor whether it is true.
+  if (node.op() == "convtranspose2d" && attributes.Bool("bias") &&
+      attributes.Int("out_channels") > 1) {
+    return Refuse(node, "takes no bias with more than one output channel");
+  }
   if (node.op() == "layer_norm" && attributes.Bool("elementwise_affine")) {
     return Refuse(node, "takes elementwise_affine=False alone");
   }

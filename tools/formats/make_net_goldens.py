@@ -183,6 +183,10 @@ def modules(out):
     out.setup("MODULE", "conv2d", [x], {"weight": w, "bias": b}, in_channels=3, out_channels=4, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1))
     for cfg in [config(n) for n in mase.TEN] + list(more.values()) + [config("block_log", bias={"block_size": [2, 2]})]:
         out.case(cfg, mase.layer("conv2d", cfg, x, w, b, stride=2, padding=1))
+    x, w = values(2, 3, 4, 5), values(3, 4, 3, 3, scale=0.5)
+    out.setup("MODULE", "convtranspose2d", [x], {"weight": w}, in_channels=3, out_channels=4, kernel_size=(3, 3), stride=(2, 2), bias=False)
+    for name in ("integer", "minifloat_ieee", "minifloat_denorm", "log", "binary"):
+        out.case(config(name), mase.conv_transpose(config(name), x, w, 2))
     x = values(2, 3, 4, 6)
     for op, window, attributes in (("avg_pool2d", (2, 3), {"kernel_size": (2, 3), "stride": (2, 3)}), ("adaptive_avg_pool2d", (2, 3), {"output_size": (2, 2)})):
         out.setup("MODULE", op, [x], **attributes)

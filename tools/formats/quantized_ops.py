@@ -163,6 +163,19 @@ def conv(x, w, b, stride=1, padding=0):
     return y if b is None else y + b.reshape(-1, *[1] * axes)
 
 
+def conv_transpose(cfg, x, w, stride):
+    """convtranspose2d without padding and bias (which fails in MASE for several channels)."""
+    x, w = rounded(cfg["name"], cfg["data_in"], x), rounded(cfg["name"], cfg["weight"], w)
+    n, c, h, wide = x.shape
+    kh, kw = w.shape[2:]
+    y = np.zeros((n, w.shape[1], (h - 1) * stride + kh, (wide - 1) * stride + kw), f4)
+    for i in range(h):
+        for j in range(wide):
+            at = np.s_[:, :, i * stride:i * stride + kh, j * stride:j * stride + kw]
+            y[at] += np.einsum("nc,cokl->nokl", x[:, :, i, j], w)
+    return y
+
+
 def layer(kind, cfg, x, w, b, **window):
     if cfg["name"] == "logicnets":
         x = ref.integer(x, cfg["data_in"]["width"], cfg["data_in"]["frac_width"])

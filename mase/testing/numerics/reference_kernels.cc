@@ -163,6 +163,27 @@ double Conv(const Call& call, const Index& i) {
   return sum;
 }
 
+double ConvTranspose(const Call& call, const Index& i) {
+  const Attributes& a = call.attributes;
+  const Array& weights = call.tensors.at("weight");
+  const int64_t groups = a.Int("groups"), group_out = a.Int("out_channels") / groups;
+  const int64_t group_in = a.Int("in_channels") / groups;
+  double sum = call.has("bias") ? call.values("bias")[i[1]] : 0;
+  ForEach({group_in, weights.shape[2], weights.shape[3]}, [&](const Index& tap) {
+    const int64_t channel = i[1] / group_out * group_in + tap[0];
+    Index at = {i[0], channel}, weight_at = {channel, i[1] % group_out, tap[1], tap[2]};
+    for (int axis = 0; axis < 2; ++axis) {
+      const int64_t stride = a.Ints("stride")[axis];
+      const int64_t from =
+          i[axis + 2] + a.Ints("padding")[axis] - tap[axis + 1] * a.Ints("dilation")[axis];
+      if (from < 0 || from % stride != 0 || from / stride >= call.x().shape[axis + 2]) return;
+      at.push_back(from / stride);
+    }
+    sum += At(call.x(), at) * At(weights, weight_at);
+  });
+  return sum;
+}
+
 double Pool(const Call& call, const Index& i) {
   const Attributes& a = call.attributes;
   const bool adaptive = a.Find("output_size") != nullptr;
@@ -247,6 +268,25 @@ double Norm(const Call& call, const Index& i) {
   return y;
 }
 
+double RmsNorm(const Call& call, const Index& i) {
+  const size_t first = i.size() - call.attributes.Ints("normalized_shape").size();
+  double squares = 0;
+  int64_t weight_at = 0, length = 1;
+  Shape row;
+  for (size_t axis = first; axis < i.size(); ++axis) {
+    row.push_back(call.dst[static_cast<int>(axis)]);
+    weight_at = weight_at * row[-1] + i[axis];
+    length *= row[-1];
+  }
+  ForEach(row, [&](const Index& tail) {
+    Index at(i.begin(), i.begin() + first);
+    at.insert(at.end(), tail.begin(), tail.end());
+    squares += At(call.x(), at) * At(call.x(), at);
+  });
+  const double y = At(call.x(), i) / std::sqrt(squares / length + call.attributes.Float("eps"));
+  return call.has("weight") ? y * call.values("weight")[weight_at] : y;
+}
+
 double Softmax(const Call& call, const Index& i) {
   const int64_t axis = call.axis("dim", call.dst.rank());
   double sum = 0;
@@ -307,6 +347,7 @@ Rule RuleOf(absl::string_view op) {
       {"add", Binary},          {"sub", Binary},          {"mul", Binary},
       {"div", Binary},          {"linear", Linear},       {"matmul", Matmul},
       {"bmm", Matmul},          {"conv1d", Conv},         {"conv2d", Conv},
+      {"convtranspose2d", ConvTranspose}, {"rms_norm", RmsNorm},
       {"batch_norm1d", Norm},   {"batch_norm2d", Norm},   {"layer_norm", Norm},
       {"group_norm", Norm},     {"instance_norm2d", Norm}, {"softmax", Softmax},
       {"permute", Permute},     {"transpose", Transpose}, {"cat", Cat},
