@@ -1,6 +1,8 @@
-// conv1d and conv2d as plain loops, for double. Float runs on oneDNN: conv_onednn.cc.
+// conv1d and conv2d as plain loops, for double. Float runs on oneDNN: conv_onednn.cc, or, with few
+// positions, as a matrix product.
 #include <algorithm>
 
+#include "mase/kernel/conv_few_positions.h"
 #include "mase/kernel/conv_geometry.h"
 #include "mase/kernel/conv_onednn.h"
 #include "mase/kernel/conv_taps.h"
@@ -80,6 +82,10 @@ class PlainConvKernel final : public Kernel<double> {
   const ConvGeometry g_;
 };
 
+KernelOr<float> MakeConv(const KernelSpec& spec) {
+  return HasFewPositions(spec) ? MakeFewPositionsConv(spec) : MakeOneDnnConv(spec);
+}
+
 }  // namespace
 
 template <>
@@ -89,9 +95,7 @@ std::vector<KernelEntry<double>> ConvKernels() {
 
 template <>
 std::vector<KernelEntry<float>> ConvKernels() {
-  return {{"conv1d", MakeOneDnnConv},
-          {"conv2d", MakeOneDnnConv},
-          {"conv_batch_norm", MakeOneDnnConv}};
+  return {{"conv1d", MakeConv}, {"conv2d", MakeConv}, {"conv_batch_norm", MakeConv}};
 }
 
 }  // namespace mase

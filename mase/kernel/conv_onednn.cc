@@ -13,7 +13,6 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -23,6 +22,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/kernel/bfloat16.h"
 #include "mase/kernel/conv_geometry.h"
+#include "mase/kernel/conv_norm.h"
 #include "mase/kernel/onednn.h"
 #include "mase/kernel/parallel.h"
 
@@ -109,7 +109,7 @@ class OneDnnConvKernel final : public Kernel<float> {
       float* bias = prepared + forward_floats_ + backward_floats_;
       float* own_weights = bias + bias_floats();
       if (norm_.present) {
-        FoldNorm(tensors, bias, own_weights);
+        norm_.Fold(g_, tensors, bias, own_weights);
         weights = own_weights;
       }
       weights = ProductOperand(bfloat16_, g_.weight_elements(), weights, own_weights);
@@ -242,25 +242,6 @@ class OneDnnConvKernel final : public Kernel<float> {
       attributes.set_post_ops(after);
     }
     return attributes;
-  }
-
-  // y = (W x + b - mean) scale + shift = (scale W) x + (b - mean) scale + shift, with scale =
-  // weight / sqrt(variance + eps). Writes the new bias and weights.
-  void FoldNorm(float* const* tensors, float* bias, float* weights) const {
-    const int64_t per_channel = g_.weight_elements() / g_.out_channels;
-    const auto at = [&](int tensor, int64_t c, double absent) {
-      return tensor < 0 ? absent : static_cast<double>(tensors[tensor][c]);
-    };
-    for (int64_t c = 0; c < g_.out_channels; ++c) {
-      const double scale =
-          at(norm_.weight, c, 1) / std::sqrt(at(norm_.variance, c, 1) + norm_.eps);
-      bias[c] = static_cast<float>((at(g_.bias, c, 0) - at(norm_.mean, c, 0)) * scale +
-                                   at(norm_.bias, c, 0));
-      const float* from = tensors[g_.weight] + c * per_channel;
-      for (int64_t i = 0; i < per_channel; ++i) {
-        weights[c * per_channel + i] = static_cast<float>(from[i] * scale);
-      }
-    }
   }
 
   // Blocks of channels where they come out even and oneDNN has a generated kernel for them; an
@@ -417,24 +398,8 @@ class OneDnnConvKernel final : public Kernel<float> {
     });
   }
 
-  // The batch norm behind it; positions of its tensors.
-  struct Norm {
-    explicit Norm(const KernelSpec& spec) : present(spec.op == "conv_batch_norm") {
-      if (!present) return;
-      eps = spec.attributes->Float("eps");
-      relu = spec.attributes->Bool("relu");
-      weight = spec.TensorIndex("norm.weight");
-      bias = spec.TensorIndex("norm.bias");
-      mean = spec.TensorIndex("norm.running_mean");
-      variance = spec.TensorIndex("norm.running_var");
-    }
-    bool present, relu = false;
-    double eps = 0;
-    int weight = -1, bias = -1, mean = -1, variance = -1;
-  };
-
   const ConvGeometry g_;
-  const Norm norm_;
+  const ConvNorm norm_;
   const bool training_;
   const bool bfloat16_;
   int64_t src_row_, dst_row_;  // Elements of a sample.
