@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/isa.h"
 
 namespace mase {
 namespace {
@@ -169,16 +170,37 @@ double TorchGenerator::NormalDouble() {
 
 std::vector<int64_t> TorchGenerator::Permutation(int64_t n) {
   std::vector<int64_t> order(n);
+  Permute(absl::MakeSpan(order));
+  return order;
+}
+
+void TorchGenerator::Permute(absl::Span<int64_t> order) {
+  const int64_t n = static_cast<int64_t>(order.size());
   std::iota(order.begin(), order.end(), 0);
   // PyTorch's own border: a 32-bit draw modulo n is uniform enough below it.
-  const bool narrow = n < UINT32_MAX / 20;
-  for (int64_t i = 0; i < n - 1; ++i) {
-    const uint64_t left = n - i;
-    const uint64_t skip =
-        narrow ? engine_.Next32() % static_cast<uint32_t>(left) : engine_.Next64() % left;
-    std::swap(order[i], order[i + skip]);
+  if (n >= UINT32_MAX / 20) {
+    for (int64_t i = 0; i < n - 1; ++i) {
+      std::swap(order[i], order[i + static_cast<int64_t>(engine_.Next64() % uint64_t(n - i))]);
+    }
+    return;
   }
-  return order;
+  // In blocks: draws, then their remainders, then the elements on their way from memory, then swaps.
+  constexpr int64_t kBlock = 256;
+  uint32_t other[kBlock];
+  for (int64_t first = 0; first < n - 1; first += kBlock) {
+    const int64_t count = std::min(kBlock, n - 1 - first);
+    for (int64_t k = 0; k < count; ++k) other[k] = engine_.Next32();
+    ForBestIsa([&] {
+      for (int64_t k = 0; k < count; ++k) {
+        // A quotient of two such numbers is too far from the next whole one to be rounded there.
+        const uint32_t left = static_cast<uint32_t>(n - first - k);
+        const double quotient = static_cast<double>(other[k]) / static_cast<double>(left);
+        other[k] -= static_cast<uint32_t>(static_cast<int64_t>(quotient)) * left;
+      }
+    });
+    for (int64_t k = 0; k < count; ++k) __builtin_prefetch(&order[first + k + other[k]], 1);
+    for (int64_t k = 0; k < count; ++k) std::swap(order[first + k], order[first + k + other[k]]);
+  }
 }
 
 std::vector<uint32_t> TorchGenerator::ExportState() const {

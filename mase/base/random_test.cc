@@ -3,9 +3,10 @@
 
 #include <zlib.h>
 
+#include <cmath>
 #include <cstdint>
 #include <numeric>
-#include <cmath>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -87,6 +88,18 @@ TEST(TorchGeneratorTest, OnlyTheLowWordOfASeedMatters) {
   EXPECT_EQ(generator.Int63(), 2558196017695177942);
   EXPECT_EQ(Crc(generator.Permutation(1000)), 477561098u);
   EXPECT_EQ(TorchGenerator(7).Int63(), TorchGenerator((uint64_t{5} << 32) + 7).Int63());
+}
+
+TEST(TorchGeneratorTest, PermutationsAreThoseOfOneDrawAndOneSwapAtATime) {
+  for (const int64_t n : {2, 3, 17, 255, 256, 257, 258, 1000, 300'007}) {
+    Mt19937 draws(n);
+    std::vector<int64_t> want(n);
+    std::iota(want.begin(), want.end(), 0);
+    for (int64_t i = 0; i < n - 1; ++i) std::swap(want[i], want[i + draws.Next32() % (n - i)]);
+    TorchGenerator generator(n);
+    EXPECT_EQ(generator.Permutation(n), want) << n;
+    EXPECT_EQ(generator.Int63(), static_cast<int64_t>(draws.Next64() & (~uint64_t{0} >> 1)));
+  }
 }
 
 TEST(TorchGeneratorTest, EmptyAndSinglePermutationsDrawNothing) {

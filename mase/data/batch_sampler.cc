@@ -21,7 +21,7 @@ void BatchSampler::StartPass(TorchGenerator& generator) {
 void BatchSampler::ResumePass(int64_t pass_seed) {
   if (!shuffle_) return;
   pass_seed_ = pass_seed;
-  order_ = TorchGenerator(pass_seed).Permutation(rows_);
+  TorchGenerator(pass_seed).Permute(absl::MakeSpan(order_));
 }
 
 }  // namespace mase

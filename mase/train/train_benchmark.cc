@@ -8,6 +8,7 @@
 //   BM_Epoch     whole shuffled epochs through the Trainer, log and checkpoints included
 //   BM_Evaluate  inference, loss and accuracy of 166,000 rows; of 64 images
 //   BM_Images    steps of Adam on 64 images of 3 x 32 x 32
+//   BM_*Bf16     the same with operands of bfloat16
 #include <filesystem>
 #include <string>
 
@@ -50,9 +51,10 @@ Dataset Noise() {
   return dataset;
 }
 
-void Steps(benchmark::State& state, const Graph& graph, const Dataset& dataset) {
+void Steps(benchmark::State& state, const Graph& graph, const Dataset& dataset,
+           Precision precision = Precision::kFloat32) {
   const SplitData train = dataset.Get(Split::kTrain).value();
-  const auto learner = Learner::Create(graph, dataset.num_classes(), {}).value();
+  const auto learner = Learner::Create(graph, dataset.num_classes(), {.precision = precision}).value();
   BatchSampler sampler(train.rows(), state.range(0), /*shuffle=*/true);
   TorchGenerator generator(0);
   sampler.StartPass(generator);
@@ -92,6 +94,13 @@ void BM_QuantizedSteps(benchmark::State& state, const char* model) {
 void BM_Images(benchmark::State& state, const char* model) {
   const Dataset noise = Noise();
   Steps(state, BuildFresh(model, noise).graph, noise);
+}
+void BM_StepsBf16(benchmark::State& state, const char* model) {
+  Steps(state, BuildFresh(model, Data()).graph, Data(), Precision::kBfloat16);
+}
+void BM_ImagesBf16(benchmark::State& state, const char* model) {
+  const Dataset noise = Noise();
+  Steps(state, BuildFresh(model, noise).graph, noise, Precision::kBfloat16);
 }
 void BM_Evaluate(benchmark::State& state, const char* model) {
   Evaluation(state, model, Data(), 166'000);
@@ -133,6 +142,16 @@ BENCHMARK_CAPTURE(BM_Evaluate, jsc_tiny, kTiny)->Arg(256);
 BENCHMARK_CAPTURE(BM_Evaluate, mlp_norm, kMlpNorm)->Arg(256);
 BENCHMARK_CAPTURE(BM_Images, vgg7, "vgg7")->Arg(64)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK_CAPTURE(BM_Images, resnet18, "resnet18")
+    ->Arg(64)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(BM_StepsBf16, mlp, kMlp)->Apply(Batches);
+BENCHMARK_CAPTURE(BM_StepsBf16, jsc_tiny, kTiny)->Apply(Batches);
+BENCHMARK_CAPTURE(BM_ImagesBf16, vgg7, "vgg7")
+    ->Arg(64)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(BM_ImagesBf16, resnet18, "resnet18")
     ->Arg(64)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
