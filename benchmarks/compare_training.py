@@ -29,9 +29,11 @@ def one_thread():
     return dict(os.environ, OMP_NUM_THREADS="1")
 
 
-def mase_figures(seconds, images):
+def mase_figures(seconds, images, bf16):
     """Google Benchmark's cpu seconds per iteration and rows, by name."""
-    names = "BM_Steps|BM_QuantizedSteps|BM_Evaluate/" + ("|BM_Images|BM_EvaluateImages" if images else "")
+    names = "BM_Steps/|BM_QuantizedSteps/|BM_Evaluate/" + ("|BM_StepsBf16/" if bf16 else "")
+    if images:
+        names += "|BM_Images/|BM_EvaluateImages/" + ("|BM_ImagesBf16/" if bf16 else "")
     out = subprocess.run(
         [BIN / "train" / "train_benchmark", f"--benchmark_filter={names}",
          f"--benchmark_min_time={seconds}", "--benchmark_format=json"],
@@ -112,7 +114,7 @@ def cpu_seconds(step, seconds):
     return (time.process_time() - begin) / calls
 
 
-def torch_step(torch, net, x, y, batch, fused, compiled, seconds):
+def torch_step(torch, net, x, y, batch, fused, compiled, seconds, bf16=False):
     net.train()
     optimizer = torch.optim.Adam(net.parameters(), 1e-3, fused=fused)
     model = torch.compile(net) if compiled else net
@@ -123,13 +125,15 @@ def torch_step(torch, net, x, y, batch, fused, compiled, seconds):
         picked = order[at:at + batch]
         at = at + batch if at + 2 * batch <= len(x) else 0
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(x[picked]), y[picked]).backward()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            loss = torch.nn.functional.cross_entropy(model(x[picked]), y[picked])
+        loss.backward()
         optimizer.step()
 
     return cpu_seconds(step, seconds)
 
 
-def torch_figures(seconds, images, compile_too):
+def torch_figures(seconds, images, compile_too, bf16):
     import torch
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -149,6 +153,11 @@ def torch_figures(seconds, images, compile_too):
                 torch_step(torch, quantized(torch, torch_net(name, torch.nn)), x, y, batch, fused,
                            compiled, seconds)
                 for fused, compiled in variants)
+            if bf16:
+                figures[f"BM_StepsBf16/{name}/{batch}"] = min(
+                    torch_step(torch, torch_net(name, torch.nn), x, y, batch, fused, compiled, seconds,
+                               bf16=True)
+                    for fused, compiled in variants)
     with torch.no_grad():
         for name in ("jsc_tiny", "mlp_norm"):
             net = torch_net(name, torch.nn).eval()
@@ -164,6 +173,9 @@ def torch_figures(seconds, images, compile_too):
         x, y = torch.randn(128, 3, 32, 32), torch.randint(10, (128,))
         for name, net in (("vgg7", vgg7(torch.nn)), ("resnet18", resnet18(torch))):
             figures[f"BM_Images/{name}/64"] = torch_step(torch, net, x, y, 64, True, False, seconds)
+            if bf16:
+                figures[f"BM_ImagesBf16/{name}/64"] = torch_step(torch, net, x, y, 64, True, False,
+                                                                 seconds, bf16=True)
             net.eval()
             with torch.no_grad():
                 figures[f"BM_EvaluateImages/{name}/64"] = cpu_seconds(lambda: net(x[:64]), seconds)
@@ -193,15 +205,18 @@ def main():
     parser.add_argument("--seconds", type=float, default=1, help="CPU time per figure")
     parser.add_argument("--no-images", action="store_true", help="without vgg7 and resnet18")
     parser.add_argument("--no-compile", action="store_true", help="without torch.compile")
+    parser.add_argument("--bf16", action="store_true",
+                        help="also operands of bfloat16, beside PyTorch's autocast")
     args = parser.parse_args()
 
-    ours = mase_figures(args.seconds, not args.no_images)
-    theirs = torch_figures(args.seconds, not args.no_images, not args.no_compile)
+    ours = mase_figures(args.seconds, not args.no_images, args.bf16)
+    theirs = torch_figures(args.seconds, not args.no_images, not args.no_compile, args.bf16)
 
     print("\n| training steps, million rows/s | " + " | ".join(map(str, BATCHES)) + " |")
     print("| --- |" + " --- |" * len(BATCHES))
-    for name in ("Steps/mlp", "Steps/mlp_norm", "Steps/jsc_tiny", "QuantizedSteps/mlp",
-                 "QuantizedSteps/jsc_tiny"):
+    names = ["Steps/mlp", "Steps/mlp_norm", "Steps/jsc_tiny", "QuantizedSteps/mlp",
+             "QuantizedSteps/jsc_tiny"]
+    for name in names + (["StepsBf16/mlp", "StepsBf16/jsc_tiny"] if args.bf16 else []):
         cells = []
         for batch in BATCHES:
             key = f"BM_{name}/{batch}"
