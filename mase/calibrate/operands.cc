@@ -12,10 +12,14 @@
 #include "mase/format/block_layout.h"
 #include "mase/format/format.h"
 #include "mase/format/metrics.h"
+#include "mase/kernel/parallel.h"
 #include "mase/quantize/operands.h"
 
 namespace mase {
 namespace {
+
+// Blocks, of which a method takes microseconds to milliseconds, that are worth a task.
+constexpr int64_t kBlockGrain = 8;
 
 // The nodes whose values an activation is.
 struct Sources {
@@ -67,10 +71,9 @@ absl::Status RunBatches(const Graph& graph, const SampleBatches& samples,
                         const ExecutorOptions& options,
                         const std::function<absl::Status(const Executor&, int64_t)>& fn) {
   MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, options));
-  const int64_t rows = samples.rows();
-  for (int64_t i = 0; i < samples.batches; ++i) {
-    const int64_t begin = rows * i / samples.batches, end = rows * (i + 1) / samples.batches;
-    if (begin == end) continue;
+  const int64_t rows = samples.rows(), batches = std::min(samples.batches, rows);
+  for (int64_t i = 0; i < batches; ++i) {
+    const int64_t begin = rows * i / batches, end = rows * (i + 1) / batches;
     std::vector<Tensor> batch;
     std::vector<const float*> pointers;
     for (const Node* placeholder : graph.placeholders()) {
@@ -182,13 +185,22 @@ absl::StatusOr<FormatProto> CalibrateOperand(const OperandValues& operand, Calib
     const float* run = tensor.data<float>().data() + offset;
     blocks[block].insert(blocks[block].end(), run, run + count);
   });
-  std::vector<FormatProto> formats;
-  for (const std::vector<float>& block : blocks) {
+  const auto calibrate_block = [&](const std::vector<float>& block) -> absl::StatusOr<FormatProto> {
     Observer seen(static_cast<int64_t>(block.size()));
     MASE_RETURN_IF_ERROR(seen.Observe(block));
     seen.EndBatch();
-    MASE_ASSIGN_OR_RETURN(formats.emplace_back(), calibrate(seen, affine));
-  }
+    return calibrate(seen, affine);
+  };
+  std::vector<FormatProto> formats(blocks.size());
+  std::vector<absl::Status> statuses(blocks.size());
+  ParallelFor(layout.blocks(), kBlockGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      absl::StatusOr<FormatProto> format = calibrate_block(blocks[i]);
+      statuses[i] = format.status();
+      if (format.ok()) formats[i] = *std::move(format);
+    }
+  });
+  for (const absl::Status& status : statuses) MASE_RETURN_IF_ERROR(status);
   return JoinBlocks(formats, block_size);
 }
 

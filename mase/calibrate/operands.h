@@ -33,7 +33,7 @@ struct OperandValues {
   Observer observer{0};         // Of all values.
 };
 
-// Samples cut into batches of nearly equal size.
+// Samples cut into batches of nearly equal size, none empty.
 struct SampleBatches {
   std::map<std::string, Tensor> inputs;  // By placeholder; all with as many rows. May be empty.
   int64_t batches = 1;

@@ -1,4 +1,5 @@
 // Values worked out by hand: small enough to check with a pencil.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -167,6 +168,36 @@ TEST(WorkedValuesTest, ExactMendsTheDefects) {
           {"lutnet { k: 2 }", {1}, {0.5}, {1.f / 3}},
       },
       "");
+}
+
+// The fast path in float32 against the definition in double, tie by tie.
+TEST(AffineTest, EqualsTheDefinitionAlsoNextToTies) {
+  for (const float scale : {0.05f, 0.25f, 3.0f, 1e-3f, 0.7853982f, 2e-38f, 1e-30f, 1e30f}) {
+    for (const char* rest : {"width: 8", "width: 8 zero_point: -128", "width: 4 zero_point: 3",
+                             "width: 24", "width: 12 is_signed: false zero_point: 2048"}) {
+      const auto format = *Format::FromText(absl::StrCat("affine { scale: ", scale, " ", rest, " }"));
+      const AffineFormat& affine = format->proto().affine();
+      const double zero_point = affine.zero_point().empty() ? 0 : affine.zero_point(0);
+      const double lo = affine.has_is_signed() ? 0 : -std::ldexp(1.0, affine.width() - 1);
+      const double hi = lo + std::ldexp(1.0, affine.width()) - 1;
+      std::vector<float> x;
+      for (double k = -5000; k <= 5000; k += k > -300 && k < 300 ? 1 : 57) {
+        const float tie = static_cast<float>((k + 0.5) * affine.scale(0));
+        x.insert(x.end(), {tie, std::nextafterf(tie, 1e38f), std::nextafterf(tie, -1e38f), tie * 1.3f});
+      }
+      std::vector<float> together(x.size());
+      ASSERT_TRUE(format->Quantize(x.data(), together.data(), {static_cast<int64_t>(x.size())}).ok());
+      for (size_t i = 0; i < x.size(); ++i) {
+        const double code = std::nearbyint(x[i] / double{affine.scale(0)}) + zero_point;
+        const double clamped = std::min(std::max(code, lo), hi);
+        const float want = static_cast<float>((clamped - zero_point) * affine.scale(0));
+        float alone;
+        ASSERT_TRUE(format->Quantize(&x[i], &alone, {1}).ok());
+        ASSERT_EQ(alone, want) << format->Describe() << ": " << x[i];
+        ASSERT_EQ(together[i], want) << format->Describe() << ": " << x[i];
+      }
+    }
+  }
 }
 
 }  // namespace
