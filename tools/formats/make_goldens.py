@@ -276,9 +276,22 @@ def affine():
         one("", x, 4, True, scales, [0] * count, block)
 
 
+def learned():
+    x = flat(120)
+    for level, scale, sym in ((16, 0.5, False), (16, 0.5, True), (5, 0.25, True), (5, 0.25, False), (255, 0.0123, True), (4, 3.0, True), (2, 1.0, False), (2, 1.0, True), (3, 1.0, True), (256, 0.5, True)):
+        text = f"lsq {{ level: {level} scale: {scale} sym: {str(sym).lower()} }}"
+        case("lsq", text, x, ref.lsq(x, level, scale, sym), "REFERENCE")
+    for s1 in (1.0, 0.25, 0.0123):
+        case("flexround", f"flexround {{ s1_init: {s1} }}", x, ref.flexround(x, s1), "REFERENCE")
+    x = flat(120, special=False)
+    for levels, means in ((1, None), (2, None), (3, None), (2, (0.9, -0.3)), (3, (0.25, 0.5, 0.125))):
+        given = "" if means is None else f" means: [{', '.join(map(str, means))}]"
+        case("binary_residual", f"binary_residual {{ levels: {levels}{given} }}", x, ref.residual_sign(x, levels, means), "REFERENCE")
+
+
 def main():
     out = sys.argv[1]
-    for make in (both_integer, minifloats, logs, blocks, mx, mx_library, scaled, affine):
+    for make in (both_integer, minifloats, logs, blocks, mx, mx_library, scaled, affine, learned):
         make()
     for name, cases in FILES.items():
         with open(os.path.join(out, name), "w") as f:

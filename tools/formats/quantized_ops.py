@@ -108,8 +108,7 @@ def weights_of(kind, cfg, w, b):
     if name == "binary_residual":
         return rounded("binary", cfg["weight"], w), b
     if name == "flexround":
-        s1 = f4(cfg["weight"].get("s1_init", 1.0))
-        return (np.floor(w / s1 + f4(0.5)) * s1).astype(f4), b
+        return ref.flexround(w, cfg["weight"].get("s1_init", 1.0)), b
     p, q = cfg["weight"], cfg["bias"]
     if name in ("binary", "ternary") and kind == "conv1d":
         p = q = cfg["data_in"]
@@ -125,14 +124,7 @@ def input_of(kind, cfg, x):
     if name == "flexround" or (name in ("binary", "ternary") and kind in ("linear", "conv2d")):
         return x
     if name == "binary_residual":
-        levels = cfg["data_in"].get("levels", 2)
-        rest, total = x, np.zeros_like(x)
-        for l in range(levels):
-            # (L, L - 1, ..., 1) / sum
-            mean = f4((levels - l) / (levels * (levels + 1) / 2))
-            o = (np.sign(np.clip(rest, -1, 1)) * mean).astype(f4)
-            rest, total = (rest - o).astype(f4), (total + o).astype(f4)
-        return total
+        return ref.residual_sign(x, cfg["data_in"].get("levels", 2))
     p = cfg["data_in"]
     if name == "block_log" and kind == "conv2d":
         p = dict(p, block_size=cfg["bias"]["block_size"])

@@ -152,3 +152,17 @@ def mxblock(x, fmt, block_size, axis, round="nearest", scale_bits=8, flush=False
     if flush: yp = np.where(E <= -127, yp * 0, yp)
     E = E - emax; lim = 2 ** (scale_bits - 1) - 1; E = np.where(E > lim, f4(np.nan), np.where(E < -lim, f4(-lim), E)).astype(f4); q = (mxcore((yp / p2(E)).astype(f4), eb, mb, mx, round, True) * p2(E)).astype(f4)
     return np.moveaxis(q.reshape(*y.shape[:-1], -1)[..., :n], -1, axis)
+# The rest from the definitions in MASE's code alone; MASE itself was not run beside it.
+def lsq(x, level, scale=1.0, sym=False):
+    if level >= 256: return x
+    lo, hi = (int(np.floor(-level / 2)), level // 2 - 1) if sym else (0, level - 1)
+    if hi == 0: return np.full_like(x, np.nan)  # the gradient scale is 1 / 0, and the output passes through it
+    return (clamp(np.floor((x / f4(scale)).astype(f4) + f4(.5)), lo, hi) * f4(scale)).astype(f4)
+def flexround(w, s1=1.0): return (f4(s1) * np.floor((w / f4(s1)).astype(f4) + f4(.5))).astype(f4)
+def residual_sign(x, levels=2, means=None):
+    """The sum over levels, as quantised layers use it."""
+    means = [(levels - l) / (levels * (levels + 1) / 2) for l in range(levels)] if means is None else means
+    rest, total = x, np.zeros_like(x)
+    for m in means:
+        o = (np.sign(np.clip(rest, -1, 1)) * np.abs(f4(m))).astype(f4); rest = (rest - o).astype(f4); total = (total + o).astype(f4)
+    return total
