@@ -34,8 +34,8 @@ const std::vector<std::string> kBegin = {
     "jsc-toy", "jsc-sim", "--set=dataset.rows=20000", "--max-epochs=4", "--batch-size=64",
     "--learning-rate=0.01", "--log-every-n-steps=3", "--checkpoint_every_n_steps=10"};
 
-// What passes the nets are put through: none; some; and a format that draws random numbers at each
-// step, which a resumed run must draw again.
+// What passes the nets are put through: none; some; a format that draws random numbers at each step,
+// which a resumed run must draw again; and one that training changes.
 struct Passes {
   const char* name;
   const char* config;
@@ -54,6 +54,18 @@ bias_width = 6
 name = "binary"
 weight_bipolar = true
 weight_stochastic = true
+)"},
+    {"LearnedSteps", R"(
+[passes.quantize.linear.config]
+name = "lsq"
+data_in_level = 16
+data_in_scale = 0.2
+weight_level = 16
+weight_sym = true
+weight_scale = 0.1
+bias_level = 16
+bias_sym = true
+bias_scale = 0.1
 )"}};
 
 // A training in the background.

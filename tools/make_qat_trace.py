@@ -6,7 +6,11 @@
 Data are LinearJets of mase/train/testing_data.h, batches those of DataLoader(shuffle=True) after
 torch.manual_seed(0) and the construction of the net, the optimiser is Adam under a cosine schedule.
 A quantised operand is rounded to integers of 6 bits, 3 of them behind the point, ties to even, at
-each forward; its gradient passes straight through, saturated or not. Each training runs in float32
+each forward; its gradient passes straight through, saturated or not. The last net has learned steps
+(LSQ) instead: 16 codes around zero, the step of each operand a parameter; its biases stay float, as
+sums of codes that are zero but for rounding make a ReLU's gradient a matter of luck. Even so the two
+precisions part after its first epoch: steps that are no powers of two make rounding a little so, too.
+Each training runs in float32
 and in float64; how far the two are apart tells what a third implementation can be asked for.
 """
 import numpy as np
@@ -45,6 +49,46 @@ class QuantizedBatchNorm(nn.BatchNorm1d):
                                         q(self.bias), self.training, self.momentum, self.eps)
 
 
+class RoundByStep(torch.autograd.Function):
+    LOW, HIGH = -8, 7
+
+    @staticmethod
+    def forward(ctx, x, step):
+        v = x / step
+        code = torch.round(v)
+        inside = (code >= RoundByStep.LOW) & (code <= RoundByStep.HIGH)
+        code = torch.clamp(code, RoundByStep.LOW, RoundByStep.HIGH)
+        ctx.save_for_backward(inside, torch.where(inside, code - v, code))
+        return code * step
+
+    @staticmethod
+    def backward(ctx, diff):
+        inside, by_step = ctx.saved_tensors
+        return diff * inside, (diff * by_step).sum() / (RoundByStep.HIGH * diff.numel()) ** 0.5
+
+
+class LearnedStep(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.step = nn.Parameter(torch.tensor(0.25))
+
+    def forward(self, x):
+        return RoundByStep.apply(x, self.step)
+
+
+class LearnedLinear(nn.Linear):
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs)
+        self.data_in, self.of_weight = LearnedStep(), LearnedStep()
+
+    def forward(self, x):
+        return nn.functional.linear(self.data_in(x), self.of_weight(self.weight), self.bias)
+
+
+def learned(norm):
+    return nn.Sequential(norm(16), nn.ReLU(), LearnedLinear(16, 32), nn.ReLU(), LearnedLinear(32, 5))
+
+
 def tiny(norm):
     return nn.Sequential(norm(16), nn.ReLU(), QuantizedLinear(16, 5), nn.ReLU())
 
@@ -61,7 +105,7 @@ def linear_jets(seed, rows):
 
 
 def run(build, norm, dtype):
-    """Losses of the first steps; training loss, validation loss and right answers of each epoch."""
+    """Losses of the first steps; training loss, validation loss and right answers of each epoch; steps."""
     torch.manual_seed(0)
     net = build(norm).to(dtype)
     optimizer = torch.optim.Adam(net.parameters(), RATE)
@@ -86,7 +130,8 @@ def run(build, norm, dtype):
         epochs.append((np.mean(losses), np.mean([loss_of(z, y).item() for z, y in scores]),
                        sum((z.argmax(1) == y).sum().item() for z, y in scores)))
         steps += losses
-    return steps, epochs
+    learned_steps = [m.step.item() for m in net.modules() if isinstance(m, LearnedStep)]
+    return steps, epochs, learned_steps
 
 
 def main():
@@ -94,15 +139,18 @@ def main():
     print(f"PyTorch {torch.__version__}")
     for name, build, norm in (("tiny, batch norm in float", tiny, nn.BatchNorm1d),
                               ("tiny, batch norm quantised", tiny, QuantizedBatchNorm),
-                              ("deep, batch norm quantised", deep, QuantizedBatchNorm)):
-        steps, epochs = run(build, norm, torch.float32)
-        steps64, epochs64 = run(build, norm, torch.float64)
+                              ("deep, batch norm quantised", deep, QuantizedBatchNorm),
+                              ("deep, learned steps", learned, nn.BatchNorm1d)):
+        steps, epochs, _ = run(build, norm, torch.float32)
+        steps64, epochs64, learned_steps = run(build, norm, torch.float64)
         apart = max(abs(a[0] - b[0]) for a, b in zip(epochs, epochs64))
         print(f"\n{name}; float32 and float64 are {apart:.1e} apart in training loss")
         print("first steps: {" + ", ".join(f"{loss:.7f}" for loss in steps64[:5]) + "}")
         for (train, validation, correct), (train64, validation64, correct64) in zip(epochs, epochs64):
             print(f"{{{train64:.9f}, {validation64:.9f}, {correct64}}},"
                   f"   float32: {train:.9f}, {validation:.9f}, {correct}")
+        if learned_steps:
+            print("learned steps: {" + ", ".join(f"{step:.7f}" for step in learned_steps) + "}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@
 //
 // A node with a quantisation record runs simulated: the operands that the record names are rounded
 // to their formats (mase/format), the arithmetic is float. Gradients pass the rounding by the
-// format's own rule, straight through for most; the parameters stay float. Parameters are rounded
+// format's own rule, straight through for most; the parameters stay float. The learned step of an lsq
+// operand is a trained tensor, too: slot "seq_blocks_2.weight_scale", one number, which LoadFrom and
+// StoreTo read from and write into the record. Parameters are rounded
 // at each training step, and in inference only after parameters() was called or a training step
 // was made.
 //

@@ -9,6 +9,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/exec/fusion.h"
 #include "mase/exec/simulate.h"
+#include "mase/format/lsq.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/quantize/reference.h"
 
@@ -156,20 +157,25 @@ class Drafter {
 
   // The node's tensor, rounded if the record says so.
   absl::StatusOr<int> ModuleTensor(const Node& node, const Parameter& parameter) {
-    auto [entry, is_new] = tensor_ids_.try_emplace(parameter.tensor, static_cast<int>(draft_.values.size()));
-    const Shape& shape = graph_.FindTensor(parameter.tensor)->value.shape();
-    const int id = entry->second;
-    if (is_new) {
-      PlanValue value;
-      value.desc.shape = shape;
-      value.home = PlanValue::Home::kStore;
-      value.place = store_.Find(parameter.tensor);
-      value.needs_gradient = training_ && !value.place.buffer;
-      draft_.values.push_back(std::move(value));
-    }
+    const int id = StoredTensor(parameter.tensor);
+    const Shape shape = draft_.values[id].desc.shape;
     // Statistics that training moves are the stored ones.
     if (training_ && draft_.values[id].place.buffer) return id;
     return Round(node, TensorOperand(node, parameter.name, IsReference(node)), id, shape);
+  }
+
+  int StoredTensor(const std::string& name) {
+    const auto [entry, is_new] =
+        tensor_ids_.try_emplace(name, static_cast<int>(draft_.values.size()));
+    if (is_new) {
+      PlanValue value;
+      value.place = store_.Find(name);
+      value.desc.shape = value.place.shape;
+      value.home = PlanValue::Home::kStore;
+      value.needs_gradient = training_ && !value.place.buffer;
+      draft_.values.push_back(std::move(value));
+    }
+    return entry->second;
   }
 
   absl::StatusOr<int> Round(const Node& node, absl::string_view operand, int src,
@@ -180,7 +186,10 @@ class Drafter {
     src = InLayout(node, src, Layout::kPlain);
     auto kernel = MakeQuantizeKernel<T>(ViewOperand(node, operand, *format, shape, shapes_));
     if (!kernel.ok()) return Annotate(kernel.status(), operand);
-    const int dst = AddStep(node, "quantize", *std::move(kernel), {src}, {}, shape);
+    std::vector<int> tensors;
+    if (HasLearnedStep(*format)) tensors.push_back(StoredTensor(LearnedStepSlot(node, operand)));
+    const int dst =
+        AddStep(node, "quantize", *std::move(kernel), {src}, std::move(tensors), shape);
     PlanStep& step = (draft_.values[dst].persistent ? draft_.prepare
                                                     : draft_.steps)[draft_.values[dst].producer];
     absl::StrAppend(&step.name, ": ", operand);

@@ -1,5 +1,6 @@
 #include "mase/exec/simulate.h"
 
+#include <algorithm>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -7,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "mase/exec/executor.h"
 #include "mase/format/format.h"
+#include "mase/format/lsq.h"
 #include "mase/testing/matchers.h"
 #include "mase/testing/numerics/test_net.h"
 
@@ -81,6 +83,47 @@ TEST(SimulateTest, AQuantisedReluIsNotFusedAndRoundsItsInput) {
     return std::vector<float>(executor->output().begin(), executor->output().end());
   };
   EXPECT_THAT(run(graph), ElementsAreArray(Rounded(format, run(without))));
+}
+
+// The step of the format that a node's operand has in the graph.
+float StepOf(const Graph& graph, absl::string_view node) {
+  return graph.FindNode(node)->quantization()->operand(0).format().lsq().scale();
+}
+
+TEST(SimulateTest, ALearnedStepIsATrainedNumberOfTheRecord) {
+  const std::string format = "lsq { level: 4 sym: true scale: 0.5 }";
+  TestNet net({2, 4});
+  Graph graph = net.Finish({net.Module("relu", {net.input()})});
+  SetRecord(graph, "relu", {{"data_in", format}});
+  auto executor = ValueOrDie(Executor::Create(graph));
+  ASSERT_EQ(executor->parameter_slots().size(), 1u);
+  EXPECT_EQ(executor->parameter_slots()[0].name, "relu.data_in_scale");
+  EXPECT_EQ(executor->parameters()[0], 0.5f);
+
+  const std::vector<float> x = {0.3, -0.4, 9, 0.1, -9, 0.45, 0.2, 0.6};
+  const std::vector<float> diff = {1, 2, 3, 4, 5, 6, 7, 8};
+  ASSERT_OK(executor->Forward(ExecutionMode::kTraining, 2, {x.data()}));
+  const std::vector<float> rounded = {executor->output().begin(), executor->output().end()};
+  ASSERT_OK(executor->Backward({diff.data()}));
+  std::vector<float> behind_relu(8);
+  for (int i = 0; i < 8; ++i) behind_relu[i] = rounded[i] > 0 ? diff[i] : 0;
+  EXPECT_FLOAT_EQ(executor->gradients()[0], LsqScaleGradient(ParseFormat(format), x, behind_relu));
+
+  executor->parameters()[0] = 0.25f;
+  ASSERT_OK(executor->Forward(ExecutionMode::kInference, 2, {x.data()}));
+  std::vector<float> want = Rounded("lsq { level: 4 sym: true scale: 0.25 }", x);
+  for (float& value : want) value = std::max(value, 0.0f);
+  EXPECT_THAT(std::vector<float>(executor->output().begin(), executor->output().end()),
+              ElementsAreArray(want));
+  ASSERT_OK(executor->StoreTo(graph));
+  EXPECT_EQ(StepOf(graph, "relu"), 0.25f);
+
+  executor->parameters()[0] = -0.25f;
+  EXPECT_THAT(executor->Forward(ExecutionMode::kInference, 2, {x.data()}),
+              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("lsq: scale -0.25")));
+  SetRecord(graph, "relu", {{"data_in", "lsq { level: 256 }"}});  // Nothing to learn there.
+  EXPECT_THAT(executor->StoreTo(graph), StatusIs(absl::StatusCode::kNotFound,
+                                                 ::testing::HasSubstr("relu.data_in_scale")));
 }
 
 TEST(SimulateTest, AFormatThatIsWrongIsNamedWithItsNodeAndOperand) {

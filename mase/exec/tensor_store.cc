@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "mase/base/status_macros.h"
+#include "mase/format/lsq.h"
+#include "mase/quantize/operands.h"
 
 namespace mase {
 namespace {
@@ -55,41 +57,94 @@ void Write(const T* src, Tensor* tensor) {
   }
 }
 
-absl::Status CheckSlot(const TensorSlot& slot, const GraphTensor* tensor) {
-  if (tensor == nullptr) {
-    return absl::NotFoundError(absl::StrCat("the graph has no tensor '", slot.name, "'"));
+// The operand's format if it has a learned step, else null.
+const LsqFormat* FindStep(const Graph& graph, const std::string& node, absl::string_view operand) {
+  const Node* found = graph.FindNode(node);
+  const FormatProto* format = found == nullptr ? nullptr : FindFormat(*found, operand);
+  return format == nullptr || !HasLearnedStep(*format) ? nullptr : &format->lsq();
+}
+
+void SetStep(const std::string& name, absl::string_view operand, float step, Graph& graph) {
+  Node* node = graph.FindNode(name);
+  Quantization record = *node->quantization();
+  for (OperandFormat& format : *record.mutable_operand()) {
+    if (format.operand() == operand) format.mutable_format()->mutable_lsq()->set_scale(step);
   }
-  if (tensor->value.shape() != slot.shape) {
-    return absl::InvalidArgumentError(absl::StrCat(slot.name, ": shape ",
-                                                   tensor->value.shape().ToString(), ", want ",
-                                                   slot.shape.ToString()));
-  }
-  return absl::OkStatus();
+  graph.SetQuantization(node, std::move(record));
 }
 
 }  // namespace
 
+std::string LearnedStepSlot(const Node& node, absl::string_view operand) {
+  return absl::StrCat(node.name(), ".", operand, "_scale");
+}
+
 template <typename T>
 TensorStore<T>::TensorStore(const Graph& graph) {
-  int64_t sizes[2] = {0, 0};
   for (const GraphTensor& tensor : graph.tensors()) {
-    std::vector<TensorSlot>& slots = tensor.buffer ? buffer_slots_ : parameter_slots_;
-    by_name_[tensor.name] = {tensor.buffer, slots.size()};
-    slots.push_back({tensor.name, tensor.value.shape(), sizes[tensor.buffer]});
-    sizes[tensor.buffer] += RoundUp(tensor.value.elements());
+    AddSlot(tensor.name, tensor.value.shape(), tensor.buffer);
   }
-  parameters_ = AlignedArray<T>(sizes[0]);
-  buffers_ = AlignedArray<T>(sizes[1]);
+  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+    if (node->quantization() == nullptr) continue;
+    for (const OperandFormat& operand : node->quantization()->operand()) {
+      if (!HasLearnedStep(operand.format())) continue;
+      const std::string slot = LearnedStepSlot(*node, operand.operand());
+      steps_[slot] = {node->name(), operand.operand()};
+      AddSlot(slot, {1}, /*buffer=*/false);
+    }
+  }
+  const auto size = [](const std::vector<TensorSlot>& slots) {
+    return slots.empty() ? 0 : slots.back().offset + RoundUp(slots.back().shape.elements());
+  };
+  parameters_ = AlignedArray<T>(size(parameter_slots_));
+  buffers_ = AlignedArray<T>(size(buffer_slots_));
+}
+
+template <typename T>
+void TensorStore<T>::AddSlot(std::string name, const Shape& shape, bool buffer) {
+  std::vector<TensorSlot>& slots = buffer ? buffer_slots_ : parameter_slots_;
+  const int64_t offset =
+      slots.empty() ? 0 : slots.back().offset + RoundUp(slots.back().shape.elements());
+  by_name_[name] = {buffer, slots.size()};
+  slots.push_back({std::move(name), shape, offset});
+}
+
+template <typename T>
+absl::Status TensorStore<T>::CheckSlots(const Graph& graph) const {
+  for (const auto* slots : {&parameter_slots_, &buffer_slots_}) {
+    for (const TensorSlot& slot : *slots) {
+      const auto step = steps_.find(slot.name);
+      if (step != steps_.end()) {
+        if (FindStep(graph, step->second.node, step->second.operand) != nullptr) continue;
+        return absl::NotFoundError(absl::StrCat("the graph has no learned step '", slot.name, "'"));
+      }
+      const GraphTensor* tensor = graph.FindTensor(slot.name);
+      if (tensor == nullptr) {
+        return absl::NotFoundError(absl::StrCat("the graph has no tensor '", slot.name, "'"));
+      }
+      if (tensor->value.shape() != slot.shape) {
+        return absl::InvalidArgumentError(absl::StrCat(slot.name, ": shape ",
+                                                       tensor->value.shape().ToString(), ", want ",
+                                                       slot.shape.ToString()));
+      }
+    }
+  }
+  return absl::OkStatus();
 }
 
 template <typename T>
 absl::Status TensorStore<T>::LoadFrom(const Graph& graph) {
+  MASE_RETURN_IF_ERROR(CheckSlots(graph));
   for (const auto* slots : {&parameter_slots_, &buffer_slots_}) {
     T* base = (slots == &buffer_slots_ ? buffers_ : parameters_).data();
     for (const TensorSlot& slot : *slots) {
-      const GraphTensor* tensor = graph.FindTensor(slot.name);
-      MASE_RETURN_IF_ERROR(CheckSlot(slot, tensor));
-      MASE_RETURN_IF_ERROR(Read(*tensor, base + slot.offset));
+      const auto step = steps_.find(slot.name);
+      if (step == steps_.end()) {
+        MASE_RETURN_IF_ERROR(Read(*graph.FindTensor(slot.name), base + slot.offset));
+        continue;
+      }
+      const LsqFormat* lsq = FindStep(graph, step->second.node, step->second.operand);
+      base[slot.offset] = lsq->has_scale() ? lsq->scale() : 1;
     }
   }
   return absl::OkStatus();
@@ -97,15 +152,17 @@ absl::Status TensorStore<T>::LoadFrom(const Graph& graph) {
 
 template <typename T>
 absl::Status TensorStore<T>::StoreTo(Graph& graph) const {
-  for (const auto* slots : {&parameter_slots_, &buffer_slots_}) {
-    for (const TensorSlot& slot : *slots) {
-      MASE_RETURN_IF_ERROR(CheckSlot(slot, graph.FindTensor(slot.name)));
-    }
-  }
+  MASE_RETURN_IF_ERROR(CheckSlots(graph));
   for (const auto* slots : {&parameter_slots_, &buffer_slots_}) {
     const T* base = (slots == &buffer_slots_ ? buffers_ : parameters_).data();
     for (const TensorSlot& slot : *slots) {
-      Write(base + slot.offset, graph.MutableTensor(slot.name));
+      const auto step = steps_.find(slot.name);
+      if (step == steps_.end()) {
+        Write(base + slot.offset, graph.MutableTensor(slot.name));
+      } else {
+        SetStep(step->second.node, step->second.operand, static_cast<float>(base[slot.offset]),
+                graph);
+      }
     }
   }
   return absl::OkStatus();
@@ -116,10 +173,13 @@ typename TensorStore<T>::Place TensorStore<T>::Find(absl::string_view name) cons
   const auto found = by_name_.find(name);
   CHECK(found != by_name_.end()) << "no tensor " << name;
   const auto [buffer, slot] = found->second;
-  if (buffer) return {buffers_.data() + buffer_slots_[slot].offset, nullptr, true};
-  const int64_t offset = parameter_slots_[slot].offset;
+  if (buffer) {
+    const TensorSlot& place = buffer_slots_[slot];
+    return {buffers_.data() + place.offset, nullptr, true, place.shape};
+  }
+  const auto& [unused, shape, offset] = parameter_slots_[slot];
   return {parameters_.data() + offset,
-          gradients_.data() == nullptr ? nullptr : gradients_.data() + offset, false};
+          gradients_.data() == nullptr ? nullptr : gradients_.data() + offset, false, shape};
 }
 
 template <typename T>

@@ -1,5 +1,9 @@
 // The tensors of a graph as an executor holds them: two flat vectors, one of trained tensors, one
 // of buffers, each tensor on a cache line of its own.
+//
+// The learned steps of a quantised graph (format/lsq.h) are trained tensors of one number here,
+// behind the others, and fields of the records in the graph: whoever reads the record afterwards
+// sees what training made of them.
 #ifndef MASE_EXEC_TENSOR_STORE_H_
 #define MASE_EXEC_TENSOR_STORE_H_
 
@@ -16,10 +20,13 @@
 
 namespace mase {
 
+// What the learned step of a node's operand is called: "seq_blocks_2.weight_scale".
+std::string LearnedStepSlot(const Node& node, absl::string_view operand);
+
 template <typename T>
 class TensorStore {
  public:
-  // Lays out and reads all of the graph's tensors.
+  // Lays out all of the graph's tensors.
   explicit TensorStore(const Graph& graph);
 
   // Errors as BasicExecutor::StoreTo and LoadFrom.
@@ -30,6 +37,7 @@ class TensorStore {
     T* data;
     T* gradient;  // Null for buffers, and before AllocateGradients.
     bool buffer;
+    Shape shape;
   };
   // The tensor must exist: the graph has been verified.
   Place Find(absl::string_view name) const;
@@ -46,8 +54,17 @@ class TensorStore {
     bool buffer;
     size_t slot;
   };
+  // The operand of a node whose learned step a slot is.
+  struct Step {
+    std::string node, operand;
+  };
+
+  void AddSlot(std::string name, const Shape& shape, bool buffer);
+  absl::Status CheckSlots(const Graph& graph) const;
+
   std::vector<TensorSlot> parameter_slots_, buffer_slots_;
   absl::flat_hash_map<std::string, Where> by_name_;
+  absl::flat_hash_map<std::string, Step> steps_;  // By slot.
   AlignedArray<T> parameters_, gradients_, buffers_;
 };
 

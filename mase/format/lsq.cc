@@ -97,6 +97,10 @@ LsqRange LsqRangeOf(const FormatProto& proto) {
   return {-(level + 1) / 2, level / 2 - 1};
 }
 
+bool HasLearnedStep(const FormatProto& proto) {
+  return proto.has_lsq() && proto.lsq().level() < kIdentityLevel;
+}
+
 float LsqScaleGradient(const FormatProto& proto, absl::Span<const float> src,
                        absl::Span<const float> diff_dst) {
   if (proto.lsq().level() >= kIdentityLevel || src.empty()) return 0;

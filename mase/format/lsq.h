@@ -14,6 +14,9 @@ struct LsqRange {
 };
 LsqRange LsqRangeOf(const FormatProto& proto);
 
+// Whether the format is an lsq with a step to learn: one below level 256.
+bool HasLearnedStep(const FormatProto& proto);
+
 // The gradient by the step: the sum of diff_dst * (x in range ? round(x/s) - x/s : lo or hi),
 // times 1 / sqrt(hi * size). Spans of equal size. 0 for a level of 256 and more.
 float LsqScaleGradient(const FormatProto& proto, absl::Span<const float> src,

@@ -90,5 +90,23 @@ TEST(QatTraceTest, TwoLinearLayers) {
                {0.635029426, 0.641000980, 738}});
 }
 
+// One epoch: from then on rounding parts even PyTorch's float32 from its float64.
+TEST(QatTraceTest, LearnedSteps) {
+  const Dataset dataset = LinearJets();
+  FreshModel fresh = BuildFresh(kDeep, dataset);
+  QuantizeNodes("linear", "lsq { level: 16 sym: true scale: 0.25 }", fresh.graph,
+                {"data_in", "weight"});
+  const std::string folder = EmptyTestFolder("run");
+  const TrainerOptions options = {
+      .learning_rate = 1e-2, .batch_size = 256, .max_epochs = 1, .log_every_n_steps = 1};
+  const auto trainer =
+      ValueOrDie(Trainer::Create(std::move(fresh.graph), dataset, fresh.generator, options));
+  const TrainingResult result = ValueOrDie(trainer->Run(folder));
+  EXPECT_NEAR(result.history[0].train_loss, 1.448342001, 1e-5);
+  const std::vector<double> losses = LoggedValues(folder, "train_loss_step");
+  const double first_losses[] = {1.6291683, 1.6091514, 1.6014442, 1.5715187, 1.5478493};
+  for (int i = 0; i < 5; ++i) EXPECT_NEAR(losses[i], first_losses[i], 1e-6) << "step " << i;
+}
+
 }  // namespace
 }  // namespace mase

@@ -61,11 +61,12 @@ FreshModel BuildFresh(absl::string_view model, const Dataset& dataset) {
   return fresh;
 }
 
-void QuantizeNodes(absl::string_view op, absl::string_view format, Graph& graph) {
+void QuantizeNodes(absl::string_view op, absl::string_view format, Graph& graph,
+                   const std::vector<std::string>& operands) {
   const auto parsed = ValueOrDie(Format::FromText(format));
   Quantization record;
   record.set_format(std::string(parsed->family()));
-  for (const char* name : {"data_in", "weight", "bias"}) {
+  for (const std::string& name : operands) {
     OperandFormat* operand = record.add_operand();
     operand->set_operand(name);
     *operand->mutable_format() = parsed->proto();

@@ -25,8 +25,9 @@ struct FreshModel {
 };
 FreshModel BuildFresh(absl::string_view model, const Dataset& dataset);
 
-// Gives data_in, weight and bias of all nodes of `op` the number format (its text proto).
-void QuantizeNodes(absl::string_view op, absl::string_view format, Graph& graph);
+// Gives operands of all nodes of `op` the number format (its text proto).
+void QuantizeNodes(absl::string_view op, absl::string_view format, Graph& graph,
+                   const std::vector<std::string>& operands = {"data_in", "weight", "bias"});
 
 // An empty folder of the running test.
 std::string EmptyTestFolder(absl::string_view name);

@@ -181,7 +181,7 @@ absl::StatusOr<TrainingResult> Trainer::Resume(const std::string& directory) {
 
 absl::Status Trainer::Restore() {
   const std::string path = absl::StrCat(directory_, "/", kLastCheckpoint);
-  MASE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, LoadCheckpoint(path));
+  MASE_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(path));
   const auto fact = checkpoint.contents.metadata.find(kSettingsFact);
   const std::vector<std::string> saved =
       absl::StrSplit(fact == checkpoint.contents.metadata.end() ? "" : fact->second, '\n');
@@ -194,6 +194,8 @@ absl::Status Trainer::Restore() {
   }
   absl::StatusOr<BindReport> bound = BindTensors(checkpoint.contents, graph_);
   if (!bound.ok()) return Annotate(bound.status(), path);
+  // Training changes formats, too: their learned steps.
+  if (checkpoint.graph.has_value()) graph_ = *std::move(checkpoint.graph);
   MASE_RETURN_IF_ERROR(MakeLearner());
   if (const absl::Status status = learner_->ImportState(checkpoint.contents); !status.ok()) {
     return Annotate(status, path);
