@@ -58,58 +58,79 @@ double BlockFormat::BitsPerValue(const Shape& shape) const {
 absl::Status BlockFormat::DoQuantize(const float* src, float* dst, const Shape& shape,
                                      uint64_t seed) const {
   MASE_ASSIGN_OR_RETURN(const BlockLayout layout, layout_(shape));
-  if (policy_.rounding != FormatProto::NEAREST_EVEN || policy_.overflow != FormatProto::SATURATE ||
+  if (policy_.rounding == FormatProto::STOCHASTIC || policy_.overflow != FormatProto::SATURATE ||
       quantile_search_) {
     QuantizeExactly(layout, src, dst, seed);
   } else {
-    WithOp(unit_, /*floor=*/false,
-           [&](const auto& op) { QuantizeFast(op, layout, src, dst, seed); });
+    WithOp(unit_, policy_.rounding,
+           [&](const auto& op) { QuantizeFast(op, layout, shape.elements(), src, dst, seed); });
   }
   return absl::OkStatus();
 }
 
-// The parameters of the block's operator; false where only doubles are exact. The same numbers as
-// ParamsOf(GridOf(maximum)), without ldexp.
-bool BlockFormat::FastParams(uint32_t max_bits, BlockParams* params) const {
-  if (max_bits >= Bits(0x1p126f)) return false;  // Ends may be beyond float32; Inf, NaN.
-  if (max_bits == 0) max_bits = Bits(1.0f);
-  if (max_bits < Bits(0x1p-100f)) return false;
-  const int exponent =
-      std::clamp(static_cast<int>((max_bits + rule_.carry) >> 23) - 127 + rule_.offset,
-                 rule_.lowest, rule_.highest);
-  const int step = unit_.step_exponent + exponent;
-  const int min_biased = unit_.min_exponent + exponent + 127;
-  switch (unit_.kind) {
-    case Grid::Kind::kInteger:
-      *params = {FromBits(static_cast<uint32_t>(127 - step) << 23),
-                 FromBits(static_cast<uint32_t>(127 + step) << 23)};
-      return step >= -126 && step <= 126;
-    case Grid::Kind::kFloat: {
-      const double highest =
-          unit_.highest * std::bit_cast<double>(static_cast<uint64_t>(exponent + 1023) << 52);
-      *params = {FromBits(static_cast<uint32_t>(min_biased)), static_cast<float>(highest)};
-      return step >= -126 && min_biased <= 254 && highest <= std::numeric_limits<float>::max();
+// The parameters of the operators of `blocks` blocks, the same numbers as ParamsOf(GridOf(maximum));
+// false if for one of them only doubles are exact: Inf, NaN, the ends of the exponent range.
+bool BlockFormat::FastParams(const uint32_t* maxima, int64_t blocks, BlockParams* params) const {
+  const Grid::Kind kind = unit_.kind;
+  const int min_exponent = unit_.min_exponent, step_exponent = unit_.step_exponent;
+  const int max_exponent = unit_.max_exponent;
+  const float highest = static_cast<float>(unit_.highest);
+  const BlockRule rule = rule_;
+  bool all_fast = true;
+  ForBestIsa([&, maxima, params] {
+    // `make` gives the parameters for the exponent of a block and says whether they are exact.
+    const auto run = [&](const auto& make) __attribute__((always_inline)) {
+      uint32_t fast = 1;
+      for (int64_t j = 0; j < blocks; ++j) {
+        const uint32_t bits = maxima[j] == 0 ? Bits(1.0f) : maxima[j];
+        int exponent = static_cast<int>((bits + rule.carry) >> 23) - 127 + rule.offset;
+        exponent = exponent < rule.lowest ? rule.lowest : exponent;
+        exponent = exponent > rule.highest ? rule.highest : exponent;
+        fast &= static_cast<uint32_t>(bits >= Bits(0x1p-100f)) &
+                static_cast<uint32_t>(bits < Bits(0x1p126f)) & make(exponent, &params[j]);
+      }
+      all_fast = fast != 0;
+    };
+    switch (kind) {
+      case Grid::Kind::kInteger:
+        return run([=](int exponent, BlockParams* p) -> uint32_t {
+          const int step = step_exponent + exponent;
+          *p = {FromBits(static_cast<uint32_t>(127 - step) << 23),
+                FromBits(static_cast<uint32_t>(127 + step) << 23)};
+          return static_cast<uint32_t>(step >= -126) & static_cast<uint32_t>(step <= 126);
+        });
+      case Grid::Kind::kFloat:
+        return run([=](int exponent, BlockParams* p) -> uint32_t {
+          const float top = highest * FromBits(static_cast<uint32_t>(exponent + 127) << 23);
+          *p = {FromBits(static_cast<uint32_t>(min_exponent + exponent + 127)), top};
+          return static_cast<uint32_t>(step_exponent + exponent >= -126) &
+                 static_cast<uint32_t>(min_exponent + exponent <= 127) &
+                 static_cast<uint32_t>(exponent >= -126) & static_cast<uint32_t>(exponent <= 127) &
+                 static_cast<uint32_t>(top <= std::numeric_limits<float>::max());
+        });
+      case Grid::Kind::kPower:
+        return run([=](int exponent, BlockParams* p) -> uint32_t {
+          int top = max_exponent + exponent;
+          top = top > 127 ? 127 : top;
+          *p = {FromBits(static_cast<uint32_t>(min_exponent + exponent + 127)),
+                FromBits(static_cast<uint32_t>(top + 127))};
+          return static_cast<uint32_t>(min_exponent + exponent >= -125);
+        });
     }
-    case Grid::Kind::kPower:
-      *params = {FromBits(static_cast<uint32_t>(min_biased)),
-                 FromBits(static_cast<uint32_t>(
-                     std::min(unit_.max_exponent + exponent, 127) + 127))};
-      return min_biased >= 2;
-  }
-  return false;
+  });
+  return all_fast;
 }
 
 template <typename Op>
-void BlockFormat::QuantizeFast(const Op& op, const BlockLayout& layout, const float* src,
-                               float* dst, uint64_t seed) const {
+void BlockFormat::QuantizeFast(const Op& op, const BlockLayout& layout, int64_t elements,
+                               const float* src, float* dst, uint64_t seed) const {
   BlockParams params[kBlocksPerChunk];
+  const bool streams = WorthStreaming(src, dst, elements);
   ForEachChunk(layout, src, [&](int64_t, int64_t blocks, const uint32_t* maxima,
                                 const auto& for_runs) {
-    bool fast = true;
-    for (int64_t j = 0; j < blocks; ++j) fast &= FastParams(maxima[j], &params[j]);
-    if (fast) {
+    if (FastParams(maxima, blocks, params)) {
       for_runs([&](int64_t offset, int64_t count) {
-        ApplyBlocks(op, params, src + offset, dst + offset, count, layout.column_extent());
+        ApplyBlocks(op, params, src + offset, dst + offset, count, layout.column_extent(), streams);
       });
       return;
     }
@@ -130,7 +151,7 @@ void BlockFormat::QuantizeFast(const Op& op, const BlockLayout& layout, const fl
                        std::min(extent, count - j * extent), seed);
       }
     });
-  });
+  });  if (streams) _mm_sfence();
 }
 
 void BlockFormat::QuantizeExactly(const BlockLayout& layout, const float* src, float* dst,

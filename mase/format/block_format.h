@@ -11,7 +11,7 @@
 #include "mase/format/block_layout.h"
 #include "mase/format/grid.h"
 #include "mase/format/grid_ops.h"
-#include "mase/base/isa.h"
+#include "mase/format/stream.h"
 
 namespace mase {
 
@@ -77,10 +77,10 @@ class BlockFormat : public Format {
 
  private:
   Grid GridOf(float maximum) const { return unit_.Shifted(rule_.Exponent(maximum)); }
-  bool FastParams(uint32_t max_bits, BlockParams* params) const;
+  bool FastParams(const uint32_t* maxima, int64_t blocks, BlockParams* params) const;
   template <typename Op>
-  void QuantizeFast(const Op& op, const BlockLayout& layout, const float* src, float* dst,
-                    uint64_t seed) const;
+  void QuantizeFast(const Op& op, const BlockLayout& layout, int64_t elements, const float* src,
+                    float* dst, uint64_t seed) const;
   void QuantizeExactly(const BlockLayout& layout, const float* src, float* dst,
                        uint64_t seed) const;
   std::vector<int> Exponents(const BlockLayout& layout, const float* src) const;
@@ -100,17 +100,23 @@ inline constexpr int kBlocksPerChunk = 128;
 // elements that `count` elements make. As integers NaN is above Inf, and Inf above all numbers.
 void AccumulateMaxima(const float* src, int64_t count, int64_t block, uint32_t* maxima);
 
-// dst[i] = op(src[i], params[i / block]). `op` is inline.
+// dst[i] = op(src[i], params[i / block]) for up to kBlocksPerChunk blocks. `op` is inline. `streams`:
+// past the caches, where sizes allow it; _mm_sfence() must follow.
 template <typename Op>
 void ApplyBlocks(const Op& op, const BlockParams* params, const float* src, float* dst,
-                 int64_t count, int64_t block) {
+                 int64_t count, int64_t block, bool streams = false) {
+  constexpr int64_t kBuffer = 32 * kBlocksPerChunk;
+  alignas(64) float buffer[kBuffer];
+  streams = streams && count <= kBuffer && count % 16 == 0 &&
+            reinterpret_cast<uintptr_t>(dst) % 16 == 0;
+  float* const out = streams ? buffer : dst;
   ForBestIsa([=] {
     const Op local = op;
     const auto run = [&](int64_t begin, int64_t end, BlockParams p) __attribute__((always_inline)) {
-      for (int64_t i = begin; i < end; ++i) dst[i] = local(src[i], p);
+      for (int64_t i = begin; i < end; ++i) out[i] = local(src[i], p);
     };
     if (block == 1) {
-      for (int64_t i = 0; i < count; ++i) dst[i] = local(src[i], params[i]);
+      for (int64_t i = 0; i < count; ++i) out[i] = local(src[i], params[i]);
       return;
     }
     const BlockParams* next = params;
@@ -125,6 +131,7 @@ void ApplyBlocks(const Op& op, const BlockParams* params, const float* src, floa
       run(begin, std::min(begin + block, count), *next++);
     }
   });
+  if (streams) StreamStore(buffer, src + count, dst, count);
 }
 
 // Calls chunk(first_block, blocks, maxima, apply) for consecutive blocks of a band. The chunk has

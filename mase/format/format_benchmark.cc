@@ -2,9 +2,10 @@
 //
 //   ./bazelw run //mase/format:format_benchmark -- --benchmark_filter='integer'
 //
-// Sizes: 1k (call overhead), 256k (in cache), 64M (memory).
+// Sizes: 1k (call overhead), 256k (in cache), 64M (memory). `memcpy` and `in place` of 64M show what
+// the memory gives: a copy past the caches, and reading and writing the same lines.
+#include <cstring>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
@@ -28,6 +29,11 @@ constexpr const char* kFormats[] = {
     "mx { element_format: 'fp8_e4m3' }",
     "affine { width: 8 scale: 0.05 zero_point: 3 }",
     "scale_integer { width: 8 }",
+    "integer { width: 8 frac_width: 4 } rounding: NEAREST_AWAY",
+    "integer { width: 8 frac_width: 4 } rounding: FLOOR",
+    "minifloat_ieee { width: 8 exponent_width: 4 } rounding: TOWARD_ZERO",
+    "log { width: 8 } rounding: CEILING",
+    "block_fp { width: 8 block_size: 16 skip_first_dim: false } rounding: TOWARD_ZERO",
     "integer { width: 8 frac_width: 4 } semantics: REFERENCE",
     "minifloat_ieee { width: 8 exponent_width: 4 } semantics: REFERENCE",
     "minifloat_denorm { width: 8 exponent_width: 4 } semantics: REFERENCE",
@@ -37,6 +43,17 @@ constexpr const char* kFormats[] = {
     "mxfp { block_size: 16 element_exp_bits: 4 element_frac_bits: 3 } semantics: REFERENCE",
 };
 
+// From -4 to 4.
+Tensor RandomTensor(const Shape& shape) {
+  Tensor tensor(DType::kFloat32, shape);
+  uint32_t random = 1;
+  for (float& x : tensor.mutable_data<float>()) {
+    random = random * 1664525 + 1013904223;
+    x = (static_cast<float>(random >> 8) - 0x1p23f) * 0x1p-21f;
+  }
+  return tensor;
+}
+
 void Quantize(benchmark::State& state, const char* text, Isa isa) {
   const Isa best = CurrentIsa();
   if (!SetIsaForTest(isa)) {
@@ -44,22 +61,42 @@ void Quantize(benchmark::State& state, const char* text, Isa isa) {
     return;
   }
   const auto format = *Format::FromText(text);
-  const int64_t count = state.range(0);
-  std::vector<float> src(count), dst(count);
-  uint32_t random = 1;
-  for (float& x : src) {
-    random = random * 1664525 + 1013904223;
-    x = (static_cast<float>(random >> 8) - 0x1p23f) * 0x1p-21f;  // -4 to 4.
-  }
-  const Shape shape = {count / 256, 256};
+  const Shape shape = {state.range(0) / 256, 256};
+  const Tensor src = RandomTensor(shape);
+  Tensor dst = Tensor::Zeros(DType::kFloat32, shape);
+  float* const y = dst.mutable_data<float>().data();
   for (auto _ : state) {
-    const absl::Status status = format->Quantize(src.data(), dst.data(), shape);
+    const absl::Status status = format->Quantize(src.data<float>().data(), y, shape);
     benchmark::DoNotOptimize(status.ok());
     benchmark::ClobberMemory();
   }
-  state.SetItemsProcessed(state.iterations() * count);
+  state.SetItemsProcessed(state.iterations() * shape.elements());
   SetIsaForTest(best);
 }
+
+void Memcpy(benchmark::State& state) {
+  const Tensor src = RandomTensor({state.range(0)});
+  Tensor dst = RandomTensor({state.range(0)});
+  void* const to = dst.mutable_raw_data();
+  for (auto _ : state) {
+    std::memcpy(to, src.raw_data(), src.size_bytes());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * src.elements());
+}
+BENCHMARK(Memcpy)->Name("memcpy")->Arg(1 << 10)->Arg(1 << 18)->Arg(1 << 26);
+
+void InPlace(benchmark::State& state) {
+  const auto format = *Format::FromText(kFormats[0]);
+  Tensor tensor = RandomTensor({state.range(0)});
+  float* const x = tensor.mutable_data<float>().data();
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(format->Quantize(x, x, tensor.shape()).ok());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * tensor.elements());
+}
+BENCHMARK(InPlace)->Name("integer in place")->Arg(1 << 10)->Arg(1 << 18)->Arg(1 << 26);
 
 void RegisterAll() {
   for (const char* format : kFormats) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "mase/format/grid.h"
-#include "mase/base/isa.h"
+#include "mase/format/stream.h"
 
 namespace mase {
 
@@ -56,11 +56,7 @@ class ReferenceElementFormat final : public GridFormat {
  protected:
   absl::Status DoQuantize(const float* src, float* dst, const Shape& shape,
                           uint64_t) const override {
-    const int64_t count = shape.elements();
-    ForBestIsa([&, count, src, dst] {
-      const Op op = op_;  // A copy that cannot alias `dst`.
-      for (int64_t i = 0; i < count; ++i) dst[i] = op(src[i]);
-    });
+    MapElements(op_, src, dst, shape.elements());
     return absl::OkStatus();
   }
 

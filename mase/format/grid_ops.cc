@@ -1,16 +1,13 @@
 #include "mase/format/grid_ops.h"
 
-#include "mase/base/isa.h"
+#include "mase/format/stream.h"
 
 namespace mase {
 namespace {
 
 template <typename Op>
 void Map(const Op& op, BlockParams params, const float* src, float* dst, int64_t count) {
-  ForBestIsa([=] {
-    const Op local = op;  // A copy that cannot alias `dst`.
-    for (int64_t i = 0; i < count; ++i) dst[i] = local(src[i], params);
-  });
+  MapElements([op, params](float x) { return op(x, params); }, src, dst, count);
 }
 
 }  // namespace
@@ -31,15 +28,17 @@ BlockParams ParamsOf(const Grid& grid) {
 
 void QuantizeOnGrid(const Grid& grid, const Policy& policy, const float* src, float* dst,
                     int64_t count, uint64_t seed, uint64_t first_index) {
-  const bool floor = policy.rounding == FormatProto::FLOOR && grid.kind == Grid::Kind::kInteger;
-  if (policy.overflow == FormatProto::SATURATE &&
-      (floor || policy.rounding == FormatProto::NEAREST_EVEN)) {
+  if (policy.overflow == FormatProto::SATURATE && policy.rounding != FormatProto::STOCHASTIC) {
     if (HasFastOp(grid)) {
-      return WithOp(grid, floor,
+      return WithOp(grid, policy.rounding,
                     [&](const auto& op) { Map(op, ParamsOf(grid), src, dst, count); });
     }
     if (grid.kind == Grid::Kind::kFloat && grid.step_exponent >= -149) {
-      return Map(WideFloatOp{grid.mantissa_bits}, ParamsOf(grid), src, dst, count);
+      const int bits = grid.mantissa_bits;
+      return policy.rounding == FormatProto::NEAREST_EVEN
+                 ? Map(WideFloatOp<RoundToEven>{{}, bits}, ParamsOf(grid), src, dst, count)
+                 : Map(WideFloatOp<RoundBySign>{RoundBySign::Of(policy.rounding), bits},
+                       ParamsOf(grid), src, dst, count);
     }
   }
   const bool random = policy.rounding == FormatProto::STOCHASTIC;

@@ -1,12 +1,13 @@
-// The fast float32 path of Grid::Quantize: nearest-even (integers also floor) and saturation.
-// Each operator takes one element and is plain arithmetic without branches, so that the loops
-// around it vectorize (base/isa.h). They equal Grid::Quantize bit for bit; grid_test checks.
+// The fast float32 path of Grid::Quantize: every rounding but STOCHASTIC, and saturation. Each
+// operator takes one element and is plain arithmetic without branches, so that the loops around it
+// vectorize (base/isa.h). They equal Grid::Quantize bit for bit; properties_test checks.
 #ifndef MASE_FORMAT_GRID_OPS_H_
 #define MASE_FORMAT_GRID_OPS_H_
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "mase/format/grid.h"
 
@@ -32,24 +33,59 @@ struct BlockParams {
   float a = 0, b = 0;
 };
 
+// Ties to even.
+struct RoundToEven {
+  float operator()(float scaled, float) const { return std::rint(scaled); }
+};
+
+// All other roundings: the magnitude goes up from a certain fraction on, which may depend on the
+// sign. `scaled` is `x` in steps; a step that is so large that `scaled` is flushed to zero leaves
+// `x` to tell that there was a fraction.
+struct RoundBySign {
+  float up_positive = 0, up_negative = 0;  // The least fraction that goes up.
+
+  static RoundBySign Of(FormatProto::Rounding rounding) {
+    constexpr float kAny = 0x1p-126f, kHalf = 0.5f, kNone = 2;
+    switch (rounding) {
+      case FormatProto::FLOOR:
+        return {kNone, kAny};
+      case FormatProto::CEILING:
+        return {kAny, kNone};
+      case FormatProto::TOWARD_ZERO:
+        return {kNone, kNone};
+      case FormatProto::AWAY_FROM_ZERO:
+        return {kAny, kAny};
+      default:
+        return {kHalf, kHalf};  // NEAREST_AWAY.
+    }
+  }
+
+  float operator()(float scaled, float x) const {
+    const float whole = std::trunc(scaled);
+    float fraction = std::fabs(scaled - whole);
+    fraction = whole == 0 && x != 0 && fraction < 0x1p-126f ? 0x1p-126f : fraction;
+    const float up = fraction >= (x < 0 ? up_negative : up_positive) ? 1.0f : 0.0f;
+    return whole + std::copysign(up, x);
+  }
+};
+
 // Integers: clamp(round(x / step)) * step. Params: 1 / step, step.
-template <bool kFloor, bool kSignMagnitude>
+template <typename Round, bool kSignMagnitude>
 struct IntegerOp {
+  Round round;
   float lo, hi;  // In steps.
 
   float operator()(float x, BlockParams params) const {
-    const float scaled = x * params.a;
-    float code = kFloor ? std::floor(scaled) : std::rint(scaled);
-    // A large step can flush a small negative value to -0, whose floor is no longer -1.
-    if (kFloor) code = scaled == 0 && x < 0 ? -1.0f : code;
-    code = Clamp(code, lo, hi) * params.b;
+    const float code = Clamp(round(x * params.a, x), lo, hi) * params.b;
     return kSignMagnitude ? code : code + 0.0f;  // Two's complement knows one zero.
   }
 };
 
 // Floats: the step of x's own binade, or of the smallest normal's. A carry into the next binade
 // lands on one of its values by itself. Params: biased exponent of the smallest normal, highest.
+template <typename Round>
 struct FloatOp {
+  Round round;
   int mantissa_bits;
 
   float operator()(float x, BlockParams params) const {
@@ -59,13 +95,15 @@ struct FloatOp {
     biased = biased > 254 ? 254 : biased;  // Inf has a scale, too.
     const float scale = FromBits(static_cast<uint32_t>(254 + mantissa_bits - biased) << 23);
     const float step = FromBits(static_cast<uint32_t>(biased - mantissa_bits) << 23);
-    return Clamp(std::rint(x * scale) * step, -params.b, params.b);
+    return Clamp(round(x * scale, x) * step, -params.b, params.b);
   }
 };
 
 // FloatOp for steps down to 2^-149, which are no normal numbers: small values are rounded 2^64
 // higher up.
+template <typename Round>
 struct WideFloatOp {
+  Round round;
   int mantissa_bits;
 
   float operator()(float x, BlockParams params) const {
@@ -75,21 +113,40 @@ struct WideFloatOp {
     const int least = min_biased + lift < mantissa_bits + 1 ? mantissa_bits + 1 : min_biased + lift;
     const BlockParams lifted = {FromBits(static_cast<uint32_t>(least)),
                                 tiny ? params.b * 0x1p64f : params.b};
-    const float q = FloatOp{mantissa_bits}(tiny ? x * 0x1p64f : x, lifted);
+    const float q = FloatOp<Round>{round, mantissa_bits}(tiny ? x * 0x1p64f : x, lifted);
     return tiny ? q * 0x1p-64f : q;
   }
 };
 
-// Powers of two: the exponent, one higher where the fraction is above sqrt(2). Params: biased
-// exponents of the smallest and the largest value.
+// Powers of two: the exponent, one higher where adding the carry to the fraction overflows. Params:
+// biased exponents of the smallest and the largest value.
 template <bool kHasZero>
 struct PowerOp {
+  uint32_t carry_positive = 0, carry_negative = 0;
+
+  static PowerOp Of(FormatProto::Rounding rounding) {
+    constexpr uint32_t kAny = 0x7FFFFF;
+    switch (rounding) {
+      case FormatProto::FLOOR:
+        return {0, kAny};
+      case FormatProto::CEILING:
+        return {kAny, 0};
+      case FormatProto::TOWARD_ZERO:
+        return {0, 0};
+      case FormatProto::AWAY_FROM_ZERO:
+        return {kAny, kAny};
+      default:
+        return {kSqrt2Carry, kSqrt2Carry};  // Nearest in the exponent, which has no ties.
+    }
+  }
+
   float operator()(float x, BlockParams params) const {
     const uint32_t magnitude = Bits(x) & 0x7FFFFFFF;
     const uint32_t sign = Bits(x) & 0x80000000;
+    const uint32_t carry = sign != 0 ? carry_negative : carry_positive;
     const int min_biased = static_cast<int>(Bits(params.a));
     const int max_biased = static_cast<int>(Bits(params.b));
-    int biased = static_cast<int>((magnitude + kSqrt2Carry) >> 23);
+    int biased = static_cast<int>((magnitude + carry) >> 23);
     biased = biased < min_biased ? min_biased : biased;
     biased = biased > max_biased ? max_biased : biased;
     uint32_t result = static_cast<uint32_t>(biased) << 23;
@@ -119,24 +176,23 @@ inline bool HasFastOp(const Grid& grid) {
   return false;
 }
 
-// Calls fn(op) with the operator that serves grids of this kind.
+// Calls fn(op) with the operator that serves grids of this kind. Not for STOCHASTIC.
 template <typename Fn>
-void WithOp(const Grid& grid, bool floor, const Fn& fn) {
-  switch (grid.kind) {
-    case Grid::Kind::kInteger: {
-      // In steps, the range of every shifted grid is the same.
-      const float lo = static_cast<float>(std::ldexp(grid.lowest, -grid.step_exponent));
-      const float hi = static_cast<float>(std::ldexp(grid.highest, -grid.step_exponent));
-      if (grid.sign_magnitude) {
-        return floor ? fn(IntegerOp<true, true>{lo, hi}) : fn(IntegerOp<false, true>{lo, hi});
-      }
-      return floor ? fn(IntegerOp<true, false>{lo, hi}) : fn(IntegerOp<false, false>{lo, hi});
-    }
-    case Grid::Kind::kFloat:
-      return fn(FloatOp{grid.mantissa_bits});
-    case Grid::Kind::kPower:
-      return grid.has_zero ? fn(PowerOp<true>()) : fn(PowerOp<false>());
+void WithOp(const Grid& grid, FormatProto::Rounding rounding, const Fn& fn) {
+  const auto with_round = [&](const auto& round) {
+    using Round = std::decay_t<decltype(round)>;
+    if (grid.kind == Grid::Kind::kFloat) return fn(FloatOp<Round>{round, grid.mantissa_bits});
+    // In steps, the range of every shifted grid is the same.
+    const float lo = static_cast<float>(std::ldexp(grid.lowest, -grid.step_exponent));
+    const float hi = static_cast<float>(std::ldexp(grid.highest, -grid.step_exponent));
+    return grid.sign_magnitude ? fn(IntegerOp<Round, true>{round, lo, hi})
+                               : fn(IntegerOp<Round, false>{round, lo, hi});
+  };
+  if (grid.kind == Grid::Kind::kPower) {
+    return grid.has_zero ? fn(PowerOp<true>::Of(rounding)) : fn(PowerOp<false>::Of(rounding));
   }
+  return rounding == FormatProto::NEAREST_EVEN ? with_round(RoundToEven())
+                                               : with_round(RoundBySign::Of(rounding));
 }
 
 // dst[i] = grid.Quantize(src[i]), by the fast operators where they serve. `src` may be `dst`.

@@ -1,5 +1,6 @@
 // What must hold for every format, on random tensors of every rank.
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "mase/format/family.h"
 #include "mase/format/format.h"
 #include "mase/format/grid_ops.h"
+#include "mase/format/stream.h"
 
 namespace mase {
 namespace {
@@ -217,6 +219,7 @@ TEST(GridOpsTest, EqualsTheDefinitionOnEveryExponent) {
   const Grid grids[] = {
       Grid::TwosComplement(8, true, -4),
       Grid::TwosComplement(24, false, 100),
+      Grid::TwosComplement(4, true, 126).Shifted(0),
       Grid::SignMagnitude(7, -20),
       Grid::Float(4, 3, 7).Shifted(0),
       Grid::Float(8, 7, 127).Shifted(0),
@@ -226,9 +229,10 @@ TEST(GridOpsTest, EqualsTheDefinitionOnEveryExponent) {
       Grid::Power(9, 126, false).Shifted(0),
   };
   for (const Grid& grid : grids) {
-    for (bool floor : {false, true}) {
-      Policy policy;
-      if (floor) policy.rounding = FormatProto::FLOOR;
+    for (const FormatProto::Rounding rounding :
+         {FormatProto::NEAREST_EVEN, FormatProto::NEAREST_AWAY, FormatProto::FLOOR,
+          FormatProto::CEILING, FormatProto::TOWARD_ZERO, FormatProto::AWAY_FROM_ZERO}) {
+      const Policy policy = {.rounding = rounding};
       std::vector<float> y(x.size());
       QuantizeOnGrid(grid, policy, x.data(), y.data(), x.size(), 0);
       for (size_t i = 0; i < x.size(); ++i) {
@@ -236,9 +240,52 @@ TEST(GridOpsTest, EqualsTheDefinitionOnEveryExponent) {
         if (std::isnan(want)) {
           ASSERT_TRUE(std::isnan(y[i]));
         } else {
-          ASSERT_EQ(Bits(y[i]), Bits(want)) << x[i] << " got " << y[i] << " want " << want;
+          ASSERT_EQ(Bits(y[i]), Bits(want))
+              << FormatProto::Rounding_Name(rounding) << " " << x[i] << " got " << y[i];
         }
       }
+    }
+  }
+}
+
+// Ties, whole numbers and the ends of the range, which random bits miss.
+TEST(GridOpsTest, EqualsTheDefinitionAtTies) {
+  for (const Grid& grid : {Grid::TwosComplement(6, true, -2), Grid::SignMagnitude(4, 0),
+                           Grid::Float(3, 2, 3).Shifted(0), Grid::Power(4, 3, true).Shifted(0)}) {
+    for (const FormatProto::Rounding rounding :
+         {FormatProto::NEAREST_EVEN, FormatProto::NEAREST_AWAY, FormatProto::FLOOR,
+          FormatProto::CEILING, FormatProto::TOWARD_ZERO, FormatProto::AWAY_FROM_ZERO}) {
+      for (int k = -400; k <= 400; ++k) {
+        for (const float near : {-1e-6f, 0.0f, 1e-6f}) {
+          const float x = static_cast<float>(k) / 32 + near;
+          float y;
+          QuantizeOnGrid(grid, {.rounding = rounding}, &x, &y, 1, 0);
+          ASSERT_EQ(Bits(y), Bits(grid.Quantize(x, {.rounding = rounding})))
+              << FormatProto::Rounding_Name(rounding) << " " << x << " got " << y;
+        }
+      }
+    }
+  }
+}
+
+TEST(StreamTest, LargeTensorsAreRoundedAsSmallOnes) {
+  std::mt19937 random(5);
+  std::vector<float> x(6007);
+  for (float& v : x) v = std::ldexp(static_cast<float>(random() % 4096) - 2048, -9);
+  x[5] = NAN;
+  for (const char* text : {"integer { width: 8 frac_width: 4 }", "log { width: 5 }",
+                           "minifloat_ieee { width: 8 exponent_width: 4 } semantics: REFERENCE",
+                           "block_fp { width: 8 block_size: 16 }", "mxint { block_size: 32 element_bits: 4 }",
+                           "block_fp { width: 8 block_size: 5 }",
+                           "mxfp { block_size: 16 element_exp_bits: 4 element_frac_bits: 3 } rounding: FLOOR"}) {
+    const auto format = *Format::FromText(text);
+    for (const Shape& shape : {Shape({6007}), Shape({6, 1000}), Shape({3, 2000})}) {
+      alignas(64) static float y[6007], streamed[6007];
+      ASSERT_TRUE(format->Quantize(x.data(), y, shape).ok());
+      SetCacheBytesForTest(0);
+      ASSERT_TRUE(format->Quantize(x.data(), streamed, shape).ok());
+      SetCacheBytesForTest(-1);
+      EXPECT_EQ(std::memcmp(y, streamed, 4 * shape.elements()), 0) << text;
     }
   }
 }
