@@ -170,6 +170,8 @@ def modules(out):
         out.setup("MODULE", "linear", [x], {"weight": w, "bias": b}, in_features=12, out_features=8)
         cases = [config(n) for n in mase.TEN if n != "ternary"] + list(more.values())
         cases += [config("mxint"), config("mxfp"), config("integer", data_out={"width": 10, "frac_width": 5})]
+        floor = {"floor": True}
+        cases += [config("integer", data_in=floor, weight=floor, bias=floor, data_out={"width": 9, "frac_width": 3, **floor})]
         cases += [config("logicnets", data_in={"width": 3, "frac_width": 1}, data_out={"width": 4, "frac_width": 0})]
         tiles = {"width": 9, "exponent_width": 4}
         cases += [config("mxint_hardware", data_in={**tiles, "parallelism": [5, 4]}, weight={**tiles, "parallelism": [2, 3]}, bias={**tiles, "parallelism": [1, 8]})]
