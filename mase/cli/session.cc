@@ -96,7 +96,8 @@ absl::StatusOr<Session> OpenSession(const RunConfig& config, absl::string_view a
     return absl::InvalidArgumentError("No model and/or dataset provided! These are required.");
   }
   const absl::Time began = absl::Now();
-  LogInfo(absl::StrCat("Initialising dataset '", data.name(), "'..."));
+  LogInfo(absl::StrCat("Initialising dataset '", data.name().empty() ? "csv" : data.name(),
+                       "'..."));
   MASE_ASSIGN_OR_RETURN(Dataset dataset, OpenDataset(data, config.seed()));
   for (const std::string& note : dataset.notes().Take()) LogInfo(note);
   TorchGenerator generator(config.seed());
