@@ -174,7 +174,8 @@ std::vector<int64_t> TorchGenerator::Permutation(int64_t n) {
   return order;
 }
 
-void TorchGenerator::Permute(absl::Span<int64_t> order) {
+template <typename T>
+void TorchGenerator::Permute(absl::Span<T> order) {
   const int64_t n = static_cast<int64_t>(order.size());
   std::iota(order.begin(), order.end(), 0);
   // PyTorch's own border: a 32-bit draw modulo n is uniform enough below it.
@@ -202,6 +203,9 @@ void TorchGenerator::Permute(absl::Span<int64_t> order) {
     for (int64_t k = 0; k < count; ++k) std::swap(order[first + k], order[first + k + other[k]]);
   }
 }
+
+template void TorchGenerator::Permute(absl::Span<int64_t>);
+template void TorchGenerator::Permute(absl::Span<uint32_t>);
 
 std::vector<uint32_t> TorchGenerator::ExportState() const {
   std::vector<uint32_t> state = engine_.ExportState();

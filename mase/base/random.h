@@ -79,8 +79,9 @@ class TorchGenerator {
 
   // torch.randperm(n): a permutation of 0..n-1. Requires n >= 0.
   std::vector<int64_t> Permutation(int64_t n);
-  // The same, written to `order`, whose size is n.
-  void Permute(absl::Span<int64_t> order);
+  // The same, written to `order`, whose size is n, below 2^32 for T = uint32_t.
+  template <typename T>
+  void Permute(absl::Span<T> order);
 
   // The twister's state and the second value of the last pair that FillNormal made.
   std::vector<uint32_t> ExportState() const;

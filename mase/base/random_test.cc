@@ -98,6 +98,9 @@ TEST(TorchGeneratorTest, PermutationsAreThoseOfOneDrawAndOneSwapAtATime) {
     for (int64_t i = 0; i < n - 1; ++i) std::swap(want[i], want[i + draws.Next32() % (n - i)]);
     TorchGenerator generator(n);
     EXPECT_EQ(generator.Permutation(n), want) << n;
+    std::vector<uint32_t> narrow(n);
+    TorchGenerator(n).Permute(absl::MakeSpan(narrow));
+    EXPECT_EQ(std::vector<int64_t>(narrow.begin(), narrow.end()), want) << n;
     EXPECT_EQ(generator.Int63(), static_cast<int64_t>(draws.Next64() & (~uint64_t{0} >> 1)));
   }
 }

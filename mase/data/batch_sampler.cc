@@ -3,12 +3,14 @@
 #include <numeric>
 
 #include "glog/logging.h"
+#include "mase/base/limits.h"
 
 namespace mase {
 
 BatchSampler::BatchSampler(int64_t rows, int64_t batch_size, bool shuffle)
     : rows_(rows), batch_size_(batch_size), shuffle_(shuffle), order_(rows) {
   CHECK_GT(rows, 0);
+  CHECK_LE(rows, limits::kMaxDataRows);
   CHECK_GT(batch_size, 0);
   std::iota(order_.begin(), order_.end(), 0);
 }

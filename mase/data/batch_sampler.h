@@ -15,7 +15,7 @@ namespace mase {
 class BatchSampler {
  public:
   // Batches of `batch_size` rows out of 0..rows-1; the last one of a pass may be shorter. Requires
-  // rows > 0 and batch_size > 0.
+  // 0 < rows <= kMaxDataRows and batch_size > 0.
   BatchSampler(int64_t rows, int64_t batch_size, bool shuffle);
 
   // Begins the next pass. Draws one 64-bit number that goes unused here (PyTorch's workers get
@@ -29,9 +29,11 @@ class BatchSampler {
 
   int64_t batches() const { return (rows_ + batch_size_ - 1) / batch_size_; }
 
-  // The rows of batch 0..batches()-1 of this pass. Valid until the next pass begins.
-  absl::Span<const int64_t> Batch(int64_t batch) const {
-    return absl::MakeConstSpan(order_).subspan(batch * batch_size_, batch_size_);
+  // The rows of batch 0..batches()-1 of this pass. Valid until the next call.
+  absl::Span<const int64_t> Batch(int64_t batch) {
+    const auto picked = absl::MakeConstSpan(order_).subspan(batch * batch_size_, batch_size_);
+    batch_.assign(picked.begin(), picked.end());
+    return batch_;
   }
 
   // True if Batch(i) is always the consecutive rows from i * batch_size, so that they need not be
@@ -43,7 +45,8 @@ class BatchSampler {
   int64_t batch_size_;
   bool shuffle_;
   int64_t pass_seed_ = 0;
-  std::vector<int64_t> order_;
+  std::vector<uint32_t> order_;  // Half as long in the cache, where it is shuffled.
+  std::vector<int64_t> batch_;
 };
 
 }  // namespace mase

@@ -10,10 +10,11 @@ namespace {
 
 using ::testing::ElementsAre;
 
-std::vector<std::vector<int64_t>> AllBatches(const BatchSampler& sampler) {
+std::vector<std::vector<int64_t>> AllBatches(BatchSampler& sampler) {
   std::vector<std::vector<int64_t>> all;
   for (int64_t i = 0; i < sampler.batches(); ++i) {
-    all.emplace_back(sampler.Batch(i).begin(), sampler.Batch(i).end());
+    const absl::Span<const int64_t> batch = sampler.Batch(i);
+    all.emplace_back(batch.begin(), batch.end());
   }
   return all;
 }
