@@ -19,8 +19,8 @@ namespace {
 constexpr int64_t kChunk = 2048;
 constexpr int kBins = 2048;
 constexpr int kHalvings = 40;       // Of the range where scales are powers of two.
-// Where they are not, the range shrinks by 2^(1/8) eight octaves down. With few values the loss is
-// jagged, and cheap: then the first two octaves are walked in finer steps.
+// Where they are not, the range shrinks by 2^(1/8) eight octaves down, an end by itself only two.
+// With few values the loss is jagged, and cheap: then these two are walked in finer steps.
 constexpr int kOctaves = 8;
 constexpr int kSteps = 8;
 constexpr int kFineOctaves = 2;
@@ -146,12 +146,12 @@ absl::StatusOr<double> SquaredError(const Candidate& candidate, absl::Span<const
 
 // Equal bins from the smallest to the largest value.
 struct Histogram {
-  std::vector<double> counts = std::vector<double>(kBins);
-  std::vector<float> centres = std::vector<float>(kBins);
+  std::vector<double> counts;
+  std::vector<float> centres;
 };
 
 Histogram MakeHistogram(absl::Span<const float> values, Range range) {
-  Histogram histogram;
+  Histogram histogram = {std::vector<double>(kBins), std::vector<float>(kBins)};
   const double width = (range.hi - range.lo) / kBins;
   for (int i = 0; i < kBins; ++i) {
     histogram.centres[i] = static_cast<float>(range.lo + (i + 0.5) * width);
@@ -238,10 +238,10 @@ class Search {
     return absl::OkStatus();
   }
 
-  // Moves the ends that `lo` and `hi` name: first by large steps, mostly inwards, then both ways by
-  // small ones.
-  absl::Status Shrink(bool lo, bool hi, bool few_values) {
-    const int steps = few_values ? kFineSteps : kSteps;
+  // Moves the ends that `lo` and `hi` name: first by large steps, `steps` an octave, mostly inwards,
+  // then both ways by small ones.
+  absl::Status Shrink(bool lo, bool hi, int steps) {
+    const int octaves = lo && hi ? kOctaves : kFineOctaves;
     const Range start = best_;
     const auto moved = [lo, hi](Range range, double factor) {
       return Scaled(range, lo ? factor : 1, hi ? factor : 1);
@@ -249,7 +249,7 @@ class Search {
     for (int i = -steps / kSteps; i <= kFineOctaves * steps; ++i) {
       MASE_RETURN_IF_ERROR(Try(moved(start, std::exp2(-1.0 * i / steps))).status());
     }
-    for (int i = kFineOctaves * kSteps + 1; i <= kOctaves * kSteps; ++i) {
+    for (int i = kFineOctaves * kSteps + 1; i <= octaves * kSteps; ++i) {
       MASE_RETURN_IF_ERROR(Try(moved(start, std::exp2(-1.0 * i / kSteps))).status());
     }
     const Range middle = best_;
@@ -280,7 +280,8 @@ absl::StatusOr<Range> FindRange(const FormatProto& format, const Observer& seen,
   Range full = seen.range();
   if (zero_point) full = {std::min(full.lo, 0.0), std::max(full.hi, 0.0)};
   const bool is_error = method == CalibrationMethod::kMse;
-  const Histogram histogram = is_error ? Histogram() : MakeHistogram(seen.values(), seen.range());
+  Histogram histogram;
+  if (!is_error) histogram = MakeHistogram(seen.values(), seen.range());
   const std::unique_ptr<Candidate> candidate = MakeCandidate(format, options.fit);
   Search search(*candidate, [&](const Candidate& fitted) {
     return is_error ? SquaredError(fitted, seen.values()) : EntropyLoss(fitted, histogram);
@@ -292,11 +293,11 @@ absl::StatusOr<Range> FindRange(const FormatProto& format, const Observer& seen,
     return search.best();
   }
   MASE_RETURN_IF_ERROR(search.Try(full).status());
-  const bool few = seen.values().size() <= kFewValues;
-  MASE_RETURN_IF_ERROR(search.Shrink(true, true, few));
+  const int steps = seen.values().size() <= kFewValues ? kFineSteps : kSteps;
+  MASE_RETURN_IF_ERROR(search.Shrink(true, true, steps));
   for (int round = 0; zero_point && round < 2; ++round) {
-    MASE_RETURN_IF_ERROR(search.Shrink(true, false, few));
-    MASE_RETURN_IF_ERROR(search.Shrink(false, true, few));
+    MASE_RETURN_IF_ERROR(search.Shrink(true, false, steps));
+    MASE_RETURN_IF_ERROR(search.Shrink(false, true, steps));
   }
   return search.best();
 }

@@ -15,8 +15,8 @@
 // quarter, ... are, if its scale is one; these are all formats that can be best. Otherwise the range
 // of all values is tried, then those from 2^(1/8) times as wide down to 1/256 of it, both ends alike:
 // in steps of 2^(1/8), for up to 2^17 values of 2^(1/64) down to a quarter. Around the best,
-// sixteenths of these steps follow. For asymmetric formats each end then does the same by itself,
-// twice. Of equal ranges the first is taken.
+// sixteenths of these steps follow. For asymmetric formats each end then does much the same by
+// itself, twice. Of equal ranges the first is taken.
 //
 // Entropy: 2048 equal bins over the range of the values, p the counts. Bins whose centre the format
 // saturates give their counts to the nearest bin inside (p alone). Consecutive bins of one code
