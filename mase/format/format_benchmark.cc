@@ -27,6 +27,8 @@ constexpr const char* kFormats[] = {
     "mxfp { block_size: 16 element_exp_bits: 4 element_frac_bits: 3 }",
     "mx { element_format: 'bfloat16' }",
     "mx { element_format: 'fp8_e4m3' }",
+    "mx { element_format: 'fp8_e5m2' }",
+    "mxfp { block_size: 32 element_exp_bits: 4 element_frac_bits: 3 }",
     "affine { width: 8 scale: 0.05 zero_point: 3 }",
     "scale_integer { width: 8 }",
     "integer { width: 8 frac_width: 4 } rounding: NEAREST_AWAY",
