@@ -61,6 +61,16 @@ absl::Status BlockFormat::DoQuantize(const float* src, float* dst, const Shape& 
   if (policy_.rounding == FormatProto::STOCHASTIC || policy_.overflow != FormatProto::SATURATE ||
       quantile_search_) {
     QuantizeExactly(layout, src, dst, seed);
+  } else if (unit_.kind == Grid::Kind::kPower) {
+    // Eight bits of exponent reach below the normal numbers in most blocks.
+    const FormatProto::Rounding rounding = policy_.rounding;
+    if (unit_.has_zero) {
+      QuantizeFast(WidePowerOp<true>{PowerOp<true>::Of(rounding)}, layout, shape.elements(), src,
+                   dst, seed);
+    } else {
+      QuantizeFast(WidePowerOp<false>{PowerOp<false>::Of(rounding)}, layout, shape.elements(), src,
+                   dst, seed);
+    }
   } else {
     WithOp(unit_, policy_.rounding,
            [&](const auto& op) { QuantizeFast(op, layout, shape.elements(), src, dst, seed); });
@@ -68,7 +78,8 @@ absl::Status BlockFormat::DoQuantize(const float* src, float* dst, const Shape& 
   return absl::OkStatus();
 }
 
-// The parameters of the operators of `blocks` blocks, the same numbers as ParamsOf(GridOf(maximum));
+// The parameters of the operators of `blocks` blocks, the same numbers as ParamsOf(GridOf(maximum))
+// but for powers, which take WidePowerOp's;
 // false if for one of them only doubles are exact: Inf, NaN, the ends of the exponent range.
 bool BlockFormat::FastParams(const uint32_t* maxima, int64_t blocks, BlockParams* params) const {
   const Grid::Kind kind = unit_.kind;
@@ -112,9 +123,10 @@ bool BlockFormat::FastParams(const uint32_t* maxima, int64_t blocks, BlockParams
         return run([=](int exponent, BlockParams* p) -> uint32_t {
           int top = max_exponent + exponent;
           top = top > 127 ? 127 : top;
-          *p = {FromBits(static_cast<uint32_t>(min_exponent + exponent + 127)),
+          *p = {FromBits(static_cast<uint32_t>(min_exponent + exponent + 127 + 64)),
                 FromBits(static_cast<uint32_t>(top + 127))};
-          return static_cast<uint32_t>(min_exponent + exponent >= -125);
+          return static_cast<uint32_t>(min_exponent + exponent >= -149) &
+                 static_cast<uint32_t>(top >= -126);
         });
     }
   });

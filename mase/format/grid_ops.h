@@ -160,6 +160,24 @@ struct PowerOp {
   }
 };
 
+// PowerOp for values down to 2^-149: small ones are rounded 2^64 higher up. Params: the biased exponent
+// of the smallest value plus 64, that of the largest.
+template <bool kHasZero>
+struct WidePowerOp {
+  PowerOp<kHasZero> op;
+
+  float operator()(float x, BlockParams params) const {
+    const int lifted_min = static_cast<int>(Bits(params.a));
+    const bool tiny = std::fabs(x) < 0x1p-60f && lifted_min <= 128;
+    const int min_biased = tiny ? lifted_min : lifted_min < 65 ? 1 : lifted_min - 64;
+    const int max_biased = static_cast<int>(Bits(params.b)) + (tiny ? 64 : 0);
+    const BlockParams lifted = {FromBits(static_cast<uint32_t>(min_biased)),
+                                FromBits(static_cast<uint32_t>(max_biased))};
+    const float q = op(tiny ? x * 0x1p64f : x, lifted);
+    return tiny ? q * 0x1p-64f : q;
+  }
+};
+
 // The parameters of a grid for its operator.
 BlockParams ParamsOf(const Grid& grid);
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/format/family.h"
@@ -30,6 +31,8 @@ constexpr const char* kExactFormats[] = {
     "block_fp { width: 5 exponent_width: 2 block_size: -1 }",
     "block_minifloat { width: 8 exponent_width: 3 exponent_bias_width: 5 block_size: 5 }",
     "block_log { width: 5 exponent_bias_width: 6 block_size: 5 }",
+    "block_log { width: 8 exponent_bias_width: 8 block_size: 5 }",
+    "block_log { width: 8 exponent_bias_width: 8 block_size: 5 has_zero: false }",
     "mxint { block_size: 5 element_bits: 6 }",
     "mxint { block_size: -1 element_bits: 6 }",
     "mxfp { block_size: 5 element_exp_bits: 4 element_frac_bits: 3 }",
@@ -263,6 +266,29 @@ TEST(GridOpsTest, EqualsTheDefinitionAtTies) {
           ASSERT_EQ(Bits(y), Bits(grid.Quantize(x, {.rounding = rounding})))
               << FormatProto::Rounding_Name(rounding) << " " << x << " got " << y;
         }
+      }
+    }
+  }
+}
+
+// Blocks whose smallest powers are no normal numbers, with elements there.
+TEST(BlockTest, PowersBelowTheNormalNumbersAreThoseOfTheDefinition) {
+  for (const bool has_zero : {false, true}) {
+    const auto format = *Format::FromText(absl::StrCat(
+        "block_log { width: 8 exponent_bias_width: 8 block_size: 16 has_zero: ",
+        has_zero ? "true" : "false", " }"));
+    for (int top = -90; top <= 120; ++top) {
+      std::vector<float> x(16), y(16);
+      std::mt19937 random(static_cast<uint32_t>(top + 1000));
+      for (int i = 0; i < 16; ++i) {
+        const float mantissa = 1 + static_cast<float>(random() % 1024) / 1024;
+        x[i] = std::ldexp((i % 2 == 0 ? 1 : -1) * mantissa, top - 9 * i);
+      }
+      x[15] = 0;
+      ASSERT_TRUE(format->Quantize(x.data(), y.data(), {16}).ok());
+      const auto decoded = format->Decode(*format->Encode(Tensor::FromValues<float>({16}, x)));
+      for (int i = 0; i < 16; ++i) {
+        ASSERT_EQ(Bits(y[i]), Bits(decoded->data<float>()[i])) << top << " " << x[i];
       }
     }
   }
