@@ -155,6 +155,18 @@ TEST(FitTest, FormatsThatScaleThemselvesHaveNothingToFit) {
   }
 }
 
+TEST(FitTest, KnowsWhetherTheParameterIsGiven) {
+  for (const char* text : {"integer { width: 8 }", "affine { width: 8 }", "log { width: 5 }",
+                           "lsq { level: 16 }", "block_fp { }"}) {
+    EXPECT_FALSE(HasFit(Proto(text))) << text;
+  }
+  for (const char* text : {"integer { width: 8 frac_width: 0 }", "affine { width: 8 scale: 1 }",
+                           "log { width: 5 exponent_bias: 7 }", "lsq { level: 16 scale: 1 }",
+                           "flexround { width: 8 s1_init: 0.5 }"}) {
+    EXPECT_TRUE(HasFit(Proto(text))) << text;
+  }
+}
+
 TEST(FitTest, WhatAffineLacksIsSaid) {
   EXPECT_THAT(FitToRange(Proto("integer { width: 8 } semantics: REFERENCE"), {-1, 1},
                          {.float_scale = true}),

@@ -111,6 +111,29 @@ bool CanFit(const FormatProto& format) {
   return IsFixedPoint(format) || HasExponent(format) || format.has_lsq();
 }
 
+bool HasFit(const FormatProto& format) {
+  switch (format.family_case()) {
+    case FormatProto::kInteger:
+      return format.integer().has_frac_width();
+    case FormatProto::kAffine:
+      return !format.affine().scale().empty();
+    case FormatProto::kLogicnets:
+      return format.logicnets().has_frac_width();
+    case FormatProto::kFlexround:
+      return format.flexround().has_frac_width() || format.flexround().has_s1_init();
+    case FormatProto::kMinifloatIeee:
+      return format.minifloat_ieee().has_exponent_bias();
+    case FormatProto::kMinifloatDenorm:
+      return format.minifloat_denorm().has_exponent_bias();
+    case FormatProto::kLog:
+      return format.log().has_exponent_bias();
+    case FormatProto::kLsq:
+      return format.lsq().has_scale();
+    default:
+      return false;
+  }
+}
+
 AffineFit FitAffine(const FormatProto& format, Range range, const FitOptions& options) {
   const FixedPoint fixed = FixedPointOf(format);
   const double lo = fixed.is_signed ? -std::ldexp(1.0, fixed.width - 1) : 0;

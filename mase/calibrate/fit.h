@@ -42,6 +42,9 @@ struct FitOptions {
 // (block_fp, mxint, ...) or whose values are fixed (minifloat, ...).
 bool CanFit(const FormatProto& format);
 
+// Whether the parameter is given. False where there is none.
+bool HasFit(const FormatProto& format);
+
 // integer or affine: a format that FitOptions speak of.
 bool IsFixedPoint(const FormatProto& format);
 

@@ -11,7 +11,6 @@
 #include "mase/format/format.h"
 #include "mase/testing/matchers.h"
 #include "mase/testing/pass_runner.h"
-#include "plugins/compare_formats/fit_range.h"
 #include "plugins/compare_formats/named_formats.h"
 
 namespace mase {
@@ -213,10 +212,10 @@ namespace compare_formats = plugins::compare_formats;
 
 FormatProto Fitted(const std::string& text, float lowest, float highest) {
   const FormatProto format = compare_formats::ParseFormat(text).value().format;
-  return compare_formats::FitToRange(format, {lowest, highest}).value();
+  return compare_formats::Settle(format, {lowest, highest}).value();
 }
 
-TEST(FitToRangeTest, TakesTheFinestRangeThatCoversTheTensor) {
+TEST(SettleTest, TakesTheFinestRangeThatCoversTheTensor) {
   EXPECT_EQ(Fitted("integer 8", -0.3f, 0.99f).integer().frac_width(), 7);
   EXPECT_EQ(Fitted("integer 8", -0.3f, 1.0f).integer().frac_width(), 6);
   EXPECT_EQ(Fitted("integer 4", -100, 3).integer().frac_width(), -4);
@@ -225,33 +224,31 @@ TEST(FitToRangeTest, TakesTheFinestRangeThatCoversTheTensor) {
                            "minifloat_denorm 6/3", "log 5", "lsq 16 levels"}) {
     for (const float m : {1e-12f, 0.02f, 0.5f, 0.7f, 1.0f, 3.9f, 4.0f, 1e9f}) {
       const double highest = Format::Create(Fitted(text, -m, m)).value()->highest();
-      EXPECT_GE(highest, m * 0.999999) << text << " " << m;
+      const double half_step = Format::Create(Fitted(text, -m, m)).value()->step() / 2;
+      EXPECT_GE(highest + half_step, m * 0.999999) << text << " " << m;
       EXPECT_LT(highest, 2 * m * 1.01) << text << " " << m;
     }
   }
 }
 
-TEST(FitToRangeTest, AffineSpendsAllCodesBetweenTheEndsAndKeepsZero) {
+TEST(SettleTest, AffineSpendsAllCodesBetweenTheEndsAndKeepsZero) {
   const FormatProto format = Fitted("affine 8", -1, 4.1f);
   EXPECT_NEAR(format.affine().scale(0), 0.02f, 1e-7f);
   EXPECT_EQ(format.affine().zero_point(0), -78);
   EXPECT_EQ(Fitted("affine 8", 1, 2).affine().zero_point(0), -128);
-  EXPECT_EQ(Fitted("affine 8", 0, 0).affine().scale(0), 1);
 }
 
-TEST(FitToRangeTest, WhatIsGivenStays) {
+TEST(SettleTest, WhatIsGivenStays) {
   EXPECT_EQ(Fitted("integer 8/4", -0.1f, 0.1f).integer().frac_width(), 4);
   EXPECT_EQ(Fitted("minifloat_ieee 8/4/7", -0.1f, 0.1f).minifloat_ieee().exponent_bias(), 7);
   EXPECT_EQ(Fitted("mxint8", -0.1f, 0.1f).SerializeAsString(),
             compare_formats::ParseFormat("mxint8").value().format.SerializeAsString());
 }
 
-TEST(RangeOfTest, IgnoresWhatIsNotFinite) {
-  const compare_formats::Range range =
-      compare_formats::RangeOf({NAN, 3.0f, -1.0f, INFINITY, 2.0f});
-  EXPECT_EQ(range.lowest, -1);
-  EXPECT_EQ(range.highest, 3);
-  EXPECT_EQ(compare_formats::RangeOf({}).magnitude(), 0);
+TEST(SettleTest, ZerosAreExactInAnyFormat) {
+  for (const char* text : {"integer 4", "affine 4", "log 5", "lsq 16 levels"}) {
+    EXPECT_GT(Format::Create(Fitted(text, 0, 0)).value()->highest(), 0) << text;
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "plugins/compare_formats/measure.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <memory>
 
@@ -14,6 +15,7 @@
 #include "mase/format/metrics.h"
 #include "mase/quantize/operands.h"
 #include "mase/quantize/rule.h"
+#include "plugins/compare_formats/named_formats.h"
 
 namespace mase::plugins::compare_formats {
 namespace {
@@ -36,6 +38,15 @@ absl::StatusOr<std::unique_ptr<Executor>> RunNet(const Graph& graph,
   MASE_ASSIGN_OR_RETURN(auto executor, Executor::Create(graph, {.keep_values = keep_values}));
   MASE_RETURN_IF_ERROR(executor->Forward(ExecutionMode::kInference, rows, pointers));
   return executor;
+}
+
+// So far that finite `values` and 0 are inside.
+void Widen(absl::Span<const float> values, Range* range) {
+  for (const float x : values) {
+    if (!std::isfinite(x)) continue;
+    range->lo = std::min<double>(range->lo, x);
+    range->hi = std::max<double>(range->hi, x);
+  }
 }
 
 // Bits of values, added up.
@@ -79,16 +90,12 @@ absl::Status NetMeasurer::FindRanges() {
       MASE_ASSIGN_OR_RETURN(const absl::Span<const float> values,
                             executor->NodeValue(node->inputs()[i]->producer()->name()));
       const std::string operand(InputOperand(*node, static_cast<int>(i)));
-      const Range range = RangeOf(values);
-      const auto [entry, is_new] = ranges_.try_emplace({node->name(), operand}, range);
-      if (is_new) continue;
-      entry->second.lowest = std::min(entry->second.lowest, range.lowest);
-      entry->second.highest = std::max(entry->second.highest, range.highest);
+      Widen(values, &ranges_[{node->name(), operand}]);
     }
     for (const Parameter& parameter : node->parameters()) {
       const Tensor& tensor = graph_.FindTensor(parameter.tensor)->value;
       if (tensor.dtype() != DType::kFloat32) continue;
-      ranges_[{node->name(), std::string(parameter.name)}] = RangeOf(tensor.data<float>());
+      Widen(tensor.data<float>(), &ranges_[{node->name(), std::string(parameter.name)}]);
     }
   }
   return absl::OkStatus();
@@ -125,12 +132,12 @@ absl::StatusOr<Measurement> NetMeasurer::Measure(const FormatProto& format,
 
 absl::StatusOr<Quantization> NetMeasurer::RecordFor(const Node& node,
                                                     const FormatProto& format) const {
-  MASE_ASSIGN_OR_RETURN(const FormatProto any, FitToRange(format, {-1, 1}));
+  MASE_ASSIGN_OR_RETURN(const FormatProto any, Settle(format, {-1, 1}));
   MASE_ASSIGN_OR_RETURN(RuleFormat rule, UniformRule(any));
   for (auto& [operand, fitted] : rule.given) {
     const auto range = ranges_.find({node.name(), operand});
     if (range == ranges_.end()) continue;
-    MASE_ASSIGN_OR_RETURN(fitted, FitToRange(format, range->second));
+    MASE_ASSIGN_OR_RETURN(fitted, Settle(format, range->second));
   }
   return QuantizationFor(node, rule, shapes_);
 }

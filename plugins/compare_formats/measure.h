@@ -9,10 +9,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "mase/calibrate/observer.h"
 #include "mase/graph/graph.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/pass/pass_context.h"
-#include "plugins/compare_formats/fit_range.h"
 
 namespace mase::plugins::compare_formats {
 

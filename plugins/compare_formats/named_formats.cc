@@ -11,9 +11,9 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/calibrate/fit.h"
 #include "mase/format/family.h"
 #include "mase/format/format.h"
-#include "plugins/compare_formats/fit_range.h"
 
 namespace mase::plugins::compare_formats {
 namespace {
@@ -84,7 +84,7 @@ std::vector<std::string> KnownNames() {
 }
 
 // Format::Create's verdict on what is left when the range is settled.
-absl::Status Check(const FormatProto& format) { return FitToRange(format, {-1, 1}).status(); }
+absl::Status Check(const FormatProto& format) { return Settle(format, {-1, 1}).status(); }
 
 absl::StatusOr<FormatProto> FromText(absl::string_view text) {
   MASE_ASSIGN_OR_RETURN(const FormatProto format, ParseFormatText(text));
@@ -146,6 +146,17 @@ absl::StatusOr<FormatProto> FromValues(const Family& family, absl::string_view n
 }
 
 }  // namespace
+
+absl::StatusOr<FormatProto> Settle(const FormatProto& format, Range range) {
+  if (!CanFit(format) || HasFit(format)) {
+    MASE_RETURN_IF_ERROR(Format::Create(format).status());
+    return format;
+  }
+  // Zeros are exact in any range.
+  if (range.lo == 0 && range.hi == 0) range = {-1, 1};
+  const bool affine = format.has_affine();
+  return FitToRange(format, range, {.float_scale = affine, .symmetric = !affine});
+}
 
 std::vector<NamedFormat> StandardFormats() {
   std::vector<NamedFormat> formats;

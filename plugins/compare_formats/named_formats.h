@@ -7,15 +7,20 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "mase/calibrate/observer.h"
 #include "proto/format.pb.h"
 
 namespace mase::plugins::compare_formats {
 
 struct NamedFormat {
   std::string name;
-  // What sets the range may be left open, also where the family requires it; see FitToRange.
+  // What sets the range may be left open, also where the family requires it.
   FormatProto format;
 };
+
+// `format` with what it leaves open settled by FitToRange (mase/calibrate/fit.h): the finest that
+// holds the values of a tensor. Affine scales get zero points. Errors are those of Format::Create.
+absl::StatusOr<FormatProto> Settle(const FormatProto& format, Range range);
 
 // About 50 formats of 1 to 16 bits.
 std::vector<NamedFormat> StandardFormats();
