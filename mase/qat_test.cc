@@ -3,9 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "mase/base/files.h"
 #include "mase/base/runfiles.h"
 #include "mase/model/checkpoint.h"
@@ -75,15 +73,6 @@ std::vector<std::string> PassesOf(const json& summary) {
   std::vector<std::string> names;
   for (const json& pass : summary["passes"]) names.push_back(pass["name"]);
   return names;
-}
-
-// The lines of the table that begin "| test_": the figures of a test.
-std::vector<std::string> TestFigures(const std::string& out) {
-  std::vector<std::string> lines;
-  for (const absl::string_view line : absl::StrSplit(out, '\n')) {
-    if (absl::StartsWith(line, "| test_")) lines.emplace_back(line);
-  }
-  return lines;
 }
 
 TEST(QatTest, CalibratedFormatsTrain) {

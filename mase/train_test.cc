@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "mase/base/files.h"
@@ -43,15 +42,6 @@ std::vector<std::string> SmallRun(const std::vector<std::string>& more = {}) {
 
 std::string Contents(const std::string& path) {
   return ValueOrDie(ReadFile(path, int64_t{1} << 30));
-}
-
-// The lines of the table that begin "| test_": the figures of a test.
-std::vector<std::string> TestFigures(const std::string& out) {
-  std::vector<std::string> lines;
-  for (const absl::string_view line : absl::StrSplit(out, '\n')) {
-    if (absl::StartsWith(line, "| test_")) lines.emplace_back(line);
-  }
-  return lines;
 }
 
 TEST(TrainTest, TrainsValidatesTestsAndWritesItAllDown) {

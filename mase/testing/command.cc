@@ -10,7 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "glog/logging.h"
 #include "gtest/gtest.h"
 #include "mase/base/runfiles.h"
@@ -61,6 +63,14 @@ CommandResult RunCommand(absl::string_view program, const std::vector<std::strin
   CHECK_EQ(waitpid(child, &status, 0), child);
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), Contents(out),
           Contents(err)};
+}
+
+std::vector<std::string> TestFigures(absl::string_view out) {
+  std::vector<std::string> lines;
+  for (const absl::string_view line : absl::StrSplit(out, '\n')) {
+    if (absl::StartsWith(line, "| test_")) lines.emplace_back(line);
+  }
+  return lines;
 }
 
 std::string NewFolder() {

@@ -22,6 +22,9 @@ CommandResult RunCommand(absl::string_view program, const std::vector<std::strin
                          const std::string& folder,
                          const std::vector<std::string>& environment = {});
 
+// What `train` and `test` print of a test split: the lines that begin "| test_".
+std::vector<std::string> TestFigures(absl::string_view out);
+
 // A new empty folder for one test.
 std::string NewFolder();
 
