@@ -1,6 +1,6 @@
 // The quantised operands of a graph: what they hold, and how well a format suits them.
 //
-//   MASE_ASSIGN_OR_RETURN(SampleRun run, RunFloat(graph, inputs, batches, momentum));
+//   MASE_ASSIGN_OR_RETURN(FloatRun run, RunFloat(graph, samples, momentum));
 //   for (OperandValues& operand : run.operands) ...
 //
 // An operand's values are those of the float network: the node's own tensors (weights, biases), or

@@ -31,7 +31,7 @@ Any other net, a list of one's own, MASE's own arithmetic:
     ./bazelw run //mase:transform -- --config=testdata/configs/jsc_tiny_formats.toml --set passes.compare_formats.semantics=reference
 
 What sets a format's range and is left open (the point of `integer 8`, the bias of `minifloat_ieee 8/4`, the
-scale of `affine 8`) follows each tensor: the finest at which its largest magnitude on the samples still fits.
+scale of `affine 8`) follows each tensor: the finest at which its largest magnitude on the samples still fits, to half a step.
 `integer 8/4` is 4 fraction bits everywhere. The pass `calibrate` chooses better where few bits are left, training
 with passes ([training.md](training.md)) repairs more. A thousand rows tell accuracies apart that differ by more than
 about 0.03.
