@@ -56,7 +56,8 @@ TEST(BadFormatsTest, FieldsOutOfRangeAreNamedWithWhatIsAllowed) {
       {"linear", integer + "weight_width = 8\nweight_name = 'ternery'", "did you mean 'ternary'?"},
       {"linear", block_fp + "weight_block_size = [0]",
        "linear: weight: block_fp: block_size 0, allowed -1 or 1 and more"},
-      {"linear", block_fp + "weight_block_size = [1, -2]", "weight: block_fp: block_size -2, allowed"},
+      {"linear", block_fp + "weight_block_size = [1, -2]",
+       "weight: block_fp: block_size -2, allowed"},
       {"relu", "name = 'log'\ndata_in_width = 1", "relu: data_in: log: width 1, allowed 2 to 9"},
       {"relu", "name = 'log'\ndata_in_width = 8\ndata_in_exponent_bias = 500",
        "log: exponent_bias 500, allowed -126 to 149"},
@@ -73,14 +74,17 @@ TEST(BadFormatsTest, FieldsOutOfRangeAreNamedWithWhatIsAllowed) {
 }
 
 TEST(BadFormatsTest, TensorsThatMaseCannotTakeAreNamed) {
-  const std::string tiles = "name = 'mxint'\ndata_in_width = 8\ndata_in_block_size = [16]\n"
-                            "bias_width = 8\nbias_block_size = [5]\nweight_width = 8\n";
+  const std::string tiles =
+      "name = 'mxint'\ndata_in_width = 8\ndata_in_block_size = [16]\n"
+      "bias_width = 8\nbias_block_size = [5]\nweight_width = 8\n";
   const std::vector<BadCase> cases = {
       {"linear", "name = 'ternary'\nweight_scaling_factor = false",
-       "seq_blocks_2 (linear): weight: ternary with REFERENCE semantics: a tensor of shape [5, 16]; "
+       "seq_blocks_2 (linear): weight: ternary with REFERENCE semantics: a tensor of shape [5, "
+       "16]; "
        "MASE takes rank 4 alone"},
       {"linear", tiles + "weight_block_size = [7]",
-       "seq_blocks_2 (linear): weight: mxint with REFERENCE semantics: block_size 7 does not divide "
+       "seq_blocks_2 (linear): weight: mxint with REFERENCE semantics: block_size 7 does not "
+       "divide "
        "the 80 elements of [5, 16]"},
       {"batch_norm1d", "name = 'log'\ndata_in_width = 8",
        "seq_blocks_0 (batch_norm1d): REFERENCE semantics: MASE's batch_norm1d module cannot be "

@@ -27,7 +27,8 @@
 #include "mase/interop/npy.h"
 #include "mase/interop/svg_curves.h"
 
-DEFINE_string(format, "", "A FormatProto as text, for example 'integer { width: 8 frac_width: 4 }'.");
+DEFINE_string(format, "",
+              "A FormatProto as text, for example 'integer { width: 8 frac_width: 4 }'.");
 DEFINE_string(semantics, "", "exact or reference; where empty, what the format says (exact).");
 DEFINE_string(in, "", "A .npy file (float32) to read; may be given several times.");
 DEFINE_string(out, "", "The .npy file to write; as many as --in, in their order.");
@@ -111,15 +112,15 @@ std::vector<std::string> Paths(const std::string& flag) {
 
 // From text, or from a family's name alone; --semantics wins.
 absl::StatusOr<std::unique_ptr<const Format>> MakeFormat(const std::string& text) {
-  if (text.empty()) return absl::InvalidArgumentError("no format; for example --format='integer { width: 8 }'");
+  if (text.empty())
+    return absl::InvalidArgumentError("no format; for example --format='integer { width: 8 }'");
   const Family* family = FindFamily(text);
   if (family == nullptr && text.find_first_of(" {:") == std::string::npos) {
     std::vector<std::string> names;
     for (const Family* known : Families()) names.emplace_back(known->name);
     return absl::NotFoundError(absl::StrCat("unknown format '", text, "'", Suggest(text, names)));
   }
-  MASE_ASSIGN_OR_RETURN(auto format,
-                        Format::FromText(family != nullptr ? family->example : text));
+  MASE_ASSIGN_OR_RETURN(auto format, Format::FromText(family != nullptr ? family->example : text));
   if (FLAGS_semantics.empty()) return format;
   FormatProto proto = format->proto();
   if (FLAGS_semantics == "reference") {
@@ -136,8 +137,8 @@ absl::StatusOr<std::unique_ptr<const Format>> MakeFormat(const std::string& text
 absl::StatusOr<Tensor> ReadFloats(const std::string& path) {
   MASE_ASSIGN_OR_RETURN(Tensor tensor, ReadNpy(path));
   if (tensor.dtype() != DType::kFloat32) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", DTypeName(tensor.dtype()),
-                                                   ", want float32"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": ", DTypeName(tensor.dtype()), ", want float32"));
   }
   return tensor;
 }
@@ -160,10 +161,11 @@ absl::Status Describe(const std::string& text) {
   const Family& family = *FindFamily(format->family());
   std::cout << family.name << ": " << family.summary << "\n"
             << format->Describe() << "\n"
-            << "metadata precision [" << absl::StrJoin(format->Precision(), ", ") << "], class suffix "
-            << format->class_suffix() << "\n"
+            << "metadata precision [" << absl::StrJoin(format->Precision(), ", ")
+            << "], class suffix " << format->class_suffix() << "\n"
             << "bits per value of a tensor [64, 64]: "
-            << absl::StrFormat("%.4g", format->BitsPerValue({64, 64})) << "\n\nparameters in configs:\n";
+            << absl::StrFormat("%.4g", format->BitsPerValue({64, 64}))
+            << "\n\nparameters in configs:\n";
   for (const FamilyParameter& parameter : family.parameters) {
     std::cout << "  " << parameter.name
               << (parameter.need == FamilyParameter::kRequired ? " (required)" : "") << "\n";
@@ -198,8 +200,8 @@ absl::Status ForEachPair(
     const std::function<absl::Status(const std::string&, const std::string&)>& fn) {
   const std::vector<std::string> in = Paths(FLAGS_in), out = Paths(FLAGS_out);
   if (in.empty() || in.size() != out.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(in.size(), " --in and ", out.size(),
-                                                   " --out, want as many, at least one"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(in.size(), " --in and ", out.size(), " --out, want as many, at least one"));
   }
   for (size_t i = 0; i < in.size(); ++i) MASE_RETURN_IF_ERROR(fn(in[i], out[i]));
   return absl::OkStatus();
@@ -283,8 +285,7 @@ absl::Status CompareErrors(const std::vector<std::string>& formats) {
       MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text));
       const absl::StatusOr<Tensor> y = format->Quantize(x, FLAGS_seed);
       if (!y.ok()) return Annotate(y.status(), path);
-      const QuantizationError error =
-          MeasureQuantizationError(x.data<float>(), y->data<float>());
+      const QuantizationError error = MeasureQuantizationError(x.data<float>(), y->data<float>());
       const double bits = format->BitsPerValue(x.shape());
       table.AddRow({format->proto().ShortDebugString(), absl::StrFormat("%.3g", bits),
                     absl::StrFormat("%.2f", error.sqnr_db), absl::StrFormat("%.4g", error.max),
@@ -311,7 +312,8 @@ absl::Status Run(const std::vector<std::string>& words) {
   if (command == "list") return List();
   if (command == "describe" || command == "table") {
     if (rest.size() != 1) {
-      return absl::InvalidArgumentError(absl::StrCat(command, " takes one format, not ", rest.size()));
+      return absl::InvalidArgumentError(
+          absl::StrCat(command, " takes one format, not ", rest.size()));
     }
     return command == "table" ? PrintTable(rest[0]) : Describe(rest[0]);
   }

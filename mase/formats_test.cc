@@ -23,7 +23,8 @@ CommandResult Formats(const std::vector<std::string>& arguments, const std::stri
 class FormatsTest : public testing::Test {
  protected:
   FormatsTest() {
-    const Tensor x = Tensor::FromValues<float>({2, 4}, {0.3, -1.2, 0.05, 0, 0.6, -0.61, 0.9, 0.001});
+    const Tensor x =
+        Tensor::FromValues<float>({2, 4}, {0.3, -1.2, 0.05, 0, 0.6, -0.61, 0.9, 0.001});
     EXPECT_TRUE(WriteNpy(folder_ + "/x.npy", x).ok());
     EXPECT_TRUE(WriteNpy(folder_ + "/i.npy", Tensor::FromValues<int32_t>({1}, {1})).ok());
   }
@@ -42,7 +43,8 @@ class FormatsTest : public testing::Test {
 TEST_F(FormatsTest, ListsAndDescribes) {
   CommandResult result = Formats({"list"}, folder_);
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_THAT(result.out, AllOf(HasSubstr("minifloat_ieee"), HasSubstr("msfp"), HasSubstr("MXInt")));
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("minifloat_ieee"), HasSubstr("msfp"), HasSubstr("MXInt")));
   result = Formats({"describe", "integer"}, folder_);
   EXPECT_THAT(result.out, AllOf(HasSubstr("step 0.0625"), HasSubstr("frac_width"),
                                 HasSubstr("precision [8, 4]")));
@@ -58,10 +60,10 @@ TEST_F(FormatsTest, TabulatesEveryCode) {
 }
 
 TEST_F(FormatsTest, QuantizesSeveralFilesInOneCall) {
-  const CommandResult result =
-      Formats({"quantize", "--format=block_fp { width: 4 block_size: [1, 4] }",
-               "--semantics=reference", "--in=x.npy", "--in", "x.npy", "--out=y.npy", "--out=z.npy"},
-              folder_);
+  const CommandResult result = Formats(
+      {"quantize", "--format=block_fp { width: 4 block_size: [1, 4] }", "--semantics=reference",
+       "--in=x.npy", "--in", "x.npy", "--out=y.npy", "--out=z.npy"},
+      folder_);
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const Tensor want = Expected("block_fp { width: 4 block_size: [1, 4] } semantics: REFERENCE");
   EXPECT_TRUE(BitEqual(Read("y.npy"), want));

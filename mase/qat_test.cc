@@ -50,9 +50,9 @@ std::string Trained(absl::string_view net) {
 
 // A small run of a config in `folder`; `more` is appended.
 std::vector<std::string> SmallRun(const std::vector<std::string>& more) {
-  std::vector<std::string> arguments = {"jsc-tiny",        "jsc-sim",         "--config=q.toml",
-                                        "--set",           "dataset.rows=2000", "--max-epochs=3",
-                                        "--batch-size=64", "--learning-rate=0.003"};
+  std::vector<std::string> arguments = {
+      "jsc-tiny",          "jsc-sim",        "--config=q.toml", "--set",
+      "dataset.rows=2000", "--max-epochs=3", "--batch-size=64", "--learning-rate=0.003"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
@@ -79,8 +79,9 @@ TEST(QatTest, CalibratedFormatsTrain) {
   const std::string folder = NewFolder();
   Write(folder + "/q.toml", kInteger4);
   const CommandResult run = Train(
-      folder, SmallRun({Trained("jsc-tiny"), "--run_dir=run", "--calibrate=mse", "--set",
-                        "passes.calibrate.scale=float", "--set", "passes.calibrate.granularity=channel"}));
+      folder,
+      SmallRun({Trained("jsc-tiny"), "--run_dir=run", "--calibrate=mse", "--set",
+                "passes.calibrate.scale=float", "--set", "passes.calibrate.granularity=channel"}));
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.out, HasSubstr("Calibration on 1,024 of "));
   EXPECT_THAT(run.out, HasSubstr("train split"));
@@ -151,9 +152,9 @@ TEST(QatTest, OneRunIsTheSameAsTransformThenTrain) {
                 .exit_code,
             0);
   Write(folder + "/q.toml", "");
-  ASSERT_EQ(Train(folder, SmallRun({"--load=two/transformed.safetensors", "--run_dir=three"}))
-                .exit_code,
-            0);
+  ASSERT_EQ(
+      Train(folder, SmallRun({"--load=two/transformed.safetensors", "--run_dir=three"})).exit_code,
+      0);
   for (const char* file : {"best.safetensors", "last.safetensors"}) {
     EXPECT_TRUE(Contents(folder + "/one/" + file) == Contents(folder + "/three/" + file)) << file;
   }

@@ -21,20 +21,20 @@ namespace {
 struct Case {
   std::string net;  // A checkpoint of testdata, or the layers of conv.safetensors.
   std::vector<std::pair<std::string, std::string>> rules;  // Op and QuantizeConfig as text.
-  std::string classes;  // A digit a row.
+  std::string classes;                                     // A digit a row.
 
   bool is_image_net() const { return net.find(' ') != std::string::npos; }
 
   std::string Config() const {
-    const std::string checkpoint =
-        is_image_net() ? Runfile("testdata/reference/conv.safetensors")
-                       : Runfile("testdata/checkpoints/" + net + ".safetensors");
-    std::string text = absl::StrCat(
-        "model { name: '", net, "' load_name: '", checkpoint, "' }\n",
-        "dataset { name: '", is_image_net() ? "mnist" : "jsc", "' } batch_size: 1000\n",
-        "passes { name: 'quantize' options {",
-        " [type.googleapis.com/mase.plugins.quantize.QuantizeOptions] {\n",
-        "  semantics: 'reference'\n");
+    const std::string checkpoint = is_image_net()
+                                       ? Runfile("testdata/reference/conv.safetensors")
+                                       : Runfile("testdata/checkpoints/" + net + ".safetensors");
+    std::string text =
+        absl::StrCat("model { name: '", net, "' load_name: '", checkpoint, "' }\n",
+                     "dataset { name: '", is_image_net() ? "mnist" : "jsc",
+                     "' } batch_size: 1000\n", "passes { name: 'quantize' options {",
+                     " [type.googleapis.com/mase.plugins.quantize.QuantizeOptions] {\n",
+                     "  semantics: 'reference'\n");
     for (const auto& [op, config] : rules) {
       absl::StrAppend(&text, "  rules { match: '", op, "' config { ", config, " } }\n");
     }

@@ -30,32 +30,36 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-const std::vector<std::string> kBegin = {
-    "jsc-toy", "jsc-sim", "--set=dataset.rows=20000", "--max-epochs=4", "--batch-size=64",
-    "--learning-rate=0.01", "--log-every-n-steps=3", "--checkpoint_every_n_steps=10"};
+const std::vector<std::string> kBegin = {"jsc-toy",
+                                         "jsc-sim",
+                                         "--set=dataset.rows=20000",
+                                         "--max-epochs=4",
+                                         "--batch-size=64",
+                                         "--learning-rate=0.01",
+                                         "--log-every-n-steps=3",
+                                         "--checkpoint_every_n_steps=10"};
 
-// What passes the nets are put through: none; some; a format that draws random numbers at each step,
-// which a resumed run must draw again; and one that training changes.
+// What passes the nets are put through: none; some; a format that draws random numbers at each
+// step, which a resumed run must draw again; and one that training changes.
 struct Passes {
   const char* name;
   const char* config;
 };
-constexpr Passes kPasses[] = {
-    {"Float", ""},
-    {"Integer", R"(
+constexpr Passes kPasses[] = {{"Float", ""},
+                              {"Integer", R"(
 [passes.quantize.linear.config]
 name = "integer"
 data_in_width = 6
 weight_width = 4
 bias_width = 6
 )"},
-    {"StochasticBinary", R"(
+                              {"StochasticBinary", R"(
 [passes.quantize.linear.config]
 name = "binary"
 weight_bipolar = true
 weight_stochastic = true
 )"},
-    {"LearnedSteps", R"(
+                              {"LearnedSteps", R"(
 [passes.quantize.linear.config]
 name = "lsq"
 data_in_level = 16

@@ -33,9 +33,15 @@ CommandResult RunTest(const std::string& folder, const std::vector<std::string>&
 
 // A small run of jsc-tiny; `more` is appended.
 std::vector<std::string> SmallRun(const std::vector<std::string>& more = {}) {
-  std::vector<std::string> arguments = {"jsc-tiny",      "jsc-sim", "--set",   "dataset.rows=2000",
-                                        "--max-epochs",  "3",       "--batch-size=64",
-                                        "--learning-rate=0.01", "--log-every-n-steps=5"};
+  std::vector<std::string> arguments = {"jsc-tiny",
+                                        "jsc-sim",
+                                        "--set",
+                                        "dataset.rows=2000",
+                                        "--max-epochs",
+                                        "3",
+                                        "--batch-size=64",
+                                        "--learning-rate=0.01",
+                                        "--log-every-n-steps=5"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
@@ -78,7 +84,7 @@ TEST(TrainTest, TrainsValidatesTestsAndWritesItAllDown) {
   // Testing the best checkpoint says the same, and writes what the net said.
   const CommandResult test =
       RunTest(folder, {"jsc-tiny", "jsc-sim", "--set=dataset.rows=2000", "--batch-size=64",
-                    "--load=run/best.safetensors", "--predictions=out.npy"});
+                       "--load=run/best.safetensors", "--predictions=out.npy"});
   ASSERT_EQ(test.exit_code, 0) << test.err;
   EXPECT_EQ(TestFigures(test.out).size(), 2u) << test.out;
   EXPECT_EQ(TestFigures(test.out), TestFigures(run.out));
@@ -114,7 +120,8 @@ TEST(TrainTest, AResumedRunThatIsDoneSaysTheSameAgain) {
   const CommandResult again = Train(folder, {"--resume=run", "--batch-size=7"});
   ASSERT_EQ(again.exit_code, 0) << again.err;
   EXPECT_THAT(again.out, HasSubstr("resumed after 75 steps"));
-  EXPECT_THAT(again.err, HasSubstr("--batch-size is ignored: a resumed run keeps its own settings"));
+  EXPECT_THAT(again.err,
+              HasSubstr("--batch-size is ignored: a resumed run keeps its own settings"));
   EXPECT_EQ(TestFigures(again.out), TestFigures(run.out));
 }
 
@@ -125,8 +132,7 @@ TEST(TrainTest, ResumingWhatIsNoRunIsRefused) {
 }
 
 TEST(TrainTest, ARateBelowTheFloorIsWarnedOf) {
-  const CommandResult run =
-      Train(NewFolder(), SmallRun({"--run_dir=run", "--learning-rate=1e-7"}));
+  const CommandResult run = Train(NewFolder(), SmallRun({"--run_dir=run", "--learning-rate=1e-7"}));
   EXPECT_EQ(run.exit_code, 0);
   EXPECT_THAT(run.err, HasSubstr("WARNING  learning rate 1e-07 is below the schedule's floor"));
 }
@@ -168,9 +174,9 @@ TEST(TestActionTest, LoadsAStateDictByNamesAndSaysHowTheyWentTogether) {
                                          "--load=state.safetensors"};
   const CommandResult run = RunTest(folder, test);
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_THAT(run.err, AllOf(HasSubstr("6 tensors matched, 1 missing, 1 extra"),
-                             HasSubstr("seq_blocks.0.num_batches_tracked"),
-                             HasSubstr("val_acc.total")));
+  EXPECT_THAT(run.err,
+              AllOf(HasSubstr("6 tensors matched, 1 missing, 1 extra"),
+                    HasSubstr("seq_blocks.0.num_batches_tracked"), HasSubstr("val_acc.total")));
 
   state_dict.tensors.erase(state_dict.tensors.begin());
   ASSERT_OK(WriteSafeTensors(folder + "/state.safetensors", state_dict));
@@ -184,8 +190,8 @@ TEST(TestActionTest, APickleIsRefusedWithTheLinesThatConvertIt) {
   ASSERT_OK(WriteFileAtomically(folder + "/best.ckpt", std::string("PK\x03\x04", 4) + "whatever"));
   const CommandResult run = RunTest(folder, {"jsc-tiny", "jsc-sim", "--load=best.ckpt"});
   EXPECT_NE(run.exit_code, 0);
-  EXPECT_THAT(run.err, AllOf(HasSubstr("best.ckpt"), HasSubstr("import torch"),
-                             HasSubstr("save_file")));
+  EXPECT_THAT(run.err,
+              AllOf(HasSubstr("best.ckpt"), HasSubstr("import torch"), HasSubstr("save_file")));
 }
 
 TEST(TestActionTest, WantsACheckpoint) {

@@ -37,7 +37,9 @@ std::string Contents(const std::string& path) {
   return ValueOrDie(ReadFile(path, int64_t{1} << 30));
 }
 
-void Write(const std::string& path, absl::string_view text) { ASSERT_OK(WriteFileAtomically(path, text)); }
+void Write(const std::string& path, absl::string_view text) {
+  ASSERT_OK(WriteFileAtomically(path, text));
+}
 
 constexpr char kLinearInteger[] = R"(
 [passes.quantize]
@@ -103,8 +105,7 @@ TEST(TransformTest, QuantisesJscTinyAndMeasuresItOnRealJets) {
 TEST(TransformTest, TextProtoAndTheWrittenSettingsGiveTheSameRun) {
   const std::string folder = NewFolder();
   ASSERT_EQ(Transform({Config(), "--run_dir=a"}, folder).exit_code, 0);
-  const CommandResult b =
-      Transform({Config("jsc_tiny_integer.textproto"), "--run_dir=b"}, folder);
+  const CommandResult b = Transform({Config("jsc_tiny_integer.textproto"), "--run_dir=b"}, folder);
   ASSERT_EQ(b.exit_code, 0) << b.err;
   const CommandResult c = Transform({"--config=a/settings.textproto", "--run_dir=c"}, folder);
   ASSERT_EQ(c.exit_code, 0) << c.err;
@@ -117,9 +118,9 @@ TEST(TransformTest, TextProtoAndTheWrittenSettingsGiveTheSameRun) {
 TEST(TransformTest, ThreadsChangeNoBit) {
   const std::string folder = NewFolder();
   const auto run = [&](const std::string& threads) {
-    const CommandResult result = Transform({Config("linear_integer.toml"), "jsc-toy10x", "jsc",
-                                            "--run_dir=" + threads},
-                                           folder, {"OMP_NUM_THREADS=" + threads});
+    const CommandResult result =
+        Transform({Config("linear_integer.toml"), "jsc-toy10x", "jsc", "--run_dir=" + threads},
+                  folder, {"OMP_NUM_THREADS=" + threads});
     EXPECT_EQ(result.exit_code, 0) << result.err;
     const json summary = json::parse(Contents(folder + "/" + threads + "/summary.json"));
     return std::make_pair(summary["metrics"].dump(),
@@ -158,7 +159,9 @@ TEST(TransformTest, CalibrationRescuesFourBitsAndComparesItsMethods) {
   // The checkpoint has the formats that were found.
   Write(folder + "/r.toml", "dataset = \"jsc\"\n[passes.summarize_quantization]\n");
   ASSERT_EQ(Transform({"--config=r.toml", "--load=run/transformed.safetensors", "--run_dir=again"},
-                      folder).exit_code, 0);
+                      folder)
+                .exit_code,
+            0);
   EXPECT_EQ(json::parse(Contents(folder + "/again/summary.json"))["metrics"][0]["value"],
             summary["metrics"][2]["value"]);
 }
@@ -191,7 +194,8 @@ TEST(TransformTest, AConfigWithNothingButQuantizeWorks) {
 TEST(TransformTest, ATransformedNetLoadsAgainAndCanBeTransformedFurther) {
   const std::string folder = NewFolder();
   ASSERT_EQ(Transform({Config(), "--run_dir=first"}, folder).exit_code, 0);
-  Write(folder + "/report.toml", "dataset = \"jsc\"\nbatch_size = 256\n[passes.summarize_quantization]\n");
+  Write(folder + "/report.toml",
+        "dataset = \"jsc\"\nbatch_size = 256\n[passes.summarize_quantization]\n");
   const CommandResult again = Transform(
       {"--config=report.toml", "--load=first/transformed.safetensors", "--run_dir=again"}, folder);
   ASSERT_EQ(again.exit_code, 0) << again.err;
@@ -227,8 +231,8 @@ TEST(TransformTest, RunsWithoutADirectoryGetNewOnes) {
 TEST(TransformTest, AFlagCountsBecauseItWasGiven) {
   const std::string folder = NewFolder();
   Write(folder + "/q.toml", absl::StrCat("batch_size = 512\nseed = 42\n", kLinearInteger));
-  const CommandResult run =
-      Transform({"jsc-tiny", "jsc", "--config=q.toml", "--batch-size=128", "--run_dir=run"}, folder);
+  const CommandResult run = Transform(
+      {"jsc-tiny", "jsc", "--config=q.toml", "--batch-size=128", "--run_dir=run"}, folder);
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(Contents(folder + "/run/settings.textproto"), HasSubstr("batch_size: 128"));
   EXPECT_EQ(json::parse(Contents(folder + "/run/summary.json"))["seed"], 42);
@@ -259,34 +263,57 @@ TEST(TransformTest, BadInputIsOneLineAndLeavesNothing) {
   const BadInput cases[] = {
       {"no config", {"jsc-tiny", "jsc"}, 2, {"expected configuration via --config"}},
       {"no data set", {toml("m.toml", kLinearInteger), "jsc-tiny"}, 2, {"No model and/or dataset"}},
-      {"unknown key", {toml("k.toml", "max_epoch = 3\n" + head)}, 2,
+      {"unknown key",
+       {toml("k.toml", "max_epoch = 3\n" + head)},
+       2,
        {"k.toml:1:1", "max_epoch", "did you mean 'max_epochs'"}},
-      {"wrong type", {toml("t.toml", "batch_size = \"many\"\n" + head)}, 2, {"t.toml:1:", "batch_size"}},
+      {"wrong type",
+       {toml("t.toml", "batch_size = \"many\"\n" + head)},
+       2,
+       {"t.toml:1:", "batch_size"}},
       {"syntax", {toml("s.toml", "batch_size = = 3\n")}, 2, {"s.toml:1:"}},
       {"unknown flag", {good, "--batch-sise=3"}, 2, {"batch-siz", "did you mean"}},
       {"missing config", {"--config=absent.toml"}, 2, {"absent.toml"}},
       {"unknown model", {good, "jsc-tny"}, 2, {"jsc-tny", "did you mean 'jsc-tiny'"}},
       {"unknown data set", {good, "jsc-tiny", "jcs"}, 2, {"jcs", "did you mean 'jsc'"}},
-      {"unknown pass", {toml("p.toml", head + "[passes.quantise]\n")}, 2,
+      {"unknown pass",
+       {toml("p.toml", head + "[passes.quantise]\n")},
+       2,
        {"p.toml:3:", "quantise", "did you mean 'quantize'"}},
-      {"unknown op", {rule("o.toml", "[passes.quantize.linaer.config]\nname = \"integer\"\n"
-                                     "data_in_width = 8\nweight_width = 8\nbias_width = 8\n")},
-       2, {"linaer", "did you mean 'linear'"}},
-      {"unknown format", {rule("f.toml", "[passes.quantize.linear.config]\nname = \"intger\"\n")}, 2,
+      {"unknown op",
+       {rule("o.toml",
+             "[passes.quantize.linaer.config]\nname = \"integer\"\n"
+             "data_in_width = 8\nweight_width = 8\nbias_width = 8\n")},
+       2,
+       {"linaer", "did you mean 'linear'"}},
+      {"unknown format",
+       {rule("f.toml", "[passes.quantize.linear.config]\nname = \"intger\"\n")},
+       2,
        {"intger", "did you mean 'integer'"}},
-      {"missing width", {rule("w.toml", "[passes.quantize.linear.config]\nname = \"integer\"\n"
-                                        "data_in_width = 8\ndata_in_frac_width = 4\n")},
-       2, {"weight_width"}},
-      {"option of another type", {rule("ty.toml", "[passes.quantize.linear.config]\n"
-                                                   "name = \"integer\"\ndata_in_width = \"x\"\n")},
-       2, {"ty.toml:7:", "want an integer"}},
+      {"missing width",
+       {rule("w.toml",
+             "[passes.quantize.linear.config]\nname = \"integer\"\n"
+             "data_in_width = 8\ndata_in_frac_width = 4\n")},
+       2,
+       {"weight_width"}},
+      {"option of another type",
+       {rule("ty.toml",
+             "[passes.quantize.linear.config]\n"
+             "name = \"integer\"\ndata_in_width = \"x\"\n")},
+       2,
+       {"ty.toml:7:", "want an integer"}},
       {"unknown calibration", {good, "--calibrate=mes"}, 2, {"--calibrate", "did you mean 'mse'"}},
       {"missing checkpoint", {good, "--load=absent.safetensors"}, 2, {"absent.safetensors"}},
-      {"truncated checkpoint", {good, "--load=truncated.safetensors"}, 4, {"truncated.safetensors"}},
+      {"truncated checkpoint",
+       {good, "--load=truncated.safetensors"},
+       4,
+       {"truncated.safetensors"}},
       {"pickle", {good, "--load=pickle.ckpt"}, 2, {"pickle.ckpt", "import torch"}},
       {"not a plugin", {good, "--plugins=text.so"}, 4, {"text.so"}},
       {"missing plugin", {good, "--plugins=absent.so"}, 2, {"absent.so"}},
-      {"bad csv", {good, "--set", "dataset.path=bad.csv", "--set", "dataset.name=csv"}, 2,
+      {"bad csv",
+       {good, "--set", "dataset.path=bad.csv", "--set", "dataset.name=csv"},
+       2,
        {"bad.csv:3"}},
       {"print_after", {good, "--print_after=quantise"}, 2, {"quantise"}},
   };
@@ -322,7 +349,8 @@ TEST(TransformTest, HelpAndListings) {
   const std::string folder = NewFolder();
   const CommandResult help = Transform({"--help"}, folder);
   EXPECT_EQ(help.exit_code, 0);
-  EXPECT_THAT(help.out, AllOf(HasSubstr("Examples:"), HasSubstr("--batch"), HasSubstr("--plugins")));
+  EXPECT_THAT(help.out,
+              AllOf(HasSubstr("Examples:"), HasSubstr("--batch"), HasSubstr("--plugins")));
   const CommandResult passes = Transform({"--list_passes"}, folder);
   EXPECT_EQ(passes.exit_code, 0);
   EXPECT_THAT(passes.out, AllOf(HasSubstr("quantize"), HasSubstr("report_graph_analysis_pass")));

@@ -12,9 +12,9 @@ namespace mase::limits {
 inline constexpr int64_t kMaxGraphNodes = 1 << 21;
 inline constexpr int64_t kMaxTensorElements = int64_t{1} << 32;
 inline constexpr int kMaxTensorRank = 8;
-inline constexpr int64_t kMaxNameBytes = 1024;           // Of a node, value, tensor or column.
+inline constexpr int64_t kMaxNameBytes = 1024;  // Of a node, value, tensor or column.
 inline constexpr int64_t kMaxConfigFileBytes = 16 << 20;
-inline constexpr int kMaxConfigNesting = 64;             // Tables in tables.
+inline constexpr int kMaxConfigNesting = 64;  // Tables in tables.
 inline constexpr int64_t kMaxCheckpointBytes = int64_t{16} << 30;
 inline constexpr int64_t kMaxCheckpointHeaderBytes = int64_t{1} << 29;  // Graph text included.
 inline constexpr int64_t kMaxDataFileBytes = int64_t{64} << 30;

@@ -185,7 +185,8 @@ void TorchGenerator::Permute(absl::Span<T> order) {
     }
     return;
   }
-  // In blocks: draws, then their remainders, then the elements on their way from memory, then swaps.
+  // In blocks: draws, then their remainders, then the elements on their way from memory, then
+  // swaps.
   constexpr int64_t kBlock = 256;
   uint32_t other[kBlock];
   for (int64_t first = 0; first < n - 1; first += kBlock) {

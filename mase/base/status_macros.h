@@ -13,10 +13,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define MASE_RETURN_IF_ERROR(expr)                        \
-  do {                                                    \
-    if (::absl::Status mase_status_ = (expr); !mase_status_.ok()) \
-      return mase_status_;                                \
+#define MASE_RETURN_IF_ERROR(expr)                                                     \
+  do {                                                                                 \
+    if (::absl::Status mase_status_ = (expr); !mase_status_.ok()) return mase_status_; \
   } while (false)
 
 #define MASE_STATUS_CONCAT_INNER_(x, y) x##y

@@ -117,13 +117,12 @@ std::string Table::Boxed() const {
 }
 
 std::string Table::Org() const {
-  return Render(
-      {.before = "| ",
-       .between = " | ",
-       .after = " |",
-       .header_rule = '-',
-       .corner = "|",
-       .header_space = kTabulateSpace});
+  return Render({.before = "| ",
+                 .between = " | ",
+                 .after = " |",
+                 .header_rule = '-',
+                 .corner = "|",
+                 .header_space = kTabulateSpace});
 }
 
 std::string Table::Simple() const {

@@ -14,8 +14,8 @@
 //                                                                              x             1
 //
 // The looks are those that MASE prints ("pretty", "orgtbl", "grid", "simple" of
-// Python's tabulate, which leaves two characters beside a header). Widths count characters of UTF-8 text. A cell may have several
-// lines. Every rendering ends with a newline.
+// Python's tabulate, which leaves two characters beside a header). Widths count characters of UTF-8
+// text. A cell may have several lines. Every rendering ends with a newline.
 #ifndef MASE_BASE_TABLE_H_
 #define MASE_BASE_TABLE_H_
 

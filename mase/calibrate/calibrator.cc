@@ -18,7 +18,7 @@ namespace {
 
 constexpr int64_t kChunk = 2048;
 constexpr int kBins = 2048;
-constexpr int kHalvings = 40;       // Of the range where scales are powers of two.
+constexpr int kHalvings = 40;  // Of the range where scales are powers of two.
 // Where they are not, the range shrinks by 2^(1/8) eight octaves down, an end by itself only two.
 // With few values the loss is jagged, and cheap: then these two are walked in finer steps.
 constexpr int kOctaves = 8;
@@ -168,11 +168,12 @@ Histogram MakeHistogram(absl::Span<const float> values, Range range) {
 double Divergence(const std::vector<double>& counts, const std::vector<float>& codes,
                   const std::vector<float>& inside) {
   const auto is_inside = [](float x) { return x != 0; };
-  const int first = static_cast<int>(std::find_if(inside.begin(), inside.end(), is_inside) -
-                                     inside.begin());
+  const int first =
+      static_cast<int>(std::find_if(inside.begin(), inside.end(), is_inside) - inside.begin());
   if (first == kBins) return std::numeric_limits<double>::infinity();
-  const int last = kBins - 1 - static_cast<int>(std::find_if(inside.rbegin(), inside.rend(), is_inside) -
-                                                inside.rbegin());
+  const int last =
+      kBins - 1 -
+      static_cast<int>(std::find_if(inside.rbegin(), inside.rend(), is_inside) - inside.rbegin());
   std::vector<double> p(counts.begin() + first, counts.begin() + last + 1), q(p.size());
   const double own = std::accumulate(p.begin(), p.end(), 0.0);
   p.front() += std::accumulate(counts.begin(), counts.begin() + first, 0.0);
@@ -226,8 +227,8 @@ class Search {
     return true;
   }
 
-  // Range, half of it, ... If the loss is a sum of squares over values from `lo` to `hi`, the search
-  // ends once one of these alone costs more than the best.
+  // Range, half of it, ... If the loss is a sum of squares over values from `lo` to `hi`, the
+  // search ends once one of these alone costs more than the best.
   absl::Status Halve(Range range, bool is_error, double lo, double hi) {
     for (int i = 0; i <= kHalvings; ++i) {
       MASE_RETURN_IF_ERROR(Try(Scaled(range, std::ldexp(1, -i), std::ldexp(1, -i))).status());
@@ -238,8 +239,8 @@ class Search {
     return absl::OkStatus();
   }
 
-  // Moves the ends that `lo` and `hi` name: first by large steps, `steps` an octave, mostly inwards,
-  // then both ways by small ones.
+  // Moves the ends that `lo` and `hi` name: first by large steps, `steps` an octave, mostly
+  // inwards, then both ways by small ones.
   absl::Status Shrink(bool lo, bool hi, int steps) {
     const int octaves = lo && hi ? kOctaves : kFineOctaves;
     const Range start = best_;
@@ -346,8 +347,8 @@ absl::StatusOr<FormatProto> Calibrate(const FormatProto& format, const Observer&
       range = seen.moving_range();
       break;
     case CalibrationMethod::kPercentile:
-      range = PercentileRange(seen, options.percentile,
-                              !IsFixedPoint(format) || options.fit.symmetric);
+      range =
+          PercentileRange(seen, options.percentile, !IsFixedPoint(format) || options.fit.symmetric);
       break;
     case CalibrationMethod::kMse:
     case CalibrationMethod::kEntropy: {

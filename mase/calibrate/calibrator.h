@@ -12,17 +12,17 @@
 //                    its quantised form (Migacz: 8-bit inference with TensorRT, GTC 2017)
 //
 // Where ranges are tried (mse, entropy) those of the format's next power of two, its half, its
-// quarter, ... are, if its scale is one; these are all formats that can be best. Otherwise the range
-// of all values is tried, then those from 2^(1/8) times as wide down to 1/256 of it, both ends alike:
-// in steps of 2^(1/8), for up to 2^17 values of 2^(1/64) down to a quarter. Around the best,
-// sixteenths of these steps follow. For asymmetric formats each end then does much the same by
-// itself, twice. Of equal ranges the first is taken.
+// quarter, ... are, if its scale is one; these are all formats that can be best. Otherwise the
+// range of all values is tried, then those from 2^(1/8) times as wide down to 1/256 of it, both
+// ends alike: in steps of 2^(1/8), for up to 2^17 values of 2^(1/64) down to a quarter. Around the
+// best, sixteenths of these steps follow. For asymmetric formats each end then does much the same
+// by itself, twice. Of equal ranges the first is taken.
 //
 // Entropy: 2048 equal bins over the range of the values, p the counts. Bins whose centre the format
 // saturates give their counts to the nearest bin inside (p alone). Consecutive bins of one code
 // share their own counts evenly among those with p > 0: q. The divergence is
-// sum p ln(p / max(q, 1e-9)), p and q made to sum to 1. A range so narrow that each bin inside has a
-// code of its own is not taken (TensorRT's searches end there, too).
+// sum p ln(p / max(q, 1e-9)), p and q made to sum to 1. A range so narrow that each bin inside has
+// a code of its own is not taken (TensorRT's searches end there, too).
 #ifndef MASE_CALIBRATE_CALIBRATOR_H_
 #define MASE_CALIBRATE_CALIBRATOR_H_
 

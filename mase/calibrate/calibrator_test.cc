@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/text_format.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "mase/base/random.h"
 #include "mase/calibrate/fit.h"
@@ -55,7 +55,8 @@ Observer Seen(const std::vector<float>& values) {
 double ErrorOf(const FormatProto& proto, const std::vector<float>& values) {
   const auto format = ValueOrDie(Format::Create(proto));
   std::vector<float> quantized(values.size());
-  EXPECT_OK(format->Quantize(values.data(), quantized.data(), {static_cast<int64_t>(values.size())}));
+  EXPECT_OK(
+      format->Quantize(values.data(), quantized.data(), {static_cast<int64_t>(values.size())}));
   double error = 0;
   for (size_t i = 0; i < values.size(); ++i) {
     error += (double{values[i]} - quantized[i]) * (double{values[i]} - quantized[i]);
@@ -100,8 +101,11 @@ TEST(FitTest, FloatScalesAndZeroPointsFollowTheFormulas) {
       {"integer { width: 8 }", {-4, 3}, {.float_scale = true}, 4 / 127.5f, 0},
       {"integer { width: 8 is_signed: false }", {0, 3}, {.float_scale = true}, 3 / 255.f, 0},
       {"integer { width: 8 }", {-1, 3}, {.float_scale = true, .symmetric = false}, 4 / 255.f, -64},
-      {"integer { width: 8 is_signed: false }", {-1, 3}, {.float_scale = true, .symmetric = false},
-       4 / 255.f, 64},
+      {"integer { width: 8 is_signed: false }",
+       {-1, 3},
+       {.float_scale = true, .symmetric = false},
+       4 / 255.f,
+       64},
       // The range is widened to hold 0.
       {"integer { width: 8 }", {2, 3}, {.float_scale = true, .symmetric = false}, 3 / 255.f, -128},
       {"integer { width: 8 }", {-3, -2}, {.float_scale = true, .symmetric = false}, 3 / 255.f, 127},
@@ -120,12 +124,12 @@ TEST(FitTest, FloatScalesAndZeroPointsFollowTheFormulas) {
 }
 
 TEST(FitTest, FloatsAndPowersGetTheSmallestRangeThatHoldsAll) {
-  for (const char* text : {"minifloat_ieee { width: 8 exponent_width: 4 }",
-                           "minifloat_ieee { width: 16 exponent_width: 8 }",
-                           "minifloat_ieee { width: 4 exponent_width: 2 } semantics: REFERENCE",
-                           "minifloat_denorm { width: 8 exponent_width: 3 }", "log { width: 5 }",
-                           "log { width: 8 }", "logicnets { width: 4 }",
-                           "flexround { width: 6 }", "lsq { level: 16 sym: true }"}) {
+  for (const char* text :
+       {"minifloat_ieee { width: 8 exponent_width: 4 }",
+        "minifloat_ieee { width: 16 exponent_width: 8 }",
+        "minifloat_ieee { width: 4 exponent_width: 2 } semantics: REFERENCE",
+        "minifloat_denorm { width: 8 exponent_width: 3 }", "log { width: 5 }", "log { width: 8 }",
+        "logicnets { width: 4 }", "flexround { width: 6 }", "lsq { level: 16 sym: true }"}) {
     for (const double end : {1e-4, 0.7, 1.0, 5.0, 1000.0}) {
       const FormatProto fitted = ValueOrDie(FitToRange(Proto(text), {-end / 2, end}, {}));
       const auto format = ValueOrDie(Format::Create(fitted));
@@ -138,9 +142,9 @@ TEST(FitTest, FloatsAndPowersGetTheSmallestRangeThatHoldsAll) {
 }
 
 TEST(FitTest, AParameterStopsWhereTheFamilyDoes) {
-  for (const char* text : {"integer { width: 8 }", "minifloat_ieee { width: 8 exponent_width: 4 }",
-                           "log { width: 5 }", "minifloat_denorm { width: 8 exponent_width: 4 }",
-                           "affine { width: 8 scale: 1 }"}) {
+  for (const char* text :
+       {"integer { width: 8 }", "minifloat_ieee { width: 8 exponent_width: 4 }", "log { width: 5 }",
+        "minifloat_denorm { width: 8 exponent_width: 4 }", "affine { width: 8 scale: 1 }"}) {
     for (const double end : {1e-44, 3e38}) {
       EXPECT_OK(FitToRange(Proto(text), {-end, end}, {})) << text << " " << end;
       EXPECT_OK(FitToRange(Proto(text), {-end, end}, {.float_scale = true})) << text << " " << end;
@@ -149,8 +153,9 @@ TEST(FitTest, AParameterStopsWhereTheFamilyDoes) {
 }
 
 TEST(FitTest, FormatsThatScaleThemselvesHaveNothingToFit) {
-  for (const char* text : {"block_fp { }", "mxint { block_size: 4 element_bits: 8 }", "binary { }",
-                           "scale_integer { width: 8 }", "minifloat { exponent_width: 4 frac_width: 3 }"}) {
+  for (const char* text :
+       {"block_fp { }", "mxint { block_size: 4 element_bits: 8 }", "binary { }",
+        "scale_integer { width: 8 }", "minifloat { exponent_width: 4 frac_width: 3 }"}) {
     EXPECT_FALSE(CanFit(Proto(text))) << text;
   }
 }
@@ -171,8 +176,9 @@ TEST(FitTest, WhatAffineLacksIsSaid) {
   EXPECT_THAT(FitToRange(Proto("integer { width: 8 } semantics: REFERENCE"), {-1, 1},
                          {.float_scale = true}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("REFERENCE")));
-  EXPECT_THAT(FitToRange(Proto("integer { width: 8 } rounding: FLOOR"), {-1, 1}, {.symmetric = false}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("FLOOR")));
+  EXPECT_THAT(
+      FitToRange(Proto("integer { width: 8 } rounding: FLOOR"), {-1, 1}, {.symmetric = false}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("FLOOR")));
 }
 
 // ---- Methods ----
@@ -185,9 +191,11 @@ TEST(CalibrateTest, MinMaxAndPercentileDifferByTheValuesFarOut) {
   EXPECT_FLOAT_EQ(Calibrated("integer { width: 8 }", values, kMinMax, options).affine().scale(0),
                   100 / 127.5f);
   options.percentile = 99;
-  EXPECT_FLOAT_EQ(Calibrated("integer { width: 8 }", values, CalibrationMethod::kPercentile, options)
-                      .affine().scale(0),
-                  0.5f / 127.5f);
+  EXPECT_FLOAT_EQ(
+      Calibrated("integer { width: 8 }", values, CalibrationMethod::kPercentile, options)
+          .affine()
+          .scale(0),
+      0.5f / 127.5f);
 }
 
 TEST(CalibrateTest, AsymmetricPercentilesCutBothEndsAlike) {
@@ -212,7 +220,8 @@ TEST(CalibrateTest, NoFractionWidthHasASmallerErrorThanMse) {
     for (const double shift : {0.0, 1.5}) {
       const std::vector<float> values = Values(3000, scale, shift * scale);
       for (int width = 2; width <= 12; ++width) {
-        for (const char* tail : {"}", "is_signed: false }", "} semantics: REFERENCE", "} rounding: FLOOR"}) {
+        for (const char* tail :
+             {"}", "is_signed: false }", "} semantics: REFERENCE", "} rounding: FLOOR"}) {
           const std::string text = absl::StrCat("integer { width: ", width, " ", tail);
           double least = std::numeric_limits<double>::infinity();
           for (int frac_width = -20; frac_width <= 30; ++frac_width) {
@@ -256,7 +265,8 @@ TEST(CalibrateTest, NoClipHasAMuchSmallerErrorThanMse) {
       double least = std::numeric_limits<double>::infinity();
       for (int i = 1; i <= 2000; ++i) {
         const Range range = {full.lo * i / 2000, full.hi * i / 2000};
-        least = std::min(least, ErrorOf(ValueOrDie(FitToRange(Proto(text), range, options.fit)), values));
+        least = std::min(least,
+                         ErrorOf(ValueOrDie(FitToRange(Proto(text), range, options.fit)), values));
       }
       EXPECT_LE(ErrorOf(Calibrated(text, values, kMse, options), values), 1.005 * least) << text;
       // With a zero point never worse than the best symmetric one, as values are lopsided.
@@ -290,8 +300,8 @@ double PlainDivergence(const std::vector<float>& values, const FormatProto& prot
     last = i;
     bins_of_code[static_cast<float>(code)].push_back(i);
   }
-  if (first < 0 || (last - first + 1 < kBins &&
-                    static_cast<int>(bins_of_code.size()) == last - first + 1)) {
+  if (first < 0 ||
+      (last - first + 1 < kBins && static_cast<int>(bins_of_code.size()) == last - first + 1)) {
     return std::numeric_limits<double>::infinity();
   }
   double own = 0;
@@ -344,7 +354,8 @@ TEST(CalibrateTest, OneValueIsEnough) {
     for (const float x : {0.75f, -3.0f}) {
       for (const bool symmetric : {true, false}) {
         for (const bool float_scale : {true, false}) {
-          const CalibratorOptions options = {.fit = {.float_scale = float_scale, .symmetric = symmetric}};
+          const CalibratorOptions options = {
+              .fit = {.float_scale = float_scale, .symmetric = symmetric}};
           const FormatProto format = Calibrated("integer { width: 8 }", {x, x}, method, options);
           EXPECT_LE(std::sqrt(ErrorOf(format, {x})), std::fabs(x) / 100)
               << CalibrationMethodName(method) << " " << format.ShortDebugString();

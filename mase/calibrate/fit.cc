@@ -97,7 +97,8 @@ struct FixedPoint {
 
 FixedPoint FixedPointOf(const FormatProto& format) {
   if (format.has_affine()) {
-    return {format.affine().width(), !format.affine().has_is_signed() || format.affine().is_signed()};
+    return {format.affine().width(),
+            !format.affine().has_is_signed() || format.affine().is_signed()};
   }
   return {format.integer().width(),
           !format.integer().has_is_signed() || format.integer().is_signed()};
@@ -142,8 +143,7 @@ AffineFit FitAffine(const FormatProto& format, Range range, const FitOptions& op
   if (options.symmetric) {
     // Of unsigned codes only the positive end counts; without one every value is 0 at any scale.
     const double largest = std::max(std::fabs(range.lo), std::fabs(range.hi));
-    scale = fixed.is_signed ? largest / ((hi - lo) / 2)
-                            : (range.hi > 0 ? range.hi : largest) / hi;
+    scale = fixed.is_signed ? largest / ((hi - lo) / 2) : (range.hi > 0 ? range.hi : largest) / hi;
   } else {
     scale = (std::max(range.hi, 0.0) - std::min(range.lo, 0.0)) / (hi - lo);
   }

@@ -105,9 +105,9 @@ TEST(ObserverTest, ZerosAloneAreNothing) {
 }
 
 TEST(ObserverTest, RefusesWhatIsNotFiniteAndSaysWhere) {
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(),
-                          std::numeric_limits<float>::infinity(),
-                          -std::numeric_limits<float>::infinity()}) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+        -std::numeric_limits<float>::infinity()}) {
     Observer observer(5);
     ASSERT_OK(observer.Observe({1, 2}));
     EXPECT_THAT(observer.Observe({3, bad}),

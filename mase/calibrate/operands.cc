@@ -59,8 +59,7 @@ absl::Status ObserveTensors(OperandValues* operand) {
   for (const Tensor& tensor : operand->tensors) count += tensor.elements();
   operand->observer = Observer(count);
   for (const Tensor& tensor : operand->tensors) {
-    MASE_RETURN_IF_ERROR(
-        OfOperand(operand->observer.Observe(tensor.data<float>()), *operand));
+    MASE_RETURN_IF_ERROR(OfOperand(operand->observer.Observe(tensor.data<float>()), *operand));
   }
   operand->observer.EndBatch();
   return absl::OkStatus();
@@ -139,17 +138,17 @@ absl::StatusOr<FloatRun> RunFloat(const Graph& graph, const SampleBatches& sampl
       run.operands.push_back(std::move(operand));
     }
   }
-  MASE_RETURN_IF_ERROR(RunBatches(
-      graph, samples, {.simulate_quantization = false, .keep_values = true},
-      [&](const Executor& executor, int64_t batch_rows) {
-        AppendOutputs(executor, &run.outputs);
-        for (size_t i = 0; i < sources.size(); ++i) {
-          if (sources[i].nodes.empty()) continue;
-          MASE_RETURN_IF_ERROR(ObserveBatch(executor, batch_rows, samples.rows(), momentum,
-                                            sources[i], run.operands[i]));
-        }
-        return absl::OkStatus();
-      }));
+  MASE_RETURN_IF_ERROR(
+      RunBatches(graph, samples, {.simulate_quantization = false, .keep_values = true},
+                 [&](const Executor& executor, int64_t batch_rows) {
+                   AppendOutputs(executor, &run.outputs);
+                   for (size_t i = 0; i < sources.size(); ++i) {
+                     if (sources[i].nodes.empty()) continue;
+                     MASE_RETURN_IF_ERROR(ObserveBatch(executor, batch_rows, samples.rows(),
+                                                       momentum, sources[i], run.operands[i]));
+                   }
+                   return absl::OkStatus();
+                 }));
   return run;
 }
 
@@ -224,8 +223,7 @@ absl::StatusOr<OperandError> MeasureOperand(const OperandValues& operand,
   }
   if (operand.tensors.empty()) {
     const absl::Span<const float> seen = operand.observer.values();
-    MASE_RETURN_IF_ERROR(
-        OfOperand(measure(seen, {static_cast<int64_t>(seen.size())}), operand));
+    MASE_RETURN_IF_ERROR(OfOperand(measure(seen, {static_cast<int64_t>(seen.size())}), operand));
   }
   OperandError error;
   if (values.empty()) return error;

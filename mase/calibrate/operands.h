@@ -55,17 +55,18 @@ absl::StatusOr<FloatRun> RunFloat(const Graph& graph, const SampleBatches& sampl
 // The outputs of the graph with its records.
 absl::StatusOr<std::vector<float>> RunQuantized(const Graph& graph, const SampleBatches& samples);
 
-// The operand's format with its parameter set by what was seen. With a `block_size` (AffineFormat's)
-// every block of the operand's one tensor gets a scale of its own; blocks of zeros, which any scale
-// suits, take that of the whole tensor. CanFit(operand.format), !operand.observer.empty(), and with
-// blocks IsFixedPoint(operand.format). The errors are those of Calibrate, naming the operand.
+// The operand's format with its parameter set by what was seen. With a `block_size`
+// (AffineFormat's) every block of the operand's one tensor gets a scale of its own; blocks of
+// zeros, which any scale suits, take that of the whole tensor. CanFit(operand.format),
+// !operand.observer.empty(), and with blocks IsFixedPoint(operand.format). The errors are those of
+// Calibrate, naming the operand.
 absl::StatusOr<FormatProto> CalibrateOperand(const OperandValues& operand, CalibrationMethod method,
                                              const CalibratorOptions& options,
                                              absl::Span<const int64_t> block_size = {});
 
 // A format on an operand's values.
 struct OperandError {
-  double sqnr_db = 0;  // As mase/format/metrics.h, but at most kMaxSqnrDb.
+  double sqnr_db = 0;    // As mase/format/metrics.h, but at most kMaxSqnrDb.
   double saturated = 0;  // Share of the values that lie beyond the ends of the format.
 };
 // About what float32 itself has: the SQNR of formats without an error.

@@ -27,9 +27,8 @@ void Log(LogLevel level, absl::string_view message) {
   if (level < least_level) return;
   static const bool color = isatty(STDERR_FILENO) != 0;
   const Look& look = kLooks[static_cast<int>(level)];
-  const std::string line =
-      absl::StrFormat("%s%-8s%s %s\n", color ? look.color : "", look.name, color ? "\033[0m" : "",
-                      message);
+  const std::string line = absl::StrFormat("%s%-8s%s %s\n", color ? look.color : "", look.name,
+                                           color ? "\033[0m" : "", message);
   std::fflush(stdout);  // Keep results and messages in order where both go to one place.
   std::fwrite(line.data(), 1, line.size(), stderr);
 }

@@ -82,9 +82,7 @@ class SessionHost : public PassHost {
     return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size());
   }
 
-  void Print(absl::string_view text) override {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-  }
+  void Print(absl::string_view text) override { std::fwrite(text.data(), 1, text.size(), stdout); }
 
   absl::Status WriteArtifact(absl::string_view path, absl::string_view contents) override {
     transformed_.files.emplace_back(path, contents);
@@ -117,8 +115,7 @@ absl::StatusOr<bool> PassAction::Prepare() {
 }
 
 ConfigRequest PassAction::config_request() const {
-  return {[this](absl::string_view pass)
-              -> absl::StatusOr<const google::protobuf::Descriptor*> {
+  return {[this](absl::string_view pass) -> absl::StatusOr<const google::protobuf::Descriptor*> {
             MASE_ASSIGN_OR_RETURN(const PassInfo* info, loader_->LookUp(pass));
             return info->options->GetDescriptor();
           },
@@ -132,8 +129,7 @@ absl::StatusOr<Pipeline> PassAction::CreatePasses(const RunConfig& config) const
 absl::StatusOr<Transformed> PassAction::RunPasses(const RunConfig& config, Pipeline& pipeline,
                                                   Session& session, bool evaluate) const {
   for (const PluginEntry& plugin : loader_->opened()) {
-    (*session.report.mutable_versions())[absl::StrCat("plugin ", plugin.name())] =
-        plugin.version();
+    (*session.report.mutable_versions())[absl::StrCat("plugin ", plugin.name())] = plugin.version();
   }
   Transformed result{session.graph.Clone()};
   SessionHost host(config, session, result);

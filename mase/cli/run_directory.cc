@@ -85,8 +85,7 @@ absl::StatusOr<std::string> MakeNext(const fs::path& project, absl::string_view 
 
 }  // namespace
 
-absl::StatusOr<RunDirectory> RunDirectory::Create(const RunConfig& config,
-                                                  absl::string_view action,
+absl::StatusOr<RunDirectory> RunDirectory::Create(const RunConfig& config, absl::string_view action,
                                                   absl::string_view model,
                                                   absl::string_view dataset) {
   if (!config.has_run_dir()) {

@@ -52,10 +52,10 @@ absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data
       MASE_RETURN_IF_ERROR(InferShapes(*checkpoint.graph, config.batch_size()));
       // A PyTorch loop builds its net before it loads weights, and draws batches from what that
       // left. Nets that are not ours to build leave the generator as it is.
-      (void)BuildModel({checkpoint.graph->name(), data.sample_shape,
-                        static_cast<int64_t>(data.class_names.size()), config.batch_size(),
-                        config.seed()},
-                       &generator);
+      (void)BuildModel(
+          {checkpoint.graph->name(), data.sample_shape,
+           static_cast<int64_t>(data.class_names.size()), config.batch_size(), config.seed()},
+          &generator);
       return *std::move(checkpoint.graph);
     }
   }
@@ -66,11 +66,10 @@ absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data
             : "No model and/or dataset provided! These are required.");
   }
   LogInfo(absl::StrCat("Initialising model '", model.name(), "'..."));
-  MASE_ASSIGN_OR_RETURN(
-      Graph graph,
-      BuildModel({model.name(), data.sample_shape, static_cast<int64_t>(data.class_names.size()),
-                  config.batch_size(), config.seed()},
-                 &generator));
+  MASE_ASSIGN_OR_RETURN(Graph graph, BuildModel({model.name(), data.sample_shape,
+                                                 static_cast<int64_t>(data.class_names.size()),
+                                                 config.batch_size(), config.seed()},
+                                                &generator));
   if (model.has_load_name()) MASE_RETURN_IF_ERROR(Bind(checkpoint, model.load_name(), graph));
   return graph;
 }
@@ -96,8 +95,8 @@ absl::StatusOr<Session> OpenSession(const RunConfig& config, absl::string_view a
     return absl::InvalidArgumentError("No model and/or dataset provided! These are required.");
   }
   const absl::Time began = absl::Now();
-  LogInfo(absl::StrCat("Initialising dataset '", data.name().empty() ? "csv" : data.name(),
-                       "'..."));
+  LogInfo(
+      absl::StrCat("Initialising dataset '", data.name().empty() ? "csv" : data.name(), "'..."));
   MASE_ASSIGN_OR_RETURN(Dataset dataset, OpenDataset(data, config.seed()));
   for (const std::string& note : dataset.notes().Take()) LogInfo(note);
   TorchGenerator generator(config.seed());
@@ -111,8 +110,8 @@ absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split) {
   const std::vector<Node*> inputs = session.graph.placeholders();
   const Shape& wanted = inputs[0]->outputs()[0]->shape();
   const Shape& sample = session.dataset.info().sample_shape;
-  const bool fits = inputs.size() == 1 && wanted.rank() > 0 &&
-                    Shape(wanted.dims().subspan(1)) == sample;
+  const bool fits =
+      inputs.size() == 1 && wanted.rank() > 0 && Shape(wanted.dims().subspan(1)) == sample;
   if (!fits) {
     return absl::InvalidArgumentError(
         absl::StrCat("model '", session.graph.name(), "' reads ", inputs.size(),

@@ -44,8 +44,8 @@ void ReportMetrics(const Evaluation& evaluation, absl::string_view stage, Split 
 
 // The last step of a run that ended with `status`: writes summary.json, then says `done`
 // ("Training is completed") and which files there are, or returns the first error.
-absl::Status CompleteRun(const absl::Status& status, absl::string_view done, RunDirectory& directory,
-                         Session& session);
+absl::Status CompleteRun(const absl::Status& status, absl::string_view done,
+                         RunDirectory& directory, Session& session);
 
 }  // namespace mase
 

@@ -42,9 +42,9 @@ class TestAction : public Action {
     }
     MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, name()));
     MASE_RETURN_IF_ERROR(OpenSplit(session, SplitByName(config.evaluation().split())).status());
-    MASE_ASSIGN_OR_RETURN(RunDirectory directory,
-                          RunDirectory::Create(config, name(), session.graph.name(),
-                                               session.dataset.name()));
+    MASE_ASSIGN_OR_RETURN(
+        RunDirectory directory,
+        RunDirectory::Create(config, name(), session.graph.name(), session.dataset.name()));
     return CompleteRun(Test(config, session), "Testing is completed", directory, session);
   }
 
@@ -60,8 +60,8 @@ class TestAction : public Action {
     }
     MASE_ASSIGN_OR_RETURN(
         const Evaluation evaluation,
-        TestAndReport(session, session.graph, SplitByName(config.evaluation().split()),
-                      config, "test", sink));
+        TestAndReport(session, session.graph, SplitByName(config.evaluation().split()), config,
+                      "test", sink));
     if (FLAGS_predictions.empty()) return absl::OkStatus();
     const int64_t classes = static_cast<int64_t>(outputs.size()) / evaluation.samples;
     const std::string path = UserPath(FLAGS_predictions);

@@ -18,18 +18,20 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
                                          const RunConfig& config, absl::string_view stage,
                                          const OutputSink<float>& sink) {
   MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
-  MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, {.bfloat16 = config.trainer_precision() == "bf16"}));
+  MASE_ASSIGN_OR_RETURN(
+      const auto executor,
+      Executor::Create(graph, {.bfloat16 = config.trainer_precision() == "bf16"}));
   const std::atomic<bool>& interrupted = CatchInterrupt();
   Evaluation evaluation;
   {
     Progress progress("testing", data.rows(), "row");
-    MASE_ASSIGN_OR_RETURN(
-        evaluation, Evaluate(*executor, data.features, data.labels, config.batch_size(),
-                             [&](int64_t first_row, absl::Span<const float> outputs) {
-                               progress.Update(first_row);
-                               if (interrupted) return absl::CancelledError("interrupted");
-                               return sink ? sink(first_row, outputs) : absl::OkStatus();
-                             }));
+    MASE_ASSIGN_OR_RETURN(evaluation,
+                          Evaluate(*executor, data.features, data.labels, config.batch_size(),
+                                   [&](int64_t first_row, absl::Span<const float> outputs) {
+                                     progress.Update(first_row);
+                                     if (interrupted) return absl::CancelledError("interrupted");
+                                     return sink ? sink(first_row, outputs) : absl::OkStatus();
+                                   }));
   }
   ReportMetrics(evaluation, stage, split, session.report);
   MASE_ASSIGN_OR_RETURN(const std::string caption, session.dataset.Caption(split));

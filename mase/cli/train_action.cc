@@ -149,17 +149,18 @@ class TrainAction : public PassAction {
     MASE_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Reopen(settings.config.resume()));
     // A run may have died before its first checkpoint. One holds what passes made of the net.
     const bool has_checkpoint = std::filesystem::exists(directory.File(kLastCheckpoint));
-    MASE_ASSIGN_OR_RETURN(
-        const RunConfig config,
-        SettingsOf(directory, settings,
-                   has_checkpoint ? Action::config_request() : config_request()));
-    return has_checkpoint ? GoOn(config, std::move(directory)) : Begin(config, std::move(directory));
+    MASE_ASSIGN_OR_RETURN(const RunConfig config,
+                          SettingsOf(directory, settings,
+                                     has_checkpoint ? Action::config_request() : config_request()));
+    return has_checkpoint ? GoOn(config, std::move(directory))
+                          : Begin(config, std::move(directory));
   }
 
  private:
   // In a new directory, if none is given.
   absl::Status Begin(const RunConfig& config, std::optional<RunDirectory> directory) {
-    // All that can be wrong with settings, data, net and passes is found before anything is written.
+    // All that can be wrong with settings, data, net and passes is found before anything is
+    // written.
     MASE_ASSIGN_OR_RETURN(const TrainerOptions options, OptionsFrom(config));
     MASE_ASSIGN_OR_RETURN(Pipeline pipeline, CreatePasses(config));
     MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, name()));
@@ -171,9 +172,9 @@ class TrainAction : public PassAction {
                          session.dataset.Has(SplitByName(config.evaluation().split()));
     MASE_ASSIGN_OR_RETURN(const Transformed transformed,
                           RunPasses(config, pipeline, session, measure));
-    MASE_ASSIGN_OR_RETURN(const auto trainer,
-                          Trainer::Create(transformed.graph.Clone(), session.dataset,
-                                          session.generator, options));
+    MASE_ASSIGN_OR_RETURN(
+        const auto trainer,
+        Trainer::Create(transformed.graph.Clone(), session.dataset, session.generator, options));
     if (!directory.has_value()) {
       MASE_ASSIGN_OR_RETURN(directory, RunDirectory::Create(config, name(), session.graph.name(),
                                                             session.dataset.name()));
@@ -196,9 +197,9 @@ class TrainAction : public PassAction {
     from_checkpoint.mutable_model()->set_load_name(directory.File(kLastCheckpoint));
     MASE_ASSIGN_OR_RETURN(Session session, OpenSession(from_checkpoint, name()));
     MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
-    MASE_ASSIGN_OR_RETURN(const auto trainer,
-                          Trainer::Create(session.graph.Clone(), session.dataset,
-                                          session.generator, options));
+    MASE_ASSIGN_OR_RETURN(
+        const auto trainer,
+        Trainer::Create(session.graph.Clone(), session.dataset, session.generator, options));
     session.report.mutable_model()->set_loaded_from(config.model().load_name());
     if (std::filesystem::exists(directory.File(RunDirectory::kSummary))) {
       MASE_RETURN_IF_ERROR(TakeOver(directory, session.report));
@@ -221,11 +222,11 @@ class TrainAction : public PassAction {
       }
       MASE_ASSIGN_OR_RETURN(const SplitData train, OpenSplit(session, Split::kTrain));
       ReportEpochs(*result, train.rows(), session.report);
-      status = result->interrupted
-                   ? absl::CancelledError(absl::StrCat("interrupted after ", result->steps,
-                                                       " steps; go on with --resume=",
-                                                       directory.path()))
-                   : TestBest(config, *result, directory, session);
+      status =
+          result->interrupted
+              ? absl::CancelledError(absl::StrCat("interrupted after ", result->steps,
+                                                  " steps; go on with --resume=", directory.path()))
+              : TestBest(config, *result, directory, session);
     }
     return CompleteRun(status, "Training is completed", directory, session);
   }

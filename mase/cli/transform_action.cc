@@ -58,9 +58,9 @@ class TransformAction : public PassAction {
     }
     MASE_ASSIGN_OR_RETURN(Pipeline pipeline, CreatePasses(config));
     MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, name()));
-    MASE_ASSIGN_OR_RETURN(RunDirectory directory,
-                          RunDirectory::Create(config, name(), session.graph.name(),
-                                               session.dataset.name()));
+    MASE_ASSIGN_OR_RETURN(
+        RunDirectory directory,
+        RunDirectory::Create(config, name(), session.graph.name(), session.dataset.name()));
     return CompleteRun(Transform(config, pipeline, session, directory),
                        "Transformation is completed", directory, session);
   }

@@ -29,7 +29,7 @@ struct ProcessFlag {
 struct Arguments {
   struct Setting {
     std::string flag;  // As given, for messages: "--batch-size".
-    std::string key;   // Top-level key or alias, or a path: "batch_size", "passes.calibrate.method".
+    std::string key;  // Top-level key or alias, or a path: "batch_size", "passes.calibrate.method".
     std::string text;
   };
 

@@ -326,8 +326,7 @@ TEST_F(ConfigTest, AnActionWithoutPassesReadsTheRestAndSaysSo) {
   const std::string toml = "seed = 42\n[passes.x]\nc = 1\n";
   const std::string unknown =
       "seed: 42 passes { name: 'x' options { [type.googleapis.com/a.x.B] { c { d: 1 } } } }\n";
-  for (const auto& [text, name] :
-       {std::pair(toml, "f.toml"), std::pair(unknown, "f.textproto")}) {
+  for (const auto& [text, name] : {std::pair(toml, "f.toml"), std::pair(unknown, "f.textproto")}) {
     const absl::StatusOr<LoadedConfig> loaded = read(text, name);
     ASSERT_TRUE(loaded.ok()) << loaded.status();
     EXPECT_EQ(loaded->config.seed(), 42u);

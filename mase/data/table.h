@@ -45,7 +45,8 @@ std::vector<std::string> OrderClasses(const std::vector<std::string>& texts);
 
 // Turns `table`'s labels into indexes of `classes`. InvalidArgument naming the place, the class
 // and the known classes if one is not among them.
-absl::StatusOr<Tensor> LabelsAsClasses(const DataTable& table, const std::vector<std::string>& classes);
+absl::StatusOr<Tensor> LabelsAsClasses(const DataTable& table,
+                                       const std::vector<std::string>& classes);
 
 }  // namespace mase
 

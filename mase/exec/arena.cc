@@ -72,9 +72,8 @@ ArenaLayout PackArena(const std::vector<Lifetime>& lifetimes) {
   layout.offsets.resize(lifetimes.size());
   std::vector<size_t> order(lifetimes.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return lifetimes[a].first < lifetimes[b].first;
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return lifetimes[a].first < lifetimes[b].first; });
   Gaps gaps;
   using Ending = std::pair<int64_t, size_t>;  // Last step, buffer.
   std::priority_queue<Ending, std::vector<Ending>, std::greater<>> live;

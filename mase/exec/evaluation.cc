@@ -18,8 +18,8 @@ absl::Status CheckOutput(const Shape& output, int64_t rows, absl::Span<const int
   }
   for (int64_t label : labels) {
     if (label < 0 || label >= output[1]) {
-      return absl::InvalidArgumentError(absl::StrCat("label ", label, ", but the net has only ",
-                                                     output[1], " outputs"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("label ", label, ", but the net has only ", output[1], " outputs"));
     }
   }
   return absl::OkStatus();

@@ -179,8 +179,8 @@ const Shape& BasicExecutor<T>::output_shape(int i) const {
 template <typename T>
 absl::StatusOr<absl::Span<const T>> BasicExecutor<T>::NodeValue(absl::string_view node) const {
   MASE_ASSIGN_OR_RETURN(const auto result, impl_->NodeResult(node));
-  return absl::Span<const T>(result.data, static_cast<size_t>(
-                                              result.data == nullptr ? 0 : result.shape.elements()));
+  return absl::Span<const T>(
+      result.data, static_cast<size_t>(result.data == nullptr ? 0 : result.shape.elements()));
 }
 
 template <typename T>

@@ -17,11 +17,10 @@
 //
 // A node with a quantisation record runs simulated: the operands that the record names are rounded
 // to their formats (mase/format), the arithmetic is float. Gradients pass the rounding by the
-// format's own rule, straight through for most; the parameters stay float. The learned step of an lsq
-// operand is a trained tensor, too: slot "seq_blocks_2.weight_scale", one number, which LoadFrom and
-// StoreTo read from and write into the record. Parameters are rounded
-// at each training step, and in inference only after parameters() was called or a training step
-// was made.
+// format's own rule, straight through for most; the parameters stay float. The learned step of an
+// lsq operand is a trained tensor, too: slot "seq_blocks_2.weight_scale", one number, which
+// LoadFrom and StoreTo read from and write into the record. Parameters are rounded at each training
+// step, and in inference only after parameters() was called or a training step was made.
 //
 // Threads: loops run on OpenMP's pool. Work is cut by shape, never by the number of threads, and
 // partial sums are added in a fixed order, so results do not depend on it. One executor serves one
@@ -123,8 +122,8 @@ class BasicExecutor {
   absl::Span<const TensorSlot> buffer_slots() const;
   absl::Span<T> buffers();
 
-  // Writes parameters and buffers into the graph's tensors of the same name, or reads them. NotFound
-  // or InvalidArgument, naming the tensor, if it is missing or has another shape.
+  // Writes parameters and buffers into the graph's tensors of the same name, or reads them.
+  // NotFound or InvalidArgument, naming the tensor, if it is missing or has another shape.
   absl::Status StoreTo(Graph& graph) const;
   absl::Status LoadFrom(const Graph& graph);
 

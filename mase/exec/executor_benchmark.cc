@@ -70,23 +70,63 @@ void Create(benchmark::State& state, const std::string& model) {
 }
 
 const Shape kImage = {3, 32, 32};
-BENCHMARK_CAPTURE(Train, vgg7, "vgg7", kImage)->Arg(64)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK_CAPTURE(Evaluate, vgg7, "vgg7", kImage)->Arg(64)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK_CAPTURE(Train, resnet18, "resnet18", kImage)->Arg(64)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK_CAPTURE(Evaluate, resnet18, "resnet18", kImage)->Arg(64)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_CAPTURE(Train, vgg7, "vgg7", kImage)
+    ->Arg(64)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Evaluate, vgg7, "vgg7", kImage)
+    ->Arg(64)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Train, resnet18, "resnet18", kImage)
+    ->Arg(64)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Evaluate, resnet18, "resnet18", kImage)
+    ->Arg(64)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 BENCHMARK_CAPTURE(Train, mlp, kMlp, Shape{16})->Arg(256)->Arg(1024)->UseRealTime();
 BENCHMARK_CAPTURE(Evaluate, mlp, kMlp, Shape{16})->Arg(1)->Arg(1024)->UseRealTime();
 BENCHMARK_CAPTURE(Train, jsc_tiny, "jsc-tiny", Shape{16})->Arg(256)->Arg(1024)->UseRealTime();
 BENCHMARK_CAPTURE(Evaluate, jsc_tiny, "jsc-tiny", Shape{16})->Arg(1024)->UseRealTime();
-BENCHMARK_CAPTURE(Simulate, integer, "integer { width: 8 frac_width: 4 }")->Arg(1)->Arg(1024)->UseRealTime();
-BENCHMARK_CAPTURE(Simulate, minifloat, "minifloat_ieee { width: 8 exponent_width: 4 }")->Arg(1)->Arg(1024)->UseRealTime();
-BENCHMARK_CAPTURE(Simulate, block_fp, "block_fp { width: 8 exponent_width: 8 block_size: 16 }")->Arg(1)->Arg(1024)->UseRealTime();
-BENCHMARK_CAPTURE(Simulate, minifloat_denorm, "minifloat_denorm { width: 8 exponent_width: 4 }")->Arg(1)->Arg(1024)->UseRealTime();
+BENCHMARK_CAPTURE(Simulate, integer, "integer { width: 8 frac_width: 4 }")
+    ->Arg(1)
+    ->Arg(1024)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Simulate, minifloat, "minifloat_ieee { width: 8 exponent_width: 4 }")
+    ->Arg(1)
+    ->Arg(1024)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Simulate, block_fp, "block_fp { width: 8 exponent_width: 8 block_size: 16 }")
+    ->Arg(1)
+    ->Arg(1024)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Simulate, minifloat_denorm, "minifloat_denorm { width: 8 exponent_width: 4 }")
+    ->Arg(1)
+    ->Arg(1024)
+    ->UseRealTime();
 BENCHMARK_CAPTURE(Simulate, log, "log { width: 8 }")->Arg(1)->Arg(1024)->UseRealTime();
-BENCHMARK_CAPTURE(Simulate, block_minifloat, "block_minifloat { width: 8 exponent_width: 4 exponent_bias_width: 8 block_size: 16 }")->Arg(1)->Arg(1024)->UseRealTime();
-BENCHMARK_CAPTURE(Simulate, block_log, "block_log { width: 8 exponent_bias_width: 8 block_size: 16 }")->Arg(1)->Arg(1024)->UseRealTime();
-BENCHMARK_CAPTURE(Simulate, mxint, "mxint { block_size: 16 element_bits: 8 }")->Arg(1)->Arg(1024)->UseRealTime();
-BENCHMARK_CAPTURE(Simulate, mxfp, "mxfp { block_size: 16 element_exp_bits: 4 element_frac_bits: 3 }")->Arg(1)->Arg(1024)->UseRealTime();
+BENCHMARK_CAPTURE(
+    Simulate, block_minifloat,
+    "block_minifloat { width: 8 exponent_width: 4 exponent_bias_width: 8 block_size: 16 }")
+    ->Arg(1)
+    ->Arg(1024)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Simulate, block_log,
+                  "block_log { width: 8 exponent_bias_width: 8 block_size: 16 }")
+    ->Arg(1)
+    ->Arg(1024)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Simulate, mxint, "mxint { block_size: 16 element_bits: 8 }")
+    ->Arg(1)
+    ->Arg(1024)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(Simulate, mxfp,
+                  "mxfp { block_size: 16 element_exp_bits: 4 element_frac_bits: 3 }")
+    ->Arg(1)
+    ->Arg(1024)
+    ->UseRealTime();
 BENCHMARK_CAPTURE(Create, jsc_tiny, "jsc-tiny")->Unit(benchmark::kMicrosecond);
 
 }  // namespace

@@ -13,8 +13,8 @@
 namespace mase {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -122,13 +122,13 @@ TEST(ExecutorTest, AValueWithTwoReadersAndASharedModuleAddTheirGradients) {
   Value* sum = net.Function("add", {a, b});
   // The same module again: it shares the tensors of `a`.
   const Node& first = *a->producer();
-  auto again = net.graph().AddNode({.name = "linear_again",
-                                    .op = "linear",
-                                    .target = first.target(),
-                                    .inputs = {sum},
-                                    .attributes = first.attributes(),
-                                    .parameters = {first.parameters().begin(),
-                                                   first.parameters().end()}});
+  auto again =
+      net.graph().AddNode({.name = "linear_again",
+                           .op = "linear",
+                           .target = first.target(),
+                           .inputs = {sum},
+                           .attributes = first.attributes(),
+                           .parameters = {first.parameters().begin(), first.parameters().end()}});
   ASSERT_OK(again);
   Value* product = net.Function("mul", {(*again)->outputs()[0], sum});
   const Graph graph = net.Finish({product});
@@ -153,8 +153,9 @@ Graph WorkedExample() {
   TestNet net({1, 3});
   Value* y = net.Module("linear", {net.input()}, LinearAttributes(3, 2));
   Graph graph = net.Finish({y});
-  graph.SetTensor("m1.weight", Tensor::FromValues<float>({2, 3}, {0.2186f, -0.2631f, 0.3352f, 1.9f,
-                                                                 -3.3f, 0.03f}), false);
+  graph.SetTensor(
+      "m1.weight",
+      Tensor::FromValues<float>({2, 3}, {0.2186f, -0.2631f, 0.3352f, 1.9f, -3.3f, 0.03f}), false);
   graph.SetTensor("m1.bias", Tensor::FromValues<float>({2}, {0.0753f, -1.2f}), false);
   return graph;
 }
@@ -182,12 +183,14 @@ TEST(ExecutorTest, AQuantisedLinearIsTheWorkedExample) {
               ElementsAre(::testing::FloatEq(1.161555f), ::testing::FloatEq(2.3739998f)));
   Quantize(graph, "linear", {"data_in", "weight", "bias"});
   for (const ExecutionMode mode : {ExecutionMode::kInference, ExecutionMode::kTraining}) {
-    EXPECT_THAT(Evaluate(*MakeExecutor<float>(graph), mode, 1, x), ElementsAre(1.05859375f, 2.34375f));
+    EXPECT_THAT(Evaluate(*MakeExecutor<float>(graph), mode, 1, x),
+                ElementsAre(1.05859375f, 2.34375f));
   }
   EXPECT_THAT(Evaluate(*MakeExecutor<double>(graph), ExecutionMode::kInference, 1, x),
               ElementsAre(1.05859375, 2.34375));
   EXPECT_NEAR(Evaluate(*MakeExecutor<float>(graph, {.simulate_quantization = false}),
-                  ExecutionMode::kInference, 1, x)[0], 1.161555, 1e-6);
+                       ExecutionMode::kInference, 1, x)[0],
+              1.161555, 1e-6);
   Graph rounded = graph.Clone();
   Quantize(rounded, "linear", {"data_out"});
   EXPECT_THAT(Evaluate(*MakeExecutor<float>(rounded), ExecutionMode::kInference, 1, x),
@@ -234,8 +237,8 @@ TEST(ExecutorTest, StoreToWritesWhatTrainingMovedAndLoadFromReadsIt) {
   EXPECT_THAT(std::vector<float>(second->buffers().begin(), second->buffers().end()),
               ::testing::ElementsAreArray(executor->buffers()));
   Graph other = WorkedExample();
-  EXPECT_THAT(executor->StoreTo(other), StatusIs(absl::StatusCode::kInvalidArgument,
-                                                 HasSubstr("m1.weight")));
+  EXPECT_THAT(executor->StoreTo(other),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("m1.weight")));
 }
 
 TEST(ExecutorTest, EveryNodesValueCanBeKept) {
@@ -264,8 +267,9 @@ TEST(ExecutorTest, RefusesWhatItCannotRun) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("5 rows")));
   EXPECT_THAT(executor->Forward(ExecutionMode::kInference, 4, {x.data(), x.data()}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("2 inputs")));
-  EXPECT_THAT(executor->Forward(ExecutionMode::kTraining, 1, {x.data()}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("batch_norm1d (batch_norm1d)")));
+  EXPECT_THAT(
+      executor->Forward(ExecutionMode::kTraining, 1, {x.data()}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("batch_norm1d (batch_norm1d)")));
   EXPECT_THAT(executor->Backward({x.data()}), StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_OK(executor->Forward(ExecutionMode::kInference, 1, {x.data()}));
   EXPECT_THAT(executor->Backward({x.data()}), StatusIs(absl::StatusCode::kFailedPrecondition));

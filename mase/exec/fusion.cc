@@ -36,8 +36,7 @@ Fusion FindFusion(const Node& node, ExecutionMode mode, const ExecutorOptions& o
   if (!is_float(node)) return fusion;
   if (IsConvolution(node) && folds_norms && mode == ExecutionMode::kInference) {
     const Node* norm = next();
-    if (norm == nullptr || !IsBatchNorm(*norm) ||
-        !norm->attributes().Bool("track_running_stats")) {
+    if (norm == nullptr || !IsBatchNorm(*norm) || !norm->attributes().Bool("track_running_stats")) {
       return fusion;
     }
     fusion.op = "conv_batch_norm";

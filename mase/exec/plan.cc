@@ -26,7 +26,7 @@ absl::Status Plan<T>::RunForward(Step& step, uint64_t seed) {
 template <typename T>
 absl::Status Plan<T>::Prepare(uint64_t seed) {
   for (Step& step : prepare_) MASE_RETURN_IF_ERROR(RunForward(step, seed));
-  // Each writes to a place of its own. Those with large weights are few, so they go one by one.
+    // Each writes to a place of its own. Those with large weights are few, so they go one by one.
 #pragma omp parallel for schedule(dynamic) if (prepared_elements_ >= kElementsWorthThreads)
   for (size_t i = 0; i < preparations_.size(); ++i) {
     Step& step = steps_[preparations_[i]];

@@ -50,7 +50,7 @@ class Plan {
   friend class PlanBuilder;
 
   struct Step {
-    std::string name;  // "seq_blocks_2 (linear)", for messages.
+    std::string name;     // "seq_blocks_2 (linear)", for messages.
     uint64_t stream = 0;  // Of random numbers: the node's, however it is computed.
     std::unique_ptr<Kernel<T>> kernel;
     std::vector<const T*> srcs;

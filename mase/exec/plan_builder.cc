@@ -225,8 +225,7 @@ class PlanBuilder {
   }
   T* Data(int id) const {
     const DraftValue& value = draft_.values[id];
-    return value.home == DraftValue::Home::kStore ? value.place.data
-                                                  : Pointer(values_[id].buffer);
+    return value.home == DraftValue::Home::kStore ? value.place.data : Pointer(values_[id].buffer);
   }
   T* Diff(int id) const {
     const DraftValue& value = draft_.values[id];
@@ -320,8 +319,8 @@ class PlanBuilder {
 
   PlanDraft<T> draft_;
   std::unique_ptr<Plan<T>> plan_;
-  std::vector<ValueUse> values_;            // As draft_.values.
-  std::vector<StepUse> prepare_, steps_;    // As draft_.prepare and draft_.steps.
+  std::vector<ValueUse> values_;          // As draft_.values.
+  std::vector<StepUse> prepare_, steps_;  // As draft_.prepare and draft_.steps.
   std::vector<OutputSeed> seeds_;
   std::vector<Lifetime> lifetimes_;
   ArenaLayout layout_;
@@ -336,8 +335,10 @@ absl::StatusOr<std::unique_ptr<Plan<T>>> Plan<T>::Build(const Graph& graph, Exec
   return PlanBuilder<T>(std::move(draft)).Build(mode);
 }
 
-template absl::StatusOr<std::unique_ptr<Plan<float>>> Plan<float>::Build(
-    const Graph&, ExecutionMode, int64_t, const ExecutorOptions&, const TensorStore<float>&);
+template absl::StatusOr<std::unique_ptr<Plan<float>>> Plan<float>::Build(const Graph&,
+                                                                         ExecutionMode, int64_t,
+                                                                         const ExecutorOptions&,
+                                                                         const TensorStore<float>&);
 template absl::StatusOr<std::unique_ptr<Plan<double>>> Plan<double>::Build(
     const Graph&, ExecutionMode, int64_t, const ExecutorOptions&, const TensorStore<double>&);
 

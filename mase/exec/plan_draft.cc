@@ -49,7 +49,7 @@ class Drafter {
     rounds_ = 0;
     if (node.kind() == NodeKind::kPlaceholder) return AddInput(node);
     if (node.kind() == NodeKind::kOutput) return AddOutputs(node);
-    if (node.op() == "size") return absl::OkStatus();  // Shapes know it.
+    if (node.op() == "size") return absl::OkStatus();   // Shapes know it.
     if (ids_[node.id()] >= 0) return absl::OkStatus();  // Fused into the one before.
     if (IsAliasOp(node.op(), training_)) {
       MASE_ASSIGN_OR_RETURN(int src, Source(node, 0));
@@ -84,10 +84,11 @@ class Drafter {
     for (size_t i = 0; i < srcs.size(); ++i) {
       srcs[i] = InLayout(node, srcs[i], kernel->src_layout(static_cast<int>(i)));
     }
-    int dst = AddStep(node, spec.op, std::move(kernel), std::move(srcs), std::move(tensors),
-                      spec.dst);
+    int dst =
+        AddStep(node, spec.op, std::move(kernel), std::move(srcs), std::move(tensors), spec.dst);
     MASE_ASSIGN_OR_RETURN(dst, Round(node, "data_out", dst, spec.dst));
-    for (const Node* fused = &node; fused != fusion.last; fused = fused->outputs()[0]->uses()[0].node) {
+    for (const Node* fused = &node; fused != fusion.last;
+         fused = fused->outputs()[0]->uses()[0].node) {
       SetResult(*fused, dst);
     }
     SetResult(*fusion.last, dst);
@@ -188,8 +189,7 @@ class Drafter {
     if (!kernel.ok()) return Annotate(kernel.status(), operand);
     std::vector<int> tensors;
     if (HasLearnedStep(*format)) tensors.push_back(StoredTensor(LearnedStepSlot(node, operand)));
-    const int dst =
-        AddStep(node, "quantize", *std::move(kernel), {src}, std::move(tensors), shape);
+    const int dst = AddStep(node, "quantize", *std::move(kernel), {src}, std::move(tensors), shape);
     PlanStep& step = (draft_.values[dst].persistent ? draft_.prepare
                                                     : draft_.steps)[draft_.values[dst].producer];
     absl::StrAppend(&step.name, ": ", operand);
@@ -217,7 +217,8 @@ class Drafter {
     value.desc = {dst, kernel->dst_layout()};
     value.persistent = true;
     for (const int src : srcs) {
-      value.persistent &= draft_.values[src].home == PlanValue::Home::kStore || draft_.values[src].persistent;
+      value.persistent &=
+          draft_.values[src].home == PlanValue::Home::kStore || draft_.values[src].persistent;
       value.needs_gradient |= draft_.values[src].needs_gradient;
     }
     for (const int tensor : tensors) value.needs_gradient |= draft_.values[tensor].needs_gradient;

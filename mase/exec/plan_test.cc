@@ -88,8 +88,9 @@ Graph RandomNet(uint64_t seed) {
         }
         break;
       default:
-        x = net.Module("max_pool2d", {x}, {{"kernel_size", Ints{3, 3}}, {"stride", Ints{1, 1}},
-                                           {"padding", Ints{1, 1}}});
+        x = net.Module(
+            "max_pool2d", {x},
+            {{"kernel_size", Ints{3, 3}}, {"stride", Ints{1, 1}}, {"padding", Ints{1, 1}}});
     }
     values.push_back(x);
     channels.push_back(width);
@@ -97,8 +98,8 @@ Graph RandomNet(uint64_t seed) {
   const Attributes pool = {{"output_size", Ints{2, 2}}};
   Value* end = net.Module("adaptive_avg_pool2d", {values.back()}, pool);
   end = net.Function("flatten", {end});
-  Value* scores = net.Module("linear", {end}, {{"in_features", 4 * channels.back()},
-                                               {"out_features", int64_t{7}}});
+  Value* scores = net.Module("linear", {end},
+                             {{"in_features", 4 * channels.back()}, {"out_features", int64_t{7}}});
   return net.Finish({scores, values[values.size() / 2]});
 }
 
@@ -167,8 +168,8 @@ TEST(PlanTest, RandomGraphsGiveWhatTheirNodesGiveOneByOne) {
     const std::vector<float> x = RandomValues(kRows * 3 * 64, seed);
     for (const bool training : {false, true}) {
       auto executor = ValueOrDie(Executor::Create(graph));
-      ASSERT_OK(executor->Forward(
-          training ? ExecutionMode::kTraining : ExecutionMode::kInference, kRows, {x.data()}));
+      ASSERT_OK(executor->Forward(training ? ExecutionMode::kTraining : ExecutionMode::kInference,
+                                  kRows, {x.data()}));
       const auto want =
           RunReference(graph, {{kRows, 3, 8, 8}, {x.begin(), x.end()}}, kRows, training);
       for (int i = 0; i < executor->output_count(); ++i) {

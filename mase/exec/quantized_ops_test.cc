@@ -1,9 +1,10 @@
 // Every quantisable op, as module and as function, in every number format, EXACT and REFERENCE: it
-// computes the plain op on rounded operands, and gradients pass the rounding by the format's rule; or
-// an error says what there is instead.
+// computes the plain op on rounded operands, and gradients pass the rounding by the format's rule;
+// or an error says what there is instead.
 //
-// Operands come out of a linear layer that reads one-hot rows, so that its weights are the operand's
-// values and their gradients the operand's. Everything is in double, so tolerances are tight.
+// Operands come out of a linear layer that reads one-hot rows, so that its weights are the
+// operand's values and their gradients the operand's. Everything is in double, so tolerances are
+// tight.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -76,9 +77,7 @@ const std::vector<OpCase>& OpCases() {
       {"batch_norm2d", {image}, {{"num_features", int64_t{3}}}},
       {"layer_norm", {signal}, {{"normalized_shape", Ints{8}}, {"elementwise_affine", false}}},
       {"rms_norm", {signal}, {{"normalized_shape", Ints{8}}}},
-      {"group_norm",
-       {{4, 4, 3, 3}},
-       {{"num_groups", int64_t{2}}, {"num_channels", int64_t{4}}}},
+      {"group_norm", {{4, 4, 3, 3}}, {{"num_groups", int64_t{2}}, {"num_channels", int64_t{4}}}},
       {"instance_norm2d", {image}, {{"num_features", int64_t{3}}}},
   };
   return cases;
@@ -262,10 +261,9 @@ class PairTest {
       if (!IgnoresTensor(*net_.node(), parameter.name)) continue;
       const Shape shape = plain.FindTensor(parameter.tensor)->value.shape();
       const float neutral = parameter.name == "weight" ? 1 : 0;
-      plain.SetTensor(parameter.tensor,
-                      Tensor::FromValues<float>(
-                          shape, std::vector<float>(shape.elements(), neutral)),
-                      false);
+      plain.SetTensor(
+          parameter.tensor,
+          Tensor::FromValues<float>(shape, std::vector<float>(shape.elements(), neutral)), false);
     }
     MASE_ASSIGN_OR_RETURN(auto executor, Executor64::Create(plain));
     MASE_RETURN_IF_ERROR(executor->Forward(ExecutionMode::kTraining, 4, net_.inputs()));
@@ -353,11 +351,11 @@ Tally RunAll(FormatProto::Semantics semantics) {
     for (const NodeKind kind : KindsOf(c.op)) {
       for (const Family* family : Families()) {
         FormatProto format;
-        EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(std::string(family->example),
-                                                                  &format));
+        EXPECT_TRUE(
+            google::protobuf::TextFormat::ParseFromString(std::string(family->example), &format));
         format.set_semantics(semantics);
-        const std::string name = absl::StrCat(NodeKindName(kind), " ", c.op, " ",
-                                              format.ShortDebugString());
+        const std::string name =
+            absl::StrCat(NodeKindName(kind), " ", c.op, " ", format.ShortDebugString());
         SCOPED_TRACE(name);
         const absl::Status status = PairTest(c, kind, format).Run();
         tally.runs += status.ok();

@@ -42,7 +42,7 @@ std::vector<float> Rounded(const std::string& format, const std::vector<float>& 
 }
 
 std::vector<float> RunTwo(const Graph& graph, int64_t rows, const std::vector<float>& a,
-                       const std::vector<float>& b) {
+                          const std::vector<float>& b) {
   auto executor = ValueOrDie(Executor::Create(graph));
   EXPECT_OK(executor->Forward(ExecutionMode::kInference, rows, {a.data(), b.data()}));
   return {executor->output().begin(), executor->output().end()};
@@ -60,7 +60,8 @@ TEST(SimulateTest, BothInputsOfAnAdditionAreDataInAndTheSecondOfAProductIsWeight
   EXPECT_THAT(RunTwo(addition, 2, a, b), ElementsAreArray(want));
 
   TestNet product({2, 1, 4});
-  Graph bmm = product.Finish({product.Function("bmm", {product.input(), product.Input({2, 4, 1})})});
+  Graph bmm =
+      product.Finish({product.Function("bmm", {product.input(), product.Input({2, 4, 1})})});
   SetRecord(bmm, "bmm", {{"data_in", coarse}, {"weight", fine}});
   want.assign(2, 0);
   for (int i = 0; i < 8; ++i) want[i / 4] += Rounded(coarse, a)[i] * Rounded(fine, b)[i];
@@ -119,11 +120,12 @@ TEST(SimulateTest, ALearnedStepIsATrainedNumberOfTheRecord) {
   EXPECT_EQ(StepOf(graph, "relu"), 0.25f);
 
   executor->parameters()[0] = -0.25f;
-  EXPECT_THAT(executor->Forward(ExecutionMode::kInference, 2, {x.data()}),
-              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("lsq: scale -0.25")));
+  EXPECT_THAT(
+      executor->Forward(ExecutionMode::kInference, 2, {x.data()}),
+      StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("lsq: scale -0.25")));
   SetRecord(graph, "relu", {{"data_in", "lsq { level: 256 }"}});  // Nothing to learn there.
-  EXPECT_THAT(executor->StoreTo(graph), StatusIs(absl::StatusCode::kNotFound,
-                                                 ::testing::HasSubstr("relu.data_in_scale")));
+  EXPECT_THAT(executor->StoreTo(graph),
+              StatusIs(absl::StatusCode::kNotFound, ::testing::HasSubstr("relu.data_in_scale")));
 }
 
 TEST(SimulateTest, AFormatThatIsWrongIsNamedWithItsNodeAndOperand) {

@@ -1,4 +1,6 @@
 // Every net of the zoo runs, forward and backward, and in float as in double.
+#include "mase/model/zoo.h"
+
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -6,7 +8,6 @@
 
 #include "gtest/gtest.h"
 #include "mase/exec/executor.h"
-#include "mase/model/zoo.h"
 #include "mase/testing/matchers.h"
 #include "mase/testing/numerics/test_net.h"
 

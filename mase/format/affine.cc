@@ -41,17 +41,15 @@ struct Group {
     const double code = Steps(x) + zero_point;
     return code < lo ? lo : code > hi ? hi : code;
   }
-  float Value(double code) const {
-    return static_cast<float>((code - zero_point) * scale) + 0.0f;
-  }
+  float Value(double code) const { return static_cast<float>((code - zero_point) * scale) + 0.0f; }
   bool InRange(double x) const {
     const double code = Steps(x) + zero_point;
     return !(code < lo || code > hi);
   }
 };
 
-// The same in float32, whose product x / scale is off by 2^-23 of itself: enough unless the quotient
-// is that near to a tie.
+// The same in float32, whose product x / scale is off by 2^-23 of itself: enough unless the
+// quotient is that near to a tie.
 struct FastGroup {
   explicit FastGroup(const Group& group)
       : scale(static_cast<float>(group.scale)),
@@ -74,8 +72,7 @@ struct FastGroup {
 
 class AffineQuantizer final : public Format {
  public:
-  AffineQuantizer(const FormatProto& proto, double lo, double hi)
-      : Format(proto) {
+  AffineQuantizer(const FormatProto& proto, double lo, double hi) : Format(proto) {
     const AffineFormat& affine = proto.affine();
     for (int i = 0; i < affine.scale_size(); ++i) {
       const int zero_point = affine.zero_point().empty() ? 0 : affine.zero_point(i);
@@ -187,9 +184,8 @@ class AffineQuantizer final : public Format {
           kName, ": ", groups_.size(), " scales for a tensor of shape ", shape.ToString(), " with ",
           layout.blocks(), " blocks of [", absl::StrJoin(block_size, ", "), "]"));
     }
-    layout.ForEachRun([&](int64_t block, int64_t offset, int64_t count) {
-      fn(groups_[block], offset, count);
-    });
+    layout.ForEachRun(
+        [&](int64_t block, int64_t offset, int64_t count) { fn(groups_[block], offset, count); });
     return absl::OkStatus();
   }
 
@@ -199,8 +195,9 @@ class AffineQuantizer final : public Format {
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const AffineFormat& affine = proto.affine();
   if (proto.semantics() == FormatProto::REFERENCE) {
-    return absl::InvalidArgumentError(absl::StrCat(kName, ": MASE has no such format; semantics "
-                                                          "REFERENCE is not supported"));
+    return absl::InvalidArgumentError(absl::StrCat(kName,
+                                                   ": MASE has no such format; semantics "
+                                                   "REFERENCE is not supported"));
   }
   const bool is_signed = !affine.has_is_signed() || affine.is_signed();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "width", affine.width(), 1, 24));

@@ -96,17 +96,16 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   if (proto.binary().bipolar()) {
     common.lo = -1;
     common.stores_scale = false;
-    return MakeScaledFormat(proto, BipolarTraits{common},
-                            [stochastic](const float* src, float* dst, const Shape& shape,
-                                         uint64_t seed) {
-                              return QuantizeBipolar(src, dst, shape, seed, stochastic);
-                            });
+    return MakeScaledFormat(
+        proto, BipolarTraits{common},
+        [stochastic](const float* src, float* dst, const Shape& shape, uint64_t seed) {
+          return QuantizeBipolar(src, dst, shape, seed, stochastic);
+        });
   }
-  return MakeScaledFormat(
-      proto, UnipolarTraits{common},
-      [stochastic](const float* src, float* dst, const Shape& shape, uint64_t) {
-        return QuantizeUnipolar(src, dst, shape, stochastic);
-      });
+  return MakeScaledFormat(proto, UnipolarTraits{common},
+                          [stochastic](const float* src, float* dst, const Shape& shape, uint64_t) {
+                            return QuantizeUnipolar(src, dst, shape, stochastic);
+                          });
 }
 
 }  // namespace

@@ -189,8 +189,7 @@ absl::StatusOr<std::unique_ptr<const Format>> MakeResidualFormat(absl::string_vi
                                                                  int levels,
                                                                  absl::Span<const float> means) {
   const bool reference = proto.semantics() == FormatProto::REFERENCE;
-  MASE_RETURN_IF_ERROR(
-      CheckRange(family, "levels", levels, 1, reference ? 3 : kMaxResidualLevels));
+  MASE_RETURN_IF_ERROR(CheckRange(family, "levels", levels, 1, reference ? 3 : kMaxResidualLevels));
   std::vector<float> own(means.begin(), means.end());
   if (own.empty()) own = InitialResidualMeans(levels);
   MASE_RETURN_IF_ERROR(

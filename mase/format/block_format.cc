@@ -37,8 +37,7 @@ int BlockRule::Exponent(float maximum) const {
 }
 
 BlockFormat::BlockFormat(const FormatProto& proto, const Grid& unit, const BlockRule& rule,
-                         Layout layout, bool quantile_search,
-                         FormatProto::Rounding family_rounding)
+                         Layout layout, bool quantile_search, FormatProto::Rounding family_rounding)
     : Format(proto),
       unit_(unit),
       rule_(rule),
@@ -50,8 +49,7 @@ double BlockFormat::BitsPerValue(const Shape& shape) const {
   if (shape.elements() == 0) return unit_.bits;
   const absl::StatusOr<BlockLayout> layout = layout_(shape);
   if (!layout.ok()) return unit_.bits;
-  return unit_.bits + static_cast<double>(rule_.code_bits) *
-                          static_cast<double>(layout->blocks()) /
+  return unit_.bits + static_cast<double>(rule_.code_bits) * static_cast<double>(layout->blocks()) /
                           static_cast<double>(shape.elements());
 }
 
@@ -138,32 +136,34 @@ void BlockFormat::QuantizeFast(const Op& op, const BlockLayout& layout, int64_t 
                                const float* src, float* dst, uint64_t seed) const {
   BlockParams params[kBlocksPerChunk];
   const bool streams = WorthStreaming(src, dst, elements);
-  ForEachChunk(layout, src, [&](int64_t, int64_t blocks, const uint32_t* maxima,
-                                const auto& for_runs) {
-    if (FastParams(maxima, blocks, params)) {
-      for_runs([&](int64_t offset, int64_t count) {
-        ApplyBlocks(op, params, src + offset, dst + offset, count, layout.column_extent(), streams);
+  ForEachChunk(
+      layout, src, [&](int64_t, int64_t blocks, const uint32_t* maxima, const auto& for_runs) {
+        if (FastParams(maxima, blocks, params)) {
+          for_runs([&](int64_t offset, int64_t count) {
+            ApplyBlocks(op, params, src + offset, dst + offset, count, layout.column_extent(),
+                        streams);
+          });
+          return;
+        }
+        // Inf, NaN and the ends of the exponent range: a chunk by the definition.
+        std::vector<float> finite(blocks, 0.0f);
+        const int64_t extent = layout.column_extent();
+        for_runs([&](int64_t offset, int64_t count) {
+          for (int64_t j = 0; j * extent < count; ++j) {
+            finite[j] = FiniteMaximum(src + offset + j * extent,
+                                      std::min(extent, count - j * extent), finite[j]);
+          }
+        });
+        std::vector<Grid> grids;
+        for (float maximum : finite) grids.push_back(GridOf(maximum));
+        for_runs([&](int64_t offset, int64_t count) {
+          for (int64_t j = 0; j * extent < count; ++j) {
+            QuantizeOnGrid(grids[j], policy_, src + offset + j * extent, dst + offset + j * extent,
+                           std::min(extent, count - j * extent), seed);
+          }
+        });
       });
-      return;
-    }
-    // Inf, NaN and the ends of the exponent range: a chunk by the definition.
-    std::vector<float> finite(blocks, 0.0f);
-    const int64_t extent = layout.column_extent();
-    for_runs([&](int64_t offset, int64_t count) {
-      for (int64_t j = 0; j * extent < count; ++j) {
-        finite[j] = FiniteMaximum(src + offset + j * extent,
-                                  std::min(extent, count - j * extent), finite[j]);
-      }
-    });
-    std::vector<Grid> grids;
-    for (float maximum : finite) grids.push_back(GridOf(maximum));
-    for_runs([&](int64_t offset, int64_t count) {
-      for (int64_t j = 0; j * extent < count; ++j) {
-        QuantizeOnGrid(grids[j], policy_, src + offset + j * extent, dst + offset + j * extent,
-                       std::min(extent, count - j * extent), seed);
-      }
-    });
-  });  if (streams) _mm_sfence();
+  if (streams) _mm_sfence();
 }
 
 void BlockFormat::QuantizeExactly(const BlockLayout& layout, const float* src, float* dst,
@@ -259,8 +259,8 @@ absl::Status BlockFormat::DoDecode(const EncodedTensor& encoded, float* dst) con
   if (is_reference()) return Format::DoDecode(encoded, dst);
   MASE_ASSIGN_OR_RETURN(const BlockLayout layout, layout_(encoded.shape));
   if (static_cast<int64_t>(encoded.block_codes.size()) != layout.blocks()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        family(), ": ", encoded.block_codes.size(), " block codes, want ", layout.blocks()));
+    return absl::InvalidArgumentError(absl::StrCat(family(), ": ", encoded.block_codes.size(),
+                                                   " block codes, want ", layout.blocks()));
   }
   layout.ForEachRun([&](int64_t block, int64_t offset, int64_t count) {
     const Grid grid = unit_.Shifted(rule_.ExponentOf(encoded.block_codes[block]));

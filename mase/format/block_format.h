@@ -42,8 +42,7 @@ struct BlockRule {
 
 // Alternative maxima to try for a block: quantiles of |x| (mxint, mxfp). The block takes the one
 // with the smallest sum of squared errors, the first of equals.
-inline constexpr double kSearchQuantiles[] = {1,   .995, .99, .97, .95, .93,
-                                              .9,  .8,   .7,  .6,  .5};
+inline constexpr double kSearchQuantiles[] = {1, .995, .99, .97, .95, .93, .9, .8, .7, .6, .5};
 
 // EXACT semantics of every block format: a grid for blocks of exponent 0, and a rule. REFERENCE
 // formats (reference_block_format.h) override DoQuantize and have no codes: what MASE computes
@@ -100,15 +99,15 @@ inline constexpr int kBlocksPerChunk = 128;
 // elements that `count` elements make. As integers NaN is above Inf, and Inf above all numbers.
 void AccumulateMaxima(const float* src, int64_t count, int64_t block, uint32_t* maxima);
 
-// dst[i] = op(src[i], params[i / block]) for up to kBlocksPerChunk blocks. `op` is inline. `streams`:
-// past the caches, where sizes allow it; _mm_sfence() must follow.
+// dst[i] = op(src[i], params[i / block]) for up to kBlocksPerChunk blocks. `op` is inline.
+// `streams`: past the caches, where sizes allow it; _mm_sfence() must follow.
 template <typename Op>
 void ApplyBlocks(const Op& op, const BlockParams* params, const float* src, float* dst,
                  int64_t count, int64_t block, bool streams = false) {
   constexpr int64_t kBuffer = 32 * kBlocksPerChunk;
   alignas(64) float buffer[kBuffer];
-  streams = streams && count <= kBuffer && count % 16 == 0 &&
-            reinterpret_cast<uintptr_t>(dst) % 16 == 0;
+  streams =
+      streams && count <= kBuffer && count % 16 == 0 && reinterpret_cast<uintptr_t>(dst) % 16 == 0;
   float* const out = streams ? buffer : dst;
   ForBestIsa([=] {
     const Op local = op;
@@ -144,8 +143,7 @@ void ForEachChunk(const BlockLayout& layout, const float* src, const Chunk& chun
     for (int64_t j = 0; j < layout.columns(); j += kBlocksPerChunk) {
       const int64_t blocks = std::min<int64_t>(kBlocksPerChunk, layout.columns() - j);
       const int64_t begin = j * layout.column_extent();
-      const int64_t count =
-          std::min(blocks * layout.column_extent(), layout.row_extent() - begin);
+      const int64_t count = std::min(blocks * layout.column_extent(), layout.row_extent() - begin);
       std::memset(maxima, 0, sizeof maxima);
       for (int64_t row : rows) {
         AccumulateMaxima(src + row + begin, count, layout.column_extent(), maxima);

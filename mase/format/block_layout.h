@@ -34,7 +34,7 @@ class BlockLayout {
 
   // A band: the rows (runs along the innermost merged axis) that the same blocks cut into
   // columns. Block j of the band holds elements [j * column_extent(), ...) of each of its rows.
-  int64_t columns() const { return columns_; }           // Blocks of a band.
+  int64_t columns() const { return columns_; }  // Blocks of a band.
   int64_t column_extent() const { return block_.back(); }
   int64_t row_extent() const { return dims_.back(); }
 

@@ -42,8 +42,8 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   MASE_RETURN_IF_ERROR(CheckRange(kName, "width", block.width(), 2, 9));
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_bias_width", bias_width, 1, 10));
   MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {.rounding = true, .stochastic = true}));
-  MASE_ASSIGN_OR_RETURN(
-      auto layout, MaseLayout(kName, proto, block.block_size(), block.skip_first_dim()));
+  MASE_ASSIGN_OR_RETURN(auto layout,
+                        MaseLayout(kName, proto, block.block_size(), block.skip_first_dim()));
   const int exponents = (1 << (block.width() - 1)) - 1;
   const int largest_bias = (1 << bias_width) - 1;
   const bool reference = proto.semantics() == FormatProto::REFERENCE;

@@ -82,7 +82,8 @@ const Family& BlockMinifloatFamily() {
       .name = kName,
       .class_suffix = "BlockMinifloat",
       .summary = "minifloat_ieee elements with a shared exponent bias",
-      .example = "block_minifloat { width: 8 exponent_width: 4 exponent_bias_width: 8 block_size: 16 }",
+      .example =
+          "block_minifloat { width: 8 exponent_width: 4 exponent_bias_width: 8 block_size: 16 }",
       .aliases = {},
       .parameters = kParameters,
       .create = Create,

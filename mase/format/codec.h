@@ -55,8 +55,7 @@ struct Codec {
     const int bias = (1 << (exponent_bits - 1)) - 1;
     const int exponent = static_cast<int>(code >> fraction_bits & ((1u << exponent_bits) - 1));
     const uint32_t fraction = code & ((1u << fraction_bits) - 1);
-    const float part = static_cast<float>(static_cast<int>(fraction)) *
-                       PowerOfTwo(-fraction_bits);
+    const float part = static_cast<float>(static_cast<int>(fraction)) * PowerOfTwo(-fraction_bits);
     const float subnormal = Exp2(static_cast<float>(1 - bias)) * part;
     const float normal = Exp2(static_cast<float>(exponent - bias)) * (1 + part);
     float value = exponent == 0 ? subnormal : normal;

@@ -1,9 +1,8 @@
-#include "mase/format/family.h"
-
 #include <string>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "mase/format/family.h"
 
 namespace mase {
 
@@ -31,26 +30,11 @@ const Family& LutNetFamily();
 
 absl::Span<const Family* const> Families() {
   static const Family* const kFamilies[] = {
-      &IntegerFamily(),
-      &ScaleIntegerFamily(),
-      &AffineFamily(),
-      &MinifloatDenormFamily(),
-      &MinifloatIeeeFamily(),
-      &MinifloatFamily(),
-      &LogFamily(),
-      &BlockFpFamily(),
-      &BlockMinifloatFamily(),
-      &BlockLogFamily(),
-      &BinaryFamily(),
-      &TernaryFamily(),
-      &BinaryResidualFamily(),
-      &LsqFamily(),
-      &FlexRoundFamily(),
-      &MxIntFamily(),
-      &MxFpFamily(),
-      &MxIntHardwareFamily(),
-      &MxFamily(),
-      &LogicNetsFamily(),
+      &IntegerFamily(),        &ScaleIntegerFamily(),  &AffineFamily(),    &MinifloatDenormFamily(),
+      &MinifloatIeeeFamily(),  &MinifloatFamily(),     &LogFamily(),       &BlockFpFamily(),
+      &BlockMinifloatFamily(), &BlockLogFamily(),      &BinaryFamily(),    &TernaryFamily(),
+      &BinaryResidualFamily(), &LsqFamily(),           &FlexRoundFamily(), &MxIntFamily(),
+      &MxFpFamily(),           &MxIntHardwareFamily(), &MxFamily(),        &LogicNetsFamily(),
       &LutNetFamily(),
   };
   return kFamilies;

@@ -16,10 +16,10 @@ namespace mase {
 struct FamilyParameter {
   enum Need { kRequired, kOptional };
 
-  absl::string_view name;       // Field of FormatParameters.
+  absl::string_view name;  // Field of FormatParameters.
   Need need;
-  bool in_precision = false;    // Listed, in this order, in the metadata's `precision`.
-  absl::string_view field = ""; // Field of the family's message where it differs; "-": none.
+  bool in_precision = false;     // Listed, in this order, in the metadata's `precision`.
+  absl::string_view field = "";  // Field of the family's message where it differs; "-": none.
 };
 
 struct Family {

@@ -59,16 +59,16 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
                                : std::numeric_limits<double>::infinity();
   traits.lo = traits.has_codes ? -std::ldexp(1.0, traits.bits - 1) : -traits.hi;
   traits.gradient_factor = reference ? 0 : 1;
-  return MakeScaledFormat(
-      proto, traits, [=](const float* src, float* dst, const Shape& shape, uint64_t) {
-        const int64_t count = shape.elements();
-        ForBestIsa([=] {
-          for (int64_t i = 0; i < count; ++i) {
-            dst[i] = std::floor(src[i] / scale + 0.5f) * scale;
-          }
-        });
-        return absl::OkStatus();
-      });
+  return MakeScaledFormat(proto, traits,
+                          [=](const float* src, float* dst, const Shape& shape, uint64_t) {
+                            const int64_t count = shape.elements();
+                            ForBestIsa([=] {
+                              for (int64_t i = 0; i < count; ++i) {
+                                dst[i] = std::floor(src[i] / scale + 0.5f) * scale;
+                              }
+                            });
+                            return absl::OkStatus();
+                          });
 }
 
 }  // namespace

@@ -35,8 +35,8 @@ std::string PythonValue(const google::protobuf::Message& message,
                         const google::protobuf::FieldDescriptor& field) {
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   if (field.is_repeated()) {
-    return absl::StrCat("[", absl::StrJoin(reflection.GetRepeatedFieldRef<int32_t>(message, &field),
-                                           ", "), "]");
+    return absl::StrCat(
+        "[", absl::StrJoin(reflection.GetRepeatedFieldRef<int32_t>(message, &field), ", "), "]");
   }
   if (field.has_presence() && !reflection.HasField(message, &field)) return "None";
   switch (field.cpp_type()) {
@@ -65,8 +65,8 @@ absl::StatusOr<std::unique_ptr<const Format>> Format::Create(const FormatProto& 
   if (format.ok() && proto.gradient() == FormatProto::CLAMP_AWARE) {
     float zero = 0;
     if (absl::IsUnimplemented((*format)->Gradient(&zero, &zero, &zero, {1}))) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          family->name, ": gradient: there is no CLAMP_AWARE rule for this format"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(family->name, ": gradient: there is no CLAMP_AWARE rule for this format"));
     }
   }
   return format;
@@ -122,12 +122,12 @@ absl::Status Format::Quantize(const float* src, float* dst, const Shape& shape,
 
 absl::StatusOr<Tensor> Format::Quantize(const Tensor& src, uint64_t seed) const {
   if (src.dtype() != DType::kFloat32) {
-    return absl::InvalidArgumentError(absl::StrCat(family(), " quantizes float32 tensors, not ",
-                                                   DTypeName(src.dtype())));
+    return absl::InvalidArgumentError(
+        absl::StrCat(family(), " quantizes float32 tensors, not ", DTypeName(src.dtype())));
   }
   MASE_ASSIGN_OR_RETURN(Tensor dst, Tensor::Create(DType::kFloat32, src.shape()));
-  MASE_RETURN_IF_ERROR(Quantize(src.data<float>().data(), dst.mutable_data<float>().data(),
-                                src.shape(), seed));
+  MASE_RETURN_IF_ERROR(
+      Quantize(src.data<float>().data(), dst.mutable_data<float>().data(), src.shape(), seed));
   return dst;
 }
 
@@ -145,8 +145,7 @@ absl::Status Format::DoGradient(const float*, const float* diff_dst, float* diff
   return absl::OkStatus();
 }
 
-absl::Status Format::DoClampAwareGradient(const float*, const float*, float*,
-                                          const Shape&) const {
+absl::Status Format::DoClampAwareGradient(const float*, const float*, float*, const Shape&) const {
   return absl::UnimplementedError("no clamp-aware gradient");
 }
 

@@ -109,8 +109,7 @@ class Format {
   // For CLAMP_AWARE; by default Unimplemented, and then Create refuses the rule.
   virtual absl::Status DoClampAwareGradient(const float* src, const float* diff_dst,
                                             float* diff_src, const Shape& shape) const;
-  virtual absl::Status DoEncode(const float* src, const Shape& shape,
-                                EncodedTensor* encoded) const;
+  virtual absl::Status DoEncode(const float* src, const Shape& shape, EncodedTensor* encoded) const;
   virtual absl::Status DoDecode(const EncodedTensor& encoded, float* dst) const;
 
   // OutOfRange: element `index`, quantized to `value`, is not a value of the format.

@@ -2,8 +2,8 @@
 //
 //   ./bazelw run //mase/format:format_benchmark -- --benchmark_filter='integer'
 //
-// Sizes: 1k (call overhead), 256k (in cache), 64M (memory). `memcpy` and `in place` of 64M show what
-// the memory gives: a copy past the caches, and reading and writing the same lines.
+// Sizes: 1k (call overhead), 256k (in cache), 64M (memory). `memcpy` and `in place` of 64M show
+// what the memory gives: a copy past the caches, and reading and writing the same lines.
 #include <cstring>
 #include <string>
 

@@ -29,18 +29,21 @@ std::string Error(absl::string_view format) {
 
 TEST(IntegerTest, RoundsToNearestEvenAndSaturates) {
   for (const char* semantics : {"", " semantics: REFERENCE"}) {
-    EXPECT_THAT(Quantize(absl::StrCat("integer { width: 8 frac_width: 4 }", semantics),
-                         {0.03125, 0.09375, -0.03125, -0.09375, 0.15625, 7.96, 100, -8.2, INFINITY}),
-                ElementsAre(0, 0.125, 0, -0.125, 0.125, 7.9375, 7.9375, -8, 7.9375));
-    EXPECT_THAT(Quantize(absl::StrCat("integer { width: 8 frac_width: 4 is_signed: false }", semantics),
-                         {-0.5, 0.53125, 15.96, 20}),
-                ElementsAre(0, 0.5, 15.9375, 15.9375));
-    EXPECT_THAT(Quantize(absl::StrCat("integer { width: 8 frac_width: 4 } rounding: FLOOR", semantics),
-                         {0.09, -0.01, -0.0625, 7.99, -8.5}),
-                ElementsAre(0.0625, -0.0625, -0.0625, 7.9375, -8));
-    EXPECT_THAT(Quantize(absl::StrCat("integer { width: 8 frac_width: -1 }", semantics),
-                         {100, 37.5, -3}),
-                ElementsAre(100, 38, -4));
+    EXPECT_THAT(
+        Quantize(absl::StrCat("integer { width: 8 frac_width: 4 }", semantics),
+                 {0.03125, 0.09375, -0.03125, -0.09375, 0.15625, 7.96, 100, -8.2, INFINITY}),
+        ElementsAre(0, 0.125, 0, -0.125, 0.125, 7.9375, 7.9375, -8, 7.9375));
+    EXPECT_THAT(
+        Quantize(absl::StrCat("integer { width: 8 frac_width: 4 is_signed: false }", semantics),
+                 {-0.5, 0.53125, 15.96, 20}),
+        ElementsAre(0, 0.5, 15.9375, 15.9375));
+    EXPECT_THAT(
+        Quantize(absl::StrCat("integer { width: 8 frac_width: 4 } rounding: FLOOR", semantics),
+                 {0.09, -0.01, -0.0625, 7.99, -8.5}),
+        ElementsAre(0.0625, -0.0625, -0.0625, 7.9375, -8));
+    EXPECT_THAT(
+        Quantize(absl::StrCat("integer { width: 8 frac_width: -1 }", semantics), {100, 37.5, -3}),
+        ElementsAre(100, 38, -4));
   }
 }
 

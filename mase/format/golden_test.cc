@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
+#include "mase/base/isa.h"
 #include "mase/base/runfiles.h"
 #include "mase/format/format.h"
 #include "mase/format/grid_ops.h"
-#include "mase/base/isa.h"
 
 namespace mase {
 namespace {
@@ -53,9 +53,7 @@ std::vector<Case> ReadCases(const std::string& path) {
   return cases;
 }
 
-bool SameBits(float a, float b) {
-  return (std::isnan(a) && std::isnan(b)) || Bits(a) == Bits(b);
-}
+bool SameBits(float a, float b) { return (std::isnan(a) && std::isnan(b)) || Bits(a) == Bits(b); }
 
 // The first few differences, "" if there are none.
 std::string Differences(const Case& c, const std::vector<float>& y) {

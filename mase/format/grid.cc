@@ -38,8 +38,7 @@ bool RoundsToZero(FormatProto::Rounding rounding, bool negative) {
 
 // The power of two for a positive finite magnitude, as its exponent. Nearest means nearest in the
 // exponent: the boundary is sqrt(2), which no float is, so there are no ties.
-int RoundExponent(double magnitude, FormatProto::Rounding rounding, bool negative,
-                  double uniform) {
+int RoundExponent(double magnitude, FormatProto::Rounding rounding, bool negative, double uniform) {
   const int floor = FloorLog2(magnitude);
   const double m = std::ldexp(magnitude, -floor);
   if (m == 1) return floor;
@@ -83,8 +82,8 @@ float QuantizePower(const Grid& grid, float x, const Policy& policy, double unif
 
 Policy Policy::Of(const FormatProto& proto, FormatProto::Rounding family_rounding) {
   Policy policy;
-  policy.rounding = proto.rounding() == FormatProto::ROUNDING_DEFAULT ? family_rounding
-                                                                      : proto.rounding();
+  policy.rounding =
+      proto.rounding() == FormatProto::ROUNDING_DEFAULT ? family_rounding : proto.rounding();
   policy.overflow = proto.overflow();
   return policy;
 }
@@ -196,8 +195,7 @@ bool Grid::Saturates(float x, const Policy& policy) const {
   if (std::isnan(x)) return false;
   if (kind == Kind::kPower) {
     const double magnitude = std::min<double>(std::fabs(x), kFloatMax);
-    return magnitude > 0 &&
-           RoundExponent(magnitude, policy.rounding, x < 0, 0.5) > max_exponent;
+    return magnitude > 0 && RoundExponent(magnitude, policy.rounding, x < 0, 0.5) > max_exponent;
   }
   const double q = RoundUnbounded(*this, x, policy, 0.5);
   return q > highest || q < lowest;
@@ -228,8 +226,7 @@ std::optional<uint32_t> Grid::Code(float value) const {
       const int stored_bits = mantissa_bits + (explicit_one ? 1 : 0);
       const int exponent =
           magnitude == 0 ? min_exponent : std::max(min_exponent, FloorLog2(magnitude));
-      uint32_t mantissa =
-          static_cast<uint32_t>(std::ldexp(magnitude, mantissa_bits - exponent));
+      uint32_t mantissa = static_cast<uint32_t>(std::ldexp(magnitude, mantissa_bits - exponent));
       uint32_t exponent_code = static_cast<uint32_t>(exponent - min_exponent);
       if (!explicit_one && mantissa >> mantissa_bits != 0) {
         mantissa -= 1u << mantissa_bits;
@@ -239,8 +236,7 @@ std::optional<uint32_t> Grid::Code(float value) const {
     }
     case Kind::kPower: {
       if (value == 0) return sign;
-      return sign | static_cast<uint32_t>(FloorLog2(magnitude) - min_exponent +
-                                          (has_zero ? 1 : 0));
+      return sign | static_cast<uint32_t>(FloorLog2(magnitude) - min_exponent + (has_zero ? 1 : 0));
     }
   }
   return std::nullopt;

@@ -40,10 +40,10 @@ struct Grid {
   bool sign_magnitude = false;  // Integers: sign bit and magnitude, with -0; else two's complement.
   double lowest = 0, highest = 0;
 
-  int step_exponent = 0;  // Integers and floats: the smallest step is 2^step_exponent.
-  int mantissa_bits = 0;  // Floats.
-  int min_exponent = 0;   // Floats: of the smallest normal. Powers: of the smallest value.
-  int max_exponent = 0;   // Powers.
+  int step_exponent = 0;      // Integers and floats: the smallest step is 2^step_exponent.
+  int mantissa_bits = 0;      // Floats.
+  int min_exponent = 0;       // Floats: of the smallest normal. Powers: of the smallest value.
+  int max_exponent = 0;       // Powers.
   bool explicit_one = false;  // Floats: the code stores the leading one (minifloat_denorm).
   Specials specials = Specials::kNone;
   bool has_zero = false;  // Powers.

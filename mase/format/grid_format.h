@@ -65,8 +65,8 @@ class ReferenceElementFormat final : public GridFormat {
 };
 
 template <typename Op>
-std::unique_ptr<const Format> MakeReferenceElementFormat(const FormatProto& proto,
-                                                         const Grid& grid, const Op& op) {
+std::unique_ptr<const Format> MakeReferenceElementFormat(const FormatProto& proto, const Grid& grid,
+                                                         const Op& op) {
   return std::make_unique<ReferenceElementFormat<Op>>(proto, grid, op);
 }
 

@@ -160,8 +160,8 @@ struct PowerOp {
   }
 };
 
-// PowerOp for values down to 2^-149: small ones are rounded 2^64 higher up. Params: the biased exponent
-// of the smallest value plus 64, that of the largest.
+// PowerOp for values down to 2^-149: small ones are rounded 2^64 higher up. Params: the biased
+// exponent of the smallest value plus 64, that of the largest.
 template <bool kHasZero>
 struct WidePowerOp {
   PowerOp<kHasZero> op;

@@ -44,8 +44,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   // Both ends of the range and the step are normal float32 numbers.
   MASE_RETURN_IF_ERROR(CheckRange(kName, "frac_width", frac_width, width - 127, 126));
   MASE_RETURN_IF_ERROR(CheckPolicies(
-      kName, proto,
-      {.rounding = true, .stochastic = true, .wrap = true, .floor_reference = true}));
+      kName, proto, {.rounding = true, .stochastic = true, .wrap = true, .floor_reference = true}));
   const Grid grid = Grid::TwosComplement(width, is_signed, -frac_width);
   if (proto.semantics() == FormatProto::EXACT) {
     return std::make_unique<GridFormat>(proto, grid, Policy::Of(proto));

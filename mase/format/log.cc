@@ -40,14 +40,12 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {.rounding = true, .stochastic = true}));
   if (proto.semantics() == FormatProto::EXACT) {
     return std::make_unique<GridFormat>(
-        proto, Grid::Power(width, bias, !log.has_has_zero() || log.has_zero()),
-        Policy::Of(proto));
+        proto, Grid::Power(width, bias, !log.has_has_zero() || log.has_zero()), Policy::Of(proto));
   }
   const float lowest = static_cast<float>(-bias);
   const float highest = static_cast<float>((1 << (width - 1)) - 1 - bias);
-  return MakeReferenceElementFormat(
-      proto, Grid::Power(width, bias, false),
-      ReferenceOp{reference::Exp2(lowest) * 0.1f, lowest, highest});
+  return MakeReferenceElementFormat(proto, Grid::Power(width, bias, false),
+                                    ReferenceOp{reference::Exp2(lowest) * 0.1f, lowest, highest});
 }
 
 }  // namespace

@@ -41,9 +41,8 @@ class LogicNetsOperand final : public Format {
   }
   absl::Status DoEncode(const float* src, const Shape& shape,
                         EncodedTensor* encoded) const override {
-    MASE_ASSIGN_OR_RETURN(*encoded,
-                          integer_->Encode(Tensor::FromValues<float>(
-                              shape, {src, static_cast<size_t>(shape.elements())})));
+    MASE_ASSIGN_OR_RETURN(*encoded, integer_->Encode(Tensor::FromValues<float>(
+                                        shape, {src, static_cast<size_t>(shape.elements())})));
     return absl::OkStatus();
   }
   absl::Status DoDecode(const EncodedTensor& encoded, float* dst) const override {
@@ -86,8 +85,8 @@ absl::StatusOr<LogicNetsNeuron> BuildLogicNetsNeuron(
   const FormatProto x_integer = IntegerOf(x), y_integer = IntegerOf(y);
   if (!x_integer.has_integer() || !y_integer.has_integer()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(kName, ": inputs and outputs are integer formats, not ",
-                     x.ShortDebugString(), " and ", y.ShortDebugString()));
+        absl::StrCat(kName, ": inputs and outputs are integer formats, not ", x.ShortDebugString(),
+                     " and ", y.ShortDebugString()));
   }
   MASE_ASSIGN_OR_RETURN(const auto output, Format::Create(y_integer));
   MASE_RETURN_IF_ERROR(Format::Create(x_integer).status());
@@ -116,8 +115,8 @@ absl::StatusOr<LogicNetsNeuron> BuildLogicNetsNeuron(
     float sum = 0;
     for (size_t i = 0; i < neuron.inputs.size(); ++i) {
       const int64_t digit = static_cast<int64_t>(state >> (i * width)) & ((1 << width) - 1);
-      sum += weights[neuron.inputs[i]] *
-             std::ldexp(static_cast<float>(digit + lowest), -x_fraction);
+      sum +=
+          weights[neuron.inputs[i]] * std::ldexp(static_cast<float>(digit + lowest), -x_fraction);
     }
     sum += bias;
     if (activation) sum = activation(sum);

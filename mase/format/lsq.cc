@@ -26,7 +26,9 @@ constexpr FamilyParameter kParameters[] = {
 };
 constexpr int kIdentityLevel = 256;
 
-float ScaleOf(const FormatProto& proto) { return proto.lsq().has_scale() ? proto.lsq().scale() : 1; }
+float ScaleOf(const FormatProto& proto) {
+  return proto.lsq().has_scale() ? proto.lsq().scale() : 1;
+}
 
 struct Traits : ScaledTraits {
   float scale = 1;
@@ -109,8 +111,8 @@ float LsqScaleGradient(const FormatProto& proto, absl::Span<const float> src,
   double sum = 0;
   for (size_t i = 0; i < src.size(); ++i) {
     const double v = src[i] / scale;
-    const double code = proto.semantics() == FormatProto::EXACT ? std::nearbyint(v)
-                                                                : std::floor(v + 0.5);
+    const double code =
+        proto.semantics() == FormatProto::EXACT ? std::nearbyint(v) : std::floor(v + 0.5);
     sum += diff_dst[i] * (code < range.lo ? range.lo : code > range.hi ? range.hi : code - v);
   }
   return static_cast<float>(sum / std::sqrt(range.hi * static_cast<double>(src.size())));

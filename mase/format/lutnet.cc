@@ -64,9 +64,9 @@ absl::StatusOr<float> LutForward(int k, absl::Span<const float> levels,
   MASE_RETURN_IF_ERROR(CheckRange(kName, "k", k, 1, kMaxLutInputs));
   const size_t columns = size_t{1} << k;
   if (levels.size() != means.size() * k || weights.size() != means.size() * columns) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(kName, ": ", levels.size(), " inputs and ", weights.size(), " weights for ",
-                     means.size(), " levels of tables with ", k, " inputs"));
+    return absl::InvalidArgumentError(absl::StrCat(kName, ": ", levels.size(), " inputs and ",
+                                                   weights.size(), " weights for ", means.size(),
+                                                   " levels of tables with ", k, " inputs"));
   }
   float sum = 0;
   for (size_t level = 0; level < means.size(); ++level) {

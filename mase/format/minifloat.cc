@@ -38,21 +38,18 @@ std::unique_ptr<const Format> MakeReference(const FormatProto& proto, const Grid
                                             bool finite) {
   const MinifloatFormat& codec = proto.minifloat();
   const int e = codec.exponent_width(), f = codec.frac_width();
-  return finite ? MakeReferenceElementFormat(proto, grid,
-                                             reference::Codec<kRounding, true>{e, f})
-                : MakeReferenceElementFormat(proto, grid,
-                                             reference::Codec<kRounding, false>{e, f});
+  return finite ? MakeReferenceElementFormat(proto, grid, reference::Codec<kRounding, true>{e, f})
+                : MakeReferenceElementFormat(proto, grid, reference::Codec<kRounding, false>{e, f});
 }
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const MinifloatFormat& codec = proto.minifloat();
   const int exponent_width = codec.exponent_width();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_width", exponent_width, 1, 8));
-  MASE_RETURN_IF_ERROR(
-      CheckRange(kName, "frac_width", codec.frac_width(), 1, 15 - exponent_width));
+  MASE_RETURN_IF_ERROR(CheckRange(kName, "frac_width", codec.frac_width(), 1, 15 - exponent_width));
   MASE_ASSIGN_OR_RETURN(const FormatProto::Rounding rounding, ParseRoundMode(codec.round_mode()));
-  MASE_RETURN_IF_ERROR(CheckPolicies(
-      kName, proto, {.rounding = true, .stochastic = true, .to_infinity = true}));
+  MASE_RETURN_IF_ERROR(
+      CheckPolicies(kName, proto, {.rounding = true, .stochastic = true, .to_infinity = true}));
   const bool finite = !codec.has_is_finite() || codec.is_finite();
   // Inf and NaN take one exponent code; one more is needed for the zero.
   if (!finite) MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_width", exponent_width, 2, 8));

@@ -1,6 +1,7 @@
 // Family `minifloat_denorm`: 0.mantissa * 2^e without a hidden bit, no Inf and NaN codes.
 //
-//   mb = width - exponent_width - 1;  -bias <= e <= 2^exponent_width - 1 - bias;  q = k / 2^mb * 2^e
+//   mb = width - exponent_width - 1;  -bias <= e <= 2^exponent_width - 1 - bias;  q = k / 2^mb *
+//   2^e
 //
 // REFERENCE: e = ceil(log2 |x|), so powers of two and what rounds up to one saturate below it.
 #include <cmath>
@@ -24,15 +25,15 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const MinifloatDenormFormat& minifloat = proto.minifloat_denorm();
   const int exponent_width = minifloat.exponent_width();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_width", exponent_width, 1, 8));
-  MASE_RETURN_IF_ERROR(CheckRange(kName, "width", minifloat.width(), exponent_width + 3,
-                                  exponent_width + 24));
+  MASE_RETURN_IF_ERROR(
+      CheckRange(kName, "width", minifloat.width(), exponent_width + 3, exponent_width + 24));
   const int mantissa_bits = minifloat.width() - exponent_width - 1;
-  const int bias = minifloat.has_exponent_bias() ? minifloat.exponent_bias()
-                                                 : (1 << (exponent_width - 1)) - 1;
+  const int bias =
+      minifloat.has_exponent_bias() ? minifloat.exponent_bias() : (1 << (exponent_width - 1)) - 1;
   // The smallest step, 2^(-bias - mantissa_bits), is a float32 number.
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_bias", bias, -126, 149 - mantissa_bits));
-  MASE_RETURN_IF_ERROR(CheckPolicies(
-      kName, proto, {.rounding = true, .stochastic = true, .to_infinity = true}));
+  MASE_RETURN_IF_ERROR(
+      CheckPolicies(kName, proto, {.rounding = true, .stochastic = true, .to_infinity = true}));
   const Grid grid = Grid::FloatExplicitOne(exponent_width, mantissa_bits, bias);
   if (proto.semantics() == FormatProto::EXACT) {
     return std::make_unique<GridFormat>(proto, grid, Policy::Of(proto));

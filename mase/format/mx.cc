@@ -104,8 +104,7 @@ struct ReferenceElement {
     } else {
       q = Round(a * scale) / scale;
     }
-    const float overflow =
-        saturates || !kFloat ? largest : std::numeric_limits<float>::infinity();
+    const float overflow = saturates || !kFloat ? largest : std::numeric_limits<float>::infinity();
     q = q > largest ? overflow : q < -largest ? -overflow : q;
     q = std::fabs(a0) == std::numeric_limits<float>::infinity() ? a0 : q;
     return q * params.a;
@@ -189,9 +188,8 @@ absl::Status CheckMxPolicies(const FormatProto& proto) {
     return absl::InvalidArgumentError(absl::StrCat(
         kName, ": flush_fp32_subnorms and allow_denorm: false need semantics REFERENCE"));
   }
-  return CheckPolicies(
-      kName, proto,
-      {.rounding = true, .stochastic = true, .to_infinity = !mx.has_block_size()});
+  return CheckPolicies(kName, proto,
+                       {.rounding = true, .stochastic = true, .to_infinity = !mx.has_block_size()});
 }
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {

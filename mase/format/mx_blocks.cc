@@ -16,11 +16,11 @@ absl::Status CheckAxis(absl::string_view family, const Shape& shape, int axis) {
 }  // namespace
 
 BlockFormat::Layout AxisLayout(absl::string_view family, int axis, int64_t size) {
-  return [name = std::string(family), axis, size](const Shape& shape)
-             -> absl::StatusOr<BlockLayout> {
-    if (absl::Status status = CheckAxis(name, shape, axis); !status.ok()) return status;
-    return BlockLayout::AlongAxis(shape, axis < 0 ? axis + shape.rank() : axis, size);
-  };
+  return
+      [name = std::string(family), axis, size](const Shape& shape) -> absl::StatusOr<BlockLayout> {
+        if (absl::Status status = CheckAxis(name, shape, axis); !status.ok()) return status;
+        return BlockLayout::AlongAxis(shape, axis < 0 ? axis + shape.rank() : axis, size);
+      };
 }
 
 absl::StatusOr<FlattenedBlocks> FlattenedBlocks::Create(absl::string_view family,
@@ -32,9 +32,9 @@ absl::StatusOr<FlattenedBlocks> FlattenedBlocks::Create(absl::string_view family
   }
   if (absl::Status status = CheckAxis(family, shape, axis); !status.ok()) return status;
   if (shape.elements() % size != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        family, " with REFERENCE semantics: block_size ", size, " does not divide the ",
-        shape.elements(), " elements of ", shape.ToString()));
+    return absl::InvalidArgumentError(absl::StrCat(family, " with REFERENCE semantics: block_size ",
+                                                   size, " does not divide the ", shape.elements(),
+                                                   " elements of ", shape.ToString()));
   }
   FlattenedBlocks blocks;
   const int position = axis < 0 ? axis + shape.rank() : axis;

@@ -79,8 +79,8 @@ struct ReferenceSearch {
         const float q = codec(x[i] / reference::Exp2(e));
         uint32_t code = grid.Code(std::fabs(q)).value_or(0);
         if (x[i] < 0) code |= 1u << (grid.bits - 1);
-        const float read = static_cast<float>(code) /
-                           std::ldexp(1.0f, codec.fraction_bits - 1) * weight;
+        const float read =
+            static_cast<float>(code) / std::ldexp(1.0f, codec.fraction_bits - 1) * weight;
         const float difference = read - original[i];
         error += difference * difference;
         candidate[i] = q * reference::Exp2(static_cast<float>(scale_code - 127));
@@ -97,9 +97,9 @@ absl::Status CheckElements(int exponent_bits, int fraction_bits) {
   for (const auto& [e, f] : kLegal) {
     if (e == exponent_bits && f == fraction_bits) return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      kName, ": element_exp_bits ", exponent_bits, " with element_frac_bits ", fraction_bits,
-      ", allowed 4,3 5,2 2,3 3,2 2,1 1,2"));
+  return absl::InvalidArgumentError(absl::StrCat(kName, ": element_exp_bits ", exponent_bits,
+                                                 " with element_frac_bits ", fraction_bits,
+                                                 ", allowed 4,3 5,2 2,3 3,2 2,1 1,2"));
 }
 
 // OCP's: E4M3 spends one code on NaN, E5M2 its top exponent on Inf and NaN.
@@ -118,8 +118,8 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
     MASE_RETURN_IF_ERROR(CheckRange(kName, "block_size", mx.block_size(), 1, 1 << 30));
   }
   MASE_RETURN_IF_ERROR(CheckElements(exponent_bits, fraction_bits));
-  MASE_RETURN_IF_ERROR(CheckRange(kName, "scale_exp_bits",
-                                  mx.has_scale_exp_bits() ? mx.scale_exp_bits() : 8, 8, 8));
+  MASE_RETURN_IF_ERROR(
+      CheckRange(kName, "scale_exp_bits", mx.has_scale_exp_bits() ? mx.scale_exp_bits() : 8, 8, 8));
   MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {.rounding = true, .stochastic = true}));
   const bool all_finite = reference || mx.elements() == MxFpFormat::ALL_FINITE;
   const Grid unit = Grid::Float(exponent_bits, fraction_bits, (1 << (exponent_bits - 1)) - 1,
@@ -127,9 +127,8 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const int largest = std::ilogb(unit.highest);
   const BlockRule rule = {.offset = -largest, .lowest = -127, .highest = 127};
   if (!reference) {
-    return std::make_unique<BlockFormat>(proto, unit, rule,
-                                         AxisLayout(kName, axis, mx.block_size()),
-                                         mx.quantile_search());
+    return std::make_unique<BlockFormat>(
+        proto, unit, rule, AxisLayout(kName, axis, mx.block_size()), mx.quantile_search());
   }
   const ReferenceCodec codec{exponent_bits, fraction_bits};
   return MakeReferenceMxFormat(proto, unit, rule, axis, mx.block_size(),

@@ -63,12 +63,10 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
                           .highest = (1 << scale_bits) - 1 - bias,
                           .code_bits = scale_bits};
   if (!reference) {
-    return std::make_unique<BlockFormat>(proto, unit, rule,
-                                         AxisLayout(kName, axis, mx.block_size()),
-                                         mx.quantile_search());
+    return std::make_unique<BlockFormat>(
+        proto, unit, rule, AxisLayout(kName, axis, mx.block_size()), mx.quantile_search());
   }
-  const ReferenceParams params{static_cast<float>((1 << scale_bits) - 1),
-                               static_cast<float>(bias)};
+  const ReferenceParams params{static_cast<float>((1 << scale_bits) - 1), static_cast<float>(bias)};
   const ReferenceOp op{std::ldexp(1.0f, bits - 1)};
   const auto search = [params, op](const float* block, const float* original, int size,
                                    float* out) {

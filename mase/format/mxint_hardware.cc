@@ -1,7 +1,7 @@
 // Family `mxint_hardware`: tiles of the last two axes share an exponent.
 //
-//   q = k * 2^E,  -2^(width - 1) <= k <= 2^(width - 1) - 1,  -bias <= E <= 2^exponent_width - 1 - bias
-//   bias = 2^(exponent_width - 1)
+//   q = k * 2^E,  -2^(width - 1) <= k <= 2^(width - 1) - 1,  -bias <= E <= 2^exponent_width - 1 -
+//   bias bias = 2^(exponent_width - 1)
 //
 // EXACT: E is the smallest at which the tile's largest magnitude does not saturate, nearest.
 // REFERENCE: E = ceil(log2 M) - bias, which fits only width = bias + 1 (the default 12, 6 leaves
@@ -101,8 +101,8 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
     return ReferenceOp{codes};
   };
   using Reference = ReferenceBlockFormat<ReferenceParams, decltype(op_for)>;
-  return std::make_unique<WithoutGradient<Reference>>(proto, unit, rule, layout,
-                                                      ZeroBlocks::kStay, params, op_for);
+  return std::make_unique<WithoutGradient<Reference>>(proto, unit, rule, layout, ZeroBlocks::kStay,
+                                                      params, op_for);
 }
 
 }  // namespace

@@ -61,8 +61,8 @@ constexpr const char* kStatisticalFormats[] = {
 
 const std::vector<Shape>& Shapes() {
   static const auto* const kShapes = new std::vector<Shape>{
-      {},           {1},          {17},         {0},       {3, 7},          {6, 10},
-      {2, 3, 11},   {2, 0, 3},    {2, 3, 4, 5}, {1, 1, 1}, {2, 1, 3, 2, 6}, {2, 2, 1, 2, 2, 7},
+      {},         {1},       {17},         {0},       {3, 7},          {6, 10},
+      {2, 3, 11}, {2, 0, 3}, {2, 3, 4, 5}, {1, 1, 1}, {2, 1, 3, 2, 6}, {2, 2, 1, 2, 2, 7},
       {64, 48},
   };
   return *kShapes;
@@ -274,9 +274,9 @@ TEST(GridOpsTest, EqualsTheDefinitionAtTies) {
 // Blocks whose smallest powers are no normal numbers, with elements there.
 TEST(BlockTest, PowersBelowTheNormalNumbersAreThoseOfTheDefinition) {
   for (const bool has_zero : {false, true}) {
-    const auto format = *Format::FromText(absl::StrCat(
-        "block_log { width: 8 exponent_bias_width: 8 block_size: 16 has_zero: ",
-        has_zero ? "true" : "false", " }"));
+    const auto format = *Format::FromText(
+        absl::StrCat("block_log { width: 8 exponent_bias_width: 8 block_size: 16 has_zero: ",
+                     has_zero ? "true" : "false", " }"));
     for (int top = -90; top <= 120; ++top) {
       std::vector<float> x(16), y(16);
       std::mt19937 random(static_cast<uint32_t>(top + 1000));
@@ -299,11 +299,12 @@ TEST(StreamTest, LargeTensorsAreRoundedAsSmallOnes) {
   std::vector<float> x(6007);
   for (float& v : x) v = std::ldexp(static_cast<float>(random() % 4096) - 2048, -9);
   x[5] = NAN;
-  for (const char* text : {"integer { width: 8 frac_width: 4 }", "log { width: 5 }",
-                           "minifloat_ieee { width: 8 exponent_width: 4 } semantics: REFERENCE",
-                           "block_fp { width: 8 block_size: 16 }", "mxint { block_size: 32 element_bits: 4 }",
-                           "block_fp { width: 8 block_size: 5 }",
-                           "mxfp { block_size: 16 element_exp_bits: 4 element_frac_bits: 3 } rounding: FLOOR"}) {
+  for (const char* text :
+       {"integer { width: 8 frac_width: 4 }", "log { width: 5 }",
+        "minifloat_ieee { width: 8 exponent_width: 4 } semantics: REFERENCE",
+        "block_fp { width: 8 block_size: 16 }", "mxint { block_size: 32 element_bits: 4 }",
+        "block_fp { width: 8 block_size: 5 }",
+        "mxfp { block_size: 16 element_exp_bits: 4 element_frac_bits: 3 } rounding: FLOOR"}) {
     const auto format = *Format::FromText(text);
     for (const Shape& shape : {Shape({6007}), Shape({6, 1000}), Shape({3, 2000})}) {
       alignas(64) static float y[6007], streamed[6007];

@@ -9,13 +9,12 @@ namespace mase {
 uint32_t SmallestNonZeroMaximum(const BlockLayout& layout, const float* src) {
   constexpr uint32_t kInfinityBits = 0x7F800000;
   uint32_t smallest = UINT32_MAX, largest = 0;
-  ForEachChunk(layout, src,
-               [&](int64_t, int64_t blocks, const uint32_t* maxima, const auto&) {
-                 for (int64_t j = 0; j < blocks; ++j) {
-                   if (maxima[j] != 0) smallest = std::min(smallest, maxima[j]);
-                   largest = std::max(largest, maxima[j]);
-                 }
-               });
+  ForEachChunk(layout, src, [&](int64_t, int64_t blocks, const uint32_t* maxima, const auto&) {
+    for (int64_t j = 0; j < blocks; ++j) {
+      if (maxima[j] != 0) smallest = std::min(smallest, maxima[j]);
+      largest = std::max(largest, maxima[j]);
+    }
+  });
   if (largest > kInfinityBits) return largest;
   return largest == 0 ? Bits(1.0f) : smallest;
 }
@@ -26,10 +25,10 @@ absl::StatusOr<BlockLayout> ReferenceBlocks(absl::string_view family, const Shap
   const int rank = shape.rank();
   const bool served = rank == 2 || (rank == 1 && !skip_first_dim) || (rank == 3 && skip_first_dim);
   if (!served) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        family, " with REFERENCE semantics: a tensor of shape ", shape.ToString(),
-        " with skip_first_dim ", skip_first_dim ? "true" : "false",
-        "; MASE takes rank 1 without it, 2, and 3 with it"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(family, " with REFERENCE semantics: a tensor of shape ", shape.ToString(),
+                     " with skip_first_dim ", skip_first_dim ? "true" : "false",
+                     "; MASE takes rank 1 without it, 2, and 3 with it"));
   }
   return BlockLayout::Mase(shape, block_size, skip_first_dim, /*whole_leading_axes=*/true);
 }

@@ -29,16 +29,15 @@ void QuantizeReferenceBlocks(const BlockLayout& layout, ZeroBlocks zero_blocks,
   const uint32_t lent =
       zero_blocks == ZeroBlocks::kBorrow ? SmallestNonZeroMaximum(layout, src) : 0;
   BlockParams params[kBlocksPerChunk];
-  ForEachChunk(layout, src,
-               [&](int64_t, int64_t blocks, const uint32_t* maxima, const auto& for_runs) {
-                 for (int64_t j = 0; j < blocks; ++j) {
-                   params[j] = params_of(maxima[j] == 0 ? lent : maxima[j]);
-                 }
-                 for_runs([&](int64_t offset, int64_t count) {
-                   ApplyBlocks(op, params, src + offset, dst + offset, count,
-                               layout.column_extent());
-                 });
-               });
+  ForEachChunk(
+      layout, src, [&](int64_t, int64_t blocks, const uint32_t* maxima, const auto& for_runs) {
+        for (int64_t j = 0; j < blocks; ++j) {
+          params[j] = params_of(maxima[j] == 0 ? lent : maxima[j]);
+        }
+        for_runs([&](int64_t offset, int64_t count) {
+          ApplyBlocks(op, params, src + offset, dst + offset, count, layout.column_extent());
+        });
+      });
 }
 
 // A family whose blocks a BlockLayout describes; `OpFor` maps a shape to the operator.
@@ -68,12 +67,9 @@ class ReferenceBlockFormat : public BlockFormat {
 };
 
 template <typename ParamsOf, typename OpFor>
-std::unique_ptr<const Format> MakeReferenceBlockFormat(const FormatProto& proto, const Grid& unit,
-                                                       const BlockRule& rule,
-                                                       BlockFormat::Layout layout,
-                                                       ZeroBlocks zero_blocks,
-                                                       const ParamsOf& params_of,
-                                                       const OpFor& op_for) {
+std::unique_ptr<const Format> MakeReferenceBlockFormat(
+    const FormatProto& proto, const Grid& unit, const BlockRule& rule, BlockFormat::Layout layout,
+    ZeroBlocks zero_blocks, const ParamsOf& params_of, const OpFor& op_for) {
   return std::make_unique<ReferenceBlockFormat<ParamsOf, OpFor>>(
       proto, unit, rule, std::move(layout), zero_blocks, params_of, op_for);
 }

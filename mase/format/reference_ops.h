@@ -43,9 +43,8 @@ inline float FloorLog2(float v) {
 }
 inline float CeilLog2(float v) {
   const Parts parts = Split(v);
-  return parts.exponent + (parts.fraction - 1) * 1.44269504f == parts.exponent
-             ? parts.exponent
-             : parts.exponent + 1;
+  return parts.exponent + (parts.fraction - 1) * 1.44269504f == parts.exponent ? parts.exponent
+                                                                               : parts.exponent + 1;
 }
 inline float RoundLog2(float v) {
   constexpr float kSqrt2 = 1.41421356f;
@@ -75,8 +74,7 @@ struct MinifloatDenorm {
   float operator()(float x) const {
     const float v = std::fabs(x);
     const float e = Clamp(CeilLog2(v + 1e-9f), min_exponent, max_exponent);
-    const float k =
-        Clamp(std::rint(v / Exp2(e) * mantissa_scale), 0.0f, mantissa_scale - 1);
+    const float k = Clamp(std::rint(v / Exp2(e) * mantissa_scale), 0.0f, mantissa_scale - 1);
     return BlendTiny(x, Sign(x + 1e-9f) * Exp2(e) * (k / mantissa_scale));
   }
 };

@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/isa.h"
 #include "mase/base/status_macros.h"
 #include "mase/format/block_layout.h"
 #include "mase/format/grid.h"
-#include "mase/base/isa.h"
 
 namespace mase {
 
@@ -25,17 +25,19 @@ namespace mase {
 //
 // `scale` may be 0 if Scale can return it. All of these are inlined into vector loops.
 struct ScaledTraits {
-  int bits = 0;            // Of a code.
-  double lo = 0, hi = 0;   // The codes' range.
-  bool has_codes = true;   // False: values without bounds.
+  int bits = 0;              // Of a code.
+  double lo = 0, hi = 0;     // The codes' range.
+  bool has_codes = true;     // False: values without bounds.
   bool stores_scale = true;  // A float32 a block; else the scale is part of the format.
-  bool random = false;     // Code uses `uniform`.
+  bool random = false;       // Code uses `uniform`.
   // The straight-through gradient is this times diff_dst; `clamped`: and 0 out of range.
   float gradient_factor = 1;
   bool clamped = false;
 
   // By default one block: the tensor.
-  BlockLayout Layout(const Shape& shape) const { return BlockLayout::AlongAxis({shape.elements()}, 0, -1); }
+  BlockLayout Layout(const Shape& shape) const {
+    return BlockLayout::AlongAxis({shape.elements()}, 0, -1);
+  }
   // The scale for the values of a block.
   static constexpr bool kScaleFromValues = false;
   float Scale(const std::vector<float>&) const { return 1; }
@@ -145,8 +147,8 @@ class ScaledFormat : public Format {
     const BlockLayout layout = traits_.Layout(encoded.shape);
     const int64_t scales = traits_.stores_scale ? layout.blocks() : 0;
     if (static_cast<int64_t>(encoded.block_codes.size()) != scales) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          family(), ": ", encoded.block_codes.size(), " block codes, want ", scales));
+      return absl::InvalidArgumentError(
+          absl::StrCat(family(), ": ", encoded.block_codes.size(), " block codes, want ", scales));
     }
     layout.ForEachRun([&](int64_t block, int64_t offset, int64_t count) {
       const double scale =
@@ -246,7 +248,8 @@ inline BlockLayout SliceLayout(const Shape& shape) {
 // InvalidArgument unless rank is 4: MASE's binary (unipolar) and ternary take no other.
 inline absl::Status CheckRankFour(absl::string_view family, const Shape& shape) {
   if (shape.rank() == 4) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(family, " with REFERENCE semantics: a tensor of shape ",
+  return absl::InvalidArgumentError(absl::StrCat(family,
+                                                 " with REFERENCE semantics: a tensor of shape ",
                                                  shape.ToString(), "; MASE takes rank 4 alone"));
 }
 

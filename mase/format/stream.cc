@@ -26,8 +26,6 @@ bool WorthStreaming(const float* src, const float* dst, int64_t count) {
          2 * count * static_cast<int64_t>(sizeof(float)) > CacheBytes();
 }
 
-void SetCacheBytesForTest(int64_t bytes) {
-  CacheBytes() = bytes < 0 ? MachineCacheBytes() : bytes;
-}
+void SetCacheBytesForTest(int64_t bytes) { CacheBytes() = bytes < 0 ? MachineCacheBytes() : bytes; }
 
 }  // namespace mase

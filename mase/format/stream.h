@@ -1,5 +1,5 @@
-// Loops over tensors that no cache holds: results go straight to memory (non-temporal stores), which
-// saves reading what they overwrite, and inputs are fetched ahead. The results are the same.
+// Loops over tensors that no cache holds: results go straight to memory (non-temporal stores),
+// which saves reading what they overwrite, and inputs are fetched ahead. The results are the same.
 #ifndef MASE_FORMAT_STREAM_H_
 #define MASE_FORMAT_STREAM_H_
 
@@ -23,8 +23,9 @@ inline constexpr int64_t kStreamPiece = 256;
 // How far ahead inputs are fetched, in elements.
 inline constexpr int64_t kFetchAhead = 1024;
 
-// Stores `count` elements, a multiple of 16, past the caches, and fetches as many from `next`. `from`
-// and `dst` are aligned to 16 bytes; `next` may point anywhere. _mm_sfence() must follow the last.
+// Stores `count` elements, a multiple of 16, past the caches, and fetches as many from `next`.
+// `from` and `dst` are aligned to 16 bytes; `next` may point anywhere. _mm_sfence() must follow the
+// last.
 inline void StreamStore(const float* from, const float* next, float* dst, int64_t count) {
   for (int64_t i = 0; i < count; i += 16) {
     _mm_prefetch(reinterpret_cast<const char*>(next + i), _MM_HINT_T0);

@@ -32,8 +32,7 @@ struct Slice {
 
 // `given` < 0: 0.75 of the mean.
 template <typename Magnitude>
-Slice Measure(const float* x, int64_t count, float given, bool scaled,
-              const Magnitude& magnitude) {
+Slice Measure(const float* x, int64_t count, float given, bool scaled, const Magnitude& magnitude) {
   double sum = 0, above = 0;
   int64_t number = 0;
   for (int64_t i = 0; i < count; ++i) sum += magnitude(x[i]);
@@ -85,7 +84,7 @@ class TernaryQuantizer final : public Format {
       for (int64_t i = offset; i < offset + count; ++i) {
         const float x = src[i];
         const float sign = x > slice.threshold ? 1.0f : x < -slice.threshold ? -1.0f : 0.0f;
-        dst[i] = is_reference() ? sign * slice.scale
+        dst[i] = is_reference()  ? sign * slice.scale
                  : std::isnan(x) ? x
                  : sign == 0     ? 0.0f
                                  : sign * slice.scale;
@@ -112,9 +111,7 @@ class TernaryQuantizer final : public Format {
       if (scaled()) encoded->block_codes.push_back(std::bit_cast<uint32_t>(slice.scale));
       for (int64_t i = offset; i < offset + count; ++i) {
         if (std::isnan(src[i])) status.Update(NoCodeError(i, src[i]));
-        encoded->codes.push_back(src[i] > slice.threshold    ? 1
-                                 : src[i] < -slice.threshold ? 3
-                                                             : 0);
+        encoded->codes.push_back(src[i] > slice.threshold ? 1 : src[i] < -slice.threshold ? 3 : 0);
       }
     });
     return status;
@@ -125,8 +122,8 @@ class TernaryQuantizer final : public Format {
     const BlockLayout layout = SliceLayout(encoded.shape);
     const int64_t scales = scaled() ? layout.blocks() : 0;
     if (static_cast<int64_t>(encoded.block_codes.size()) != scales) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          kName, ": ", encoded.block_codes.size(), " block codes, want ", scales));
+      return absl::InvalidArgumentError(
+          absl::StrCat(kName, ": ", encoded.block_codes.size(), " block codes, want ", scales));
     }
     layout.ForEachRun([&](int64_t block, int64_t offset, int64_t count) {
       const float scale = scaled() ? std::bit_cast<float>(encoded.block_codes[block]) : 1.0f;

@@ -23,8 +23,8 @@ std::vector<float> Gradient(absl::string_view text, const std::vector<float>& x)
   auto format = Format::FromText(text);
   EXPECT_TRUE(format.ok()) << format.status();
   std::vector<float> diff(x.size(), 1.0f);
-  const absl::Status status = (*format)->Gradient(x.data(), diff.data(), diff.data(),
-                                                  {static_cast<int64_t>(x.size())});
+  const absl::Status status =
+      (*format)->Gradient(x.data(), diff.data(), diff.data(), {static_cast<int64_t>(x.size())});
   EXPECT_TRUE(status.ok()) << status;
   return diff;
 }
@@ -56,8 +56,7 @@ TEST(GradientTest, ClampAwareStopsWhatSaturates) {
 }
 
 TEST(GradientTest, ClampAwareIsRefusedWhereThereIsNone) {
-  for (const char* text :
-       {"lsq { level: 256 }", "block_fp { width: 4 } semantics: REFERENCE"}) {
+  for (const char* text : {"lsq { level: 256 }", "block_fp { width: 4 } semantics: REFERENCE"}) {
     const auto format = Format::FromText(absl::StrCat(text, " gradient: CLAMP_AWARE"));
     EXPECT_EQ(format.status().code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(std::string(format.status().message()), HasSubstr("no CLAMP_AWARE rule")) << text;
@@ -151,9 +150,9 @@ TEST(LogicNetsTest, RefusesWhatCannotBeTabulated) {
   EXPECT_TRUE(BuildLogicNetsNeuron(three, 0, Proto("logicnets { width: 5 }"), x).ok());
   EXPECT_EQ(BuildLogicNetsNeuron(four, 0, x, x).status().code(),
             absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(std::string(
-                  BuildLogicNetsNeuron({1}, 0, Proto("log { width: 4 }"), x).status().message()),
-              HasSubstr("integer formats"));
+  EXPECT_THAT(
+      std::string(BuildLogicNetsNeuron({1}, 0, Proto("log { width: 4 }"), x).status().message()),
+      HasSubstr("integer formats"));
 }
 
 TEST(LutNetTest, TableColumnsAreInLexicographicOrder) {
@@ -265,9 +264,11 @@ TEST(RefusalTest, AffineChecksItsBlocksAgainstTheTensor) {
 
 TEST(CodesTest, AValueWithoutACodeIsNamed) {
   auto format = *Format::FromText("integer { width: 8 }");
-  EXPECT_THAT(std::string(format->Encode(Tensor::FromValues<float>({2}, {1, NAN})).status().message()),
-              HasSubstr("element 1, nan"));
-  auto reference = *Format::FromText("minifloat_ieee { width: 8 exponent_width: 4 } semantics: REFERENCE");
+  EXPECT_THAT(
+      std::string(format->Encode(Tensor::FromValues<float>({2}, {1, NAN})).status().message()),
+      HasSubstr("element 1, nan"));
+  auto reference =
+      *Format::FromText("minifloat_ieee { width: 8 exponent_width: 4 } semantics: REFERENCE");
   EXPECT_EQ(reference->Encode(Tensor::FromValues<float>({1}, {1e-9})).status().code(),
             absl::StatusCode::kOutOfRange);
   auto block = *Format::FromText("block_fp { } semantics: REFERENCE");

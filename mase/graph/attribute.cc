@@ -49,9 +49,7 @@ std::string AttributeToPython(const Attribute& attribute) {
     std::string operator()(bool value) const { return value ? "True" : "False"; }
     std::string operator()(int64_t value) const { return absl::StrCat(value); }
     std::string operator()(double value) const { return PythonFloat(value); }
-    std::string operator()(const std::string& value) const {
-      return absl::StrCat("'", value, "'");
-    }
+    std::string operator()(const std::string& value) const { return absl::StrCat("'", value, "'"); }
     std::string operator()(const std::vector<int64_t>& values) const {
       return absl::StrCat("(", absl::StrJoin(values, ", "), values.size() == 1 ? ",)" : ")");
     }
@@ -60,8 +58,9 @@ std::string AttributeToPython(const Attribute& attribute) {
 }
 
 void Attributes::Set(absl::string_view name, Attribute value) {
-  auto it = std::lower_bound(entries_.begin(), entries_.end(), name,
-                             [](const auto& entry, absl::string_view n) { return entry.first < n; });
+  auto it =
+      std::lower_bound(entries_.begin(), entries_.end(), name,
+                       [](const auto& entry, absl::string_view n) { return entry.first < n; });
   if (it != entries_.end() && it->first == name) {
     it->second = std::move(value);
   } else {

@@ -24,9 +24,9 @@ absl::StatusOr<Attributes> CompleteAttributes(const OpSchema& schema, const Attr
           absl::StrCat(schema.name, " needs attribute '", spec.name, "'"));
     }
     if (value != nullptr && value->index() != spec.fallback.index()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(schema.name, ": attribute '", spec.name, "' is ", AttributeTypeName(*value),
-                       ", want ", AttributeTypeName(spec.fallback)));
+      return absl::InvalidArgumentError(absl::StrCat(schema.name, ": attribute '", spec.name,
+                                                     "' is ", AttributeTypeName(*value), ", want ",
+                                                     AttributeTypeName(spec.fallback)));
     }
     complete.Set(spec.name, value != nullptr ? *value : spec.fallback);
   }
@@ -104,8 +104,7 @@ std::string Node::TypeName() const {
     return record == nullptr ? std::string(op()) : absl::StrCat(op(), "_", record->format());
   }
   const Quantization* record = quantization();
-  return absl::StrCat(schema_->module_class,
-                      record == nullptr ? "" : record->class_suffix());
+  return absl::StrCat(schema_->module_class, record == nullptr ? "" : record->class_suffix());
 }
 
 std::string Node::Description() const {
@@ -144,7 +143,8 @@ Graph Graph::Clone() const {
     clone->target_ = node->target_;
     clone->attributes_ = node->attributes_;
     clone->parameters_ = node->parameters_;
-    if (node->metadata_ != nullptr) clone->metadata_ = std::make_unique<NodeMetadata>(*node->metadata_);
+    if (node->metadata_ != nullptr)
+      clone->metadata_ = std::make_unique<NodeMetadata>(*node->metadata_);
     for (const Value* value : node->outputs_) {
       copy.values_.push_back(std::make_unique<Value>());
       Value* made = copy.values_.back().get();
@@ -215,9 +215,11 @@ absl::Status Graph::CheckSpec(const NodeSpec& spec, const OpSchema& schema) cons
   const size_t least = most - schema.optional_arguments;
   const bool too_many = spec.inputs.size() > most && !schema.variadic;
   if (spec.inputs.size() < least || too_many) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        spec.name, ": ", schema.name, " has ", spec.inputs.size(), " inputs, want ", least,
-        schema.variadic ? " or more" : most != least ? absl::StrCat(" to ", most) : ""));
+    return absl::InvalidArgumentError(absl::StrCat(spec.name, ": ", schema.name, " has ",
+                                                   spec.inputs.size(), " inputs, want ", least,
+                                                   schema.variadic ? " or more"
+                                                   : most != least ? absl::StrCat(" to ", most)
+                                                                   : ""));
   }
   if (node_count() >= limits::kMaxGraphNodes) {
     return absl::ResourceExhaustedError(
@@ -258,8 +260,7 @@ absl::StatusOr<Node*> Graph::AddNode(NodeSpec spec, Node* before) {
   MASE_RETURN_IF_ERROR(CheckSpec(spec, **schema));
   absl::StatusOr<Attributes> attributes = CompleteAttributes(**schema, spec.attributes);
   if (!attributes.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(spec.name, ": ", attributes.status().message()));
+    return absl::InvalidArgumentError(absl::StrCat(spec.name, ": ", attributes.status().message()));
   }
   auto owned = std::make_unique<Node>();
   Node* node = owned.get();
@@ -394,9 +395,8 @@ void Graph::Unlink(Node* node) {
 }
 
 void Graph::RemoveUse(Value* value, const Node* node, int input) {
-  auto it = std::find_if(value->uses_.begin(), value->uses_.end(), [&](const Use& use) {
-    return use.node == node && use.input == input;
-  });
+  auto it = std::find_if(value->uses_.begin(), value->uses_.end(),
+                         [&](const Use& use) { return use.node == node && use.input == input; });
   CHECK(it != value->uses_.end()) << node->name() << " is not a reader of " << value->name();
   value->uses_.erase(it);
 }

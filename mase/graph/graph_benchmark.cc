@@ -28,10 +28,11 @@ Graph Chain(int64_t length) {
                          .inputs = {node->outputs()[0]}})
                .value();
   }
-  CHECK(graph.AddNode({.name = "output",
-                       .kind = NodeKind::kOutput,
-                       .op = "output",
-                       .inputs = {node->outputs()[0]}})
+  CHECK(graph
+            .AddNode({.name = "output",
+                      .kind = NodeKind::kOutput,
+                      .op = "output",
+                      .inputs = {node->outputs()[0]}})
             .ok());
   return graph;
 }

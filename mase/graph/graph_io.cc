@@ -99,8 +99,8 @@ absl::StatusOr<Tensor> TensorFromProto(const TensorProto& proto) {
 // The nodes' positions in an order in which every input comes first: by
 // decreasing file order wherever that is free (Kahn's algorithm with a FIFO of
 // ready nodes would interleave branches; the file's own order is kept if valid).
-absl::StatusOr<std::vector<int>> TopologicalOrder(
-    const GraphProto& proto, const std::vector<std::vector<int>>& producers) {
+absl::StatusOr<std::vector<int>> TopologicalOrder(const GraphProto& proto,
+                                                  const std::vector<std::vector<int>>& producers) {
   const int count = proto.node_size();
   std::vector<std::vector<int>> readers(count);
   std::vector<int> missing(count, 0);
@@ -235,7 +235,8 @@ std::vector<std::string> NodeDifferences(const NodeProto& a, const NodeProto& b)
   NodeMetadata x = a.metadata(), y = b.metadata();
   x.clear_quantization();
   y.clear_quantization();
-  if (!google::protobuf::util::MessageDifferencer::Equals(x, y)) parts.push_back("metadata differs");
+  if (!google::protobuf::util::MessageDifferencer::Equals(x, y))
+    parts.push_back("metadata differs");
   return parts;
 }
 
@@ -267,8 +268,8 @@ absl::StatusOr<Graph> GraphFromProto(const GraphProto& proto) {
                    kFormatVersion);
   }
   if (proto.node_size() > limits::kMaxGraphNodes) {
-    return absl::ResourceExhaustedError(absl::StrCat("graph has ", proto.node_size(),
-                                                     " nodes, limit ", limits::kMaxGraphNodes));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("graph has ", proto.node_size(), " nodes, limit ", limits::kMaxGraphNodes));
   }
   Graph graph(proto.name());
   for (const TensorProto& tensor : proto.tensor()) {
@@ -277,8 +278,8 @@ absl::StatusOr<Graph> GraphFromProto(const GraphProto& proto) {
     }
     absl::StatusOr<Tensor> value = TensorFromProto(tensor);
     if (!value.ok()) {
-      return absl::Status(value.status().code(), absl::StrCat("tensor '", tensor.name(), "': ",
-                                                              value.status().message()));
+      return absl::Status(value.status().code(),
+                          absl::StrCat("tensor '", tensor.name(), "': ", value.status().message()));
     }
     graph.SetTensor(tensor.name(), *std::move(value), tensor.buffer());
   }

@@ -13,8 +13,8 @@
 namespace mase {
 
 enum class TensorData {
-  kInline,    // Elements in TensorProto.data.
-  kOmitted,   // Names, types and shapes only; the elements are stored elsewhere.
+  kInline,   // Elements in TensorProto.data.
+  kOmitted,  // Names, types and shapes only; the elements are stored elsewhere.
 };
 
 // The canonical form: the same graph gives the same message, byte for byte when

@@ -19,12 +19,22 @@ constexpr char kGraph[] = R"pb(
   format_version: 1
   name: "tiny"
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
     attribute { name: "dtype" s: "float32" }
-    attribute { name: "shape" ints { value: 8 value: 4 } }
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 4 }
+    }
   }
   node {
-    name: "fc" kind: CALL_MODULE op: "linear" target: "fc" input: "x"
+    name: "fc"
+    kind: CALL_MODULE
+    op: "linear"
+    target: "fc"
+    input: "x"
     attribute { name: "bias" b: true }
     attribute { name: "in_features" i: 4 }
     attribute { name: "out_features" i: 1 }
@@ -43,10 +53,8 @@ GraphProto Proto(absl::string_view text = kGraph) {
 }
 
 TEST(GraphIoTest, ACanonicalProtoComesBackByteForByte) {
-  const GraphProto inlined =
-      GraphToProto(ValueOrDie(GraphFromProto(Proto())), TensorData::kInline);
-  const GraphProto again =
-      GraphToProto(ValueOrDie(GraphFromProto(inlined)), TensorData::kInline);
+  const GraphProto inlined = GraphToProto(ValueOrDie(GraphFromProto(Proto())), TensorData::kInline);
+  const GraphProto again = GraphToProto(ValueOrDie(GraphFromProto(inlined)), TensorData::kInline);
   EXPECT_EQ(inlined.SerializeAsString(), again.SerializeAsString());
   EXPECT_EQ(inlined.tensor(1).data(), std::string("\x00\x00\x80\x3f", 4));
 }
@@ -101,12 +109,14 @@ TEST(GraphIoTest, FaultsAreNamed) {
       {"extra parameter",
        [](GraphProto& g) { g.mutable_node(1)->add_parameter()->set_name("gamma"); },
        "fc (linear): has 3 tensors, want 2 (weight, bias)"},
-      {"wrong attribute type", [](GraphProto& g) { g.mutable_node(1)->mutable_attribute(1)->set_b(true); },
+      {"wrong attribute type",
+       [](GraphProto& g) { g.mutable_node(1)->mutable_attribute(1)->set_b(true); },
        "fc: linear: attribute 'in_features' is bool, want int"},
       {"repeated attribute",
        [](GraphProto& g) { *g.mutable_node(1)->add_attribute() = g.node(1).attribute(0); },
        "fc: attribute 'bias' is given twice"},
-      {"reads the output", [](GraphProto& g) { g.mutable_node(1)->set_input(0, "output"); }, "cycle"},
+      {"reads the output", [](GraphProto& g) { g.mutable_node(1)->set_input(0, "output"); },
+       "cycle"},
       {"no output", [](GraphProto& g) { g.mutable_node()->RemoveLast(); }, "has no output"},
   };
   for (const Case& c : cases) {
@@ -119,8 +129,8 @@ TEST(GraphIoTest, FaultsAreNamed) {
 TEST(GraphIoTest, AbsurdTensorSizesAreRefusedBeforeAllocation) {
   GraphProto proto = Proto();
   proto.mutable_tensor(0)->set_dims(0, limits::kMaxTensorElements);
-  EXPECT_THAT(GraphFromProto(proto), StatusIs(absl::StatusCode::kResourceExhausted,
-                                              HasSubstr("tensor 'fc.weight'")));
+  EXPECT_THAT(GraphFromProto(proto),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("tensor 'fc.weight'")));
 }
 
 TEST(GraphIoTest, BadTextIsNamedByLineAndColumn) {

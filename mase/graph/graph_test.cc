@@ -19,12 +19,26 @@ using ::testing::HasSubstr;
 constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 
 constexpr char kSmall[] = R"pb(
-  node { name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-         attribute { name: "shape" ints { value: 8 value: 16 } } }
+  node {
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 16 }
+    }
+  }
   node { name: "seq_blocks_0" kind: CALL_MODULE op: "relu" target: "seq_blocks.0" input: "x" }
-  node { name: "seq_blocks_1" kind: CALL_MODULE op: "linear" target: "seq_blocks.1"
-         input: "seq_blocks_0"
-         attribute { name: "in_features" i: 16 } attribute { name: "out_features" i: 5 } }
+  node {
+    name: "seq_blocks_1"
+    kind: CALL_MODULE
+    op: "linear"
+    target: "seq_blocks.1"
+    input: "seq_blocks_0"
+    attribute { name: "in_features" i: 16 }
+    attribute { name: "out_features" i: 5 }
+  }
   node { name: "output" kind: OUTPUT op: "output" target: "output" input: "seq_blocks_1" }
 )pb";
 
@@ -38,8 +52,10 @@ TEST(GraphTest, NamesAreMadeUniqueAsPyTorchDoes) {
   Graph graph = ParseGraph(kSmall);
   Node* x = graph.FindNode("x");
   for (const char* expected : {"relu", "relu_1", "relu_2"}) {
-    Node* node = ValueOrDie(graph.AddNode(
-        {.name = "relu", .kind = NodeKind::kCallFunction, .op = "relu", .inputs = {x->outputs()[0]}}));
+    Node* node = ValueOrDie(graph.AddNode({.name = "relu",
+                                           .kind = NodeKind::kCallFunction,
+                                           .op = "relu",
+                                           .inputs = {x->outputs()[0]}}));
     EXPECT_EQ(node->name(), expected);
   }
 }
@@ -82,7 +98,9 @@ TEST(GraphTest, EveryEditBumpsTheVersionAndNotesDoNot) {
   Graph graph = ParseGraph(kSmall);
   Node* linear = graph.FindNode("seq_blocks_1");
   int64_t version = graph.version();
-  const auto bumped = [&] { return graph.version() > version ? (version = graph.version(), true) : false; };
+  const auto bumped = [&] {
+    return graph.version() > version ? (version = graph.version(), true) : false;
+  };
   linear->mutable_metadata().mutable_common()->set_mase_op("linear");
   EXPECT_FALSE(bumped());
   graph.SetQuantization(linear, Quantization());
@@ -200,8 +218,10 @@ TEST(GraphTest, AChainOfAsManyNodesAsAllowedBuildsVerifiesAndCopies) {
                           .inputs = {node->outputs()[0]}});
   };
   while (graph.node_count() < limits::kMaxGraphNodes - 1) node = ValueOrDie(relu());
-  ASSERT_OK(graph.AddNode(
-      {.name = "output", .kind = NodeKind::kOutput, .op = "output", .inputs = {node->outputs()[0]}}));
+  ASSERT_OK(graph.AddNode({.name = "output",
+                           .kind = NodeKind::kOutput,
+                           .op = "output",
+                           .inputs = {node->outputs()[0]}}));
   EXPECT_THAT(relu(), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("nodes")));
   EXPECT_OK(VerifyGraph(graph));
   EXPECT_EQ(graph.Clone().node_count(), limits::kMaxGraphNodes);

@@ -78,8 +78,9 @@ struct OpSchema {
   // Class name of the module form ("Conv2d"); empty if there is none.
   absl::string_view module_class = {};
   // MASE's classification by node kind; empty if the op has no such form.
-  absl::string_view module_type = {};    // "module_related_func", for call_module.
-  absl::string_view function_type = {};  // "builtin_func", for call_function; methods are implicit_func.
+  absl::string_view module_type = {};  // "module_related_func", for call_module.
+  absl::string_view function_type =
+      {};  // "builtin_func", for call_function; methods are implicit_func.
 
   std::vector<ArgumentSpec> arguments = {};
   // Takes any number (>= 1) of further inputs of the last argument's kind (cat).

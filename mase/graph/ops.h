@@ -43,9 +43,9 @@ inline std::vector<ValueInfo> OneResult(Infos inputs, Shape shape) {
   return {ValueInfo{inputs[0].dtype, std::move(shape), std::nullopt}};
 }
 
-// Extent after a sliding window: floor((extent + 2 padding - dilation (kernel - 1) - 1) / stride) + 1,
-// with ceil in place of floor if `ceil_mode` (a window must then start inside the
-// input or its left padding). Negative for a window that does not fit.
+// Extent after a sliding window: floor((extent + 2 padding - dilation (kernel - 1) - 1) / stride) +
+// 1, with ceil in place of floor if `ceil_mode` (a window must then start inside the input or its
+// left padding). Negative for a window that does not fit.
 int64_t WindowExtent(int64_t extent, int64_t kernel, int64_t stride, int64_t padding,
                      int64_t dilation, bool ceil_mode);
 

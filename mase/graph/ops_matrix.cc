@@ -106,9 +106,10 @@ OpSchema Conv(absl::string_view name, absl::string_view module_class) {
           .shape_rule = ConvShape<Axes>,
           .parameter_rule = ConvParameters,
           .cost_rule = ConvCost,
-          .repr = "{in_channels}, {out_channels}, kernel_size={kernel_size}, stride={stride}"
-                  "[padding:, padding={padding}][dilation:, dilation={dilation}]"
-                  "[groups:, groups={groups}][bias:, bias={bias}]"};
+          .repr =
+              "{in_channels}, {out_channels}, kernel_size={kernel_size}, stride={stride}"
+              "[padding:, padding={padding}][dilation:, dilation={dilation}]"
+              "[groups:, groups={groups}][bias:, bias={bias}]"};
 }
 
 // The gradient of a convolution by its input, as a layer; W is [in_channels, out_channels / groups,
@@ -177,9 +178,8 @@ InfosOr MatmulShape(Infos inputs, const Attributes&) {
   if (a.rank() < 2 || b.rank() < 2 || a[-1] != b[-2]) {
     return ShapeError("cannot multiply ", a.ToString(), " by ", b.ToString());
   }
-  MASE_ASSIGN_OR_RETURN(Shape dst,
-                        BroadcastShapes(Shape(a.dims().subspan(0, a.rank() - 2)),
-                                        Shape(b.dims().subspan(0, b.rank() - 2))));
+  MASE_ASSIGN_OR_RETURN(Shape dst, BroadcastShapes(Shape(a.dims().subspan(0, a.rank() - 2)),
+                                                   Shape(b.dims().subspan(0, b.rank() - 2))));
   dst.push_back(a[-2]);
   dst.push_back(b[-1]);
   return OneResult(inputs, std::move(dst));

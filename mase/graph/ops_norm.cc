@@ -68,8 +68,9 @@ OpSchema FeatureNorm(absl::string_view name, absl::string_view module_class,
           .shape_rule = FeatureNormShape<MinRank, MaxRank>,
           .parameter_rule = FeatureNormParameters,
           .cost_rule = FourPerElement,
-          .repr = "{num_features}, eps={eps}, momentum={momentum}, affine={affine}, "
-                  "track_running_stats={track_running_stats}"};
+          .repr =
+              "{num_features}, eps={eps}, momentum={momentum}, affine={affine}, "
+              "track_running_stats={track_running_stats}"};
 }
 
 InfosOr LayerNormShape(Infos inputs, const Attributes& attributes) {
@@ -109,8 +110,7 @@ std::vector<ParameterSpec> GroupNormParameters(const Attributes& attributes) {
 }
 
 InfosOr AxisShape(Infos inputs, const Attributes& attributes) {
-  MASE_RETURN_IF_ERROR(
-      NormalizeAxis(attributes.Int("dim"), inputs[0].shape.rank()).status());
+  MASE_RETURN_IF_ERROR(NormalizeAxis(attributes.Int("dim"), inputs[0].shape.rank()).status());
   return SameAsInput(inputs, attributes);
 }
 

@@ -68,8 +68,9 @@ OpSchema Pool(absl::string_view name, absl::string_view module_class, bool avera
                                     {"ceil_mode", false}},
                      .shape_rule = PoolShape<Axes>,
                      .cost_rule = PoolCost,
-                     .repr = "kernel_size={kernel_size}, stride={stride}, padding={padding}, "
-                             "ceil_mode={ceil_mode}"};
+                     .repr =
+                         "kernel_size={kernel_size}, stride={stride}, padding={padding}, "
+                         "ceil_mode={ceil_mode}"};
   if (average) {
     schema.quantizable = true;
     schema.attributes.push_back({"count_include_pad", true});

@@ -173,22 +173,26 @@ OpSchema Viewer(absl::string_view name) {
 }  // namespace
 
 std::vector<OpSchema> ShapeOps() {
-  OpSchema flatten = Mover("flatten", FlattenShape,
-                           {{"start_dim", int64_t{1}}, {"end_dim", int64_t{-1}}});
+  OpSchema flatten =
+      Mover("flatten", FlattenShape, {{"start_dim", int64_t{1}}, {"end_dim", int64_t{-1}}});
   flatten.module_class = "Flatten";
   flatten.module_type = "module_related_func";
   flatten.repr = "start_dim={start_dim}, end_dim={end_dim}";
   OpSchema cat = Mover("cat", CatShape, {{"dim", int64_t{0}}});
   cat.arguments = {{"tensors"}};
   cat.variadic = true;
-  OpSchema mean = Mover("mean", MeanShape, {{"dims", std::vector<int64_t>{}, true}, {"keepdim", false}});
+  OpSchema mean =
+      Mover("mean", MeanShape, {{"dims", std::vector<int64_t>{}, true}, {"keepdim", false}});
   mean.function_type = "builtin_func";
   mean.cost_rule = MeanCost;
   return {
       {.name = "placeholder",
        .attributes = {{"shape", std::vector<int64_t>{}, true}, {"dtype", std::string("float32")}},
        .shape_rule = PlaceholderShape},
-      {.name = "output", .arguments = {{"result"}}, .variadic = true, .results = 0,
+      {.name = "output",
+       .arguments = {{"result"}},
+       .variadic = true,
+       .results = 0,
        .shape_rule = OutputShape},
       flatten,
       Viewer("view"),

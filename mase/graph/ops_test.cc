@@ -34,16 +34,23 @@ std::string Infer(const Case& c) {
 
 TEST(OpsTest, ShapesArePyTorchs) {
   const auto pool = [](int64_t k, int64_t s, int64_t p, bool ceil) {
-    return Attributes{{"kernel_size", Ints{k, k}}, {"stride", Ints{s, s}}, {"padding", Ints{p, p}},
+    return Attributes{{"kernel_size", Ints{k, k}},
+                      {"stride", Ints{s, s}},
+                      {"padding", Ints{p, p}},
                       {"ceil_mode", ceil}};
   };
   const auto conv = [](int64_t i, int64_t o, int64_t k, int64_t s, int64_t p) {
-    return Attributes{{"in_channels", i}, {"out_channels", o}, {"kernel_size", Ints{k, k}},
-                      {"stride", Ints{s, s}}, {"padding", Ints{p, p}}};
+    return Attributes{{"in_channels", i},
+                      {"out_channels", o},
+                      {"kernel_size", Ints{k, k}},
+                      {"stride", Ints{s, s}},
+                      {"padding", Ints{p, p}}};
   };
   const Case cases[] = {
       {"linear", {{0, 16}}, {{"in_features", int64_t{16}}, {"out_features", int64_t{5}}}, "[0, 5]"},
-      {"linear", {{2, 3, 16}}, {{"in_features", int64_t{16}}, {"out_features", int64_t{5}}},
+      {"linear",
+       {{2, 3, 16}},
+       {{"in_features", int64_t{16}}, {"out_features", int64_t{5}}},
        "[2, 3, 5]"},
       {"conv2d", {{1, 3, 32, 32}}, conv(3, 64, 7, 2, 3), "[1, 64, 16, 16]"},
       {"conv2d", {{1, 3, 2, 2}}, conv(3, 8, 3, 1, 0), "smaller than the kernel (3, 3)"},
@@ -55,7 +62,10 @@ TEST(OpsTest, ShapesArePyTorchs) {
       {"max_pool2d", {{1, 8, 5, 5}}, pool(2, 2, 2, false), "more than half"},
       {"adaptive_avg_pool2d", {{1, 8, 5, 7}}, {{"output_size", Ints{1, 1}}}, "[1, 8, 1, 1]"},
       {"flatten", {{2, 3, 4, 5}}, {}, "[2, 60]"},
-      {"flatten", {{2, 3, 4, 5}}, {{"start_dim", int64_t{1}}, {"end_dim", int64_t{2}}}, "[2, 12, 5]"},
+      {"flatten",
+       {{2, 3, 4, 5}},
+       {{"start_dim", int64_t{1}}, {"end_dim", int64_t{2}}},
+       "[2, 12, 5]"},
       {"view", {{2, 3, 4}}, {{"shape", Ints{2, -1}}}, "[2, 12]"},
       {"view", {{2, 3, 4}}, {{"shape", Ints{5, -1}}}, "cannot view [2, 3, 4]"},
       {"permute", {{2, 3, 4}}, {{"dims", Ints{2, 0, 1}}}, "[4, 2, 3]"},
@@ -87,10 +97,9 @@ TEST(OpsTest, EveryEntryIsComplete) {
 }
 
 TEST(OpsTest, MasesQuantisableOpsAreThere) {
-  for (const char* name :
-       {"linear", "conv1d", "conv2d", "add", "sub", "mul", "matmul", "bmm", "relu", "gelu", "selu",
-        "tanh", "softsign", "softplus", "batch_norm1d", "batch_norm2d", "layer_norm", "group_norm",
-        "instance_norm2d"}) {
+  for (const char* name : {"linear", "conv1d", "conv2d", "add", "sub", "mul", "matmul", "bmm",
+                           "relu", "gelu", "selu", "tanh", "softsign", "softplus", "batch_norm1d",
+                           "batch_norm2d", "layer_norm", "group_norm", "instance_norm2d"}) {
     const OpSchema* schema = FindOp(name);
     ASSERT_NE(schema, nullptr) << name;
     EXPECT_TRUE(schema->quantizable) << name;
@@ -108,9 +117,12 @@ TEST(OpsTest, ReprsArePyTorchs) {
   EXPECT_EQ(repr("batch_norm1d", {{"num_features", int64_t{16}}}),
             "BatchNorm1d(16, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)");
   EXPECT_EQ(repr("relu", {{"inplace", true}}), "ReLU(inplace=True)");
-  EXPECT_EQ(repr("conv2d", {{"in_channels", int64_t{3}}, {"out_channels", int64_t{64}},
-                            {"kernel_size", Ints{7, 7}}, {"stride", Ints{2, 2}},
-                            {"padding", Ints{3, 3}}, {"bias", false}}),
+  EXPECT_EQ(repr("conv2d", {{"in_channels", int64_t{3}},
+                            {"out_channels", int64_t{64}},
+                            {"kernel_size", Ints{7, 7}},
+                            {"stride", Ints{2, 2}},
+                            {"padding", Ints{3, 3}},
+                            {"bias", false}}),
             "Conv2d(3, 64, kernel_size=(7, 7), stride=(2, 2), padding=(3, 3), bias=False)");
   EXPECT_EQ(repr("dropout", {{"p", 0.2}}), "Dropout(p=0.2, inplace=False)");
 }
@@ -119,8 +131,8 @@ TEST(OpsTest, CostsCountMultiplyAccumulatesOnce) {
   const OpSchema& linear = *FindOp("linear");
   const ValueInfo in{DType::kFloat32, {8, 16}, std::nullopt};
   const ValueInfo out{DType::kFloat32, {8, 5}, std::nullopt};
-  const OpCost cost = linear.cost_rule({&in, 1}, {&out, 1},
-                                       {{"in_features", int64_t{16}}, {"out_features", int64_t{5}}});
+  const OpCost cost = linear.cost_rule(
+      {&in, 1}, {&out, 1}, {{"in_features", int64_t{16}}, {"out_features", int64_t{5}}});
   EXPECT_EQ(cost.macs, 640);
 }
 

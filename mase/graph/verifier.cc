@@ -34,8 +34,8 @@ absl::Status CheckUses(const Graph& graph) {
     }
   }
   if (inputs == uses) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("graph '", graph.name(), "': ", inputs,
-                                                 " inputs but ", uses, " uses"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("graph '", graph.name(), "': ", inputs, " inputs but ", uses, " uses"));
 }
 
 absl::Status CheckParameters(const Graph& graph, const Node& node) {

@@ -32,8 +32,8 @@ std::string Error(const std::string& bytes) {
 }
 
 TEST(NpyTest, EveryTypeAndRankSurvivesARoundTrip) {
-  for (DType dtype : {DType::kFloat32, DType::kFloat64, DType::kInt8, DType::kUInt8,
-                      DType::kInt32, DType::kInt64, DType::kBool}) {
+  for (DType dtype : {DType::kFloat32, DType::kFloat64, DType::kInt8, DType::kUInt8, DType::kInt32,
+                      DType::kInt64, DType::kBool}) {
     for (const Shape& shape : {Shape(), Shape({3}), Shape({2, 0}), Shape({2, 3, 1, 2})}) {
       Tensor tensor = Tensor::Zeros(dtype, shape);
       if (tensor.elements() > 0) *static_cast<char*>(tensor.mutable_raw_data()) = 1;
@@ -65,7 +65,8 @@ TEST(NpyTest, ReadsAllVersionsAndEitherQuote) {
 }
 
 TEST(NpyTest, ABoolIsZeroOrOne) {
-  auto tensor = ParseNpy(Npy("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }", "\x02\x01"), "x");
+  auto tensor =
+      ParseNpy(Npy("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }", "\x02\x01"), "x");
   const auto* bytes = static_cast<const char*>(tensor->raw_data());
   EXPECT_EQ(bytes[0], 1);
   EXPECT_EQ(bytes[1], 1);
@@ -102,7 +103,8 @@ TEST(NpyTest, NamesTheFileAndWhatIsWrong) {
 }
 
 TEST(NpyTest, EveryPrefixOfAFileIsRefused) {
-  const std::string whole = Npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", "abcd");
+  const std::string whole =
+      Npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", "abcd");
   for (size_t size = 0; size < whole.size(); ++size) {
     EXPECT_NE(Error(whole.substr(0, size)), "") << size;
   }

@@ -70,7 +70,8 @@ absl::Status CheckNotPickle(absl::string_view bytes) {
   return absl::InvalidArgumentError(
       "is a Python pickle, which can run code when loaded; convert it in Python:\n"
       "  import torch, safetensors.torch\n"
-      "  state = torch.load(\"model.ckpt\", map_location=\"cpu\"); state = state.get(\"state_dict\", state)\n"
+      "  state = torch.load(\"model.ckpt\", map_location=\"cpu\"); state = "
+      "state.get(\"state_dict\", state)\n"
       "  safetensors.torch.save_file({k.removeprefix(\"model.\"): v.contiguous() for k, v in "
       "state.items()}, \"model.safetensors\")");
 }
@@ -106,12 +107,11 @@ struct Entry {
 };
 
 absl::StatusOr<Entry> ParseEntry(const Json& json, uint64_t data_bytes) {
-  const bool complete = json.is_object() && json.contains("dtype") && json["dtype"].is_string() &&
-                        json.contains("shape") && json["shape"].is_array() &&
-                        json.contains("data_offsets") && json["data_offsets"].is_array() &&
-                        json["data_offsets"].size() == 2 &&
-                        json["data_offsets"][0].is_number_unsigned() &&
-                        json["data_offsets"][1].is_number_unsigned();
+  const bool complete =
+      json.is_object() && json.contains("dtype") && json["dtype"].is_string() &&
+      json.contains("shape") && json["shape"].is_array() && json.contains("data_offsets") &&
+      json["data_offsets"].is_array() && json["data_offsets"].size() == 2 &&
+      json["data_offsets"][0].is_number_unsigned() && json["data_offsets"][1].is_number_unsigned();
   if (!complete) return Corrupt("its header entry lacks dtype, shape or data_offsets");
   Entry entry;
   MASE_ASSIGN_OR_RETURN(entry.dtype, DTypeOfCode(json["dtype"].get<std::string>()));
@@ -169,10 +169,10 @@ absl::StatusOr<SafeTensors> ParseFile(const std::shared_ptr<const std::string>& 
       for (const auto& [key, value] : json.items()) {
         if (!value.is_string()) return Corrupt("its metadata entry '", key, "' is no text");
         if (key != kChecksum) contents.metadata[key] = value.get<std::string>();
-      // What we wrote had a checksum: damage must not get by on having hit its name.
-      if (!has_checksum && absl::StartsWith(key, kOurPrefix)) {
-        return Corrupt("is damaged: its checksum is missing");
-      }
+        // What we wrote had a checksum: damage must not get by on having hit its name.
+        if (!has_checksum && absl::StartsWith(key, kOurPrefix)) {
+          return Corrupt("is damaged: its checksum is missing");
+        }
       }
       continue;
     }

@@ -50,9 +50,8 @@ Axis MakeAxis(double low, double high, double low_pixel, double high_pixel) {
 
 void AppendTicks(const Axis& x, const Axis& y, std::string* svg) {
   for (double t = x.FirstTick(); t <= x.high + 1e-9 * x.step; t += x.step) {
-    absl::StrAppendFormat(
-        svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g</text>\n", x.Pixel(t),
-        y.low_pixel + 18, std::abs(t) < 1e-9 * x.step ? 0 : t);
+    absl::StrAppendFormat(svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g</text>\n",
+                          x.Pixel(t), y.low_pixel + 18, std::abs(t) < 1e-9 * x.step ? 0 : t);
   }
   for (double t = y.FirstTick(); t <= y.high + 1e-9 * y.step; t += y.step) {
     absl::StrAppendFormat(svg,
@@ -139,9 +138,9 @@ std::string CurvesAsSvg(absl::string_view title, absl::string_view x_label,
     const bool dots = curves[i].look == Curve::Look::kDots;
     (dots ? AppendDots : AppendLine)(curves[i], x, y, colour, &svg);
     AppendLabels(curves[i], x, y, &svg);
-    absl::StrAppendFormat(&svg, "<text x=\"%g\" y=\"%g\" text-anchor=\"end\" fill=\"%s\">%s</text>\n",
-                          kWidth - kRight - 8, legend + 16 * static_cast<double>(i), colour,
-                          Escape(curves[i].name));
+    absl::StrAppendFormat(
+        &svg, "<text x=\"%g\" y=\"%g\" text-anchor=\"end\" fill=\"%s\">%s</text>\n",
+        kWidth - kRight - 8, legend + 16 * static_cast<double>(i), colour, Escape(curves[i].name));
   }
   return absl::StrCat(svg, "</svg>\n");
 }

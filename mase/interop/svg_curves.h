@@ -13,13 +13,14 @@
 namespace mase {
 
 struct Curve {
-  std::string name;                                // For the legend.
+  std::string name;                               // For the legend.
   std::vector<std::pair<double, double>> points;  // x, y; points that are not finite are left out.
   enum class Look { kLine, kDots } look = Look::kLine;
   std::vector<std::string> labels;  // Text beside the points: one for each, or none at all.
 };
 
-// The picture's text; the legend stands in the corner on the right with fewer points. The same curves give the same bytes.
+// The picture's text; the legend stands in the corner on the right with fewer points. The same
+// curves give the same bytes.
 std::string CurvesAsSvg(absl::string_view title, absl::string_view x_label,
                         absl::Span<const Curve> curves);
 

@@ -46,9 +46,7 @@ TEST(TensorboardTest, FileNamesAreTheOnesThatTensorboardLooksFor) {
   EXPECT_THAT(EventFileName(1700000000.75), StartsWith("events.out.tfevents.1700000000."));
 }
 
-TEST(TensorboardTest, AnEmptyFileHoldsNothing) {
-  EXPECT_THAT(*ParseEvents(""), SizeIs(0));
-}
+TEST(TensorboardTest, AnEmptyFileHoldsNothing) { EXPECT_THAT(*ParseEvents(""), SizeIs(0)); }
 
 TEST(TensorboardTest, EveryCutInsideARecordIsDataLoss) {
   const std::string bytes = TwoRecords();

@@ -206,7 +206,8 @@ class BatchNormKernel final : public Kernel<T> {
     return absl::OkStatus();
   }
 
-  // dbias = sum dy, dweight = sum dy x^, dx = weight / (n sqrt(variance + eps)) (n dy - dbias - x^ dweight)
+  // dbias = sum dy, dweight = sum dy x^, dx = weight / (n sqrt(variance + eps)) (n dy - dbias - x^
+  // dweight)
   absl::Status Backward(const BackwardArgs<T>& args) override {
     const ChannelSpace& s = space_;
     const T* src = args.srcs[0];
@@ -224,15 +225,19 @@ class BatchNormKernel final : public Kernel<T> {
       const T* inverse = args.workspace + s.channels() + channel;
       double sums[kStrip], products[kStrip];
       ForBestIsa([&] {
-        SumStrip<T>(s, count, start, [&](int64_t at, int64_t c) {
-          const T passed = diff(at);
-          return Terms<T>{passed, passed * (src[at] - mean[c])};
-        }, sums, products);
+        SumStrip<T>(
+            s, count, start,
+            [&](int64_t at, int64_t c) {
+              const T passed = diff(at);
+              return Terms<T>{passed, passed * (src[at] - mean[c])};
+            },
+            sums, products);
       });
       T factor[kStrip], offset[kStrip], slope[kStrip];
       for (int64_t c = 0; c < count; ++c) {
         const double n = static_cast<double>(s.per_channel());
-        const double weight = weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
+        const double weight =
+            weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
         const double diff_weight = products[c] * inverse[c];
         factor[c] = static_cast<T>(weight * inverse[c]);
         offset[c] = static_cast<T>(n > 0 ? sums[c] / n : 0.0);
@@ -270,17 +275,21 @@ class BatchNormKernel final : public Kernel<T> {
     double sums[kStrip], square_sums[kStrip];
     ForBestIsa([&] {
       FirstMean(src, count, start, near);
-      SumStrip<T>(s, count, start, [&](int64_t at, int64_t c) {
-        const T distance = src[at] - near[c];
-        return Terms<T>{distance, distance * distance};
-      }, sums, square_sums);
+      SumStrip<T>(
+          s, count, start,
+          [&](int64_t at, int64_t c) {
+            const T distance = src[at] - near[c];
+            return Terms<T>{distance, distance * distance};
+          },
+          sums, square_sums);
     });
     for (int64_t c = 0; c < count; ++c) {
       const double distance = sums[c] / n;
       const double batch_mean = near[c] + distance;
       const double squares = std::max(square_sums[c] - n * distance * distance, 0.0);
       const double inverse = 1 / std::sqrt(squares / n + eps_);
-      const double weight = weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
+      const double weight =
+          weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
       mean[c] = static_cast<T>(batch_mean);
       scale[c] = static_cast<T>(weight * inverse);
       args.workspace[channel + c] = mean[c];

@@ -13,27 +13,63 @@ namespace {
 // f(a, b) and its derivatives by a and b.
 struct Add {
   static constexpr bool kReads = false;
-  template <typename T> static T F(T a, T b) { return a + b; }
-  template <typename T> static T Da(T, T) { return 1; }
-  template <typename T> static T Db(T, T) { return 1; }
+  template <typename T>
+  static T F(T a, T b) {
+    return a + b;
+  }
+  template <typename T>
+  static T Da(T, T) {
+    return 1;
+  }
+  template <typename T>
+  static T Db(T, T) {
+    return 1;
+  }
 };
 struct Sub {
   static constexpr bool kReads = false;
-  template <typename T> static T F(T a, T b) { return a - b; }
-  template <typename T> static T Da(T, T) { return 1; }
-  template <typename T> static T Db(T, T) { return -1; }
+  template <typename T>
+  static T F(T a, T b) {
+    return a - b;
+  }
+  template <typename T>
+  static T Da(T, T) {
+    return 1;
+  }
+  template <typename T>
+  static T Db(T, T) {
+    return -1;
+  }
 };
 struct Mul {
   static constexpr bool kReads = true;
-  template <typename T> static T F(T a, T b) { return a * b; }
-  template <typename T> static T Da(T, T b) { return b; }
-  template <typename T> static T Db(T a, T) { return a; }
+  template <typename T>
+  static T F(T a, T b) {
+    return a * b;
+  }
+  template <typename T>
+  static T Da(T, T b) {
+    return b;
+  }
+  template <typename T>
+  static T Db(T a, T) {
+    return a;
+  }
 };
 struct Div {
   static constexpr bool kReads = true;
-  template <typename T> static T F(T a, T b) { return a / b; }
-  template <typename T> static T Da(T, T b) { return 1 / b; }
-  template <typename T> static T Db(T a, T b) { return -a / (b * b); }
+  template <typename T>
+  static T F(T a, T b) {
+    return a / b;
+  }
+  template <typename T>
+  static T Da(T, T b) {
+    return 1 / b;
+  }
+  template <typename T>
+  static T Db(T a, T b) {
+    return -a / (b * b);
+  }
 };
 
 // Walks a broadcast pair run by run: a run is a stretch of the result along which each operand

@@ -28,10 +28,10 @@ std::vector<Pair> FindPairs(const ConvGeometry& g) {
   std::vector<Pair> pairs;
   for (int64_t out = 0; out < g.out[0] * g.out[1]; ++out) {
     for (int64_t tap = 0; tap < g.kernel[0] * g.kernel[1]; ++tap) {
-      const int64_t y = out / g.out[1] * g.stride[0] - g.padding[0] +
-                        tap / g.kernel[1] * g.dilation[0];
-      const int64_t x = out % g.out[1] * g.stride[1] - g.padding[1] +
-                        tap % g.kernel[1] * g.dilation[1];
+      const int64_t y =
+          out / g.out[1] * g.stride[0] - g.padding[0] + tap / g.kernel[1] * g.dilation[0];
+      const int64_t x =
+          out % g.out[1] * g.stride[1] - g.padding[1] + tap % g.kernel[1] * g.dilation[1];
       if (y < 0 || y >= g.in[0] || x < 0 || x >= g.in[1]) continue;
       pairs.push_back({y * g.in[1] + x, out, tap});
     }
@@ -89,8 +89,7 @@ class FewPositionsConvKernel final : public Kernel<float> {
   }
 
   absl::Status Forward(const KernelArgs<float>& args) override {
-    const float* src =
-        ProductOperand(bfloat16_, g_.batch * depth_, args.srcs[0], args.workspace);
+    const float* src = ProductOperand(bfloat16_, g_.batch * depth_, args.srcs[0], args.workspace);
     MASE_RETURN_IF_ERROR(
         RunGemm<float>({.rows = g_.batch,
                         .cols = columns_,

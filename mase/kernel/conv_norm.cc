@@ -22,8 +22,8 @@ void ConvNorm::Fold(const ConvGeometry& geometry, float* const* tensors, float* 
   };
   for (int64_t c = 0; c < geometry.out_channels; ++c) {
     const double scale = at(weight, c, 1) / std::sqrt(at(variance, c, 1) + eps);
-    new_bias[c] = static_cast<float>((at(geometry.bias, c, 0) - at(mean, c, 0)) * scale +
-                                     at(bias, c, 0));
+    new_bias[c] =
+        static_cast<float>((at(geometry.bias, c, 0) - at(mean, c, 0)) * scale + at(bias, c, 0));
     const float* from = tensors[geometry.weight] + c * per_channel;
     for (int64_t i = 0; i < per_channel; ++i) {
       new_weights[c * per_channel + i] = static_cast<float>(from[i] * scale);

@@ -12,8 +12,7 @@ struct ConvNorm {
 
   // y = (W x + b - mean) scale + shift = (scale W) x + (b - mean) scale + shift, with scale =
   // weight / sqrt(variance + eps). Writes the new bias and weights.
-  void Fold(const ConvGeometry& geometry, float* const* tensors, float* bias,
-            float* weights) const;
+  void Fold(const ConvGeometry& geometry, float* const* tensors, float* bias, float* weights) const;
 
   bool present, relu = false;
   double eps = 0;

@@ -69,10 +69,7 @@ class OneDnnConvKernel final : public Kernel<float> {
  public:
   // Throws dnnl::error.
   explicit OneDnnConvKernel(const KernelSpec& spec)
-      : g_(spec),
-        norm_(spec),
-        training_(spec.training),
-        bfloat16_(spec.bfloat16) {
+      : g_(spec), norm_(spec), training_(spec.training), bfloat16_(spec.bfloat16) {
     has_backward_ = true;
     reads_src_ = !bfloat16_;  // Backward reads the rounded one.
     src_row_ = g_.in_channels * g_.in[0] * g_.in[1];
@@ -125,36 +122,35 @@ class OneDnnConvKernel final : public Kernel<float> {
 
   absl::Status Forward(const KernelArgs<float>& args) override {
     if (forward_.empty()) return absl::OkStatus();
-    const float* bias = norm_.present   ? args.prepared + forward_floats_ + backward_floats_
+    const float* bias = norm_.present  ? args.prepared + forward_floats_ + backward_floats_
                         : g_.bias >= 0 ? args.tensors[g_.bias]
                                        : nullptr;
-    return RunParts(g_.batch, parts_, slots_, [&](int64_t part, int64_t begin, int64_t end,
-                                                  int64_t slot) {
-      const int64_t first = begin * src_row_;
-      const float* src = ProductOperand(bfloat16_, (end - begin) * src_row_, args.srcs[0] + first,
-                                        args.workspace + first);
-      float* dst = args.dst + begin * dst_row_;
-      float* scratch = args.scratch + slot * forward_scratch_;
-      if (bias != nullptr) {
-        forward_[part].Run({src, args.prepared, dst, scratch, bias});
-      } else {
-        forward_[part].Run({src, args.prepared, dst, scratch});
-      }
-    });
+    return RunParts(
+        g_.batch, parts_, slots_, [&](int64_t part, int64_t begin, int64_t end, int64_t slot) {
+          const int64_t first = begin * src_row_;
+          const float* src = ProductOperand(bfloat16_, (end - begin) * src_row_,
+                                            args.srcs[0] + first, args.workspace + first);
+          float* dst = args.dst + begin * dst_row_;
+          float* scratch = args.scratch + slot * forward_scratch_;
+          if (bias != nullptr) {
+            forward_[part].Run({src, args.prepared, dst, scratch, bias});
+          } else {
+            forward_[part].Run({src, args.prepared, dst, scratch});
+          }
+        });
   }
 
   absl::Status Backward(const BackwardArgs<float>& args) override {
     const float* diff_dst = ProductOperand(bfloat16_, g_.batch * dst_row_, args.diff_dst,
                                            args.scratch + parts_scratch_);
     if (args.diff_srcs[0] != nullptr && !data_.empty()) {
-      const float* weights =
-          args.prepared + (backward_reorder_.has_value() ? forward_floats_ : 0);
-      MASE_RETURN_IF_ERROR(
-          RunParts(g_.batch, parts_, slots_, [&](int64_t part, int64_t begin, int64_t, int64_t slot) {
-            data_[part].Run({diff_dst + begin * dst_row_, weights,
-                             args.diff_srcs[0] + begin * src_row_,
-                             args.scratch + slot * data_scratch_});
-          }));
+      const float* weights = args.prepared + (backward_reorder_.has_value() ? forward_floats_ : 0);
+      MASE_RETURN_IF_ERROR(RunParts(g_.batch, parts_, slots_,
+                                    [&](int64_t part, int64_t begin, int64_t, int64_t slot) {
+                                      data_[part].Run({diff_dst + begin * dst_row_, weights,
+                                                       args.diff_srcs[0] + begin * src_row_,
+                                                       args.scratch + slot * data_scratch_});
+                                    }));
     }
     return BackwardWeights(args, diff_dst);
   }
@@ -206,9 +202,7 @@ class OneDnnConvKernel final : public Kernel<float> {
     return Desc({samples, g_.out_channels, g_.out[0], g_.out[1]}, kF32, DataTag(dst_blocked_));
   }
   bool HasBias() const { return g_.bias >= 0 || norm_.present; }
-  Desc BiasDesc() const {
-    return HasBias() ? Desc({g_.out_channels}, kF32, Tag::x) : Desc();
-  }
+  Desc BiasDesc() const { return HasBias() ? Desc({g_.out_channels}, kF32, Tag::x) : Desc(); }
   Dims Pair(const int64_t (&values)[2]) const { return {values[0], values[1]}; }
   Dims Dilates() const { return {g_.dilation[0] - 1, g_.dilation[1] - 1}; }
   // What makes the last window end where it does.
@@ -226,9 +220,10 @@ class OneDnnConvKernel final : public Kernel<float> {
     return attributes;
   }
 
-  dnnl::convolution_forward::primitive_desc ForwardDesc(int64_t samples, const Desc& weights) const {
-    const auto kind = training_ ? dnnl::prop_kind::forward_training
-                                : dnnl::prop_kind::forward_inference;
+  dnnl::convolution_forward::primitive_desc ForwardDesc(int64_t samples,
+                                                        const Desc& weights) const {
+    const auto kind =
+        training_ ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
     return {{kind, algorithm_, SrcDesc(samples), weights, BiasDesc(), DstDesc(samples),
              Pair(g_.stride), Dilates(), Pair(g_.padding), PaddingRight()},
             ForwardAttributes(),
@@ -310,12 +305,12 @@ class OneDnnConvKernel final : public Kernel<float> {
           Attributes(), OneDnnEngine(), ForwardDesc(samples, forward_weights_));
       weights = desc.weights_desc();
       scratch = std::max(scratch, FloatsOf(desc.scratchpad_desc()));
-      data_.emplace_back(dnnl::convolution_backward_data(desc),
-                         std::vector<std::pair<int, Desc>>{
-                             {DNNL_ARG_DIFF_DST, desc.diff_dst_desc()},
-                             {DNNL_ARG_WEIGHTS, weights},
-                             {DNNL_ARG_DIFF_SRC, desc.diff_src_desc()},
-                             {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}});
+      data_.emplace_back(
+          dnnl::convolution_backward_data(desc),
+          std::vector<std::pair<int, Desc>>{{DNNL_ARG_DIFF_DST, desc.diff_dst_desc()},
+                                            {DNNL_ARG_WEIGHTS, weights},
+                                            {DNNL_ARG_DIFF_SRC, desc.diff_src_desc()},
+                                            {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}});
     }
     data_scratch_ = RoundUp(scratch);
     if (weights == forward_weights_) return;
@@ -372,8 +367,7 @@ class OneDnnConvKernel final : public Kernel<float> {
     const int64_t sums_size = RoundUp(diff_weight_floats_ + g_.out_channels);
     float* const sums = args.scratch + slots_ * weights_scratch_;
     MASE_RETURN_IF_ERROR(RunParts(
-        g_.batch, weight_parts_, slots_,
-        [&](int64_t part, int64_t begin, int64_t, int64_t slot) {
+        g_.batch, weight_parts_, slots_, [&](int64_t part, int64_t begin, int64_t, int64_t slot) {
           float* own = sums + part * sums_size;
           weights_[part].Run({src + begin * src_row_, diff_dst + begin * dst_row_, own,
                               args.scratch + slot * weights_scratch_, own + diff_weight_floats_});
@@ -407,7 +401,7 @@ class OneDnnConvKernel final : public Kernel<float> {
   algorithm algorithm_ = algorithm::convolution_direct;
   int64_t parts_ = 1, weight_parts_ = 1;
   const int64_t slots_ = std::min<int64_t>(kMaxParts, omp_get_max_threads());  // Run at a time.
-  std::vector<OneDnnCall> forward_, data_, weights_;  // By part.
+  std::vector<OneDnnCall> forward_, data_, weights_;                           // By part.
   Desc forward_weights_;
   std::optional<OneDnnCall> forward_reorder_, backward_reorder_;
   std::vector<OneDnnCall> diff_weights_;  // By run of output channels.

@@ -10,7 +10,8 @@ namespace mase {
 
 // Calls body(offset in src, in weight, in dst) for every multiplication that dst[n, o, y, x] needs.
 template <typename Body>
-void ForWindow(const ConvGeometry& g, int64_t n, int64_t o, int64_t y, int64_t x, const Body& body) {
+void ForWindow(const ConvGeometry& g, int64_t n, int64_t o, int64_t y, int64_t x,
+               const Body& body) {
   const int64_t group_in = g.in_channels / g.groups;
   const int64_t first_in = n * g.in_channels + o / (g.out_channels / g.groups) * group_in;
   const int64_t dst = ((n * g.out_channels + o) * g.out[0] + y) * g.out[1] + x;

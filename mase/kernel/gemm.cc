@@ -22,7 +22,8 @@ constexpr int64_t kMaxTasks = 8;
 // 16 numbers, in as many registers as the instruction set needs; loads need no alignment.
 template <typename T>
 struct VectorOf {
-  typedef T type __attribute__((vector_size(kColumnPadding * sizeof(T)), aligned(sizeof(T)), may_alias));
+  typedef T type
+      __attribute__((vector_size(kColumnPadding * sizeof(T)), aligned(sizeof(T)), may_alias));
 };
 template <typename T>
 using Vector = typename VectorOf<T>::type;
@@ -120,8 +121,7 @@ void PlainRows(const Gemm<T>& gemm, int64_t begin, int64_t end) {
       // Padding makes whole blocks of what is left.
       const int64_t readable = g.b_is_padded ? PadColumns(g.cols) : g.cols;
       for (; col + kColumnPadding <= readable; col += kColumnPadding) {
-        BlockColumn<8, 1>(g, begin, end, col,
-                                       std::min(kColumnPadding, g.cols - col));
+        BlockColumn<8, 1>(g, begin, end, col, std::min(kColumnPadding, g.cols - col));
       }
     }
     for (; col < g.cols; col += kWide) {
@@ -142,10 +142,10 @@ dnnl_status_t OneDnnPart(const Gemm<float>& g, int64_t row, int64_t rows, int64_
   }
   const bool add = g.bias != nullptr || g.accumulate;
   // A stored matrix of one row has any stride, also one that oneDNN would refuse.
-  const int64_t lda = transposed_a ? std::max(g.a.col_stride, rows)
-                                   : std::max(g.a.row_stride, g.depth);
-  const int64_t ldb = transposed_b ? std::max(g.b.col_stride, g.depth)
-                                   : std::max(g.b.row_stride, cols);
+  const int64_t lda =
+      transposed_a ? std::max(g.a.col_stride, rows) : std::max(g.a.row_stride, g.depth);
+  const int64_t ldb =
+      transposed_b ? std::max(g.b.col_stride, g.depth) : std::max(g.b.row_stride, cols);
   const dnnl_status_t status =
       dnnl_sgemm(transposed_a ? 'T' : 'N', transposed_b ? 'T' : 'N', rows, cols, g.depth, 1.0f,
                  g.a.data + row * g.a.row_stride, lda, g.b.data + col * g.b.col_stride, ldb,
@@ -187,9 +187,9 @@ absl::Status RunGemm(const Gemm<T>& g) {
   if constexpr (std::is_same_v<T, float>) {
     const bool plain = g.depth == 0 || (g.b.col_stride == 1 && g.cols * g.depth <= kSmallMatrix);
     if (!plain) {
-      return OneDnnGemm(g, std::clamp<int64_t>(std::min(macs / kTaskMacs,
-                                                        std::max(g.rows, g.cols) / 32),
-                                               1, kMaxTasks));
+      return OneDnnGemm(
+          g, std::clamp<int64_t>(std::min(macs / kTaskMacs, std::max(g.rows, g.cols) / 32), 1,
+                                 kMaxTasks));
     }
   }
   ForChunks(g.rows, ChunkCount(macs, kTaskMacs, std::min<int64_t>(g.rows, 64)),
@@ -204,21 +204,21 @@ void ColumnSums(const T* src, int64_t rows, int64_t cols, T* dst) {
   constexpr int64_t kCols = 64;
   ParallelFor(cols, std::max<int64_t>(kCols, kElementGrain / std::max<int64_t>(rows, 1)),
               [&](int64_t begin, int64_t end) {
-    ForBestIsa([&] {
-      for (int64_t col = begin; col < end; col += kCols) {
-        const int64_t count = std::min(kCols, end - col);
-        double totals[kCols] = {};
-        for (int64_t first = 0; first < rows; first += kRows) {
-          T sums[kCols] = {};
-          for (int64_t row = first; row < std::min(rows, first + kRows); ++row) {
-            for (int64_t c = 0; c < count; ++c) sums[c] += src[row * cols + col + c];
-          }
-          for (int64_t c = 0; c < count; ++c) totals[c] += sums[c];
-        }
-        for (int64_t c = 0; c < count; ++c) dst[col + c] = static_cast<T>(totals[c]);
-      }
-    });
-  });
+                ForBestIsa([&] {
+                  for (int64_t col = begin; col < end; col += kCols) {
+                    const int64_t count = std::min(kCols, end - col);
+                    double totals[kCols] = {};
+                    for (int64_t first = 0; first < rows; first += kRows) {
+                      T sums[kCols] = {};
+                      for (int64_t row = first; row < std::min(rows, first + kRows); ++row) {
+                        for (int64_t c = 0; c < count; ++c) sums[c] += src[row * cols + col + c];
+                      }
+                      for (int64_t c = 0; c < count; ++c) totals[c] += sums[c];
+                    }
+                    for (int64_t c = 0; c < count; ++c) dst[col + c] = static_cast<T>(totals[c]);
+                  }
+                });
+              });
 }
 
 template bool PrefersRowMajorB<float>(int64_t, int64_t);

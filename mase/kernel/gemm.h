@@ -1,6 +1,6 @@
 // Matrix product for every kernel: C [rows, cols] = A [rows, depth] B [depth, cols] (+ bias per
-// column) (+ C), and what is below zero set to zero where wanted. A and B are strided views, so that a transposed operand is one with its strides
-// swapped; C is row-major.
+// column) (+ C), and what is below zero set to zero where wanted. A and B are strided views, so
+// that a transposed operand is one with its strides swapped; C is row-major.
 #ifndef MASE_KERNEL_GEMM_H_
 #define MASE_KERNEL_GEMM_H_
 
@@ -34,10 +34,10 @@ struct Gemm {
   int64_t depth;
   MatrixView<T> a;
   MatrixView<T> b;
-  T* c;                      // May not overlap a or b.
-  const T* bias = nullptr;   // [cols]
-  bool accumulate = false;   // Adds to C; without bias.
-  bool relu = false;         // As the op relu: NaN stays NaN. Not with accumulate.
+  T* c;                     // May not overlap a or b.
+  const T* bias = nullptr;  // [cols]
+  bool accumulate = false;  // Adds to C; without bias.
+  bool relu = false;        // As the op relu: NaN stays NaN. Not with accumulate.
   // B is row-major and its rows may be read up to the next multiple of kColumnPadding.
   bool b_is_padded = false;
 };

@@ -16,8 +16,8 @@ const Table<T>& AllKernels() {
   static const Table<T>& table = *[] {
     auto* table = new Table<T>;
     for (const auto part : {UnaryKernels<T>, BinaryKernels<T>, LinearKernels<T>, ConvKernels<T>,
-                            ConvTransposeKernels<T>, PoolKernels<T>, BatchNormKernels<T>, NormKernels<T>, SoftmaxKernels<T>,
-                            MoveKernels<T>}) {
+                            ConvTransposeKernels<T>, PoolKernels<T>, BatchNormKernels<T>,
+                            NormKernels<T>, SoftmaxKernels<T>, MoveKernels<T>}) {
       for (const KernelEntry<T>& entry : part()) table->emplace(entry.op, entry);
     }
     return table;

@@ -25,7 +25,7 @@ namespace mase {
 
 // The order of elements in memory. Shapes are always the logical ones.
 enum class Layout : uint8_t {
-  kPlain,      // Dense row-major.
+  kPlain,    // Dense row-major.
   kBlocked,  // [N, C/b, spatial..., b] with b = ChannelBlock(), of which C is a multiple: oneDNN's.
 };
 
@@ -45,7 +45,7 @@ struct KernelSpec {
   bool training = false;
   // Operands of products are rounded to bfloat16, and added in float; only for float.
   bool bfloat16 = false;
-  std::vector<TensorDesc> srcs;      // As their producers leave them; at least the data inputs.
+  std::vector<TensorDesc> srcs;  // As their producers leave them; at least the data inputs.
   Shape dst;
   std::vector<std::string> tensors;  // Local names of the module's tensors: "weight", "bias", ...
 
@@ -56,7 +56,8 @@ struct KernelSpec {
 template <typename T>
 struct KernelArgs {
   const T* const* srcs = nullptr;
-  T* const* tensors = nullptr;  // In the order of KernelSpec::tensors; only running statistics are written.
+  T* const* tensors =
+      nullptr;  // In the order of KernelSpec::tensors; only running statistics are written.
   T* dst = nullptr;
   T* prepared = nullptr;   // What Prepare wrote.
   T* workspace = nullptr;  // Kept from Forward to Backward.
@@ -87,7 +88,9 @@ class Kernel {
 
   // Layouts that the kernel reads and writes; the executor converts where they differ. Gradients
   // have the layouts of their values.
-  Layout src_layout(int i) const { return i < static_cast<int>(src_layouts_.size()) ? src_layouts_[i] : Layout::kPlain; }
+  Layout src_layout(int i) const {
+    return i < static_cast<int>(src_layouts_.size()) ? src_layouts_[i] : Layout::kPlain;
+  }
   Layout dst_layout() const { return dst_layout_; }
 
   // Numbers of T that the executor provides.

@@ -112,8 +112,8 @@ class Harness {
              .training = training,
              .bfloat16 = bfloat16};
     for (const Array& input : problem.inputs) {
-      const bool blocks = offer_blocked && input.shape.rank() >= 3 &&
-                          input.shape[1] % ChannelBlock() == 0;
+      const bool blocks =
+          offer_blocked && input.shape.rank() >= 3 && input.shape[1] % ChannelBlock() == 0;
       spec_.srcs.push_back({input.shape, blocks ? Layout::kBlocked : Layout::kPlain});
     }
     spec_.dst = problem.dst;
@@ -155,19 +155,18 @@ class Harness {
     const Buffer<T> diff = InLayout({problem_.dst, diff_dst}, kernel_->dst_layout());
     // Only what the kernel says that it reads.
     const std::vector<const T*> nothing(srcs.size(), nullptr);
-    EXPECT_OK(kernel_->Backward(
-        {.srcs = kernel_->reads_src() ? const_srcs.data() : nothing.data(),
-         .tensors = tensor_pointers.data(),
-         .dst = kernel_->reads_dst() ? dst.data : nullptr,
-         .prepared = prepared.data,
-         .workspace = workspace.data,
-         .scratch = scratch.data,
-         .diff_dst = diff.data,
-         .diff_srcs = diff_src_pointers.data(),
-         .diff_tensors = diff_tensor_pointers.data()}));
+    EXPECT_OK(kernel_->Backward({.srcs = kernel_->reads_src() ? const_srcs.data() : nothing.data(),
+                                 .tensors = tensor_pointers.data(),
+                                 .dst = kernel_->reads_dst() ? dst.data : nullptr,
+                                 .prepared = prepared.data,
+                                 .workspace = workspace.data,
+                                 .scratch = scratch.data,
+                                 .diff_dst = diff.data,
+                                 .diff_srcs = diff_src_pointers.data(),
+                                 .diff_tensors = diff_tensor_pointers.data()}));
     for (size_t i = 0; i < srcs.size(); ++i) {
-      results.diff_srcs.push_back(Plain(diff_srcs[i], problem_.inputs[i].shape,
-                                        kernel_->src_layout(static_cast<int>(i))));
+      results.diff_srcs.push_back(
+          Plain(diff_srcs[i], problem_.inputs[i].shape, kernel_->src_layout(static_cast<int>(i))));
     }
     for (size_t i = 0; i < tensors.size(); ++i) {
       results.diff_tensors.push_back(
@@ -218,8 +217,8 @@ double Largest(const std::vector<double>& values) {
 }
 
 bool IsProduct(absl::string_view op) {
-  return op == "linear" || op == "matmul" || op == "bmm" || op == "conv1d" ||
-         op == "conv2d" || op == "convtranspose2d";
+  return op == "linear" || op == "matmul" || op == "bmm" || op == "conv1d" || op == "conv2d" ||
+         op == "convtranspose2d";
 }
 
 Array Reference(const Problem& problem, bool training) {
@@ -273,7 +272,8 @@ void CheckForward(const Case& c) {
       ASSERT_EQ(single.dst.size(), reference.values.size());
       for (size_t i = 0; i < single.dst.size(); ++i) {
         const double want = reference.values[i];
-        ASSERT_NEAR(single.dst[i], want, kFloatUlps * scales[i]) << i << (blocked ? " blocked" : "");
+        ASSERT_NEAR(single.dst[i], want, kFloatUlps * scales[i])
+            << i << (blocked ? " blocked" : "");
         ASSERT_NEAR(checking.dst[i], want, 1e-12 * scales[i]) << i << (blocked ? " blocked" : "");
       }
     }
@@ -368,13 +368,13 @@ void CheckProduct(const Case& c, bool bfloat16) {
 
 Attributes Conv(int64_t in, int64_t out, Ints kernel, Ints stride, Ints padding, Ints dilation,
                 int64_t groups = 1, bool bias = true) {
-  return {{"in_channels", in},   {"out_channels", out}, {"kernel_size", kernel}, {"stride", stride},
-          {"padding", padding}, {"dilation", dilation}, {"groups", groups},     {"bias", bias}};
+  return {{"in_channels", in},  {"out_channels", out},  {"kernel_size", kernel}, {"stride", stride},
+          {"padding", padding}, {"dilation", dilation}, {"groups", groups},      {"bias", bias}};
 }
 
 Attributes Pool(Ints kernel, Ints stride, Ints padding, bool ceil_mode = false) {
-  return {{"kernel_size", kernel}, {"stride", stride}, {"padding", padding},
-          {"ceil_mode", ceil_mode}};
+  return {
+      {"kernel_size", kernel}, {"stride", stride}, {"padding", padding}, {"ceil_mode", ceil_mode}};
 }
 
 TEST(KernelTest, UnaryOps) {
@@ -421,7 +421,7 @@ TEST(KernelTest, Products) {
       {"linear", {{9, 7}}, linear(7, 35, false)},
       {"linear", {{2, 3, 33}}, linear(33, 64, true)},
       {"linear", {{4}}, linear(4, 3, true)},
-      {"linear", {{3, 130}}, linear(130, 67, true)},   // Beyond the plain loops.
+      {"linear", {{3, 130}}, linear(130, 67, true)},  // Beyond the plain loops.
       {"linear", {{1, 9000}}, linear(9000, 1, true)},
       {"linear", {{2, 1}}, linear(1, 9000, true)},
       {"matmul", {{3, 4}, {4, 5}}},
@@ -439,10 +439,14 @@ TEST(KernelTest, Products) {
 Attributes ConvTranspose(int64_t in, int64_t out, Ints kernel, Ints stride, Ints padding,
                          Ints dilation = {1, 1}, Ints output_padding = {0, 0}, int64_t groups = 1,
                          bool bias = true) {
-  return {{"in_channels", in},          {"out_channels", out},
-          {"kernel_size", kernel},      {"stride", stride},
-          {"padding", padding},         {"dilation", dilation},
-          {"output_padding", output_padding}, {"groups", groups},
+  return {{"in_channels", in},
+          {"out_channels", out},
+          {"kernel_size", kernel},
+          {"stride", stride},
+          {"padding", padding},
+          {"dilation", dilation},
+          {"output_padding", output_padding},
+          {"groups", groups},
           {"bias", bias}};
 }
 
@@ -516,18 +520,17 @@ TEST(KernelTest, BatchNorms) {
   };
   for (const bool affine : {true, false}) {
     for (const bool tracked : {true, false}) {
-      cases.insert(cases.end(),
-                   {{"batch_norm1d", {{2, 5}}, features(5, affine, tracked)},
-                    {"batch_norm1d", {{140, 37}}, features(37, affine, tracked)},
-                    {"batch_norm1d", {{3, 4, 7}}, features(4, affine, tracked)},
-                    {"batch_norm1d", {{3, 16, 1}}, features(16, affine, tracked)},
-                    {"batch_norm2d", {{2, 3, 4, 5}}, features(3, affine, tracked)},
-                    {"batch_norm2d", {{2, 3, 4, 4}}, features(3, affine, tracked)},
-                    {"batch_norm2d", {{2, 5, 8, 9}}, features(5, affine, tracked)},
-                    {"batch_norm2d", {{3, 16, 9, 5}}, features(16, affine, tracked)},
-                    {"batch_norm2d", {{1, 32, 3, 3}}, features(32, affine, tracked)},
-                    {"batch_norm2d", {{2, 1, 40, 1}}, features(1, affine, tracked)},
-                    {"batch_norm2d", {{2, 20, 1, 1}}, features(20, affine, tracked)}});
+      cases.insert(cases.end(), {{"batch_norm1d", {{2, 5}}, features(5, affine, tracked)},
+                                 {"batch_norm1d", {{140, 37}}, features(37, affine, tracked)},
+                                 {"batch_norm1d", {{3, 4, 7}}, features(4, affine, tracked)},
+                                 {"batch_norm1d", {{3, 16, 1}}, features(16, affine, tracked)},
+                                 {"batch_norm2d", {{2, 3, 4, 5}}, features(3, affine, tracked)},
+                                 {"batch_norm2d", {{2, 3, 4, 4}}, features(3, affine, tracked)},
+                                 {"batch_norm2d", {{2, 5, 8, 9}}, features(5, affine, tracked)},
+                                 {"batch_norm2d", {{3, 16, 9, 5}}, features(16, affine, tracked)},
+                                 {"batch_norm2d", {{1, 32, 3, 3}}, features(32, affine, tracked)},
+                                 {"batch_norm2d", {{2, 1, 40, 1}}, features(1, affine, tracked)},
+                                 {"batch_norm2d", {{2, 20, 1, 1}}, features(20, affine, tracked)}});
     }
   }
   CheckAll(cases);
@@ -560,7 +563,9 @@ TEST(KernelTest, OtherNorms) {
   };
   CheckAll({
       {"layer_norm", {{3, 7}}, {{"normalized_shape", Ints{7}}}},
-      {"layer_norm", {{2, 3, 4}}, {{"normalized_shape", Ints{3, 4}}, {"elementwise_affine", false}}},
+      {"layer_norm",
+       {{2, 3, 4}},
+       {{"normalized_shape", Ints{3, 4}}, {"elementwise_affine", false}}},
       {"layer_norm", {{0, 7}}, {{"normalized_shape", Ints{7}}}},
       {"rms_norm", {{3, 7}}, {{"normalized_shape", Ints{7}}}},
       {"rms_norm", {{2, 3, 4}}, {{"normalized_shape", Ints{3, 4}}, {"elementwise_affine", false}}},
@@ -570,7 +575,8 @@ TEST(KernelTest, OtherNorms) {
       {"group_norm", {{3, 4}}, group(2, 4)},
       {"instance_norm2d", {{2, 3, 4, 5}}, {{"num_features", int64_t{3}}}},
       {"instance_norm2d", {{2, 16, 3, 2}}, {{"num_features", int64_t{16}}, {"affine", true}}},
-      {"instance_norm2d", {{2, 3, 4, 5}},
+      {"instance_norm2d",
+       {{2, 3, 4, 5}},
        {{"num_features", int64_t{3}}, {"affine", true}, {"track_running_stats", true}}},
   });
 }
@@ -675,8 +681,8 @@ TEST(KernelTest, BatchStatisticsOfOneValueAreRefused) {
                            .training = true,
                            .srcs = {{problem.inputs[0].shape}},
                            .dst = problem.dst};
-  EXPECT_THAT(CreateKernel<float>(spec),
-              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("more than one row")));
+  EXPECT_THAT(CreateKernel<float>(spec), StatusIs(absl::StatusCode::kInvalidArgument,
+                                                  ::testing::HasSubstr("more than one row")));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// linear: y = x W^T + b over the last axis, W [out, in], and in inference a relu behind it; matmul and
-// bmm: batched products.
+// linear: y = x W^T + b over the last axis, W [out, in], and in inference a relu behind it; matmul
+// and bmm: batched products.
 #include <algorithm>
 
 #include "mase/base/status_macros.h"
@@ -55,9 +55,8 @@ class LinearKernel final : public Kernel<T> {
                        .cols = out_,
                        .depth = in_,
                        .a = RowMajor(src, in_),
-                       .b = transposes_
-                                ? RowMajor<T>(args.prepared + transposed_, PadColumns(out_))
-                                : Transposed<T>(Weight(args), in_),
+                       .b = transposes_ ? RowMajor<T>(args.prepared + transposed_, PadColumns(out_))
+                                        : Transposed<T>(Weight(args), in_),
                        .c = args.dst,
                        .bias = bias_ < 0 ? nullptr : args.tensors[bias_],
                        .relu = relu_,
@@ -75,13 +74,13 @@ class LinearKernel final : public Kernel<T> {
                                        .c = args.diff_srcs[0]}));
     }
     if (T* diff_weight = args.diff_tensors[weight_]; diff_weight != nullptr) {
-      MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = out_,
-                                       .cols = in_,
-                                       .depth = rows_,
-                                       .a = Transposed(diff_dst, out_),
-                                       .b = RowMajor(bfloat16_ ? args.workspace : args.srcs[0],
-                                                     in_),
-                                       .c = diff_weight}));
+      MASE_RETURN_IF_ERROR(
+          RunGemm<T>({.rows = out_,
+                      .cols = in_,
+                      .depth = rows_,
+                      .a = Transposed(diff_dst, out_),
+                      .b = RowMajor(bfloat16_ ? args.workspace : args.srcs[0], in_),
+                      .c = diff_weight}));
     }
     if (bias_ >= 0 && args.diff_tensors[bias_] != nullptr) {
       ColumnSums(diff_dst, rows_, out_, args.diff_tensors[bias_]);
@@ -150,15 +149,14 @@ class MatmulKernel final : public Kernel<T> {
     T* dst = args.dst;
     const T* all_a = ProductOperand(bfloat16_, elements_[0], args.srcs[0], args.workspace);
     const T* all_b = ProductOperand(bfloat16_, elements_[1], args.srcs[1],
-                             bfloat16_ ? args.workspace + RoundUp(elements_[0]) : nullptr);
+                                    bfloat16_ ? args.workspace + RoundUp(elements_[0]) : nullptr);
     for (const BatchEntry& entry : batch_) {
-      MASE_RETURN_IF_ERROR(
-          RunGemm<T>({.rows = rows_,
-                      .cols = cols_,
-                      .depth = depth_,
-                      .a = RowMajor(all_a + entry.a * rows_ * depth_, depth_),
-                      .b = RowMajor(all_b + entry.b * depth_ * cols_, cols_),
-                      .c = dst}));
+      MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = rows_,
+                                       .cols = cols_,
+                                       .depth = depth_,
+                                       .a = RowMajor(all_a + entry.a * rows_ * depth_, depth_),
+                                       .b = RowMajor(all_b + entry.b * depth_ * cols_, cols_),
+                                       .c = dst}));
       dst += rows_ * cols_;
     }
     return absl::OkStatus();
@@ -168,8 +166,9 @@ class MatmulKernel final : public Kernel<T> {
     for (int i = 0; i < 2; ++i) {
       if (args.diff_srcs[i] != nullptr) std::fill_n(args.diff_srcs[i], elements_[i], T(0));
     }
-    const T* diff_dst = ProductOperand(bfloat16_, rows_ * cols_ * static_cast<int64_t>(batch_.size()),
-                                args.diff_dst, args.scratch);
+    const T* diff_dst =
+        ProductOperand(bfloat16_, rows_ * cols_ * static_cast<int64_t>(batch_.size()),
+                       args.diff_dst, args.scratch);
     const T* all_a = bfloat16_ ? args.workspace : args.srcs[0];
     const T* all_b = bfloat16_ ? args.workspace + RoundUp(elements_[0]) : args.srcs[1];
     for (const BatchEntry& entry : batch_) {

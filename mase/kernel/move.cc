@@ -68,15 +68,15 @@ class PermuteKernel final : public Kernel<T> {
     if (shape_.elements() == 0) return;
     ParallelFor(shape_.elements() / extent, kElementGrain / extent + 1,
                 [&](int64_t begin, int64_t end) {
-      for (int64_t line = begin; line < end; ++line) {
-        int64_t rest = line, src = 0;
-        for (int axis = last - 1; axis >= 0; --axis) {
-          src += rest % shape_[axis] * strides_[axis];
-          rest /= shape_[axis];
-        }
-        body(line * extent, src, extent, strides_[last]);
-      }
-    });
+                  for (int64_t line = begin; line < end; ++line) {
+                    int64_t rest = line, src = 0;
+                    for (int axis = last - 1; axis >= 0; --axis) {
+                      src += rest % shape_[axis] * strides_[axis];
+                      rest /= shape_[axis];
+                    }
+                    body(line * extent, src, extent, strides_[last]);
+                  }
+                });
   }
 
   Shape shape_;

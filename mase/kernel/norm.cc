@@ -1,5 +1,5 @@
-// layer_norm, rms_norm, group_norm, instance_norm2d: each row of contiguous elements is brought to mean 0 and
-// variance 1, then scaled and shifted.
+// layer_norm, rms_norm, group_norm, instance_norm2d: each row of contiguous elements is brought to
+// mean 0 and variance 1, then scaled and shifted.
 //
 //   layer_norm       a row is the trailing normalized_shape; weight and bias per element of it
 //   rms_norm         the same about 0: the mean is not taken out, and there is no bias
@@ -30,21 +30,22 @@ struct RowSpace {
   explicit RowSpace(const KernelSpec& spec) {
     const Shape& shape = spec.dst;
     if (IsOverTrailingAxes(spec.op)) {
-      const int first = shape.rank() -
-                        static_cast<int>(spec.attributes->Ints("normalized_shape").size());
+      const int first =
+          shape.rank() - static_cast<int>(spec.attributes->Ints("normalized_shape").size());
       for (int i = 0; i < shape.rank(); ++i) (i < first ? rows : length) *= shape[i];
       weights = length;
       return;
     }
     weights = shape[1];
     for (int i = 2; i < shape.rank(); ++i) segment *= shape[i];
-    const int64_t groups =
-        spec.op == "group_norm" ? spec.attributes->Int("num_groups") : weights;
+    const int64_t groups = spec.op == "group_norm" ? spec.attributes->Int("num_groups") : weights;
     rows = shape[0] * groups;
     length = groups == 0 ? 0 : weights / groups * segment;
   }
   // The weight of element i of a row.
-  int64_t weight(int64_t row, int64_t i) const { return (row * (length / segment) + i / segment) % weights; }
+  int64_t weight(int64_t row, int64_t i) const {
+    return (row * (length / segment) + i / segment) % weights;
+  }
 };
 
 template <typename T>
@@ -60,8 +61,8 @@ class RowNormKernel final : public Kernel<T> {
     }
     auto kernel = std::make_unique<RowNormKernel>(spec);
     if (!IsOverTrailingAxes(spec.op) && kernel->space_.length == 1 && spec.training) {
-      return absl::InvalidArgumentError(absl::StrCat("statistics of one value per channel (input ",
-                                                     spec.dst.ToString(), ")"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("statistics of one value per channel (input ", spec.dst.ToString(), ")"));
     }
     return kernel;
   }
@@ -136,8 +137,8 @@ class RowNormKernel final : public Kernel<T> {
     }
   }
 
-  // With g = dy weight: dx = (g - mean(g) - x^ mean(g x^)) / sqrt(variance + eps), without mean(g) if
-  // rows are not centred.
+  // With g = dy weight: dx = (g - mean(g) - x^ mean(g x^)) / sqrt(variance + eps), without mean(g)
+  // if rows are not centred.
   void BackwardRow(const BackwardArgs<T>& args, int64_t row) const {
     const RowSpace& s = space_;
     const auto slope = [&](int64_t i) -> double {
@@ -152,8 +153,9 @@ class RowNormKernel final : public Kernel<T> {
     const double n = static_cast<double>(s.length);
     for (int64_t i = 0; i < s.length; ++i) {
       const double normal = Normal(args.srcs[0], args.workspace, row, i);
-      args.diff_srcs[0][row * s.length + i] = static_cast<T>(
-          (slope(i) - (centred_ ? sum / n : 0) - normal * product / n) * args.workspace[s.rows + row]);
+      args.diff_srcs[0][row * s.length + i] =
+          static_cast<T>((slope(i) - (centred_ ? sum / n : 0) - normal * product / n) *
+                         args.workspace[s.rows + row]);
     }
   }
 

@@ -51,8 +51,8 @@ class OneDnnCall {
 absl::Status FromOneDnn(const dnnl::error& error);
 absl::Status OneDnnFailed(int status);
 
-// Runs body(part, begin, end, slot) for each of `parts` parts of [0, n) on at most `slots` threads of
-// the pool, where oneDNN may throw. Parts that run at the same time have different slots.
+// Runs body(part, begin, end, slot) for each of `parts` parts of [0, n) on at most `slots` threads
+// of the pool, where oneDNN may throw. Parts that run at the same time have different slots.
 template <typename Body>
 absl::Status RunParts(int64_t n, int64_t parts, int64_t slots, const Body& body) {
   std::atomic<int> failed = dnnl_success;

@@ -25,8 +25,7 @@ std::vector<Window> FixedWindows(int64_t extent, int64_t results, int64_t kernel
     const int64_t padded_end = std::min(begin + kernel, extent + padding);
     windows[i].begin = std::max<int64_t>(begin, 0);
     windows[i].end = std::min(padded_end, extent);
-    windows[i].divisor =
-        count_padding ? padded_end - begin : windows[i].end - windows[i].begin;
+    windows[i].divisor = count_padding ? padded_end - begin : windows[i].end - windows[i].begin;
   }
   return windows;
 }
@@ -60,8 +59,7 @@ class PoolKernel final : public Kernel<T> {
         planes_(spec.dst[0] * spec.dst[1] / lanes_),
         height_(kAxes == 2 ? spec.srcs[0].shape[2] : 1),
         width_(spec.srcs[0].shape[-1]),
-        rows_(kAxes == 2 ? WindowsAlong(spec, 0, kAverage)
-                         : std::vector<Window>{{0, 1, 1}}),
+        rows_(kAxes == 2 ? WindowsAlong(spec, 0, kAverage) : std::vector<Window>{{0, 1, 1}}),
         columns_(WindowsAlong(spec, kAxes - 1, kAverage)) {
     this->src_layouts_ = {spec.srcs[0].layout};
     this->dst_layout_ = spec.srcs[0].layout;

@@ -33,20 +33,20 @@ class ReorderKernel final : public Kernel<T> {
   void Convert(const T* src, T* dst, bool to_blocked) const {
     ParallelFor(planes_, kElementGrain / (space_ * block_ + 1) + 1,
                 [&](int64_t begin, int64_t end) {
-      for (int64_t plane = begin; plane < end; ++plane) {
-        const T* from = src + plane * block_ * space_;
-        T* to = dst + plane * block_ * space_;
-        for (int64_t c = 0; c < block_; ++c) {
-          for (int64_t i = 0; i < space_; ++i) {
-            if (to_blocked) {
-              to[i * block_ + c] = from[c * space_ + i];
-            } else {
-              to[c * space_ + i] = from[i * block_ + c];
-            }
-          }
-        }
-      }
-    });
+                  for (int64_t plane = begin; plane < end; ++plane) {
+                    const T* from = src + plane * block_ * space_;
+                    T* to = dst + plane * block_ * space_;
+                    for (int64_t c = 0; c < block_; ++c) {
+                      for (int64_t i = 0; i < space_; ++i) {
+                        if (to_blocked) {
+                          to[i * block_ + c] = from[c * space_ + i];
+                        } else {
+                          to[c * space_ + i] = from[i * block_ + c];
+                        }
+                      }
+                    }
+                  }
+                });
   }
 
   const int64_t block_, planes_;

@@ -15,8 +15,14 @@ namespace {
 struct Relu {
   static constexpr bool kReadsX = false;
   explicit Relu(const Attributes&) {}
-  template <typename T> T F(T x) const { return x < 0 ? T(0) : x; }  // NaN stays NaN.
-  template <typename T> T D(T, T y) const { return y > 0 ? T(1) : T(0); }
+  template <typename T>
+  T F(T x) const {
+    return x < 0 ? T(0) : x;
+  }  // NaN stays NaN.
+  template <typename T>
+  T D(T, T y) const {
+    return y > 0 ? T(1) : T(0);
+  }
 };
 
 struct HardTanh {
@@ -24,8 +30,14 @@ struct HardTanh {
   explicit HardTanh(const Attributes& attributes)
       : low(attributes.Float("min_val")), high(attributes.Float("max_val")) {}
   HardTanh(double low, double high) : low(low), high(high) {}
-  template <typename T> T F(T x) const { return x < T(low) ? T(low) : x > T(high) ? T(high) : x; }
-  template <typename T> T D(T x, T) const { return x > T(low) && x < T(high) ? T(1) : T(0); }
+  template <typename T>
+  T F(T x) const {
+    return x < T(low) ? T(low) : x > T(high) ? T(high) : x;
+  }
+  template <typename T>
+  T D(T x, T) const {
+    return x > T(low) && x < T(high) ? T(1) : T(0);
+  }
   double low, high;
 };
 
@@ -37,11 +49,13 @@ struct Gelu {
   static constexpr bool kReadsX = true;
   explicit Gelu(const Attributes& attributes)
       : tanh_form(attributes.String("approximate") == "tanh") {}
-  template <typename T> T F(T x) const {
+  template <typename T>
+  T F(T x) const {
     if (tanh_form) return T(0.5) * x * (1 + std::tanh(Inner(x)));
     return T(0.5) * x * (1 + std::erf(x * T(M_SQRT1_2)));
   }
-  template <typename T> T D(T x, T) const {
+  template <typename T>
+  T D(T x, T) const {
     if (tanh_form) {
       const T t = std::tanh(Inner(x));
       const T inner_slope = T(kScale) * (1 + 3 * T(kCubic) * x * x);
@@ -52,7 +66,10 @@ struct Gelu {
   }
   static constexpr double kScale = M_SQRT2 * M_2_SQRTPI * 0.5;  // sqrt(2/pi)
   static constexpr double kCubic = 0.044715;
-  template <typename T> static T Inner(T x) { return T(kScale) * (x + T(kCubic) * x * x * x); }
+  template <typename T>
+  static T Inner(T x) {
+    return T(kScale) * (x + T(kCubic) * x * x * x);
+  }
   bool tanh_form;
 };
 
@@ -61,17 +78,27 @@ struct Selu {
   static constexpr double kAlpha = 1.6732632423543772848170429916717;
   static constexpr double kScale = 1.0507009873554804934193349852946;
   explicit Selu(const Attributes&) {}
-  template <typename T> T F(T x) const {
+  template <typename T>
+  T F(T x) const {
     return x > 0 ? T(kScale) * x : T(kScale * kAlpha) * std::expm1(x);
   }
-  template <typename T> T D(T, T y) const { return y > 0 ? T(kScale) : y + T(kScale * kAlpha); }
+  template <typename T>
+  T D(T, T y) const {
+    return y > 0 ? T(kScale) : y + T(kScale * kAlpha);
+  }
 };
 
 struct Elu {
   static constexpr bool kReadsX = true;
   explicit Elu(const Attributes& attributes) : alpha(attributes.Float("alpha")) {}
-  template <typename T> T F(T x) const { return x > 0 ? x : T(alpha) * std::expm1(x); }
-  template <typename T> T D(T x, T) const { return x > 0 ? T(1) : T(alpha) * std::exp(x); }
+  template <typename T>
+  T F(T x) const {
+    return x > 0 ? x : T(alpha) * std::expm1(x);
+  }
+  template <typename T>
+  T D(T x, T) const {
+    return x > 0 ? T(1) : T(alpha) * std::exp(x);
+  }
   double alpha;
 };
 
@@ -83,15 +110,25 @@ T Logistic(T x) {
 struct Sigmoid {
   static constexpr bool kReadsX = false;
   explicit Sigmoid(const Attributes&) {}
-  template <typename T> T F(T x) const { return Logistic(x); }
-  template <typename T> T D(T, T y) const { return y * (1 - y); }
+  template <typename T>
+  T F(T x) const {
+    return Logistic(x);
+  }
+  template <typename T>
+  T D(T, T y) const {
+    return y * (1 - y);
+  }
 };
 
 struct Silu {
   static constexpr bool kReadsX = true;
   explicit Silu(const Attributes&) {}
-  template <typename T> T F(T x) const { return x * Logistic(x); }
-  template <typename T> T D(T x, T) const {
+  template <typename T>
+  T F(T x) const {
+    return x * Logistic(x);
+  }
+  template <typename T>
+  T D(T x, T) const {
     const T s = Logistic(x);
     return s * (1 + x * (1 - s));
   }
@@ -100,15 +137,25 @@ struct Silu {
 struct Tanh {
   static constexpr bool kReadsX = false;
   explicit Tanh(const Attributes&) {}
-  template <typename T> T F(T x) const { return std::tanh(x); }
-  template <typename T> T D(T, T y) const { return 1 - y * y; }
+  template <typename T>
+  T F(T x) const {
+    return std::tanh(x);
+  }
+  template <typename T>
+  T D(T, T y) const {
+    return 1 - y * y;
+  }
 };
 
 struct Softsign {
   static constexpr bool kReadsX = true;
   explicit Softsign(const Attributes&) {}
-  template <typename T> T F(T x) const { return x / (1 + std::abs(x)); }
-  template <typename T> T D(T x, T) const {
+  template <typename T>
+  T F(T x) const {
+    return x / (1 + std::abs(x));
+  }
+  template <typename T>
+  T D(T x, T) const {
     const T denominator = 1 + std::abs(x);
     return 1 / (denominator * denominator);
   }
@@ -119,10 +166,12 @@ struct Softplus {
   static constexpr bool kReadsX = true;
   explicit Softplus(const Attributes& attributes)
       : beta(attributes.Float("beta")), threshold(attributes.Float("threshold")) {}
-  template <typename T> T F(T x) const {
+  template <typename T>
+  T F(T x) const {
     return T(beta) * x > T(threshold) ? x : std::log1p(std::exp(T(beta) * x)) / T(beta);
   }
-  template <typename T> T D(T x, T) const {
+  template <typename T>
+  T D(T x, T) const {
     return T(beta) * x > T(threshold) ? T(1) : Logistic(T(beta) * x);
   }
   double beta, threshold;
@@ -131,19 +180,25 @@ struct Softplus {
 struct LogSigmoid {
   static constexpr bool kReadsX = true;
   explicit LogSigmoid(const Attributes&) {}
-  template <typename T> T F(T x) const {
+  template <typename T>
+  T F(T x) const {
     return std::min(x, T(0)) - std::log1p(std::exp(-std::abs(x)));
   }
-  template <typename T> T D(T x, T) const { return Logistic(-x); }
+  template <typename T>
+  T D(T x, T) const {
+    return Logistic(-x);
+  }
 };
 
 struct Hardswish {
   static constexpr bool kReadsX = true;
   explicit Hardswish(const Attributes&) {}
-  template <typename T> T F(T x) const {
+  template <typename T>
+  T F(T x) const {
     return x * std::min(std::max(x + 3, T(0)), T(6)) / 6;
   }
-  template <typename T> T D(T x, T) const {
+  template <typename T>
+  T D(T x, T) const {
     return x <= -3 ? T(0) : x < 3 ? x / 3 + T(0.5) : T(1);
   }
 };
@@ -151,21 +206,34 @@ struct Hardswish {
 struct Hardsigmoid {
   static constexpr bool kReadsX = true;
   explicit Hardsigmoid(const Attributes&) {}
-  template <typename T> T F(T x) const { return std::min(std::max(x + 3, T(0)), T(6)) / 6; }
-  template <typename T> T D(T x, T) const { return x > -3 && x < 3 ? T(1) / 6 : T(0); }
+  template <typename T>
+  T F(T x) const {
+    return std::min(std::max(x + 3, T(0)), T(6)) / 6;
+  }
+  template <typename T>
+  T D(T x, T) const {
+    return x > -3 && x < 3 ? T(1) / 6 : T(0);
+  }
 };
 
 struct Hardshrink {
   static constexpr bool kReadsX = true;
   explicit Hardshrink(const Attributes& attributes) : lambda(attributes.Float("lambd")) {}
-  template <typename T> T F(T x) const { return std::abs(x) <= T(lambda) ? T(0) : x; }
-  template <typename T> T D(T x, T) const { return std::abs(x) <= T(lambda) ? T(0) : T(1); }
+  template <typename T>
+  T F(T x) const {
+    return std::abs(x) <= T(lambda) ? T(0) : x;
+  }
+  template <typename T>
+  T D(T x, T) const {
+    return std::abs(x) <= T(lambda) ? T(0) : T(1);
+  }
   double lambda;
 };
 
 struct Softshrink : Hardshrink {
   using Hardshrink::Hardshrink;
-  template <typename T> T F(T x) const {
+  template <typename T>
+  T F(T x) const {
     return x > T(lambda) ? x - T(lambda) : x < -T(lambda) ? x + T(lambda) : T(0);
   }
 };

@@ -18,12 +18,12 @@ namespace mase {
 
 ModelBuilder::ModelBuilder(std::string name, const Shape& input, int64_t classes, uint64_t seed)
     : graph_(std::move(name)), generator_(seed), classes_(classes) {
-  input_ = Add({.name = "x",
-                .kind = NodeKind::kPlaceholder,
-                .op = "placeholder",
-                .target = "x",
-                .attributes = {{"shape", std::vector<int64_t>(input.dims().begin(),
-                                                              input.dims().end())}}});
+  input_ = Add(
+      {.name = "x",
+       .kind = NodeKind::kPlaceholder,
+       .op = "placeholder",
+       .target = "x",
+       .attributes = {{"shape", std::vector<int64_t>(input.dims().begin(), input.dims().end())}}});
 }
 
 void ModelBuilder::Fail(const absl::Status& status) {

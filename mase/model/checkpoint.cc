@@ -22,10 +22,9 @@ absl::Status CheckFits(const GraphTensor& wanted, const Tensor& found) {
   if (found.dtype() == wanted.value.dtype() && found.shape() == wanted.value.shape()) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("tensor '", wanted.name, "' is ", DTypeName(found.dtype()),
-                   found.shape().ToString(), ", the model wants ", DTypeName(wanted.value.dtype()),
-                   wanted.value.shape().ToString()));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "tensor '", wanted.name, "' is ", DTypeName(found.dtype()), found.shape().ToString(),
+      ", the model wants ", DTypeName(wanted.value.dtype()), wanted.value.shape().ToString()));
 }
 
 }  // namespace
@@ -85,11 +84,12 @@ absl::StatusOr<BindReport> BindTensors(const SafeTensors& file, Graph& graph) {
     if (graph.FindTensor(name) == nullptr) report.extra.push_back(name);
   }
   if (!missing.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the file lacks ", missing.size(), " tensors of model '", graph.name(), "': ",
-        absl::StrJoin(missing, ", "),
-        report.extra.empty() ? "" : absl::StrCat("; it has besides: ",
-                                                 absl::StrJoin(report.extra, ", "))));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the file lacks ", missing.size(), " tensors of model '", graph.name(),
+                     "': ", absl::StrJoin(missing, ", "),
+                     report.extra.empty()
+                         ? ""
+                         : absl::StrCat("; it has besides: ", absl::StrJoin(report.extra, ", "))));
   }
   for (const std::string& name : report.matched) {
     const bool buffer = graph.FindTensor(name)->buffer;

@@ -26,8 +26,10 @@ struct RankedName {
   absl::string_view op;  // Followed by "1d" or "2d".
 };
 constexpr RankedName kRankedNames[] = {
-    {"BN", "batch_norm"},        {"Conv", "conv"},
-    {"MaxPool", "max_pool"},     {"AvgPool", "avg_pool"},
+    {"BN", "batch_norm"},
+    {"Conv", "conv"},
+    {"MaxPool", "max_pool"},
+    {"AvgPool", "avg_pool"},
     {"GlobalAvgPool", "adaptive_avg_pool"},
 };
 
@@ -173,12 +175,12 @@ absl::StatusOr<Layer> ParseLayer(absl::string_view text, const Shape& input, int
   if (words.empty()) return Invalid("an empty layer");
   Layer layer;
   MASE_ASSIGN_OR_RETURN(layer.schema, FindLayer(words[0], input));
-  absl::StatusOr<Attributes> attributes = ParseAttributes(
-      *layer.schema, absl::MakeConstSpan(words).subspan(1), input, classes);
+  absl::StatusOr<Attributes> attributes =
+      ParseAttributes(*layer.schema, absl::MakeConstSpan(words).subspan(1), input, classes);
   if (attributes.ok()) attributes = Complete(*layer.schema, *std::move(attributes), input);
   if (!attributes.ok()) {
-    return Annotate(attributes.status(), absl::StrCat("layer '", absl::StripAsciiWhitespace(text),
-                                                      "'"));
+    return Annotate(attributes.status(),
+                    absl::StrCat("layer '", absl::StripAsciiWhitespace(text), "'"));
   }
   layer.attributes = *std::move(attributes);
   return layer;

@@ -23,8 +23,8 @@ void DrawFanOut(ModelBuilder& net, const std::vector<DrawnConv>& convs) {
 }
 
 std::string ConvText(int64_t channels, int64_t kernel, int64_t stride, int64_t groups = 1) {
-  return absl::StrCat("Conv ", channels, " ", kernel, " stride=", stride, " padding=",
-                      (kernel - 1) / 2, " groups=", groups, " bias=false");
+  return absl::StrCat("Conv ", channels, " ", kernel, " stride=", stride,
+                      " padding=", (kernel - 1) / 2, " groups=", groups, " bias=false");
 }
 
 // 0 for an input that is no image; the first convolution then reports it.

@@ -39,7 +39,8 @@ constexpr ZooEntry kTextModels[] = {
     {"jsc-custom", "jet substructure",
      "BN, ReLU, Linear 32, BN, ReLU, Dropout 0.2, Linear 16, BN, ReLU, Dropout 0.2, "
      "Linear classes, BN, ReLU"},
-    {"jsc-nas", "jet substructure", "BN, ReLU, Linear 16, ReLU, Linear 16, ReLU, Linear classes, ReLU"},
+    {"jsc-nas", "jet substructure",
+     "BN, ReLU, Linear 16, ReLU, Linear 16, ReLU, Linear classes, ReLU"},
     {"toy", "toy", "view(size, -1); seq_blocks: Linear 8, ReLU, Linear 8, ReLU, Linear classes"},
     {"toy_convnet", "toy",
      "block_1: Conv 8 3 padding=1, ReLU; pool = MaxPool 2; block_2: Conv 16 3 padding=1, ReLU; "
@@ -96,9 +97,9 @@ constexpr BuiltModel kBuiltModels[] = {
 };
 
 absl::Status BadSegment(absl::string_view segment) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("cannot read '", segment, "': want PATH: layers, PATH = layer, flatten(), "
-                   "view(size, ...) or reshape(size, ...)"));
+  return absl::InvalidArgumentError(absl::StrCat("cannot read '", segment,
+                                                 "': want PATH: layers, PATH = layer, flatten(), "
+                                                 "view(size, ...) or reshape(size, ...)"));
 }
 
 // "view(size, 16, -1)" and the like.
@@ -142,9 +143,8 @@ absl::StatusOr<Value*> ApplyText(ModelBuilder& net, absl::string_view text) {
     const size_t colon = segment.find(':');
     const size_t equals = segment.find('=');
     const absl::string_view before_equals =
-        equals == absl::string_view::npos
-            ? ""
-            : absl::StripAsciiWhitespace(segment.substr(0, equals));
+        equals == absl::string_view::npos ? ""
+                                          : absl::StripAsciiWhitespace(segment.substr(0, equals));
     if (absl::EndsWith(segment, ")") && absl::StrContains(segment, "(")) {
       MASE_ASSIGN_OR_RETURN(x, CallText(net, x, segment));
     } else if (colon != absl::string_view::npos) {
@@ -170,7 +170,7 @@ bool LooksLikeLayers(absl::string_view text) {
 }
 
 absl::StatusOr<Graph> BuildText(ModelBuilder& net, absl::string_view text) {
-  MASE_ASSIGN_OR_RETURN(Value* result, ApplyText(net, text));
+  MASE_ASSIGN_OR_RETURN(Value * result, ApplyText(net, text));
   return net.Finish(result);
 }
 

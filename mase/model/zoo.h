@@ -25,11 +25,11 @@
 namespace mase {
 
 struct ModelRequest {
-  std::string model;     // A name of the zoo or a layer list.
-  Shape input;           // Of one sample, without the batch: [16], [3, 32, 32].
+  std::string model;  // A name of the zoo or a layer list.
+  Shape input;        // Of one sample, without the batch: [16], [3, 32, 32].
   int64_t classes = 0;
-  int64_t batch = 1;     // The placeholder's batch.
-  uint64_t seed = 0;     // Of the initial weights.
+  int64_t batch = 1;  // The placeholder's batch.
+  uint64_t seed = 0;  // Of the initial weights.
 };
 
 // Builds the model with PyTorch's initial weights for the seed; every value has

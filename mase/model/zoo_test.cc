@@ -94,9 +94,9 @@ TEST(ZooTest, InitialWeightsArePyTorchs) {
   const auto weight = graph.FindTensor("seq_blocks.2.weight")->value.data<float>();
   const float expected[] = {-0.0018717051f, 0.1341108978f, -0.2057612836f, -0.1839847565f};
   for (int i = 0; i < 4; ++i) EXPECT_EQ(weight[i], expected[i]);
-  EXPECT_THAT(graph.FindTensor("seq_blocks.2.bias")->value.data<float>(),
-              ElementsAre(-0.2329885364f, 0.2221231163f, 0.1900899410f, -0.2493819892f,
-                          0.0467930138f));
+  EXPECT_THAT(
+      graph.FindTensor("seq_blocks.2.bias")->value.data<float>(),
+      ElementsAre(-0.2329885364f, 0.2221231163f, 0.1900899410f, -0.2493819892f, 0.0467930138f));
 }
 
 // Sums in double of what a torchvision-style ResNet-18 has after torch.manual_seed(0): every
@@ -128,13 +128,13 @@ TEST(ZooTest, SeedsDiffer) {
 }
 
 TEST(ZooTest, ALayerListWorksInPlaceOfAName) {
-  const Graph graph =
-      Build("BN, ReLU, Linear 32, BN, ReLU, Dropout 0.2, Linear 5, BN, ReLU");
+  const Graph graph = Build("BN, ReLU, Linear 32, BN, ReLU, Dropout 0.2, Linear 5, BN, ReLU");
   EXPECT_EQ(graph.FindNode("seq_blocks_5")->Description(), "Dropout(p=0.2, inplace=False)");
   EXPECT_EQ(graph.FindNode("seq_blocks_6")->Description(),
             "Linear(in_features=32, out_features=5, bias=True)");
-  const Graph conv = Build("Conv 8 3x5 stride=2 padding=1, BN, GELU, GlobalAvgPool, Flatten, Linear classes",
-                           {3, 9, 9}, 4);
+  const Graph conv =
+      Build("Conv 8 3x5 stride=2 padding=1, BN, GELU, GlobalAvgPool, Flatten, Linear classes",
+            {3, 9, 9}, 4);
   EXPECT_EQ(conv.FindNode("seq_blocks_0")->Description(),
             "Conv2d(3, 8, kernel_size=(3, 5), stride=(2, 2), padding=(1, 1))");
   EXPECT_EQ(conv.output()->inputs()[0]->shape(), Shape({2, 4}));

@@ -15,8 +15,8 @@ absl::StatusOr<const void*> AnalysisManager::GetErased(absl::string_view name,
   }
   for (const auto& [running, used] : running_) {
     if (running == name) {
-      return absl::InternalError(absl::StrCat("analysis ", name, " needs itself, through ",
-                                              running_.back().first));
+      return absl::InternalError(
+          absl::StrCat("analysis ", name, " needs itself, through ", running_.back().first));
     }
   }
   running_.emplace_back(std::string(name), std::vector<std::string>());

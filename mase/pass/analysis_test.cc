@@ -15,8 +15,14 @@ using ::testing::HasSubstr;
 Graph TwoNodes() {
   return ParseGraph(R"pb(
     node {
-      name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-      attribute { name: "shape" ints { value: 1 } }
+      name: "x"
+      kind: PLACEHOLDER
+      op: "placeholder"
+      target: "x"
+      attribute {
+        name: "shape"
+        ints { value: 1 }
+      }
     }
     node { name: "output" kind: OUTPUT op: "output" target: "output" input: "x" }
   )pb");

@@ -57,9 +57,9 @@ absl::Status SetPrecision(const Node& node, TensorMetadata* entry) {
 }
 
 absl::Status SetPrecisions(const Node& node, CommonMetadata* common) {
-  const bool binary = node.quantization() != nullptr &&
-                      (node.quantization()->format() == "binary" ||
-                       node.quantization()->format() == "binary_residual");
+  const bool binary =
+      node.quantization() != nullptr && (node.quantization()->format() == "binary" ||
+                                         node.quantization()->format() == "binary_residual");
   for (TensorMetadata& entry : *common->mutable_args()) {
     MASE_RETURN_IF_ERROR(SetPrecision(node, &entry));
   }

@@ -97,7 +97,8 @@ void PassRegistrar::Run(absl::Status (*register_passes)(PassRegistrar&)) noexcep
 
 absl::Status PassRegistrar::Add(PassInfo info) {
   info.plugin = plugin_;
-  info.traits.aliases.push_back(absl::StrCat(info.name, "_", PassKindName(info.traits.kind), "_pass"));
+  info.traits.aliases.push_back(
+      absl::StrCat(info.name, "_", PassKindName(info.traits.kind), "_pass"));
   PassRegistry own;
   for (const PassInfo& earlier : passes_) MASE_RETURN_IF_ERROR(own.Add(earlier));
   MASE_RETURN_IF_ERROR(own.Add(info));

@@ -98,8 +98,7 @@ class PassRegistrar {
   // Registers pass P under `name` with its one-sentence summary. The caller
   // returns the first error; a name used twice is one.
   template <typename P>
-  absl::Status AddPass(absl::string_view name, absl::string_view summary,
-                       PassTraits traits = {}) {
+  absl::Status AddPass(absl::string_view name, absl::string_view summary, PassTraits traits = {}) {
     return Add({.name = std::string(name),
                 .summary = std::string(summary),
                 .traits = std::move(traits),

@@ -123,9 +123,9 @@ absl::Status NothingChanged(const Graph& graph, const PassRecord& record) {
   for (const Decision& decision : record.decisions) ++reasons[decision.reason];
   std::string why;
   for (const auto& [reason, count] : reasons) absl::StrAppend(&why, "; ", count, " x ", reason);
-  return absl::InvalidArgumentError(
-      absl::StrCat("0 nodes changed", why, "; the graph has the ops ", absl::StrJoin(ops, ", "),
-                   "; set allow_unchanged to go on all the same"));
+  return absl::InvalidArgumentError(absl::StrCat("0 nodes changed", why, "; the graph has the ops ",
+                                                 absl::StrJoin(ops, ", "),
+                                                 "; set allow_unchanged to go on all the same"));
 }
 
 // Whether the pass told the truth, and did something.
@@ -158,8 +158,7 @@ void FillReport(const PassRecord& record, PassReport* report) {
   for (const auto& [counter, amount] : record.counts) (*report->mutable_counts())[counter] = amount;
   *report->mutable_result() = record.result;
   if (record.decisions.empty()) return;
-  auto& nodes =
-      *(*report->mutable_result()->mutable_fields())["nodes"].mutable_list_value();
+  auto& nodes = *(*report->mutable_result()->mutable_fields())["nodes"].mutable_list_value();
   for (const Decision& decision : record.decisions) {
     auto& fields = *nodes.add_values()->mutable_struct_value()->mutable_fields();
     fields["node"] = Text(decision.node);
@@ -198,8 +197,8 @@ class Runner {
     const absl::StatusOr<PassResult> result = RunPass(step, context);
     if (!result.ok()) return Annotate(result.status(), step.info->name);
     const bool moved = graph_.version() != before;
-    MASE_RETURN_IF_ERROR(Annotate(CheckResult(step, *result, graph_, moved, context.record()),
-                                  step.info->name));
+    MASE_RETURN_IF_ERROR(
+        Annotate(CheckResult(step, *result, graph_, moved, context.record()), step.info->name));
 
     if (moved) analyses_.Preserve(result->preserved(), before);
     if (traits.discards_notes || (moved && !traits.keeps_notes)) noted_.clear();
@@ -215,8 +214,7 @@ class Runner {
       report_->add_warnings(absl::StrCat(step.info->name, ": ", warning));
     }
     if (step.print) {
-      host_.Print(absl::StrCat("# After ", step.info->name, ":\n",
-                               GraphToText(graph_)));
+      host_.Print(absl::StrCat("# After ", step.info->name, ":\n", GraphToText(graph_)));
     }
     return absl::OkStatus();
   }

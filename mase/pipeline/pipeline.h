@@ -35,7 +35,7 @@ struct PipelineOptions {
 struct PipelineStep {
   const PassInfo* info = nullptr;
   std::unique_ptr<Pass> pass;
-  std::string label;             // The user's, or why the pass is there.
+  std::string label;  // The user's, or why the pass is there.
   bool allow_unchanged = false;
   bool print = false;
   std::vector<std::string> needs;  // Of the whole chain, those to run first in front.
@@ -50,9 +50,8 @@ struct Pipeline {
 // Creates all passes, also those that will only run on demand, before any runs.
 // The errors are those of PassSource::LookUp and CreatePass; NotFound for a name in
 // print_after that is not in the pipeline.
-absl::StatusOr<Pipeline> BuildPipeline(
-    const google::protobuf::RepeatedPtrField<PassConfig>& passes, PassSource& source,
-    const PipelineOptions& options = {});
+absl::StatusOr<Pipeline> BuildPipeline(const google::protobuf::RepeatedPtrField<PassConfig>& passes,
+                                       PassSource& source, const PipelineOptions& options = {});
 
 // Runs it on `graph`. Adds a PassReport for every pass that ran and the passes'
 // warnings to `report`.

@@ -23,8 +23,14 @@ using ::testing::Not;
 
 constexpr char kNet[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 4 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 4 }
+    }
   }
   node { name: "a" kind: CALL_MODULE op: "relu" target: "a" input: "x" }
   node { name: "b" kind: CALL_MODULE op: "tanh" target: "b" input: "a" }
@@ -97,14 +103,16 @@ class PipelineTest : public ::testing::Test {
 
 TEST_F(PipelineTest, RunsPassesInOrderAndReportsEach) {
   Add("rename", Rename);
-  Add("look", [](Graph& graph, PassContext& context) -> absl::StatusOr<PassResult> {
-    context.Count("seen", 2);
-    context.Count("seen");
-    context.Note(*graph.FindNode("a"), "kept", "it is fine");
-    context.Warn("careful");
-    (*context.result().mutable_fields())["answer"].set_number_value(42);
-    return PassResult::Unchanged();
-  }, {.kind = kAnalysis});
+  Add("look",
+      [](Graph& graph, PassContext& context) -> absl::StatusOr<PassResult> {
+        context.Count("seen", 2);
+        context.Count("seen");
+        context.Note(*graph.FindNode("a"), "kept", "it is fine");
+        context.Warn("careful");
+        (*context.result().mutable_fields())["answer"].set_number_value(42);
+        return PassResult::Unchanged();
+      },
+      {.kind = kAnalysis});
   ASSERT_OK(Run({"rename", "look"}));
   EXPECT_THAT(Ran(), ElementsAre("rename", "look"));
   EXPECT_TRUE(report_.passes(0).changed());
@@ -135,8 +143,8 @@ TEST_F(PipelineTest, NeedsRunFirstOnceWhileTheyHold) {
   Add("middle", Look, {.kind = kAnalysis, .needs = {"base"}});
   Add("top", Look, {.kind = kAnalysis, .needs = {"middle", "base"}});
   ASSERT_OK(Run({"top", "top", "middle"}));
-  EXPECT_THAT(Ran(), ElementsAre("base (needed by top)", "middle (needed by top)", "top", "top",
-                                 "middle"));
+  EXPECT_THAT(
+      Ran(), ElementsAre("base (needed by top)", "middle (needed by top)", "top", "top", "middle"));
   EXPECT_THAT(created_, ElementsAre("top", "base", "middle", "top", "middle"));
 }
 
@@ -154,9 +162,9 @@ TEST_F(PipelineTest, NotesAreMadeAgainAfterAChangeUnlessThePassKeepsThem) {
   Add("careful", Rename, {.keeps_notes = true});
   Add("forget", Look, {.kind = kAnalysis, .discards_notes = true});
   ASSERT_OK(Run({"top", "careful", "top", "rename", "top", "forget", "top"}));
-  EXPECT_THAT(Ran(), ElementsAre("base (needed by top)", "top", "careful", "top", "rename",
-                                 "base (needed by top)", "top", "forget", "base (needed by top)",
-                                 "top"));
+  EXPECT_THAT(Ran(),
+              ElementsAre("base (needed by top)", "top", "careful", "top", "rename",
+                          "base (needed by top)", "top", "forget", "base (needed by top)", "top"));
 }
 
 TEST_F(PipelineTest, FollowUpsRunAfterUnlessConfiguredThere) {
@@ -211,9 +219,10 @@ TEST_F(PipelineTest, ABrokenGraphIsBlamedOnThePassThatLeftIt) {
     graph.ReplaceInput(a, 0, graph.FindNode("b")->outputs()[0]);  // A circle.
     return PassResult::Changed();
   });
-  EXPECT_THAT(Run({"rename", "breaker", "rename"}),
-              StatusIs(absl::StatusCode::kInternal,
-                       AllOf(HasSubstr("breaker: left a broken graph: "), HasSubstr("a: reads 'b'"))));
+  EXPECT_THAT(
+      Run({"rename", "breaker", "rename"}),
+      StatusIs(absl::StatusCode::kInternal,
+               AllOf(HasSubstr("breaker: left a broken graph: "), HasSubstr("a: reads 'b'"))));
   EXPECT_THAT(Ran(), ElementsAre("rename"));
 }
 
@@ -225,10 +234,10 @@ TEST_F(PipelineTest, ErrorsAndExceptionsCarryThePassesName) {
     throw std::runtime_error("out of luck");
   });
   Add("odd", [](Graph&, PassContext&) -> absl::StatusOr<PassResult> { throw 42; });
-  EXPECT_THAT(Run({"failing"}), StatusIs(absl::StatusCode::kInvalidArgument,
-                                         "failing: conv3: rank 3, want 4"));
-  EXPECT_THAT(Run({"throwing"}), StatusIs(absl::StatusCode::kInternal,
-                                          "throwing: of plugin test threw: out of luck"));
+  EXPECT_THAT(Run({"failing"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, "failing: conv3: rank 3, want 4"));
+  EXPECT_THAT(Run({"throwing"}),
+              StatusIs(absl::StatusCode::kInternal, "throwing: of plugin test threw: out of luck"));
   EXPECT_THAT(Run({"odd"}), StatusIs(absl::StatusCode::kInternal, HasSubstr("threw something")));
 }
 
@@ -236,9 +245,8 @@ TEST_F(PipelineTest, PrintsTheGraphAfterTheNamedPass) {
   Add("rename", Rename);
   Add("look", Look, {.kind = kAnalysis});
   ASSERT_OK(Run({"rename", "look"}, {.print_after = {"rename"}}));
-  EXPECT_THAT(host_.printed,
-              AllOf(HasSubstr("# After rename:\n"), HasSubstr("name: \"output\""),
-                    Not(HasSubstr("# After look"))));
+  EXPECT_THAT(host_.printed, AllOf(HasSubstr("# After rename:\n"), HasSubstr("name: \"output\""),
+                                   Not(HasSubstr("# After look"))));
   EXPECT_THAT(Run({"rename"}, {.print_after = {"renam"}}),
               StatusIs(absl::StatusCode::kNotFound,
                        "print_after: no pass 'renam' in this run; did you mean 'rename'?"));
@@ -247,15 +255,17 @@ TEST_F(PipelineTest, PrintsTheGraphAfterTheNamedPass) {
 TEST_F(PipelineTest, PassesSeeTheOriginalAndTheHost) {
   Add("rename", Rename);
   std::string original, now;
-  Add("look", [&](Graph& graph, PassContext& context) -> absl::StatusOr<PassResult> {
-    original = context.original().name();
-    now = graph.name();
-    context.Print("seen");
-    MASE_RETURN_IF_ERROR(context.WriteArtifact("a/b.txt", "text"));
-    MASE_ASSIGN_OR_RETURN(const Evaluation evaluation, context.Evaluate(graph));
-    context.Count("samples", evaluation.samples);
-    return PassResult::Unchanged();
-  }, {.kind = kAnalysis});
+  Add("look",
+      [&](Graph& graph, PassContext& context) -> absl::StatusOr<PassResult> {
+        original = context.original().name();
+        now = graph.name();
+        context.Print("seen");
+        MASE_RETURN_IF_ERROR(context.WriteArtifact("a/b.txt", "text"));
+        MASE_ASSIGN_OR_RETURN(const Evaluation evaluation, context.Evaluate(graph));
+        context.Count("samples", evaluation.samples);
+        return PassResult::Unchanged();
+      },
+      {.kind = kAnalysis});
   Evaluation evaluation;
   evaluation.samples = 1000;
   host_.evaluation = evaluation;

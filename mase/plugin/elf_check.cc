@@ -31,7 +31,8 @@ absl::Status CheckElfSharedObject(const std::string& path) {
   file.read(reinterpret_cast<char*>(&header), sizeof header);
   const auto got = static_cast<size_t>(file.gcount());
   if (got < SELFMAG || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
-    const std::string start(reinterpret_cast<const char*>(header.e_ident), std::min<size_t>(got, 8));
+    const std::string start(reinterpret_cast<const char*>(header.e_ident),
+                            std::min<size_t>(got, 8));
     return Refuse(absl::StrCat("not a shared object: begins with '", absl::CHexEscape(start),
                                "', want an ELF header"));
   }

@@ -27,16 +27,16 @@ absl::Status RegisterLinkedPlugins(PassRegistry& registry);
 
 }  // namespace mase
 
-#define MASE_DEFINE_PLUGIN(plugin_name, plugin_version, register_function)                 \
-  namespace {                                                                              \
-  constexpr MasePluginInfo kMasePluginInfo = {                                             \
-      .struct_size = sizeof(MasePluginInfo),                                               \
-      .abi_version = ::mase::kMasePluginAbiVersion,                                        \
-      .build_signature = MASE_BUILD_SIGNATURE,                                             \
-      .name = plugin_name,                                                                 \
-      .version = plugin_version,                                                           \
-      .register_passes = [](::mase::PassRegistrar* r) { r->Run(register_function); }};      \
-  }                                                                                        \
+#define MASE_DEFINE_PLUGIN(plugin_name, plugin_version, register_function)             \
+  namespace {                                                                          \
+  constexpr MasePluginInfo kMasePluginInfo = {                                         \
+      .struct_size = sizeof(MasePluginInfo),                                           \
+      .abi_version = ::mase::kMasePluginAbiVersion,                                    \
+      .build_signature = MASE_BUILD_SIGNATURE,                                         \
+      .name = plugin_name,                                                             \
+      .version = plugin_version,                                                       \
+      .register_passes = [](::mase::PassRegistrar* r) { r->Run(register_function); }}; \
+  }                                                                                    \
   MASE_EXPORT_PLUGIN_
 
 // Defined by plugin.bzl for the library form: many of those share one program, so

@@ -62,7 +62,7 @@ inline constexpr uint32_t kMasePluginAbiVersion = 1;
 #define MASE_SIGNATURE_SANITIZER_ ""
 #endif
 
-#define MASE_BUILD_SIGNATURE                                                                 \
+#define MASE_BUILD_SIGNATURE \
   "gcc" MASE_TEXT_(__GNUC__) ";gxx" MASE_TEXT_(__GXX_ABI_VERSION) ";std" MASE_TEXT_(         \
       __cplusplus) ";cxx11abi" MASE_TEXT_(_GLIBCXX_USE_CXX11_ABI) MASE_SIGNATURE_DEBUG_      \
       MASE_SIGNATURE_ASSERT_ MASE_SIGNATURE_SANITIZER_ ";protobuf" MASE_TEXT_(               \

@@ -146,8 +146,7 @@ absl::StatusOr<PluginEntry> PluginLoader::Register(const std::string& path, void
   return entry;
 }
 
-absl::Status PluginLoader::CheckNamesAreFree(const std::string& path,
-                                             const PassInfo& pass) const {
+absl::Status PluginLoader::CheckNamesAreFree(const std::string& path, const PassInfo& pass) const {
   std::vector<std::string> names = pass.traits.aliases;
   names.push_back(pass.name);
   for (const std::string& name : names) {

@@ -46,8 +46,14 @@ TEST(PluginLoaderTest, AThirdPartyPluginRunsInAPipeline) {
   Pipeline pipeline = ValueOrDie(BuildPipeline(passes, loader));
   Graph graph = ParseGraph(R"pb(
     node {
-      name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-      attribute { name: "shape" ints { value: 1 } }
+      name: "x"
+      kind: PLACEHOLDER
+      op: "placeholder"
+      target: "x"
+      attribute {
+        name: "shape"
+        ints { value: 1 }
+      }
     }
     node { name: "output" kind: OUTPUT op: "output" target: "output" input: "x" }
   )pb");
@@ -110,8 +116,9 @@ TEST(PluginLoaderTest, ANameThatIsTakenIsRefusedNamingBothPlugins) {
 
 TEST(PluginLoaderTest, WhatIsNoWholeSharedObjectIsRefusedUnopened) {
   PluginLoader loader(PluginIndex(), "");
-  EXPECT_THAT(loader.Open("/nowhere/a.so"),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("plugin /nowhere/a.so: no such file")));
+  EXPECT_THAT(
+      loader.Open("/nowhere/a.so"),
+      StatusIs(absl::StatusCode::kNotFound, HasSubstr("plugin /nowhere/a.so: no such file")));
   const std::string path = NewFolder() + "/damaged.so";
   const auto open = [&](absl::string_view bytes) {
     EXPECT_OK(WriteFileAtomically(path, bytes));
@@ -176,12 +183,10 @@ TEST(PluginLoaderTest, AnUnknownPassIsToldTheNearestName) {
 
 TEST(PluginCheckTest, TellsWhoeverWritesAPluginWhatIsWrong) {
   const std::string folder = NewFolder();
-  const CommandResult good =
-      RunCommand("mase/plugin/plugin_check", {Fixture("good")}, folder);
+  const CommandResult good = RunCommand("mase/plugin/plugin_check", {Fixture("good")}, folder);
   EXPECT_EQ(good.exit_code, 0) << good.err;
   EXPECT_THAT(good.out, HasSubstr("name: \"fixture_pass\""));
-  const CommandResult bad =
-      RunCommand("mase/plugin/plugin_check", {Fixture("throwing")}, folder);
+  const CommandResult bad = RunCommand("mase/plugin/plugin_check", {Fixture("throwing")}, folder);
   EXPECT_EQ(bad.exit_code, 4);
   EXPECT_THAT(bad.err, HasSubstr("refused: its register function threw: no licence"));
   EXPECT_EQ(RunCommand("mase/plugin/plugin_check", {}, folder).exit_code, 2);

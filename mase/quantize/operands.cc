@@ -57,9 +57,8 @@ bool IsProduct(absl::string_view op) { return op == "matmul" || op == "bmm"; }
 bool IsArithmetic(absl::string_view op) { return op == "add" || op == "sub" || op == "mul"; }
 
 bool IsActivation(absl::string_view op) {
-  static const auto* const ops =
-      new std::vector<absl::string_view>{"relu",     "gelu",     "selu", "silu",
-                                         "tanh", "softsign", "softplus"};
+  static const auto* const ops = new std::vector<absl::string_view>{
+      "relu", "gelu", "selu", "silu", "tanh", "softsign", "softplus"};
   return absl::c_linear_search(*ops, op);
 }
 

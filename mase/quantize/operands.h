@@ -22,17 +22,17 @@ bool IsActivation(absl::string_view op);  // relu, gelu, ...
 absl::string_view InputOperand(const Node& node, int input);
 
 // The operand that a tensor of the node's module belongs to; empty if it stays float whatever the
-// record says. Under EXACT semantics "weight" and "bias" are rounded. Under REFERENCE, as MASE does:
-// not those of batch_norm2d, layer_norm, group_norm and instance_norm2d, and of batch_norm1d also
-// running_mean (as weight) and running_var (as bias).
+// record says. Under EXACT semantics "weight" and "bias" are rounded. Under REFERENCE, as MASE
+// does: not those of batch_norm2d, layer_norm, group_norm and instance_norm2d, and of batch_norm1d
+// also running_mean (as weight) and running_var (as bias).
 absl::string_view TensorOperand(const Node& node, absl::string_view tensor, bool reference);
 
 // The record's format of an operand, or null where it stays float.
 const FormatProto* FindFormat(const Node& node, absl::string_view operand);
 
 // Whether every index of an operand's first axis has blocks of its own, where the config leaves
-// `skip_first_dim` open: the op decides, for some by the rank of the tensor, for add, sub and mul by
-// that of the first input.
+// `skip_first_dim` open: the op decides, for some by the rank of the tensor, for add, sub and mul
+// by that of the first input.
 bool SkipsFirstDim(const Node& node, absl::string_view operand, const Shape& shape,
                    const InferredShapes& shapes);
 

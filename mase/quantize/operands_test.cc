@@ -78,10 +78,9 @@ Viewer Module(absl::string_view op, const Shape& input, Attributes attributes = 
 }
 
 TEST(OperandsTest, ConvolutionsHaveBlocksInThePlane) {
-  const Viewer conv = Module("conv2d", {2, 3, 4, 5},
-                             {{"in_channels", int64_t{3}},
-                              {"out_channels", int64_t{6}},
-                              {"kernel_size", Ints{3, 3}}});
+  const Viewer conv = Module(
+      "conv2d", {2, 3, 4, 5},
+      {{"in_channels", int64_t{3}}, {"out_channels", int64_t{6}}, {"kernel_size", Ints{3, 3}}});
   EXPECT_EQ(conv.SeeInput(0, kReference), "[6, 4, 5] skip");
   EXPECT_EQ(conv.See("weight", kReference, {6, 3, 3, 3}), "[18, 3, 3] skip");
   EXPECT_EQ(conv.See("bias", kReference, {6}), "[6] whole");
@@ -97,8 +96,7 @@ TEST(OperandsTest, LinearLayersTakeTwoOrThreeAxes) {
   EXPECT_EQ(linear.See("weight", kReferenceLog, {2, 5}), "[2, 5] whole");
   EXPECT_EQ(Module("linear", {2, 3, 4, 5}, sizes).SeeInput(0, kReference), "[2, 3, 4, 5] skip");
   // What the record says wins.
-  EXPECT_EQ(linear.SeeInput(0, "block_fp { block_size: 4 skip_first_dim: false }"),
-            "[2, 5] whole");
+  EXPECT_EQ(linear.SeeInput(0, "block_fp { block_size: 4 skip_first_dim: false }"), "[2, 5] whole");
 }
 
 TEST(OperandsTest, ActivationModulesAlwaysSkipAndNeverFold) {

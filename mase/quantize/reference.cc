@@ -40,8 +40,7 @@ const std::vector<ReferenceOp>& ReferenceOps() {
     const Names mx = {"mxint", "mxfp"};
     const Names ten = Join({integer, minifloats, log, blocks, block_log, bits});
     const Names sums = Join({integer, minifloats, blocks, block_log, bits});
-    const Names products =
-        Join({integer, minifloats, log, blocks, block_log, {"binary"}, mx});
+    const Names products = Join({integer, minifloats, log, blocks, block_log, {"binary"}, mx});
     const Names softmax = Join({mx, {"minifloat"}});
     return new std::vector<ReferenceOp>{
         {"add", sums, {}},
@@ -54,7 +53,8 @@ const std::vector<ReferenceOp>& ReferenceOps() {
         {"silu", softmax, ten},
         {"gelu", {}, Join({integer, minifloats, log, bits})},
         {"softmax", softmax, softmax},
-        {"linear", {},
+        {"linear",
+         {},
          Join({ten, {"binary_residual", "logicnets", "flexround", "mxint_hardware"}, mx})},
         {"conv1d", {}, Join({ten, {"flexround"}})},
         {"conv2d", {}, Join({ten, {"binary_residual", "flexround"}})},
@@ -73,9 +73,9 @@ const std::vector<ReferenceOp>& ReferenceOps() {
 
 template <typename... Parts>
 absl::Status Refuse(const Node& node, const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "REFERENCE semantics: MASE's ", node.op(),
-      node.kind() == NodeKind::kCallModule ? " module " : " function ", parts...));
+  return absl::InvalidArgumentError(
+      absl::StrCat("REFERENCE semantics: MASE's ", node.op(),
+                   node.kind() == NodeKind::kCallModule ? " module " : " function ", parts...));
 }
 
 // Shapes and attributes at which MASE's quantised ops fail.
@@ -144,8 +144,7 @@ Attributes EffectiveAttributes(const Node& node) {
 }
 
 bool IgnoresTensor(const Node& node, absl::string_view tensor) {
-  return node.op() == "group_norm" && (tensor == "weight" || tensor == "bias") &&
-         IsReference(node);
+  return node.op() == "group_norm" && (tensor == "weight" || tensor == "bias") && IsReference(node);
 }
 
 }  // namespace mase

@@ -141,8 +141,7 @@ void AdaptToOp(const Node& node, absl::string_view operand, const InferredShapes
 
 absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config,
                                        FormatProto::Semantics semantics) {
-  RuleFormat rule = {
-      .name = config.name(), .semantics = semantics, .bypass = config.bypass()};
+  RuleFormat rule = {.name = config.name(), .semantics = semantics, .bypass = config.bypass()};
   if (config.name().empty() || config.name() == "NA") return RuleFormat();
   const Family* family = FindFamily(config.name());
   if (family == nullptr) return FormatFromParameters(config.name(), {}, "").status();
@@ -194,8 +193,8 @@ absl::Status CheckOp(const RuleFormat& rule, absl::string_view op) {
   if (rule.bypass) return absl::OkStatus();
   const bool weight_only = IsBits(rule) && (op == "linear" || op == "conv2d");
   if (!weight_only) MASE_RETURN_IF_ERROR(Given(rule, "data_in").status());
-  const bool by_input = rule.name == "logicnets" ||
-                        (rule.reference() && IsBits(rule) && op == "conv1d");
+  const bool by_input =
+      rule.name == "logicnets" || (rule.reference() && IsBits(rule) && op == "conv1d");
   if ((HasWeights(op) || IsProduct(op)) && !by_input) return Given(rule, "weight").status();
   return absl::OkStatus();
 }

@@ -23,7 +23,7 @@ struct RuleFormat {
   std::string class_suffix;
   FormatProto::Semantics semantics = FormatProto::EXACT;
   bool bypass = false;
-  bool residual_input = true;  // binary_residual's data_in_residual_sign.
+  bool residual_input = true;                // binary_residual's data_in_residual_sign.
   std::map<std::string, FormatProto> given;  // By operand.
 
   bool leaves_alone() const { return name.empty(); }

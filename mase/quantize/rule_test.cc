@@ -1,4 +1,5 @@
-// Which operands get which format: a row per rule of MASE's tables, through a config as users write it.
+// Which operands get which format: a row per rule of MASE's tables, through a config as users write
+// it.
 #include "mase/quantize/rule.h"
 
 #include <string>
@@ -22,17 +23,34 @@ constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 // One node of each kind that the rules know.
 constexpr char kNodes[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: [2, 3, 4, 4] } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: [ 2, 3, 4, 4 ] }
+    }
   }
   node {
-    name: "conv" kind: CALL_MODULE op: "conv2d" target: "conv" input: "x"
+    name: "conv"
+    kind: CALL_MODULE
+    op: "conv2d"
+    target: "conv"
+    input: "x"
     attribute { name: "in_channels" i: 3 }
     attribute { name: "out_channels" i: 3 }
-    attribute { name: "kernel_size" ints { value: [1, 1] } }
+    attribute {
+      name: "kernel_size"
+      ints { value: [ 1, 1 ] }
+    }
   }
   node {
-    name: "norm" kind: CALL_MODULE op: "batch_norm2d" target: "norm" input: "conv"
+    name: "norm"
+    kind: CALL_MODULE
+    op: "batch_norm2d"
+    target: "norm"
+    input: "conv"
     attribute { name: "num_features" i: 3 }
   }
   node { name: "relu" kind: CALL_MODULE op: "relu" target: "relu" input: "norm" }
@@ -41,7 +59,11 @@ constexpr char kNodes[] = R"pb(
   node { name: "add" kind: CALL_FUNCTION op: "add" target: "add" input: "tanh" input: "x" }
   node { name: "matmul" kind: CALL_FUNCTION op: "matmul" target: "matmul" input: "add" input: "x" }
   node {
-    name: "linear" kind: CALL_MODULE op: "linear" target: "linear" input: "matmul"
+    name: "linear"
+    kind: CALL_MODULE
+    op: "linear"
+    target: "linear"
+    input: "matmul"
     attribute { name: "in_features" i: 4 }
     attribute { name: "out_features" i: 2 }
   }
@@ -91,8 +113,9 @@ TEST(RuleTest, FormatsWithTheirOwnIdeaOfOperands) {
             "data_in: logicnets { width: 3 }, data_out: logicnets { width: 4 }");
   EXPECT_THAT(Record("linear", "name: 'logicnets' data_in { width: 3 }", FormatProto::EXACT),
               StatusIs(kInvalid, "logicnets needs data_out_width"));
-  EXPECT_EQ(Operands("conv", "name: 'binary_residual' data_in { levels: 3 }"
-                             "weight { stochastic: false bipolar: true }"),
+  EXPECT_EQ(Operands("conv",
+                     "name: 'binary_residual' data_in { levels: 3 }"
+                     "weight { stochastic: false bipolar: true }"),
             "data_in: binary_residual { levels: 3 }, weight: binary { bipolar: true }");
 }
 
@@ -109,8 +132,9 @@ TEST(RuleTest, OpsDecideAboutSignsAndBlocks) {
   const std::string integer = "name: 'integer' data_in { width: 8 } weight { width: 8 }";
   EXPECT_EQ(Operands("relu", integer), "data_in: integer { width: 8 is_signed: false }");
   EXPECT_EQ(Operands("tanh", integer), "data_in: integer { width: 8 }");
-  EXPECT_EQ(Operands("matmul", "name: 'mxint' data_in { width: 8 block_size: 4 }"
-                               "weight { width: 8 block_size: 4 }"),
+  EXPECT_EQ(Operands("matmul",
+                     "name: 'mxint' data_in { width: 8 block_size: 4 }"
+                     "weight { width: 8 block_size: 4 }"),
             "data_in: mxint { block_size: 4 element_bits: 8 }, "
             "weight: mxint { block_size: 4 element_bits: 8 block_dim: -2 }");
   const std::string block_log =
@@ -123,9 +147,8 @@ TEST(RuleTest, OpsDecideAboutSignsAndBlocks) {
 
 TEST(RuleTest, ReferenceFollowsMaseWhereItIsOdd) {
   const std::string log = "width: 4 exponent_bias_width: 8 block_size: ";
-  const std::string block_log =
-      absl::StrCat("name: 'block_log' data_in { ", log, "4 } weight { ", log, "2 } bias { ", log,
-                   "3 }");
+  const std::string block_log = absl::StrCat("name: 'block_log' data_in { ", log, "4 } weight { ",
+                                             log, "2 } bias { ", log, "3 }");
   // The second input is forgotten; convolutions have the bias's blocks.
   EXPECT_THAT(Reference("matmul", block_log), Not(HasSubstr("weight")));
   EXPECT_THAT(Operands("matmul", block_log), HasSubstr("weight"));

@@ -17,8 +17,8 @@ struct DTypeEntry {
 };
 
 constexpr DTypeEntry kDTypes[] = {
-    {DType::kFloat32, 4, "float32"}, {DType::kFloat64, 8, "float64"}, {DType::kInt8, 1, "int8"},
-    {DType::kUInt8, 1, "uint8"},     {DType::kInt32, 4, "int32"},     {DType::kInt64, 8, "int64"},
+    {DType::kFloat32, 4, "float32"}, {DType::kFloat64, 8, "float64"},   {DType::kInt8, 1, "int8"},
+    {DType::kUInt8, 1, "uint8"},     {DType::kInt32, 4, "int32"},       {DType::kInt64, 8, "int64"},
     {DType::kBool, 1, "bool"},       {DType::kBFloat16, 2, "bfloat16"},
 };
 
@@ -35,8 +35,8 @@ absl::StatusOr<DType> ParseDType(absl::string_view name) {
     if (entry.name == name) return entry.dtype;
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "unknown element type '", name, "'; known: ",
-      absl::StrJoin(kDTypes, ", ", [](std::string* out, const DTypeEntry& entry) {
+      "unknown element type '", name,
+      "'; known: ", absl::StrJoin(kDTypes, ", ", [](std::string* out, const DTypeEntry& entry) {
         absl::StrAppend(out, entry.name);
       })));
 }
@@ -49,8 +49,8 @@ int64_t Shape::elements() const {
 
 absl::Status Shape::Validate() const {
   if (rank() > limits::kMaxTensorRank) {
-    return absl::ResourceExhaustedError(absl::StrCat("shape ", ToString(), ": rank ", rank(),
-                                                     ", limit ", limits::kMaxTensorRank));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("shape ", ToString(), ": rank ", rank(), ", limit ", limits::kMaxTensorRank));
   }
   int64_t product = 1;
   bool empty = false;
@@ -67,9 +67,8 @@ absl::Status Shape::Validate() const {
       product = limits::kMaxTensorElements + 1;
     }
     if (!empty && product > limits::kMaxTensorElements) {
-      return absl::ResourceExhaustedError(absl::StrCat("shape ", ToString(),
-                                                       ": more elements than the limit ",
-                                                       limits::kMaxTensorElements));
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "shape ", ToString(), ": more elements than the limit ", limits::kMaxTensorElements));
     }
   }
   return absl::OkStatus();

@@ -65,8 +65,8 @@ TEST(TensorTest, BuffersAreAlignedForVectorCode) {
 }
 
 TEST(TensorTest, BitEqualTellsSignedZerosApart) {
-  EXPECT_FALSE(BitEqual(Tensor::FromValues<float>({1}, {0.0f}),
-                        Tensor::FromValues<float>({1}, {-0.0f})));
+  EXPECT_FALSE(
+      BitEqual(Tensor::FromValues<float>({1}, {0.0f}), Tensor::FromValues<float>({1}, {-0.0f})));
 }
 
 TEST(TensorTest, CreateRefusesAbsurdSizes) {

@@ -18,10 +18,10 @@ namespace {
 
 // From left to right. A room is a folder and what is below it.
 const char* const kRooms[] = {
-    "//third_party", "//proto",      "//mase/base", "//mase/tensor",   "//mase/interop",
-    "//mase/config", "//mase/graph", "//mase/format", "//mase/quantize", "//mase/kernel",
-    "//mase/exec",   "//mase/calibrate", "//mase/data", "//mase/model", "//mase/train",
-    "//mase/pass",   "//mase/pipeline", "//mase/plugin", "//plugins",   "//mase/cli",
+    "//third_party", "//proto",          "//mase/base",   "//mase/tensor",   "//mase/interop",
+    "//mase/config", "//mase/graph",     "//mase/format", "//mase/quantize", "//mase/kernel",
+    "//mase/exec",   "//mase/calibrate", "//mase/data",   "//mase/model",    "//mase/train",
+    "//mase/pass",   "//mase/pipeline",  "//mase/plugin", "//plugins",       "//mase/cli",
     "//mase",
 };
 
@@ -33,8 +33,8 @@ int RoomOf(absl::string_view label) {
   size_t longest = 0;
   for (int i = 0; i < static_cast<int>(std::size(kRooms)); ++i) {
     const absl::string_view room = kRooms[i];
-    const bool inside = folder == room || (absl::StartsWith(folder, room) &&
-                                           folder[room.size()] == '/');
+    const bool inside =
+        folder == room || (absl::StartsWith(folder, room) && folder[room.size()] == '/');
     if (inside && room.size() > longest) {
       found = i;
       longest = room.size();
@@ -54,7 +54,8 @@ std::vector<Edge> ReadEdges() {
   std::string line;
   while (std::getline(file, line)) {
     const std::vector<std::string> parts = absl::StrSplit(line, '"');
-    if (parts.size() == 5 && absl::StrContains(parts[2], "->")) edges.push_back({parts[1], parts[3]});
+    if (parts.size() == 5 && absl::StrContains(parts[2], "->"))
+      edges.push_back({parts[1], parts[3]});
   }
   return edges;
 }

@@ -20,7 +20,8 @@ GraphProto ParseProto(absl::string_view text) {
   for (const TensorProto& tensor : proto.tensor()) present.insert(tensor.name());
   for (NodeProto& node : *proto.mutable_node()) {
     const OpSchema* schema = FindOp(node.op());
-    if (schema == nullptr || schema->parameter_rule == nullptr || node.parameter_size() > 0) continue;
+    if (schema == nullptr || schema->parameter_rule == nullptr || node.parameter_size() > 0)
+      continue;
     if (node.kind() != NodeProto::CALL_MODULE) continue;
     Attributes attributes;
     for (const AttributeSpec& spec : schema->attributes) attributes.Set(spec.name, spec.fallback);
@@ -28,9 +29,8 @@ GraphProto ParseProto(absl::string_view text) {
       if (attribute.has_i()) attributes.Set(attribute.name(), int64_t{attribute.i()});
       if (attribute.has_b()) attributes.Set(attribute.name(), attribute.b());
       if (attribute.has_ints()) {
-        attributes.Set(attribute.name(),
-                       std::vector<int64_t>(attribute.ints().value().begin(),
-                                            attribute.ints().value().end()));
+        attributes.Set(attribute.name(), std::vector<int64_t>(attribute.ints().value().begin(),
+                                                              attribute.ints().value().end()));
       }
     }
     for (const ParameterSpec& spec : schema->parameter_rule(attributes)) {

@@ -71,8 +71,7 @@ class LearnerOf final : public Learner {
   // Trains through one fused kernel where the graph is what it can do.
   absl::Status UseFusedKernel(const Graph& graph, const LearnerOptions& options);
 
-  absl::StatusOr<ClassificationLoss> AddBatch(const SplitData& data,
-                                              absl::Span<const int64_t> rows,
+  absl::StatusOr<ClassificationLoss> AddBatch(const SplitData& data, absl::Span<const int64_t> rows,
                                               double share) override {
     absl::StatusOr<ClassificationLoss> loss =
         fused_.has_value() ? RunFused(data, rows) : RunExecutor(data, rows);
@@ -148,9 +147,9 @@ absl::Status LearnerOf<T>::UseFusedKernel(const Graph& graph, const LearnerOptio
     const auto chain =
         FindDenseChain(graph, executor_->parameter_slots(), executor_->buffer_slots());
     if (!chain.has_value() || augmentation_.has_value()) return absl::OkStatus();
-    MASE_ASSIGN_OR_RETURN(fused_, DenseNet::Create(
-                                      chain->layers,
-                                      {.bfloat16 = options.precision == Precision::kBfloat16}));
+    MASE_ASSIGN_OR_RETURN(
+        fused_,
+        DenseNet::Create(chain->layers, {.bfloat16 = options.precision == Precision::kBfloat16}));
     for (const DenseChain::Dropout& dropout : chain->dropouts) {
       dropouts_.push_back({dropout.p, dropout.features});
     }
@@ -234,9 +233,9 @@ std::vector<NamedTensor> LearnerOf<T>::ExportState() const {
   const auto add = [&state](absl::string_view group, absl::Span<const TensorSlot> slots,
                             absl::Span<const T> values) {
     for (const TensorSlot& slot : slots) {
-      state.push_back({absl::StrCat(group, ".", slot.name),
-                       Tensor::FromValues<T>(slot.shape, values.subspan(slot.offset,
-                                                                        slot.shape.elements()))});
+      state.push_back(
+          {absl::StrCat(group, ".", slot.name),
+           Tensor::FromValues<T>(slot.shape, values.subspan(slot.offset, slot.shape.elements()))});
     }
   };
   const int64_t counters[] = {optimizer_.steps(), static_cast<int64_t>(executor_->step())};
@@ -257,9 +256,9 @@ absl::Status LearnerOf<T>::ImportState(const SafeTensors& file) {
   const auto read = [&file](absl::string_view group, absl::Span<const TensorSlot> slots,
                             absl::Span<T> values) {
     for (const TensorSlot& slot : slots) {
-      MASE_ASSIGN_OR_RETURN(const Tensor* tensor,
-                            FindState(file, absl::StrCat(group, ".", slot.name),
-                                      DTypeOf<T>::value, slot.shape));
+      MASE_ASSIGN_OR_RETURN(
+          const Tensor* tensor,
+          FindState(file, absl::StrCat(group, ".", slot.name), DTypeOf<T>::value, slot.shape));
       const absl::Span<const T> saved = tensor->template data<T>();
       std::copy(saved.begin(), saved.end(), values.begin() + slot.offset);
     }
@@ -267,8 +266,8 @@ absl::Status LearnerOf<T>::ImportState(const SafeTensors& file) {
   };
   MASE_ASSIGN_OR_RETURN(const Tensor* steps, FindState(file, kStepsTensor, DType::kInt64, {2}));
   for (auto& moment : optimizer_.states()) {
-    MASE_RETURN_IF_ERROR(read(absl::StrCat("optimizer.", moment.name),
-                              executor_->parameter_slots(), absl::MakeSpan(moment.values)));
+    MASE_RETURN_IF_ERROR(read(absl::StrCat("optimizer.", moment.name), executor_->parameter_slots(),
+                              absl::MakeSpan(moment.values)));
   }
   if constexpr (std::is_same_v<T, double>) {
     MASE_RETURN_IF_ERROR(read("float64", executor_->parameter_slots(), executor_->parameters()));
@@ -282,10 +281,10 @@ absl::Status LearnerOf<T>::ImportState(const SafeTensors& file) {
 template <typename T>
 absl::StatusOr<std::unique_ptr<Learner>> Make(const Graph& graph, int64_t classes,
                                               const LearnerOptions& options) {
-  MASE_ASSIGN_OR_RETURN(auto executor,
-                        BasicExecutor<T>::Create(
-                            graph, {.bfloat16 = options.precision == Precision::kBfloat16,
-                                    .seed = options.seed}));
+  MASE_ASSIGN_OR_RETURN(
+      auto executor,
+      BasicExecutor<T>::Create(
+          graph, {.bfloat16 = options.precision == Precision::kBfloat16, .seed = options.seed}));
   auto learner = std::make_unique<LearnerOf<T>>(std::move(executor), classes, options);
   MASE_RETURN_IF_ERROR(learner->UseFusedKernel(graph, options));
   return learner;
@@ -295,9 +294,12 @@ absl::StatusOr<std::unique_ptr<Learner>> Make(const Graph& graph, int64_t classe
 
 absl::string_view PrecisionName(Precision precision) {
   switch (precision) {
-    case Precision::kFloat32: return "32";
-    case Precision::kFloat64: return "64";
-    case Precision::kBfloat16: return "bf16";
+    case Precision::kFloat32:
+      return "32";
+    case Precision::kFloat64:
+      return "64";
+    case Precision::kBfloat16:
+      return "bf16";
   }
   return "";
 }

@@ -42,7 +42,7 @@ struct LearnerOptions {
   OptimizerKind optimizer = OptimizerKind::kAdam;
   double weight_decay = 0;
   Precision precision = Precision::kFloat32;
-  uint64_t seed = 0;              // Of dropout and augmentation.
+  uint64_t seed = 0;                              // Of dropout and augmentation.
   std::optional<ImageAugmentation> augmentation;  // Applied to each training batch.
 };
 

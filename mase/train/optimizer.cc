@@ -50,18 +50,24 @@ void SgdStep(const SgdStepOptions& o, int64_t n, const double* gradients, double
 
 absl::string_view OptimizerName(OptimizerKind kind) {
   switch (kind) {
-    case OptimizerKind::kAdam: return "adam";
-    case OptimizerKind::kAdamW: return "adamw";
-    case OptimizerKind::kSgd: return "sgd";
+    case OptimizerKind::kAdam:
+      return "adam";
+    case OptimizerKind::kAdamW:
+      return "adamw";
+    case OptimizerKind::kSgd:
+      return "sgd";
   }
   return "";
 }
 
 absl::string_view OptimizerClass(OptimizerKind kind) {
   switch (kind) {
-    case OptimizerKind::kAdam: return "Adam";
-    case OptimizerKind::kAdamW: return "AdamW";
-    case OptimizerKind::kSgd: return "SGD";
+    case OptimizerKind::kAdam:
+      return "Adam";
+    case OptimizerKind::kAdamW:
+      return "AdamW";
+    case OptimizerKind::kSgd:
+      return "SGD";
   }
   return "";
 }

@@ -31,11 +31,12 @@ double DistanceFromTrace(const char* model, bool norm_too, bool in_double,
   QuantizeNodes("linear", kFormat, fresh.graph);
   if (norm_too) QuantizeNodes("batch_norm1d", kFormat, fresh.graph);
   const std::string folder = EmptyTestFolder(in_double ? "double" : "float");
-  const TrainerOptions options = {.learning_rate = 1e-2,
-                                  .precision = in_double ? Precision::kFloat64 : Precision::kFloat32,
-                                  .batch_size = 256,
-                                  .max_epochs = static_cast<int64_t>(epochs.size()),
-                                  .log_every_n_steps = 1};
+  const TrainerOptions options = {
+      .learning_rate = 1e-2,
+      .precision = in_double ? Precision::kFloat64 : Precision::kFloat32,
+      .batch_size = 256,
+      .max_epochs = static_cast<int64_t>(epochs.size()),
+      .log_every_n_steps = 1};
   const auto trainer =
       ValueOrDie(Trainer::Create(std::move(fresh.graph), dataset, fresh.generator, options));
   const TrainingResult result = ValueOrDie(trainer->Run(folder));

@@ -85,8 +85,8 @@ std::string EmptyTestFolder(absl::string_view name) {
   return folder;
 }
 
-TrainingResult Train(absl::string_view model, const Dataset& dataset,
-                     const TrainerOptions& options, const std::string& folder) {
+TrainingResult Train(absl::string_view model, const Dataset& dataset, const TrainerOptions& options,
+                     const std::string& folder) {
   FreshModel fresh = BuildFresh(model, dataset);
   auto trainer =
       ValueOrDie(Trainer::Create(std::move(fresh.graph), dataset, fresh.generator, options));

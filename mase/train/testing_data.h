@@ -33,8 +33,8 @@ void QuantizeNodes(absl::string_view op, absl::string_view format, Graph& graph,
 std::string EmptyTestFolder(absl::string_view name);
 
 // Makes a trainer and runs it in an existing folder.
-TrainingResult Train(absl::string_view model, const Dataset& dataset,
-                     const TrainerOptions& options, const std::string& folder);
+TrainingResult Train(absl::string_view model, const Dataset& dataset, const TrainerOptions& options,
+                     const std::string& folder);
 
 // The values of one tag in a folder's metrics.jsonl, in order.
 std::vector<double> LoggedValues(const std::string& folder, absl::string_view tag);

@@ -53,12 +53,10 @@ void ExpectToyTrace(OptimizerKind optimizer, double weight_decay,
                     const std::vector<double>& first_losses, const std::vector<Epoch>& epochs) {
   DatasetConfig config;
   config.set_name("toy_tiny");
-  ExpectTrace("toy", ValueOrDie(OpenDataset(config, 0)),
-              {.optimizer = optimizer,
-               .weight_decay = weight_decay,
-               .batch_size = 512,
-               .shuffle = false},
-              first_losses, epochs);
+  ExpectTrace(
+      "toy", ValueOrDie(OpenDataset(config, 0)),
+      {.optimizer = optimizer, .weight_decay = weight_decay, .batch_size = 512, .shuffle = false},
+      first_losses, epochs);
 }
 
 TEST(TraceTest, ToyWithAdam) {
@@ -120,8 +118,8 @@ TEST(TraceTest, JscTiny) {
 
 TEST(TraceTest, JscTinyInDouble) {
   ExpectTrace("jsc-tiny", LinearJets(),
-              {.precision = Precision::kFloat64, .batch_size = 256, .shuffle = false}, kJscTinyFirst,
-              JscTinyEpochs());
+              {.precision = Precision::kFloat64, .batch_size = 256, .shuffle = false},
+              kJscTinyFirst, JscTinyEpochs());
 }
 
 // Nets that are no plain chain of layers run op by op; a view that changes nothing makes one such.
@@ -155,7 +153,8 @@ TEST(TraceTest, JscToyOpByOp) {
 }
 
 TEST(TraceTest, ABiasBeforeABatchNormStaysWhatItWas) {
-  for (const char* model : {"jsc-toy", "BN, ReLU, Linear 8, BN; view(size, 8); rest: Linear 5, BN"}) {
+  for (const char* model :
+       {"jsc-toy", "BN, ReLU, Linear 8, BN; view(size, 8); rest: Linear 5, BN"}) {
     TrainerOptions options = {.batch_size = 256, .max_epochs = 1};
     const std::string folder = EmptyTestFolder("run");
     options.learning_rate = 1e-2;
@@ -163,7 +162,8 @@ TEST(TraceTest, ABiasBeforeABatchNormStaysWhatItWas) {
     const Checkpoint last = ValueOrDie(LoadCheckpoint(folder + "/" + kLastCheckpoint));
     const Graph fresh = BuildFresh(model, LinearJets()).graph;
     int seen = 0;
-    for (const char* name : {"seq_blocks.2.bias", "seq_blocks.5.bias", "seq_blocks.8.bias", "rest.0.bias"}) {
+    for (const char* name :
+         {"seq_blocks.2.bias", "seq_blocks.5.bias", "seq_blocks.8.bias", "rest.0.bias"}) {
       const GraphTensor* before = fresh.FindTensor(name);
       if (before == nullptr) continue;
       EXPECT_TRUE(BitEqual(before->value, last.graph->FindTensor(name)->value)) << name;
@@ -175,34 +175,38 @@ TEST(TraceTest, ABiasBeforeABatchNormStaysWhatItWas) {
 
 // DataLoader(shuffle=True) in a plain PyTorch 2.15 loop after torch.manual_seed(0) and the model.
 TEST(TraceTest, ShuffledJscTinyWithAdam) {
-  ExpectTrace("jsc-tiny", LinearJets(), {.batch_size = 256},
-              {1.6016477, 1.6039504, 1.5837436, 1.6031270, 1.5666739},
-              {{1.5264168, 1.4451731, 451}, {1.3343447, 1.2397148, 576}, {1.1995004, 1.1698557, 596}});
+  ExpectTrace(
+      "jsc-tiny", LinearJets(), {.batch_size = 256},
+      {1.6016477, 1.6039504, 1.5837436, 1.6031270, 1.5666739},
+      {{1.5264168, 1.4451731, 451}, {1.3343447, 1.2397148, 576}, {1.1995004, 1.1698557, 596}});
 }
 
 TEST(TraceTest, ShuffledJscTinyWithAdamAndDecay) {
-  ExpectTrace("jsc-tiny", LinearJets(), {.weight_decay = 1e-3, .batch_size = 256},
-              {1.6016477, 1.6040615, 1.5837479, 1.6031903, 1.5671231},
-              {{1.5266888, 1.4413212, 454}, {1.3326303, 1.2372592, 574}, {1.1984479, 1.1681572, 609}});
+  ExpectTrace(
+      "jsc-tiny", LinearJets(), {.weight_decay = 1e-3, .batch_size = 256},
+      {1.6016477, 1.6040615, 1.5837479, 1.6031903, 1.5671231},
+      {{1.5266888, 1.4413212, 454}, {1.3326303, 1.2372592, 574}, {1.1984479, 1.1681572, 609}});
 }
 
 TEST(TraceTest, ShuffledJscTinyWithSgd) {
-  ExpectTrace("jsc-tiny", LinearJets(), {.optimizer = OptimizerKind::kSgd, .batch_size = 256},
-              {1.6016477, 1.6151142, 1.6038010, 1.6384648, 1.6098595},
-              {{1.5904837, 1.5856342, 272}, {1.5507576, 1.5581012, 322}, {1.5451295, 1.5471025, 336}});
+  ExpectTrace(
+      "jsc-tiny", LinearJets(), {.optimizer = OptimizerKind::kSgd, .batch_size = 256},
+      {1.6016477, 1.6151142, 1.6038010, 1.6384648, 1.6098595},
+      {{1.5904837, 1.5856342, 272}, {1.5507576, 1.5581012, 322}, {1.5451295, 1.5471025, 336}});
 }
 
 // 17 batches in steps of four: the fifth step of an epoch has one batch, its loss divided by four.
 TEST(TraceTest, ShuffledJscTinyWithFourBatchesToAStep) {
-  ExpectTrace("jsc-tiny", LinearJets(), {.batch_size = 256, .accumulate = 4},
-              {1.6428790},
-              {{1.5852559, 1.5619534, 313}, {1.5275167, 1.5199614, 362}, {1.5039034, 1.5017503, 381}});
+  ExpectTrace(
+      "jsc-tiny", LinearJets(), {.batch_size = 256, .accumulate = 4}, {1.6428790},
+      {{1.5852559, 1.5619534, 313}, {1.5275167, 1.5199614, 362}, {1.5039034, 1.5017503, 381}});
 }
 
 TEST(TraceTest, ShuffledMlpWithoutBatchNorm) {
-  ExpectTrace("Linear 64, ReLU, Linear 32, ReLU, Linear 32, ReLU, Linear 5", LinearJets(),
-              {.batch_size = 256}, {1.5928605, 1.5897648, 1.5428545, 1.5326506, 1.4687767},
-              {{1.1268975, 0.6250159, 747}, {0.3535062, 0.2619691, 895}, {0.1756149, 0.1644061, 937}});
+  ExpectTrace(
+      "Linear 64, ReLU, Linear 32, ReLU, Linear 32, ReLU, Linear 5", LinearJets(),
+      {.batch_size = 256}, {1.5928605, 1.5897648, 1.5428545, 1.5326506, 1.4687767},
+      {{1.1268975, 0.6250159, 747}, {0.3535062, 0.2619691, 895}, {0.1756149, 0.1644061, 937}});
 }
 
 }  // namespace

@@ -54,7 +54,8 @@ Dataset Noise() {
 void Steps(benchmark::State& state, const Graph& graph, const Dataset& dataset,
            Precision precision = Precision::kFloat32) {
   const SplitData train = dataset.Get(Split::kTrain).value();
-  const auto learner = Learner::Create(graph, dataset.num_classes(), {.precision = precision}).value();
+  const auto learner =
+      Learner::Create(graph, dataset.num_classes(), {.precision = precision}).value();
   BatchSampler sampler(train.rows(), state.range(0), /*shuffle=*/true);
   TorchGenerator generator(0);
   sampler.StartPass(generator);

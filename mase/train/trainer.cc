@@ -57,13 +57,14 @@ absl::StatusOr<int64_t> ClassesOf(const Graph& graph, const Dataset& dataset) {
   }
   const Shape& scores = shapes.shape(output->inputs()[0]);
   if (scores.rank() != 2) {
-    return absl::InvalidArgumentError(absl::StrCat("model '", graph.name(), "' has results of shape ",
-                                                   scores.ToString(), ", want [rows, classes]"));
+    return absl::InvalidArgumentError(absl::StrCat("model '", graph.name(),
+                                                   "' has results of shape ", scores.ToString(),
+                                                   ", want [rows, classes]"));
   }
   if (scores[1] < dataset.num_classes()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "model '", graph.name(), "' tells ", scores[1], " classes apart, data set '",
-        dataset.name(), "' has ", dataset.num_classes()));
+    return absl::InvalidArgumentError(absl::StrCat("model '", graph.name(), "' tells ", scores[1],
+                                                   " classes apart, data set '", dataset.name(),
+                                                   "' has ", dataset.num_classes()));
   }
   return scores[1];
 }
@@ -89,8 +90,8 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Graph graph, const Data
     validation = Head(validation, options.max_batches * options.batch_size);
   }
   MASE_ASSIGN_OR_RETURN(const int64_t classes, ClassesOf(graph, dataset));
-  MASE_RETURN_IF_ERROR(CheckSmallestBatch(graph, train.rows(), options.batch_size,
-                                          CountBatches(train, options)));
+  MASE_RETURN_IF_ERROR(
+      CheckSmallestBatch(graph, train.rows(), options.batch_size, CountBatches(train, options)));
   auto trainer = absl::WrapUnique(
       new Trainer(std::move(graph), std::move(train), std::move(validation), classes, options));
   trainer->augmentation_ = dataset.info().augmentation;
@@ -125,16 +126,15 @@ void Trainer::Announce(const Dataset& dataset) const {
   const int64_t steps = (batches_ + options_.accumulate - 1) / options_.accumulate;
   int64_t all_steps = steps * options_.max_epochs;
   if (options_.max_steps >= 0) all_steps = std::min(all_steps, options_.max_steps);
-  options_.print(absl::StrCat("train: ", dataset.Caption(Split::kTrain).value_or(""), ": ",
-                              train_.origin));
+  options_.print(
+      absl::StrCat("train: ", dataset.Caption(Split::kTrain).value_or(""), ": ", train_.origin));
   options_.print(absl::StrCat("validation: ", dataset.Caption(Split::kValidation).value_or(""),
                               ": ", validation_.origin));
-  options_.print(absl::StrCat(
-      WithCommas(steps), " steps per epoch (", WithCommas(batches_), " batches of ",
-      options_.batch_size, " rows, the last of ",
-      std::min(train_.rows(), batches_ * options_.batch_size) -
-          (batches_ - 1) * options_.batch_size,
-      "), ", WithCommas(all_steps), " steps in all"));
+  options_.print(absl::StrCat(WithCommas(steps), " steps per epoch (", WithCommas(batches_),
+                              " batches of ", options_.batch_size, " rows, the last of ",
+                              std::min(train_.rows(), batches_ * options_.batch_size) -
+                                  (batches_ - 1) * options_.batch_size,
+                              "), ", WithCommas(all_steps), " steps in all"));
   if (options_.learning_rate < schedule_.floor) {
     options_.warn(absl::StrCat("learning rate ", options_.learning_rate,
                                " is below the schedule's floor ", schedule_.floor,
@@ -173,9 +173,9 @@ absl::StatusOr<TrainingResult> Trainer::Run(const std::string& directory) {
 absl::StatusOr<TrainingResult> Trainer::Resume(const std::string& directory) {
   directory_ = directory;
   MASE_RETURN_IF_ERROR(Restore());
-  MASE_ASSIGN_OR_RETURN(log_, TrainingLog::Open({.directory = directory,
-                                                 .step = state_.step,
-                                                 .epoch = state_.epoch}));
+  MASE_ASSIGN_OR_RETURN(
+      log_,
+      TrainingLog::Open({.directory = directory, .step = state_.step, .epoch = state_.epoch}));
   return TrainToEnd();
 }
 
@@ -253,15 +253,16 @@ absl::Status Trainer::TrainEpoch() {
     for (; state_.batch < end; ++state_.batch) {
       const absl::Span<const int64_t> batch = sampler_.Batch(state_.batch);
       rows = static_cast<int64_t>(batch.size());
-      MASE_ASSIGN_OR_RETURN(last, learner_->AddBatch(train_, batch,
-                                                     1.0 / static_cast<double>(options_.accumulate)));
+      MASE_ASSIGN_OR_RETURN(
+          last, learner_->AddBatch(train_, batch, 1.0 / static_cast<double>(options_.accumulate)));
       state_.loss_sum += last.loss;
     }
     learner_->Step(rate);
     if ((state_.step + 1) % options_.log_every_n_steps == 0) LogStep(rate, last, rows);
     ++state_.step;
     if (!std::isfinite(last.loss) && !std::exchange(warned_of_nan_, true)) {
-      options_.warn(absl::StrCat("step ", state_.step, ": the loss is ", ShortestNumber(last.loss)));
+      options_.warn(
+          absl::StrCat("step ", state_.step, ": the loss is ", ShortestNumber(last.loss)));
     }
     progress.Update(state_.batch, [&] {
       return absl::StrFormat("loss %.3f acc %.3f", state_.loss_sum / state_.batch,
@@ -292,15 +293,14 @@ absl::Status Trainer::EndEpoch() {
     const auto go_on = [&](int64_t rows) { return progress.Update(rows), !Interrupted(); };
     MASE_ASSIGN_OR_RETURN(validation, learner_->Evaluate(validation_, options_.batch_size, go_on));
   }
-  const EpochRecord record = {
-      .epoch = state_.epoch,
-      .rate = schedule_.Rate(state_.epoch),
-      .train_loss = state_.loss_sum / static_cast<double>(state_.batch),
-      .val_loss = validation.loss,
-      .val_acc = validation.accuracy,
-      .val_correct = validation.correct,
-      .val_total = validation.samples,
-      .seconds = absl::ToDoubleSeconds(absl::Now() - epoch_began_)};
+  const EpochRecord record = {.epoch = state_.epoch,
+                              .rate = schedule_.Rate(state_.epoch),
+                              .train_loss = state_.loss_sum / static_cast<double>(state_.batch),
+                              .val_loss = validation.loss,
+                              .val_acc = validation.accuracy,
+                              .val_correct = validation.correct,
+                              .val_total = validation.samples,
+                              .seconds = absl::ToDoubleSeconds(absl::Now() - epoch_began_)};
   log_->Write(state_.step - 1, state_.epoch,
               {{"val_acc_epoch", validation.accuracy},
                {"val_loss_epoch", static_cast<float>(validation.loss)}});

@@ -55,9 +55,9 @@ struct TrainerOptions {
   int64_t batch_size = 128;
   bool shuffle = true;
   int64_t max_epochs = 20;
-  int64_t max_steps = -1;     // Of the optimiser; -1: no limit. An epoch that it cuts is validated.
-  int64_t max_batches = 0;    // Of each pass over data, to try things out; 0: no limit.
-  int64_t accumulate = 1;     // Batches to a step; the last step of an epoch takes what is left.
+  int64_t max_steps = -1;   // Of the optimiser; -1: no limit. An epoch that it cuts is validated.
+  int64_t max_batches = 0;  // Of each pass over data, to try things out; 0: no limit.
+  int64_t accumulate = 1;   // Batches to a step; the last step of an epoch takes what is left.
   int64_t log_every_n_steps = 50;
   int64_t checkpoint_every_n_steps = 0;  // 0: only after each epoch.
   uint64_t seed = 0;                     // Of dropout and augmentation.
@@ -74,7 +74,7 @@ struct TrainingResult {
   bool interrupted = false;
   int64_t steps = 0;  // Of the optimiser, in the whole run.
   std::vector<EpochRecord> history;
-  int64_t best_epoch = -1;  // -1: none was validated.
+  int64_t best_epoch = -1;         // -1: none was validated.
   std::vector<std::string> files;  // Written, relative to the directory.
 };
 

@@ -60,9 +60,8 @@ TEST(TrainerTest, WritesCheckpointsLogAndHistory) {
   const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options, folder);
   EXPECT_EQ(result.steps, 15);
   EXPECT_THAT(result.history, SizeIs(3));
-  EXPECT_THAT(result.files,
-              IsSupersetOf({"history.csv", "metrics.jsonl", "best.safetensors",
-                            "last.safetensors", "loss.svg", "accuracy.svg"}));
+  EXPECT_THAT(result.files, IsSupersetOf({"history.csv", "metrics.jsonl", "best.safetensors",
+                                          "last.safetensors", "loss.svg", "accuracy.svg"}));
   for (const std::string& file : result.files) {
     EXPECT_TRUE(std::filesystem::exists(folder + "/" + file)) << file;
   }
@@ -228,12 +227,13 @@ TEST(TrainerTest, CheckpointsWithinAnEpochAreResumedToo) {
   std::string of_step_8;
   double n = 0;
   options.terminal = {.interactive = true,
-                      .seconds = [&] {
-                        // The clock is read after each step, before its checkpoint, and when a
-                        // progress line begins: 3 lines, 9 steps, 2 validation batches.
-                        if (++n == 14) of_step_8 = Bytes(folder, kLastCheckpoint);
-                        return n;
-                      },
+                      .seconds =
+                          [&] {
+                            // The clock is read after each step, before its checkpoint, and when a
+                            // progress line begins: 3 lines, 9 steps, 2 validation batches.
+                            if (++n == 14) of_step_8 = Bytes(folder, kLastCheckpoint);
+                            return n;
+                          },
                       .write = [](absl::string_view) {}};
   Train("jsc-tiny", dataset, options, folder);
   const std::string whole = Bytes(folder, kLastCheckpoint);
@@ -271,8 +271,10 @@ TEST(TrainerTest, ResumeWithOtherSettingsNamesTheOne) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("last.safetensors: cannot go on with batch_size=32, it was made "
                                  "with batch_size=64")));
-  EXPECT_THAT(ValueOrDie(Create("jsc-toy", dataset, SmallRun()))->Resume(folder),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("last.safetensors: tensor 'seq_blocks.2.weight' is float32[5, 16]")));
+  EXPECT_THAT(
+      ValueOrDie(Create("jsc-toy", dataset, SmallRun()))->Resume(folder),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("last.safetensors: tensor 'seq_blocks.2.weight' is float32[5, 16]")));
 }
 
 TEST(TrainerTest, ResumeWithoutOrWithADamagedCheckpointSaysSo) {
@@ -307,16 +309,18 @@ TEST(TrainerTest, SaysHowManyStepsThereWillBe) {
   options.print = [&](absl::string_view line) { lines.emplace_back(line); };
   options.warn = [&](absl::string_view line) { warnings.emplace_back(line); };
   ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
-  EXPECT_THAT(lines, ::testing::Contains(
-                         "5 steps per epoch (5 batches of 64 rows, the last of 44), 15 steps in all"));
+  EXPECT_THAT(lines,
+              ::testing::Contains(
+                  "5 steps per epoch (5 batches of 64 rows, the last of 44), 15 steps in all"));
   EXPECT_THAT(warnings, SizeIs(0));
 
   options.accumulate = 2;
   options.max_steps = 7;
   options.learning_rate = 1e-7;
   ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
-  EXPECT_THAT(lines, ::testing::Contains(
-                         "3 steps per epoch (5 batches of 64 rows, the last of 44), 7 steps in all"));
+  EXPECT_THAT(lines,
+              ::testing::Contains(
+                  "3 steps per epoch (5 batches of 64 rows, the last of 44), 7 steps in all"));
   EXPECT_THAT(warnings, ElementsAre("learning rate 1e-07 is below the schedule's floor 1e-06: it "
                                     "will rise from epoch to epoch"));
 }
@@ -324,7 +328,8 @@ TEST(TrainerTest, SaysHowManyStepsThereWillBe) {
 TEST(TrainerTest, MaxStepsCutsAnEpochWhichIsValidated) {
   TrainerOptions options = SmallRun();
   options.max_steps = 7;
-  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options, EmptyTestFolder("run"));
+  const TrainingResult result =
+      Train("jsc-tiny", LinearJets(300, 100), options, EmptyTestFolder("run"));
   EXPECT_EQ(result.steps, 7);
   EXPECT_THAT(result.history, SizeIs(2));
 }
@@ -342,7 +347,8 @@ TEST(TrainerTest, NoEpochsWriteTheNetAsItWas) {
 TEST(TrainerTest, MaxBatchesLimitsBothPasses) {
   TrainerOptions options = SmallRun();
   options.max_batches = 1;
-  const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options, EmptyTestFolder("run"));
+  const TrainingResult result =
+      Train("jsc-tiny", LinearJets(300, 100), options, EmptyTestFolder("run"));
   EXPECT_EQ(result.steps, 3);
   EXPECT_EQ(result.history[0].val_total, 64);
 }

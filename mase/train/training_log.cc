@@ -33,12 +33,14 @@ constexpr char kHistoryHeader[] =
 double SystemWallTime() { return absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch()); }
 
 // JSON knows no NaN and no infinity.
-std::string JsonNumber(double value) { return std::isfinite(value) ? ShortestNumber(value) : "null"; }
+std::string JsonNumber(double value) {
+  return std::isfinite(value) ? ShortestNumber(value) : "null";
+}
 
 std::string MetricsLine(int64_t step, int64_t epoch, double time,
                         absl::Span<const std::pair<std::string, float>> scalars) {
-  std::string line = absl::StrCat("{\"step\": ", step, ", \"epoch\": ", epoch,
-                                  ", \"time\": ", JsonNumber(time));
+  std::string line =
+      absl::StrCat("{\"step\": ", step, ", \"epoch\": ", epoch, ", \"time\": ", JsonNumber(time));
   for (const auto& [tag, value] : scalars) {
     absl::StrAppend(&line, ", \"", tag, "\": ", JsonNumber(value));
   }
@@ -53,11 +55,11 @@ std::string Event(int64_t step, int64_t epoch, double time,
 }
 
 std::string HistoryLine(const EpochRecord& r) {
-  return absl::StrJoin({absl::StrCat(r.epoch), ShortestNumber(r.rate), ShortestNumber(r.train_loss),
-                        ShortestNumber(r.val_loss), ShortestNumber(r.val_acc),
-                        absl::StrCat(r.val_correct), absl::StrCat(r.val_total),
-                        absl::StrCat(std::round(r.seconds * 1000) / 1000)},
-                       ",");
+  return absl::StrJoin(
+      {absl::StrCat(r.epoch), ShortestNumber(r.rate), ShortestNumber(r.train_loss),
+       ShortestNumber(r.val_loss), ShortestNumber(r.val_acc), absl::StrCat(r.val_correct),
+       absl::StrCat(r.val_total), absl::StrCat(std::round(r.seconds * 1000) / 1000)},
+      ",");
 }
 
 bool ParseHistoryLine(absl::string_view line, EpochRecord* r) {
@@ -65,8 +67,8 @@ bool ParseHistoryLine(absl::string_view line, EpochRecord* r) {
   return cells.size() == 8 && absl::SimpleAtoi(cells[0], &r->epoch) &&
          absl::SimpleAtod(cells[1], &r->rate) && absl::SimpleAtod(cells[2], &r->train_loss) &&
          absl::SimpleAtod(cells[3], &r->val_loss) && absl::SimpleAtod(cells[4], &r->val_acc) &&
-         absl::SimpleAtoi(cells[5], &r->val_correct) &&
-         absl::SimpleAtoi(cells[6], &r->val_total) && absl::SimpleAtod(cells[7], &r->seconds);
+         absl::SimpleAtoi(cells[5], &r->val_correct) && absl::SimpleAtoi(cells[6], &r->val_total) &&
+         absl::SimpleAtod(cells[7], &r->seconds);
 }
 
 // The event file that an earlier part of the run began, or a name for a new one.
@@ -188,7 +190,8 @@ absl::Status TrainingLog::Flush() {
 }
 
 absl::Status TrainingLog::WriteCurves() {
-  Curve train{"training", {}}, validation{"validation", {}}, accuracy{"validation", {}}, rate{"", {}};
+  Curve train{"training", {}}, validation{"validation", {}}, accuracy{"validation", {}},
+      rate{"", {}};
   for (const EpochRecord& r : history_) {
     const double epoch = static_cast<double>(r.epoch);
     train.points.emplace_back(epoch, r.train_loss);

@@ -1,8 +1,7 @@
 // What a training run writes about itself while it goes on, in its run directory:
 //
-//   metrics.jsonl          one line per write: {"step": 49, "epoch": 0, "time": ..., TAG: VALUE, ...}
-//   events.out.tfevents.*  the same, for TensorBoard
-//   history.csv            one line per epoch
+//   metrics.jsonl          one line per write: {"step": 49, "epoch": 0, "time": ..., TAG: VALUE,
+//   ...} events.out.tfevents.*  the same, for TensorBoard history.csv            one line per epoch
 //   loss.svg accuracy.svg learning_rate.svg   history.csv as pictures, at the end
 //
 // Tags are MASE's: train_acc_step, train_loss_step, lr-Adam, val_acc_epoch, val_loss_epoch,

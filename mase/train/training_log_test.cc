@@ -26,7 +26,8 @@ class TrainingLogTest : public ::testing::Test {
   }
 
   TrainingLog Open(int64_t step = 0, int64_t epoch = 0) {
-    return ValueOrDie(TrainingLog::Open({directory_, step, epoch, [this] { return time_ += 0.5; }}));
+    return ValueOrDie(
+        TrainingLog::Open({directory_, step, epoch, [this] { return time_ += 0.5; }}));
   }
 
   std::string Contents(const std::string& name) {

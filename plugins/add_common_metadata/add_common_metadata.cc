@@ -35,10 +35,10 @@ absl::StatusOr<int64_t> BatchSize(const Graph& graph, const std::map<std::string
     if (got.empty() || got.size() != want.size() ||
         !std::equal(got.begin() + 1, got.end(), want.begin() + 1) ||
         (rows != -1 && rows != got[0])) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the dummy batch for input '", node->name(), "' has shape ",
-          tensor->second.shape().ToString(), ", want ", Shape(want).ToString(),
-          " with the same number of rows for all inputs"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the dummy batch for input '", node->name(), "' has shape ",
+                       tensor->second.shape().ToString(), ", want ", Shape(want).ToString(),
+                       " with the same number of rows for all inputs"));
     }
     rows = got[0];
   }

@@ -12,22 +12,43 @@ using ::testing::HasSubstr;
 
 constexpr char kNet[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 16 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 16 }
+    }
   }
   node {
-    name: "bn" kind: CALL_MODULE op: "batch_norm1d" target: "bn" input: "x"
+    name: "bn"
+    kind: CALL_MODULE
+    op: "batch_norm1d"
+    target: "bn"
+    input: "x"
     attribute { name: "num_features" i: 16 }
   }
   node {
-    name: "fc" kind: CALL_MODULE op: "linear" target: "fc" input: "bn"
+    name: "fc"
+    kind: CALL_MODULE
+    op: "linear"
+    target: "fc"
+    input: "bn"
     attribute { name: "in_features" i: 16 }
     attribute { name: "out_features" i: 5 }
     metadata {
       quantization {
-        format: "integer" class_suffix: "Integer"
-        operand { operand: "data_in" format { integer { width: 8 frac_width: 4 } } }
-        operand { operand: "weight" format { integer { width: 6 frac_width: 3 } } }
+        format: "integer"
+        class_suffix: "Integer"
+        operand {
+          operand: "data_in"
+          format { integer { width: 8 frac_width: 4 } }
+        }
+        operand {
+          operand: "weight"
+          format { integer { width: 6 frac_width: 3 } }
+        }
       }
     }
   }
@@ -60,9 +81,9 @@ TEST(AddCommonMetadataTest, NotesInputsTensorsAndResultsUnderMasesNames) {
                 R"(args { name: "data_in_0" shape: 8 shape: 5)" + kFloat +
                 R"( args { name: "data_in_1" shape: 8 shape: 5)" + kFloat +
                 R"( results { name: "data_out_0" shape: 8 shape: 5)" + kFloat);
-  EXPECT_EQ(CommonText(graph, "output"),
-            std::string(R"(mase_type: "output" mase_op: "output" )") +
-                R"(results { name: "data_out_0" shape: 8 shape: 5)" + kFloat);
+  EXPECT_EQ(CommonText(graph, "output"), std::string(R"(mase_type: "output" mase_op: "output" )") +
+                                             R"(results { name: "data_out_0" shape: 8 shape: 5)" +
+                                             kFloat);
 }
 
 TEST(AddCommonMetadataTest, QuantizedNodesKeepTheirFormats) {

@@ -57,5 +57,4 @@ absl::Status Register(PassRegistrar& registrar) {
 }  // namespace
 }  // namespace mase::plugins::add_software_metadata
 
-MASE_DEFINE_PLUGIN("add_software_metadata", "1.0.0",
-                   mase::plugins::add_software_metadata::Register)
+MASE_DEFINE_PLUGIN("add_software_metadata", "1.0.0", mase::plugins::add_software_metadata::Register)

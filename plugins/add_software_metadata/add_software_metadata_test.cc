@@ -10,16 +10,30 @@ namespace {
 
 constexpr char kNet[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 4 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 4 }
+    }
   }
   node {
-    name: "bn" kind: CALL_MODULE op: "batch_norm1d" target: "bn" input: "x"
+    name: "bn"
+    kind: CALL_MODULE
+    op: "batch_norm1d"
+    target: "bn"
+    input: "x"
     attribute { name: "num_features" i: 4 }
   }
   node { name: "add" kind: CALL_FUNCTION op: "add" target: "add" input: "bn" input: "x" }
   node {
-    name: "size" kind: CALL_METHOD op: "size" target: "size" input: "add"
+    name: "size"
+    kind: CALL_METHOD
+    op: "size"
+    target: "size"
+    input: "add"
     attribute { name: "dim" i: 0 }
   }
   node { name: "output" kind: OUTPUT op: "output" target: "output" input: "add" }
@@ -39,9 +53,8 @@ TEST(AddSoftwareMetadataTest, EveryTensorGetsAnEmptyPlace) {
             R"(args { name: "data_in_0" } args { name: "weight" } args { name: "bias" } )"
             R"(args { name: "running_mean" } args { name: "running_var" } )"
             R"(results { name: "data_out_0" })");
-  EXPECT_EQ(SoftwareText(graph, "add"),
-            R"(args { name: "data_in_0" } args { name: "data_in_1" } )"
-            R"(results { name: "data_out_0" })");
+  EXPECT_EQ(SoftwareText(graph, "add"), R"(args { name: "data_in_0" } args { name: "data_in_1" } )"
+                                        R"(results { name: "data_out_0" })");
   EXPECT_EQ(SoftwareText(graph, "output"),
             R"(args { name: "data_in_0" } results { name: "data_out_0" })");
 }

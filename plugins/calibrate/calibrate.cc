@@ -1,6 +1,7 @@
 // Pass plugin `calibrate`: sets the scales of quantised operands by what they hold.
 //
-//   before: data_in integer 8/4, weight integer 8/4      after: data_in integer 8/5, weight integer 8/7
+//   before: data_in integer 8/4, weight integer 8/4      after: data_in integer 8/5, weight integer
+//   8/7
 //
 // Runs after `quantize`, whose records say which operands have which format. The float network runs
 // on samples of the run's data; each format's free parameter (mase/calibrate/fit.h) then follows
@@ -79,9 +80,8 @@ absl::Status OneOf(absl::string_view option, const std::string& value,
   for (const std::string& name : allowed) {
     if (name == value) return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(option, " '", value, "' is none of ",
-                                                 absl::StrJoin(allowed, ", "),
-                                                 Suggest(value, allowed)));
+  return absl::InvalidArgumentError(absl::StrCat(
+      option, " '", value, "' is none of ", absl::StrJoin(allowed, ", "), Suggest(value, allowed)));
 }
 
 absl::Status InRange(absl::string_view option, double value, bool in_range,
@@ -139,21 +139,21 @@ class CalibratePass final : public Pass {
     }
     names.push_back("compare");
     MASE_RETURN_IF_ERROR(OneOf("method", options.method(), names));
-    MASE_RETURN_IF_ERROR(OneOf("granularity", options.granularity(), {"tensor", "channel", "group"}));
+    MASE_RETURN_IF_ERROR(
+        OneOf("granularity", options.granularity(), {"tensor", "channel", "group"}));
     MASE_RETURN_IF_ERROR(OneOf("scale", options.scale(), {"power_of_two", "float"}));
     MASE_RETURN_IF_ERROR(OneOf("on_missing", options.on_missing(), {"ERROR", "FLOAT", "ESTIMATE"}));
     if (options.has_percentile()) calibrator_.percentile = options.percentile();
     const double percentile = calibrator_.percentile;
-    MASE_RETURN_IF_ERROR(InRange("percentile", percentile, percentile > 0 && percentile <= 100,
-                                 "above 0 to 100"));
+    MASE_RETURN_IF_ERROR(
+        InRange("percentile", percentile, percentile > 0 && percentile <= 100, "above 0 to 100"));
     if (options.has_momentum()) momentum_ = options.momentum();
     MASE_RETURN_IF_ERROR(
         InRange("momentum", momentum_, momentum_ > 0 && momentum_ <= 1, "above 0 to 1"));
     if (options.has_group_size()) group_size_ = options.group_size();
     MASE_RETURN_IF_ERROR(InRange("group_size", group_size_, group_size_ >= 1, "1 and more"));
     if (options.has_rows()) rows_ = options.rows();
-    MASE_RETURN_IF_ERROR(
-        InRange("rows", static_cast<double>(rows_), rows_ >= 1, "1 and more"));
+    MASE_RETURN_IF_ERROR(InRange("rows", static_cast<double>(rows_), rows_ >= 1, "1 and more"));
     if (options.has_batches()) samples_.batches = options.batches();
     MASE_RETURN_IF_ERROR(InRange("batches", static_cast<double>(samples_.batches),
                                  samples_.batches >= 1, "1 and more"));
@@ -203,8 +203,8 @@ class CalibratePass final : public Pass {
     const std::string* weight = graph.FindNode(operand.node)->FindParameter("weight");
     if (!IsLayer(operand.op) || weight == nullptr) return 1;
     const Shape& shape = graph.FindTensor(*weight)->value.shape();
-    const double inputs = static_cast<double>(shape.elements()) /
-                          static_cast<double>(std::max<int64_t>(shape[0], 1));
+    const double inputs =
+        static_cast<double>(shape.elements()) / static_cast<double>(std::max<int64_t>(shape[0], 1));
     return 1 / std::sqrt(std::max(inputs, 1.0));
   }
 
@@ -282,15 +282,16 @@ class CalibratePass final : public Pass {
 
   absl::Status Report(const std::string& caption, const std::vector<Outcome>& outcomes, size_t best,
                       PassContext& context) const {
-    Table methods({"Calibration", "Mean operand SQNR (dB)", "Output SQNR (dB)", "Accuracy", "Kept"});
+    Table methods(
+        {"Calibration", "Mean operand SQNR (dB)", "Output SQNR (dB)", "Accuracy", "Kept"});
     for (size_t i = 0; i < outcomes.size(); ++i) {
       methods.AddRow({outcomes[i].name, Figure(outcomes[i].mean_sqnr_db, "%.2f"),
                       Figure(outcomes[i].output_sqnr_db, "%.2f"),
                       Figure(outcomes[i].accuracy, "%.6f"), i == best ? "yes" : "no"});
     }
     MASE_ASSIGN_OR_RETURN(const Table operands, OperandTable(outcomes[0], outcomes[best]));
-    context.Print(absl::StrCat("Calibration on ", caption, "\n", operands.Plain(), "\n",
-                               methods.Boxed()));
+    context.Print(
+        absl::StrCat("Calibration on ", caption, "\n", operands.Plain(), "\n", methods.Boxed()));
     if (outcomes[0].output_sqnr_db > outcomes[best].output_sqnr_db) {
       context.Warn(absl::StrFormat(
           "the formats as given are nearer to the float net: output SQNR %.2f dB, %s %.2f dB",
@@ -383,8 +384,8 @@ class CalibratePass final : public Pass {
         MASE_ASSIGN_OR_RETURN(text, Describe(*choice.format));
       }
       texts.push_back(absl::StrCat(operand.operand, " ", text));
-      const bool last = i + 1 == kept.choices.size() ||
-                        float_run_.operands[i + 1].node != operand.node;
+      const bool last =
+          i + 1 == kept.choices.size() || float_run_.operands[i + 1].node != operand.node;
       if (!last) continue;
       context.Note(*graph.FindNode(operand.node), "calibrated", absl::StrJoin(texts, ", "));
       texts.clear();
@@ -403,9 +404,8 @@ class CalibratePass final : public Pass {
 };
 
 absl::Status Register(PassRegistrar& registrar) {
-  return registrar.AddPass<CalibratePass>("calibrate",
-                                          "Sets the scales of quantised operands by data.",
-                                          {.keeps_notes = true});
+  return registrar.AddPass<CalibratePass>(
+      "calibrate", "Sets the scales of quantised operands by data.", {.keeps_notes = true});
 }
 
 }  // namespace

@@ -41,7 +41,8 @@ constexpr char kLinear[] = R"pb(
 // x -> linear -> relu -> linear_1
 Graph TwoLayers() {
   TestNet net({64, 8});
-  Value* x = net.Module("linear", {net.input()}, {{"in_features", int64_t{8}}, {"out_features", int64_t{6}}});
+  Value* x = net.Module("linear", {net.input()},
+                        {{"in_features", int64_t{8}}, {"out_features", int64_t{6}}});
   x = net.Module("relu", {x});
   x = net.Module("linear", {x}, {{"in_features", int64_t{6}}, {"out_features", int64_t{3}}});
   return net.Finish({x});
@@ -54,7 +55,8 @@ class CalibrateTest : public testing::Test {
   }
 
   PassRun Calibrate(Graph& graph, absl::string_view options, absl::string_view quantize = kLinear) {
-    return RunPasses({MakePass("quantize", quantize), MakePass("calibrate", options)}, graph, host_);
+    return RunPasses({MakePass("quantize", quantize), MakePass("calibrate", options)}, graph,
+                     host_);
   }
 
   TestHost host_;
@@ -84,14 +86,17 @@ TEST_F(CalibrateTest, MinMaxFitsTheFractionToTheRange) {
   EXPECT_EQ(FracWidth(graph, "linear", "weight"), 8);
   EXPECT_EQ(FracWidth(graph, "linear_1", "weight"), 8);
   EXPECT_EQ(FormatOf(graph, "linear", "weight").integer().width(), 8);
-  EXPECT_THAT(run.decision("linear"), HasSubstr("calibrated: data_in integer 8/6, weight integer 8/8"));
+  EXPECT_THAT(run.decision("linear"),
+              HasSubstr("calibrated: data_in integer 8/6, weight integer 8/8"));
   EXPECT_EQ(graph.FindNode("linear")->TypeName(), "LinearInteger");
 }
 
 TEST_F(CalibrateTest, EveryMethodBringsTheNetNearerToTheFloatNet) {
-  for (const char* method : {"minmax", "moving_average", "percentile", "mse", "entropy", "compare"}) {
-    for (const char* more : {"", " scale: 'float'", " symmetric: false", " granularity: 'channel'",
-                             " granularity: 'group' group_size: 3 scale: 'float' symmetric: false"}) {
+  for (const char* method :
+       {"minmax", "moving_average", "percentile", "mse", "entropy", "compare"}) {
+    for (const char* more :
+         {"", " scale: 'float'", " symmetric: false", " granularity: 'channel'",
+          " granularity: 'group' group_size: 3 scale: 'float' symmetric: false"}) {
       Graph graph = TwoLayers();
       const PassRun run = Calibrate(graph, absl::StrCat("method: '", method, "'", more));
       ASSERT_OK(run.status) << method << more;
@@ -114,9 +119,9 @@ TEST_F(CalibrateTest, CompareKeepsTheBestAndPrintsAllFigures) {
   host_.evaluation = Evaluation{.loss = 1, .accuracy = 0.5f, .correct = 1, .samples = 2};
   const PassRun run = Calibrate(graph, "method: 'compare'");
   ASSERT_OK(run.status);
-  EXPECT_THAT(run.printed, AllOf(HasSubstr("Calibration on 64 test rows"), HasSubstr("as given"),
-                                 HasSubstr("moving_average"), HasSubstr("entropy"),
-                                 HasSubstr("0.500000")));
+  EXPECT_THAT(run.printed,
+              AllOf(HasSubstr("Calibration on 64 test rows"), HasSubstr("as given"),
+                    HasSubstr("moving_average"), HasSubstr("entropy"), HasSubstr("0.500000")));
   const std::vector<std::string> lines =
       absl::StrSplit(run.artifacts.at("calibrate/comparison.csv"), '\n', absl::SkipEmpty());
   EXPECT_EQ(lines[0], "Calibration,Mean operand SQNR (dB),Output SQNR (dB),Accuracy,Kept");
@@ -158,7 +163,8 @@ TEST_F(CalibrateTest, AConvolutionsChannelsAndGroupsSpanItsWindow) {
                                           {"kernel_size", std::vector<int64_t>{3, 3}}})});
     host_.samples["x"] = Tensor::FromValues<float>({64, 4, 5, 5}, RandomValues(64 * 100, 5));
     ASSERT_OK(Calibrate(graph, absl::StrCat("group_size: 2 granularity: '", granularity, "'"),
-                        absl::StrReplaceAll(kLinear, {{"linear", "conv2d"}})).status);
+                        absl::StrReplaceAll(kLinear, {{"linear", "conv2d"}}))
+                  .status);
     const AffineFormat weight = FormatOf(graph, "conv2d", "weight").affine();
     EXPECT_EQ(weight.scale_size(), granularity == std::string("group") ? 6 : 3);
   }
@@ -180,11 +186,13 @@ TEST_F(CalibrateTest, OtherFamiliesGetTheirExponentBias) {
         "name: 'log' data_in { width: 6 exponent_bias: 40 } weight { width: 6 exponent_bias: 40 } "
         "bias { width: 6 exponent_bias: 40 }"}) {
     Graph graph = TwoLayers();
-    const PassRun run = Calibrate(graph, "", absl::StrCat("rules { match: 'linear' config {", config, "} }"));
+    const PassRun run =
+        Calibrate(graph, "", absl::StrCat("rules { match: 'linear' config {", config, "} }"));
     ASSERT_OK(run.status);
     EXPECT_THAT(run.artifacts.at("calibrate/operands.csv"), Not(HasSubstr(",left,")));
-    EXPECT_THAT(FormatOf(graph, "linear", "weight").ShortDebugString(),
-                AllOf(HasSubstr("exponent_bias"), Not(HasSubstr("bias: 20")), Not(HasSubstr("bias: 40"))));
+    EXPECT_THAT(
+        FormatOf(graph, "linear", "weight").ShortDebugString(),
+        AllOf(HasSubstr("exponent_bias"), Not(HasSubstr("bias: 20")), Not(HasSubstr("bias: 40"))));
   }
 }
 
@@ -193,7 +201,8 @@ TEST_F(CalibrateTest, FormatsWithoutSuchAParameterStayAndAreSaid) {
   const PassRun run = Calibrate(graph, "",
                                 "rules { match: 'linear' config { name: 'scale_integer' "
                                 "data_in { width: 8 } weight { width: 8 } bias { width: 8 } } }");
-  EXPECT_THAT(run.status, StatusIs(kInvalid, HasSubstr("scale_integer has no parameter to calibrate")));
+  EXPECT_THAT(run.status,
+              StatusIs(kInvalid, HasSubstr("scale_integer has no parameter to calibrate")));
 }
 
 TEST_F(CalibrateTest, AllOperandsOfAllKindsOfNodes) {
@@ -202,10 +211,12 @@ TEST_F(CalibrateTest, AllOperandsOfAllKindsOfNodes) {
   x = net.Function("bmm", {x, net.input()});
   x = net.Module("relu", {x});
   x = net.Function("matmul", {x, net.input()});
-  Graph graph = net.Finish({net.Module("layer_norm", {x}, {{"normalized_shape", std::vector<int64_t>{4}}})});
+  Graph graph =
+      net.Finish({net.Module("layer_norm", {x}, {{"normalized_shape", std::vector<int64_t>{4}}})});
   host_.samples["x"] = Tensor::FromValues<float>({64, 4, 4}, RandomValues(64 * 16, 5));
   const std::string config =
-      " config { name: 'integer' data_in { width: 8 frac_width: 1 } weight { width: 8 frac_width: 1 }"
+      " config { name: 'integer' data_in { width: 8 frac_width: 1 } weight { width: 8 frac_width: "
+      "1 }"
       " bias { width: 8 frac_width: 1 } } }";
   std::string rules;
   for (const char* op : {"add", "bmm", "relu", "matmul", "layer_norm"}) {
@@ -221,7 +232,8 @@ TEST_F(CalibrateTest, AllOperandsOfAllKindsOfNodes) {
 
 TEST_F(CalibrateTest, ACalibratedNetRunsTrainsAndCanBeCalibratedAgain) {
   Graph graph = TwoLayers();
-  ASSERT_OK(Calibrate(graph, "granularity: 'group' group_size: 4 scale: 'float' symmetric: false").status);
+  ASSERT_OK(Calibrate(graph, "granularity: 'group' group_size: 4 scale: 'float' symmetric: false")
+                .status);
   auto executor = ValueOrDie(Executor::Create(graph));
   const float* x = host_.samples["x"].data<float>().data();
   ASSERT_OK(executor->Forward(ExecutionMode::kTraining, 64, {x}));
@@ -268,10 +280,10 @@ TEST_F(CalibrateTest, BadOptionsAreFoundBeforeAnythingRuns) {
 }
 
 TEST_F(CalibrateTest, TheLimitsOfOptionsAreAllowed) {
-  for (const char* options : {"percentile: 100 method: 'percentile'", "momentum: 1 method: 'moving_average'",
-                              "percentile: 1e-9 method: 'percentile'", "rows: 1", "batches: 1",
-                              "batches: 1000", "granularity: 'group' group_size: 1",
-                              "granularity: 'group' group_size: 1000000"}) {
+  for (const char* options :
+       {"percentile: 100 method: 'percentile'", "momentum: 1 method: 'moving_average'",
+        "percentile: 1e-9 method: 'percentile'", "rows: 1", "batches: 1", "batches: 1000",
+        "granularity: 'group' group_size: 1", "granularity: 'group' group_size: 1000000"}) {
     Graph graph = TwoLayers();
     EXPECT_OK(Calibrate(graph, options).status) << options;
   }
@@ -329,26 +341,30 @@ TEST_F(CalibrateTest, ANodeWithoutAnyFormatLeftIsFloatAgain) {
   TestNet net({64, 8});
   Graph graph = net.Finish({net.Module("relu", {net.input()})});
   ASSERT_OK(Calibrate(graph, "on_missing: 'FLOAT'",
-                      "rules { match: 'relu' config { name: 'integer' data_in { width: 8 } } }").status);
+                      "rules { match: 'relu' config { name: 'integer' data_in { width: 8 } } }")
+                .status);
   EXPECT_EQ(graph.FindNode("relu")->quantization(), nullptr);
 }
 
 TEST_F(CalibrateTest, WhatIsNotFiniteIsAnErrorThatNamesTheNode) {
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     Graph graph = TwoLayers();
     host_.samples["x"].mutable_data<float>()[9 * 8] = bad;
-    EXPECT_THAT(Calibrate(graph, "on_missing: 'FLOAT'").status,
-                StatusIs(absl::StatusCode::kOutOfRange,
-                         AllOf(HasSubstr("linear (linear): data_in: value 72 is "),
-                               HasSubstr("finite"))));
+    EXPECT_THAT(
+        Calibrate(graph, "on_missing: 'FLOAT'").status,
+        StatusIs(absl::StatusCode::kOutOfRange,
+                 AllOf(HasSubstr("linear (linear): data_in: value 72 is "), HasSubstr("finite"))));
   }
 }
 
 TEST_F(CalibrateTest, AWeightThatIsNotFiniteIsNamed) {
   Graph graph = TwoLayers();
-  graph.MutableTensor(*graph.FindNode("linear_1")->FindParameter("weight"))->mutable_data<float>()[2] = NAN;
-  EXPECT_THAT(Calibrate(graph, "").status,
-              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("linear_1 (linear): weight: value 2")));
+  graph.MutableTensor(*graph.FindNode("linear_1")->FindParameter("weight"))
+      ->mutable_data<float>()[2] = NAN;
+  EXPECT_THAT(
+      Calibrate(graph, "").status,
+      StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("linear_1 (linear): weight: value 2")));
 }
 
 TEST_F(CalibrateTest, ReferenceIntegersStayReference) {
@@ -357,8 +373,9 @@ TEST_F(CalibrateTest, ReferenceIntegersStayReference) {
   ASSERT_OK(Calibrate(graph, "", reference).status);
   EXPECT_EQ(FormatOf(graph, "linear", "weight").semantics(), FormatProto::REFERENCE);
   graph = TwoLayers();
-  EXPECT_THAT(Calibrate(graph, "scale: 'float'", reference).status,
-              StatusIs(kInvalid, AllOf(HasSubstr("linear (linear): data_in"), HasSubstr("REFERENCE"))));
+  EXPECT_THAT(
+      Calibrate(graph, "scale: 'float'", reference).status,
+      StatusIs(kInvalid, AllOf(HasSubstr("linear (linear): data_in"), HasSubstr("REFERENCE"))));
 }
 
 }  // namespace

@@ -93,8 +93,8 @@ std::string Report(const Measurement& base, const std::vector<Row>& rows) {
     if (row.measured.ok()) {
       add(row.format.name, *row.measured, row.is_best ? "* best" : row.on_front ? "*" : "");
     } else {
-      absl::StrAppend(&refused, row.format.name, ": ",
-                      std::string(row.measured.status().message()), "\n");
+      absl::StrAppend(&refused, row.format.name, ": ", std::string(row.measured.status().message()),
+                      "\n");
     }
   }
   if (!refused.empty()) refused = absl::StrCat("Not for this net:\n", refused);
@@ -107,12 +107,11 @@ std::string Csv(const Measurement& base, const std::vector<Row>& rows) {
                "sqnr_db", "front", "format"});
   const auto add = [&](const std::string& name, const Measurement& m, bool front,
                        const std::string& text) {
-    table.AddRow({name, absl::StrFormat("%.6g", m.weight_bits),
-                  absl::StrFormat("%.6g", m.activation_bits),
-                  absl::StrFormat("%.6f", m.evaluation.accuracy),
-                  absl::StrCat(m.evaluation.correct), absl::StrCat(m.evaluation.samples),
-                  Loss(m.evaluation.loss), absl::StrFormat("%.3f", m.sqnr_db),
-                  front ? "1" : "0", text});
+    table.AddRow(
+        {name, absl::StrFormat("%.6g", m.weight_bits), absl::StrFormat("%.6g", m.activation_bits),
+         absl::StrFormat("%.6f", m.evaluation.accuracy), absl::StrCat(m.evaluation.correct),
+         absl::StrCat(m.evaluation.samples), Loss(m.evaluation.loss),
+         absl::StrFormat("%.3f", m.sqnr_db), front ? "1" : "0", text});
   };
   add("float32", base, false, "");
   for (const Row& row : rows) {
@@ -215,8 +214,8 @@ class CompareFormatsPass final : public Pass {
     MarkBest(&rows);
     const std::string title = absl::StrFormat("%s, accuracy over bits (float32: %.4f)",
                                               graph.name(), base.evaluation.accuracy);
-    context.Print(absl::StrCat(net.node_count(), " nodes quantized, ranges from ",
-                               samples.caption, "\n", Report(base, rows)));
+    context.Print(absl::StrCat(net.node_count(), " nodes quantized, ranges from ", samples.caption,
+                               "\n", Report(base, rows)));
     MASE_RETURN_IF_ERROR(context.WriteArtifact("compare_formats/formats.csv", Csv(base, rows)));
     MASE_RETURN_IF_ERROR(context.WriteArtifact("compare_formats/formats.svg", Plot(title, rows)));
     Describe(base, rows, context);

@@ -25,11 +25,21 @@ constexpr int kRows = 64;
 // y = W x over eight inputs: the class is the larger of two sums.
 constexpr char kNet[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 2 value: 8 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 2 value: 8 }
+    }
   }
   node {
-    name: "fc" kind: CALL_MODULE op: "linear" target: "fc" input: "x"
+    name: "fc"
+    kind: CALL_MODULE
+    op: "linear"
+    target: "fc"
+    input: "x"
     attribute { name: "in_features" i: 8 }
     attribute { name: "out_features" i: 2 }
   }
@@ -136,8 +146,8 @@ TEST(CompareFormatsTest, BitsAreThoseOfWeightsAndOfInputsWithBlockCodes) {
 TEST(CompareFormatsTest, EqualsTheQuantizedNetWhereNothingIsLeftOpen) {
   Graph graph = MakeNet();
   Host host(graph);
-  const PassRun run = RunPasses(
-      {MakePass("compare_formats", "formats: 'integer 4/2'")}, graph, host);
+  const PassRun run =
+      RunPasses({MakePass("compare_formats", "formats: 'integer 4/2'")}, graph, host);
   ASSERT_OK(run.status);
   Graph quantized = MakeNet();
   Quantization record;
@@ -168,8 +178,8 @@ TEST(CompareFormatsTest, RecordsThatNodesHaveAreForgottenInTheComparison) {
 
 TEST(CompareFormatsTest, AFormatThatTheOpCannotHaveIsARowThatSaysWhy) {
   Graph graph = MakeNet();
-  const PassRun run = Compare(
-      "ops: 'relu' ops: 'linear' formats: 'integer 8' formats: 'flexround 8'", graph);
+  const PassRun run =
+      Compare("ops: 'relu' ops: 'linear' formats: 'integer 8' formats: 'flexround 8'", graph);
   ASSERT_OK(run.status);
   EXPECT_EQ(run.count("formats_refused"), 1);
   EXPECT_THAT(run.printed, HasSubstr("Not for this net:\nflexround 8: relu: there is no relu in"));

@@ -107,9 +107,8 @@ absl::StatusOr<std::vector<float>> NetMeasurer::Outputs(const Graph& graph) cons
 }
 
 absl::StatusOr<Measurement> NetMeasurer::MeasureFloat(PassContext& context) const {
-  Measurement measurement = {.sqnr_db = std::numeric_limits<double>::infinity(),
-                             .weight_bits = 32,
-                             .activation_bits = 32};
+  Measurement measurement = {
+      .sqnr_db = std::numeric_limits<double>::infinity(), .weight_bits = 32, .activation_bits = 32};
   MASE_ASSIGN_OR_RETURN(measurement.evaluation, context.Evaluate(graph_));
   return measurement;
 }
@@ -163,8 +162,7 @@ absl::Status NetMeasurer::CountBits(const Graph& graph, Measurement* measurement
                                shapes_.shape(original->inputs()[i]), &activations));
     }
     if (const std::string* weight = node.FindParameter("weight"); weight != nullptr) {
-      MASE_RETURN_IF_ERROR(
-          add(node, "weight", graph.FindTensor(*weight)->value.shape(), &weights));
+      MASE_RETURN_IF_ERROR(add(node, "weight", graph.FindTensor(*weight)->value.shape(), &weights));
     }
   }
   measurement->activation_bits = activations.mean();

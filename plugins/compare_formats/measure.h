@@ -28,9 +28,9 @@ struct Measurement {
 
 class NetMeasurer {
  public:
-  // The nodes of `ops` will be quantised; records that they have are forgotten. `inputs` are samples
-  // by placeholder, which give the ranges of activations. NotFound if no node has one of the ops;
-  // else the executor's errors.
+  // The nodes of `ops` will be quantised; records that they have are forgotten. `inputs` are
+  // samples by placeholder, which give the ranges of activations. NotFound if no node has one of
+  // the ops; else the executor's errors.
   static absl::StatusOr<NetMeasurer> Create(const Graph& graph, absl::Span<const std::string> ops,
                                             std::map<std::string, Tensor> inputs);
 

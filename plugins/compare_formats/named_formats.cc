@@ -95,8 +95,7 @@ absl::StatusOr<FormatProto> FromText(absl::string_view text) {
 // Sets a parameter of a config from the text of its value.
 absl::Status SetParameter(const FamilyParameter& parameter, absl::string_view value,
                           FormatParameters* parameters) {
-  const auto& field =
-      *FormatParameters::descriptor()->FindFieldByName(std::string(parameter.name));
+  const auto& field = *FormatParameters::descriptor()->FindFieldByName(std::string(parameter.name));
   const auto& reflection = *parameters->GetReflection();
   int32_t integer = 0;
   float number = 0;
@@ -139,8 +138,8 @@ absl::StatusOr<FormatProto> FromValues(const Family& family, absl::string_view n
     MASE_RETURN_IF_ERROR(SetParameter(parameter, given[i], &parameters));
   }
   if (given.size() > order.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(given.size(), " values, but ", name, " has ",
-                                                   absl::StrJoin(order, "/")));
+    return absl::InvalidArgumentError(
+        absl::StrCat(given.size(), " values, but ", name, " has ", absl::StrJoin(order, "/")));
   }
   return FormatFromParameters(name, parameters, "");
 }

@@ -7,17 +7,30 @@ namespace {
 
 constexpr char kNet[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 4 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 4 }
+    }
   }
   node {
-    name: "relu" kind: CALL_MODULE op: "relu" target: "relu" input: "x"
+    name: "relu"
+    kind: CALL_MODULE
+    op: "relu"
+    target: "relu"
+    input: "x"
     metadata {
       common { mase_type: "module_related_func" }
       software { args { name: "data_in_0" } }
       quantization {
         format: "integer"
-        operand { operand: "data_in" format { integer { width: 8 } } }
+        operand {
+          operand: "data_in"
+          format { integer { width: 8 } }
+        }
       }
     }
   }

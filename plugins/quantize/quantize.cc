@@ -144,17 +144,16 @@ class QuantizePass final : public Pass {
     if (by_ == By::kType) {
       MASE_ASSIGN_OR_RETURN(const OpSchema* schema, LookUpOp(rule->match));
       if (!schema->quantizable) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "this op cannot be quantized; those that can are ",
-            absl::StrJoin(QuantizableOps(), ", ")));
+        return absl::InvalidArgumentError(
+            absl::StrCat("this op cannot be quantized; those that can are ",
+                         absl::StrJoin(QuantizableOps(), ", ")));
       }
       MASE_RETURN_IF_ERROR(CheckOp(rule->format, rule->match));
     } else if (by_ == By::kRegexName) {
       try {
         rule->pattern = std::regex(rule->match);
       } catch (const std::regex_error& error) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("not a regular expression: ", error.what()));
+        return absl::InvalidArgumentError(absl::StrCat("not a regular expression: ", error.what()));
       }
     }
     // The first of equal rules wins, as it does for regular expressions.
@@ -198,9 +197,9 @@ class QuantizePass final : public Pass {
       }
       const std::string ops =
           by_ == By::kType ? absl::StrCat("; the graph has ", absl::StrJoin(known, ", ")) : "";
-      return absl::InvalidArgumentError(
-          absl::StrCat("rule '", rule->match, "' matches no node", Suggest(rule->match, known), ops,
-                       " (allow_unmatched = true permits it)"));
+      return absl::InvalidArgumentError(absl::StrCat("rule '", rule->match, "' matches no node",
+                                                     Suggest(rule->match, known), ops,
+                                                     " (allow_unmatched = true permits it)"));
     }
     return absl::OkStatus();
   }
@@ -266,10 +265,9 @@ class QuantizePass final : public Pass {
 };
 
 absl::Status Register(PassRegistrar& registrar) {
-  return registrar.AddPass<QuantizePass>("quantize", "Gives nodes a number format, by rules.",
-                                         {.needs = {"add_common_metadata"},
-                                          .then = {"summarize_quantization"},
-                                          .keeps_notes = true});
+  return registrar.AddPass<QuantizePass>(
+      "quantize", "Gives nodes a number format, by rules.",
+      {.needs = {"add_common_metadata"}, .then = {"summarize_quantization"}, .keeps_notes = true});
 }
 
 }  // namespace

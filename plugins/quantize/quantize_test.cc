@@ -20,25 +20,45 @@ constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 constexpr char kTiny[] = R"pb(
   name: "jsc-tiny"
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 16 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 16 }
+    }
   }
   node {
-    name: "seq_blocks_0" kind: CALL_MODULE op: "batch_norm1d" target: "seq_blocks.0" input: "x"
+    name: "seq_blocks_0"
+    kind: CALL_MODULE
+    op: "batch_norm1d"
+    target: "seq_blocks.0"
+    input: "x"
     attribute { name: "num_features" i: 16 }
   }
   node {
-    name: "seq_blocks_1" kind: CALL_MODULE op: "relu" target: "seq_blocks.1" input: "seq_blocks_0"
+    name: "seq_blocks_1"
+    kind: CALL_MODULE
+    op: "relu"
+    target: "seq_blocks.1"
+    input: "seq_blocks_0"
     attribute { name: "inplace" b: true }
   }
   node {
-    name: "seq_blocks_2" kind: CALL_MODULE op: "linear" target: "seq_blocks.2"
+    name: "seq_blocks_2"
+    kind: CALL_MODULE
+    op: "linear"
+    target: "seq_blocks.2"
     input: "seq_blocks_1"
     attribute { name: "in_features" i: 16 }
     attribute { name: "out_features" i: 5 }
   }
   node {
-    name: "seq_blocks_3" kind: CALL_MODULE op: "dropout" target: "seq_blocks.3"
+    name: "seq_blocks_3"
+    kind: CALL_MODULE
+    op: "dropout"
+    target: "seq_blocks.3"
     input: "seq_blocks_2"
   }
   node { name: "output" kind: OUTPUT op: "output" target: "output" input: "seq_blocks_3" }
@@ -47,8 +67,14 @@ constexpr char kTiny[] = R"pb(
 // Every pair of ops that the two-input tables treat differently.
 constexpr char kFunctions[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 2 value: 4 value: 4 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 2 value: 4 value: 4 }
+    }
   }
   node { name: "add" kind: CALL_FUNCTION op: "add" target: "add" input: "x" input: "x" }
   node { name: "bmm" kind: CALL_FUNCTION op: "bmm" target: "bmm" input: "add" input: "x" }
@@ -79,8 +105,7 @@ std::vector<std::string> Operands(const Graph& graph, absl::string_view node) {
   const Quantization* record = graph.FindNode(node)->quantization();
   if (record == nullptr) return {"none"};
   for (const OperandFormat& operand : record->operand()) {
-    operands.push_back(
-        absl::StrCat(operand.operand(), ": ", operand.format().ShortDebugString()));
+    operands.push_back(absl::StrCat(operand.operand(), ": ", operand.format().ShortDebugString()));
   }
   return operands;
 }
@@ -105,8 +130,7 @@ TEST(QuantizeTest, SaysWhyForEveryNode) {
   const PassRun run = RunPass("quantize", Rule("linear") + Rule("batch_norm1d", ""), graph);
   EXPECT_EQ(run.decision("seq_blocks_0"), "unchanged: rule 'batch_norm1d' says none");
   EXPECT_EQ(run.decision("seq_blocks_1"), "unchanged: no rule for relu");
-  EXPECT_EQ(run.decision("seq_blocks_2"),
-            "quantized: integer data_in 8/4, weight 8/4, bias 8/4");
+  EXPECT_EQ(run.decision("seq_blocks_2"), "quantized: integer data_in 8/4, weight 8/4, bias 8/4");
   EXPECT_EQ(run.decision("seq_blocks_3"), "unchanged: dropout cannot be quantized");
   EXPECT_THAT(run.printed, HasSubstr("seq_blocks_1  relu          unchanged  no rule for relu"));
 }
@@ -166,10 +190,9 @@ TEST(QuantizeTest, ReluIntegersAreUnsignedUnlessToldOtherwise) {
   ASSERT_OK(RunPass("quantize", Rule("relu"), graph).status);
   EXPECT_THAT(Operands(graph, "seq_blocks_1"),
               ElementsAre("data_in: integer { width: 8 frac_width: 4 is_signed: false }"));
-  ASSERT_OK(
-      RunPass("quantize", Rule("relu", R"(name: "fixed" data_in { width: 8 is_signed: true })"),
-              graph)
-          .status);
+  ASSERT_OK(RunPass("quantize",
+                    Rule("relu", R"(name: "fixed" data_in { width: 8 is_signed: true })"), graph)
+                .status);
   EXPECT_THAT(Operands(graph, "seq_blocks_1"),
               ElementsAre("data_in: integer { width: 8 is_signed: true }"));
 }
@@ -253,29 +276,34 @@ struct BadOptions {
 
 TEST(QuantizeTest, BadRulesAreNamedAndLeaveTheGraphAlone) {
   const std::vector<BadOptions> cases = {
-      {By("typ", Rule("linear")), kInvalid, "Unsupported quantize \"by\": typ; did you mean 'type'?"},
+      {By("typ", Rule("linear")), kInvalid,
+       "Unsupported quantize \"by\": typ; did you mean 'type'?"},
       {"semantics: 'exakt'" + Rule("linear"), kInvalid, "want exact or reference"},
       {Rule("linear", "name: 'integer' gradient: 'clamped'"), kInvalid,
        "linear: gradient 'clamped': want straight_through or clamp_aware"},
       {Rule("linear", "name: 'lsq' gradient: 'clamp_aware' data_in { level: 256 }"), kInvalid,
        "there is no CLAMP_AWARE rule"},
       {Rule("linaer"), absl::StatusCode::kNotFound, "'linear'"},
-      {Rule("dropout"), kInvalid, "dropout: this op cannot be quantized; those that can are adaptive_avg_pool1d,"},
-      {Rule("conv2d"), kInvalid, "rule 'conv2d' matches no node; the graph has batch_norm1d, dropout"},
+      {Rule("dropout"), kInvalid,
+       "dropout: this op cannot be quantized; those that can are adaptive_avg_pool1d,"},
+      {Rule("conv2d"), kInvalid,
+       "rule 'conv2d' matches no node; the graph has batch_norm1d, dropout"},
       {By("name", Rule("seq_block_2")), kInvalid, "did you mean 'seq_blocks_2'?"},
       {By("name", Rule("seq_blocks_3")), kInvalid, "'seq_blocks_3' matches only nodes that cannot"},
       {By("regex_name", Rule("seq_(")), kInvalid, "seq_(: not a regular expression"},
       {By("regex_name", Rule("seq")), kInvalid, "rule 'seq' matches no node"},
       {Rule("linear", "name: 'integr'"), absl::StatusCode::kNotFound, "did you mean 'integer'?"},
       {Rule("linear", "name: 'integer'"), kInvalid, "linear: integer needs data_in_width"},
-      {Rule("linear", "name: 'integer' data_in { width: 8 }"), kInvalid, "integer needs weight_width"},
+      {Rule("linear", "name: 'integer' data_in { width: 8 }"), kInvalid,
+       "integer needs weight_width"},
       {Rule("linear", "name: 'integer' data_in { width: 8 } weight { width: 8 }"), kInvalid,
        "quantize: seq_blocks_2 (linear): integer needs bias_width"},
       {Rule("linear", "name: 'integer' data_in { width: 8 exponent_width: 4 }"), kInvalid,
        "data_in_exponent_width"},
       {Rule("linear", "name: 'integer' data_in { width: 33 } weight { width: 8 }"), kInvalid, "33"},
       {"default { config { name: 'integer' data_in { width: 0 } } }", kInvalid, "default: "},
-      {"", kInvalid, "0 nodes changed; 1 x dropout cannot be quantized; 1 x no rule for batch_norm1d"},
+      {"", kInvalid,
+       "0 nodes changed; 1 x dropout cannot be quantized; 1 x no rule for batch_norm1d"},
   };
   for (const BadOptions& bad : cases) {
     Graph graph = ParseGraph(kTiny);

@@ -10,8 +10,14 @@ using ::testing::HasSubstr;
 
 constexpr char kChain[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 4 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 4 }
+    }
   }
   node { name: "first" kind: CALL_MODULE op: "identity" target: "first" input: "x" }
   node { name: "relu" kind: CALL_MODULE op: "relu" target: "relu" input: "first" }
@@ -26,8 +32,14 @@ TEST(RemoveIdentityTest, WiresReadersToWhatTheIdentityRead) {
   EXPECT_EQ(run.count("nodes_removed"), 2);
   EXPECT_THAT(graph, EqualsGraph(R"pb(
                 node {
-                  name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-                  attribute { name: "shape" ints { value: 8 value: 4 } }
+                  name: "x"
+                  kind: PLACEHOLDER
+                  op: "placeholder"
+                  target: "x"
+                  attribute {
+                    name: "shape"
+                    ints { value: 8 value: 4 }
+                  }
                 }
                 node { name: "relu" kind: CALL_MODULE op: "relu" target: "relu" input: "x" }
                 node { name: "output" kind: OUTPUT op: "output" target: "output" input: "relu" }

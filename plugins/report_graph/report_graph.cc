@@ -78,10 +78,12 @@ std::string NodeLine(const Node& node) {
       absl::StrAppend(out, value->name());
     };
     const std::string names = absl::StrJoin(node.inputs(), ", ", name);
-    return absl::StrCat("return ", node.inputs().size() == 1 ? names : absl::StrCat("(", names, ")"));
+    return absl::StrCat("return ",
+                        node.inputs().size() == 1 ? names : absl::StrCat("(", names, ")"));
   }
-  std::string line = absl::StrCat("%", node.name(), " : [num_users=", CountUsers(node), "] = ",
-                                  NodeKindName(node.kind()), "[target=", node.target(), "]");
+  std::string line =
+      absl::StrCat("%", node.name(), " : [num_users=", CountUsers(node),
+                   "] = ", NodeKindName(node.kind()), "[target=", node.target(), "]");
   if (node.kind() == NodeKind::kPlaceholder || node.kind() == NodeKind::kGetAttr) return line;
   absl::StrAppend(&line, "(args = ", Arguments(node), ", kwargs = ", KeywordArguments(node), ")");
   return line;
@@ -159,9 +161,9 @@ class ReportGraphPass final : public Pass {
 
   absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
     MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph));
-    const std::string report = absl::StrCat(
-        GraphText(graph), "\nNetwork overview:\n", Overview(graph), "\nLayer types:\n",
-        LayerTypes(graph), "\n\n", Legend(graph), "\n", NodeTable(graph, shapes));
+    const std::string report =
+        absl::StrCat(GraphText(graph), "\nNetwork overview:\n", Overview(graph), "\nLayer types:\n",
+                     LayerTypes(graph), "\n\n", Legend(graph), "\n", NodeTable(graph, shapes));
     for (const KindEntry& entry : kKinds) {
       const int count = CountKind(graph, entry.kind);
       context.Count(NodeKindName(entry.kind), count);

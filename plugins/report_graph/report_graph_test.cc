@@ -13,25 +13,48 @@ using ::testing::StartsWith;
 
 constexpr char kNet[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 16 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 16 }
+    }
   }
   node {
-    name: "seq_blocks_0" kind: CALL_MODULE op: "batch_norm1d" target: "seq_blocks.0" input: "x"
+    name: "seq_blocks_0"
+    kind: CALL_MODULE
+    op: "batch_norm1d"
+    target: "seq_blocks.0"
+    input: "x"
     attribute { name: "num_features" i: 16 }
   }
   node {
-    name: "seq_blocks_1" kind: CALL_MODULE op: "linear" target: "seq_blocks.1"
+    name: "seq_blocks_1"
+    kind: CALL_MODULE
+    op: "linear"
+    target: "seq_blocks.1"
     input: "seq_blocks_0"
     attribute { name: "in_features" i: 16 }
     attribute { name: "out_features" i: 5 }
   }
   node {
-    name: "flatten" kind: CALL_FUNCTION op: "flatten" target: "torch.flatten"
+    name: "flatten"
+    kind: CALL_FUNCTION
+    op: "flatten"
+    target: "torch.flatten"
     input: "seq_blocks_1"
     attribute { name: "start_dim" i: 1 }
   }
-  node { name: "add" kind: CALL_FUNCTION op: "add" target: "operator.add" input: "flatten" input: "flatten" }
+  node {
+    name: "add"
+    kind: CALL_FUNCTION
+    op: "add"
+    target: "operator.add"
+    input: "flatten"
+    input: "flatten"
+  }
   node { name: "output" kind: OUTPUT op: "output" target: "output" input: "add" }
 )pb";
 
@@ -56,7 +79,8 @@ TEST(ReportGraphTest, PrintsTheGraphAsMaseDoesAndExplainsIt) {
   ASSERT_OK(run.status);
   EXPECT_FALSE(run.changed());
   EXPECT_THAT(run.printed, StartsWith(kReport));
-  EXPECT_THAT(run.printed, HasSubstr("seq_blocks_1  call_module    linear        [8, 5]           85"));
+  EXPECT_THAT(run.printed,
+              HasSubstr("seq_blocks_1  call_module    linear        [8, 5]           85"));
   EXPECT_EQ(run.count("call_module"), 2);
   EXPECT_THAT(graph, EqualsGraph(kNet));
 }

@@ -51,9 +51,9 @@ std::string NumbersText(const StatisticValue& value) {
   if (numbers.size() == 1) return absl::StrFormat("%g", numbers[0]);
   const int shown = std::min(numbers.size(), kMaxNumbersShown);
   const auto number = [](std::string* out, double x) { absl::StrAppendFormat(out, "%g", x); };
-  return absl::StrCat("[", absl::StrJoin(numbers.begin(), numbers.begin() + shown, ", ", number),
-                      shown < numbers.size() ? absl::StrCat(", ... ", numbers.size(), " values") : "",
-                      "]");
+  return absl::StrCat(
+      "[", absl::StrJoin(numbers.begin(), numbers.begin() + shown, ", ", number),
+      shown < numbers.size() ? absl::StrCat(", ... ", numbers.size(), " values") : "", "]");
 }
 
 std::string StatisticsText(const TensorStatistics& tensor) {
@@ -89,8 +89,8 @@ std::string SoftwareText(const SoftwareMetadata& software) {
 }
 
 // The statistics of a tensor of that name, "" if there are none.
-std::string FindStatistics(
-    const google::protobuf::RepeatedPtrField<TensorStatistics>& tensors, absl::string_view name) {
+std::string FindStatistics(const google::protobuf::RepeatedPtrField<TensorStatistics>& tensors,
+                           absl::string_view name) {
   for (const TensorStatistics& tensor : tensors) {
     if (tensor.name() == name && tensor.stat_size() > 0) return StatisticsText(tensor);
   }
@@ -105,9 +105,8 @@ class ReportNodeMetaParamPass final : public Pass {
     const std::vector<std::string> known = {"all", "common", "software"};
     for (const std::string& which : options.which()) {
       if (std::count(known.begin(), known.end(), which) > 0) continue;
-      return absl::InvalidArgumentError(absl::StrCat("which: '", which,
-                                                     "' is none of all, common, software",
-                                                     Suggest(which, known)));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "which: '", which, "' is none of all, common, software", Suggest(which, known)));
     }
     return std::make_unique<ReportNodeMetaParamPass>(options);
   }

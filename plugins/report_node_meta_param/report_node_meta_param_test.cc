@@ -14,18 +14,31 @@ using ::testing::StartsWith;
 
 constexpr char kNet[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 4 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 4 }
+    }
   }
   node {
-    name: "fc" kind: CALL_MODULE op: "linear" target: "fc" input: "x"
+    name: "fc"
+    kind: CALL_MODULE
+    op: "linear"
+    target: "fc"
+    input: "x"
     attribute { name: "in_features" i: 4 }
     attribute { name: "out_features" i: 1 }
     attribute { name: "bias" b: false }
     metadata {
       quantization {
         format: "integer"
-        operand { operand: "data_in" format { integer { width: 8 } } }
+        operand {
+          operand: "data_in"
+          format { integer { width: 8 } }
+        }
       }
     }
   }
@@ -38,7 +51,11 @@ TEST(ReportNodeMetaParamTest, PrintsMasesTableOfDictionaries) {
   Graph graph = ParseGraph(kNet);
   const PassRun run = RunPass("report_node_meta_param", "which: 'software'", graph);
   ASSERT_OK(run.status);
-  EXPECT_THAT(run.printed, StartsWith(std::string(kHead) + R"(+-------------+--------------+---------------------+-------------+-------------------------------------------+
+  EXPECT_THAT(
+      run.printed,
+      StartsWith(
+          std::string(kHead) +
+          R"(+-------------+--------------+---------------------+-------------+-------------------------------------------+
 | Node name   | Fx Node op   | Mase type           | Mase op     | Software Param                            |
 +=============+==============+=====================+=============+===========================================+
 | x           | placeholder  | placeholder         | placeholder | {'args': {},                              |

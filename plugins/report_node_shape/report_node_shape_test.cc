@@ -8,11 +8,21 @@ namespace {
 
 constexpr char kNet[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 4 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 4 }
+    }
   }
   node {
-    name: "fc" kind: CALL_MODULE op: "linear" target: "fc" input: "x"
+    name: "fc"
+    kind: CALL_MODULE
+    op: "linear"
+    target: "fc"
+    input: "x"
     attribute { name: "in_features" i: 4 }
     attribute { name: "out_features" i: 1 }
   }

@@ -8,19 +8,36 @@ namespace {
 
 constexpr char kNet[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 4 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 4 }
+    }
   }
   node {
-    name: "seq_blocks_0" kind: CALL_MODULE op: "batch_norm1d" target: "seq_blocks.0" input: "x"
+    name: "seq_blocks_0"
+    kind: CALL_MODULE
+    op: "batch_norm1d"
+    target: "seq_blocks.0"
+    input: "x"
     attribute { name: "num_features" i: 4 }
   }
   node {
-    name: "seq_blocks_1" kind: CALL_MODULE op: "relu" target: "seq_blocks.1" input: "seq_blocks_0"
+    name: "seq_blocks_1"
+    kind: CALL_MODULE
+    op: "relu"
+    target: "seq_blocks.1"
+    input: "seq_blocks_0"
     metadata {
       quantization {
         format: "integer"
-        operand { operand: "data_in" format { integer { width: 8 } } }
+        operand {
+          operand: "data_in"
+          format { integer { width: 8 } }
+        }
       }
     }
   }

@@ -99,8 +99,7 @@ class SummarizeQuantizationPass final : public Pass {
     const std::vector<Row> rows = Compare(context.original(), graph);
     const Table histogram = Histogram(CountTypes(rows));
     MASE_RETURN_IF_ERROR(context.WriteArtifact("quantize/quantize_table.csv", CompareCsv(rows)));
-    MASE_RETURN_IF_ERROR(
-        context.WriteArtifact("quantize/quantize_histogram.csv", histogram.Csv()));
+    MASE_RETURN_IF_ERROR(context.WriteArtifact("quantize/quantize_histogram.csv", histogram.Csv()));
     context.Print(absl::StrCat("Quantized graph histogram:\n", histogram.Org()));
     for (const Row& row : rows) {
       context.Count(row.changed ? "nodes_changed" : "nodes_unchanged");

@@ -14,24 +14,44 @@ using ::testing::HasSubstr;
 // jsc-tiny.
 constexpr char kTiny[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 16 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 16 }
+    }
   }
   node {
-    name: "seq_blocks_0" kind: CALL_MODULE op: "batch_norm1d" target: "seq_blocks.0" input: "x"
+    name: "seq_blocks_0"
+    kind: CALL_MODULE
+    op: "batch_norm1d"
+    target: "seq_blocks.0"
+    input: "x"
     attribute { name: "num_features" i: 16 }
   }
   node {
-    name: "seq_blocks_1" kind: CALL_MODULE op: "relu" target: "seq_blocks.1" input: "seq_blocks_0"
+    name: "seq_blocks_1"
+    kind: CALL_MODULE
+    op: "relu"
+    target: "seq_blocks.1"
+    input: "seq_blocks_0"
   }
   node {
-    name: "seq_blocks_2" kind: CALL_MODULE op: "linear" target: "seq_blocks.2"
+    name: "seq_blocks_2"
+    kind: CALL_MODULE
+    op: "linear"
+    target: "seq_blocks.2"
     input: "seq_blocks_1"
     attribute { name: "in_features" i: 16 }
     attribute { name: "out_features" i: 5 }
   }
   node {
-    name: "seq_blocks_3" kind: CALL_MODULE op: "relu" target: "seq_blocks.3"
+    name: "seq_blocks_3"
+    kind: CALL_MODULE
+    op: "relu"
+    target: "seq_blocks.3"
     input: "seq_blocks_2"
   }
   node { name: "output" kind: OUTPUT op: "output" target: "output" input: "seq_blocks_3" }
@@ -104,11 +124,17 @@ TEST(SummarizeQuantizationTest, AnotherWidthOfTheSameFormatCountsAsChanged) {
   const PassRun same = RunPass("summarize_quantization", "", graph);
   EXPECT_EQ(same.count("nodes_changed"), 0);
   const PassRun narrower = RunPass("quantize", R"pb(
-    rules {
-      match: "linear"
-      config { name: "integer" data_in { width: 4 } weight { width: 4 } bias { width: 4 } }
-    }
-  )pb", graph);
+                                     rules {
+                                       match: "linear"
+                                       config {
+                                         name: "integer"
+                                         data_in { width: 4 }
+                                         weight { width: 4 }
+                                         bias { width: 4 }
+                                       }
+                                     }
+                                   )pb",
+                                   graph);
   EXPECT_THAT(narrower.artifacts.at("quantize/quantize_table.csv"),
               HasSubstr("LinearInteger,LinearInteger,True"));
 }

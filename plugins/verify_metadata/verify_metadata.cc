@@ -74,10 +74,11 @@ class Verifier {
   void CheckEntry(const TensorMetadata& entry) {
     const Quantization* record = node_->quantization();
     if (entry.type() == "float") {
-      const bool known = entry.precision_size() == 1 &&
-                         (entry.precision(0) == "16" || entry.precision(0) == "32" ||
-                          entry.precision(0) == "64");
-      if (!known) Fault(entry.name(), ": float of ", absl::StrJoin(entry.precision(), ","), " bits");
+      const bool known =
+          entry.precision_size() == 1 &&
+          (entry.precision(0) == "16" || entry.precision(0) == "32" || entry.precision(0) == "64");
+      if (!known)
+        Fault(entry.name(), ": float of ", absl::StrJoin(entry.precision(), ","), " bits");
     } else if (entry.type() != "int" && entry.type() != "bool" && entry.type() != "NA") {
       if (record == nullptr) {
         Fault(entry.name(), ": type '", entry.type(), "', but the node is not quantised");
@@ -92,10 +93,9 @@ class Verifier {
 
   void CheckFixed(const TensorMetadata& entry) {
     int width = 0, frac_width = 0;
-    const bool numbers = entry.precision_size() == 2 &&
-                         absl::SimpleAtoi(entry.precision(0), &width) &&
-                         (entry.precision(1) == "None" ||
-                          absl::SimpleAtoi(entry.precision(1), &frac_width));
+    const bool numbers =
+        entry.precision_size() == 2 && absl::SimpleAtoi(entry.precision(0), &width) &&
+        (entry.precision(1) == "None" || absl::SimpleAtoi(entry.precision(1), &frac_width));
     if (!numbers || width <= 0 || frac_width < 0 || frac_width > width) {
       Fault(entry.name(), ": precision ", absl::StrJoin(entry.precision(), "/"),
             ", want a width > 0 and a fraction between 0 and the width");
@@ -113,13 +113,13 @@ class Verifier {
       }
       const Value* value = node_->inputs()[i];
       const Node& producer = *value->producer();
-      const TensorMetadata* from = FindResult(producer.metadata().common(),
-                                              absl::StrCat("data_out_", value->index()));
+      const TensorMetadata* from =
+          FindResult(producer.metadata().common(), absl::StrCat("data_out_", value->index()));
       if (from == nullptr) {
         Fault(name, ": ", producer.name(), " has no entry data_out_", value->index());
       } else if (!SameShape(*from, *to) || from->torch_dtype() != to->torch_dtype()) {
-        Fault(name, " is ", to->torch_dtype(), ShapeText(*to), ", but ", producer.name(),
-              " makes ", from->torch_dtype(), ShapeText(*from));
+        Fault(name, " is ", to->torch_dtype(), ShapeText(*to), ", but ", producer.name(), " makes ",
+              from->torch_dtype(), ShapeText(*from));
       }
     }
   }

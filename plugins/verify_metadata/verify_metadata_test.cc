@@ -15,27 +15,45 @@ using ::testing::HasSubstr;
 
 constexpr char kNet[] = R"pb(
   node {
-    name: "x" kind: PLACEHOLDER op: "placeholder" target: "x"
-    attribute { name: "shape" ints { value: 8 value: 3 value: 6 value: 6 } }
+    name: "x"
+    kind: PLACEHOLDER
+    op: "placeholder"
+    target: "x"
+    attribute {
+      name: "shape"
+      ints { value: 8 value: 3 value: 6 value: 6 }
+    }
   }
   node {
-    name: "conv" kind: CALL_MODULE op: "conv2d" target: "conv" input: "x"
+    name: "conv"
+    kind: CALL_MODULE
+    op: "conv2d"
+    target: "conv"
+    input: "x"
     attribute { name: "in_channels" i: 3 }
     attribute { name: "out_channels" i: 4 }
-    attribute { name: "kernel_size" ints { value: 3 value: 3 } }
+    attribute {
+      name: "kernel_size"
+      ints { value: 3 value: 3 }
+    }
   }
   node { name: "relu" kind: CALL_MODULE op: "relu" target: "relu" input: "conv" }
+  node { name: "flatten" kind: CALL_FUNCTION op: "flatten" target: "torch.flatten" input: "relu" }
   node {
-    name: "flatten" kind: CALL_FUNCTION op: "flatten" target: "torch.flatten" input: "relu"
-  }
-  node {
-    name: "fc" kind: CALL_MODULE op: "linear" target: "fc" input: "flatten"
+    name: "fc"
+    kind: CALL_MODULE
+    op: "linear"
+    target: "fc"
+    input: "flatten"
     attribute { name: "in_features" i: 64 }
     attribute { name: "out_features" i: 5 }
     metadata {
       quantization {
         format: "integer"
-        operand { operand: "data_in" format { integer { width: 8 frac_width: 4 } } }
+        operand {
+          operand: "data_in"
+          format { integer { width: 8 frac_width: 4 } }
+        }
       }
     }
   }
@@ -43,8 +61,8 @@ constexpr char kNet[] = R"pb(
 )pb";
 
 TEST(VerifyMetadataTest, FreshNotesHold) {
-  for (const char* name : {"verify_metadata", "verify_common_metadata",
-                           "verify_software_metadata_analysis_pass"}) {
+  for (const char* name :
+       {"verify_metadata", "verify_common_metadata", "verify_software_metadata_analysis_pass"}) {
     Graph graph = ParseGraph(kNet);
     const PassRun run = RunPass(name, "", graph);
     ASSERT_OK(run.status);

@@ -52,8 +52,7 @@ int64_t DensePass::WorkspaceFloats(const DenseNet::Plan& plan, int64_t rows) {
   return kCacheLineFloats + 5 * Aligned(plan.statistics()) +
          Aligned(2 * chunks.count * plan.statistics()) +
          Aligned(chunks.count * plan.partial_gradients()) + Aligned(plan.rounded_weights()) +
-         padded_rows +
-         padded_rows * plan.chunk_features();
+         padded_rows + padded_rows * plan.chunk_features();
 }
 
 void DensePass::RoundWeights() {

@@ -142,7 +142,7 @@ double Matmul(const Call& call, const Index& i) {
 double Conv(const Call& call, const Index& i) {
   const Attributes& a = call.attributes;
   const std::vector<int64_t>&stride = a.Ints("stride"), &padding = a.Ints("padding"),
-                     &dilation = a.Ints("dilation");
+        &dilation = a.Ints("dilation");
   const Array& weights = call.tensors.at("weight");
   const Shape& weight = weights.shape;
   const int64_t group_in = weight[1];
@@ -344,13 +344,16 @@ Array Mean(const Call& call) {
 
 Rule RuleOf(absl::string_view op) {
   static const auto& rules = *new std::map<std::string, Rule>{
-      {"add", Binary},          {"sub", Binary},          {"mul", Binary},
-      {"div", Binary},          {"linear", Linear},       {"matmul", Matmul},
-      {"bmm", Matmul},          {"conv1d", Conv},         {"conv2d", Conv},
-      {"convtranspose2d", ConvTranspose}, {"rms_norm", RmsNorm},
-      {"batch_norm1d", Norm},   {"batch_norm2d", Norm},   {"layer_norm", Norm},
-      {"group_norm", Norm},     {"instance_norm2d", Norm}, {"softmax", Softmax},
-      {"permute", Permute},     {"transpose", Transpose}, {"cat", Cat},
+      {"add", Binary},          {"sub", Binary},
+      {"mul", Binary},          {"div", Binary},
+      {"linear", Linear},       {"matmul", Matmul},
+      {"bmm", Matmul},          {"conv1d", Conv},
+      {"conv2d", Conv},         {"convtranspose2d", ConvTranspose},
+      {"rms_norm", RmsNorm},    {"batch_norm1d", Norm},
+      {"batch_norm2d", Norm},   {"layer_norm", Norm},
+      {"group_norm", Norm},     {"instance_norm2d", Norm},
+      {"softmax", Softmax},     {"permute", Permute},
+      {"transpose", Transpose}, {"cat", Cat},
   };
   if (op.find("pool") != absl::string_view::npos) return Pool;
   const auto found = rules.find(std::string(op));

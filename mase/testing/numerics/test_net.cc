@@ -22,11 +22,14 @@ Value* TestNet::Input(const Shape& shape) {
 Value* TestNet::Module(absl::string_view op, std::vector<Value*> inputs, Attributes attributes) {
   const OpSchema* schema = FindOp(op);
   CHECK(schema != nullptr) << op;
-  NodeSpec spec = {.name = std::string(op), .op = std::string(op), .inputs = std::move(inputs),
+  NodeSpec spec = {.name = std::string(op),
+                   .op = std::string(op),
+                   .inputs = std::move(inputs),
                    .attributes = attributes};
   spec.target = absl::StrCat("m", graph_.node_count());
   for (const AttributeSpec& attribute : schema->attributes) {
-    if (attributes.Find(attribute.name) == nullptr) attributes.Set(attribute.name, attribute.fallback);
+    if (attributes.Find(attribute.name) == nullptr)
+      attributes.Set(attribute.name, attribute.fallback);
   }
   if (schema->parameter_rule != nullptr) {
     for (const ParameterSpec& parameter : schema->parameter_rule(attributes)) {
@@ -48,7 +51,10 @@ Value* TestNet::Function(absl::string_view op, std::vector<Value*> inputs, Attri
 }
 
 Graph TestNet::Finish(std::vector<Value*> results) {
-  Add({.name = "output", .kind = NodeKind::kOutput, .op = "output", .target = "output",
+  Add({.name = "output",
+       .kind = NodeKind::kOutput,
+       .op = "output",
+       .target = "output",
        .inputs = std::move(results)});
   return std::move(graph_);
 }
