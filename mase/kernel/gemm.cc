@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <type_traits>
 
 #include "absl/strings/str_cat.h"
@@ -19,14 +20,17 @@ constexpr int64_t kSmallMatrix = 1 << 13;
 constexpr int64_t kTaskMacs = 1 << 19;
 constexpr int64_t kMaxTasks = 8;
 
-// 16 numbers, in as many registers as the instruction set needs; loads need no alignment.
+// 64 bytes, in as many registers as the instruction set needs; loads need no alignment. Blocks of
+// float and double are as many vectors, so that they take as many registers (and, to compile, as
+// long: what does not fit into registers costs the compiler most).
 template <typename T>
 struct VectorOf {
-  typedef T type
-      __attribute__((vector_size(kColumnPadding * sizeof(T)), aligned(sizeof(T)), may_alias));
+  typedef T type __attribute__((vector_size(64), aligned(sizeof(T)), may_alias));
 };
 template <typename T>
 using Vector = typename VectorOf<T>::type;
+template <typename T>
+constexpr int64_t kLanes = 64 / sizeof(T);
 
 // The op relu on a number or a vector, in place.
 template <typename V>
@@ -35,7 +39,8 @@ template <typename V>
 }
 
 // Columns of a wide block.
-constexpr int kWide = 2 * kColumnPadding;
+template <typename T>
+constexpr int64_t kWide = 2 * kLanes<T>;
 
 template <typename T>
 [[gnu::always_inline]] inline void Store(const Gemm<T>& g, int64_t row, int64_t col, int64_t count,
@@ -47,8 +52,8 @@ template <typename T>
   }
 }
 
-// Rows x (Vectors x 16) results, held in registers while walking along `depth`; the first `count`
-// columns are stored. B's columns are neighbours.
+// Rows x Vectors results, held in registers while walking along `depth`; the first `count` columns
+// are stored. B's columns are neighbours.
 template <int Rows, int Vectors, typename T>
 [[gnu::always_inline]] inline void Block(const Gemm<T>& g, int64_t row, int64_t col,
                                          int64_t count) {
@@ -59,7 +64,7 @@ template <int Rows, int Vectors, typename T>
     Vector<T> columns[Vectors];
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) {
-      columns[v] = *reinterpret_cast<const Vector<T>*>(b + v * kColumnPadding);
+      columns[v] = *reinterpret_cast<const Vector<T>*>(b + v * kLanes<T>);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
@@ -67,20 +72,21 @@ template <int Rows, int Vectors, typename T>
       for (int v = 0; v < Vectors; ++v) sums[r][v] += a[r * g.a.row_stride] * columns[v];
     }
   }
+  if (count < Vectors * kLanes<T>) {
+    T narrow[Rows][Vectors * kLanes<T>];
+    std::memcpy(narrow, sums, sizeof(sums));
+#pragma GCC unroll 1
+    for (int r = 0; r < Rows; ++r) Store(g, row + r, col, count, narrow[r]);
+    return;
+  }
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) {
-      T* dst = g.c + (row + r) * g.cols + col + v * kColumnPadding;
-      if (count < Vectors * kColumnPadding) {
-        T narrow[kColumnPadding];
-        *reinterpret_cast<Vector<T>*>(narrow) = sums[r][v];
-        Store(g, row + r, col, count, narrow);
-        continue;
-      }
+      T* dst = g.c + (row + r) * g.cols + col + v * kLanes<T>;
       Vector<T> x = sums[r][v];
       if (g.bias != nullptr) {
-        x += *reinterpret_cast<const Vector<T>*>(g.bias + col + v * kColumnPadding);
+        x += *reinterpret_cast<const Vector<T>*>(g.bias + col + v * kLanes<T>);
       } else if (g.accumulate) {
         x += *reinterpret_cast<const Vector<T>*>(dst);
       }
@@ -102,7 +108,7 @@ template <int Rows, int Vectors, typename T>
 template <typename T>
 [[gnu::always_inline]] inline void NarrowRow(const Gemm<T>& g, int64_t row, int64_t col,
                                              int64_t count) {
-  T sums[kWide] = {};
+  T sums[kWide<T>] = {};
   const T* a = g.a.data + row * g.a.row_stride;
   const T* b = g.b.data + col * g.b.col_stride;
   for (int64_t k = 0; k < g.depth; ++k, b += g.b.row_stride, a += g.a.col_stride) {
@@ -117,15 +123,17 @@ void PlainRows(const Gemm<T>& gemm, int64_t begin, int64_t end) {
     const Gemm<T> g = gemm;
     int64_t col = 0;
     if (g.b.col_stride == 1) {
-      for (; col + kWide <= g.cols; col += kWide) BlockColumn<6, 2>(g, begin, end, col, kWide);
+      for (; col + kWide<T> <= g.cols; col += kWide<T>) {
+        BlockColumn<6, 2>(g, begin, end, col, kWide<T>);
+      }
       // Padding makes whole blocks of what is left.
       const int64_t readable = g.b_is_padded ? PadColumns(g.cols) : g.cols;
-      for (; col + kColumnPadding <= readable; col += kColumnPadding) {
-        BlockColumn<8, 1>(g, begin, end, col, std::min(kColumnPadding, g.cols - col));
+      for (; col < g.cols && col + kLanes<T> <= readable; col += kLanes<T>) {
+        BlockColumn<8, 1>(g, begin, end, col, std::min(kLanes<T>, g.cols - col));
       }
     }
-    for (; col < g.cols; col += kWide) {
-      const int64_t count = std::min<int64_t>(kWide, g.cols - col);
+    for (; col < g.cols; col += kWide<T>) {
+      const int64_t count = std::min(kWide<T>, g.cols - col);
       for (int64_t row = begin; row < end; ++row) NarrowRow(g, row, col, count);
     }
   });
