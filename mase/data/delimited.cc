@@ -174,7 +174,7 @@ void ParseChunk(const DelimitedBody& body, int64_t features, float* feature_rows
   std::string scratch;
   absl::string_view rest = chunk.text;
   float* row = feature_rows + chunk.first_row * features;
-  int64_t* label = labels + chunk.first_row;
+  int64_t* label = labels == nullptr ? nullptr : labels + chunk.first_row;
   for (int64_t number = chunk.first_line; !rest.empty(); ++number) {
     const absl::string_view line = NextLine(rest);
     if (!IsRow(line, body.comment)) continue;
@@ -183,7 +183,7 @@ void ParseChunk(const DelimitedBody& body, int64_t features, float* feature_rows
       chunk.status = index.status();
       return;
     }
-    *label++ = *index;
+    if (label != nullptr) *label++ = *index;
     row += features;
   }
 }
@@ -222,7 +222,7 @@ std::vector<std::string> SplitCells(absl::string_view line) {
   return cells;
 }
 
-absl::StatusOr<DataTable> ParseDelimited(const DelimitedBody& body) {
+absl::Status ParseDelimited(const DelimitedBody& body, DataTable& table) {
   std::vector<Chunk> chunks = CutAtLineEnds(body.text);
   const int count = static_cast<int>(chunks.size());
 #pragma omp parallel for schedule(static, 1) if (count > 1)
@@ -237,17 +237,16 @@ absl::StatusOr<DataTable> ParseDelimited(const DelimitedBody& body) {
   if (rows == 0) return absl::InvalidArgumentError(absl::StrCat(body.path, ": no rows"));
   const int64_t features =
       *std::max_element(body.feature_of_column.begin(), body.feature_of_column.end()) + 1;
-  DataTable table;
+  const bool labelled = body.label_column >= 0;
   MASE_ASSIGN_OR_RETURN(table.features, Tensor::Create(DType::kFloat32, {rows, features}));
-  MASE_ASSIGN_OR_RETURN(table.labels, Tensor::Create(DType::kInt64, {rows}));
+  MASE_ASSIGN_OR_RETURN(table.labels, Tensor::Create(DType::kInt64, {labelled ? rows : 0}));
   float* const feature_rows = table.features.mutable_data<float>().data();
-  int64_t* const labels = table.labels.mutable_data<int64_t>().data();
+  int64_t* const labels = labelled ? table.labels.mutable_data<int64_t>().data() : nullptr;
 #pragma omp parallel for schedule(static, 1) if (count > 1)
   for (int i = 0; i < count; ++i) ParseChunk(body, features, feature_rows, labels, chunks[i]);
 
   for (const Chunk& chunk : chunks) MASE_RETURN_IF_ERROR(chunk.status);
-  MASE_RETURN_IF_ERROR(MergeClasses(body, chunks, table));
-  return table;
+  return labelled ? MergeClasses(body, chunks, table) : absl::OkStatus();
 }
 
 }  // namespace mase

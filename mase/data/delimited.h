@@ -19,12 +19,12 @@ struct DelimitedBody {
   char comment = '\0';                 // Lines that begin with it are skipped, unless it is 0.
   std::vector<std::string> columns;    // The names of all cells of a line.
   std::vector<int> feature_of_column;  // Per cell: the feature that it becomes, or -1.
-  int label_column = 0;
+  int label_column = 0;                // -1: the rows have no classes.
 };
 
-// Parses all lines, on all cores for a large text; the result does not depend on their number.
-// feature_names is left to the caller. Errors as ReadTable.
-absl::StatusOr<DataTable> ParseDelimited(const DelimitedBody& body);
+// Parses all lines into the features, labels and classes of `table`, on all cores for a large text;
+// the result does not depend on their number. Errors as ReadTable.
+absl::Status ParseDelimited(const DelimitedBody& body, DataTable& table);
 
 // One line's cells, without the quotes around them and the blanks beside them.
 std::vector<std::string> SplitCells(absl::string_view line);

@@ -124,17 +124,21 @@ absl::StatusOr<int> FindColumn(const DelimitedBody& body, const ColumnIndex& ind
       absl::StrCat(body.path, ": no column '", name, "'", Suggest(name, body.columns)));
 }
 
-// Says what each column becomes. Fills `names` with the features' names.
-absl::Status ChooseColumns(const TableColumns& wanted, DelimitedBody& body,
-                           std::vector<std::string>& names) {
+// Says what each column becomes, in `body` and by the names in `table`.
+absl::Status ChooseColumns(const TableColumns& wanted, DelimitedBody& body, DataTable& table) {
   MASE_ASSIGN_OR_RETURN(const ColumnIndex index, IndexColumns(body));
   const std::string fallback = index.contains("class") ? "class" : body.columns.back();
-  MASE_ASSIGN_OR_RETURN(body.label_column,
-                        FindColumn(body, index, wanted.label.empty() ? fallback : wanted.label));
+  const std::string& label = wanted.label.empty() ? fallback : wanted.label;
+  body.label_column = -1;
+  if (!wanted.label_optional || index.contains(label)) {
+    MASE_ASSIGN_OR_RETURN(body.label_column, FindColumn(body, index, label));
+    table.label_name = label;
+  }
+  std::vector<std::string>& names = table.feature_names;
   names = wanted.features;
   if (names.empty()) {
     names = body.columns;
-    names.erase(names.begin() + body.label_column);
+    if (body.label_column >= 0) names.erase(names.begin() + body.label_column);
   }
   if (names.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(body.path, ": no column but the class"));
@@ -143,6 +147,10 @@ absl::Status ChooseColumns(const TableColumns& wanted, DelimitedBody& body,
   for (size_t i = 0; i < names.size(); ++i) {
     MASE_ASSIGN_OR_RETURN(const int column, FindColumn(body, index, names[i]));
     body.feature_of_column[column] = static_cast<int>(i);
+  }
+  for (int i = 0; i < static_cast<int>(body.columns.size()); ++i) {
+    const bool left_out = body.feature_of_column[i] < 0 && i != body.label_column;
+    if (left_out) table.left_out.push_back(body.columns[i]);
   }
   return absl::OkStatus();
 }
@@ -172,10 +180,9 @@ absl::StatusOr<DataTable> ReadTable(absl::string_view path, const TableColumns& 
     MASE_RETURN_IF_ERROR(ReadCsvHeader(file.bytes(), body));
   }
   if (body.columns.empty()) return LineError(body, 1, "no columns");
-  std::vector<std::string> names;
-  MASE_RETURN_IF_ERROR(ChooseColumns(columns, body, names));
-  MASE_ASSIGN_OR_RETURN(DataTable table, ParseDelimited(body));
-  table.feature_names = std::move(names);
+  DataTable table;
+  MASE_RETURN_IF_ERROR(ChooseColumns(columns, body, table));
+  MASE_RETURN_IF_ERROR(ParseDelimited(body, table));
   return table;
 }
 

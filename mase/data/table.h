@@ -15,18 +15,22 @@ namespace mase {
 // A table as it stands in a file: the classes are still texts.
 struct DataTable {
   std::vector<std::string> feature_names;
+  std::string label_name;                 // The class column. Empty: the rows have no classes.
+  std::vector<std::string> left_out;      // The file's columns that are neither, in its order.
   Tensor features;                        // float32 [rows, features], all finite.
   std::vector<std::string> class_texts;   // The distinct ones, in order of first appearance.
   std::vector<std::string> class_places;  // "FILE:LINE" of each one's first appearance.
-  Tensor labels;                          // int64 [rows]: indexes of class_texts.
+  Tensor labels;                          // int64 [rows]: indexes of class_texts. Without
+                                          // classes: [0].
 
-  int64_t rows() const { return labels.shape()[0]; }
+  int64_t rows() const { return features.shape()[0]; }
 };
 
 // Which columns to take.
 struct TableColumns {
   std::string label;                  // Empty: "class" if there is one, else the last column.
   std::vector<std::string> features;  // In this order. Empty: all but the label, as they come.
+  bool label_optional = false;        // No column `label`: then the rows have no classes.
 };
 
 // Reads a CSV file with a header line, or an ARFF file (told apart by the content), gzip or not.

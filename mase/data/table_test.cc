@@ -73,6 +73,26 @@ TEST(ReadTableTest, TheClassIsTheNamedColumnElseClassElseTheLast) {
   EXPECT_THAT(Parse("a,class,b\n1,2,3\n", {"a", {"b"}})->features.data<float>(), ElementsAre(3));
 }
 
+TEST(ReadTableTest, SaysWhichColumnsItTook) {
+  const auto table = Parse("id,a,b,class\n1,2,3,x\n", {"", {"b"}});
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_EQ(table->label_name, "class");
+  EXPECT_THAT(table->left_out, ElementsAre("id", "a"));
+}
+
+TEST(ReadTableTest, RowsMayHaveNoClassesWhereThatIsAllowed) {
+  TableColumns columns = {.label = "class", .label_optional = true};
+  const auto table = Parse("a,b\n1,2\n3,4\n", columns);
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_EQ(table->rows(), 2);
+  EXPECT_EQ(table->label_name, "");
+  EXPECT_EQ(table->labels.shape(), Shape({0}));
+  EXPECT_THAT(table->class_texts, ElementsAre());
+  EXPECT_THAT(table->features.data<float>(), ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(Parse("a,class\n1,x\n", columns)->label_name, "class");
+  EXPECT_THAT(Problem("a,b\n1,2\n", {"class", {}}), HasSubstr("no column 'class'"));
+}
+
 TEST(ReadTableTest, ColumnsComeInTheOrderAskedFor) {
   EXPECT_THAT(Parse("a,b,c,d\n1,2,3,x\n", {"d", {"c", "a"}})->features.data<float>(),
               ElementsAre(3, 1));
