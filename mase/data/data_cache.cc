@@ -125,6 +125,7 @@ absl::StatusOr<CachedData> Load(const std::string& path, const std::string& key)
   if (header.key() != key) return absl::NotFoundError("made from something else");
   CachedData data;
   data.texts.assign(header.text().begin(), header.text().end());
+  data.notes.assign(header.note().begin(), header.note().end());
   for (const DataCacheHeader::Blob& blob : header.blob()) {
     MASE_ASSIGN_OR_RETURN(data.tensors.emplace_back(), ReadBlob(file, blob));
   }
@@ -136,6 +137,7 @@ absl::Status Store(const std::string& folder, const std::string& name, const std
   DataCacheHeader header;
   header.set_key(key);
   for (const std::string& text : data.texts) header.add_text(text);
+  for (const std::string& note : data.notes) header.add_note(note);
   for (const Tensor& tensor : data.tensors) {
     DataCacheHeader::Blob* blob = header.add_blob();
     blob->set_dtype(static_cast<int>(tensor.dtype()));
@@ -165,12 +167,10 @@ absl::Status Store(const std::string& folder, const std::string& name, const std
   return Keep(folder, name, pieces);
 }
 
-}  // namespace
-
-absl::StatusOr<CachedData> LoadOrBuild(absl::Span<const std::string> sources,
-                                       absl::string_view recipe,
-                                       const std::function<absl::StatusOr<CachedData>()>& build,
-                                       Notes& notes) {
+// LoadOrBuild without the data's own notes.
+absl::StatusOr<CachedData> LoadOrBuildQuietly(
+    absl::Span<const std::string> sources, absl::string_view recipe,
+    const std::function<absl::StatusOr<CachedData>()>& build, Notes& notes) {
   const std::string folder = CacheFolder();
   std::vector<struct stat> facts(sources.size());
   int64_t source_bytes = 0;
@@ -198,6 +198,18 @@ absl::StatusOr<CachedData> LoadOrBuild(absl::Span<const std::string> sources,
     notes.Add(absl::StrCat("data cache: ", stored.message(), "; the next run reads ", sources[0],
                            " again"));
   }
+  return data;
+}
+
+}  // namespace
+
+absl::StatusOr<CachedData> LoadOrBuild(absl::Span<const std::string> sources,
+                                       absl::string_view recipe,
+                                       const std::function<absl::StatusOr<CachedData>()>& build,
+                                       Notes& notes) {
+  absl::StatusOr<CachedData> data = LoadOrBuildQuietly(sources, recipe, build, notes);
+  if (!data.ok()) return data;
+  for (const std::string& note : data->notes) notes.Add(note);
   return data;
 }
 

@@ -26,6 +26,7 @@ namespace mase {
 struct CachedData {
   std::vector<std::string> texts;
   std::vector<Tensor> tensors;
+  std::vector<std::string> notes;  // For a person; LoadOrBuild passes them on, new or kept.
 };
 
 // What `build` gives for these source files, from the cache if an earlier call with sources of the
@@ -33,7 +34,7 @@ struct CachedData {
 // result depends on, and a number to raise when the code of `build` changes its results. Sources
 // that are small together (below 1 MiB) are not worth a file: `build` just runs.
 //
-// Errors are those of `build`; the cache itself only ever adds to `notes`.
+// Errors are those of `build`. To `notes` come the data's own, and the cache's where it fails.
 absl::StatusOr<CachedData> LoadOrBuild(absl::Span<const std::string> sources,
                                        absl::string_view recipe,
                                        const std::function<absl::StatusOr<CachedData>()>& build,

@@ -22,6 +22,7 @@ struct DataTable {
   std::vector<std::string> class_places;  // "FILE:LINE" of each one's first appearance.
   Tensor labels;                          // int64 [rows]: indexes of class_texts. Without
                                           // classes: [0].
+  std::vector<std::string> notes;         // What a person should know about how it was read.
 
   int64_t rows() const { return features.shape()[0]; }
 };

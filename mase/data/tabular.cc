@@ -31,7 +31,11 @@ absl::StatusOr<DataTable> ReadAnyTable(const TabularSet& set, const std::string&
     return absl::InvalidArgumentError(absl::StrCat(
         path, ": a NumPy file has no column names, by which data set ", set.name, " is read"));
   }
-  if (!IsHdf5(file.bytes())) return ReadTable(path, {config.label(), set.features});
+  TableColumns columns{config.label(), set.features};
+  if (columns.features.empty()) {
+    columns.features.assign(config.features().begin(), config.features().end());
+  }
+  if (!IsHdf5(file.bytes())) return ReadTable(path, columns);
   if (set.hdf5_dataset.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": an HDF5 file; data set ", set.name, " is not read from those"));
@@ -67,6 +71,7 @@ absl::StatusOr<CachedData> ReadAndSplit(const TabularSet& set, const DatasetConf
                                         const std::string& path, bool standardize) {
   MASE_ASSIGN_OR_RETURN(DataTable table, ReadAnyTable(set, path, config));
   CachedData parts;
+  parts.notes = table.notes;
   parts.texts = set.classes.empty() ? OrderClasses(table.class_texts) : set.classes;
   MASE_ASSIGN_OR_RETURN(const Tensor labels, LabelsAsClasses(table, parts.texts));
   std::vector<int64_t> kept;
@@ -95,11 +100,11 @@ absl::StatusOr<CachedData> ReadAndSplit(const TabularSet& set, const DatasetConf
 
 // All that ReadAndSplit's result depends on besides the file. The number is the code's version.
 std::string Recipe(const TabularSet& set, const DatasetConfig& config, bool standardize) {
-  return absl::StrCat("table 1 label=", config.label(),
-                      " features=", absl::StrJoin(set.features, ","),
-                      " classes=", absl::StrJoin(set.classes, ","), " hdf5=", set.hdf5_dataset,
-                      " one_hot=", absl::StrJoin(set.one_hot, ","), " distinct=", set.distinct_rows,
-                      " standardize=", standardize);
+  return absl::StrCat(
+      "table 2 label=", config.label(), " features=", absl::StrJoin(set.features, ","), ";",
+      absl::StrJoin(config.features(), ","), " classes=", absl::StrJoin(set.classes, ","),
+      " hdf5=", set.hdf5_dataset, " one_hot=", absl::StrJoin(set.one_hot, ","),
+      " distinct=", set.distinct_rows, " standardize=", standardize);
 }
 
 absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& config,
@@ -146,8 +151,10 @@ absl::StatusOr<Dataset> OpenFilePerSplit(const TabularSet& set, const DatasetCon
                                          bool standardize) {
   // The first file, the training file if there is one, says what the features and classes are.
   std::map<Split, DataTable> tables;
+  const auto notes = std::make_shared<Notes>();
   for (const auto& [split, path] : paths) {
     MASE_ASSIGN_OR_RETURN(tables[split], ReadAnyTable(set, path, config));
+    for (const std::string& note : tables[split].notes) notes->Add(note);
     MASE_RETURN_IF_ERROR(
         CheckSameFeatures(path, tables[split], paths.begin()->second, tables.begin()->second));
   }
@@ -167,7 +174,7 @@ absl::StatusOr<Dataset> OpenFilePerSplit(const TabularSet& set, const DatasetCon
     standardizer = Standardizer::Fit(tables[Split::kTrain].features);
   }
   Dataset dataset(
-      MakeInfo(set, absl::StrJoin(sources, ", "), classes, tables.begin()->second.features));
+      MakeInfo(set, absl::StrJoin(sources, ", "), classes, tables.begin()->second.features), notes);
   for (auto& [split, table] : tables) {
     SplitData data;
     MASE_ASSIGN_OR_RETURN(data.labels, LabelsAsClasses(table, classes));
