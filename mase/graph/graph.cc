@@ -231,8 +231,8 @@ absl::Status Graph::CheckSpec(const NodeSpec& spec, const OpSchema& schema) cons
   }
   const bool known_form = spec.kind == NodeKind::kCallModule     ? !schema.module_class.empty()
                           : spec.kind == NodeKind::kCallFunction ? !schema.function_type.empty()
-                          : spec.kind == NodeKind::kOutput       ? schema.name == "output"
-                          : spec.kind == NodeKind::kPlaceholder  ? schema.name == "placeholder"
+                          : spec.kind == NodeKind::kOutput       ? schema.name == ops::kOutput
+                          : spec.kind == NodeKind::kPlaceholder  ? schema.name == ops::kPlaceholder
                                                                  : true;
   if (!known_form) {
     return absl::InvalidArgumentError(

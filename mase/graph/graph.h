@@ -92,6 +92,7 @@ class Node {
   NodeKind kind() const { return kind_; }
   absl::string_view op() const { return schema_->name; }
   const OpSchema& schema() const { return *schema_; }
+  bool Is(OpTrait trait) const { return schema_->Is(trait); }
   const std::string& target() const { return target_; }
 
   absl::Span<Value* const> inputs() const { return inputs_; }

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "mase/base/suggest.h"
-#include "mase/graph/ops.h"
+#include "mase/graph/op_table.h"
 
 namespace mase {
 namespace {
@@ -73,6 +73,18 @@ absl::StatusOr<const OpSchema*> LookUpOp(absl::string_view name) {
   std::vector<std::string> known;
   for (const OpSchema* schema : AllOps()) known.emplace_back(schema->name);
   return absl::NotFoundError(absl::StrCat("unknown op '", name, "'", Suggest(name, known)));
+}
+
+absl::string_view OpSchema::InputOperand(int input) const {
+  if (arguments.empty()) return operands::kDataIn;
+  return arguments[std::min<size_t>(input, arguments.size() - 1)].operand;
+}
+
+absl::string_view OpSchema::TensorOperand(absl::string_view tensor) const {
+  for (const TensorRole& role : tensor_roles) {
+    if (role.tensor == tensor) return role.operand;
+  }
+  return "";
 }
 
 absl::Span<const OpSchema* const> AllOps() { return Table().sorted; }

@@ -1,8 +1,11 @@
 // The table of ops: everything the graph knows about an operation, in one entry.
 //
-// A new op is one entry in one of the ops_*.cc files and one kernel in
-// mase/kernel; nothing else names ops. Names are MASE's `mase_op` names, which
-// are PyTorch's functional names.
+// A new op is one name in ops.h, one entry in one of the ops_*.cc files and one kernel in
+// mase/kernel. Fusion, quantisation, calibration, training and checks ask for its traits
+// and roles here; a test (facts_test) sees to it that they name no op themselves.
+//
+//   if (node.Is(OpTrait::kNorm)) ...
+//   for (const TensorRole& role : node.schema().tensor_roles) ...
 #ifndef MASE_GRAPH_OP_SCHEMA_H_
 #define MASE_GRAPH_OP_SCHEMA_H_
 
@@ -16,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "mase/graph/attribute.h"
+#include "mase/graph/ops.h"
 #include "mase/tensor/shape.h"
 
 namespace mase {
@@ -61,8 +65,46 @@ struct OpCost {
 using CostRule = OpCost (*)(absl::Span<const ValueInfo> inputs, absl::Span<const ValueInfo> results,
                             const Attributes& attributes);
 
+// What an op is, as bits of OpSchema::traits.
+enum class OpTrait : uint32_t {
+  kWeighted = 1 << 0,       // Sums products of its input and a weight of its own.
+  kOutputsFirst = 1 << 1,   // Axis 0 of that weight are the outputs, the others are summed over.
+  kConvolution = 1 << 2,    // A layer that slides its weight over the input (not transposed).
+  kProduct = 1 << 3,        // Sums products of two inputs, the second in the part of a weight.
+  kNorm = 1 << 4,           // Takes mean or size out of groups of elements.
+  kBatchNorm = 1 << 5,      // A norm over the batch: in training by its statistics, else by stored.
+  kActivation = 1 << 6,     // A function of each element.
+  kCutsNegatives = 1 << 7,  // An activation that gives 0 for everything below 0.
+  kArithmetic = 1 << 8,     // A function of two elements, of inputs that broadcast.
+  kPool = 1 << 9,           // One element of each window, or their mean.
+  kRenames = 1 << 10,       // The input's elements in their order under another shape: no work.
+  kRenamesAtRest = 1 << 11,  // The same outside of training.
+  kFromShapes = 1 << 12,     // A number that shapes know: no tensor is read.
+  // A batch norm right after takes away what a bias adds, which so has no gradient.
+  kBiasLostBeforeNorm = 1 << 13,
+};
+constexpr uint32_t operator|(OpTrait a, OpTrait b) {
+  return static_cast<uint32_t>(a) | static_cast<uint32_t>(b);
+}
+constexpr uint32_t operator|(uint32_t a, OpTrait b) { return a | static_cast<uint32_t>(b); }
+
+// Element types that an op's tensor inputs may have; shape inference refuses others. A result has
+// the first input's type unless the shape rule says otherwise.
+enum class InputTypes {
+  kFloat,  // float32
+  kAny,    // Elements are moved or looked up, not computed with.
+};
+
+// An input: its name in PyTorch's signature ("input", "other"), and the operand it belongs to.
 struct ArgumentSpec {
-  absl::string_view name;  // As in PyTorch's signature: "input", "other".
+  absl::string_view name;
+  absl::string_view operand = operands::kDataIn;
+};
+
+// The operand that a tensor of the module belongs to.
+struct TensorRole {
+  absl::string_view tensor;  // As in ParameterSpec: "weight".
+  absl::string_view operand;
 };
 
 // An attribute's name, default and with it its type. Required ones have a
@@ -75,6 +117,8 @@ struct AttributeSpec {
 
 struct OpSchema {
   absl::string_view name;  // "conv2d"
+  // One line: what the op computes, for docs/ops.md.
+  absl::string_view doc = {};
   // Class name of the module form ("Conv2d"); empty if there is none.
   absl::string_view module_class = {};
   // MASE's classification by node kind; empty if the op has no such form.
@@ -90,6 +134,10 @@ struct OpSchema {
   std::vector<AttributeSpec> attributes = {};
   int results = 1;
 
+  uint32_t traits = 0;  // OpTrait bits.
+  InputTypes input_types = InputTypes::kFloat;
+  // The module's tensors that a record can round. Others (running statistics) stay float.
+  std::vector<TensorRole> tensor_roles = {};
   bool quantizable = false;
   ShapeRule shape_rule = nullptr;
   ParameterRule parameter_rule = nullptr;  // Null: owns nothing.
@@ -99,6 +147,12 @@ struct OpSchema {
   // for an attribute, and [name: text] for text that is printed only where the
   // attribute differs from its default.
   absl::string_view repr = "";
+
+  bool Is(OpTrait trait) const { return (traits & static_cast<uint32_t>(trait)) != 0; }
+  // The operand that input `input` belongs to (a variadic op's last argument repeats).
+  absl::string_view InputOperand(int input) const;
+  // The operand of a module's tensor; empty if it always stays float.
+  absl::string_view TensorOperand(absl::string_view tensor) const;
 };
 
 // The entry of an op, or null.

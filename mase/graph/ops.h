@@ -1,58 +1,83 @@
-// The parts of the op table, one function per file, and what their shape rules
-// share. Only op_schema.cc and the ops_*.cc files include this.
+// The names of all ops and of the operands that they may have, as constants: a misspelt one does
+// not compile.
+//
+//   if (node->op() == ops::kIdentity) ...
+//
+// Names are MASE's `mase_op` names, which are PyTorch's functional names. What an op *is* stands in
+// its entry of the table (op_schema.h): code that treats several ops alike asks for a trait there
+// and names none.
 #ifndef MASE_GRAPH_OPS_H_
 #define MASE_GRAPH_OPS_H_
 
-#include <cstdint>
-#include <string>
-#include <vector>
+#include "absl/strings/string_view.h"
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
-#include "mase/graph/op_schema.h"
+namespace mase::ops {
 
-namespace mase {
+inline constexpr absl::string_view kAdaptiveAvgPool1d = "adaptive_avg_pool1d";
+inline constexpr absl::string_view kAdaptiveAvgPool2d = "adaptive_avg_pool2d";
+inline constexpr absl::string_view kAdaptiveMaxPool1d = "adaptive_max_pool1d";
+inline constexpr absl::string_view kAdaptiveMaxPool2d = "adaptive_max_pool2d";
+inline constexpr absl::string_view kAdd = "add";
+inline constexpr absl::string_view kAvgPool1d = "avg_pool1d";
+inline constexpr absl::string_view kAvgPool2d = "avg_pool2d";
+inline constexpr absl::string_view kBatchNorm1d = "batch_norm1d";
+inline constexpr absl::string_view kBatchNorm2d = "batch_norm2d";
+inline constexpr absl::string_view kBmm = "bmm";
+inline constexpr absl::string_view kCat = "cat";
+inline constexpr absl::string_view kConv1d = "conv1d";
+inline constexpr absl::string_view kConv2d = "conv2d";
+inline constexpr absl::string_view kConvTranspose2d = "convtranspose2d";
+inline constexpr absl::string_view kDiv = "div";
+inline constexpr absl::string_view kDropout = "dropout";
+inline constexpr absl::string_view kElu = "elu";
+inline constexpr absl::string_view kFlatten = "flatten";
+inline constexpr absl::string_view kGelu = "gelu";
+inline constexpr absl::string_view kGroupNorm = "group_norm";
+inline constexpr absl::string_view kHardshrink = "hardshrink";
+inline constexpr absl::string_view kHardsigmoid = "hardsigmoid";
+inline constexpr absl::string_view kHardswish = "hardswish";
+inline constexpr absl::string_view kHardtanh = "hardtanh";
+inline constexpr absl::string_view kIdentity = "identity";
+inline constexpr absl::string_view kInstanceNorm2d = "instance_norm2d";
+inline constexpr absl::string_view kLayerNorm = "layer_norm";
+inline constexpr absl::string_view kLinear = "linear";
+inline constexpr absl::string_view kLogSigmoid = "logsigmoid";
+inline constexpr absl::string_view kMatmul = "matmul";
+inline constexpr absl::string_view kMaxPool1d = "max_pool1d";
+inline constexpr absl::string_view kMaxPool2d = "max_pool2d";
+inline constexpr absl::string_view kMean = "mean";
+inline constexpr absl::string_view kMul = "mul";
+inline constexpr absl::string_view kOutput = "output";
+inline constexpr absl::string_view kPermute = "permute";
+inline constexpr absl::string_view kPlaceholder = "placeholder";
+inline constexpr absl::string_view kRelu = "relu";
+inline constexpr absl::string_view kRelu6 = "relu6";
+inline constexpr absl::string_view kReshape = "reshape";
+inline constexpr absl::string_view kRmsNorm = "rms_norm";
+inline constexpr absl::string_view kSelu = "selu";
+inline constexpr absl::string_view kSigmoid = "sigmoid";
+inline constexpr absl::string_view kSilu = "silu";
+inline constexpr absl::string_view kSize = "size";
+inline constexpr absl::string_view kSoftmax = "softmax";
+inline constexpr absl::string_view kSoftplus = "softplus";
+inline constexpr absl::string_view kSoftshrink = "softshrink";
+inline constexpr absl::string_view kSoftsign = "softsign";
+inline constexpr absl::string_view kSub = "sub";
+inline constexpr absl::string_view kTanh = "tanh";
+inline constexpr absl::string_view kTranspose = "transpose";
+inline constexpr absl::string_view kView = "view";
 
-std::vector<OpSchema> ElementwiseOps();  // relu, gelu, add, mul, ...
-std::vector<OpSchema> MatrixOps();       // linear, conv1d, conv2d, matmul, bmm
-std::vector<OpSchema> NormOps();         // batch_norm1d, layer_norm, ..., softmax, dropout
-std::vector<OpSchema> PoolOps();         // max_pool2d, adaptive_avg_pool2d, ...
-std::vector<OpSchema> ShapeOps();        // placeholder, output, flatten, view, cat, size, ...
+}  // namespace mase::ops
 
-using Infos = absl::Span<const ValueInfo>;
-using InfosOr = absl::StatusOr<std::vector<ValueInfo>>;
+// What a tensor of a node is to its op. A record (metadata.proto: Quantization) has a format for
+// each; MASE's configs have these names in front of their keys ("weight_width").
+namespace mase::operands {
 
-template <typename... Parts>
-absl::Status ShapeError(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
+inline constexpr absl::string_view kDataIn = "data_in";
+inline constexpr absl::string_view kWeight = "weight";
+inline constexpr absl::string_view kBias = "bias";
+inline constexpr absl::string_view kDataOut = "data_out";
 
-// The result has the first input's shape and type.
-InfosOr SameAsInput(Infos inputs, const Attributes& attributes);
-
-// `axis` counted from the front; an error when it is outside the rank.
-absl::StatusOr<int> NormalizeAxis(int64_t axis, int rank);
-
-// Elements of a result or input.
-inline int64_t Elements(const ValueInfo& info) { return info.shape.elements(); }
-
-// One result of the given shape with the first input's element type.
-inline std::vector<ValueInfo> OneResult(Infos inputs, Shape shape) {
-  return {ValueInfo{inputs[0].dtype, std::move(shape), std::nullopt}};
-}
-
-// Extent after a sliding window: floor((extent + 2 padding - dilation (kernel - 1) - 1) / stride) +
-// 1, with ceil in place of floor if `ceil_mode` (a window must then start inside the input or its
-// left padding). Negative for a window that does not fit.
-int64_t WindowExtent(int64_t extent, int64_t kernel, int64_t stride, int64_t padding,
-                     int64_t dilation, bool ceil_mode);
-
-// Attributes of sliding windows hold one entry per spatial axis; checks count and range.
-absl::Status CheckWindow(const Attributes& attributes, absl::string_view name, size_t axes,
-                         int64_t minimum);
-
-}  // namespace mase
+}  // namespace mase::operands
 
 #endif  // MASE_GRAPH_OPS_H_

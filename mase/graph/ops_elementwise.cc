@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "mase/base/status_macros.h"
-#include "mase/graph/ops.h"
+#include "mase/graph/op_table.h"
 
 namespace mase {
 namespace {
@@ -16,27 +16,46 @@ InfosOr Broadcast(Infos inputs, const Attributes&) {
   return OneResult(inputs, std::move(shape));
 }
 
-OpSchema Unary(absl::string_view name, absl::string_view module_class, bool quantizable,
+OpSchema Unary(absl::string_view name, absl::string_view module_class, absl::string_view doc,
                std::vector<AttributeSpec> attributes = {}, absl::string_view repr = "") {
   return {.name = name,
+          .doc = doc,
           .module_class = module_class,
           .module_type = "module_related_func",
           .function_type = "module_related_func",
           .arguments = {{"input"}},
           .attributes = std::move(attributes),
-          .quantizable = quantizable,
+          .traits = static_cast<uint32_t>(OpTrait::kActivation),
           .shape_rule = SameAsInput,
           .cost_rule = PerElement,
           .repr = repr};
 }
 
-OpSchema Binary(absl::string_view name, bool quantizable) {
+OpSchema Binary(absl::string_view name, absl::string_view doc) {
   return {.name = name,
+          .doc = doc,
           .function_type = "builtin_func",
           .arguments = {{"input"}, {"other"}},
-          .quantizable = quantizable,
+          .traits = static_cast<uint32_t>(OpTrait::kArithmetic),
           .shape_rule = Broadcast,
           .cost_rule = PerResult};
+}
+
+OpSchema Quantizable(OpSchema schema) {
+  schema.quantizable = true;
+  return schema;
+}
+
+OpSchema Cutting(OpSchema schema) {
+  schema.traits = schema.traits | OpTrait::kCutsNegatives;
+  return schema;
+}
+
+OpSchema Identity() {
+  OpSchema schema = Unary(ops::kIdentity, "Identity", "x");
+  schema.traits = static_cast<uint32_t>(OpTrait::kRenames);
+  schema.input_types = InputTypes::kAny;
+  return schema;
 }
 
 const AttributeSpec kInplace = {"inplace", false};
@@ -46,31 +65,36 @@ constexpr absl::string_view kInplaceRepr = "[inplace:inplace=True]";
 
 std::vector<OpSchema> ElementwiseOps() {
   return {
-      Unary("relu", "ReLU", true, {kInplace}, kInplaceRepr),
-      Unary("relu6", "ReLU6", false, {kInplace}, kInplaceRepr),
-      Unary("gelu", "GELU", true, {{"approximate", std::string("none")}},
-            "approximate={approximate}"),
-      Unary("selu", "SELU", true, {kInplace}, kInplaceRepr),
-      Unary("elu", "ELU", false, {{"alpha", 1.0}, kInplace},
+      Quantizable(Cutting(Unary(ops::kRelu, "ReLU", "max(x, 0)", {kInplace}, kInplaceRepr))),
+      Cutting(Unary(ops::kRelu6, "ReLU6", "min(max(x, 0), 6)", {kInplace}, kInplaceRepr)),
+      Quantizable(Unary(ops::kGelu, "GELU", "x Phi(x), Phi the normal distribution's",
+                        {{"approximate", std::string("none")}}, "approximate={approximate}")),
+      Quantizable(Unary(ops::kSelu, "SELU", "1.0507 (x, or 1.6733 (e^x - 1) below 0)", {kInplace},
+                        kInplaceRepr)),
+      Unary(ops::kElu, "ELU", "x, or alpha (e^x - 1) below 0", {{"alpha", 1.0}, kInplace},
             "alpha={alpha}[inplace:, inplace=True]"),
-      Unary("silu", "SiLU", true, {kInplace}, kInplaceRepr),
-      Unary("tanh", "Tanh", true),
-      Unary("softsign", "Softsign", true),
-      Unary("softplus", "Softplus", true, {{"beta", 1.0}, {"threshold", 20.0}},
-            "beta={beta}, threshold={threshold}"),
-      Unary("sigmoid", "Sigmoid", false),
-      Unary("logsigmoid", "LogSigmoid", false),
-      Unary("hardswish", "Hardswish", false, {kInplace}),
-      Unary("hardsigmoid", "Hardsigmoid", false, {kInplace}),
-      Unary("hardtanh", "Hardtanh", false, {{"min_val", -1.0}, {"max_val", 1.0}, kInplace},
+      Quantizable(Unary(ops::kSilu, "SiLU", "x / (1 + e^-x)", {kInplace}, kInplaceRepr)),
+      Quantizable(Unary(ops::kTanh, "Tanh", "tanh x")),
+      Quantizable(Unary(ops::kSoftsign, "Softsign", "x / (1 + |x|)")),
+      Quantizable(
+          Unary(ops::kSoftplus, "Softplus", "log(1 + e^(beta x)) / beta, x above the threshold",
+                {{"beta", 1.0}, {"threshold", 20.0}}, "beta={beta}, threshold={threshold}")),
+      Unary(ops::kSigmoid, "Sigmoid", "1 / (1 + e^-x)"),
+      Unary(ops::kLogSigmoid, "LogSigmoid", "-log(1 + e^-x)"),
+      Unary(ops::kHardswish, "Hardswish", "x min(max(x + 3, 0), 6) / 6", {kInplace}),
+      Unary(ops::kHardsigmoid, "Hardsigmoid", "min(max(x + 3, 0), 6) / 6", {kInplace}),
+      Unary(ops::kHardtanh, "Hardtanh", "min(max(x, min_val), max_val)",
+            {{"min_val", -1.0}, {"max_val", 1.0}, kInplace},
             "min_val={min_val}, max_val={max_val}[inplace:, inplace=True]"),
-      Unary("hardshrink", "Hardshrink", false, {{"lambd", 0.5}}, "{lambd}"),
-      Unary("softshrink", "Softshrink", false, {{"lambd", 0.5}}, "{lambd}"),
-      Unary("identity", "Identity", false),
-      Binary("add", true),
-      Binary("sub", true),
-      Binary("mul", true),
-      Binary("div", false),
+      Unary(ops::kHardshrink, "Hardshrink", "x, or 0 where |x| <= lambd", {{"lambd", 0.5}},
+            "{lambd}"),
+      Unary(ops::kSoftshrink, "Softshrink", "x moved by lambd towards 0, or 0", {{"lambd", 0.5}},
+            "{lambd}"),
+      Identity(),
+      Quantizable(Binary(ops::kAdd, "x + y, broadcast")),
+      Quantizable(Binary(ops::kSub, "x - y, broadcast")),
+      Quantizable(Binary(ops::kMul, "x y, broadcast")),
+      Binary(ops::kDiv, "x / y, broadcast"),
   };
 }
 

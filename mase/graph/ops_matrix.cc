@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "mase/base/status_macros.h"
-#include "mase/graph/ops.h"
+#include "mase/graph/op_table.h"
 
 namespace mase {
 namespace {
@@ -86,10 +86,16 @@ OpCost ConvCost(Infos, Infos results, const Attributes& attributes) {
   return {Elements(results[0]) * per_result, 0};
 }
 
+constexpr uint32_t kLayer =
+    OpTrait::kWeighted | OpTrait::kOutputsFirst | OpTrait::kBiasLostBeforeNorm;
+const std::vector<TensorRole> kWeightAndBias = {{"weight", operands::kWeight},
+                                                {"bias", operands::kBias}};
+
 template <int Axes>
-OpSchema Conv(absl::string_view name, absl::string_view module_class) {
+OpSchema Conv(absl::string_view name, absl::string_view module_class, absl::string_view doc) {
   const std::vector<int64_t> ones(Axes, 1), zeros(Axes, 0);
   return {.name = name,
+          .doc = doc,
           .module_class = module_class,
           .module_type = "module_related_func",
           .function_type = "module_related_func",
@@ -102,6 +108,8 @@ OpSchema Conv(absl::string_view name, absl::string_view module_class) {
                          {"dilation", ones},
                          {"groups", int64_t{1}},
                          {"bias", true}},
+          .traits = kLayer | OpTrait::kConvolution,
+          .tensor_roles = kWeightAndBias,
           .quantizable = true,
           .shape_rule = ConvShape<Axes>,
           .parameter_rule = ConvParameters,
@@ -203,7 +211,8 @@ OpCost MatmulCost(Infos inputs, Infos results, const Attributes&) {
 
 std::vector<OpSchema> MatrixOps() {
   return {
-      {.name = "linear",
+      {.name = ops::kLinear,
+       .doc = "x W^T + b over the last axis",
        .module_class = "Linear",
        .module_type = "module_related_func",
        .function_type = "module_related_func",
@@ -211,14 +220,17 @@ std::vector<OpSchema> MatrixOps() {
        .attributes = {{"in_features", int64_t{0}, true},
                       {"out_features", int64_t{0}, true},
                       {"bias", true}},
+       .traits = kLayer,
+       .tensor_roles = kWeightAndBias,
        .quantizable = true,
        .shape_rule = LinearShape,
        .parameter_rule = LinearParameters,
        .cost_rule = LinearCost,
        .repr = "in_features={in_features}, out_features={out_features}, bias={bias}"},
-      Conv<1>("conv1d", "Conv1d"),
-      Conv<2>("conv2d", "Conv2d"),
-      {.name = "convtranspose2d",
+      Conv<1>(ops::kConv1d, "Conv1d", "cross-correlation with W along one axis, + b"),
+      Conv<2>(ops::kConv2d, "Conv2d", "cross-correlation with W along two axes, + b"),
+      {.name = ops::kConvTranspose2d,
+       .doc = "the gradient of a conv2d by its input, + b",
        .module_class = "ConvTranspose2d",
        .module_type = "module_related_func",
        .function_type = "module_related_func",
@@ -232,6 +244,8 @@ std::vector<OpSchema> MatrixOps() {
                       {"groups", int64_t{1}},
                       {"bias", true},
                       {"dilation", std::vector<int64_t>{1, 1}}},
+       .traits = OpTrait::kWeighted | OpTrait::kBiasLostBeforeNorm,
+       .tensor_roles = kWeightAndBias,
        .quantizable = true,
        .shape_rule = ConvTransposeShape,
        .parameter_rule = ConvTransposeParameters,
@@ -240,15 +254,19 @@ std::vector<OpSchema> MatrixOps() {
                "[padding:, padding={padding}][dilation:, dilation={dilation}]"
                "[output_padding:, output_padding={output_padding}][groups:, groups={groups}]"
                "[bias:, bias={bias}]"},
-      {.name = "matmul",
+      {.name = ops::kMatmul,
+       .doc = "x y over the last axis of x and the last but one of y; other axes broadcast",
        .function_type = "builtin_func",
-       .arguments = {{"input"}, {"other"}},
+       .arguments = {{"input"}, {"other", operands::kWeight}},
+       .traits = static_cast<uint32_t>(OpTrait::kProduct),
        .quantizable = true,
        .shape_rule = MatmulShape,
        .cost_rule = MatmulCost},
-      {.name = "bmm",
+      {.name = ops::kBmm,
+       .doc = "x[i] y[i], matrix by matrix",
        .function_type = "builtin_func",
-       .arguments = {{"input"}, {"mat2"}},
+       .arguments = {{"input"}, {"mat2", operands::kWeight}},
+       .traits = static_cast<uint32_t>(OpTrait::kProduct),
        .quantizable = true,
        .shape_rule = BmmShape,
        .cost_rule = MatmulCost},

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "mase/base/status_macros.h"
-#include "mase/graph/ops.h"
+#include "mase/graph/op_table.h"
 
 namespace mase {
 namespace {
@@ -51,10 +51,14 @@ std::vector<ParameterSpec> FeatureNormParameters(const Attributes& attributes) {
   return specs;
 }
 
+const std::vector<TensorRole> kWeightAndBias = {{"weight", operands::kWeight},
+                                                {"bias", operands::kBias}};
+
 template <int MinRank, int MaxRank>
-OpSchema FeatureNorm(absl::string_view name, absl::string_view module_class,
-                     absl::string_view module_type, bool affine_and_tracked) {
+OpSchema FeatureNorm(absl::string_view name, absl::string_view module_class, absl::string_view doc,
+                     absl::string_view module_type, bool over_batch) {
   return {.name = name,
+          .doc = doc,
           .module_class = module_class,
           .module_type = module_type,
           .function_type = "module_related_func",
@@ -62,8 +66,11 @@ OpSchema FeatureNorm(absl::string_view name, absl::string_view module_class,
           .attributes = {{"num_features", int64_t{0}, true},
                          {"eps", 1e-5},
                          {"momentum", 0.1},
-                         {"affine", affine_and_tracked},
-                         {"track_running_stats", affine_and_tracked}},
+                         {"affine", over_batch},
+                         {"track_running_stats", over_batch}},
+          .traits = over_batch ? OpTrait::kNorm | OpTrait::kBatchNorm
+                               : static_cast<uint32_t>(OpTrait::kNorm),
+          .tensor_roles = kWeightAndBias,
           .quantizable = true,
           .shape_rule = FeatureNormShape<MinRank, MaxRank>,
           .parameter_rule = FeatureNormParameters,
@@ -125,10 +132,19 @@ InfosOr DropoutShape(Infos inputs, const Attributes& attributes) {
 std::vector<OpSchema> NormOps() {
   return {
       // MASE calls the batch norm modules "module", all other layers "module_related_func".
-      FeatureNorm<2, 3>("batch_norm1d", "BatchNorm1d", "module", true),
-      FeatureNorm<4, 4>("batch_norm2d", "BatchNorm2d", "module", true),
-      FeatureNorm<4, 4>("instance_norm2d", "InstanceNorm2d", "module_related_func", false),
-      {.name = "layer_norm",
+      FeatureNorm<2, 3>(
+          ops::kBatchNorm1d, "BatchNorm1d",
+          "weight (x - mean) / sqrt(variance + eps) + bias, by channel over the batch", "module",
+          true),
+      FeatureNorm<4, 4>(
+          ops::kBatchNorm2d, "BatchNorm2d",
+          "weight (x - mean) / sqrt(variance + eps) + bias, by channel over the batch", "module",
+          true),
+      FeatureNorm<4, 4>(ops::kInstanceNorm2d, "InstanceNorm2d",
+                        "weight (x - mean) / sqrt(variance + eps) + bias, by sample and channel",
+                        "module_related_func", false),
+      {.name = ops::kLayerNorm,
+       .doc = "weight (x - mean) / sqrt(variance + eps) + bias, over the last axes",
        .module_class = "LayerNorm",
        .module_type = "module_related_func",
        .function_type = "module_related_func",
@@ -136,12 +152,15 @@ std::vector<OpSchema> NormOps() {
        .attributes = {{"normalized_shape", std::vector<int64_t>{}, true},
                       {"eps", 1e-5},
                       {"elementwise_affine", true}},
+       .traits = static_cast<uint32_t>(OpTrait::kNorm),
+       .tensor_roles = kWeightAndBias,
        .quantizable = true,
        .shape_rule = LayerNormShape,
        .parameter_rule = LayerNormParameters,
        .cost_rule = FivePerElement,
        .repr = "{normalized_shape}, eps={eps}, elementwise_affine={elementwise_affine}"},
-      {.name = "rms_norm",
+      {.name = ops::kRmsNorm,
+       .doc = "weight x / sqrt(mean(x^2) + eps), over the last axes",
        .module_class = "RMSNorm",
        .module_type = "module_related_func",
        .function_type = "module_related_func",
@@ -149,12 +168,15 @@ std::vector<OpSchema> NormOps() {
        .attributes = {{"normalized_shape", std::vector<int64_t>{}, true},
                       {"eps", 1.1920928955078125e-07},  // PyTorch's None: 2^-23.
                       {"elementwise_affine", true}},
+       .traits = static_cast<uint32_t>(OpTrait::kNorm),
+       .tensor_roles = {{"weight", operands::kWeight}},
        .quantizable = true,
        .shape_rule = LayerNormShape,
        .parameter_rule = RmsNormParameters,
        .cost_rule = FourPerElement,
        .repr = "{normalized_shape}, eps={eps}, elementwise_affine={elementwise_affine}"},
-      {.name = "group_norm",
+      {.name = ops::kGroupNorm,
+       .doc = "weight (x - mean) / sqrt(variance + eps) + bias, by sample and group of channels",
        .module_class = "GroupNorm",
        .module_type = "module_related_func",
        .function_type = "module_related_func",
@@ -163,12 +185,15 @@ std::vector<OpSchema> NormOps() {
                       {"num_channels", int64_t{0}, true},
                       {"eps", 1e-5},
                       {"affine", true}},
+       .traits = static_cast<uint32_t>(OpTrait::kNorm),
+       .tensor_roles = kWeightAndBias,
        .quantizable = true,
        .shape_rule = GroupNormShape,
        .parameter_rule = GroupNormParameters,
        .cost_rule = FivePerElement,
        .repr = "{num_groups}, {num_channels}, eps={eps}, affine={affine}"},
-      {.name = "softmax",
+      {.name = ops::kSoftmax,
+       .doc = "e^x / sum(e^x) along one axis",
        .module_class = "Softmax",
        .module_type = "module_related_func",
        .function_type = "module_related_func",
@@ -178,12 +203,14 @@ std::vector<OpSchema> NormOps() {
        .shape_rule = AxisShape,
        .cost_rule = FivePerElement,
        .repr = "dim={dim}"},
-      {.name = "dropout",
+      {.name = ops::kDropout,
+       .doc = "in training 0 with probability p, else x / (1 - p); x at rest",
        .module_class = "Dropout",
        .module_type = "module_related_func",
        .function_type = "implicit_func",
        .arguments = {{"input"}},
        .attributes = {{"p", 0.5}, {"inplace", false}},
+       .traits = static_cast<uint32_t>(OpTrait::kRenamesAtRest),
        .shape_rule = DropoutShape,
        .repr = "p={p}, inplace={inplace}"},
   };

@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "mase/base/status_macros.h"
-#include "mase/graph/ops.h"
+#include "mase/graph/op_table.h"
 
 namespace mase {
 namespace {
@@ -58,6 +58,7 @@ template <int Axes>
 OpSchema Pool(absl::string_view name, absl::string_view module_class, bool average) {
   const std::vector<int64_t> ones(Axes, 1), zeros(Axes, 0);
   OpSchema schema = {.name = name,
+                     .doc = average ? "the mean of each window" : "the largest of each window",
                      .module_class = module_class,
                      .module_type = "module_related_func",
                      .function_type = "module_related_func",
@@ -66,6 +67,7 @@ OpSchema Pool(absl::string_view name, absl::string_view module_class, bool avera
                                     {"stride", ones, true},
                                     {"padding", zeros},
                                     {"ceil_mode", false}},
+                     .traits = static_cast<uint32_t>(OpTrait::kPool),
                      .shape_rule = PoolShape<Axes>,
                      .cost_rule = PoolCost,
                      .repr =
@@ -82,11 +84,14 @@ OpSchema Pool(absl::string_view name, absl::string_view module_class, bool avera
 template <int Axes>
 OpSchema AdaptivePool(absl::string_view name, absl::string_view module_class, bool average) {
   return {.name = name,
+          .doc = average ? "the mean of each of output_size windows that cover the input"
+                         : "the largest of each of output_size windows that cover the input",
           .module_class = module_class,
           .module_type = "module_related_func",
           .function_type = "module_related_func",
           .arguments = {{"input"}},
           .attributes = {{"output_size", std::vector<int64_t>(Axes, 1), true}},
+          .traits = static_cast<uint32_t>(OpTrait::kPool),
           .quantizable = average,
           .shape_rule = AdaptivePoolShape<Axes>,
           .cost_rule = AdaptivePoolCost,
@@ -97,14 +102,14 @@ OpSchema AdaptivePool(absl::string_view name, absl::string_view module_class, bo
 
 std::vector<OpSchema> PoolOps() {
   return {
-      Pool<1>("max_pool1d", "MaxPool1d", false),
-      Pool<2>("max_pool2d", "MaxPool2d", false),
-      Pool<1>("avg_pool1d", "AvgPool1d", true),
-      Pool<2>("avg_pool2d", "AvgPool2d", true),
-      AdaptivePool<1>("adaptive_avg_pool1d", "AdaptiveAvgPool1d", true),
-      AdaptivePool<2>("adaptive_avg_pool2d", "AdaptiveAvgPool2d", true),
-      AdaptivePool<1>("adaptive_max_pool1d", "AdaptiveMaxPool1d", false),
-      AdaptivePool<2>("adaptive_max_pool2d", "AdaptiveMaxPool2d", false),
+      Pool<1>(ops::kMaxPool1d, "MaxPool1d", false),
+      Pool<2>(ops::kMaxPool2d, "MaxPool2d", false),
+      Pool<1>(ops::kAvgPool1d, "AvgPool1d", true),
+      Pool<2>(ops::kAvgPool2d, "AvgPool2d", true),
+      AdaptivePool<1>(ops::kAdaptiveAvgPool1d, "AdaptiveAvgPool1d", true),
+      AdaptivePool<2>(ops::kAdaptiveAvgPool2d, "AdaptiveAvgPool2d", true),
+      AdaptivePool<1>(ops::kAdaptiveMaxPool1d, "AdaptiveMaxPool1d", false),
+      AdaptivePool<2>(ops::kAdaptiveMaxPool2d, "AdaptiveMaxPool2d", false),
   };
 }
 

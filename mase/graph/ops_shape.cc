@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "mase/base/status_macros.h"
-#include "mase/graph/ops.h"
+#include "mase/graph/op_table.h"
 
 namespace mase {
 namespace {
@@ -153,17 +153,21 @@ InfosOr SizeShape(Infos inputs, const Attributes& attributes) {
   return std::vector<ValueInfo>{{DType::kInt64, Shape(), src[axis]}};
 }
 
-OpSchema Mover(absl::string_view name, ShapeRule shape_rule,
+OpSchema Mover(absl::string_view name, absl::string_view doc, ShapeRule shape_rule,
                std::vector<AttributeSpec> attributes) {
   return {.name = name,
+          .doc = doc,
           .function_type = "implicit_func",
           .arguments = {{"input"}},
           .attributes = std::move(attributes),
+          .input_types = InputTypes::kAny,
           .shape_rule = shape_rule};
 }
 
 OpSchema Viewer(absl::string_view name) {
-  OpSchema schema = Mover(name, ViewShape, {{"shape", std::vector<int64_t>{}, true}});
+  OpSchema schema = Mover(name, "x under another shape; -1 is what remains", ViewShape,
+                          {{"shape", std::vector<int64_t>{}, true}});
+  schema.traits = static_cast<uint32_t>(OpTrait::kRenames);
   schema.arguments.push_back({"sizes"});
   schema.variadic = true;
   schema.optional_arguments = 1;
@@ -173,35 +177,46 @@ OpSchema Viewer(absl::string_view name) {
 }  // namespace
 
 std::vector<OpSchema> ShapeOps() {
-  OpSchema flatten =
-      Mover("flatten", FlattenShape, {{"start_dim", int64_t{1}}, {"end_dim", int64_t{-1}}});
+  OpSchema flatten = Mover(ops::kFlatten, "axes start_dim to end_dim joined into one", FlattenShape,
+                           {{"start_dim", int64_t{1}}, {"end_dim", int64_t{-1}}});
+  flatten.traits = static_cast<uint32_t>(OpTrait::kRenames);
   flatten.module_class = "Flatten";
   flatten.module_type = "module_related_func";
   flatten.repr = "start_dim={start_dim}, end_dim={end_dim}";
-  OpSchema cat = Mover("cat", CatShape, {{"dim", int64_t{0}}});
+  OpSchema cat = Mover(ops::kCat, "the inputs one after another along an axis", CatShape,
+                       {{"dim", int64_t{0}}});
   cat.arguments = {{"tensors"}};
   cat.variadic = true;
-  OpSchema mean =
-      Mover("mean", MeanShape, {{"dims", std::vector<int64_t>{}, true}, {"keepdim", false}});
+  OpSchema mean = Mover(ops::kMean, "the mean over some axes", MeanShape,
+                        {{"dims", std::vector<int64_t>{}, true}, {"keepdim", false}});
   mean.function_type = "builtin_func";
+  mean.input_types = InputTypes::kFloat;
   mean.cost_rule = MeanCost;
+  OpSchema size =
+      Mover(ops::kSize, "the extent of an axis", SizeShape, {{"dim", int64_t{0}, true}});
+  size.traits = static_cast<uint32_t>(OpTrait::kFromShapes);
   return {
-      {.name = "placeholder",
+      {.name = ops::kPlaceholder,
+       .doc = "an input of the graph",
        .attributes = {{"shape", std::vector<int64_t>{}, true}, {"dtype", std::string("float32")}},
        .shape_rule = PlaceholderShape},
-      {.name = "output",
+      {.name = ops::kOutput,
+       .doc = "the results of the graph",
        .arguments = {{"result"}},
        .variadic = true,
        .results = 0,
+       .input_types = InputTypes::kAny,
        .shape_rule = OutputShape},
       flatten,
-      Viewer("view"),
-      Viewer("reshape"),
-      Mover("permute", PermuteShape, {{"dims", std::vector<int64_t>{}, true}}),
-      Mover("transpose", TransposeShape, {{"dim0", int64_t{0}, true}, {"dim1", int64_t{0}, true}}),
+      Viewer(ops::kView),
+      Viewer(ops::kReshape),
+      Mover(ops::kPermute, "axes in another order", PermuteShape,
+            {{"dims", std::vector<int64_t>{}, true}}),
+      Mover(ops::kTranspose, "two axes exchanged", TransposeShape,
+            {{"dim0", int64_t{0}, true}, {"dim1", int64_t{0}, true}}),
       cat,
       mean,
-      Mover("size", SizeShape, {{"dim", int64_t{0}, true}}),
+      size,
   };
 }
 

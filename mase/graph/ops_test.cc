@@ -2,8 +2,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/files.h"
+#include "mase/base/runfiles.h"
 #include "mase/graph/op_schema.h"
 #include "mase/testing/matchers.h"
 
@@ -87,8 +92,54 @@ TEST(OpsTest, ShapesArePyTorchs) {
   for (const Case& c : cases) EXPECT_THAT(Infer(c), HasSubstr(c.want)) << c.op;
 }
 
+// The operands that a record can round: those of inputs, then those of tensors, each once.
+std::string OperandsOf(const OpSchema& schema) {
+  std::vector<absl::string_view> operands;
+  const auto add = [&](absl::string_view operand) {
+    for (absl::string_view known : operands) {
+      if (known == operand) return;
+    }
+    operands.push_back(operand);
+  };
+  for (const ArgumentSpec& argument : schema.arguments) add(argument.operand);
+  for (const TensorRole& role : schema.tensor_roles) add(role.operand);
+  return schema.quantizable ? absl::StrJoin(operands, ", ") : "";
+}
+
+TEST(OpsTest, DocsOpsMdIsTheTable) {
+  std::string text =
+      "# Ops\n\nEvery op that a graph can have (`mase/graph/ops_*.cc`; this page is checked "
+      "against "
+      "them). Names are\nMASE's, layers are PyTorch's classes. The last column is what `quantize` "
+      "can "
+      "round.\n\n| op | layer | result | operands |\n| --- | --- | --- | --- |\n";
+  for (const OpSchema* schema : AllOps()) {
+    absl::StrAppend(&text, "| ", schema->name, " | ", schema->module_class, " | ",
+                    absl::StrReplaceAll(schema->doc, {{"|", "\\|"}}), " | ", OperandsOf(*schema),
+                    " |\n");
+  }
+  const auto page = ReadFile(Runfile("docs/ops.md"), 1 << 20);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(*page, text) << "write this to docs/ops.md";
+}
+
+TEST(OpsTest, RolesAndTraits) {
+  const OpSchema& matmul = *FindOp(ops::kMatmul);
+  EXPECT_EQ(matmul.InputOperand(0), operands::kDataIn);
+  EXPECT_EQ(matmul.InputOperand(1), operands::kWeight);
+  EXPECT_EQ(FindOp(ops::kCat)->InputOperand(7), operands::kDataIn);
+  const OpSchema& norm = *FindOp(ops::kBatchNorm1d);
+  EXPECT_EQ(norm.TensorOperand("bias"), operands::kBias);
+  EXPECT_EQ(norm.TensorOperand("running_mean"), "");
+  EXPECT_TRUE(norm.Is(OpTrait::kNorm) && norm.Is(OpTrait::kBatchNorm));
+  EXPECT_TRUE(FindOp(ops::kConv2d)->Is(OpTrait::kConvolution));
+  EXPECT_FALSE(FindOp(ops::kConvTranspose2d)->Is(OpTrait::kOutputsFirst));
+  EXPECT_TRUE(FindOp(ops::kRelu)->Is(OpTrait::kCutsNegatives));
+}
+
 TEST(OpsTest, EveryEntryIsComplete) {
   for (const OpSchema* schema : AllOps()) {
+    EXPECT_FALSE(schema->doc.empty()) << schema->name;
     EXPECT_NE(schema->shape_rule, nullptr) << schema->name;
     EXPECT_EQ(schema->module_class.empty(), schema->module_type.empty()) << schema->name;
     const bool is_frame = schema->name == "placeholder" || schema->name == "output";

@@ -15,8 +15,19 @@ absl::Status AtNode(const Node& node, const absl::Status& status) {
                       absl::StrCat(node.name(), " (", node.op(), "): ", status.message()));
 }
 
+absl::Status CheckInputTypes(const OpSchema& schema, absl::Span<const ValueInfo> inputs) {
+  if (schema.input_types == InputTypes::kAny) return absl::OkStatus();
+  for (const ValueInfo& input : inputs) {
+    if (input.dtype == DType::kFloat32) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("an input of type ", DTypeName(input.dtype), ", want float32"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<ValueInfo>> Apply(const Node& node, absl::Span<const ValueInfo> inputs,
                                              int64_t batch) {
+  MASE_RETURN_IF_ERROR(CheckInputTypes(node.schema(), inputs));
   if (node.kind() == NodeKind::kPlaceholder && batch >= 0) {
     std::vector<int64_t> dims = node.attributes().Ints("shape");
     if (!dims.empty()) dims[0] = batch;

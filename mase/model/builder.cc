@@ -21,7 +21,7 @@ ModelBuilder::ModelBuilder(std::string name, const Shape& input, int64_t classes
   input_ = Add(
       {.name = "x",
        .kind = NodeKind::kPlaceholder,
-       .op = "placeholder",
+       .op = std::string(ops::kPlaceholder),
        .target = "x",
        .attributes = {{"shape", std::vector<int64_t>(input.dims().begin(), input.dims().end())}}});
 }
@@ -148,7 +148,7 @@ Value* ModelBuilder::ViewWithSize(Value* x, absl::string_view method,
                                   std::vector<int64_t> extents) {
   constexpr int64_t kFromInput = -2;  // See the shape rule of view.
   extents.insert(extents.begin(), kFromInput);
-  Value* size = Method("size", {x}, {{"dim", int64_t{0}}});
+  Value* size = Method(ops::kSize, {x}, {{"dim", int64_t{0}}});
   return Method(method, {x, size}, {{"shape", std::move(extents)}});
 }
 
@@ -167,7 +167,7 @@ absl::StatusOr<Graph> ModelBuilder::Finish(Value* result) {
   MASE_RETURN_IF_ERROR(status_);
   Add({.name = "output",
        .kind = NodeKind::kOutput,
-       .op = "output",
+       .op = std::string(ops::kOutput),
        .target = "output",
        .inputs = {result}});
   MASE_RETURN_IF_ERROR(status_);

@@ -157,7 +157,7 @@ absl::StatusOr<Attributes> Complete(const OpSchema& schema, Attributes given, co
     } else if (InferAttribute(spec.name, input, &value)) {
     } else if (spec.name == "stride" && spec.required) {
       value = complete.Ints("kernel_size");
-    } else if (spec.name == "inplace" && schema.name != "dropout") {
+    } else if (spec.name == "inplace" && schema.name != ops::kDropout) {
       value = true;
     } else if (spec.required && spec.name != "output_size") {
       return Invalid("needs a value for '", spec.name, "'");

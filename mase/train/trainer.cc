@@ -31,7 +31,7 @@ absl::Status CheckSmallestBatch(const Graph& graph, int64_t rows, int64_t batch_
   if (last != 1) return absl::OkStatus();
   MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph, 1));
   for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
-    if (node->op() != "batch_norm1d" && node->op() != "batch_norm2d") continue;
+    if (!node->Is(OpTrait::kBatchNorm)) continue;
     const Shape& shape = shapes.shape(node->inputs()[0]);
     if (shape.elements() / shape[1] >= 2) continue;
     return absl::InvalidArgumentError(absl::StrCat(

@@ -24,7 +24,7 @@ SoftwareMetadata EmptyStatistics(const Node& node) {
     if (node.kind() == NodeKind::kGetAttr || parameter.name == "num_batches_tracked") continue;
     software.add_args()->set_name(parameter.name);
   }
-  if (node.mase_op() == "size") return software;
+  if (node.Is(OpTrait::kFromShapes)) return software;
   for (const TensorMetadata& result : node.metadata().common().results()) {
     software.add_results()->set_name(result.name());
   }

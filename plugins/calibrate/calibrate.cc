@@ -197,11 +197,15 @@ class CalibratePass final : public Pass {
     return Choice{"estimated", format};
   }
 
+  static bool HasOutputsFirst(const OperandValues& operand) {
+    return FindOp(operand.op)->Is(OpTrait::kOutputsFirst);
+  }
+
   // See on_missing in calibrate_options.proto.
   static double EstimatedEnd(const Graph& graph, const OperandValues& operand) {
     if (operand.tensors.empty()) return 4;
-    const std::string* weight = graph.FindNode(operand.node)->FindParameter("weight");
-    if (!IsLayer(operand.op) || weight == nullptr) return 1;
+    const std::string* weight = graph.FindNode(operand.node)->FindParameter(operands::kWeight);
+    if (!HasOutputsFirst(operand) || weight == nullptr) return 1;
     const Shape& shape = graph.FindTensor(*weight)->value.shape();
     const double inputs =
         static_cast<double>(shape.elements()) / static_cast<double>(std::max<int64_t>(shape[0], 1));
@@ -209,7 +213,7 @@ class CalibratePass final : public Pass {
   }
 
   std::vector<int64_t> BlocksOf(const OperandValues& operand) const {
-    const bool weight = IsLayer(operand.op) && operand.operand == "weight";
+    const bool weight = HasOutputsFirst(operand) && operand.operand == operands::kWeight;
     if (granularity_.empty() || granularity_ == "tensor") return {};
     if (!weight || !IsFixedPoint(operand.format)) return {};
     std::vector<int64_t> blocks(operand.tensors[0].shape().rank(), -1);

@@ -181,8 +181,11 @@ class CompareFormatsPass final : public Pass {
       MASE_ASSIGN_OR_RETURN(NamedFormat format, ParseFormat(text));
       pass->formats_.push_back(std::move(format));
     }
-    pass->ops_ = {"linear", "conv1d", "conv2d", "matmul", "bmm"};
-    if (!options.ops().empty()) pass->ops_.assign(options.ops().begin(), options.ops().end());
+    pass->ops_.assign(options.ops().begin(), options.ops().end());
+    for (const OpSchema* schema : AllOps()) {
+      const bool sums = schema->Is(OpTrait::kOutputsFirst) || schema->Is(OpTrait::kProduct);
+      if (options.ops().empty() && sums) pass->ops_.emplace_back(schema->name);
+    }
     for (const std::string& op : pass->ops_) {
       MASE_ASSIGN_OR_RETURN(const OpSchema* schema, LookUpOp(op));
       if (!schema->quantizable) {

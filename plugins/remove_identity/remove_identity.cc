@@ -33,7 +33,7 @@ class RemoveIdentityPass final : public Pass {
     int removed = 0;
     // NodesInOrder() is a snapshot, so erasing while walking it is safe.
     for (Node* node : graph.NodesInOrder()) {
-      if (node->op() != "identity") continue;
+      if (node->op() != ops::kIdentity) continue;
       if (keep_.count(node->name()) > 0) {
         context.Note(*node, "kept", "keep_name");
         continue;

@@ -142,8 +142,8 @@ class Verifier {
       if (tensor != nullptr && tensor->buffer) continue;
       if (FindArgument(*common_, parameter.name) == nullptr) Fault("no entry ", parameter.name);
     }
-    const bool linear = op == "linear";
-    if (linear || op == "conv1d" || op == "conv2d") {
+    const bool linear = op == ops::kLinear;
+    if (node_->Is(OpTrait::kOutputsFirst)) {
       const int axis = linear ? -1 : 1;  // Of features or channels in data.
       const char* in_name = linear ? "in_features" : "in_channels";
       const char* out_name = linear ? "out_features" : "out_channels";
@@ -156,7 +156,7 @@ class Verifier {
       CheckExtent(FindArgument(*common_, "weight"), 1, in_size / groups,
                   linear ? in_name : "in_channels / groups");
       CheckExtent(FindArgument(*common_, "bias"), 0, out_size, out_name);
-    } else if (op == "relu" || op == "flatten") {
+    } else if (op == ops::kRelu || op == ops::kFlatten) {
       if (out != nullptr && Elements(*in) != Elements(*out)) {
         Fault("makes ", ShapeText(*out), " of ", ShapeText(*in));
       }
