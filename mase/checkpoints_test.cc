@@ -1,4 +1,8 @@
 // The trained nets of testdata/checkpoints, measured on the 1,000 real jets.
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <utility>
 
@@ -11,6 +15,8 @@
 
 namespace mase {
 namespace {
+
+using ::testing::HasSubstr;
 
 // "..., 717 of 1,000 correct" in what the test prints; -1 if it is not there.
 int CorrectOf1000(const std::string& out) {
@@ -37,6 +43,100 @@ TEST(CheckpointsTest, ClassifyRealJetsAsTheReadmeSays) {
     // Another processor may round a score the other way.
     EXPECT_NEAR(CorrectOf1000(run.out), correct, 1) << net;
   }
+}
+
+std::string Foreign(absl::string_view name) {
+  return Runfile(absl::StrCat("testdata/checkpoints/foreign/", name, ".safetensors"));
+}
+
+TEST(CheckpointsTest, ThoseOfOthersGiveTheSameNet) {
+  const std::string folder = NewFolder();
+  const std::pair<std::string, std::string> files[] = {
+      {"module", "names in the file begin with 'module.'"},
+      {"orig_mod", "names in the file begin with '_orig_mod.'"},
+      {"lightning_compiled", "names in the file begin with 'model._orig_mod.'"},
+      {"half", "6 tensors of F16 as float32: exact"},
+      {"bfloat16", "6 tensors of BF16 as float32: exact"},
+      {"double", "6 tensors of F64 as float32"},
+      {"unused_half", "extra (unused): ema.decay"},
+  };
+  for (const auto& [name, note] : files) {
+    const CommandResult run =
+        RunCommand("mase/test", {"jsc-tiny", "jsc", "--load", Foreign(name)}, folder);
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_THAT(run.err, HasSubstr(note));
+    // Weights of eight bits of mantissa are other weights.
+    EXPECT_NEAR(CorrectOf1000(run.out), 717, name == "bfloat16" ? 10 : 2) << name;
+  }
+}
+
+TEST(CheckpointsTest, FilesThatBreakTheFormatAreRefused) {
+  const std::string folder = NewFolder();
+  const std::pair<std::string, std::string> files[] = {
+      {"overlap", "tensors 'seq_blocks.0.weight' [0, 64) and 'seq_blocks.0.bias' [0, 64) overlap"},
+      {"trailing",
+       "bytes [604, 668) of its data, after the last tensor 'seq_blocks.2.bias' [584, "
+       "604), belong to no tensor"},
+  };
+  for (const auto& [name, message] : files) {
+    const CommandResult run =
+        RunCommand("mase/test", {"jsc-tiny", "jsc", "--load", Foreign(name)}, folder);
+    EXPECT_EQ(run.exit_code, 4);
+    EXPECT_THAT(run.err, HasSubstr(message));
+  }
+}
+
+TEST(CheckpointsTest, ADirectoryStandsForItsBestNet) {
+  namespace fs = std::filesystem;
+  const std::string folder = NewFolder();
+  const auto run = [&](const std::string& load) {
+    return RunCommand("mase/test", {"jsc-tiny", "jsc", "--load", load}, folder);
+  };
+  for (const char* file : {"best.safetensors", "transformed.safetensors"}) {
+    const std::string directory = absl::StrCat(folder, "/run-of-", file);
+    fs::create_directory(directory);
+    fs::copy(Runfile("testdata/checkpoints/jsc-tiny.safetensors"), directory + "/" + file);
+    const CommandResult loaded = run(directory);
+    ASSERT_EQ(loaded.exit_code, 0) << loaded.err;
+    EXPECT_THAT(loaded.err, HasSubstr(absl::StrCat(directory, " is a run: its best net is ",
+                                                   directory, "/", file)));
+    EXPECT_NEAR(CorrectOf1000(loaded.out), 717, 1);
+  }
+
+  const std::string other = folder + "/other";
+  fs::create_directory(other);
+  const auto refused = [&](const char* message) {
+    const CommandResult loaded = run(other);
+    EXPECT_EQ(loaded.exit_code, 2);
+    EXPECT_THAT(loaded.err, HasSubstr(message));
+  };
+  refused("is a directory without best.safetensors or transformed.safetensors, so no run");
+  std::ofstream(other + "/model.safetensors") << "x";
+  refused("name one of its files: model.safetensors");
+  fs::create_directory_symlink("train-0001", other + "/train-latest");
+  refused("the newest runs below it: train-latest");
+  std::ofstream(other + "/last.safetensors") << "x";
+  refused("other/last.safetensors is its last state");
+}
+
+TEST(CheckpointsTest, AFileOfAnotherKindIsCalledByItsName) {
+  const std::string folder = NewFolder();
+  const auto refused = [&](const std::string& contents, int exit_code, const char* message) {
+    std::ofstream(folder + "/net.pt", std::ios::binary | std::ios::trunc) << contents;
+    const CommandResult run =
+        RunCommand("mase/test", {"jsc-tiny", "jsc", "--load", "net.pt"}, folder);
+    EXPECT_EQ(run.exit_code, exit_code);
+    EXPECT_THAT(run.err, HasSubstr(message));
+  };
+  refused("PK\x03\x04 ... archive/data.pkl ...", 2, "python3 tools/torch_to_safetensors.py");
+  refused("\x08\x07\x12\x07pytorch", 2, "is an ONNX model");
+  refused("", 4, "net.pt: is empty");
+  std::filesystem::remove(folder + "/net.pt");
+  ASSERT_EQ(mkfifo((folder + "/net.pt").c_str(), 0600), 0);
+  const CommandResult run =
+      RunCommand("mase/test", {"jsc-tiny", "jsc", "--load", "net.pt"}, folder);
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("net.pt: is a pipe, no regular file"));
 }
 
 }  // namespace

@@ -42,8 +42,6 @@ def main():
         if not torch.is_tensor(value):
             print(f"skipped {name}: a {type(value).__name__}, not a tensor", file=sys.stderr)
             continue
-        if value.dtype in (torch.float16, torch.bfloat16):
-            value = value.float()
         # Views and shared tensors become copies: each name has its own bytes in the file.
         tensors[name] = value.detach().clone().contiguous()
     if not tensors:

@@ -9,10 +9,13 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "google/protobuf/util/json_util.h"
@@ -21,6 +24,7 @@
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/text_proto.h"
+#include "mase/model/checkpoint.h"
 
 namespace mase {
 namespace {
@@ -59,13 +63,29 @@ absl::Status MakeFolders(const fs::path& folder) {
   return error ? FileError(folder.string(), "create", error.value()) : absl::OkStatus();
 }
 
-// Points "latest" at `name`, atomically; best effort, as some file systems have no links.
-void LinkLatest(const fs::path& project, const std::string& name) {
-  const fs::path temporary = project / absl::StrFormat(".latest.%d", getpid());
+// Ends the name of the link to the newest run of an action.
+constexpr absl::string_view kLatest = "-latest";
+
+// Points "<action>-latest" at `name`, atomically; best effort, as some file systems have no links.
+void LinkLatest(const fs::path& project, absl::string_view action, const std::string& name) {
+  const std::string link = absl::StrCat(action, kLatest);
+  const fs::path temporary = project / absl::StrFormat(".%s.%d", link, getpid());
   if (symlink(name.c_str(), temporary.c_str()) != 0) return;
   std::error_code error;
-  fs::rename(temporary, project / "latest", error);
+  fs::rename(temporary, project / link, error);
   if (error) fs::remove(temporary, error);
+}
+
+// Names in a folder that end so, sorted.
+std::vector<std::string> NamesEnding(const fs::path& folder, absl::string_view ending) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::string name = it->path().filename().string();
+    if (absl::EndsWith(name, ending) && name[0] != '.') names.push_back(std::move(name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 absl::StatusOr<std::string> MakeNext(const fs::path& project, absl::string_view action) {
@@ -75,7 +95,7 @@ absl::StatusOr<std::string> MakeNext(const fs::path& project, absl::string_view 
     const fs::path path = project / name;
     // mkdir either makes the folder or fails: two runs never get the same one.
     if (mkdir(path.c_str(), 0777) == 0) {
-      LinkLatest(project, name);
+      LinkLatest(project, action, name);
       return path.string();
     }
     if (errno != EEXIST) return FileError(path.string(), "create", errno);
@@ -162,6 +182,31 @@ absl::StatusOr<RunReport> RunDirectory::ReadSummary() const {
   const auto status = google::protobuf::util::JsonStringToMessage(json, &report, options);
   if (status.ok()) return report;
   return absl::DataLossError(absl::StrCat(File(kSummary), ": ", std::string(status.message())));
+}
+
+absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path) {
+  const fs::path folder{std::string(path)};
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) return std::string(path);
+  for (const char* name : {kBestCheckpoint, kTransformedCheckpoint}) {
+    if (fs::exists(folder / name, error)) return (folder / name).string();
+  }
+  const std::string what = absl::StrCat(path, ": is a directory without ", kBestCheckpoint, " or ",
+                                        kTransformedCheckpoint);
+  if (fs::exists(folder / kLastCheckpoint, error)) {
+    return absl::NotFoundError(absl::StrCat(what, ": no epoch of its training was validated; ",
+                                            (folder / kLastCheckpoint).string(),
+                                            " is its last state"));
+  }
+  if (const auto runs = NamesEnding(folder, kLatest); !runs.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat(what, "; the newest runs below it: ", absl::StrJoin(runs, ", ")));
+  }
+  if (const auto files = NamesEnding(folder, ".safetensors"); !files.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat(what, "; name one of its files: ", absl::StrJoin(files, ", ")));
+  }
+  return absl::NotFoundError(absl::StrCat(what, ", so no run that made a net"));
 }
 
 }  // namespace mase

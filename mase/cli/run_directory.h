@@ -21,8 +21,9 @@ class RunDirectory {
  public:
   // Makes the directory that the settings name (run_dir), which must not exist
   // (AlreadyExists), or else the next free "<project_dir>/<project>/<action>-NNNN",
-  // also while other runs do the same, and points the link "latest" there. `model`
-  // and `dataset` are for the project's default name.
+  // also while other runs do the same. `model` and `dataset` are for the project's default
+  // name. The project's link "<action>-latest" then leads to the new directory: to the newest
+  // run of that action, finished or not.
   static absl::StatusOr<RunDirectory> Create(const RunConfig& config, absl::string_view action,
                                              absl::string_view model, absl::string_view dataset);
 
@@ -58,6 +59,11 @@ class RunDirectory {
   std::string path_;
   std::vector<std::string> artifacts_;
 };
+
+// The checkpoint file that `path` stands for. A run's directory stands for the best net in it:
+// best.safetensors of a training, transformed.safetensors of a transform. Anything else stands for
+// itself. NotFound: a directory with neither; the message says what else there is to load.
+absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path);
 
 }  // namespace mase
 

@@ -29,7 +29,7 @@ struct Session {
 
 // Opens the data set and builds or loads the net, saying so, and fills in the report. Nothing is
 // written. InvalidArgument if model or data set is missing in the settings; else the errors of
-// OpenDataset, BuildModel, LoadCheckpoint and BindTensors.
+// OpenDataset, OpenCheckpoint and OpenModel.
 absl::StatusOr<Session> OpenSession(const RunConfig& config, absl::string_view action);
 
 // The split's samples, after checking that they fit the net's input and classes.

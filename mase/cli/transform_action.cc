@@ -18,8 +18,6 @@
 namespace mase {
 namespace {
 
-constexpr char kCheckpoint[] = "transformed.safetensors";
-
 std::string MetricsTable(const Evaluation& before, const Evaluation& after) {
   Table table({"Metric", "Original", "Transformed", "Change"});
   const auto add = [&](const char* name, double x, double y) {
@@ -85,7 +83,7 @@ class TransformAction : public PassAction {
 
   absl::Status WriteResults(const RunConfig& config, const Graph& transformed,
                             const RunReport& report, RunDirectory& directory) {
-    MASE_ASSIGN_OR_RETURN(const std::string checkpoint, directory.Reserve(kCheckpoint));
+    MASE_ASSIGN_OR_RETURN(const std::string checkpoint, directory.Reserve(kTransformedCheckpoint));
     const std::map<std::string, std::string> facts = {
         {"mase.action", "transform"},
         {"mase.seed", absl::StrCat(config.seed())},

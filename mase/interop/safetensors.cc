@@ -1,12 +1,16 @@
 #include "mase/interop/safetensors.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/base/casts.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -15,6 +19,7 @@
 #include "mase/base/limits.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/interop/foreign_file.h"
 #include "nlohmann/json.hpp"
 
 namespace mase {
@@ -33,28 +38,83 @@ constexpr absl::string_view kNoChecksum = "00000000";
 // The data begins at a multiple of this, so that mapped tensors are aligned.
 constexpr size_t kAlignment = 64;
 
-struct DTypeCode {
-  DType dtype;
+// IEEE binary16 as float: 1 bit of sign, 5 of exponent, 10 of mantissa. Exact.
+float HalfToFloat(uint16_t half) {
+  const uint32_t sign = static_cast<uint32_t>(half >> 15) << 31;
+  const uint32_t exponent = (half >> 10) & 0x1f;
+  const uint32_t mantissa = half & 0x3ff;
+  if (exponent == 0) {  // Multiples of the smallest number.
+    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+    return sign == 0 ? magnitude : -magnitude;
+  }
+  // Inf and NaN keep the largest exponent; the others move from bias 15 to 127.
+  const uint32_t widened = exponent == 0x1f ? 0xff : exponent + 127 - 15;
+  return absl::bit_cast<float>(sign | (widened << 23) | (mantissa << 13));
+}
+
+// `bytes` as From, which need not be aligned, element by element as To.
+template <typename From, typename To, To (*convert)(From)>
+Tensor Widened(const Shape& shape, const char* bytes) {
+  Tensor result(DTypeOf<To>::value, shape);
+  for (To& element : result.mutable_data<To>()) {
+    From from;
+    std::memcpy(&from, bytes, sizeof(from));
+    bytes += sizeof(from);
+    element = convert(from);
+  }
+  return result;
+}
+
+template <typename From, typename To>
+To Cast(From from) {
+  return from;
+}
+
+// An element type of the format. It is a DType, or widened to one, or not read.
+struct ElementType {
   absl::string_view code;
+  uint64_t bits;
+  std::optional<DType> dtype;
+  Tensor (*widen)(const Shape& shape, const char* bytes) = nullptr;
 };
-constexpr DTypeCode kDTypeCodes[] = {
-    {DType::kFloat32, "F32"}, {DType::kFloat64, "F64"}, {DType::kBFloat16, "BF16"},
-    {DType::kInt8, "I8"},     {DType::kUInt8, "U8"},    {DType::kInt32, "I32"},
-    {DType::kInt64, "I64"},   {DType::kBool, "BOOL"},
+constexpr ElementType kElementTypes[] = {
+    {"F32", 32, DType::kFloat32},
+    {"F64", 64, DType::kFloat64},
+    {"BF16", 16, DType::kBFloat16},
+    {"I8", 8, DType::kInt8},
+    {"U8", 8, DType::kUInt8},
+    {"I32", 32, DType::kInt32},
+    {"I64", 64, DType::kInt64},
+    {"BOOL", 8, DType::kBool},
+    {"F16", 16, std::nullopt, Widened<uint16_t, float, HalfToFloat>},
+    {"I16", 16, std::nullopt, Widened<int16_t, int32_t, Cast>},
+    {"U16", 16, std::nullopt, Widened<uint16_t, int32_t, Cast>},
+    {"U32", 32, std::nullopt, Widened<uint32_t, int64_t, Cast>},
+    {"U64", 64, std::nullopt},
+    {"C64", 64, std::nullopt},
+    {"F8_E4M3", 8, std::nullopt},
+    {"F8_E5M2", 8, std::nullopt},
+    {"F8_E8M0", 8, std::nullopt},
+    {"F8_E4M3FNUZ", 8, std::nullopt},
+    {"F8_E5M2FNUZ", 8, std::nullopt},
+    {"F6_E2M3", 6, std::nullopt},
+    {"F6_E3M2", 6, std::nullopt},
+    {"F4", 4, std::nullopt},
 };
 
 absl::string_view CodeOf(DType dtype) {
-  for (const DTypeCode& entry : kDTypeCodes) {
-    if (entry.dtype == dtype) return entry.code;
+  for (const ElementType& type : kElementTypes) {
+    if (type.dtype == dtype) return type.code;
   }
   return "";
 }
 
-absl::StatusOr<DType> DTypeOfCode(absl::string_view code) {
-  for (const DTypeCode& entry : kDTypeCodes) {
-    if (entry.code == code) return entry.dtype;
+// Null for a type that the format did not have when this was written.
+const ElementType* FindElementType(absl::string_view code) {
+  for (const ElementType& type : kElementTypes) {
+    if (type.code == code) return &type;
   }
-  return absl::InvalidArgumentError(absl::StrCat("element type '", code, "' is not supported"));
+  return nullptr;
 }
 
 template <typename... Parts>
@@ -62,18 +122,9 @@ absl::Status Corrupt(const Parts&... parts) {
   return absl::DataLossError(absl::StrCat(parts...));
 }
 
-// Pickles begin with a zip signature (torch.save) or a protocol opcode.
-absl::Status CheckNotPickle(absl::string_view bytes) {
-  if (!absl::StartsWith(bytes, "PK\x03\x04") && !absl::StartsWith(bytes, "\x80\x02")) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      "is a Python pickle, which can run code when loaded; convert it in Python:\n"
-      "  import torch, safetensors.torch\n"
-      "  state = torch.load(\"model.ckpt\", map_location=\"cpu\"); state = "
-      "state.get(\"state_dict\", state)\n"
-      "  safetensors.torch.save_file({k.removeprefix(\"model.\"): v.contiguous() for k, v in "
-      "state.items()}, \"model.safetensors\")");
+// A name or key of a file, for messages.
+absl::string_view Shortened(absl::string_view name) {
+  return name.substr(0, limits::kMaxNameBytes);
 }
 
 uint32_t FileChecksum(absl::string_view bytes, size_t checksum_at) {
@@ -81,32 +132,41 @@ uint32_t FileChecksum(absl::string_view bytes, size_t checksum_at) {
   return Crc32c(bytes.substr(checksum_at + kNoChecksum.size()), before);
 }
 
-// The header as JSON, each name once. nlohmann's parser does not recurse.
+// The header as JSON, each key once. nlohmann's parser does not recurse.
 absl::StatusOr<Json> ParseHeader(absl::string_view text) {
-  std::set<std::string> names;
-  bool repeated = false;
+  std::set<std::string> names;  // Of the header.
+  std::set<std::string> keys;   // Of the entry at hand; nothing deeper is looked at.
+  std::string repeated;
   const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::key && depth == 1) {
-      repeated |= !names.insert(parsed.get<std::string>()).second;
-    }
+    if (event == Json::parse_event_t::object_start && depth == 1) keys.clear();
+    if (event != Json::parse_event_t::key || depth > 2) return true;
+    const std::string key = parsed.get<std::string>();
+    if (!(depth == 1 ? names : keys).insert(key).second && repeated.empty()) repeated = key;
     return true;
   };
   Json header = Json::parse(text.begin(), text.end(), watch, /*allow_exceptions=*/false);
   if (header.is_discarded() || !header.is_object()) {
     return Corrupt("is not a safetensors file: its header is not JSON");
   }
-  if (repeated) return Corrupt("names a tensor twice in its header");
+  if (!repeated.empty()) return Corrupt("its header has '", Shortened(repeated), "' twice");
   return header;
 }
 
+// A tensor of the header. Its bytes are [begin, end) of the data.
 struct Entry {
-  DType dtype;
+  std::string name;
+  std::string code;
+  const ElementType* type = nullptr;  // Null if unknown.
   Shape shape;
-  uint64_t begin;
-  uint64_t end;
+  uint64_t begin = 0;
+  uint64_t end = 0;
+
+  std::string Place() const {
+    return absl::StrCat("'", Shortened(name), "' [", begin, ", ", end, ")");
+  }
 };
 
-absl::StatusOr<Entry> ParseEntry(const Json& json, uint64_t data_bytes) {
+absl::StatusOr<Entry> ParseEntry(const std::string& name, const Json& json, uint64_t data_bytes) {
   const bool complete =
       json.is_object() && json.contains("dtype") && json["dtype"].is_string() &&
       json.contains("shape") && json["shape"].is_array() && json.contains("data_offsets") &&
@@ -114,7 +174,9 @@ absl::StatusOr<Entry> ParseEntry(const Json& json, uint64_t data_bytes) {
       json["data_offsets"][0].is_number_unsigned() && json["data_offsets"][1].is_number_unsigned();
   if (!complete) return Corrupt("its header entry lacks dtype, shape or data_offsets");
   Entry entry;
-  MASE_ASSIGN_OR_RETURN(entry.dtype, DTypeOfCode(json["dtype"].get<std::string>()));
+  entry.name = name;
+  entry.code = json["dtype"].get<std::string>();
+  entry.type = FindElementType(entry.code);
   for (const Json& extent : json["shape"]) {
     if (!extent.is_number_integer()) return Corrupt("its shape has an extent that is no integer");
     entry.shape.push_back(extent.get<int64_t>());
@@ -127,20 +189,85 @@ absl::StatusOr<Entry> ParseEntry(const Json& json, uint64_t data_bytes) {
     return Corrupt("its data [", entry.begin, ", ", entry.end, ") is outside the file's ",
                    data_bytes, " bytes: truncated?");
   }
-  const uint64_t wanted = static_cast<uint64_t>(entry.shape.elements()) * ElementSize(entry.dtype);
-  if (entry.end - entry.begin != wanted) {
-    return Corrupt("it has ", entry.end - entry.begin, " bytes, shape ", entry.shape.ToString(),
-                   " of ", DTypeName(entry.dtype), " wants ", wanted);
+  if (entry.type == nullptr) return entry;
+  const uint64_t bits = static_cast<uint64_t>(entry.shape.elements()) * entry.type->bits;
+  if (bits % 8 != 0 || entry.end - entry.begin != bits / 8) {
+    return Corrupt("its data [", entry.begin, ", ", entry.end, ") has ", entry.end - entry.begin,
+                   " bytes, shape ", entry.shape.ToString(), " of ", entry.code, " wants ",
+                   bits / 8, bits % 8 == 0 ? "" : " and a part of one");
   }
   return entry;
 }
 
+// The format wants every byte of the data to belong to one tensor. Sorts `entries` by place.
+absl::Status CheckCoverage(absl::Span<const Entry*> entries, uint64_t data_bytes) {
+  std::sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) {
+    return std::tie(a->begin, a->end) < std::tie(b->begin, b->end);
+  });
+  const Entry* last = nullptr;
+  uint64_t end = 0;
+  for (const Entry* entry : entries) {
+    if (entry->begin < end) {
+      return Corrupt("tensors ", last->Place(), " and ", entry->Place(),
+                     " overlap in the file's data");
+    }
+    if (entry->begin > end) {
+      return Corrupt("bytes [", end, ", ", entry->begin, ") of its data, before tensor ",
+                     entry->Place(), ", belong to no tensor");
+    }
+    last = entry;
+    end = entry->end;
+  }
+  if (end == data_bytes) return absl::OkStatus();
+  return Corrupt(
+      "bytes [", end, ", ", data_bytes, ") of its data",
+      last == nullptr ? "" : absl::StrCat(", after the last tensor ", last->Place(), ","),
+      " belong to no tensor");
+}
+
+// Adds what the entry says to `contents`.
+void AddTensor(const Entry& entry, absl::string_view data,
+               const std::shared_ptr<const std::string>& file, SafeTensors& contents) {
+  const char* begin = data.data() + entry.begin;
+  if (entry.type != nullptr && entry.type->widen != nullptr) {
+    contents.tensors.push_back({entry.name, entry.type->widen(entry.shape, begin)});
+    contents.widened[entry.name] = entry.code;
+  } else if (entry.type != nullptr && entry.type->dtype.has_value()) {
+    const DType dtype = *entry.type->dtype;
+    Tensor view = Tensor::View(dtype, entry.shape, begin, file);
+    // Other writers need not align; vector loads of float want 4 bytes at least.
+    const bool aligned = reinterpret_cast<uintptr_t>(begin) % ElementSize(dtype) == 0;
+    if (!aligned) view.mutable_raw_data();
+    contents.tensors.push_back({entry.name, std::move(view)});
+  } else {
+    contents.unread.push_back({entry.name, entry.code, entry.shape});
+  }
+}
+
+absl::Status ParseMetadata(const Json& json, bool has_checksum, SafeTensors& contents) {
+  if (!json.is_object()) return Corrupt("its metadata is no JSON object");
+  for (const auto& [key, value] : json.items()) {
+    if (!value.is_string()) return Corrupt("its metadata entry '", Shortened(key), "' is no text");
+    if (key != kChecksum) contents.metadata[key] = value.get<std::string>();
+    // What we wrote had a checksum: damage must not get by on having hit its name.
+    if (!has_checksum && absl::StartsWith(key, kOurPrefix)) {
+      return Corrupt("is damaged: its checksum is missing");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SafeTensors> ParseFile(const std::shared_ptr<const std::string>& file) {
   const absl::string_view bytes = *file;
-  MASE_RETURN_IF_ERROR(CheckNotPickle(bytes));
-  uint64_t header_bytes = 0;
+  if (bytes.empty()) return Corrupt("is empty");
   if (bytes.size() < kLengthBytes) return Corrupt("is no safetensors file: shorter than 8 bytes");
+  uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), kLengthBytes);
+  if (!absl::StartsWith(bytes.substr(kLengthBytes), "{")) {
+    const std::string foreign = DescribeForeignFile(bytes);
+    if (!foreign.empty()) return absl::InvalidArgumentError(foreign);
+    return Corrupt("is no safetensors file: its header does not begin with '{'");
+  }
   if (header_bytes > bytes.size() - kLengthBytes) {
     return Corrupt("is no safetensors file, or truncated: header of ", header_bytes,
                    " bytes in a file of ", bytes.size());
@@ -163,31 +290,22 @@ absl::StatusOr<SafeTensors> ParseFile(const std::shared_ptr<const std::string>& 
     }
   }
   SafeTensors contents;
+  std::vector<Entry> entries;
   for (const auto& [name, json] : header.items()) {
     if (name == kMetadata) {
-      if (!json.is_object()) return Corrupt("its metadata is no JSON object");
-      for (const auto& [key, value] : json.items()) {
-        if (!value.is_string()) return Corrupt("its metadata entry '", key, "' is no text");
-        if (key != kChecksum) contents.metadata[key] = value.get<std::string>();
-        // What we wrote had a checksum: damage must not get by on having hit its name.
-        if (!has_checksum && absl::StartsWith(key, kOurPrefix)) {
-          return Corrupt("is damaged: its checksum is missing");
-        }
-      }
+      MASE_RETURN_IF_ERROR(ParseMetadata(json, has_checksum, contents));
       continue;
     }
-    absl::StatusOr<Entry> entry = ParseEntry(json, data.size());
+    absl::StatusOr<Entry> entry = ParseEntry(name, json, data.size());
     if (!entry.ok()) {
-      return Annotate(entry.status(),
-                      absl::StrCat("tensor '", name.substr(0, limits::kMaxNameBytes), "'"));
+      return Annotate(entry.status(), absl::StrCat("tensor '", Shortened(name), "'"));
     }
-    const char* begin = data.data() + entry->begin;
-    Tensor view = Tensor::View(entry->dtype, entry->shape, begin, file);
-    // Other writers need not align; vector loads of float want 4 bytes at least.
-    const bool aligned = reinterpret_cast<uintptr_t>(begin) % ElementSize(entry->dtype) == 0;
-    if (!aligned) view.mutable_raw_data();
-    contents.tensors.push_back({name, std::move(view)});
+    entries.push_back(*std::move(entry));
   }
+  std::vector<const Entry*> by_place;
+  for (const Entry& entry : entries) by_place.push_back(&entry);
+  MASE_RETURN_IF_ERROR(CheckCoverage(absl::MakeSpan(by_place), data.size()));
+  for (const Entry& entry : entries) AddTensor(entry, data, file, contents);
   return contents;
 }
 
@@ -200,7 +318,13 @@ const Tensor* SafeTensors::Find(absl::string_view name) const {
   return nullptr;
 }
 
+std::string SafeTensors::TypeOf(const std::string& name, const Tensor& tensor) const {
+  const auto it = widened.find(name);
+  return it == widened.end() ? std::string(CodeOf(tensor.dtype())) : it->second;
+}
+
 absl::StatusOr<SafeTensors> ReadSafeTensors(absl::string_view path) {
+  MASE_RETURN_IF_ERROR(CheckRegularFile(path));
   MASE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, limits::kMaxCheckpointBytes));
   absl::StatusOr<SafeTensors> contents =
       ParseFile(std::make_shared<const std::string>(std::move(bytes)));

@@ -26,24 +26,46 @@ struct NamedTensor {
   Tensor value;
 };
 
+// A tensor of a file whose element type no DType holds: F8_E4M3, F4, C64, ...
+struct UnreadTensor {
+  std::string name;
+  std::string type;  // As the file writes it.
+  Shape shape;
+};
+
 struct SafeTensors {
   std::vector<NamedTensor> tensors;  // In file order.
   std::map<std::string, std::string> metadata;
 
+  // What reading found besides; not written.
+  //
+  // Element types that no DType is, but whose every number one holds, are widened: F16 to float32,
+  // I16 and U16 to int32, U32 to int64. Here stands the file's type of those tensors, by name.
+  std::map<std::string, std::string> widened;
+  // In file order. Their numbers are not read, and it is for the user of the file to say whether
+  // that matters.
+  std::vector<UnreadTensor> unread;
+
   const Tensor* Find(absl::string_view name) const;  // Null if absent.
+  // The type of a tensor in the file, as the format writes it: "F16".
+  std::string TypeOf(const std::string& name, const Tensor& tensor) const;
 };
 
-// Reads and checks a file. The tensors share one buffer.
+// Reads and checks a file. The tensors share one buffer, except for widened and unaligned ones.
 //
-// NotFound: no such file. DataLoss, naming the file and the tensor: not a
-// safetensors file, truncated, checksum wrong, offsets outside the data or not
-// matching the shape, two tensors of one name. InvalidArgument: an element type
-// that this tool has no use for (F16, F8_E4M3, ...). ResourceExhausted: beyond
-// the limits of base/limits.h. A pickle (.pt, .ckpt) is refused with the lines of
-// Python that convert it.
+// The rules are the format's: the header begins with '{', names and keys stand in it once, metadata
+// is text; the tensors' data begin at offset 0, follow each other without overlaps or holes and end
+// where the file ends; tensors of no dimension have one element, those with an extent of 0 none.
+// Alignment is not asked for.
+//
+// NotFound: no such file. InvalidArgument: not a regular file; a file of another kind (PyTorch,
+// ONNX, HDF5, ...), which is called by its name, with what converts it. DataLoss, naming the file,
+// the tensors and their offsets: truncated, checksum wrong, a rule broken. ResourceExhausted:
+// beyond the limits of base/limits.h.
 absl::StatusOr<SafeTensors> ReadSafeTensors(absl::string_view path);
 
-// Writes a file atomically (base/files.h). The same input gives the same bytes.
+// Writes a file atomically (base/files.h). The same input gives the same bytes. InvalidArgument:
+// two tensors of one name.
 absl::Status WriteSafeTensors(absl::string_view path, const SafeTensors& contents);
 
 }  // namespace mase

@@ -1,10 +1,17 @@
 #include "mase/interop/safetensors.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstring>
+#include <iterator>
+#include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/base/casts.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -99,24 +106,37 @@ TEST(SafeTensorsTest, HostileHeadersAreNamed) {
                    "12345678");
   };
   const Case cases[] = {
-      {"", absl::StatusCode::kDataLoss, "shorter than 8 bytes"},
+      {"", absl::StatusCode::kDataLoss, "is empty"},
+      {"1234567", absl::StatusCode::kDataLoss, "shorter than 8 bytes"},
       {std::string("\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10), absl::StatusCode::kDataLoss,
        "truncated"},
-      {Foreign("nonsense", ""), absl::StatusCode::kDataLoss, "header is not JSON"},
-      {Foreign("[1]", ""), absl::StatusCode::kDataLoss, "header is not JSON"},
-      {Foreign(std::string(100'000, '['), ""), absl::StatusCode::kDataLoss, "not JSON"},
-      {Foreign(R"({"w":{},"w":{}})", ""), absl::StatusCode::kDataLoss, "twice"},
+      {Foreign("nonsense", ""), absl::StatusCode::kDataLoss, "does not begin with '{'"},
+      {Foreign(R"([{"w":1}])", ""), absl::StatusCode::kDataLoss, "does not begin with '{'"},
+      {Foreign(R"( {})", ""), absl::StatusCode::kDataLoss, "does not begin with '{'"},
+      {Foreign("\xef\xbb\xbf{}", ""), absl::StatusCode::kDataLoss, "does not begin with '{'"},
+      {Foreign("{nonsense}", ""), absl::StatusCode::kDataLoss, "header is not JSON"},
+      {Foreign("{} {}", ""), absl::StatusCode::kDataLoss, "header is not JSON"},
+      {Foreign("{\"\xff\":{}}", ""), absl::StatusCode::kDataLoss, "header is not JSON"},
+      {Foreign("{\"w\":" + std::string(100'000, '['), ""), absl::StatusCode::kDataLoss, "not JSON"},
+      {Foreign(R"({"w":{},"w":{}})", ""), absl::StatusCode::kDataLoss, "has 'w' twice"},
+      {Foreign(R"({"w":{"dtype":"F32","dtype":"I32","shape":[0],"data_offsets":[0,0]}})", ""),
+       absl::StatusCode::kDataLoss, "has 'dtype' twice"},
+      {Foreign(R"({"__metadata__":{"a":"1","a":"2"}})", ""), absl::StatusCode::kDataLoss,
+       "has 'a' twice"},
+      {Foreign(R"({"__metadata__":{"a":1}})", ""), absl::StatusCode::kDataLoss, "'a' is no text"},
+      {Foreign(R"({"__metadata__":[]})", ""), absl::StatusCode::kDataLoss, "no JSON object"},
       {Foreign(R"({"w":{"dtype":"F32"}})", ""), absl::StatusCode::kDataLoss, "'w': its header"},
-      {entry("[3]", "[0,8]"), absl::StatusCode::kDataLoss, "it has 8 bytes, shape [3] of float32"},
+      {entry("[3]", "[0,8]"), absl::StatusCode::kDataLoss,
+       "its data [0, 8) has 8 bytes, shape [3] of F32 wants 12"},
       {entry("[2]", "[4,12]"), absl::StatusCode::kDataLoss, "outside the file's 8 bytes"},
       {entry("[2]", "[8,0]"), absl::StatusCode::kDataLoss, "outside"},
       {entry("[-2]", "[0,8]"), absl::StatusCode::kInvalidArgument, "negative extent"},
       {entry("[4611686018427387904,4]", "[0,8]"), absl::StatusCode::kResourceExhausted, "limit"},
       {entry("[1,1,1,1,1,1,1,1,1,2]", "[0,8]"), absl::StatusCode::kResourceExhausted, "rank"},
       {entry("[2.5]", "[0,8]"), absl::StatusCode::kDataLoss, "no integer"},
-      {Foreign(R"({"w":{"dtype":"F16","shape":[4],"data_offsets":[0,8]}})", "12345678"),
-       absl::StatusCode::kInvalidArgument, "'F16' is not supported"},
-      {std::string("PK\x03\x04 and so on"), absl::StatusCode::kInvalidArgument, "import torch"},
+      {Foreign(R"({"w":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}})", "1"),
+       absl::StatusCode::kDataLoss, "wants 1 and a part of one"},
+      {std::string("PK\x03\x04 and so on"), absl::StatusCode::kInvalidArgument, "zip archive"},
   };
   for (const Case& c : cases) {
     EXPECT_THAT(ReadSafeTensors(Write("hostile.safetensors", c.bytes)),
@@ -124,11 +144,105 @@ TEST(SafeTensorsTest, HostileHeadersAreNamed) {
   }
 }
 
+// The header of tensors "a", "b", ... of two F32 numbers each, at these offsets.
+std::string HeaderOf(const std::vector<std::pair<int, int>>& offsets) {
+  std::string header = "{";
+  for (size_t i = 0; i < offsets.size(); ++i) {
+    absl::StrAppend(&header, i == 0 ? "" : ",", "\"", std::string(1, static_cast<char>('a' + i)),
+                    R"(":{"dtype":"F32","shape":[2],"data_offsets":[)", offsets[i].first, ",",
+                    offsets[i].second, "]}");
+  }
+  return header + "}";
+}
+
+TEST(SafeTensorsTest, EveryByteOfTheDataBelongsToOneTensor) {
+  struct Case {
+    std::vector<std::pair<int, int>> offsets;
+    int bytes;
+    const char* message;  // "" where the file is right.
+  };
+  const Case cases[] = {
+      {{{0, 8}, {8, 16}}, 16, ""},
+      {{{8, 16}, {0, 8}}, 16, ""},
+      {{}, 0, ""},
+      {{{0, 8}, {0, 8}}, 8, "tensors 'a' [0, 8) and 'b' [0, 8) overlap"},
+      {{{4, 12}, {0, 8}}, 12, "tensors 'b' [0, 8) and 'a' [4, 12) overlap"},
+      {{{8, 16}}, 16, "bytes [0, 8) of its data, before tensor 'a' [8, 16), belong to no tensor"},
+      {{{0, 8}, {12, 20}}, 20, "bytes [8, 12) of its data, before tensor 'b' [12, 20)"},
+      {{{0, 8}}, 72, "bytes [8, 72) of its data, after the last tensor 'a' [0, 8), belong to no"},
+      {{}, 3, "bytes [0, 3) of its data belong to no tensor"},
+  };
+  for (const Case& c : cases) {
+    const auto read = ReadSafeTensors(
+        Write("covered.safetensors", Foreign(HeaderOf(c.offsets), std::string(c.bytes, '\0'))));
+    if (*c.message == '\0') {
+      ASSERT_OK(read);
+      EXPECT_EQ(read->tensors.size(), c.offsets.size());
+    } else {
+      EXPECT_THAT(read, StatusIs(absl::StatusCode::kDataLoss, HasSubstr(c.message)));
+    }
+  }
+}
+
+template <typename T>
+std::string BytesOf(const std::vector<T>& values) {
+  return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+}
+
+// A file with the one tensor "w", which begins at an odd address.
+SafeTensors ReadOne(absl::string_view type, size_t elements, const std::string& data) {
+  const std::string header =
+      absl::StrCat(R"({"pad":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"w":{"dtype":")", type,
+                   R"(","shape":[)", elements, R"(],"data_offsets":[1,)", 1 + data.size(), "]}}");
+  return ValueOrDie(ReadSafeTensors(Write("one.safetensors", Foreign(header, "x" + data))));
+}
+
+TEST(SafeTensorsTest, TypesThatNoTensorHasAreWidened) {
+  const std::vector<uint16_t> halves = {0x3c00, 0xc000, 0x3555, 0x7bff, 0x0001, 0x03ff,
+                                        0x0400, 0x8000, 0x7c00, 0xfc00, 0x7e00};
+  SafeTensors read = ReadOne("F16", halves.size(), BytesOf(halves));
+  EXPECT_EQ(read.widened.at("w"), "F16");
+  const float inf = std::numeric_limits<float>::infinity();
+  const float wanted[] = {1,          -2,       0x1.554p-2f, 65504, 0x1p-24f,
+                          0x3ffp-24f, 0x1p-14f, -0.0f,       inf,   -inf};
+  const Tensor* tensor = read.Find("w");
+  for (size_t i = 0; i < std::size(wanted); ++i) {
+    EXPECT_EQ(absl::bit_cast<uint32_t>(tensor->data<float>()[i]),
+              absl::bit_cast<uint32_t>(wanted[i]))
+        << i;
+  }
+  EXPECT_TRUE(std::isnan(tensor->data<float>()[10]));
+
+  read = ReadOne("I16", 2, BytesOf<int16_t>({-32768, 32767}));
+  EXPECT_TRUE(BitEqual(*read.Find("w"), Tensor::FromValues<int32_t>({2}, {-32768, 32767})));
+  read = ReadOne("U16", 2, BytesOf<uint16_t>({0, 65535}));
+  EXPECT_TRUE(BitEqual(*read.Find("w"), Tensor::FromValues<int32_t>({2}, {0, 65535})));
+  read = ReadOne("U32", 2, BytesOf<uint32_t>({0, 4294967295u}));
+  EXPECT_TRUE(BitEqual(*read.Find("w"), Tensor::FromValues<int64_t>({2}, {0, 4294967295})));
+}
+
+TEST(SafeTensorsTest, TypesThatAreNotReadAreListed) {
+  for (const auto& [type, bytes] : std::vector<std::pair<const char*, int>>{{"U64", 32},
+                                                                            {"C64", 32},
+                                                                            {"F8_E4M3", 4},
+                                                                            {"F8_E5M2", 4},
+                                                                            {"F6_E2M3", 3},
+                                                                            {"F4", 2},
+                                                                            {"NEWER", 5}}) {
+    const SafeTensors read = ReadOne(type, 4, std::string(bytes, '\1'));
+    EXPECT_EQ(read.Find("w"), nullptr);
+    ASSERT_EQ(read.unread.size(), 1u);
+    EXPECT_EQ(read.unread[0].name, "w");
+    EXPECT_EQ(read.unread[0].type, type);
+    EXPECT_EQ(read.unread[0].shape, Shape({4}));
+  }
+}
+
 // A file with holes, so that its size costs nothing.
 std::string Sparse(absl::string_view name, int64_t bytes, uint64_t header_bytes) {
   std::string head(8, '\0');
   std::memcpy(head.data(), &header_bytes, 8);
-  const std::string path = Write(name, head);
+  const std::string path = Write(name, head + "{");
   EXPECT_EQ(truncate(path.c_str(), bytes), 0);
   return path;
 }
@@ -142,6 +256,17 @@ TEST(SafeTensorsTest, SizesBeyondTheLimitsAreRefused) {
   // At the limit the size is no reason to refuse; a header of zeros is.
   EXPECT_THAT(ReadSafeTensors(Sparse("header", 8 + header, header)),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("not JSON")));
+}
+
+TEST(SafeTensorsTest, OnlyRegularFilesAreOpened) {
+  const std::string pipe = TempPath("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THAT(ReadSafeTensors(pipe),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("pipe: is a pipe")));
+  EXPECT_THAT(ReadSafeTensors("/dev/zero"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is a device")));
+  EXPECT_THAT(ReadSafeTensors(::testing::TempDir()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is a directory")));
 }
 
 TEST(SafeTensorsTest, MissingFilesAndRepeatedNames) {

@@ -1,31 +1,138 @@
 #include "mase/model/checkpoint.h"
 
+#include <cmath>
+#include <iterator>
+#include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
+#include "absl/base/casts.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/match.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/graph/graph_io.h"
+#include "mase/model/name_mapping.h"
 
 namespace mase {
 namespace {
 
 constexpr char kGraphFact[] = "mase.graph";
 
-absl::Status CheckFits(const GraphTensor& wanted, const Tensor& found) {
-  if (found.dtype() == wanted.value.dtype() && found.shape() == wanted.value.shape()) {
-    return absl::OkStatus();
+// Calls visit(i, number) for the numbers of a tensor. A double holds each exactly, but for
+// integers above 2^53.
+template <typename Visit>
+void VisitNumbers(const Tensor& tensor, Visit visit) {
+  const auto visit_as = [&](auto type) {
+    const auto data = tensor.data<decltype(type)>();
+    for (size_t i = 0; i < data.size(); ++i) visit(i, static_cast<double>(data[i]));
+  };
+  switch (tensor.dtype()) {
+    case DType::kFloat32:
+      return visit_as(float());
+    case DType::kFloat64:
+      return visit_as(double());
+    case DType::kInt8:
+      return visit_as(int8_t());
+    case DType::kUInt8:
+      return visit_as(uint8_t());
+    case DType::kInt32:
+      return visit_as(int32_t());
+    case DType::kInt64:
+      return visit_as(int64_t());
+    case DType::kBool:
+      return visit_as(bool());
+    case DType::kBFloat16:  // The upper half of a float32.
+      const auto* halves = static_cast<const uint16_t*>(tensor.raw_data());
+      for (size_t i = 0; i < static_cast<size_t>(tensor.elements()); ++i) {
+        visit(i, absl::bit_cast<float>(static_cast<uint32_t>(halves[i]) << 16));
+      }
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "tensor '", wanted.name, "' is ", DTypeName(found.dtype()), found.shape().ToString(),
-      ", the model wants ", DTypeName(wanted.value.dtype()), wanted.value.shape().ToString()));
 }
+
+// A tensor whose element type was not the net's.
+struct Converted {
+  Tensor tensor;
+  int64_t rounded = 0;  // Numbers that changed.
+};
+
+absl::StatusOr<Converted> ToFloat32(const Tensor& found) {
+  Converted result{Tensor(DType::kFloat32, found.shape())};
+  const absl::Span<float> out = result.tensor.mutable_data<float>();
+  std::optional<double> too_large;
+  VisitNumbers(found, [&](size_t i, double number) {
+    out[i] = static_cast<float>(number);
+    if (std::isinf(out[i]) && !std::isinf(number)) too_large = number;
+    if (out[i] != number && !std::isnan(number)) ++result.rounded;
+  });
+  if (!too_large.has_value()) return result;
+  return absl::InvalidArgumentError(
+      absl::StrCat("holds ", *too_large, ", which is beyond the largest float32"));
+}
+
+// Counters may have become floats with the rest of a state dict.
+absl::StatusOr<Converted> ToInt64(const Tensor& found) {
+  Converted result{Tensor(DType::kInt64, found.shape())};
+  const absl::Span<int64_t> out = result.tensor.mutable_data<int64_t>();
+  std::optional<double> no_integer;
+  VisitNumbers(found, [&](size_t i, double number) {
+    const bool is_integer = std::abs(number) <= 0x1p53 && number == std::floor(number);
+    if (!is_integer) no_integer = number;
+    out[i] = is_integer ? static_cast<int64_t>(number) : 0;
+  });
+  if (!no_integer.has_value()) return result;
+  return absl::InvalidArgumentError(
+      absl::StrCat("holds ", *no_integer, ", the model wants an integer"));
+}
+
+// `found` as the model has it, or an error that continues "tensor 'NAME' ".
+absl::StatusOr<Converted> Fit(const Tensor& found, const Tensor& wanted) {
+  const bool is_float = found.dtype() == DType::kFloat64 || found.dtype() == DType::kBFloat16;
+  if (found.shape() == wanted.shape()) {
+    if (found.dtype() == wanted.dtype()) return Converted{found};
+    if (wanted.dtype() == DType::kFloat32 && is_float) return ToFloat32(found);
+    if (wanted.dtype() == DType::kInt64) return ToInt64(found);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("is ", DTypeName(found.dtype()), found.shape().ToString(), ", the model wants ",
+                   DTypeName(wanted.dtype()), wanted.shape().ToString()));
+}
+
+// Counts what was converted, by the file's element type and the model's.
+class ConversionNotes {
+ public:
+  void Add(const std::string& from, DType to, const Converted& converted) {
+    Counts& counts = counts_[absl::StrCat(from, " as ", DTypeName(to))];
+    ++counts.tensors;
+    counts.numbers += converted.tensor.elements();
+    counts.rounded += converted.rounded;
+  }
+
+  std::vector<std::string> Take() const {
+    std::vector<std::string> notes;
+    for (const auto& [types, counts] : counts_) {
+      notes.push_back(absl::StrCat(
+          counts.tensors, counts.tensors == 1 ? " tensor of " : " tensors of ", types, ": ",
+          counts.rounded == 0
+              ? "exact"
+              : absl::StrCat(counts.rounded, " of ", counts.numbers, " numbers were rounded")));
+    }
+    return notes;
+  }
+
+ private:
+  struct Counts {
+    int tensors = 0;
+    int64_t numbers = 0;
+    int64_t rounded = 0;
+  };
+  std::map<std::string, Counts> counts_;
+};
 
 }  // namespace
 
@@ -59,42 +166,58 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path) {
 }
 
 absl::StatusOr<BindReport> BindTensors(const SafeTensors& file, Graph& graph) {
-  absl::flat_hash_map<std::string, const Tensor*> by_name;
-  std::vector<std::string> order;
+  std::vector<FoundTensor> found;
+  absl::flat_hash_map<std::string, const Tensor*> read;
+  absl::flat_hash_map<std::string, const UnreadTensor*> unread;
   for (const NamedTensor& tensor : file.tensors) {
-    std::string name(absl::StripPrefix(tensor.name, "model."));
-    if (graph.FindTensor(tensor.name) != nullptr) name = tensor.name;
-    by_name[name] = &tensor.value;
-    order.push_back(std::move(name));
+    found.push_back({tensor.name, tensor.value.shape()});
+    read[tensor.name] = &tensor.value;
   }
+  for (const UnreadTensor& tensor : file.unread) {
+    found.push_back({tensor.name, tensor.shape});
+    unread[tensor.name] = &tensor;
+  }
+  MASE_ASSIGN_OR_RETURN(const NameMapping names, MapNames(found, graph));
+
   BindReport report;
-  std::vector<std::string> missing;
+  ConversionNotes conversions;
+  std::vector<std::pair<std::string, Tensor>> values;
+  std::vector<std::string> misfits;
+  absl::flat_hash_set<std::string> used;
   for (const GraphTensor& wanted : graph.tensors()) {
-    const auto it = by_name.find(wanted.name);
-    if (it != by_name.end()) {
-      MASE_RETURN_IF_ERROR(CheckFits(wanted, *it->second));
-      report.matched.push_back(wanted.name);
-    } else if (absl::EndsWith(wanted.name, ".num_batches_tracked")) {
+    const auto it = names.found.find(wanted.name);
+    if (it == names.found.end()) {
       report.optional_missing.push_back(wanted.name);
-    } else {
-      missing.push_back(wanted.name);
+      continue;
     }
+    const std::string& name = it->second;
+    used.insert(name);
+    const auto tensor = read.find(name);
+    if (tensor == read.end()) {
+      const UnreadTensor& other = *unread[name];
+      misfits.push_back(absl::StrCat("tensor '", name, "' is ", other.type, other.shape.ToString(),
+                                     ", a type that is not read; save it as F32"));
+      continue;
+    }
+    absl::StatusOr<Converted> value = Fit(*tensor->second, wanted.value);
+    if (!value.ok()) {
+      misfits.push_back(absl::StrCat("tensor '", name, "' ", value.status().message()));
+      continue;
+    }
+    const std::string type = file.TypeOf(name, *tensor->second);
+    if (type != file.TypeOf("", value->tensor)) conversions.Add(type, wanted.value.dtype(), *value);
+    values.emplace_back(wanted.name, std::move(value->tensor));
+    report.matched.push_back(wanted.name);
   }
-  for (const std::string& name : order) {
-    if (graph.FindTensor(name) == nullptr) report.extra.push_back(name);
+  if (!misfits.empty()) return absl::InvalidArgumentError(absl::StrJoin(misfits, "\n"));
+  for (auto& [name, value] : values) {
+    graph.SetTensor(name, std::move(value), graph.FindTensor(name)->buffer);
   }
-  if (!missing.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the file lacks ", missing.size(), " tensors of model '", graph.name(),
-                     "': ", absl::StrJoin(missing, ", "),
-                     report.extra.empty()
-                         ? ""
-                         : absl::StrCat("; it has besides: ", absl::StrJoin(report.extra, ", "))));
+  for (const FoundTensor& tensor : found) {
+    if (!used.contains(tensor.name)) report.extra.push_back(tensor.name);
   }
-  for (const std::string& name : report.matched) {
-    const bool buffer = graph.FindTensor(name)->buffer;
-    graph.SetTensor(name, *by_name[name], buffer);
-  }
+  if (!names.reason.empty()) report.notes.push_back(names.reason);
+  absl::c_move(conversions.Take(), std::back_inserter(report.notes));
   return report;
 }
 

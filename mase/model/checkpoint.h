@@ -34,17 +34,29 @@ struct Checkpoint {
 // DataLoss naming file and tensor if the graph inside does not fit its tensors.
 absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path);
 
-// How the names of a file and of a model went together.
+// How a file and a model went together.
 struct BindReport {
-  std::vector<std::string> matched;
+  std::vector<std::string> matched;           // Names of the model.
   std::vector<std::string> optional_missing;  // num_batches_tracked: counters may be absent.
-  std::vector<std::string> extra;             // In the file, not in the model.
+  std::vector<std::string> extra;             // In the file, of no use to the model.
+  // What the user should know besides: by which rule the names matched if they were not equal,
+  // which element types were converted and how many numbers that rounded.
+  std::vector<std::string> notes;
 };
 
-// Copies a file's tensors into the graph by name (a leading "model." of Lightning's is
-// dropped). InvalidArgument names every missing tensor, or the first one of a wrong
-// shape or type; the graph is then unchanged.
+// Copies a file's tensors into the graph. Names go together by the rules of name_mapping.h. BF16
+// (and F16, which reading widened) becomes float32 exactly, F64 by rounding to nearest, ties to
+// even; integers and whole floats become int64 where the model has counters. Tensors that the model
+// has no use for may be of any type.
+//
+// InvalidArgument, and the graph is unchanged: the errors of MapNames; tensors of another shape or
+// of a type that does not become the model's (all are named); an F64 number beyond float32.
 absl::StatusOr<BindReport> BindTensors(const SafeTensors& file, Graph& graph);
+
+// Names of the checkpoints in a run's directory.
+inline constexpr char kBestCheckpoint[] = "best.safetensors";  // Lowest validation loss.
+inline constexpr char kLastCheckpoint[] = "last.safetensors";  // What training goes on from.
+inline constexpr char kTransformedCheckpoint[] = "transformed.safetensors";  // What passes made.
 
 }  // namespace mase
 

@@ -78,10 +78,6 @@ struct TrainingResult {
   std::vector<std::string> files;  // Written, relative to the directory.
 };
 
-// Names of the checkpoints in the directory.
-inline constexpr char kBestCheckpoint[] = "best.safetensors";
-inline constexpr char kLastCheckpoint[] = "last.safetensors";
-
 class Trainer {
  public:
   // Checks all that can be checked before the first step. `generator` is as the construction of

@@ -1,0 +1,87 @@
+#include "mase/cli/open_model.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+#include "mase/cli/log.h"
+#include "mase/cli/run_directory.h"
+#include "mase/graph/shape_inference.h"
+#include "mase/model/zoo.h"
+
+namespace mase {
+namespace {
+
+// The request for a net of this name that fits the data.
+ModelRequest Request(const std::string& name, const RunConfig& config, const DatasetInfo& data) {
+  return {name, data.sample_shape, static_cast<int64_t>(data.class_names.size()),
+          config.batch_size(), config.seed()};
+}
+
+// A few of many names.
+std::string Some(absl::Span<const std::string> names) {
+  constexpr size_t kShown = 8;
+  if (names.size() <= kShown) return absl::StrJoin(names, ", ");
+  return absl::StrCat(absl::StrJoin(names.subspan(0, kShown), ", "), ", and ",
+                      names.size() - kShown, " more");
+}
+
+// Takes the checkpoint's weights and says how the names went together.
+absl::Status Bind(const OpenedCheckpoint& opened, Graph& graph) {
+  absl::StatusOr<BindReport> report = BindTensors(opened.checkpoint.contents, graph);
+  if (!report.ok()) return Annotate(report.status(), opened.path);
+  LogInfo(absl::StrCat("Loaded ", opened.path, ": ", report->matched.size(), " tensors matched, ",
+                       report->optional_missing.size(), " missing, ", report->extra.size(),
+                       " extra"));
+  for (const std::string& note : report->notes) LogInfo(absl::StrCat("  ", note));
+  if (!report->optional_missing.empty()) {
+    LogInfo(absl::StrCat("  missing (optional): ", Some(report->optional_missing)));
+  }
+  if (!report->extra.empty()) LogInfo(absl::StrCat("  extra (unused): ", Some(report->extra)));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig& model) {
+  if (!model.has_load_name()) return std::nullopt;
+  OpenedCheckpoint opened;
+  MASE_ASSIGN_OR_RETURN(opened.path, CheckpointOfRun(model.load_name()));
+  if (opened.path != model.load_name()) {
+    LogInfo(absl::StrCat(model.load_name(), " is a run: its best net is ", opened.path));
+  }
+  MASE_ASSIGN_OR_RETURN(opened.checkpoint, LoadCheckpoint(opened.path));
+  return opened;
+}
+
+absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data,
+                                const std::optional<OpenedCheckpoint>& opened,
+                                TorchGenerator& generator) {
+  const std::string& name = config.model().name();
+  if (opened.has_value() && opened->checkpoint.graph.has_value() &&
+      (name.empty() || name == opened->checkpoint.graph->name())) {
+    Graph graph = opened->checkpoint.graph->Clone();
+    LogInfo(absl::StrCat("Loaded ", opened->path, ": graph '", graph.name(), "' with ",
+                         graph.tensors().size(), " tensors"));
+    MASE_RETURN_IF_ERROR(InferShapes(graph, config.batch_size()));
+    // A PyTorch loop builds its net before it loads weights, and draws batches from what that
+    // left. Nets that are not ours to build leave the generator as it is.
+    (void)BuildModel(Request(graph.name(), config, data), &generator);
+    return graph;
+  }
+  if (name.empty()) {
+    return absl::InvalidArgumentError(
+        opened.has_value() ? absl::StrCat(opened->path, " holds no graph: name the model too")
+                           : "No model and/or dataset provided! These are required.");
+  }
+  LogInfo(absl::StrCat("Initialising model '", name, "'..."));
+  MASE_ASSIGN_OR_RETURN(Graph graph, BuildModel(Request(name, config, data), &generator));
+  if (opened.has_value()) MASE_RETURN_IF_ERROR(Bind(*opened, graph));
+  return graph;
+}
+
+}  // namespace mase

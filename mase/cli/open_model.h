@@ -1,0 +1,38 @@
+// The net of a run: built, or taken from a checkpoint.
+#ifndef MASE_CLI_OPEN_MODEL_H_
+#define MASE_CLI_OPEN_MODEL_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "mase/base/random.h"
+#include "mase/data/dataset.h"
+#include "mase/graph/graph.h"
+#include "mase/model/checkpoint.h"
+#include "proto/config.pb.h"
+
+namespace mase {
+
+// The file that --load stands for, and what is in it.
+struct OpenedCheckpoint {
+  std::string path;
+  Checkpoint checkpoint;
+};
+
+// Reads what --load names, or nothing where it names nothing. A directory stands for the best
+// checkpoint of the run in it, and the log says which that is. Errors of CheckpointOfRun and
+// LoadCheckpoint.
+absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig& model);
+
+// The checkpoint's own graph if it has one and no other model was asked for, else the named model,
+// with the checkpoint's weights if there is a checkpoint. The log says how names and element types
+// went together. `generator` becomes what building the net leaves. InvalidArgument: there is
+// neither a name nor a graph; the errors of BuildModel and BindTensors.
+absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data,
+                                const std::optional<OpenedCheckpoint>& opened,
+                                TorchGenerator& generator);
+
+}  // namespace mase
+
+#endif  // MASE_CLI_OPEN_MODEL_H_
