@@ -15,55 +15,34 @@
 #include "absl/strings/str_cat.h"
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
+#include "mase/data/dialect.h"
 
 namespace mase {
 namespace {
 
-// Takes the next line off `text`, without its end.
-absl::string_view NextLine(absl::string_view& text) {
-  const void* end = std::memchr(text.data(), '\n', text.size());
-  const size_t size = end != nullptr ? static_cast<const char*>(end) - text.data() : text.size();
-  absl::string_view line = text.substr(0, size);
-  text.remove_prefix(std::min(size + 1, text.size()));
-  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-  return line;
-}
+constexpr absl::string_view kBlanks = " \t";
 
-bool IsRow(absl::string_view line, char comment) {
-  return !line.empty() && (comment == '\0' || line[0] != comment) &&
-         !absl::StripAsciiWhitespace(line).empty();
-}
-
-// Takes the next cell off `line`, with the comma after it. True while one follows. A quoted cell
-// is unescaped into `scratch`.
-bool NextCell(absl::string_view& line, absl::string_view& cell, std::string& scratch) {
-  const size_t start = line.find_first_not_of(" \t");
-  const char quote = start == absl::string_view::npos ? '\0' : line[start];
-  if (quote == '"' || quote == '\'') {
-    scratch.clear();
-    size_t at = start + 1;
-    for (; at < line.size(); ++at) {
-      if (line[at] == quote) {
-        if (quote == '\'' || at + 1 >= line.size() || line[at + 1] != quote) break;
-        ++at;
-      }
-      scratch.push_back(line[at]);
-    }
-    line.remove_prefix(std::min(at + 1, line.size()));
-    cell = scratch;
-    const size_t comma = line.find(',');
-    line.remove_prefix(comma == absl::string_view::npos ? line.size() : comma + 1);
-    return comma != absl::string_view::npos;
+// Takes a separator and what stands before it off `line`. True if there was one.
+bool SkipSeparator(absl::string_view& line, char separator) {
+  if (separator == ' ') {
+    line.remove_prefix(std::min(line.find_first_of(kBlanks), line.size()));
+    line.remove_prefix(std::min(line.find_first_not_of(kBlanks), line.size()));
+    return !line.empty();
   }
-  const size_t comma = line.find(',');
-  cell = absl::StripAsciiWhitespace(line.substr(0, comma));
-  line.remove_prefix(comma == absl::string_view::npos ? line.size() : comma + 1);
-  return comma != absl::string_view::npos;
+  const size_t at = line.find(separator);
+  line.remove_prefix(at == absl::string_view::npos ? line.size() : at + 1);
+  return at != absl::string_view::npos;
 }
 
 // A finite float32 from all of `cell`. By way of double where float's own range is left, so that
 // 1e-60 is 0 and 1e60 is refused.
-bool ParseFinite(absl::string_view cell, float& value) {
+bool ParseFinite(absl::string_view cell, char decimal, float& value) {
+  if (decimal != '.') {
+    double wide = 0;
+    if (!ParseNumber(cell, decimal, wide)) return false;
+    value = static_cast<float>(wide);
+    return std::isfinite(value);
+  }
   if (!cell.empty() && cell[0] == '+') cell.remove_prefix(1);
   const char* end = cell.data() + cell.size();
   std::from_chars_result result = std::from_chars(cell.data(), end, value);
@@ -136,7 +115,8 @@ absl::Status RowError(const DelimitedBody& body, int64_t line, absl::string_view
 // Parses one line into `features` and returns the index of its class.
 absl::StatusOr<int64_t> ParseRow(const DelimitedBody& body, absl::string_view line, int64_t number,
                                  float* features, ClassTexts& classes, std::string& scratch) {
-  const size_t cells = body.columns.size();
+  const size_t cells = body.columns.names.size();
+  if (body.separator == ' ') line = absl::StripAsciiWhitespace(line);
   int64_t label = 0;
   bool more = true;
   for (size_t i = 0; i < cells; ++i) {
@@ -145,23 +125,33 @@ absl::StatusOr<int64_t> ParseRow(const DelimitedBody& body, absl::string_view li
     }
     const int feature = body.feature_of_column[i];
     if (feature >= 0) {
-      // Nearly every cell is a bare number with a comma behind it.
+      // Nearly every cell is a bare number with a separator behind it.
       const char* end = line.data() + line.size();
       const auto [stop, error] = std::from_chars(line.data(), end, features[feature]);
-      if (error == std::errc() && stop != end && *stop == ',' && std::isfinite(features[feature])) {
+      if (error == std::errc() && stop != end && *stop == body.separator &&
+          std::isfinite(features[feature])) {
         line.remove_prefix(stop + 1 - line.data());
         continue;
       }
     }
     absl::string_view cell;
-    more = NextCell(line, cell, scratch);
-    if (feature >= 0 && !ParseFinite(cell, features[feature])) {
-      return RowError(
-          body, number,
-          absl::StrCat("column '", body.columns[i], "': '", cell, "' is not a finite number"));
+    more = NextCell(line, body.separator, cell, scratch);
+    if (feature >= 0 && !ParseFinite(cell, body.decimal, features[feature])) {
+      return RowError(body, number,
+                      absl::StrCat("column '", body.columns.names[i], "': '", cell,
+                                   "' is not a finite number"));
     }
     if (static_cast<int>(i) == body.label_column) {
-      if (cell.empty()) return RowError(body, number, "no class");
+      if (cell.empty()) {
+        return RowError(body, number,
+                        absl::StrCat("no class in column '", body.columns.names[i], "'"));
+      }
+      double value;
+      if (body.decimal != '.' && ParseNumber(cell, body.decimal, value)) {
+        scratch = std::string(cell);
+        std::replace(scratch.begin(), scratch.end(), body.decimal, '.');
+        cell = scratch;
+      }
       label = classes.IndexOf(cell, number);
     }
   }
@@ -189,7 +179,7 @@ void ParseChunk(const DelimitedBody& body, int64_t features, float* feature_rows
 }
 
 // Renumbers each chunk's labels by the order of first appearance in the whole file.
-absl::Status MergeClasses(const DelimitedBody& body, std::vector<Chunk>& chunks, DataTable& table) {
+void MergeClasses(const DelimitedBody& body, std::vector<Chunk>& chunks, DataTable& table) {
   ClassTexts all;
   absl::Span<int64_t> labels = table.labels.mutable_data<int64_t>();
   for (Chunk& chunk : chunks) {
@@ -199,27 +189,53 @@ absl::Status MergeClasses(const DelimitedBody& body, std::vector<Chunk>& chunks,
     }
     for (int64_t& label : labels.subspan(chunk.first_row, chunk.rows)) label = index[label];
   }
-  if (all.texts.size() > static_cast<size_t>(limits::kMaxClasses)) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(body.path, ": column '", body.columns[body.label_column], "' has ",
-                     all.texts.size(), " classes, more than the limit of ", limits::kMaxClasses));
-  }
   table.class_texts = std::move(all.texts);
   for (int64_t line : all.lines) table.class_places.push_back(absl::StrCat(body.path, ":", line));
-  return absl::OkStatus();
 }
 
 }  // namespace
 
-std::vector<std::string> SplitCells(absl::string_view line) {
-  std::vector<std::string> cells;
-  std::string scratch;
-  for (bool more = true; more;) {
-    absl::string_view cell;
-    more = NextCell(line, cell, scratch);
-    cells.emplace_back(cell);
+absl::string_view NextLine(absl::string_view& text) {
+  const void* end = std::memchr(text.data(), '\n', text.size());
+  const size_t size = end != nullptr ? static_cast<const char*>(end) - text.data() : text.size();
+  absl::string_view line = text.substr(0, size);
+  text.remove_prefix(std::min(size + 1, text.size()));
+  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  return line;
+}
+
+bool IsRow(absl::string_view line, char comment) {
+  return !line.empty() && (comment == '\0' || line[0] != comment) &&
+         !absl::StripAsciiWhitespace(line).empty();
+}
+
+bool NextCell(absl::string_view& line, char separator, absl::string_view& cell,
+              std::string& scratch) {
+  const size_t start = line.find_first_not_of(separator == '\t' ? " " : kBlanks);
+  const char quote = start == absl::string_view::npos ? '\0' : line[start];
+  if (quote == '"' || quote == '\'') {
+    scratch.clear();
+    size_t at = start + 1;
+    for (; at < line.size(); ++at) {
+      if (line[at] == quote) {
+        if (quote == '\'' || at + 1 >= line.size() || line[at + 1] != quote) break;
+        ++at;
+      }
+      scratch.push_back(line[at]);
+    }
+    line.remove_prefix(std::min(at + 1, line.size()));
+    cell = scratch;
+    return SkipSeparator(line, separator);
   }
-  return cells;
+  if (separator == ' ') {
+    line.remove_prefix(std::min(start, line.size()));
+    cell = line.substr(0, line.find_first_of(kBlanks));
+    return SkipSeparator(line, separator);
+  }
+  const size_t at = line.find(separator);
+  cell = absl::StripAsciiWhitespace(line.substr(0, at));
+  line.remove_prefix(at == absl::string_view::npos ? line.size() : at + 1);
+  return at != absl::string_view::npos;
 }
 
 absl::Status ParseDelimited(const DelimitedBody& body, DataTable& table) {
@@ -246,7 +262,8 @@ absl::Status ParseDelimited(const DelimitedBody& body, DataTable& table) {
   for (int i = 0; i < count; ++i) ParseChunk(body, features, feature_rows, labels, chunks[i]);
 
   for (const Chunk& chunk : chunks) MASE_RETURN_IF_ERROR(chunk.status);
-  return labelled ? MergeClasses(body, chunks, table) : absl::OkStatus();
+  if (labelled) MergeClasses(body, chunks, table);
+  return absl::OkStatus();
 }
 
 }  // namespace mase

@@ -1,4 +1,4 @@
-// The body of CSV and ARFF files: lines of comma-separated cells, parsed at memory speed.
+// The body of CSV and ARFF files: lines of separated cells, parsed at memory speed.
 #ifndef MASE_DATA_DELIMITED_H_
 #define MASE_DATA_DELIMITED_H_
 
@@ -8,16 +8,19 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "mase/data/columns.h"
 #include "mase/data/table.h"
 
 namespace mase {
 
 struct DelimitedBody {
-  absl::string_view path;              // For messages.
-  absl::string_view text;              // The lines after the header.
-  int64_t first_line = 1;              // The number of the first of them in the file.
+  absl::string_view path;  // For messages.
+  absl::string_view text;  // The lines after the header.
+  int64_t first_line = 1;  // The number of the first of them in the file.
+  char separator = ',';    // As in Dialect, the decimal point too.
+  char decimal = '.';
   char comment = '\0';                 // Lines that begin with it are skipped, unless it is 0.
-  std::vector<std::string> columns;    // The names of all cells of a line.
+  FileColumns columns;                 // All cells of a line.
   std::vector<int> feature_of_column;  // Per cell: the feature that it becomes, or -1.
   int label_column = 0;                // -1: the rows have no classes.
 };
@@ -26,8 +29,16 @@ struct DelimitedBody {
 // the result does not depend on their number. Errors as ReadTable.
 absl::Status ParseDelimited(const DelimitedBody& body, DataTable& table);
 
-// One line's cells, without the quotes around them and the blanks beside them.
-std::vector<std::string> SplitCells(absl::string_view line);
+// Takes the next line off `text`, without its end.
+absl::string_view NextLine(absl::string_view& text);
+
+// True for a line that is neither blank nor a comment.
+bool IsRow(absl::string_view line, char comment);
+
+// Takes the next cell off `line`, with the separator after it. True while one follows. A quoted
+// cell is unescaped into `scratch`.
+bool NextCell(absl::string_view& line, char separator, absl::string_view& cell,
+              std::string& scratch);
 
 }  // namespace mase
 

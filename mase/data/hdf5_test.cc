@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/limits.h"
+#include "mase/data/labels.h"
 
 // libhdf5 leaks on its way out of damaged files.
 extern "C" const char* __lsan_default_suppressions() { return "leak:libhdf5"; }

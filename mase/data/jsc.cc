@@ -10,6 +10,7 @@
 #include "mase/base/limits.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
+#include "mase/data/labels.h"
 #include "mase/data/table.h"
 #include "mase/data/tabular.h"
 

@@ -29,29 +29,27 @@ struct DataTable {
 
 // Which columns to take.
 struct TableColumns {
-  std::string label;                  // Empty: "class" if there is one, else the last column.
-  std::vector<std::string> features;  // In this order. Empty: all but the label, as they come.
-  bool label_optional = false;        // No column `label`: then the rows have no classes.
+  std::string label;                  // Empty: "class", "label" or "target", else the last column.
+                                      // "a,b,c": one-hot, the one that is 1 marks the class.
+  std::vector<std::string> features;  // In this order. Empty: all numbers but the label.
+  bool label_optional = false;        // No column `label`: then the rows have no classes. The last
+                                      // column is never taken for it then.
 };
 
-// Reads a CSV file with a header line, or an ARFF file (told apart by the content), gzip or not.
+// Reads a CSV file or an ARFF file (told apart by the content), gzip or not.
 //
-// CSV: cells are separated by commas and may stand in double quotes; blank lines are skipped.
-// ARFF: dense data; features are numeric attributes.
+// CSV: separator, decimal point and whether there is a header line are taken from the content
+// (dialect.h). Cells may stand in quotes; blank lines are skipped. Without a header, columns have
+// their numbers as names: 0, 1, 2, ...
+// ARFF: dense data.
+// columns.h says which columns become features and which the class, labels.h what a label is. What
+// is not as plain as a header and commas is said in the table's notes.
 //
 // Errors name the file and the line. InvalidArgument: a missing column (the nearest is offered),
-// a row with another number of cells than the header, a feature that is not a finite number, no
-// rows. DataLoss: damaged gzip. ResourceExhausted: beyond base/limits.h.
+// a row with another number of cells than the header, a feature that is not a finite number, labels
+// that do not look like classes, no rows. DataLoss: damaged gzip. ResourceExhausted: beyond
+// base/limits.h.
 absl::StatusOr<DataTable> ReadTable(absl::string_view path, const TableColumns& columns);
-
-// The names of the classes of `texts` in the order of their indexes: whole numbers 0..n-1 are
-// their own indexes ("0".."n-1", whether each occurs or not), anything else sorts by bytes.
-std::vector<std::string> OrderClasses(const std::vector<std::string>& texts);
-
-// Turns `table`'s labels into indexes of `classes`. InvalidArgument naming the place, the class
-// and the known classes if one is not among them.
-absl::StatusOr<Tensor> LabelsAsClasses(const DataTable& table,
-                                       const std::vector<std::string>& classes);
 
 }  // namespace mase
 

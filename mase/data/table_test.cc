@@ -6,11 +6,13 @@
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/limits.h"
+#include "mase/base/runfiles.h"
 #include "mase/data/file_bytes.h"
 
 namespace mase {
@@ -115,16 +117,180 @@ TEST(ReadTableTest, WrongContentIsNamedWithFileAndLine) {
   EXPECT_EQ(Problem("a,class\n1,x\nnan,y\n"), ":3: column 'a': 'nan' is not a finite number");
   EXPECT_EQ(Problem("a,class\ninf,y\n"), ":2: column 'a': 'inf' is not a finite number");
   EXPECT_EQ(Problem("a,class\n1e39,y\n"), ":2: column 'a': '1e39' is not a finite number");
-  EXPECT_EQ(Problem("a,class\n1x,y\n"), ":2: column 'a': '1x' is not a finite number");
-  EXPECT_EQ(Problem("a,class\n1,\n"), ":2: no class");
+  EXPECT_EQ(Problem("a,class\n1,x\n1x,y\n"), ":3: column 'a': '1x' is not a finite number");
+  EXPECT_EQ(Problem("a,class\n1,\n"), ":2: no class in column 'class'");
   EXPECT_EQ(Problem("a,class\n"), ": no rows");
-  EXPECT_EQ(Problem("1,2\n3,4\n"), ":1: numbers where the names of the columns should be");
   EXPECT_EQ(Problem("a,a,class\n1,2,x\n"), ": two columns are named 'a'");
   EXPECT_EQ(Problem("class\nx\n"), ": no column but the class");
+  EXPECT_EQ(Problem("a,class\nb,x\n"), ": no column of numbers but the class; columns of texts: a");
+  EXPECT_EQ(Problem("a,b,class\n1,2,x\n", {"kind", {}}), ": no column 'kind'; it has: a, b, class");
+  EXPECT_EQ(Problem("a,b,class\n1,2,x\n", {"", {"a", "a"}}), ": feature 'a' is named twice");
+  EXPECT_EQ(Problem("a,b,class\n1,2,x\n", {"", {"a", "class"}}),
+            ": column 'class' is the class and cannot be a feature too");
   EXPECT_EQ(Problem("mass,class\n1,x\n", {"", {"mas"}}), ": no column 'mas'; did you mean 'mass'?");
   EXPECT_EQ(Problem("@relation r\n@attribute a real\n"), ": ends before @data");
   EXPECT_EQ(Problem("@relation r\n@atribute a real\n"),
             ":2: '@atribute a real' is not an ARFF declaration");
+}
+
+// The notes without the file's path.
+std::vector<std::string> NotesOf(const std::string& content, const TableColumns& columns = {}) {
+  const auto table = Parse(content, columns);
+  EXPECT_TRUE(table.ok()) << table.status();
+  std::vector<std::string> notes;
+  if (!table.ok()) return notes;
+  const size_t path = absl::StrCat(testing::TempDir(), "/table: ").size();
+  for (const std::string& note : table->notes) notes.push_back(note.substr(path));
+  return notes;
+}
+
+DataTable ReadCase(const std::string& name, const TableColumns& columns = {}) {
+  const auto table = ReadTable(Runfile("testdata/readers/" + name), columns);
+  EXPECT_TRUE(table.ok()) << table.status();
+  return table.ok() ? *table : DataTable();
+}
+
+TEST(HeaderTest, NamesMayBeginLikeNumbers) {
+  const DataTable right = ReadCase("header_info.csv");
+  EXPECT_EQ(right.features.shape(), Shape({40, 3}));
+  EXPECT_THAT(right.feature_names, ElementsAre("info", "b", "c"));
+  for (const char* name : {"header_names.csv", "header_nan.csv", "header_numbers.csv"}) {
+    const DataTable table = ReadCase(name);
+    EXPECT_TRUE(BitEqual(table.features, right.features)) << name;
+    EXPECT_TRUE(BitEqual(table.labels, right.labels)) << name;
+  }
+  EXPECT_THAT(ReadCase("header_numbers.csv").feature_names, ElementsAre("0", "1", "2"));
+  EXPECT_THAT(ReadCase("header_numbers.csv").notes,
+              ElementsAre(HasSubstr("header_numbers.csv: the first line is the header: '0' is a "
+                                    "name")));
+}
+
+TEST(HeaderTest, AFirstLineLikeTheOthersIsARow) {
+  const auto iris = Parse("5.1,3.5,setosa\n4.9,3,setosa\n7,3.2,versicolor\n");
+  ASSERT_TRUE(iris.ok()) << iris.status();
+  EXPECT_EQ(iris->rows(), 3);
+  EXPECT_THAT(iris->feature_names, ElementsAre("0", "1"));
+  EXPECT_THAT(iris->class_texts, ElementsAre("setosa", "versicolor"));
+  EXPECT_EQ(iris->class_places[1], absl::StrCat(testing::TempDir(), "/table:3"));
+  EXPECT_EQ(Parse("1,2,0\n3,4,1\n")->rows(), 2);
+  EXPECT_EQ(Parse("\n1,nan,0\n").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(NotesOf("1,2,0\n3,4,1\n"),
+              ElementsAre("no header line; columns are called 0 to 2",
+                          "the class is column '2', the last; dataset.label names another"));
+  // The class of the first line comes again only far below.
+  std::string sorted = "1,2,x\n";
+  for (int i = 0; i < 5000; ++i) absl::StrAppend(&sorted, "1,2,y\n");
+  EXPECT_EQ(Parse(sorted + "1,2,x\n")->rows(), 5002);
+}
+
+TEST(HeaderTest, AnythingElseIsAHeader) {
+  EXPECT_THAT(Parse("2019,2020,country\n1,2,France\n3,4,Spain\n")->feature_names,
+              ElementsAre("2019", "2020"));
+  EXPECT_THAT(Parse("0,1,2\n5,6,0\n7,8,1\n")->feature_names, ElementsAre("0", "1"));
+  EXPECT_EQ(Parse("0,1\n5,0\n7,1\n")->rows(), 3);  // Two numbers are no column numbers.
+  EXPECT_THAT(Parse("nan,inf\n1,0\n")->feature_names, ElementsAre("nan"));
+}
+
+TEST(DialectTest, SeparatorsAndDecimalCommasAreRecognised) {
+  const DataTable right = ReadCase("header_info.csv");
+  const DataTable semicolon = ReadCase("semicolon.csv");
+  EXPECT_TRUE(BitEqual(semicolon.features, right.features));
+  EXPECT_TRUE(BitEqual(semicolon.labels, right.labels));
+  EXPECT_THAT(semicolon.notes, ElementsAre(HasSubstr("cells are separated by ';', with decimal "
+                                                     "commas")));
+  const struct {
+    const char* text;
+    const char* note;
+  } kFiles[] = {
+      {"a;b;class\n0,5;1;x\n2;-3,5e1;y\n", "cells are separated by ';', with decimal commas"},
+      {"a;b;class\n.5;1;x\n2;-35;y\n", "cells are separated by ';'"},
+      {"a\tb\tclass\n0.5\t1\tx\n2\t-35\ty\n", "cells are separated by tabs"},
+      {"a|b|class\n0.5|1|x\n2|-35|y\n", "cells are separated by '|'"},
+      {"a b class\n0.5 1  x\n  2\t-35 y \n", "cells are separated by blanks"},
+      {"0,5;1;x\n2;-35;y\n0;0;x\n", "cells are separated by ';', with decimal commas"},
+  };
+  for (const auto& file : kFiles) {
+    const auto table = Parse(file.text);
+    ASSERT_TRUE(table.ok()) << file.text << table.status();
+    EXPECT_THAT(table->features.data<float>().subspan(0, 4), ElementsAre(.5, 1, 2, -35))
+        << file.text;
+    EXPECT_THAT(table->class_texts, ElementsAre("x", "y"));
+    EXPECT_EQ(NotesOf(file.text)[0], file.note);
+  }
+  // Labels with decimal commas are numbers too.
+  EXPECT_THAT(Parse("a;class\n0,5;1,0\n2;2,0\n")->class_texts, ElementsAre("1.0", "2.0"));
+  // What stands in quotes divides nothing.
+  EXPECT_THAT(Parse("a,class\n1,\"x;y\"\n2,\"z;w\"\n")->class_texts, ElementsAre("x;y", "z;w"));
+  // Points and commas in one file: a comma is no decimal comma there.
+  EXPECT_EQ(Problem("a;b;class\n1.5;1,5;x\n1.5;1;x\n"),
+            ":2: column 'b': '1,5' is not a finite number");
+}
+
+TEST(ColumnsTest, NamelessOnesAreNoFeatures) {
+  const DataTable table = ReadCase("pandas_index_sorted.csv");
+  EXPECT_THAT(table.feature_names, ElementsAre("a"));
+  EXPECT_THAT(table.notes,
+              ElementsAre(HasSubstr("no feature: column 1, which has no name (row numbers?)")));
+  EXPECT_THAT(Parse("Unnamed: 0,a,class\n0,5,x\n")->feature_names, ElementsAre("a"));
+  EXPECT_THAT(Parse("a,class,\n5,x,\n6,y,\n")->feature_names, ElementsAre("a"));
+  EXPECT_THAT(Parse("a,class\n5,x,\n6,y,\n")->features.data<float>(), ElementsAre(5, 6));
+  EXPECT_THAT(Parse("a class\n1 5 x\n2 6 y\n")->features.data<float>(), ElementsAre(5, 6));
+  EXPECT_THAT(Parse("\ta\tclass\n0\t5\tx\n")->features.data<float>(), ElementsAre(5));
+}
+
+TEST(ColumnsTest, TextsAreNoFeaturesUnlessNamed) {
+  const std::string text = "name,a,class\nJo,1,x\nAl,2,y\n";
+  EXPECT_THAT(Parse(text)->feature_names, ElementsAre("a"));
+  EXPECT_THAT(Parse(text)->left_out, ElementsAre("name"));
+  EXPECT_THAT(NotesOf(text), ElementsAre("no feature: name, which holds texts"));
+  EXPECT_EQ(Problem(text, {"", {"name"}}), ":2: column 'name': 'Jo' is not a finite number");
+  EXPECT_THAT(NotesOf(text, {"", {"a"}}), ElementsAre());
+}
+
+TEST(ColumnsTest, ClassColumnsAreKnownByName) {
+  EXPECT_THAT(NotesOf("a,class,b\n1,x,2\n"), ElementsAre());
+  EXPECT_THAT(NotesOf("Label,a\n3,2\n"), ElementsAre("the class is column 'Label'"));
+  EXPECT_THAT(Parse("Target,a\n3,2\n")->class_texts, ElementsAre("3"));
+  EXPECT_THAT(NotesOf("a,species\n1,x\n"),
+              ElementsAre("the class is column 'species', the last; dataset.label names another"));
+  EXPECT_EQ(Parse("a,b\n1,x\n", {"", {"a"}})->label_name, "b");
+}
+
+TEST(ColumnsTest, SeveralLabelColumnsAreOneHot) {
+  const auto table = Parse("a,cat,dog,b\n1,0,1,2\n3,1,0,4\n", {"cat, dog", {}});
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_THAT(table->feature_names, ElementsAre("a", "b"));
+  EXPECT_THAT(table->features.data<float>(), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(table->class_texts, ElementsAre("cat", "dog"));
+  EXPECT_THAT(table->labels.data<int64_t>(), ElementsAre(1, 0));
+  for (const char* marks : {"1,1", "0,0", "0.5,0.5", "2,0"}) {
+    EXPECT_EQ(Problem(absl::StrCat("a,cat,dog\n1,0,1\n1,", marks, "\n"), {"cat,dog", {}}),
+              ": row 1: 'cat,dog' is not one-hot: want one 1 and else 0 in the 2 columns that mark "
+              "the classes");
+  }
+  EXPECT_EQ(Problem("a,cat,dog\n1,0,1\n", {"cat,fox", {}}),
+            ": no column 'fox'; it has: a, cat, dog");
+}
+
+TEST(ColumnsTest, ALastColumnThatHoldsNoClassesIsRefused) {
+  EXPECT_EQ(Problem("a,price\n1,2\n3,2.5\n"),
+            ":3: the last column, 'price', holds 2.5, which is no class; name the column that "
+            "holds the class: --set dataset.label=NAME");
+  std::string text = "a,id\n";
+  for (int i = 0; i < 20; ++i) absl::StrAppend(&text, i, ",", 100 + i, "\n");
+  EXPECT_EQ(Problem(text),
+            ": the last column, 'id', has 20 different values in 20 rows: these are no classes; "
+            "name the column that holds the class: --set dataset.label=NAME");
+  EXPECT_TRUE(Parse(text, {"id", {}}).ok());
+  EXPECT_EQ(Problem("a,target\n1,2\n3,2.5\n"),
+            ":3: 'target', holds 2.5, which is no class; name the column that holds the class: "
+            "--set dataset.label=NAME");
+  // The user may mean it, if the values repeat.
+  EXPECT_TRUE(Parse("a,t\n1,0.5\n3,0.5\n4,1\n5,1\n", {"t", {}}).ok());
+  EXPECT_EQ(Problem("a,t\n1,0.5\n3,1\n4,1.5\n", {"t", {}}),
+            ":2: 't', holds 0.5, which is no class; labels are whole numbers or texts");
+  EXPECT_EQ(Problem("a,class\n1,0\n3,1\n4,NA\n"),
+            ":4: column 'class': 'NA' is no class; rows without one can only be predicted");
 }
 
 TEST(ReadTableTest, EmptyAndHeaderlessFilesAreErrors) {
@@ -196,22 +362,6 @@ TEST(ReadTableTest, ColumnsAreLimited) {
   EXPECT_TRUE(table_with(limits::kMaxDataColumns).ok());
   EXPECT_EQ(table_with(limits::kMaxDataColumns + 1).status().code(),
             absl::StatusCode::kResourceExhausted);
-}
-
-TEST(ClassesTest, NumbersAreIndexesAndTextsSort) {
-  EXPECT_THAT(OrderClasses({"3", "0"}), ElementsAre("0", "1", "2", "3"));
-  EXPECT_THAT(OrderClasses({"pear", "10", "2"}), ElementsAre("10", "2", "pear"));
-  EXPECT_THAT(OrderClasses({"-1", "1"}), ElementsAre("-1", "1"));
-  const std::string most = absl::StrCat(limits::kMaxClasses - 1);
-  EXPECT_EQ(OrderClasses({most}).size(), static_cast<size_t>(limits::kMaxClasses));
-  EXPECT_EQ(OrderClasses({absl::StrCat(limits::kMaxClasses)}).size(), 1u);
-}
-
-TEST(ClassesTest, AnUnknownClassIsNamedWithItsPlace) {
-  const auto table = Parse("a,class\n1,x\n2,y\n");
-  EXPECT_THAT(LabelsAsClasses(*table, {"y", "x"})->data<int64_t>(), ElementsAre(1, 0));
-  EXPECT_THAT(std::string(LabelsAsClasses(*table, {"x", "z"}).status().message()),
-              HasSubstr("table:3: class 'y' is not one of the 2 known: x, z"));
 }
 
 }  // namespace

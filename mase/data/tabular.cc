@@ -12,6 +12,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/data/data_cache.h"
 #include "mase/data/file_bytes.h"
+#include "mase/data/labels.h"
 #include "mase/data/npy.h"
 #include "mase/data/preprocess.h"
 #include "mase/data/table.h"
@@ -73,6 +74,10 @@ absl::StatusOr<CachedData> ReadAndSplit(const TabularSet& set, const DatasetConf
   CachedData parts;
   parts.notes = table.notes;
   parts.texts = set.classes.empty() ? OrderClasses(table.class_texts) : set.classes;
+  if (std::string note = ClassesNote(table.class_texts, parts.texts);
+      set.classes.empty() && !note.empty()) {
+    parts.notes.push_back(absl::StrCat(path, ": ", note));
+  }
   MASE_ASSIGN_OR_RETURN(const Tensor labels, LabelsAsClasses(table, parts.texts));
   std::vector<int64_t> kept;
   if (set.distinct_rows) kept = DistinctRows(table);
@@ -160,6 +165,10 @@ absl::StatusOr<Dataset> OpenFilePerSplit(const TabularSet& set, const DatasetCon
   }
   std::vector<std::string> classes =
       set.classes.empty() ? OrderClasses(tables.begin()->second.class_texts) : set.classes;
+  if (std::string note = ClassesNote(tables.begin()->second.class_texts, classes);
+      set.classes.empty() && !note.empty()) {
+    notes->Add(absl::StrCat(paths.begin()->second, ": ", note));
+  }
   std::vector<std::string> sources;
   for (const auto& [split, path] : paths) {
     sources.push_back(absl::StrCat(WithCommas(tables[split].rows()), " rows of ", path));
