@@ -27,7 +27,7 @@ void FillReport(const RunConfig& config, absl::string_view action,
   report.mutable_model()->set_buffers(static_cast<uint32_t>(session.graph.buffer_count()));
   if (opened.has_value()) report.mutable_model()->set_loaded_from(opened->path);
   report.mutable_data()->set_name(session.dataset.name());
-  report.mutable_data()->set_real(session.dataset.info().real);
+  if (session.dataset.info().real) report.mutable_data()->set_real(*session.dataset.info().real);
   for (const auto& [name, version] : Versions()) (*report.mutable_versions())[name] = version;
 }
 
@@ -43,8 +43,8 @@ absl::StatusOr<Session> OpenSession(const RunConfig& config, absl::string_view a
                         OpenCheckpoint(config.model()));
   LogInfo(
       absl::StrCat("Initialising dataset '", data.name().empty() ? "csv" : data.name(), "'..."));
-  MASE_ASSIGN_OR_RETURN(Dataset dataset, OpenDataset(data, config.seed()));
-  for (const std::string& note : dataset.notes().Take()) LogInfo(note);
+  MASE_ASSIGN_OR_RETURN(Dataset dataset, OpenDataset(data));
+  for (const auto& note : dataset.notes().Take()) LogInfo(note.text);
   TorchGenerator generator(config.seed());
   MASE_ASSIGN_OR_RETURN(Graph graph, OpenModel(config, dataset.info(), opened, generator));
   Session session{began, std::move(dataset), std::move(graph), generator};
@@ -65,7 +65,7 @@ absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split) {
                      session.dataset.name(), "' is ", sample.ToString()));
   }
   absl::StatusOr<SplitData> data = session.dataset.Get(split);
-  for (const std::string& note : session.dataset.notes().Take()) LogInfo(note);
+  for (const auto& note : session.dataset.notes().Take()) LogInfo(note.text);
   return data;
 }
 

@@ -1,26 +1,36 @@
 #include "mase/data/dataset.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/status_macros.h"
+#include "mase/data/row_sketch.h"
 
 namespace mase {
 namespace {
 
+constexpr size_t kMaxBalanceBytes = 60;  // What fits in a line of the terminal.
+
 // What Dataset::Get promises. Everything that a data set hands out passes here, so that a
 // consumer may index with labels unchecked.
-absl::Status CheckSplit(const DatasetInfo& info, const SplitData& data) {
+absl::Status CheckSplit(const DatasetInfo& info, Split split, const SplitData& data) {
   Shape want = data.features.shape();
-  if (want.rank() == 0 || data.rows() == 0) return absl::InvalidArgumentError("the split is empty");
+  if (want.rank() == 0 || want[0] == 0) return absl::InvalidArgumentError("the split is empty");
   want = Shape({data.rows()});
   for (int64_t extent : info.sample_shape.dims()) want.push_back(extent);
   if (data.features.shape() != want) {
     return absl::InternalError(
         absl::StrCat("features ", data.features.shape().ToString(), ", want ", want.ToString()));
   }
+  const bool labelled = data.labels.elements() > 0 || split != Split::kPred;
+  if (labelled && data.labels.shape() != Shape({data.rows()})) {
+    return absl::InternalError(
+        absl::StrCat(data.rows(), " rows, labels ", data.labels.shape().ToString()));
+  }
+  if (!labelled) return absl::OkStatus();
   const int64_t classes = info.class_names.size();
   for (const int64_t& label : data.labels.data<int64_t>()) {
     if (label >= 0 && label < classes) continue;
@@ -47,12 +57,12 @@ absl::string_view SplitName(Split split) {
   return "";
 }
 
-void Notes::Add(std::string note) {
+void Notes::Add(Note note) {
   absl::MutexLock lock(&mutex_);
   notes_.push_back(std::move(note));
 }
 
-std::vector<std::string> Notes::Take() {
+std::vector<Notes::Note> Notes::Take() {
   absl::MutexLock lock(&mutex_);
   return std::exchange(notes_, {});
 }
@@ -68,11 +78,13 @@ class Dataset::Lazy {
       data_ = loader_();
       loader_ = nullptr;  // Frees what it holds on to.
       if (data_->ok()) {
-        const absl::Status valid = CheckSplit(info, **data_);
+        const absl::Status valid = CheckSplit(info, split, **data_);
         if (!valid.ok()) {
           data_ = absl::Status(valid.code(),
                                absl::StrCat("data set ", info.name, ", ", SplitName(split),
                                             " split: ", valid.message()));
+        } else if ((*data_)->row_ids.elements() == 0) {
+          (*data_)->row_ids = RowIds((*data_)->features, (*data_)->labels);
         }
       }
     }
@@ -116,6 +128,25 @@ void Dataset::SetAlias(Split split, Split source, std::string origin) {
     data.origin = origin;
     return data;
   });
+}
+
+std::vector<int64_t> CountClasses(const SplitData& data, int64_t classes) {
+  std::vector<int64_t> counts(classes);
+  for (const int64_t label : data.labels.data<int64_t>()) ++counts[label];
+  return counts;
+}
+
+std::string ClassBalance(const SplitData& data, absl::Span<const std::string> class_names) {
+  const std::vector<int64_t> counts = CountClasses(data, class_names.size());
+  std::string each;
+  for (size_t i = 0; i < counts.size() && each.size() <= kMaxBalanceBytes; ++i) {
+    absl::StrAppend(&each, i == 0 ? "" : ", ", class_names[i], " ", WithCommas(counts[i]));
+  }
+  if (each.size() <= kMaxBalanceBytes) return each;
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  return absl::StrCat(counts.size(), " classes of ", WithCommas(*least), " ('",
+                      class_names[least - counts.begin()], "') to ", WithCommas(*most), " ('",
+                      class_names[most - counts.begin()], "') rows");
 }
 
 std::string WithCommas(int64_t number) {

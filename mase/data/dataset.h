@@ -1,6 +1,6 @@
 // What every consumer sees of data: named splits of samples with class labels.
 //
-//   MASE_ASSIGN_OR_RETURN(Dataset dataset, OpenDataset(config, seed));   // data/open_dataset.h
+//   MASE_ASSIGN_OR_RETURN(Dataset dataset, OpenDataset(config));   // data/open_dataset.h
 //   MASE_ASSIGN_OR_RETURN(SplitData test, dataset.Get(Split::kTest));
 //   test.features   float32 [rows, ...sample_shape]
 //   test.labels     int64 [rows], each in 0..num_classes-1
@@ -22,12 +22,15 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "mase/data/augmentation.h"
+#include "mase/data/preprocess.h"
 #include "mase/tensor/shape.h"
 #include "mase/tensor/tensor.h"
 
 namespace mase {
 
+// Rows of kPred are there to be predicted: they alone may have no labels.
 enum class Split { kTrain, kValidation, kTest, kPred };
 
 // "train", "validation", "test", "pred".
@@ -36,19 +39,29 @@ absl::string_view SplitName(Split split);
 // The samples of one split.
 struct SplitData {
   Tensor features;     // float32 [rows, ...]
-  Tensor labels;       // int64 [rows]
+  Tensor labels;       // int64 [rows]; [0] where nobody knows them.
   std::string origin;  // How the split was made: "80 % of 986,806 distinct rows, seed 42".
 
-  int64_t rows() const { return labels.shape()[0]; }
+  // What tells each row from others, before anything was done to it: int64 [rows], as RowIds of
+  // row_sketch.h. Left empty by a loader whose features are as they were read.
+  Tensor row_ids;
+
+  int64_t rows() const { return features.shape()[0]; }
 };
 
 struct DatasetInfo {
   std::string name;                      // As in the table of data sets: "jsc".
-  bool real = false;                     // Known to be measured, not generated.
+  std::optional<bool> real;              // Measured or generated; unset: nobody said.
   std::string kind;                      // "real rows", "simulated rows", "real images", ...
-  std::string source;                    // Where the samples come from, for people.
   std::vector<std::string> class_names;  // By class index.
   Shape sample_shape;                    // Of one sample: [16], [3, 32, 32].
+
+  // Of tables: the columns that are features, in their order, that which is the class, and those
+  // that are neither. Empty for other sets.
+  std::vector<std::string> feature_names;
+  std::string label;
+  std::vector<std::string> left_out;
+  std::optional<Standardizer> scaler;  // What the features went through, if anything.
 
   // What to do to each batch of training images; the features of the splits are without it.
   std::optional<ImageAugmentation> augmentation;
@@ -57,12 +70,20 @@ struct DatasetInfo {
 // Remarks for a person that a data set makes while it is opened and loaded. For many threads.
 class Notes {
  public:
-  void Add(std::string note);
-  std::vector<std::string> Take();  // Those added since the last call.
+  struct Note {
+    std::string text;
+    bool warning = false;
+  };
+
+  void Add(std::string note) { Add(Note{std::move(note)}); }
+  void Warn(std::string warning) { Add(Note{std::move(warning), true}); }
+  std::vector<Note> Take();  // Those added since the last call.
 
  private:
+  void Add(Note note);
+
   absl::Mutex mutex_;
-  std::vector<std::string> notes_;
+  std::vector<Note> notes_;
 };
 
 class Dataset {
@@ -84,8 +105,8 @@ class Dataset {
   bool Has(Split split) const { return splits_.count(split) > 0; }
 
   // The samples of a split. NotFound, listing the splits that exist, if it is not one of them;
-  // else what loading returns, the first time and every time. Never empty, shapes and labels as
-  // promised above.
+  // else what loading returns, the first time and every time. Never empty, shapes, labels and ids
+  // as promised above.
   absl::StatusOr<SplitData> Get(Split split) const;
 
   // What must stand beside every figure of a split: "1,000 real rows, test split".
@@ -105,6 +126,13 @@ class Dataset {
   std::shared_ptr<Notes> notes_;
   std::map<Split, std::shared_ptr<Lazy>> splits_;
 };
+
+// How many rows of labels 0..classes-1 each class has.
+std::vector<int64_t> CountClasses(const SplitData& data, int64_t classes);
+
+// The classes with their rows, for people: "bar 15, baz 0, foo 15"; of many classes the least and
+// the most: "26 classes of 734 ('z') to 813 ('u') rows".
+std::string ClassBalance(const SplitData& data, absl::Span<const std::string> class_names);
 
 // 1234567 as "1,234,567".
 std::string WithCommas(int64_t number);

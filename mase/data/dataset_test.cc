@@ -1,7 +1,9 @@
 #include "mase/data/dataset.h"
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/data/row_sketch.h"
 
 namespace mase {
 namespace {
@@ -68,6 +70,42 @@ TEST(DatasetTest, AnErrorOfLoadingStays) {
               []() -> absl::StatusOr<SplitData> { return absl::DataLossError("torn"); });
   EXPECT_EQ(dataset.Get(Split::kTest).status(), absl::DataLossError("torn"));
   EXPECT_EQ(dataset.Get(Split::kTest).status(), absl::DataLossError("torn"));
+}
+
+TEST(DatasetTest, OnlyRowsToPredictMayLackLabels) {
+  Dataset dataset = TwoClasses();
+  for (const Split split : {Split::kTest, Split::kPred}) {
+    dataset.Set(split, [] {
+      SplitData data = Samples(3, 0);
+      data.labels = Tensor(DType::kInt64, {0});
+      return data;
+    });
+  }
+  EXPECT_EQ(dataset.Get(Split::kPred)->rows(), 3);
+  EXPECT_THAT(std::string(dataset.Get(Split::kTest).status().message()),
+              HasSubstr("3 rows, labels [0]"));
+}
+
+TEST(DatasetTest, RowsHaveIds) {
+  Dataset dataset = TwoClasses();
+  dataset.Set(Split::kTrain, [] { return Samples(2, 1); });
+  dataset.Set(Split::kTest, [] {
+    SplitData data = Samples(2, 1);
+    data.row_ids = Tensor::FromValues<int64_t>({2}, {5, 6});
+    return data;
+  });
+  const SplitData train = *dataset.Get(Split::kTrain);
+  EXPECT_TRUE(BitEqual(train.row_ids, RowIds(train.features, train.labels)));
+  EXPECT_THAT(dataset.Get(Split::kTest)->row_ids.data<int64_t>(), ElementsAre(5, 6));
+}
+
+TEST(ClassBalanceTest, NamesFewClassesAndSumsUpMany) {
+  SplitData data = Samples(1200, 1);
+  data.labels.mutable_data<int64_t>()[7] = 0;
+  EXPECT_EQ(ClassBalance(data, {"a", "b", "c"}), "a 1, b 1,199, c 0");
+  std::vector<std::string> names;
+  for (int i = 0; i < 26; ++i) names.push_back(absl::StrCat("letter ", i));
+  EXPECT_EQ(ClassBalance(data, names), "26 classes of 0 ('letter 2') to 1,199 ('letter 1') rows");
 }
 
 TEST(WithCommasTest, GroupsByThousands) {

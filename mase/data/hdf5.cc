@@ -12,7 +12,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
@@ -137,7 +136,7 @@ absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Column
   }
   DataTable table;
   table.feature_names = columns.features;
-  table.label_name = absl::StrJoin(columns.one_hot, ",");
+  table.label_name = "class";
   MASE_ASSIGN_OR_RETURN(table.features,
                         Tensor::Create(DType::kFloat32, {reader.rows(), to.features}));
   MASE_ASSIGN_OR_RETURN(table.labels, Tensor::Create(DType::kInt64, {reader.rows()}));

@@ -18,6 +18,7 @@
 #include "mase/data/augmentation.h"
 #include "mase/data/data_cache.h"
 #include "mase/data/file_bytes.h"
+#include "mase/data/row_sketch.h"
 
 namespace mase {
 namespace {
@@ -75,12 +76,15 @@ Dataset::Loader ImageLoader(std::vector<std::string> files, std::string recipe, 
   return [=]() -> absl::StatusOr<SplitData> {
     const auto build = [&]() -> absl::StatusOr<CachedData> {
       MASE_ASSIGN_OR_RETURN(RawImages raw, read());
-      return CachedData{{}, {std::move(raw.pixels), std::move(raw.labels)}};
+      Tensor ids = RowIds(raw.pixels, raw.labels);
+      return CachedData{{}, {std::move(raw.pixels), std::move(raw.labels), std::move(ids)}};
     };
     MASE_ASSIGN_OR_RETURN(const CachedData data, LoadOrBuild(files, recipe, build, *notes));
     return SplitData{
         Scale(data.tensors[0], scale), data.tensors[1],
-        absl::StrCat("all images of ", files[0], files.size() > 1 ? " and others" : "")};
+        absl::StrCat("all images of ", std::filesystem::path(files[0]).filename().string(),
+                     files.size() > 1 ? " and others" : ""),
+        data.tensors[2]};
   };
 }
 
@@ -168,7 +172,7 @@ absl::StatusOr<Tensor> ReadIdx(absl::string_view path) {
 }
 
 absl::StatusOr<Dataset> OpenMnist(const std::string& name, const std::string& folder,
-                                  const DatasetConfig& config) {
+                                  const DatasetConfig& config, const OpenOptions& options) {
   const std::string& from = config.path().empty() ? folder : config.path();
   std::error_code error;
   if (!std::filesystem::is_directory(from, error)) {
@@ -182,13 +186,13 @@ absl::StatusOr<Dataset> OpenMnist(const std::string& name, const std::string& fo
   info.name = name;
   info.real = true;
   info.kind = "real images";
-  info.source = absl::StrCat("the idx files in ", from);
   for (int digit = 0; digit < 10; ++digit) info.class_names.push_back(absl::StrCat(digit));
   if (name == "fashion-mnist") {
     info.class_names = {"t-shirt", "trouser", "pullover", "dress", "coat",
                         "sandal",  "shirt",   "sneaker",  "bag",   "ankle boot"};
   }
   info.sample_shape = Shape({1, 28, 28});
+  if (options.recipe != nullptr) MASE_RETURN_IF_ERROR(CheckFits(*options.recipe, info));
   const auto notes = std::make_shared<Notes>();
   Dataset dataset(info, notes);
   const auto set = [&](Split split, absl::string_view prefix) {
@@ -196,7 +200,7 @@ absl::StatusOr<Dataset> OpenMnist(const std::string& name, const std::string& fo
     const std::string labels = ImageFile(from, absl::StrCat(prefix, "-labels-idx1-ubyte"));
     const auto read = [images, labels] { return ReadMnistPart(images, labels); };
     // MASE's transform divides by 255 and multiplies again, which changes no pixel.
-    dataset.Set(split, ImageLoader({images, labels}, "mnist 1", read, {1, {0}, {1}}, notes));
+    dataset.Set(split, ImageLoader({images, labels}, "mnist 2", read, {1, {0}, {1}}, notes));
   };
   set(Split::kTrain, "train");
   set(Split::kTest, "t10k");
@@ -204,7 +208,7 @@ absl::StatusOr<Dataset> OpenMnist(const std::string& name, const std::string& fo
   return dataset;
 }
 
-absl::StatusOr<Dataset> OpenCifar10(const DatasetConfig& config) {
+absl::StatusOr<Dataset> OpenCifar10(const DatasetConfig& config, const OpenOptions& options) {
   std::vector<std::string> train, test;
   if (config.path().empty()) {
     const std::string folder = Runfile("testdata/cifar10");
@@ -221,11 +225,10 @@ absl::StatusOr<Dataset> OpenCifar10(const DatasetConfig& config) {
   info.name = "cifar10";
   info.real = true;
   info.kind = "real images";
-  info.source = config.path().empty() ? "the first 4,000 training and 1,000 test images of CIFAR-10"
-                                      : absl::StrCat("CIFAR-10's binary files in ", config.path());
   info.class_names = {"airplane", "automobile", "bird",  "cat",  "deer",
                       "dog",      "frog",       "horse", "ship", "truck"};
   info.sample_shape = Shape({3, 32, 32});
+  if (options.recipe != nullptr) MASE_RETURN_IF_ERROR(CheckFits(*options.recipe, info));
   if (!config.has_augment() || config.augment()) {
     info.augmentation.emplace();
     for (int64_t c = 0; c < 3; ++c) info.augmentation->black.push_back(scale(c, 0));
@@ -234,7 +237,7 @@ absl::StatusOr<Dataset> OpenCifar10(const DatasetConfig& config) {
   Dataset dataset(info, notes);
   const auto set = [&](Split split, const std::vector<std::string>& files) {
     const auto read = [files] { return ReadCifarFiles(files); };
-    dataset.Set(split, ImageLoader(files, "cifar 1", read, scale, notes));
+    dataset.Set(split, ImageLoader(files, "cifar 2", read, scale, notes));
   };
   set(Split::kTrain, train);
   set(Split::kTest, test);

@@ -64,7 +64,7 @@ absl::Status IdxError(const std::string& bytes) {
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
 TEST(MnistTest, IsTheCompleteSetUnscaled) {
-  const auto dataset = OpenDataset(Config("mnist"), 0);
+  const auto dataset = OpenDataset(Config("mnist"));
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ(*dataset->Caption(Split::kTrain), "60,000 real images, train split");
   const SplitData train = *dataset->Get(Split::kTrain);
@@ -84,7 +84,7 @@ TEST(MnistTest, ReadsAFolderOfPlainFiles) {
   const std::string folder = Folder();
   Write(folder + "/t10k-images-idx3-ubyte", IdxHeader({2, 28, 28}) + std::string(1568, '\x07'));
   Write(folder + "/t10k-labels-idx1-ubyte", IdxHeader({2}) + "\x09\x03");
-  const auto dataset = OpenDataset(Config("fashion-mnist", folder), 0);
+  const auto dataset = OpenDataset(Config("fashion-mnist", folder));
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ(dataset->info().class_names[9], "ankle boot");
   const auto test = dataset->Get(Split::kTest);
@@ -98,7 +98,7 @@ TEST(MnistTest, ReadsAFolderOfPlainFiles) {
 TEST(MnistTest, ImagesAndLabelsMustFit) {
   const std::string folder = Folder();
   const auto error = [&] {
-    return Message(OpenDataset(Config("mnist", folder), 0)->Get(Split::kTest).status());
+    return Message(OpenDataset(Config("mnist", folder))->Get(Split::kTest).status());
   };
   Write(folder + "/t10k-images-idx3-ubyte", IdxHeader({2, 28, 28}) + std::string(1568, '\0'));
   Write(folder + "/t10k-labels-idx1-ubyte", IdxHeader({3}) + "abc");
@@ -113,7 +113,7 @@ TEST(MnistTest, ImagesAndLabelsMustFit) {
 }
 
 TEST(MnistTest, AMissingFolderIsNotFound) {
-  const absl::Status status = OpenDataset(Config("mnist", "/nowhere"), 0).status();
+  const absl::Status status = OpenDataset(Config("mnist", "/nowhere")).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(Message(status), "data set mnist: no folder /nowhere");
 }
@@ -135,7 +135,7 @@ TEST(ReadIdxTest, WhatItDeclaresMustBeThere) {
 }
 
 TEST(Cifar10Test, TheBundledSubsetIsNormalisedAsTorchvisionDoes) {
-  const auto dataset = OpenDataset(Config("cifar10"), 0);
+  const auto dataset = OpenDataset(Config("cifar10"));
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ(*dataset->Caption(Split::kTrain), "4,000 real images, train split");
   EXPECT_EQ(*dataset->Caption(Split::kTest), "1,000 real images, test split");
@@ -149,14 +149,14 @@ TEST(Cifar10Test, TheBundledSubsetIsNormalisedAsTorchvisionDoes) {
 
 TEST(Cifar10Test, TrainingImagesAreAugmentedUnlessToldOtherwise) {
   DatasetConfig config = Config("cifar10");
-  const auto augmentation = OpenDataset(config, 0)->info().augmentation;
+  const auto augmentation = OpenDataset(config)->info().augmentation;
   ASSERT_TRUE(augmentation.has_value());
   EXPECT_EQ(augmentation->padding, 4);
   EXPECT_TRUE(augmentation->flip);
   EXPECT_THAT(augmentation->black,
               ElementsAre((0 - 0.485f) / 0.229f, (0 - 0.456f) / 0.224f, (0 - 0.406f) / 0.225f));
   config.set_augment(false);
-  EXPECT_FALSE(OpenDataset(config, 0)->info().augmentation.has_value());
+  EXPECT_FALSE(OpenDataset(config)->info().augmentation.has_value());
 }
 
 TEST(Cifar10Test, ReadsTheFullSetsFiles) {
@@ -166,17 +166,17 @@ TEST(Cifar10Test, ReadsTheFullSetsFiles) {
           std::string(1, static_cast<char>(i)) + std::string(3072, '\xff'));
   }
   Write(folder + "/test_batch.bin", std::string(2 * 3073, '\0'));
-  const auto dataset = OpenDataset(Config("cifar10", folder), 0);
+  const auto dataset = OpenDataset(Config("cifar10", folder));
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_THAT(dataset->Get(Split::kTrain)->labels.data<int64_t>(), ElementsAre(1, 2, 3, 4, 5));
   EXPECT_EQ(dataset->Get(Split::kTest)->rows(), 2);
 
   Write(folder + "/test_batch.bin", std::string(2 * 3073 - 1, '\0'));
-  const absl::Status cut = OpenDataset(Config("cifar10", folder), 0)->Get(Split::kTest).status();
+  const absl::Status cut = OpenDataset(Config("cifar10", folder))->Get(Split::kTest).status();
   EXPECT_EQ(cut.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(Message(cut), HasSubstr("6145 bytes are not whole records of 3073"));
   std::filesystem::remove(folder + "/data_batch_4.bin");
-  EXPECT_THAT(Message(OpenDataset(Config("cifar10", folder), 0)->Get(Split::kTrain).status()),
+  EXPECT_THAT(Message(OpenDataset(Config("cifar10", folder))->Get(Split::kTrain).status()),
               HasSubstr("data_batch_4.bin"));
 }
 

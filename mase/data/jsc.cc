@@ -10,39 +10,9 @@
 #include "mase/base/limits.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
-#include "mase/data/labels.h"
-#include "mase/data/table.h"
 #include "mase/data/tabular.h"
 
 namespace mase {
-namespace {
-
-absl::StatusOr<Dataset> OpenBundled(bool standardize) {
-  DatasetInfo info;
-  info.name = "jsc";
-  info.real = true;
-  info.kind = "real rows";
-  info.source = "the bundled 1,000 real rows of OpenML's hls4ml_lhc_jets_hlf";
-  info.class_names = JscClasses();
-  info.sample_shape = Shape({static_cast<int64_t>(JscFeatures().size())});
-  Dataset dataset(info);
-  dataset.Set(Split::kTest, [standardize]() -> absl::StatusOr<SplitData> {
-    const std::string path = Runfile("testdata/jsc/jsc_openml_test1000.csv.gz");
-    MASE_ASSIGN_OR_RETURN(DataTable table, ReadTable(path, {"class", JscFeatures()}));
-    SplitData data;
-    data.origin = "all bundled rows, a random sample of a 20 % test split";
-    MASE_ASSIGN_OR_RETURN(data.labels, LabelsAsClasses(table, JscClasses()));
-    data.features = std::move(table.features);
-    if (standardize) {
-      MASE_ASSIGN_OR_RETURN(const Standardizer standardizer, BundledJscStandardizer());
-      data.features = standardizer.Apply(std::move(data.features));
-    }
-    return data;
-  });
-  return dataset;
-}
-
-}  // namespace
 
 const std::vector<std::string>& JscFeatures() {
   static const auto* const features = new std::vector<std::string>{
@@ -76,11 +46,7 @@ absl::StatusOr<Standardizer> BundledJscStandardizer() {
   return Standardizer(std::move(mean), std::move(scale));
 }
 
-absl::StatusOr<Dataset> OpenJsc(const DatasetConfig& config) {
-  if (config.path().empty() && config.train().empty() && config.validation().empty() &&
-      config.test().empty()) {
-    return OpenBundled(config.has_standardize() ? config.standardize() : true);
-  }
+absl::StatusOr<Dataset> OpenJsc(const DatasetConfig& config, const OpenOptions& options) {
   TabularSet set;
   set.name = "jsc";
   set.real = true;
@@ -91,7 +57,13 @@ absl::StatusOr<Dataset> OpenJsc(const DatasetConfig& config) {
   for (const std::string& name : JscClasses()) set.one_hot.push_back(absl::StrCat("j_", name));
   set.distinct_rows = true;
   set.standardize = true;
-  return OpenTabular(set, config);
+  MASE_ASSIGN_OR_RETURN(set.scaler, BundledJscStandardizer());
+  const bool given = !config.path().empty() || !config.train().empty() ||
+                     !config.validation().empty() || !config.test().empty();
+  if (given) return OpenTabular(set, config, options);
+  DatasetConfig bundled = config;
+  bundled.set_test(Runfile("testdata/jsc/jsc_openml_test1000.csv.gz"));
+  return OpenTabular(set, bundled, options);
 }
 
 }  // namespace mase

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "mase/data/dataset.h"
 #include "mase/data/preprocess.h"
+#include "mase/data/recipe.h"
 #include "proto/dataset.pb.h"
 
 namespace mase {
@@ -19,10 +20,10 @@ const std::vector<std::string>& JscClasses();
 // Mean and deviation of the 664,000 training rows of OpenML's set, in the order of JscFeatures.
 absl::StatusOr<Standardizer> BundledJscStandardizer();
 
-// Without files in `config`: the 1,000 real rows that ship with the tool, all of them test rows,
-// standardised with BundledJscStandardizer; there is no training split. With files: as OpenTabular,
-// repeated rows dropped, standardised by default.
-absl::StatusOr<Dataset> OpenJsc(const DatasetConfig& config);
+// Without files in `config`: the 1,000 real rows that ship with the tool, a random sample of a test
+// split; there is no training split. With files: as OpenTabular, repeated rows of a single file
+// dropped. Standardised by default, where there are no training rows with BundledJscStandardizer.
+absl::StatusOr<Dataset> OpenJsc(const DatasetConfig& config, const OpenOptions& options);
 
 }  // namespace mase
 

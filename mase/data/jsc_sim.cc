@@ -19,6 +19,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/data/jsc.h"
+#include "mase/data/row_sketch.h"
 #include "nlohmann/json.hpp"
 
 namespace mase {
@@ -35,6 +36,7 @@ constexpr int kMultiplicity = 15;
 constexpr int kQuantiles = 200;
 constexpr int64_t kBlockRows = 1024;
 constexpr int64_t kDefaultRows = 200'000;
+constexpr int64_t kFirstTestRow = 160'000;
 
 struct Component {
   float weight_below = 0;  // Weights up to and with this component.
@@ -172,13 +174,9 @@ void SimulateBlock(const Simulator& simulator, uint64_t block_seed, int64_t bloc
   }
 }
 
-// Rows [begin, end) of all that `seed` gives, before standardising.
-SplitData Simulate(const Simulator& simulator, uint64_t seed, int64_t begin, int64_t end) {
-  SplitData data;
-  data.features = Tensor(DType::kFloat32, {end - begin, kFeatures});
-  data.labels = Tensor(DType::kInt64, {end - begin});
-  float* const features = data.features.mutable_data<float>().data();
-  int64_t* const labels = data.labels.mutable_data<int64_t>().data();
+// Rows [begin, end) of the stream of `seed`.
+void Simulate(const Simulator& simulator, uint64_t seed, int64_t begin, int64_t end,
+              float* features, int64_t* labels) {
   TorchGenerator seeds(seed);
   std::vector<uint64_t> block_seeds;
   for (int64_t row = 0; row < end; row += kBlockRows) block_seeds.push_back(seeds.Int63());
@@ -187,12 +185,29 @@ SplitData Simulate(const Simulator& simulator, uint64_t seed, int64_t begin, int
   for (int64_t b = begin / kBlockRows; b < blocks; ++b) {
     SimulateBlock(simulator, block_seeds[b], b, begin, end, features, labels);
   }
+}
+
+// The first `rows` rows of a split, before standardising.
+SplitData SimulateSplit(const Simulator& simulator, uint64_t seed, Split split, int64_t rows) {
+  SplitData data;
+  data.features = Tensor(DType::kFloat32, {rows, kFeatures});
+  data.labels = Tensor(DType::kInt64, {rows});
+  float* const features = data.features.mutable_data<float>().data();
+  int64_t* const labels = data.labels.mutable_data<int64_t>().data();
+  if (split == Split::kTest) {
+    Simulate(simulator, seed, kFirstTestRow, kFirstTestRow + rows, features, labels);
+  } else {
+    const int64_t first = std::min(rows, kFirstTestRow);
+    Simulate(simulator, seed, 0, first, features, labels);
+    Simulate(simulator, ~seed, first, rows, features + first * kFeatures, labels + first);
+  }
+  data.row_ids = RowIds(data.features, data.labels);
   return data;
 }
 
 }  // namespace
 
-absl::StatusOr<Dataset> OpenJscSim(const DatasetConfig& config, uint64_t seed) {
+absl::StatusOr<Dataset> OpenJscSim(const DatasetConfig& config, const OpenOptions& options) {
   const int64_t rows = config.rows() != 0 ? config.rows() : kDefaultRows;
   if (rows < 2 || rows > limits::kMaxDataRows) {
     return absl::InvalidArgumentError(absl::StrCat("data set jsc-sim: dataset.rows ", rows,
@@ -200,30 +215,34 @@ absl::StatusOr<Dataset> OpenJscSim(const DatasetConfig& config, uint64_t seed) {
   }
   DatasetInfo info;
   info.name = "jsc-sim";
+  info.real = false;
   info.kind = "simulated rows";
-  info.source = absl::StrCat(WithCommas(rows), " simulated jets, seed ", seed);
   info.class_names = JscClasses();
   info.sample_shape = Shape({kFeatures});
-  Dataset dataset(info);
-  const bool standardize = config.has_standardize() ? config.standardize() : true;
-  const auto part = [seed, standardize](int64_t begin, int64_t end,
-                                        std::string origin) -> absl::StatusOr<SplitData> {
-    MASE_ASSIGN_OR_RETURN(const auto simulator, LoadSimulator());
-    SplitData data = Simulate(*simulator, seed, begin, end);
-    data.origin = std::move(origin);
-    if (!standardize) return data;
-    MASE_ASSIGN_OR_RETURN(const Standardizer standardizer, BundledJscStandardizer());
-    data.features = standardizer.Apply(std::move(data.features));
-    return data;
+  info.feature_names = JscFeatures();
+  info.label = "class";
+  if (options.recipe != nullptr) MASE_RETURN_IF_ERROR(CheckFits(*options.recipe, info));
+  const auto notes = std::make_shared<Notes>();
+  const Scaling scaling = ChooseScaling(config, options, /*set_default=*/true, *notes);
+  if (scaling.wanted) {
+    MASE_ASSIGN_OR_RETURN(info.scaler, BundledJscStandardizer());
+    if (scaling.known.has_value()) info.scaler = scaling.known;
+  }
+  Dataset dataset(info, notes);
+  const auto set = [&, seed = config.seed()](Split split, int64_t count) {
+    std::string origin = absl::StrCat("the first ", WithCommas(count), " simulated ",
+                                      SplitName(split), " jets, seed ", seed);
+    dataset.Set(split, [=, scaler = info.scaler]() -> absl::StatusOr<SplitData> {
+      MASE_ASSIGN_OR_RETURN(const auto simulator, LoadSimulator());
+      SplitData data = SimulateSplit(*simulator, seed, split, count);
+      data.origin = origin;
+      if (scaler.has_value()) data.features = scaler->Apply(std::move(data.features));
+      return data;
+    });
   };
   const int64_t test = (rows + 4) / 5;
-  const int64_t train = rows - test;
-  dataset.Set(Split::kTrain, [part, train, info] {
-    return part(0, train, absl::StrCat("the first 80 % of ", info.source));
-  });
-  dataset.Set(Split::kTest, [part, train, rows, info] {
-    return part(train, rows, absl::StrCat("the last 20 % of ", info.source));
-  });
+  set(Split::kTrain, rows - test);
+  set(Split::kTest, test);
   dataset.SetAlias(Split::kValidation, Split::kTrain, "the training split again, as MASE does");
   dataset.SetAlias(Split::kPred, Split::kTest, "the test split");
   return dataset;

@@ -12,24 +12,27 @@
 //   multiplicity is rounded to a whole number; j_d2_a1_b1_mmdt copies j_d2_b1_mmdt
 //
 // Rows come in blocks of 1,024. Block b draws from a TorchGenerator of its own, seeded with draw b
-// (Int63, from 0) of the one seeded with the data's seed: 1,024 uniform numbers for the classes, as
-// many for the components, then one normal tensor of 1,024 x 15. So a row depends on its index and
-// the seed only, and every machine makes the same bits.
+// (Int63, from 0) of the one seeded with the stream's seed: 1,024 uniform numbers for the classes,
+// as many for the components, then one normal tensor of 1,024 x 15. So a row of a stream depends on
+// its index and the seed only, and every machine makes the same bits.
+//
+// No row is in both splits, whatever the numbers of rows of two runs with the same seed: of the
+// stream of the data's seed, training has rows 0 to 159,999 and test those from 160,000 on; further
+// training rows are those from 160,000 on of a second stream, whose seed is the bitwise complement.
 #ifndef MASE_DATA_JSC_SIM_H_
 #define MASE_DATA_JSC_SIM_H_
 
-#include <cstdint>
-
 #include "absl/status/statusor.h"
 #include "mase/data/dataset.h"
+#include "mase/data/recipe.h"
 #include "proto/dataset.pb.h"
 
 namespace mase {
 
-// Rows 0..rows-1 (config.rows, 200,000 if unset), the first 80 % for training and the rest for
+// config.rows rows (200,000 if unset) of config.seed, 80 % of them for training and the rest for
 // test; validation is the training split again. Standardised with BundledJscStandardizer unless
-// the config says no.
-absl::StatusOr<Dataset> OpenJscSim(const DatasetConfig& config, uint64_t seed);
+// the config or the recipe says no. InvalidArgument: a recipe with other features or classes.
+absl::StatusOr<Dataset> OpenJscSim(const DatasetConfig& config, const OpenOptions& options);
 
 }  // namespace mase
 

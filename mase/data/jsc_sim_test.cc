@@ -2,7 +2,9 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +22,8 @@ SplitData Simulate(int64_t rows, uint64_t seed, Split split, bool standardize = 
   DatasetConfig config;
   config.set_rows(rows);
   config.set_standardize(standardize);
-  const auto dataset = OpenJscSim(config, seed);
+  config.set_seed(seed);
+  const auto dataset = OpenJscSim(config, {});
   EXPECT_TRUE(dataset.ok()) << dataset.status();
   const auto data = dataset->Get(split);
   EXPECT_TRUE(data.ok()) << data.status();
@@ -61,15 +64,27 @@ TEST(JscSimTest, FollowsItsRecipe) {
   }
 }
 
-TEST(JscSimTest, BytesDependOnSeedAndRowOnly) {
+TEST(JscSimTest, BytesDependOnSeedSplitAndRowOnly) {
   EXPECT_EQ(Crc(Simulate(200'000, 0, Split::kTrain, true).features), 0x1078bb21u);
   EXPECT_EQ(Crc(Simulate(200'000, 0, Split::kTest, true).features), 0x01635befu);
-  // The same rows, whatever the number of rows asked for and the split they land in.
-  const SplitData small = Simulate(5000, 3, Split::kTest);
-  const SplitData large = Simulate(50'000, 3, Split::kTrain);
-  EXPECT_TRUE(BitEqual(small.features, large.features.Rows(4000, 5000)));
-  EXPECT_TRUE(BitEqual(small.labels, large.labels.Rows(4000, 5000)));
-  EXPECT_FALSE(BitEqual(small.labels, Simulate(5000, 4, Split::kTest).labels));
+  // The same rows, whatever the number of rows asked for.
+  for (const Split split : {Split::kTrain, Split::kTest}) {
+    const SplitData small = Simulate(5000, 3, split);
+    const SplitData large = Simulate(300'000, 3, split);
+    EXPECT_TRUE(BitEqual(small.features, large.features.Rows(0, small.rows())));
+    EXPECT_TRUE(BitEqual(small.labels, large.labels.Rows(0, small.rows())));
+    EXPECT_FALSE(BitEqual(small.labels, Simulate(5000, 4, split).labels));
+  }
+}
+
+TEST(JscSimTest, NoTestRowIsATrainingRowOfAnyNumberOfRows) {
+  const SplitData train = Simulate(986'810, 0, Split::kTrain);
+  const SplitData test = Simulate(1'100'000, 0, Split::kTest);
+  const auto train_ids = train.row_ids.data<int64_t>(), test_ids = test.row_ids.data<int64_t>();
+  const std::set<int64_t> trained_on(train_ids.begin(), train_ids.end());
+  EXPECT_EQ(trained_on.size(), train_ids.size());  // And no row is there twice.
+  EXPECT_TRUE(std::none_of(test_ids.begin(), test_ids.end(),
+                           [&](int64_t id) { return trained_on.count(id) > 0; }));
 }
 
 TEST(JscSimTest, LooksLikeTheRealJets) {
@@ -93,11 +108,12 @@ TEST(JscSimTest, LooksLikeTheRealJets) {
 TEST(JscSimTest, ValidationIsTheTrainingSplitAndItsOriginSaysSo) {
   DatasetConfig config;
   config.set_rows(1000);
-  const auto dataset = OpenJscSim(config, 7);
+  config.set_seed(7);
+  const auto dataset = OpenJscSim(config, {});
   ASSERT_TRUE(dataset.ok());
-  EXPECT_FALSE(dataset->info().real);
+  EXPECT_EQ(dataset->info().real, false);
   EXPECT_EQ(*dataset->Caption(Split::kTest), "200 simulated rows, test split");
-  EXPECT_EQ(dataset->Get(Split::kTrain)->origin, "the first 80 % of 1,000 simulated jets, seed 7");
+  EXPECT_EQ(dataset->Get(Split::kTrain)->origin, "the first 800 simulated train jets, seed 7");
   EXPECT_EQ(dataset->Get(Split::kValidation)->origin, "the training split again, as MASE does");
   EXPECT_TRUE(
       BitEqual(dataset->Get(Split::kValidation)->features, dataset->Get(Split::kTrain)->features));
@@ -107,13 +123,13 @@ TEST(JscSimTest, RowsAreLimited) {
   DatasetConfig config;
   for (const int64_t rows : {int64_t{-1}, int64_t{1}, limits::kMaxDataRows + 1}) {
     config.set_rows(rows);
-    const absl::Status status = OpenJscSim(config, 0).status();
+    const absl::Status status = OpenJscSim(config, {}).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << rows;
     EXPECT_THAT(std::string(status.message()), HasSubstr("want 2 to 2147483648"));
   }
   for (const int64_t rows : {int64_t{2}, limits::kMaxDataRows}) {
     config.set_rows(rows);
-    EXPECT_TRUE(OpenJscSim(config, 0).ok()) << rows;
+    EXPECT_TRUE(OpenJscSim(config, {}).ok()) << rows;
   }
   EXPECT_EQ(Simulate(2, 0, Split::kTest).rows(), 1);
 }

@@ -227,7 +227,7 @@ absl::StatusOr<DataTable> MakeTable(const Tensor& x, const Tensor& y) {
   }
   for (int64_t i = 0; i <= most; ++i) table.class_texts.push_back(absl::StrCat(i));
   for (int64_t i = 0; i < width; ++i) table.feature_names.push_back(absl::StrCat(i));
-  table.label_name = std::string("y");
+  table.label_name = std::string("class");
   return table;
 }
 

@@ -17,26 +17,49 @@
 #include "mase/data/jsc.h"
 #include "mase/data/jsc_sim.h"
 #include "mase/data/preprocess.h"
+#include "mase/data/row_sketch.h"
 #include "mase/data/tabular.h"
 #include "mase/data/toy_tiny.h"
 
 namespace mase {
 namespace {
 
+using Opener =
+    std::function<absl::StatusOr<Dataset>(const DatasetConfig& config, const OpenOptions& options)>;
+
 // One data set: a new one is one more entry of Entries().
 struct Entry {
   std::string name;
   std::string description;
   std::vector<std::string> fields;  // Of DatasetConfig that it understands.
-  std::function<absl::StatusOr<Dataset>(const DatasetConfig& config, uint64_t seed)> open;
+  Opener open;
 };
 
+// True if the net was trained on the training rows of just this split.
+bool WasTrainedOn(const DataRecipe& recipe, const Dataset& dataset) {
+  const auto train = dataset.Get(Split::kTrain), test = dataset.Get(Split::kTest);
+  const auto trained = RowSketch::Read(recipe.trained_on());
+  if (!train.ok() || !test.ok() || !trained.ok()) return false;
+  const RowSketch rows = RowSketch::Of(train->row_ids.data<int64_t>());
+  RowSketch both = rows;
+  both.Merge(*trained);
+  return both == rows && trained->Find(train->row_ids.data<int64_t>()).rows > 0;
+}
+
 // The user's own files, which may hold anything.
-absl::StatusOr<Dataset> OpenCsv(const DatasetConfig& config, uint64_t) {
+absl::StatusOr<Dataset> OpenCsv(const DatasetConfig& config, const OpenOptions& options) {
   TabularSet set;
   set.name = "csv";
   set.kind = "rows of the given files";
-  return OpenTabular(set, config);
+  if (config.path().empty() || !options.for_test) return OpenTabular(set, config, options);
+  if (options.recipe != nullptr && !options.recipe->dataset().path().empty()) {
+    absl::StatusOr<Dataset> dataset = OpenTabular(set, config, options);
+    if (dataset.ok() && WasTrainedOn(*options.recipe, *dataset)) return dataset;
+  }
+  DatasetConfig whole = config;
+  whole.set_test(config.path());
+  whole.clear_path();
+  return OpenTabular(set, whole, options);
 }
 
 // A bundled public table of testdata/tabular.
@@ -50,7 +73,7 @@ Entry PublicTable(std::string name, std::string file, std::string description) {
   return {std::move(name),
           std::move(description),
           {"standardize", "validation_split"},
-          [set](const DatasetConfig& config, uint64_t) { return OpenTabular(set, config); }};
+          [set](const auto&... given) { return OpenTabular(set, given...); }};
 }
 
 const std::vector<Entry>& Entries() {
@@ -58,11 +81,11 @@ const std::vector<Entry>& Entries() {
       {"toy_tiny",
        "10,240 simulated samples of 1x2x2 per split, 2 classes",
        {"validation_split"},
-       [](const DatasetConfig&, uint64_t) { return OpenToyTiny(); }},
+       [](const DatasetConfig&, const OpenOptions& options) { return OpenToyTiny(options); }},
       {"jsc",
        "jets, 16 features, 5 classes: 1,000 real test rows, or the full set's file",
        {"path", "train", "validation", "test", "label", "standardize", "validation_split"},
-       [](const DatasetConfig& config, uint64_t) { return OpenJsc(config); }},
+       OpenJsc},
       {"jsc-sim",
        "simulated jets, 16 features, 5 classes, any number of rows",
        {"rows", "standardize", "validation_split"},
@@ -70,19 +93,19 @@ const std::vector<Entry>& Entries() {
       {"mnist",
        "handwritten digits, 60,000 + 10,000 real images of 1x28x28, 10 classes",
        {"path", "validation_split"},
-       [](const DatasetConfig& config, uint64_t) {
-         return OpenMnist("mnist", Runfile("testdata/mnist"), config);
+       [](const auto&... given) {
+         return OpenMnist("mnist", Runfile("testdata/mnist"), given...);
        }},
       {"fashion-mnist",
        "clothes, as mnist; from Debian's dataset-fashion-mnist or a path",
        {"path", "validation_split"},
-       [](const DatasetConfig& config, uint64_t) {
-         return OpenMnist("fashion-mnist", "/usr/share/datasets/fashion-mnist", config);
+       [](const auto&... given) {
+         return OpenMnist("fashion-mnist", "/usr/share/datasets/fashion-mnist", given...);
        }},
       {"cifar10",
        "photographs, 3x32x32, 10 classes: 4,000 + 1,000 real images, or the full set's folder",
        {"path", "augment", "validation_split"},
-       [](const DatasetConfig& config, uint64_t) { return OpenCifar10(config); }},
+       OpenCifar10},
       {"csv",
        "your own CSV, ARFF, NumPy or HDF5 files",
        {"path", "train", "validation", "test", "label", "features", "standardize",
@@ -124,7 +147,8 @@ absl::Status CheckFields(const Entry& entry, const DatasetConfig& config) {
   config.GetReflection()->ListFields(config, &set);
   for (const google::protobuf::FieldDescriptor* field : set) {
     const std::string& name = field->name();
-    if (name == "name" || name == "seed" || absl::c_linear_search(entry.fields, name)) continue;
+    const bool for_all = name == "name" || name == "seed" || name == "recipe";
+    if (for_all || absl::c_linear_search(entry.fields, name)) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("data set ", entry.name, " has no use for '", name,
                      "'; it takes: ", absl::StrJoin(entry.fields, ", ")));
@@ -148,7 +172,7 @@ absl::StatusOr<Dataset> HoldOut(const Dataset& dataset, double fraction, uint64_
                                          held_out ? "held-out" : "without the held-out", fraction,
                                          seed, train.origin);
     return SplitData{TakeRows(train.features, rows), TakeRows(train.labels, rows),
-                     std::move(origin)};
+                     std::move(origin), TakeRows(train.row_ids, rows)};
   };
   Dataset divided = dataset;
   divided.Set(Split::kTrain, [part] { return part(false); });
@@ -158,13 +182,12 @@ absl::StatusOr<Dataset> HoldOut(const Dataset& dataset, double fraction, uint64_
 
 }  // namespace
 
-absl::StatusOr<Dataset> OpenDataset(const DatasetConfig& config, uint64_t seed) {
+absl::StatusOr<Dataset> OpenDataset(const DatasetConfig& config, const OpenOptions& options) {
   MASE_ASSIGN_OR_RETURN(const Entry* entry, FindEntry(config.name()));
   MASE_RETURN_IF_ERROR(CheckFields(*entry, config));
-  if (config.has_seed()) seed = config.seed();
-  MASE_ASSIGN_OR_RETURN(Dataset dataset, entry->open(config, seed));
+  MASE_ASSIGN_OR_RETURN(const Dataset dataset, entry->open(config, options));
   if (!config.has_validation_split()) return dataset;
-  return HoldOut(dataset, config.validation_split(), seed);
+  return HoldOut(dataset, config.validation_split(), config.seed());
 }
 
 std::vector<KnownDataset> KnownDatasets() {

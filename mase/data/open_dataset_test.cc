@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <fstream>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,13 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::Field;
 using ::testing::HasSubstr;
 
-absl::StatusOr<Dataset> Open(const std::string& config, uint64_t seed = 0) {
+absl::StatusOr<Dataset> Open(const std::string& config) {
   DatasetConfig parsed;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(config, &parsed)) << config;
-  return OpenDataset(parsed, seed);
+  return OpenDataset(parsed);
 }
 
 SplitData Read(const std::string& config, Split split) {
@@ -80,7 +82,7 @@ TEST(OpenDatasetTest, ToyTinyIsExact) {
 TEST(OpenDatasetTest, BundledJscIsAThousandStandardisedRealTestRows) {
   const auto dataset = Open("name: 'jsc'");
   ASSERT_TRUE(dataset.ok()) << dataset.status();
-  EXPECT_TRUE(dataset->info().real);
+  EXPECT_EQ(dataset->info().real, true);
   EXPECT_EQ(dataset->info().sample_shape, Shape({16}));
   EXPECT_THAT(dataset->info().class_names, ElementsAre("g", "q", "w", "z", "t"));
   EXPECT_EQ(*dataset->Caption(Split::kTest), "1,000 real rows, test split");
@@ -94,9 +96,9 @@ TEST(OpenDatasetTest, BundledJscHasNoTrainingRowsAndSaysSo) {
   const auto dataset = Open("name: 'jsc'");
   ASSERT_TRUE(dataset.ok());
   EXPECT_EQ(dataset->Get(Split::kTrain).status(),
-            absl::NotFoundError("data set jsc has no train split; it has: test"));
+            absl::NotFoundError("data set jsc has no train split; it has: test, pred"));
   EXPECT_EQ(FirstError("name: 'jsc' validation_split: 0.1"),
-            "data set jsc has no train split; it has: test");
+            "data set jsc has no train split; it has: test, pred");
 }
 
 TEST(OpenDatasetTest, AFileOfJetsGetsMasesSplitWhateverItsFormat) {
@@ -131,7 +133,8 @@ TEST(OpenDatasetTest, AFileOfJetsGetsMasesSplitWhateverItsFormat) {
     EXPECT_EQ(Crc(train.labels), 0xb7ef1003u) << path;
     EXPECT_EQ(Crc(test.labels), 0xc99ebcceu) << path;
     EXPECT_TRUE(BitEqual(Read(config, Split::kValidation).features, train.features));
-    EXPECT_EQ(train.origin, absl::StrCat("80 % of 1,000 distinct rows of ", path, ", seed 42"));
+    EXPECT_EQ(train.origin, absl::StrCat("80 % of 1,000 distinct rows of ",
+                                         path.substr(path.rfind('/') + 1), ", seed 42"));
   }
 }
 
@@ -176,9 +179,12 @@ TEST(OpenDatasetTest, AFilePerSplitIsTakenAsItIs) {
   const std::string test = WriteTemp("test.csv", "a,class,b\n7,apple,-8e-1\n");
   const auto dataset = Open(absl::StrCat("train: '", train, "' test: '", test, "'"));
   ASSERT_TRUE(dataset.ok()) << dataset.status();
-  EXPECT_FALSE(dataset->info().real);
+  EXPECT_EQ(dataset->info().real, std::nullopt);  // Nobody said.
   EXPECT_THAT(dataset->info().class_names, ElementsAre("apple", "fig", "pear"));
-  EXPECT_THAT(dataset->splits(), ElementsAre(Split::kTrain, Split::kTest));
+  EXPECT_THAT(dataset->splits(),
+              ElementsAre(Split::kTrain, Split::kValidation, Split::kTest, Split::kPred));
+  EXPECT_EQ(dataset->Get(Split::kValidation)->origin,
+            "the training rows again (no dataset.validation or validation_split)");
   EXPECT_THAT(dataset->Get(Split::kTrain)->features.data<float>(), ElementsAre(1, 2, 3, 4, 5, 6));
   EXPECT_THAT(dataset->Get(Split::kTrain)->labels.data<int64_t>(), ElementsAre(2, 0, 1));
   EXPECT_THAT(dataset->Get(Split::kTest)->features.data<float>(), ElementsAre(7, -0.8f));
@@ -197,18 +203,26 @@ TEST(OpenDatasetTest, StandardizingFilesUsesTheTrainingFilesStatistics) {
               HasSubstr("needs a training file"));
 }
 
-TEST(OpenDatasetTest, FilesOfOneSetMustAgree) {
+TEST(OpenDatasetTest, FilesOfOneSetAreReadAsTheTrainingFileIs) {
   const std::string train = WriteTemp("train.csv", "a,b,class\n1,2,x\n1,2,y\n");
-  const std::string order = WriteTemp("order.csv", "b,a,class\n1,2,x\n");
+  const std::string order = WriteTemp("order.csv", "class,c,b,a\ny,0,2,1\n");
   const std::string width = WriteTemp("width.csv", "a,class\n1,x\n");
   const std::string other = WriteTemp("other.csv", "a,b,class\n1,2,x\n1,2,yy\n");
-  const auto error = [&](const std::string& test) {
-    return FirstError(absl::StrCat("train: '", train, "' test: '", test, "'"));
+  const auto open = [&](const std::string& test) {
+    return Open(absl::StrCat("train: '", train, "' test: '", test, "'"));
   };
-  EXPECT_EQ(error(order), absl::StrCat(order, ": feature 0 is 'b', in ", train, " it is 'a'"));
-  EXPECT_EQ(error(width), absl::StrCat(width, ": samples of shape [1], in ", train, " [2]"));
-  EXPECT_EQ(error(other), absl::StrCat(other, ":3: class 'yy' is not one of the 2 known: x, y",
-                                       "; did you mean 'y'?"));
+  const auto dataset = open(order);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT(dataset->Get(Split::kTest)->features.data<float>(), ElementsAre(1, 2));
+  EXPECT_THAT(dataset->Get(Split::kTest)->labels.data<int64_t>(), ElementsAre(1));
+  EXPECT_THAT(dataset->notes().Take(),
+              ElementsAre(Field(&Notes::Note::text,
+                                "order.csv: not read, because the net knows nothing of it: c")));
+  EXPECT_THAT(std::string(open(width).status().message()),
+              AllOf(HasSubstr(width), HasSubstr("no column 'b'")));
+  EXPECT_EQ(
+      std::string(open(other).status().message()),
+      absl::StrCat(other, ":3: class 'yy' is not one of the 2 known: x, y", "; did you mean 'y'?"));
 }
 
 TEST(OpenDatasetTest, NumpyFilesKeepTheShapeOfTheirSamples) {
@@ -218,10 +232,10 @@ TEST(OpenDatasetTest, NumpyFilesKeepTheShapeOfTheirSamples) {
   EXPECT_EQ(dataset->info().sample_shape, Shape({2, 2}));
   EXPECT_THAT(dataset->Get(Split::kTest)->labels.data<int64_t>(), ElementsAre(2, 0, 1));
   EXPECT_THAT(FirstError(absl::StrCat("train: '", images, "' standardize: true")),
-              HasSubstr("features [3, 2, 2], want [rows, features]"));
+              HasSubstr("samples of shape [2, 2], want [features]"));
   const std::string flat = Runfile("testdata/npy/table.npy");
   EXPECT_EQ(FirstError(absl::StrCat("train: '", images, "' test: '", flat, "'")),
-            absl::StrCat(flat, ": samples of shape [2], in ", images, " [2, 2]"));
+            absl::StrCat(flat, ": samples of shape [2], want [2, 2]"));
   EXPECT_THAT(FirstError(absl::StrCat("name: 'jsc' path: '", images, "'")),
               HasSubstr("a NumPy file has no column names"));
 }
@@ -236,18 +250,14 @@ TEST(OpenDatasetTest, ValidationSplitHoldsRowsOut) {
   std::string text = "x,class\n";
   for (int i = 0; i < 10; ++i) absl::StrAppend(&text, i, ",", i, "\n");
   const std::string path = WriteTemp("ten.csv", text);
-  const std::string config = absl::StrCat("train: '", path, "' validation_split: 0.2");
-  const auto dataset = Open(config, 42);
+  const std::string config = absl::StrCat("train: '", path, "' validation_split: 0.2 seed: 42");
+  const auto dataset = Open(config);
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_THAT(dataset->Get(Split::kValidation)->labels.data<int64_t>(), ElementsAre(8, 1));
   EXPECT_THAT(dataset->Get(Split::kTrain)->labels.data<int64_t>(),
               ElementsAre(5, 0, 7, 2, 9, 4, 3, 6));
   EXPECT_THAT(dataset->Get(Split::kValidation)->origin,
               HasSubstr("held-out 0.2 of the training rows, seed 42"));
-  // The config's own seed wins over the run's.
-  EXPECT_THAT(
-      Open(absl::StrCat(config, " seed: 42"), 7)->Get(Split::kValidation)->labels.data<int64_t>(),
-      ElementsAre(8, 1));
   for (const char* bad : {"0", "1", "-0.5", "nan"}) {
     EXPECT_THAT(FirstError(absl::StrCat("train: '", path, "' validation_split: ", bad)),
                 HasSubstr("want above 0 and below 1"));

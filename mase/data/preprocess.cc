@@ -8,23 +8,9 @@
 
 #include "glog/logging.h"
 #include "mase/base/random.h"
+#include "mase/data/row_sketch.h"
 
 namespace mase {
-namespace {
-
-// Multiply-and-fold over the bits of a row. Good enough for a table that is only probed; equal
-// rows are confirmed value by value.
-uint64_t HashRow(const float* row, int64_t columns, int64_t label) {
-  uint64_t hash = 0x9E3779B97F4A7C15u ^ static_cast<uint64_t>(label);
-  for (int64_t i = 0; i < columns; ++i) {
-    const float value = row[i] + 0.0f;  // -0 becomes 0.
-    hash = (hash ^ std::bit_cast<uint32_t>(value)) * 0xD6E8FEB86659FD93u;
-    hash ^= hash >> 32;
-  }
-  return hash;
-}
-
-}  // namespace
 
 std::vector<int64_t> DistinctRows(const DataTable& table) {
   const int64_t rows = table.rows();
@@ -38,7 +24,7 @@ std::vector<int64_t> DistinctRows(const DataTable& table) {
   std::vector<int64_t> slots(mask + 1, -1);  // Open addressing: the kept row of each hash.
   for (int64_t row = 0; row < rows; ++row) {
     const float* values = features + row * columns;
-    uint64_t slot = HashRow(values, columns, labels[row]) & mask;
+    uint64_t slot = RowId(values, columns, labels[row]) & mask;
     while (slots[slot] >= 0) {
       const int64_t other = slots[slot];
       if (labels[other] == labels[row] &&

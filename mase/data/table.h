@@ -15,7 +15,8 @@ namespace mase {
 // A table as it stands in a file: the classes are still texts.
 struct DataTable {
   std::vector<std::string> feature_names;
-  std::string label_name;                 // The class column. Empty: the rows have no classes.
+  // The class column; "class" where the file does not name it. Empty: the rows have no classes.
+  std::string label_name;
   std::vector<std::string> left_out;      // The file's columns that are neither, in its order.
   Tensor features;                        // float32 [rows, features], all finite.
   std::vector<std::string> class_texts;   // The distinct ones, in order of first appearance.

@@ -1,10 +1,13 @@
 #include "mase/data/tabular.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -12,9 +15,10 @@
 #include "mase/base/status_macros.h"
 #include "mase/data/data_cache.h"
 #include "mase/data/file_bytes.h"
+#include "mase/data/hdf5.h"
 #include "mase/data/labels.h"
 #include "mase/data/npy.h"
-#include "mase/data/preprocess.h"
+#include "mase/data/row_sketch.h"
 #include "mase/data/table.h"
 
 namespace mase {
@@ -23,62 +27,164 @@ namespace {
 constexpr double kTestFraction = 0.2;  // MASE's numbers.
 constexpr uint32_t kSplitSeed = 42;
 
+std::string FileName(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
+// How the files of a set are read. What nobody knows beforehand is empty, until the first file says
+// it; `sample` is set once all is known.
+struct Reading {
+  std::string label;
+  std::string given_label;  // By the settings.
+  std::vector<std::string> features;
+  std::vector<std::string> classes;
+  std::vector<std::string> left_out;
+  std::optional<Shape> sample;
+  Scaling scaling;
+};
+
+Reading ReadingOf(const TabularSet& set, const DatasetConfig& config, const OpenOptions& options,
+                  Notes& notes) {
+  Reading reading = {.label = config.label(), .given_label = config.label()};
+  reading.features = set.features;
+  if (reading.features.empty()) {
+    reading.features.assign(config.features().begin(), config.features().end());
+  }
+  reading.classes = set.classes;
+  reading.scaling = ChooseScaling(config, options, set.standardize, notes);
+  if (options.recipe == nullptr) return reading;
+  const DataRecipe& recipe = *options.recipe;
+  if (reading.label.empty()) reading.label = recipe.label();
+  reading.features.assign(recipe.feature().begin(), recipe.feature().end());
+  reading.classes.assign(recipe.class_name().begin(), recipe.class_name().end());
+  reading.left_out.assign(recipe.left_out().begin(), recipe.left_out().end());
+  reading.sample =
+      Shape(absl::MakeConstSpan(recipe.sample_shape().data(), recipe.sample_shape().size()));
+  return reading;
+}
+
+// Files without names for their columns count them.
+bool AreNumbers(const std::vector<std::string>& names) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] != absl::StrCat(i)) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<DataTable> ReadText(const std::string& path, const Reading& reading,
+                                   bool may_lack_label) {
+  TableColumns columns = {reading.label, reading.features, may_lack_label};
+  absl::StatusOr<DataTable> table = ReadTable(path, columns);
+  if (table.ok() || reading.features.empty() || !AreNumbers(reading.features)) return table;
+  columns.features.clear();  // Nobody named them: they go by place.
+  absl::StatusOr<DataTable> by_place = ReadTable(path, columns);
+  return by_place.ok() ? by_place : table;
+}
+
 absl::StatusOr<DataTable> ReadAnyTable(const TabularSet& set, const std::string& path,
-                                       const DatasetConfig& config) {
+                                       const Reading& reading, bool may_lack_label) {
   MASE_ASSIGN_OR_RETURN(const FileBytes file, FileBytes::Map(path));
   const bool numpy = IsNpy(file.bytes()) || IsNpz(file.bytes());
-  if (numpy && set.features.empty()) return ReadNumpyTable(path, file.bytes(), config.label());
+  if (numpy && set.features.empty()) {
+    return ReadNumpyTable(path, file.bytes(), reading.given_label);
+  }
   if (numpy) {
     return absl::InvalidArgumentError(absl::StrCat(
         path, ": a NumPy file has no column names, by which data set ", set.name, " is read"));
   }
-  TableColumns columns{config.label(), set.features};
-  if (columns.features.empty()) {
-    columns.features.assign(config.features().begin(), config.features().end());
-  }
-  if (!IsHdf5(file.bytes())) return ReadTable(path, columns);
+  if (!IsHdf5(file.bytes())) return ReadText(path, reading, may_lack_label);
   if (set.hdf5_dataset.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": an HDF5 file; data set ", set.name, " is not read from those"));
   }
-  return ReadHdf5Table(path, {set.hdf5_dataset, set.features, set.one_hot, set.classes});
+  return ReadHdf5Table(path, {set.hdf5_dataset, reading.features, set.one_hot, set.classes});
 }
 
-Shape SampleShape(const Tensor& features) { return Shape(features.shape().dims().subspan(1)); }
+// Takes over from the first file of a set what nobody knew of it.
+void Learn(const std::string& path, DataTable& table, Reading& reading) {
+  reading.label = table.label_name;
+  reading.features = table.feature_names;
+  reading.left_out = table.left_out;
+  if (!reading.classes.empty()) return;
+  reading.classes = OrderClasses(table.class_texts);
+  const std::string note = ClassesNote(table.class_texts, reading.classes);
+  if (!note.empty()) table.notes.push_back(absl::StrCat(path, ": ", note));
+}
 
-DatasetInfo MakeInfo(const TabularSet& set, std::string source, std::vector<std::string> classes,
-                     const Tensor& features) {
+// Columns that the training file did not have.
+void NoteUnread(const std::string& path, const Reading& reading, DataTable& table) {
+  std::vector<std::string> unread;
+  for (const std::string& name : table.left_out) {
+    if (!name.empty() && !absl::c_linear_search(reading.left_out, name)) unread.push_back(name);
+  }
+  if (unread.empty()) return;
+  constexpr size_t kShown = 5;
+  const size_t shown = std::min(unread.size(), kShown);
+  table.notes.push_back(absl::StrCat(
+      FileName(path), ": not read, because the net knows nothing of it: ",
+      absl::StrJoin(unread.begin(), unread.begin() + shown, ", "),
+      shown < unread.size() ? absl::StrCat(" and ", unread.size() - shown, " more columns") : ""));
+}
+
+// Reads a file as `reading` says, which learns from the first one, and makes notes in the table.
+// `may_lack_label`: then the rows may have no classes.
+absl::StatusOr<DataTable> ReadFile(const TabularSet& set, const std::string& path, Reading& reading,
+                                   bool may_lack_label) {
+  MASE_ASSIGN_OR_RETURN(DataTable table, ReadAnyTable(set, path, reading, may_lack_label));
+  const Shape sample(table.features.shape().dims().subspan(1));
+  if (!reading.sample.has_value()) {
+    Learn(path, table, reading);
+    reading.sample = sample;
+  }
+  if (sample != *reading.sample) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": samples of shape ", sample.ToString(),
+                                                   ", want ", reading.sample->ToString()));
+  }
+  if (reading.scaling.wanted && sample.rank() != 1) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": dataset.standardize: samples of shape ",
+                                                   sample.ToString(), ", want [features]"));
+  }
+  NoteUnread(path, reading, table);
+  if (!AreNumbers(reading.features) && AreNumbers(table.feature_names)) {
+    table.notes.push_back(absl::StrCat(FileName(path),
+                                       " has no column names: they are taken to be ",
+                                       absl::StrJoin(reading.features, ", ")));
+  }
+  return table;
+}
+
+DatasetInfo MakeInfo(const TabularSet& set, const Reading& reading) {
   DatasetInfo info;
   info.name = set.name;
   info.real = set.real;
   info.kind = set.kind;
-  info.source = std::move(source);
-  info.class_names = std::move(classes);
-  info.sample_shape = SampleShape(features);
+  info.class_names = reading.classes;
+  info.sample_shape = *reading.sample;
+  info.feature_names = reading.features;
+  info.label = reading.label;
+  info.left_out = reading.left_out;
+  if (reading.scaling.wanted) info.scaler = reading.scaling.known;
   return info;
 }
 
-absl::Status CheckCanStandardize(const Tensor& features) {
-  if (features.shape().rank() == 2) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "dataset.standardize: features ", features.shape().ToString(), ", want [rows, features]"));
+// The features as the net reads them.
+Tensor Scaled(Tensor features, const Reading& reading) {
+  if (!reading.scaling.wanted) return features;
+  return reading.scaling.known->Apply(std::move(features));
 }
 
 // The order of the tensors that ReadAndSplit makes.
-enum { kTrainFeatures, kTrainLabels, kTestFeatures, kTestLabels };
+enum { kTrainFeatures, kTrainLabels, kTrainIds, kTestFeatures, kTestLabels, kTestIds };
 
-// Everything that makes the two parts of one file, ready to be kept. The texts are the classes.
-absl::StatusOr<CachedData> ReadAndSplit(const TabularSet& set, const DatasetConfig& config,
-                                        const std::string& path, bool standardize) {
-  MASE_ASSIGN_OR_RETURN(DataTable table, ReadAnyTable(set, path, config));
+// Everything that makes the two parts of one file, ready to be kept. The text is a DataRecipe with
+// what was learnt of the file.
+absl::StatusOr<CachedData> ReadAndSplit(const TabularSet& set, const std::string& path,
+                                        Reading reading) {
+  MASE_ASSIGN_OR_RETURN(const DataTable table,
+                        ReadFile(set, path, reading, /*may_lack_label=*/false));
   CachedData parts;
   parts.notes = table.notes;
-  parts.texts = set.classes.empty() ? OrderClasses(table.class_texts) : set.classes;
-  if (std::string note = ClassesNote(table.class_texts, parts.texts);
-      set.classes.empty() && !note.empty()) {
-    parts.notes.push_back(absl::StrCat(path, ": ", note));
-  }
-  MASE_ASSIGN_OR_RETURN(const Tensor labels, LabelsAsClasses(table, parts.texts));
+  MASE_ASSIGN_OR_RETURN(const Tensor labels, LabelsAsClasses(table, reading.classes));
   std::vector<int64_t> kept;
   if (set.distinct_rows) kept = DistinctRows(table);
   const int64_t rows = set.distinct_rows ? kept.size() : table.rows();
@@ -93,39 +199,64 @@ absl::StatusOr<CachedData> ReadAndSplit(const TabularSet& set, const DatasetConf
     }
     parts.tensors.push_back(TakeRows(table.features, *chosen));
     parts.tensors.push_back(TakeRows(labels, *chosen));
+    parts.tensors.push_back(RowIds(*(parts.tensors.end() - 2), parts.tensors.back()));
   }
-  if (!standardize) return parts;
-  MASE_RETURN_IF_ERROR(CheckCanStandardize(parts.tensors[kTrainFeatures]));
-  const Standardizer standardizer = Standardizer::Fit(parts.tensors[kTrainFeatures]);
+  if (reading.scaling.wanted && !reading.scaling.known.has_value()) {
+    reading.scaling.known = Standardizer::Fit(parts.tensors[kTrainFeatures]);
+  }
   for (const int i : {kTrainFeatures, kTestFeatures}) {
-    parts.tensors[i] = standardizer.Apply(std::move(parts.tensors[i]));
+    parts.tensors[i] = Scaled(std::move(parts.tensors[i]), reading);
   }
+  DataRecipe learnt;
+  learnt.set_label(reading.label);
+  learnt.mutable_feature()->Assign(reading.features.begin(), reading.features.end());
+  learnt.mutable_class_name()->Assign(reading.classes.begin(), reading.classes.end());
+  learnt.mutable_left_out()->Assign(reading.left_out.begin(), reading.left_out.end());
+  if (reading.scaling.wanted) *learnt.mutable_scaler() = ToProto(*reading.scaling.known);
+  parts.texts.push_back(learnt.SerializeAsString());
   return parts;
 }
 
 // All that ReadAndSplit's result depends on besides the file. The number is the code's version.
-std::string Recipe(const TabularSet& set, const DatasetConfig& config, bool standardize) {
-  return absl::StrCat(
-      "table 2 label=", config.label(), " features=", absl::StrJoin(set.features, ","), ";",
-      absl::StrJoin(config.features(), ","), " classes=", absl::StrJoin(set.classes, ","),
-      " hdf5=", set.hdf5_dataset, " one_hot=", absl::StrJoin(set.one_hot, ","),
-      " distinct=", set.distinct_rows, " standardize=", standardize);
+std::string CacheKey(const TabularSet& set, const Reading& reading) {
+  std::string scaler;
+  if (reading.scaling.known) scaler = ToProto(*reading.scaling.known).SerializeAsString();
+  return absl::StrCat("table 4 label=", reading.label,
+                      " features=", absl::StrJoin(reading.features, ","),
+                      " classes=", absl::StrJoin(reading.classes, ","), " hdf5=", set.hdf5_dataset,
+                      " one_hot=", absl::StrJoin(set.one_hot, ","), " distinct=", set.distinct_rows,
+                      " standardize=", reading.scaling.wanted, " scaler=", scaler);
 }
 
 absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& config,
-                                    const std::string& path, bool standardize) {
+                                    const OpenOptions& options, const std::string& path) {
   const auto notes = std::make_shared<Notes>();
+  Reading reading = ReadingOf(set, config, options, *notes);
   MASE_ASSIGN_OR_RETURN(const CachedData parts,
                         LoadOrBuild(
-                            {path}, Recipe(set, config, standardize),
-                            [&] { return ReadAndSplit(set, config, path, standardize); }, *notes));
-  SplitData train = {parts.tensors[kTrainFeatures], parts.tensors[kTrainLabels], ""};
-  SplitData test = {parts.tensors[kTestFeatures], parts.tensors[kTestLabels], ""};
-  const std::string all = absl::StrCat(WithCommas(train.rows() + test.rows()),
-                                       set.distinct_rows ? " distinct" : "", " rows of ", path);
-  train.origin = absl::StrCat("80 % of ", all, ", seed 42");
+                            {path}, CacheKey(set, reading),
+                            [&] { return ReadAndSplit(set, path, reading); }, *notes));
+  DataRecipe learnt;
+  if (parts.texts.size() != 1 || !learnt.ParseFromString(parts.texts[0])) {
+    return absl::DataLossError(absl::StrCat(path, ": the data cache holds something else"));
+  }
+  SplitData train = {parts.tensors[kTrainFeatures], parts.tensors[kTrainLabels], "",
+                     parts.tensors[kTrainIds]};
+  SplitData test = {parts.tensors[kTestFeatures], parts.tensors[kTestLabels], "",
+                    parts.tensors[kTestIds]};
+  reading.label = learnt.label();
+  reading.features.assign(learnt.feature().begin(), learnt.feature().end());
+  reading.classes.assign(learnt.class_name().begin(), learnt.class_name().end());
+  reading.left_out.assign(learnt.left_out().begin(), learnt.left_out().end());
+  reading.sample = Shape(train.features.shape().dims().subspan(1));
+  if (learnt.has_scaler()) reading.scaling.known = FromProto(learnt.scaler());
+
+  const std::string all =
+      absl::StrCat(WithCommas(train.rows() + test.rows()), set.distinct_rows ? " distinct" : "",
+                   " rows of ", FileName(path));
+  train.origin = absl::StrCat("80 % of ", all, ", seed ", kSplitSeed);
   test.origin = absl::StrCat("the other 20 % of ", all);
-  Dataset dataset(MakeInfo(set, all, parts.texts, train.features), notes);
+  Dataset dataset(MakeInfo(set, reading), notes);
   dataset.Set(Split::kTrain, [train] { return train; });
   dataset.Set(Split::kTest, [test] { return test; });
   dataset.SetAlias(Split::kValidation, Split::kTrain, "the training split again, as MASE does");
@@ -133,91 +264,77 @@ absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& 
   return dataset;
 }
 
-absl::Status CheckSameFeatures(const std::string& path, const DataTable& table,
-                               const std::string& first_path, const DataTable& first) {
-  const Shape shape = SampleShape(table.features);
-  const Shape first_shape = SampleShape(first.features);
-  if (shape != first_shape) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": samples of shape ", shape.ToString(),
-                                                   ", in ", first_path, " ",
-                                                   first_shape.ToString()));
-  }
-  for (size_t i = 0; i < table.feature_names.size(); ++i) {
-    if (table.feature_names[i] == first.feature_names[i]) continue;
-    return absl::InvalidArgumentError(absl::StrCat(path, ": feature ", i, " is '",
-                                                   table.feature_names[i], "', in ", first_path,
-                                                   " it is '", first.feature_names[i], "'"));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Dataset> OpenFilePerSplit(const TabularSet& set, const DatasetConfig& config,
-                                         const std::map<Split, std::string>& paths,
-                                         bool standardize) {
-  // The first file, the training file if there is one, says what the features and classes are.
-  std::map<Split, DataTable> tables;
+                                         const OpenOptions& options,
+                                         const std::map<Split, std::string>& paths) {
   const auto notes = std::make_shared<Notes>();
+  Reading reading = ReadingOf(set, config, options, *notes);
+  std::map<Split, DataTable> tables;
   for (const auto& [split, path] : paths) {
-    MASE_ASSIGN_OR_RETURN(tables[split], ReadAnyTable(set, path, config));
+    const bool may_lack_label = split == Split::kTest && reading.sample.has_value();
+    MASE_ASSIGN_OR_RETURN(tables[split], ReadFile(set, path, reading, may_lack_label));
     for (const std::string& note : tables[split].notes) notes->Add(note);
-    MASE_RETURN_IF_ERROR(
-        CheckSameFeatures(path, tables[split], paths.begin()->second, tables.begin()->second));
   }
-  std::vector<std::string> classes =
-      set.classes.empty() ? OrderClasses(tables.begin()->second.class_texts) : set.classes;
-  if (std::string note = ClassesNote(tables.begin()->second.class_texts, classes);
-      set.classes.empty() && !note.empty()) {
-    notes->Add(absl::StrCat(paths.begin()->second, ": ", note));
-  }
-  std::vector<std::string> sources;
-  for (const auto& [split, path] : paths) {
-    sources.push_back(absl::StrCat(WithCommas(tables[split].rows()), " rows of ", path));
-  }
-  std::optional<Standardizer> standardizer;
-  if (standardize) {
-    if (tables.count(Split::kTrain) == 0) {
+  if (reading.scaling.wanted && !reading.scaling.known.has_value()) {
+    if (tables.count(Split::kTrain) > 0) {
+      reading.scaling.known = Standardizer::Fit(tables[Split::kTrain].features);
+    } else if (set.scaler.has_value()) {
+      reading.scaling.known = set.scaler;
+    } else {
       return absl::InvalidArgumentError(
-          "dataset.standardize needs a training file, whose mean and deviation it uses");
+          "dataset.standardize needs a training file, whose mean and deviation it uses, or a "
+          "checkpoint that carries them");
     }
-    MASE_RETURN_IF_ERROR(CheckCanStandardize(tables[Split::kTrain].features));
-    standardizer = Standardizer::Fit(tables[Split::kTrain].features);
   }
-  Dataset dataset(
-      MakeInfo(set, absl::StrJoin(sources, ", "), classes, tables.begin()->second.features), notes);
+  Dataset dataset(MakeInfo(set, reading), notes);
   for (auto& [split, table] : tables) {
     SplitData data;
-    MASE_ASSIGN_OR_RETURN(data.labels, LabelsAsClasses(table, classes));
-    data.features = std::move(table.features);
-    if (standardizer) data.features = standardizer->Apply(std::move(data.features));
-    data.origin = absl::StrCat("all rows of ", paths.at(split));
-    dataset.Set(split, [data] { return data; });
+    const bool labelled = !table.label_name.empty();
+    data.labels = table.labels;
+    if (labelled) {
+      MASE_ASSIGN_OR_RETURN(data.labels, LabelsAsClasses(table, reading.classes));
+    }
+    data.row_ids = RowIds(table.features, data.labels);
+    data.features = Scaled(std::move(table.features), reading);
+    data.origin = absl::StrCat("all rows of ", FileName(paths.at(split)));
+    dataset.Set(labelled ? split : Split::kPred, [data] { return data; });
+    if (labelled) continue;
+    notes->Add(absl::StrCat(FileName(paths.at(split)), " has no column '", reading.label,
+                            "' (dataset.label can name another): its rows can be predicted, not "
+                            "measured"));
   }
+  if (dataset.Has(Split::kTrain) && !dataset.Has(Split::kValidation)) {
+    dataset.SetAlias(Split::kValidation, Split::kTrain,
+                     "the training rows again (no dataset.validation or validation_split)");
+  }
+  if (dataset.Has(Split::kTest)) dataset.SetAlias(Split::kPred, Split::kTest, "the test split");
   return dataset;
 }
 
 }  // namespace
 
-absl::StatusOr<Dataset> OpenTabular(const TabularSet& set, const DatasetConfig& config) {
-  const bool standardize = config.has_standardize() ? config.standardize() : set.standardize;
+absl::StatusOr<Dataset> OpenTabular(const TabularSet& set, const DatasetConfig& config,
+                                    const OpenOptions& options) {
   std::map<Split, std::string> paths;
   if (!config.train().empty()) paths[Split::kTrain] = config.train();
   if (!config.validation().empty()) paths[Split::kValidation] = config.validation();
   if (!config.test().empty()) paths[Split::kTest] = config.test();
   if (paths.empty()) {
     std::string path = config.path();
-    if (path.empty() && !set.bundled.empty())
+    if (path.empty() && !set.bundled.empty()) {
       path = Runfile(absl::StrCat("testdata/", set.bundled));
+    }
     if (path.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "data set ", set.name, ": no file given (dataset.path, or dataset.train and others)"));
     }
-    return OpenOneFile(set, config, path, standardize);
+    return OpenOneFile(set, config, options, path);
   }
   if (!config.path().empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "data set ", set.name, ": dataset.path and a file per split exclude each other"));
   }
-  return OpenFilePerSplit(set, config, paths, standardize);
+  return OpenFilePerSplit(set, config, options, paths);
 }
 
 }  // namespace mase

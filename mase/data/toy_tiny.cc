@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/random.h"
+#include "mase/base/status_macros.h"
 
 namespace mase {
 namespace {
@@ -28,13 +29,14 @@ SplitData Generate(uint32_t seed) {
 
 }  // namespace
 
-absl::StatusOr<Dataset> OpenToyTiny() {
+absl::StatusOr<Dataset> OpenToyTiny(const OpenOptions& options) {
   DatasetInfo info;
   info.name = "toy_tiny";
   info.kind = "simulated rows";
-  info.source = "generated: four uniform numbers, is their sum positive?";
+  info.real = false;
   info.class_names = {"0", "1"};
   info.sample_shape = Shape({1, 2, 2});
+  if (options.recipe != nullptr) MASE_RETURN_IF_ERROR(CheckFits(*options.recipe, info));
   Dataset dataset(info);
   for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest, Split::kPred}) {
     dataset.Set(split, [split] { return Generate(static_cast<uint32_t>(split)); });

@@ -4,13 +4,14 @@
 
 #include "absl/status/statusor.h"
 #include "mase/data/dataset.h"
+#include "mase/data/recipe.h"
 
 namespace mase {
 
 // 10,240 samples of shape [1, 2, 2] in each of the four splits, which differ only in the seed of
 // NumPy's generator (0 to 3): values are (rand - 0.5) * 2 in float64, the class is 1 where their
-// sum is positive, then they become float32.
-absl::StatusOr<Dataset> OpenToyTiny();
+// sum is positive, then they become float32. InvalidArgument: a recipe with other classes.
+absl::StatusOr<Dataset> OpenToyTiny(const OpenOptions& options);
 
 }  // namespace mase
 

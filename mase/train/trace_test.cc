@@ -54,7 +54,7 @@ void ExpectToyTrace(OptimizerKind optimizer, double weight_decay,
   DatasetConfig config;
   config.set_name("toy_tiny");
   ExpectTrace(
-      "toy", ValueOrDie(OpenDataset(config, 0)),
+      "toy", ValueOrDie(OpenDataset(config)),
       {.optimizer = optimizer, .weight_decay = weight_decay, .batch_size = 512, .shuffle = false},
       first_losses, epochs);
 }
