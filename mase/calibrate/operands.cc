@@ -74,7 +74,7 @@ absl::Status RunBatches(const Graph& graph, const SampleBatches& samples,
   for (int64_t i = 0; i < batches; ++i) {
     const int64_t begin = rows * i / batches, end = rows * (i + 1) / batches;
     std::vector<Tensor> batch;
-    std::vector<const float*> pointers;
+    std::vector<InputData> pointers;
     for (const Node* placeholder : graph.placeholders()) {
       const auto input = samples.inputs.find(placeholder->name());
       if (input == samples.inputs.end()) {

@@ -9,29 +9,29 @@
 namespace mase {
 namespace {
 
-constexpr int64_t kAlignment = 16;
+constexpr int64_t kAlignment = 64;
 
 // The free gaps below the end of the block, by offset; neighbours are merged.
 class Gaps {
  public:
-  int64_t Take(int64_t elements) {
+  int64_t Take(int64_t bytes) {
     auto best = gaps_.end();
     for (auto gap = gaps_.begin(); gap != gaps_.end(); ++gap) {
-      if (gap->second >= elements && (best == gaps_.end() || gap->second < best->second)) {
+      if (gap->second >= bytes && (best == gaps_.end() || gap->second < best->second)) {
         best = gap;
       }
     }
-    if (best == gaps_.end()) return Grow(elements);
+    if (best == gaps_.end()) return Grow(bytes);
     const auto [offset, size] = *best;
     gaps_.erase(best);
-    if (size > elements) gaps_.emplace(offset + elements, size - elements);
+    if (size > bytes) gaps_.emplace(offset + bytes, size - bytes);
     return offset;
   }
 
-  void Free(int64_t offset, int64_t elements) {
-    if (elements == 0) return;
-    auto gap = gaps_.emplace(offset, elements).first;
-    if (const auto next = std::next(gap); next != gaps_.end() && next->first == offset + elements) {
+  void Free(int64_t offset, int64_t bytes) {
+    if (bytes == 0) return;
+    auto gap = gaps_.emplace(offset, bytes).first;
+    if (const auto next = std::next(gap); next != gaps_.end() && next->first == offset + bytes) {
       gap->second += next->second;
       gaps_.erase(next);
     }
@@ -48,7 +48,7 @@ class Gaps {
 
  private:
   // Extends the block, using the gap at its end.
-  int64_t Grow(int64_t elements) {
+  int64_t Grow(int64_t bytes) {
     int64_t offset = end_;
     if (!gaps_.empty()) {
       const auto last = std::prev(gaps_.end());
@@ -57,7 +57,7 @@ class Gaps {
         gaps_.erase(last);
       }
     }
-    end_ = offset + elements;
+    end_ = offset + bytes;
     return offset;
   }
 
@@ -78,7 +78,7 @@ ArenaLayout PackArena(const std::vector<Lifetime>& lifetimes) {
   using Ending = std::pair<int64_t, size_t>;  // Last step, buffer.
   std::priority_queue<Ending, std::vector<Ending>, std::greater<>> live;
   const auto size = [&](size_t i) {
-    return (lifetimes[i].elements + kAlignment - 1) / kAlignment * kAlignment;
+    return (lifetimes[i].bytes + kAlignment - 1) / kAlignment * kAlignment;
   };
   for (const size_t i : order) {
     while (!live.empty() && live.top().first < lifetimes[i].first) {
@@ -88,7 +88,7 @@ ArenaLayout PackArena(const std::vector<Lifetime>& lifetimes) {
     layout.offsets[i] = gaps.Take(size(i));
     live.emplace(lifetimes[i].last, i);
   }
-  layout.elements = gaps.end();
+  layout.bytes = gaps.end();
   return layout;
 }
 

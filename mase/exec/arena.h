@@ -11,12 +11,12 @@ namespace mase {
 struct Lifetime {
   int64_t first = 0;
   int64_t last = 0;
-  int64_t elements = 0;
+  int64_t bytes = 0;
 };
 
 struct ArenaLayout {
-  std::vector<int64_t> offsets;  // By buffer, in elements; multiples of 16.
-  int64_t elements = 0;          // Of the whole block.
+  std::vector<int64_t> offsets;  // By buffer, in bytes; multiples of 64.
+  int64_t bytes = 0;             // Of the whole block.
 };
 
 // Gives every buffer a place that no other buffer has at the same step. Buffers are placed in the

@@ -5,8 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "mase/base/mix64.h"
 #include "mase/base/status_macros.h"
-#include "mase/exec/plan.h"
+#include "mase/exec/executable.h"
 #include "mase/exec/tensor_store.h"
 #include "mase/format/format.h"
 #include "mase/graph/verifier.h"
@@ -15,17 +16,17 @@
 namespace mase {
 namespace {
 
-// Plans kept: full and short batches of training and of evaluation, and some to spare.
-constexpr size_t kMaxPlans = 6;
+// Programs kept: full and short batches of training and of evaluation, and some to spare.
+constexpr size_t kMaxPrograms = 6;
 
 bool NeedsKernel(const Node& node) {
   return node.kind() != NodeKind::kPlaceholder && node.kind() != NodeKind::kOutput &&
-         node.op() != "size" && !IsAliasOp(node.op(), /*training=*/false);
+         !node.Is(OpTrait::kFromShapes) && !node.Is(OpTrait::kRenames) &&
+         !node.Is(OpTrait::kRenamesAtRest);
 }
 
-template <typename T>
-absl::Status CheckNode(const Node& node) {
-  if (NeedsKernel(node) && !HasKernel<T>(node.op())) {
+absl::Status CheckNode(const Node& node, DType dtype) {
+  if (NeedsKernel(node) && !HasKernel(node.op(), dtype)) {
     return absl::UnimplementedError(
         absl::StrCat(node.name(), ": there is no kernel for op '", node.op(), "'"));
   }
@@ -40,25 +41,16 @@ absl::Status CheckNode(const Node& node) {
   return absl::OkStatus();
 }
 
-uint64_t MixSeed(uint64_t seed, uint64_t step) {
-  uint64_t x = seed * 0x9E3779B97F4A7C15u + step + 1;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
-}
-
-}  // namespace
-
-template <typename T>
-class BasicExecutor<T>::Impl {
+// An executor but for the element type of its interface.
+class Engine {
  public:
-  Impl(const Graph& graph, const ExecutorOptions& options)
+  Engine(const Graph& graph, const ExecutorOptions& options, DType dtype)
       : graph(graph.Clone()),
         options(options),
-        store(graph),
+        store(graph, dtype),
         inputs(static_cast<int>(graph.placeholders().size())) {}
 
-  absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const T* const> sources) {
+  absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const InputData> sources) {
     if (rows < 0 || rows > options.max_rows) {
       return absl::InvalidArgumentError(
           absl::StrCat(rows, " rows; this executor takes 0 to ", options.max_rows));
@@ -68,70 +60,92 @@ class BasicExecutor<T>::Impl {
           absl::StrCat(sources.size(), " inputs for a graph that has ", inputs));
     }
     last = nullptr;
-    MASE_ASSIGN_OR_RETURN(Planned * planned, FindOrBuild(mode, rows));
+    MASE_ASSIGN_OR_RETURN(Compiled * compiled, FindOrCompile(mode, rows));
     const bool training = mode == ExecutionMode::kTraining;
     if (training) ++version;  // The step moves statistics, and parameters will follow.
-    const uint64_t seed = MixSeed(options.seed, step);
-    if (training || planned->prepared != version) {
-      MASE_RETURN_IF_ERROR(planned->plan->Prepare(seed));
-      planned->prepared = version;
+    const uint64_t seed = Mix64(options.seed, step);
+    if (training || compiled->prepared != version) {
+      MASE_RETURN_IF_ERROR(compiled->executable->Prepare(seed));
+      compiled->prepared = version;
     }
-    MASE_RETURN_IF_ERROR(planned->plan->Forward(sources, seed));
+    MASE_RETURN_IF_ERROR(compiled->executable->Forward(sources, seed));
     if (training) ++step;
-    last = planned;
+    last = compiled;
     return absl::OkStatus();
   }
 
-  absl::Status Backward(absl::Span<const T* const> diff_outputs) {
+  absl::Status Backward(absl::Span<const void* const> diff_outputs) {
     if (last == nullptr || last->mode != ExecutionMode::kTraining) {
       return absl::FailedPreconditionError("Backward without a Forward in training mode");
     }
-    if (diff_outputs.size() != last->plan->outputs().size()) {
-      return absl::InvalidArgumentError(absl::StrCat(diff_outputs.size(),
-                                                     " output gradients for a graph with ",
-                                                     last->plan->outputs().size(), " outputs"));
+    if (diff_outputs.size() != last->executable->outputs().size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(diff_outputs.size(), " output gradients for a graph with ",
+                       last->executable->outputs().size(), " outputs"));
     }
-    return last->plan->Backward(diff_outputs);
+    return last->executable->Backward(diff_outputs);
   }
 
-  absl::StatusOr<typename Plan<T>::Result> NodeResult(absl::string_view name) const {
+  absl::StatusOr<Executable::Result> NodeResult(absl::string_view name) const {
     if (!options.keep_values || last == nullptr) {
       return absl::FailedPreconditionError(
           "values of nodes are there after Forward with the option keep_values");
     }
     MASE_ASSIGN_OR_RETURN(const Node* node, graph.LookUpNode(name));
-    return last->plan->node_values()[node->id()];
+    return last->executable->node_values()[node->id()];
   }
 
-  // A plan and what it was made for.
-  struct Planned {
+  // A program and what it was made for.
+  struct Compiled {
     ExecutionMode mode;
     int64_t rows;
     int64_t prepared = -1;  // The version of the tensors that it last prepared for.
-    std::unique_ptr<Plan<T>> plan;
+    std::unique_ptr<Executable> executable;
   };
 
-  absl::StatusOr<Planned*> FindOrBuild(ExecutionMode mode, int64_t rows) {
-    for (auto planned = plans.begin(); planned != plans.end(); ++planned) {
-      if (planned->mode != mode || planned->rows != rows) continue;
-      plans.splice(plans.begin(), plans, planned);
-      return &plans.front();
+  absl::StatusOr<Compiled*> FindOrCompile(ExecutionMode mode, int64_t rows) {
+    for (auto compiled = programs.begin(); compiled != programs.end(); ++compiled) {
+      if (compiled->mode != mode || compiled->rows != rows) continue;
+      programs.splice(programs.begin(), programs, compiled);
+      return &programs.front();
     }
-    if (mode == ExecutionMode::kTraining) store.AllocateGradients();
-    MASE_ASSIGN_OR_RETURN(auto plan, Plan<T>::Build(graph, mode, rows, options, store));
-    if (plans.size() == kMaxPlans) plans.pop_back();
-    plans.push_front({mode, rows, -1, std::move(plan)});
-    return &plans.front();
+    const bool training = mode == ExecutionMode::kTraining;
+    if (training) store.AllocateGradients();
+    const CompileOptions how = {.lowering = {.training = training,
+                                             .rows = rows,
+                                             .simulate_quantization = options.simulate_quantization,
+                                             .keep_values = options.keep_values},
+                                .layout = {.bfloat16 = options.bfloat16}};
+    MASE_ASSIGN_OR_RETURN(auto executable, Executable::Compile(graph, how, store));
+    if (programs.size() == kMaxPrograms) programs.pop_back();
+    programs.push_front({mode, rows, -1, std::move(executable)});
+    return &programs.front();
   }
 
   const Graph graph;
   const ExecutorOptions options;
-  TensorStore<T> store;
+  TensorStore store;
   const int inputs;
-  std::list<Planned> plans;  // Last used first.
-  Planned* last = nullptr;
+  std::list<Compiled> programs;  // Last used first.
+  Compiled* last = nullptr;
   int64_t version = 0;
   uint64_t step = 0;
+};
+
+}  // namespace
+
+template <typename T>
+class BasicExecutor<T>::Impl : public Engine {
+ public:
+  Impl(const Graph& graph, const ExecutorOptions& options)
+      : Engine(graph, options, DTypeOf<T>::value) {}
+
+  // A result as numbers of T; empty where there is none.
+  static absl::Span<const T> Numbers(const Executable::Result& result) {
+    if (result.data == nullptr) return {};
+    CHECK(result.dtype == DTypeOf<T>::value) << "a value of " << DTypeName(result.dtype);
+    return {static_cast<const T*>(result.data), static_cast<size_t>(result.shape.elements())};
+  }
 };
 
 template <typename T>
@@ -139,7 +153,7 @@ absl::StatusOr<std::unique_ptr<BasicExecutor<T>>> BasicExecutor<T>::Create(
     const Graph& graph, const ExecutorOptions& options) {
   MASE_RETURN_IF_ERROR(VerifyGraph(graph));
   for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
-    MASE_RETURN_IF_ERROR(CheckNode<T>(*node));
+    MASE_RETURN_IF_ERROR(CheckNode(*node, DTypeOf<T>::value));
   }
   auto impl = std::make_unique<Impl>(graph, options);
   MASE_RETURN_IF_ERROR(impl->store.LoadFrom(graph));
@@ -154,7 +168,7 @@ BasicExecutor<T>::~BasicExecutor() = default;
 
 template <typename T>
 absl::Status BasicExecutor<T>::Forward(ExecutionMode mode, int64_t rows,
-                                       absl::Span<const T* const> inputs) {
+                                       absl::Span<const InputData> inputs) {
   return impl_->Forward(mode, rows, inputs);
 }
 
@@ -166,21 +180,19 @@ int BasicExecutor<T>::output_count() const {
 template <typename T>
 absl::Span<const T> BasicExecutor<T>::output(int i) const {
   CHECK(impl_->last != nullptr) << "output() before Forward";
-  const auto& output = impl_->last->plan->outputs()[i];
-  return {output.data, static_cast<size_t>(output.shape.elements())};
+  return Impl::Numbers(impl_->last->executable->outputs()[i]);
 }
 
 template <typename T>
 const Shape& BasicExecutor<T>::output_shape(int i) const {
   CHECK(impl_->last != nullptr) << "output_shape() before Forward";
-  return impl_->last->plan->outputs()[i].shape;
+  return impl_->last->executable->outputs()[i].shape;
 }
 
 template <typename T>
 absl::StatusOr<absl::Span<const T>> BasicExecutor<T>::NodeValue(absl::string_view node) const {
   MASE_ASSIGN_OR_RETURN(const auto result, impl_->NodeResult(node));
-  return absl::Span<const T>(
-      result.data, static_cast<size_t>(result.data == nullptr ? 0 : result.shape.elements()));
+  return Impl::Numbers(result);
 }
 
 template <typename T>
@@ -191,7 +203,8 @@ absl::StatusOr<Shape> BasicExecutor<T>::NodeShape(absl::string_view node) const 
 
 template <typename T>
 absl::Status BasicExecutor<T>::Backward(absl::Span<const T* const> diff_outputs) {
-  return impl_->Backward(diff_outputs);
+  return impl_->Backward(
+      {reinterpret_cast<const void* const*>(diff_outputs.data()), diff_outputs.size()});
 }
 
 template <typename T>
@@ -202,17 +215,17 @@ absl::Span<const TensorSlot> BasicExecutor<T>::parameter_slots() const {
 template <typename T>
 absl::Span<T> BasicExecutor<T>::parameters() {
   ++impl_->version;
-  return impl_->store.parameters();
+  return impl_->store.parameters().template as<T>();
 }
 
 template <typename T>
 absl::Span<const T> BasicExecutor<T>::gradients() const {
-  return impl_->store.gradients();
+  return impl_->store.gradients().template as<T>();
 }
 
 template <typename T>
 absl::Span<T> BasicExecutor<T>::mutable_gradients() {
-  return impl_->store.gradients();
+  return impl_->store.gradients().template as<T>();
 }
 
 template <typename T>
@@ -223,7 +236,7 @@ absl::Span<const TensorSlot> BasicExecutor<T>::buffer_slots() const {
 template <typename T>
 absl::Span<T> BasicExecutor<T>::buffers() {
   ++impl_->version;
-  return impl_->store.buffers();
+  return impl_->store.buffers().template as<T>();
 }
 
 template <typename T>

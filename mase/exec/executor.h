@@ -7,9 +7,9 @@
 //   for (i) executor->parameters()[i] -= rate * executor->gradients()[i];
 //
 // A row is one sample: index 0 of the first axis of every graph input. The first call with a new
-// number of rows (and mode) makes a plan: topological steps, one kernel each, all buffers in one
-// arena. A later call with the same number allocates nothing. A few plans are kept, so a short
-// last batch costs one more plan, once.
+// number of rows (and mode) compiles the graph into a program: steps in graph order, one kernel
+// each, all memory in one block. A later call with the same number allocates nothing. A few
+// programs are kept, so a short last batch costs one more, once.
 //
 // Trained tensors live in one flat vector, and their gradients in another of the same layout, so
 // that an optimiser is one loop. Nothing is shared with the graph after Create: StoreTo writes the
@@ -17,10 +17,11 @@
 //
 // A node with a quantisation record runs simulated: the operands that the record names are rounded
 // to their formats (mase/format), the arithmetic is float. Gradients pass the rounding by the
-// format's own rule, straight through for most; the parameters stay float. The learned step of an
-// lsq operand is a trained tensor, too: slot "seq_blocks_2.weight_scale", one number, which
-// LoadFrom and StoreTo read from and write into the record. Parameters are rounded at each training
-// step, and in inference only after parameters() was called or a training step was made.
+// format's own rule, straight through for most; the parameters stay float. Trained state of an
+// operand (lsq's learned step) is a trained tensor, too: slot "seq_blocks_2.weight_scale", one
+// number, which LoadFrom and StoreTo read from and write into the record. Parameters are rounded at
+// each training step, and in inference only after parameters() was called or a training step was
+// made.
 //
 // Threads: loops run on OpenMP's pool. Work is cut by shape, never by the number of threads, and
 // partial sums are added in a fixed order, so results do not depend on it. One executor serves one
@@ -66,10 +67,20 @@ struct ExecutorOptions {
 struct TensorSlot {
   std::string name;  // "seq_blocks.2.weight"
   Shape shape;
-  int64_t offset = 0;  // A multiple of 16, so that every tensor starts a cache line.
+  int64_t offset = 0;  // In elements; a multiple of 16, so that every tensor starts a cache line.
 };
 
-// T is float, or double for checking; numbers cross the interface as T.
+// The data of one input: dense, row-major, 64-bit aligned at least, owned by the caller.
+struct InputData {
+  template <typename T>
+  InputData(const T* data) : data(data), dtype(DTypeOf<T>::value) {}  // NOLINT: a typed pointer.
+
+  const void* data;
+  DType dtype;
+};
+
+// T is float, or double for checking: the element type of parameters, arithmetic and results, and
+// of inputs that the graph calls float32. Other inputs have their own type; ids are int64.
 template <typename T>
 class BasicExecutor {
  public:
@@ -82,13 +93,13 @@ class BasicExecutor {
   BasicExecutor(const BasicExecutor&) = delete;
   BasicExecutor& operator=(const BasicExecutor&) = delete;
 
-  // Runs the graph on `rows` rows. inputs[i] is the i-th placeholder's dense row-major data. It
-  // must stay valid until Backward after kTraining. Zero rows are fine.
+  // Runs the graph on `rows` rows. inputs[i] is the i-th placeholder's data, and must stay valid
+  // until Backward after kTraining. Zero rows are fine.
   //
-  // InvalidArgument: more rows than max_rows, another number of inputs, shapes that do not fit
-  // this number of rows, batch statistics of less than two values a channel. Unimplemented: an op
-  // without a kernel. OutOfRange: a format that refuses NaN met one.
-  absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const T* const> inputs);
+  // InvalidArgument: more rows than max_rows, another number of inputs or one of another element
+  // type, shapes that do not fit this number of rows, batch statistics of less than two values a
+  // channel. Unimplemented: an op without a kernel. OutOfRange: a format that refuses NaN met one.
+  absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const InputData> inputs);
 
   // Results of the last Forward, valid until the next.
   int output_count() const;

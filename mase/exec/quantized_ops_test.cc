@@ -110,8 +110,8 @@ class OperandNet {
   const GraphTensor& graph_tensor(absl::string_view name) const { return *graph_.FindTensor(name); }
   Node* node() const { return node_; }
   const InferredShapes& shapes() const { return shapes_; }
-  std::vector<const double*> inputs() const {
-    std::vector<const double*> pointers;
+  std::vector<InputData> inputs() const {
+    std::vector<InputData> pointers;
     for (const std::vector<double>& rows : rows_) pointers.push_back(rows.data());
     return pointers;
   }

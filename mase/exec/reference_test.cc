@@ -116,7 +116,7 @@ class Goldens {
     for (const auto& [op, config] : rules_) absl::StrAppend(&name, " ", op, " {", config, "}");
     SCOPED_TRACE(name);
     auto executor = ValueOrDie(Executor::Create(Quantized()));
-    std::vector<const float*> sources;
+    std::vector<InputData> sources;
     for (const Numbers& input : inputs_) sources.push_back(input.values.data());
     ASSERT_OK(executor->Forward(ExecutionMode::kInference, inputs_[0].shape[0], sources));
     ASSERT_EQ(executor->output_shape(), want.shape);

@@ -13,49 +13,51 @@ namespace mase {
 namespace {
 
 template <typename T>
-class QuantizeKernel final : public Kernel<T> {
+class QuantizeKernel final : public Kernel {
  public:
-  QuantizeKernel(std::unique_ptr<const Format> format, Shape shape)
+  QuantizeKernel(std::unique_ptr<const Format> format, Shape shape, uint64_t stream)
       : format_(std::move(format)),
         shape_(std::move(shape)),
+        stream_(stream),
         has_learned_step_(HasLearnedStep(format_->proto())) {
-    this->in_place_ = true;
-    this->has_backward_ = true;
-    this->reads_src_ = true;
+    in_place_ = true;
+    has_backward_ = true;
+    reads_src_ = true;
     if (!std::is_same_v<T, float>) {
       values_.resize(shape_.elements());
       gradients_.resize(shape_.elements());
     }
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
+  absl::Status Forward(const KernelArgs& args) override {
     if (has_learned_step_) {
-      MASE_RETURN_IF_ERROR(FollowStep(static_cast<float>(args.tensors[0][0])));
+      MASE_RETURN_IF_ERROR(FollowStep(static_cast<float>(*args.Tensor<T>(0))));
     }
+    const uint64_t seed = StreamSeed(args.seed, stream_);
     if constexpr (std::is_same_v<T, float>) {
-      return format_->Quantize(args.srcs[0], args.dst, shape_, args.seed);
+      return format_->Quantize(args.Src<T>(0), args.Dst<T>(), shape_, seed);
     } else {
       // Formats are float32 by definition.
-      values_.assign(args.srcs[0], args.srcs[0] + values_.size());
-      MASE_RETURN_IF_ERROR(format_->Quantize(values_.data(), values_.data(), shape_, args.seed));
-      std::copy(values_.begin(), values_.end(), args.dst);
+      values_.assign(args.Src<T>(0), args.Src<T>(0) + values_.size());
+      MASE_RETURN_IF_ERROR(format_->Quantize(values_.data(), values_.data(), shape_, seed));
+      std::copy(values_.begin(), values_.end(), args.Dst<T>());
       return absl::OkStatus();
     }
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
+  absl::Status Backward(const BackwardArgs& args) override {
     if constexpr (std::is_same_v<T, float>) {
-      StepGradient(args, args.srcs[0], args.diff_dst);
-      if (args.diff_srcs[0] == nullptr) return absl::OkStatus();
-      return format_->Gradient(args.srcs[0], args.diff_dst, args.diff_srcs[0], shape_);
+      StepGradient(args, args.Src<T>(0), args.DiffDst<T>());
+      if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
+      return format_->Gradient(args.Src<T>(0), args.DiffDst<T>(), args.DiffSrc<T>(0), shape_);
     } else {
-      values_.assign(args.srcs[0], args.srcs[0] + values_.size());
-      gradients_.assign(args.diff_dst, args.diff_dst + gradients_.size());
+      values_.assign(args.Src<T>(0), args.Src<T>(0) + values_.size());
+      gradients_.assign(args.DiffDst<T>(), args.DiffDst<T>() + gradients_.size());
       StepGradient(args, values_.data(), gradients_.data());
-      if (args.diff_srcs[0] == nullptr) return absl::OkStatus();
+      if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
       MASE_RETURN_IF_ERROR(
           format_->Gradient(values_.data(), gradients_.data(), gradients_.data(), shape_));
-      std::copy(gradients_.begin(), gradients_.end(), args.diff_srcs[0]);
+      std::copy(gradients_.begin(), gradients_.end(), args.DiffSrc<T>(0));
       return absl::OkStatus();
     }
   }
@@ -69,27 +71,27 @@ class QuantizeKernel final : public Kernel<T> {
     return absl::OkStatus();
   }
 
-  void StepGradient(const BackwardArgs<T>& args, const float* src, const float* diff_dst) const {
-    if (!has_learned_step_ || args.diff_tensors[0] == nullptr) return;
+  void StepGradient(const BackwardArgs& args, const float* src, const float* diff_dst) const {
+    if (!has_learned_step_ || args.DiffTensor<T>(0) == nullptr) return;
     const size_t count = static_cast<size_t>(shape_.elements());
-    args.diff_tensors[0][0] = LsqScaleGradient(format_->proto(), {src, count}, {diff_dst, count});
+    *args.DiffTensor<T>(0) = LsqScaleGradient(format_->proto(), {src, count}, {diff_dst, count});
   }
 
   std::unique_ptr<const Format> format_;
   const Shape shape_;
+  const uint64_t stream_;
   const bool has_learned_step_;
   std::vector<float> values_, gradients_;  // For T = double.
 };
 
 }  // namespace
 
-template <typename T>
-KernelOr<T> MakeQuantizeKernel(const OperandView& view) {
+KernelOr MakeQuantizeKernel(const OperandView& view, DType dtype, uint64_t stream) {
   MASE_ASSIGN_OR_RETURN(std::unique_ptr<const Format> format, Format::Create(view.format));
-  return std::make_unique<QuantizeKernel<T>>(std::move(format), view.shape);
+  if (dtype == DType::kFloat64) {
+    return std::make_unique<QuantizeKernel<double>>(std::move(format), view.shape, stream);
+  }
+  return std::make_unique<QuantizeKernel<float>>(std::move(format), view.shape, stream);
 }
-
-template KernelOr<float> MakeQuantizeKernel(const OperandView&);
-template KernelOr<double> MakeQuantizeKernel(const OperandView&);
 
 }  // namespace mase

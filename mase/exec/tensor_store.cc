@@ -6,8 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "mase/base/status_macros.h"
-#include "mase/format/lsq.h"
-#include "mase/quantize/operands.h"
 
 namespace mase {
 namespace {
@@ -57,51 +55,25 @@ void Write(const T* src, Tensor* tensor) {
   }
 }
 
-// The operand's format if it has a learned step, else null.
-const LsqFormat* FindStep(const Graph& graph, const std::string& node, absl::string_view operand) {
-  const Node* found = graph.FindNode(node);
-  const FormatProto* format = found == nullptr ? nullptr : FindFormat(*found, operand);
-  return format == nullptr || !HasLearnedStep(*format) ? nullptr : &format->lsq();
-}
-
-void SetStep(const std::string& name, absl::string_view operand, float step, Graph& graph) {
-  Node* node = graph.FindNode(name);
-  Quantization record = *node->quantization();
-  for (OperandFormat& format : *record.mutable_operand()) {
-    if (format.operand() == operand) format.mutable_format()->mutable_lsq()->set_scale(step);
-  }
-  graph.SetQuantization(node, std::move(record));
-}
-
 }  // namespace
 
-std::string LearnedStepSlot(const Node& node, absl::string_view operand) {
-  return absl::StrCat(node.name(), ".", operand, "_scale");
-}
-
-template <typename T>
-TensorStore<T>::TensorStore(const Graph& graph) {
+TensorStore::TensorStore(const Graph& graph, DType dtype) : dtype_(dtype) {
+  CHECK(dtype == DType::kFloat32 || dtype == DType::kFloat64) << DTypeName(dtype);
   for (const GraphTensor& tensor : graph.tensors()) {
     AddSlot(tensor.name, tensor.value.shape(), tensor.buffer);
   }
-  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
-    if (node->quantization() == nullptr) continue;
-    for (const OperandFormat& operand : node->quantization()->operand()) {
-      if (!HasLearnedStep(operand.format())) continue;
-      const std::string slot = LearnedStepSlot(*node, operand.operand());
-      steps_[slot] = {node->name(), operand.operand()};
-      AddSlot(slot, {1}, /*buffer=*/false);
-    }
+  for (OperandState& state : OperandStatesOf(graph)) {
+    AddSlot(state.slot, {1}, /*buffer=*/false);
+    states_.emplace(state.slot, std::move(state));
   }
-  const auto size = [](const std::vector<TensorSlot>& slots) {
-    return slots.empty() ? 0 : slots.back().offset + RoundUp(slots.back().shape.elements());
+  const auto bytes = [&](const std::vector<TensorSlot>& slots) {
+    return slots.empty() ? 0 : Bytes(slots.back().offset + RoundUp(slots.back().shape.elements()));
   };
-  parameters_ = AlignedArray<T>(size(parameter_slots_));
-  buffers_ = AlignedArray<T>(size(buffer_slots_));
+  parameters_ = AlignedBytes(bytes(parameter_slots_));
+  buffers_ = AlignedBytes(bytes(buffer_slots_));
 }
 
-template <typename T>
-void TensorStore<T>::AddSlot(std::string name, const Shape& shape, bool buffer) {
+void TensorStore::AddSlot(std::string name, const Shape& shape, bool buffer) {
   std::vector<TensorSlot>& slots = buffer ? buffer_slots_ : parameter_slots_;
   const int64_t offset =
       slots.empty() ? 0 : slots.back().offset + RoundUp(slots.back().shape.elements());
@@ -109,14 +81,12 @@ void TensorStore<T>::AddSlot(std::string name, const Shape& shape, bool buffer) 
   slots.push_back({std::move(name), shape, offset});
 }
 
-template <typename T>
-absl::Status TensorStore<T>::CheckSlots(const Graph& graph) const {
+absl::Status TensorStore::CheckSlots(const Graph& graph) const {
   for (const auto* slots : {&parameter_slots_, &buffer_slots_}) {
     for (const TensorSlot& slot : *slots) {
-      const auto step = steps_.find(slot.name);
-      if (step != steps_.end()) {
-        if (FindStep(graph, step->second.node, step->second.operand) != nullptr) continue;
-        return absl::NotFoundError(absl::StrCat("the graph has no learned step '", slot.name, "'"));
+      if (const auto state = states_.find(slot.name); state != states_.end()) {
+        MASE_RETURN_IF_ERROR(state->second.Read(graph).status());
+        continue;
       }
       const GraphTensor* tensor = graph.FindTensor(slot.name);
       if (tensor == nullptr) {
@@ -133,35 +103,16 @@ absl::Status TensorStore<T>::CheckSlots(const Graph& graph) const {
 }
 
 template <typename T>
-absl::Status TensorStore<T>::LoadFrom(const Graph& graph) {
+absl::Status TensorStore::LoadNumbers(const Graph& graph) {
   MASE_RETURN_IF_ERROR(CheckSlots(graph));
   for (const auto* slots : {&parameter_slots_, &buffer_slots_}) {
-    T* base = (slots == &buffer_slots_ ? buffers_ : parameters_).data();
+    const AlignedBytes& bytes = slots == &buffer_slots_ ? buffers_ : parameters_;
+    T* base = bytes.as<T>().data();
     for (const TensorSlot& slot : *slots) {
-      const auto step = steps_.find(slot.name);
-      if (step == steps_.end()) {
-        MASE_RETURN_IF_ERROR(Read(*graph.FindTensor(slot.name), base + slot.offset));
-        continue;
-      }
-      const LsqFormat* lsq = FindStep(graph, step->second.node, step->second.operand);
-      base[slot.offset] = lsq->has_scale() ? lsq->scale() : 1;
-    }
-  }
-  return absl::OkStatus();
-}
-
-template <typename T>
-absl::Status TensorStore<T>::StoreTo(Graph& graph) const {
-  MASE_RETURN_IF_ERROR(CheckSlots(graph));
-  for (const auto* slots : {&parameter_slots_, &buffer_slots_}) {
-    const T* base = (slots == &buffer_slots_ ? buffers_ : parameters_).data();
-    for (const TensorSlot& slot : *slots) {
-      const auto step = steps_.find(slot.name);
-      if (step == steps_.end()) {
-        Write(base + slot.offset, graph.MutableTensor(slot.name));
+      if (const auto state = states_.find(slot.name); state != states_.end()) {
+        MASE_ASSIGN_OR_RETURN(base[slot.offset], state->second.Read(graph));
       } else {
-        SetStep(step->second.node, step->second.operand, static_cast<float>(base[slot.offset]),
-                graph);
+        MASE_RETURN_IF_ERROR(Read(*graph.FindTensor(slot.name), base + slot.offset));
       }
     }
   }
@@ -169,25 +120,43 @@ absl::Status TensorStore<T>::StoreTo(Graph& graph) const {
 }
 
 template <typename T>
-typename TensorStore<T>::Place TensorStore<T>::Find(absl::string_view name) const {
+absl::Status TensorStore::StoreNumbers(Graph& graph) const {
+  MASE_RETURN_IF_ERROR(CheckSlots(graph));
+  for (const auto* slots : {&parameter_slots_, &buffer_slots_}) {
+    const AlignedBytes& bytes = slots == &buffer_slots_ ? buffers_ : parameters_;
+    const T* base = bytes.as<T>().data();
+    for (const TensorSlot& slot : *slots) {
+      if (const auto state = states_.find(slot.name); state != states_.end()) {
+        MASE_RETURN_IF_ERROR(state->second.Write(static_cast<float>(base[slot.offset]), graph));
+      } else {
+        Write(base + slot.offset, graph.MutableTensor(slot.name));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TensorStore::LoadFrom(const Graph& graph) {
+  return dtype_ == DType::kFloat32 ? LoadNumbers<float>(graph) : LoadNumbers<double>(graph);
+}
+
+absl::Status TensorStore::StoreTo(Graph& graph) const {
+  return dtype_ == DType::kFloat32 ? StoreNumbers<float>(graph) : StoreNumbers<double>(graph);
+}
+
+TensorStore::Place TensorStore::Find(absl::string_view name) const {
   const auto found = by_name_.find(name);
   CHECK(found != by_name_.end()) << "no tensor " << name;
-  const auto [buffer, slot] = found->second;
-  if (buffer) {
-    const TensorSlot& place = buffer_slots_[slot];
-    return {buffers_.data() + place.offset, nullptr, true, place.shape};
-  }
-  const auto& [unused, shape, offset] = parameter_slots_[slot];
+  const auto [buffer, index] = found->second;
+  const TensorSlot& slot = (buffer ? buffer_slots_ : parameter_slots_)[index];
+  const int64_t offset = Bytes(slot.offset);
+  if (buffer) return {buffers_.data() + offset, nullptr, true, slot.shape};
   return {parameters_.data() + offset,
-          gradients_.data() == nullptr ? nullptr : gradients_.data() + offset, false, shape};
+          gradients_.data() == nullptr ? nullptr : gradients_.data() + offset, false, slot.shape};
 }
 
-template <typename T>
-void TensorStore<T>::AllocateGradients() {
-  if (gradients_.data() == nullptr) gradients_ = AlignedArray<T>(parameters_.size());
+void TensorStore::AllocateGradients() {
+  if (gradients_.data() == nullptr) gradients_ = AlignedBytes(parameters_.size());
 }
-
-template class TensorStore<float>;
-template class TensorStore<double>;
 
 }  // namespace mase

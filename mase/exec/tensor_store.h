@@ -1,9 +1,8 @@
 // The tensors of a graph as an executor holds them: two flat vectors, one of trained tensors, one
-// of buffers, each tensor on a cache line of its own.
+// of buffers, each tensor on a cache line of its own, all of one element type (float32 or float64).
 //
-// The learned steps of a quantised graph (format/lsq.h) are trained tensors of one number here,
-// behind the others, and fields of the records in the graph: whoever reads the record afterwards
-// sees what training made of them.
+// The trained state of operands (operand_state.h) is among the trained tensors, behind the others,
+// one number each.
 #ifndef MASE_EXEC_TENSOR_STORE_H_
 #define MASE_EXEC_TENSOR_STORE_H_
 
@@ -16,56 +15,60 @@
 #include "absl/strings/string_view.h"
 #include "mase/exec/aligned.h"
 #include "mase/exec/executor.h"
+#include "mase/exec/operand_state.h"
 #include "mase/graph/graph.h"
+#include "mase/tensor/shape.h"
 
 namespace mase {
 
-// What the learned step of a node's operand is called: "seq_blocks_2.weight_scale".
-std::string LearnedStepSlot(const Node& node, absl::string_view operand);
-
-template <typename T>
 class TensorStore {
  public:
-  // Lays out all of the graph's tensors.
-  explicit TensorStore(const Graph& graph);
+  // Lays out all of the graph's tensors; `dtype` is kFloat32 or kFloat64.
+  TensorStore(const Graph& graph, DType dtype);
 
   // Errors as BasicExecutor::StoreTo and LoadFrom.
   absl::Status StoreTo(Graph& graph) const;
   absl::Status LoadFrom(const Graph& graph);
 
   struct Place {
-    T* data;
-    T* gradient;  // Null for buffers, and before AllocateGradients.
-    bool buffer;
+    void* data = nullptr;
+    void* gradient = nullptr;  // Null for buffers, and before AllocateGradients.
+    bool buffer = false;
     Shape shape;
   };
   // The tensor must exist: the graph has been verified.
   Place Find(absl::string_view name) const;
   void AllocateGradients();
 
+  DType dtype() const { return dtype_; }
   const std::vector<TensorSlot>& parameter_slots() const { return parameter_slots_; }
   const std::vector<TensorSlot>& buffer_slots() const { return buffer_slots_; }
-  absl::Span<T> parameters() const { return parameters_.span(); }
-  absl::Span<T> gradients() const { return gradients_.span(); }
-  absl::Span<T> buffers() const { return buffers_.span(); }
+  const AlignedBytes& parameters() const { return parameters_; }
+  const AlignedBytes& gradients() const { return gradients_; }
+  const AlignedBytes& buffers() const { return buffers_; }
 
  private:
   struct Where {
     bool buffer;
     size_t slot;
   };
-  // The operand of a node whose learned step a slot is.
-  struct Step {
-    std::string node, operand;
-  };
 
   void AddSlot(std::string name, const Shape& shape, bool buffer);
+  int64_t Bytes(int64_t elements) const {
+    return elements * static_cast<int64_t>(ElementSize(dtype_));
+  }
   absl::Status CheckSlots(const Graph& graph) const;
+  // The same with numbers of the store's type.
+  template <typename T>
+  absl::Status StoreNumbers(Graph& graph) const;
+  template <typename T>
+  absl::Status LoadNumbers(const Graph& graph);
 
+  const DType dtype_;
   std::vector<TensorSlot> parameter_slots_, buffer_slots_;
   absl::flat_hash_map<std::string, Where> by_name_;
-  absl::flat_hash_map<std::string, Step> steps_;  // By slot.
-  AlignedArray<T> parameters_, gradients_, buffers_;
+  absl::flat_hash_map<std::string, OperandState> states_;  // By slot.
+  AlignedBytes parameters_, gradients_, buffers_;
 };
 
 }  // namespace mase

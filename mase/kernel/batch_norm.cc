@@ -134,9 +134,9 @@ void EachElement(const ChannelSpace& s, int64_t count, int64_t start, const Body
 }
 
 template <typename T, bool kRelu>
-class BatchNormKernel final : public Kernel<T> {
+class BatchNormKernel final : public Kernel {
  public:
-  static KernelOr<T> Create(const KernelSpec& spec) {
+  static KernelOr Create(const KernelSpec& spec) {
     auto kernel = std::make_unique<BatchNormKernel>(spec);
     const int64_t values = kernel->space_.per_channel();
     if (kernel->uses_batch_ && values == 1) {
@@ -158,42 +158,43 @@ class BatchNormKernel final : public Kernel<T> {
         counter_(spec.TensorIndex("num_batches_tracked")),
         uses_batch_(spec.training || mean_ < 0),
         updates_(spec.training && mean_ >= 0) {
-    this->src_layouts_ = {spec.srcs[0].layout};
-    this->dst_layout_ = spec.srcs[0].layout;
-    this->has_backward_ = uses_batch_;
-    this->reads_src_ = uses_batch_;
-    this->reads_dst_ = kRelu;
-    this->in_place_ = true;
+    src_layouts_ = {spec.srcs[0].layout};
+    dst_layout_ = spec.srcs[0].layout;
+    has_backward_ = uses_batch_;
+    reads_src_ = uses_batch_;
+    reads_dst_ = kRelu;
+    in_place_ = true;
     if (uses_batch_) {
-      this->workspace_elements_ = 2 * space_.channels();  // Mean and 1 / sqrt(variance + eps).
+      workspace_bytes_ = 2 * space_.channels() * kBytes;  // Mean and 1 / sqrt(variance + eps).
     } else {
-      this->prepared_elements_ = space_.channels();  // weight / sqrt(variance + eps).
+      prepared_bytes_ = space_.channels() * kBytes;  // weight / sqrt(variance + eps).
     }
   }
 
-  absl::Status Prepare(T* const* tensors, T* prepared) override {
+  absl::Status Prepare(const KernelArgs& args) override {
     const int64_t channels = space_.channels();
     for (int64_t c = 0; !uses_batch_ && c < channels; ++c) {
-      const double weight = weight_ < 0 ? 1.0 : static_cast<double>(tensors[weight_][c]);
-      prepared[c] = static_cast<T>(weight / std::sqrt(tensors[variance_][c] + eps_));
+      const double weight = weight_ < 0 ? 1.0 : static_cast<double>(args.Tensor<T>(weight_)[c]);
+      args.Prepared<T>()[c] =
+          static_cast<T>(weight / std::sqrt(args.Tensor<T>(variance_)[c] + eps_));
     }
     return absl::OkStatus();
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
-    const T* src = args.srcs[0];
-    T* dst = args.dst;
+  absl::Status Forward(const KernelArgs& args) override {
+    const T* src = args.Src<T>(0);
+    T* dst = args.Dst<T>();
     const ChannelSpace& s = space_;
     ForStrips(s, [&](int64_t channel, int64_t count, int64_t start) {
       T mean[kStrip], scale[kStrip], shift[kStrip];
       if (uses_batch_) {
         BatchStatistics(args, channel, count, start, mean, scale);
       } else {
-        std::copy_n(args.tensors[mean_] + channel, count, mean);
-        std::copy_n(args.prepared + channel, count, scale);
+        std::copy_n(args.Tensor<T>(mean_) + channel, count, mean);
+        std::copy_n(args.Prepared<T>() + channel, count, scale);
       }
       for (int64_t c = 0; c < count; ++c) {
-        shift[c] = bias_ < 0 ? T(0) : args.tensors[bias_][channel + c];
+        shift[c] = bias_ < 0 ? T(0) : args.Tensor<T>(bias_)[channel + c];
       }
       ForBestIsa([&] {
         EachElement(s, count, start, [&](int64_t at, int64_t c) {
@@ -202,17 +203,17 @@ class BatchNormKernel final : public Kernel<T> {
         });
       });
     });
-    if (updates_ && counter_ >= 0 && s.per_channel() > 0) args.tensors[counter_][0] += 1;
+    if (updates_ && counter_ >= 0 && s.per_channel() > 0) args.Tensor<T>(counter_)[0] += 1;
     return absl::OkStatus();
   }
 
   // dbias = sum dy, dweight = sum dy x^, dx = weight / (n sqrt(variance + eps)) (n dy - dbias - x^
   // dweight)
-  absl::Status Backward(const BackwardArgs<T>& args) override {
+  absl::Status Backward(const BackwardArgs& args) override {
     const ChannelSpace& s = space_;
-    const T* src = args.srcs[0];
-    const T* dst = args.dst;
-    const T* diff_dst = args.diff_dst;
+    const T* src = args.Src<T>(0);
+    const T* dst = args.Dst<T>();
+    const T* diff_dst = args.DiffDst<T>();
     // What the ReLU lets through. Loads both, so that it vectorises.
     const auto diff = [dst, diff_dst](int64_t at) {
       const T all = diff_dst[at];
@@ -221,8 +222,8 @@ class BatchNormKernel final : public Kernel<T> {
     };
     ForStrips(s, [&](int64_t channel, int64_t count, int64_t start) {
       T mean[kStrip] = {};
-      std::copy_n(args.workspace + channel, count, mean);
-      const T* inverse = args.workspace + s.channels() + channel;
+      std::copy_n(args.Workspace<T>() + channel, count, mean);
+      const T* inverse = args.Workspace<T>() + s.channels() + channel;
       double sums[kStrip], products[kStrip];
       ForBestIsa([&] {
         SumStrip<T>(
@@ -237,7 +238,7 @@ class BatchNormKernel final : public Kernel<T> {
       for (int64_t c = 0; c < count; ++c) {
         const double n = static_cast<double>(s.per_channel());
         const double weight =
-            weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
+            weight_ < 0 ? 1.0 : static_cast<double>(args.Tensor<T>(weight_)[channel + c]);
         const double diff_weight = products[c] * inverse[c];
         factor[c] = static_cast<T>(weight * inverse[c]);
         offset[c] = static_cast<T>(n > 0 ? sums[c] / n : 0.0);
@@ -245,7 +246,7 @@ class BatchNormKernel final : public Kernel<T> {
         Store(args, weight_, channel + c, diff_weight);
         Store(args, bias_, channel + c, sums[c]);
       }
-      T* diff_src = args.diff_srcs[0];
+      T* diff_src = args.DiffSrc<T>(0);
       if (diff_src == nullptr) return;
       ForBestIsa([&] {
         EachElement(s, count, start, [&](int64_t at, int64_t c) {
@@ -257,20 +258,20 @@ class BatchNormKernel final : public Kernel<T> {
   }
 
  private:
-  static void Store(const BackwardArgs<T>& args, int tensor, int64_t channel, double value) {
-    if (tensor >= 0 && args.diff_tensors[tensor] != nullptr) {
-      args.diff_tensors[tensor][channel] = static_cast<T>(value);
+  static void Store(const BackwardArgs& args, int tensor, int64_t channel, double value) {
+    if (tensor >= 0 && args.DiffTensor<T>(tensor) != nullptr) {
+      args.DiffTensor<T>(tensor)[channel] = static_cast<T>(value);
     }
   }
 
   // One pass: sums of the distance to a value near the mean and of its square. Near is what keeps
   // the digits that a large mean would take from the variance.
-  void BatchStatistics(const KernelArgs<T>& args, int64_t channel, int64_t count, int64_t start,
+  void BatchStatistics(const KernelArgs& args, int64_t channel, int64_t count, int64_t start,
                        T* mean, T* scale) const {
     const ChannelSpace& s = space_;
     const double n = static_cast<double>(s.per_channel());
     if (n == 0) return;
-    const T* src = args.srcs[0];
+    const T* src = args.Src<T>(0);
     T near[kStrip];
     double sums[kStrip], square_sums[kStrip];
     ForBestIsa([&] {
@@ -289,14 +290,14 @@ class BatchNormKernel final : public Kernel<T> {
       const double squares = std::max(square_sums[c] - n * distance * distance, 0.0);
       const double inverse = 1 / std::sqrt(squares / n + eps_);
       const double weight =
-          weight_ < 0 ? 1.0 : static_cast<double>(args.tensors[weight_][channel + c]);
+          weight_ < 0 ? 1.0 : static_cast<double>(args.Tensor<T>(weight_)[channel + c]);
       mean[c] = static_cast<T>(batch_mean);
       scale[c] = static_cast<T>(weight * inverse);
-      args.workspace[channel + c] = mean[c];
-      args.workspace[s.channels() + channel + c] = static_cast<T>(inverse);
+      args.Workspace<T>()[channel + c] = mean[c];
+      args.Workspace<T>()[s.channels() + channel + c] = static_cast<T>(inverse);
       if (!updates_) continue;
-      Move(args.tensors[mean_][channel + c], batch_mean);
-      Move(args.tensors[variance_][channel + c], squares / (n - 1));
+      Move(args.Tensor<T>(mean_)[channel + c], batch_mean);
+      Move(args.Tensor<T>(variance_)[channel + c], squares / (n - 1));
     }
   }
 
@@ -319,6 +320,8 @@ class BatchNormKernel final : public Kernel<T> {
     running = static_cast<T>((1 - momentum_) * running + momentum_ * batch);
   }
 
+  static constexpr int64_t kBytes = sizeof(T);
+
   const ChannelSpace space_;
   const double eps_, momentum_;
   const int weight_, bias_, mean_, variance_, counter_;
@@ -327,16 +330,14 @@ class BatchNormKernel final : public Kernel<T> {
 
 }  // namespace
 
-template <typename T>
-std::vector<KernelEntry<T>> BatchNormKernels() {
-  return {
-      {"batch_norm1d", BatchNormKernel<T, false>::Create},
-      {"batch_norm2d", BatchNormKernel<T, false>::Create},
-      {"batch_norm_relu", BatchNormKernel<T, true>::Create},
-  };
+std::vector<KernelEntry> BatchNormKernels() {
+  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
+    return {
+        {"batch_norm1d", DTypeOf<T>::value, BatchNormKernel<T, false>::Create},
+        {"batch_norm2d", DTypeOf<T>::value, BatchNormKernel<T, false>::Create},
+        {"batch_norm_relu", DTypeOf<T>::value, BatchNormKernel<T, true>::Create},
+    };
+  });
 }
-
-template std::vector<KernelEntry<float>> BatchNormKernels();
-template std::vector<KernelEntry<double>> BatchNormKernels();
 
 }  // namespace mase

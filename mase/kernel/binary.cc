@@ -133,24 +133,24 @@ class Broadcast {
 };
 
 template <typename T, typename Op>
-class BinaryKernel final : public Kernel<T> {
+class BinaryKernel final : public Kernel {
  public:
   explicit BinaryKernel(const KernelSpec& spec)
-      : broadcast_(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst),
+      : broadcast_(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst.shape),
         elements_{spec.srcs[0].elements(), spec.srcs[1].elements()} {
     if (spec.srcs[0].shape == spec.srcs[1].shape && spec.srcs[0].layout == spec.srcs[1].layout) {
-      this->src_layouts_ = {spec.srcs[0].layout, spec.srcs[0].layout};
-      this->dst_layout_ = spec.srcs[0].layout;
+      src_layouts_ = {spec.srcs[0].layout, spec.srcs[0].layout};
+      dst_layout_ = spec.srcs[0].layout;
     }
-    this->in_place_ = spec.srcs[0].shape == spec.dst;
-    this->has_backward_ = true;
-    this->reads_src_ = Op::kReads;
+    in_place_ = spec.srcs[0].shape == spec.dst.shape;
+    has_backward_ = true;
+    reads_src_ = Op::kReads;
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
-    const T* a = args.srcs[0];
-    const T* b = args.srcs[1];
-    T* dst = args.dst;
+  absl::Status Forward(const KernelArgs& args) override {
+    const T* a = args.Src<T>(0);
+    const T* b = args.Src<T>(1);
+    T* dst = args.Dst<T>();
     const int64_t length = broadcast_.length();
     if (broadcast_.runs() == 1 && broadcast_.a_moves() && broadcast_.b_moves()) {
       ParallelFor(length, kElementGrain, [=](int64_t begin, int64_t end) {
@@ -169,10 +169,10 @@ class BinaryKernel final : public Kernel<T> {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
+  absl::Status Backward(const BackwardArgs& args) override {
     // The operands' values are given only where the derivative reads them.
     for (int i = 0; i < 2; ++i) {
-      T* diff_src = args.diff_srcs[i];
+      T* diff_src = args.DiffSrc<T>(i);
       if (diff_src == nullptr) continue;
       const auto slope = [i](T a, T b) { return i == 0 ? Op::Da(a, b) : Op::Db(a, b); };
       std::fill_n(diff_src, elements_[i], T(0));
@@ -202,14 +202,14 @@ class BinaryKernel final : public Kernel<T> {
   // Adds one run's share to the gradient of operand `i`; one that stands still along the run
   // takes the sum, kept in double.
   template <typename Slope>
-  void AddRun(const BackwardArgs<T>& args, int i, typename Broadcast::Offsets at, int64_t run,
+  void AddRun(const BackwardArgs& args, int i, typename Broadcast::Offsets at, int64_t run,
               const Slope& slope) const {
     const int64_t length = broadcast_.length();
     const int64_t a_step = broadcast_.a_moves(), b_step = broadcast_.b_moves();
-    const T* diff_dst = args.diff_dst + run * length;
-    const T* a = Op::kReads ? args.srcs[0] + at.a : nullptr;
-    const T* b = Op::kReads ? args.srcs[1] + at.b : nullptr;
-    T* diff_src = args.diff_srcs[i] + (i == 0 ? at.a : at.b);
+    const T* diff_dst = args.DiffDst<T>() + run * length;
+    const T* a = Op::kReads ? args.Src<T>(0) + at.a : nullptr;
+    const T* b = Op::kReads ? args.Src<T>(1) + at.b : nullptr;
+    T* diff_src = args.DiffSrc<T>(i) + (i == 0 ? at.a : at.b);
     const auto share = [=](int64_t j) {
       if constexpr (Op::kReads) return diff_dst[j] * slope(a[j * a_step], b[j * b_step]);
       return diff_dst[j] * slope(T(0), T(0));
@@ -231,17 +231,15 @@ class BinaryKernel final : public Kernel<T> {
 
 }  // namespace
 
-template <typename T>
-std::vector<KernelEntry<T>> BinaryKernels() {
-  return {
-      {"add", Make<T, BinaryKernel<T, Add>>},
-      {"sub", Make<T, BinaryKernel<T, Sub>>},
-      {"mul", Make<T, BinaryKernel<T, Mul>>},
-      {"div", Make<T, BinaryKernel<T, Div>>},
-  };
+std::vector<KernelEntry> BinaryKernels() {
+  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
+    return {
+        Entry<T, BinaryKernel<T, Add>>("add"),
+        Entry<T, BinaryKernel<T, Sub>>("sub"),
+        Entry<T, BinaryKernel<T, Mul>>("mul"),
+        Entry<T, BinaryKernel<T, Div>>("div"),
+    };
+  });
 }
-
-template std::vector<KernelEntry<float>> BinaryKernels();
-template std::vector<KernelEntry<double>> BinaryKernels();
 
 }  // namespace mase

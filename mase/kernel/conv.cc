@@ -12,13 +12,13 @@
 namespace mase {
 
 ConvGeometry::ConvGeometry(const KernelSpec& spec)
-    : batch(spec.dst[0]),
+    : batch(spec.dst.shape[0]),
       in_channels(spec.attributes->Int("in_channels")),
       out_channels(spec.attributes->Int("out_channels")),
       groups(spec.attributes->Int("groups")),
       weight(spec.TensorIndex("weight")),
       bias(spec.TensorIndex("bias")) {
-  const int axes = spec.dst.rank() - 2;
+  const int axes = spec.dst.shape.rank() - 2;
   for (int i = 0; i < 2; ++i) {
     const int axis = i - (2 - axes);  // Among the op's own; -1 for a height that it lacks.
     const bool present = axis >= 0;
@@ -26,7 +26,7 @@ ConvGeometry::ConvGeometry(const KernelSpec& spec)
       return present ? spec.attributes->Ints(name)[axis] : absent;
     };
     in[i] = present ? spec.srcs[0].shape[2 + axis] : 1;
-    out[i] = present ? spec.dst[2 + axis] : 1;
+    out[i] = present ? spec.dst.shape[2 + axis] : 1;
     kernel[i] = attribute("kernel_size", 1);
     stride[i] = attribute("stride", 1);
     padding[i] = attribute("padding", 0);
@@ -36,43 +36,43 @@ ConvGeometry::ConvGeometry(const KernelSpec& spec)
 
 namespace {
 
-class PlainConvKernel final : public Kernel<double> {
+class PlainConvKernel final : public Kernel {
  public:
   explicit PlainConvKernel(const KernelSpec& spec) : g_(spec) {
     has_backward_ = true;
     reads_src_ = true;
   }
 
-  absl::Status Forward(const KernelArgs<double>& args) override {
+  absl::Status Forward(const KernelArgs& args) override {
     const int64_t plane = g_.out[0] * g_.out[1];
     for (int64_t i = 0; i < g_.batch * g_.out_channels; ++i) {
-      const double start = g_.bias < 0 ? 0.0 : args.tensors[g_.bias][i % g_.out_channels];
-      std::fill_n(args.dst + i * plane, plane, start);
+      const double start = g_.bias < 0 ? 0.0 : args.Tensor<double>(g_.bias)[i % g_.out_channels];
+      std::fill_n(args.Dst<double>() + i * plane, plane, start);
     }
     ForTaps(g_, 0, g_.batch, [&](int64_t src, int64_t weight, int64_t dst) {
-      args.dst[dst] += args.srcs[0][src] * args.tensors[g_.weight][weight];
+      args.Dst<double>()[dst] += args.Src<double>(0)[src] * args.Tensor<double>(g_.weight)[weight];
     });
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<double>& args) override {
-    double* diff_src = args.diff_srcs[0];
-    double* diff_weight = args.diff_tensors[g_.weight];
+  absl::Status Backward(const BackwardArgs& args) override {
+    double* diff_src = args.DiffSrc<double>(0);
+    double* diff_weight = args.DiffTensor<double>(g_.weight);
     if (diff_src != nullptr) {
       std::fill_n(diff_src, g_.batch * g_.in_channels * g_.in[0] * g_.in[1], 0.0);
     }
     if (diff_weight != nullptr) std::fill_n(diff_weight, g_.weight_elements(), 0.0);
     ForTaps(g_, 0, g_.batch, [&](int64_t src, int64_t weight, int64_t dst) {
-      const double diff = args.diff_dst[dst];
-      if (diff_src != nullptr) diff_src[src] += diff * args.tensors[g_.weight][weight];
-      if (diff_weight != nullptr) diff_weight[weight] += diff * args.srcs[0][src];
+      const double diff = args.DiffDst<double>()[dst];
+      if (diff_src != nullptr) diff_src[src] += diff * args.Tensor<double>(g_.weight)[weight];
+      if (diff_weight != nullptr) diff_weight[weight] += diff * args.Src<double>(0)[src];
     });
-    if (g_.bias >= 0 && args.diff_tensors[g_.bias] != nullptr) {
-      double* diff_bias = args.diff_tensors[g_.bias];
+    if (g_.bias >= 0 && args.DiffTensor<double>(g_.bias) != nullptr) {
+      double* diff_bias = args.DiffTensor<double>(g_.bias);
       std::fill_n(diff_bias, g_.out_channels, 0.0);
       const int64_t plane = g_.out[0] * g_.out[1];
       for (int64_t i = 0; i < g_.batch * g_.out_channels * plane; ++i) {
-        diff_bias[i / plane % g_.out_channels] += args.diff_dst[i];
+        diff_bias[i / plane % g_.out_channels] += args.DiffDst<double>()[i];
       }
     }
     return absl::OkStatus();
@@ -82,20 +82,18 @@ class PlainConvKernel final : public Kernel<double> {
   const ConvGeometry g_;
 };
 
-KernelOr<float> MakeConv(const KernelSpec& spec) {
+KernelOr MakeConv(const KernelSpec& spec) {
   return HasFewPositions(spec) ? MakeFewPositionsConv(spec) : MakeOneDnnConv(spec);
 }
 
 }  // namespace
 
-template <>
-std::vector<KernelEntry<double>> ConvKernels() {
-  return {{"conv1d", Make<double, PlainConvKernel>}, {"conv2d", Make<double, PlainConvKernel>}};
-}
-
-template <>
-std::vector<KernelEntry<float>> ConvKernels() {
-  return {{"conv1d", MakeConv}, {"conv2d", MakeConv}, {"conv_batch_norm", MakeConv}};
+std::vector<KernelEntry> ConvKernels() {
+  return {Entry<double, PlainConvKernel>("conv1d"),
+          Entry<double, PlainConvKernel>("conv2d"),
+          {"conv1d", DType::kFloat32, MakeConv},
+          {"conv2d", DType::kFloat32, MakeConv},
+          {"conv_batch_norm", DType::kFloat32, MakeConv}};
 }
 
 }  // namespace mase

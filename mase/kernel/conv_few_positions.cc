@@ -19,6 +19,8 @@ namespace {
 constexpr int64_t kMaxPositions = 4;
 constexpr int64_t kMaxTaps = 25;
 
+constexpr int64_t kFloatBytes = sizeof(float);
+
 // The tap of the kernel that joins a position of the input to one of the result.
 struct Pair {
   int64_t in, out, tap;
@@ -39,7 +41,7 @@ std::vector<Pair> FindPairs(const ConvGeometry& g) {
   return pairs;
 }
 
-class FewPositionsConvKernel final : public Kernel<float> {
+class FewPositionsConvKernel final : public Kernel {
  public:
   explicit FewPositionsConvKernel(const KernelSpec& spec)
       : g_(spec),
@@ -60,26 +62,28 @@ class FewPositionsConvKernel final : public Kernel<float> {
     dst_layout_ = Layout::kBlocked;
     has_backward_ = true;
     reads_src_ = !bfloat16_;
-    prepared_elements_ = depth_ * columns_;
-    if (has_bias()) prepared_elements_ += columns_ + g_.out_channels;
-    if (norm_.present || bfloat16_) prepared_elements_ += g_.weight_elements();
-    if (bfloat16_) workspace_elements_ = g_.batch * depth_;
+    int64_t prepared = depth_ * columns_;
+    if (has_bias()) prepared += columns_ + g_.out_channels;
+    if (norm_.present || bfloat16_) prepared += g_.weight_elements();
+    prepared_bytes_ = prepared * kFloatBytes;
+    if (bfloat16_) workspace_bytes_ = g_.batch * depth_ * kFloatBytes;
     if (spec.training) {
-      scratch_elements_ = depth_ * columns_ + columns_;
-      if (bfloat16_) scratch_elements_ += g_.batch * columns_;
+      const int64_t rounded = bfloat16_ ? g_.batch * columns_ : 0;
+      scratch_bytes_ = (depth_ * columns_ + columns_ + rounded) * kFloatBytes;
     }
   }
 
-  absl::Status Prepare(float* const* tensors, float* prepared) override {
+  absl::Status Prepare(const KernelArgs& args) override {
+    float* prepared = args.Prepared<float>();
     float* columns_bias = prepared + depth_ * columns_;
     float* bias = columns_bias + columns_;
     float* own_weights = has_bias() ? bias + g_.out_channels : columns_bias;
-    const float* weights = tensors[g_.weight];
+    const float* weights = args.Tensor<float>(g_.weight);
     if (norm_.present) {
-      norm_.Fold(g_, tensors, bias, own_weights);
+      norm_.Fold(g_, args, bias, own_weights);
       weights = own_weights;
     } else if (g_.bias >= 0) {
-      std::copy_n(tensors[g_.bias], g_.out_channels, bias);
+      std::copy_n(args.Tensor<float>(g_.bias), g_.out_channels, bias);
     }
     for (int64_t i = 0; has_bias() && i < columns_; ++i) {
       columns_bias[i] = bias[i / (block_ * out_positions_) * block_ + i % block_];
@@ -88,52 +92,53 @@ class FewPositionsConvKernel final : public Kernel<float> {
     return absl::OkStatus();
   }
 
-  absl::Status Forward(const KernelArgs<float>& args) override {
-    const float* src = ProductOperand(bfloat16_, g_.batch * depth_, args.srcs[0], args.workspace);
-    MASE_RETURN_IF_ERROR(
-        RunGemm<float>({.rows = g_.batch,
-                        .cols = columns_,
-                        .depth = depth_,
-                        .a = RowMajor(src, depth_),
-                        .b = RowMajor<float>(args.prepared, columns_),
-                        .c = args.dst,
-                        .bias = has_bias() ? args.prepared + depth_ * columns_ : nullptr}));
+  absl::Status Forward(const KernelArgs& args) override {
+    const float* src =
+        ProductOperand(bfloat16_, g_.batch * depth_, args.Src<float>(0), args.Workspace<float>());
+    MASE_RETURN_IF_ERROR(RunGemm<float>(
+        {.rows = g_.batch,
+         .cols = columns_,
+         .depth = depth_,
+         .a = RowMajor(src, depth_),
+         .b = RowMajor<float>(args.Prepared<float>(), columns_),
+         .c = args.Dst<float>(),
+         .bias = has_bias() ? args.Prepared<float>() + depth_ * columns_ : nullptr}));
     for (int64_t i = 0; norm_.relu && i < g_.batch * columns_; ++i) {
-      args.dst[i] = args.dst[i] < 0 ? 0 : args.dst[i];
+      args.Dst<float>()[i] = args.Dst<float>()[i] < 0 ? 0 : args.Dst<float>()[i];
     }
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<float>& args) override {
-    float* diff_matrix = args.scratch;
+  absl::Status Backward(const BackwardArgs& args) override {
+    float* diff_matrix = args.Scratch<float>();
     float* diff_bias = diff_matrix + depth_ * columns_;
     const float* diff_dst =
-        ProductOperand(bfloat16_, g_.batch * columns_, args.diff_dst, diff_bias + columns_);
-    if (args.diff_srcs[0] != nullptr) {
+        ProductOperand(bfloat16_, g_.batch * columns_, args.DiffDst<float>(), diff_bias + columns_);
+    if (args.DiffSrc<float>(0) != nullptr) {
       MASE_RETURN_IF_ERROR(RunGemm<float>({.rows = g_.batch,
                                            .cols = depth_,
                                            .depth = columns_,
                                            .a = RowMajor(diff_dst, columns_),
-                                           .b = Transposed<float>(args.prepared, columns_),
-                                           .c = args.diff_srcs[0]}));
+                                           .b = Transposed<float>(args.Prepared<float>(), columns_),
+                                           .c = args.DiffSrc<float>(0)}));
     }
-    if (g_.bias >= 0 && args.diff_tensors[g_.bias] != nullptr) {
+    if (g_.bias >= 0 && args.DiffTensor<float>(g_.bias) != nullptr) {
       ColumnSums(diff_dst, g_.batch, columns_, diff_bias);
-      float* sums = args.diff_tensors[g_.bias];
+      float* sums = args.DiffTensor<float>(g_.bias);
       std::fill_n(sums, g_.out_channels, 0.0f);
       for (int64_t i = 0; i < columns_; ++i) {
         sums[i / (block_ * out_positions_) * block_ + i % block_] += diff_bias[i];
       }
     }
-    if (args.diff_tensors[g_.weight] == nullptr) return absl::OkStatus();
-    const float* src = bfloat16_ ? args.workspace : args.srcs[0];
+    if (args.DiffTensor<float>(g_.weight) == nullptr) return absl::OkStatus();
+    const float* src = bfloat16_ ? args.Workspace<float>() : args.Src<float>(0);
     MASE_RETURN_IF_ERROR(RunGemm<float>({.rows = depth_,
                                          .cols = columns_,
                                          .depth = g_.batch,
                                          .a = Transposed(src, depth_),
                                          .b = RowMajor(diff_dst, columns_),
                                          .c = diff_matrix}));
-    GatherWeights(diff_matrix, args.diff_tensors[g_.weight]);
+    GatherWeights(diff_matrix, args.DiffTensor<float>(g_.weight));
     return absl::OkStatus();
   }
 
@@ -226,8 +231,6 @@ bool HasFewPositions(const KernelSpec& spec) {
          g.out_channels % block == 0 && static_cast<int64_t>(FindPairs(g).size()) == in * out;
 }
 
-KernelOr<float> MakeFewPositionsConv(const KernelSpec& spec) {
-  return Make<float, FewPositionsConvKernel>(spec);
-}
+KernelOr MakeFewPositionsConv(const KernelSpec& spec) { return Make<FewPositionsConvKernel>(spec); }
 
 }  // namespace mase

@@ -13,7 +13,7 @@ bool HasFewPositions(const KernelSpec& spec);
 // A matrix product: samples are rows, [position, channel] of the input the depth, and those of the
 // result the columns. No windows, no padding, and gradients of the taps that only padding meets
 // cost nothing. In blocked layout, float32; takes "conv_batch_norm" too.
-KernelOr<float> MakeFewPositionsConv(const KernelSpec& spec);
+KernelOr MakeFewPositionsConv(const KernelSpec& spec);
 
 }  // namespace mase
 

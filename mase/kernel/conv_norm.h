@@ -12,11 +12,12 @@ struct ConvNorm {
 
   // y = (W x + b - mean) scale + shift = (scale W) x + (b - mean) scale + shift, with scale =
   // weight / sqrt(variance + eps). Writes the new bias and weights.
-  void Fold(const ConvGeometry& geometry, float* const* tensors, float* bias, float* weights) const;
+  void Fold(const ConvGeometry& geometry, const KernelArgs& args, float* bias,
+            float* weights) const;
 
   bool present, relu = false;
   double eps = 0;
-  int weight = -1, bias = -1, mean = -1, variance = -1;  // Positions of its tensors.
+  int weight = -1, bias = -1, mean = -1, variance = -1;  // Positions of its tensors in KernelArgs.
 };
 
 }  // namespace mase

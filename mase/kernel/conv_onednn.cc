@@ -34,6 +34,7 @@ using Dims = dnnl::memory::dims;
 using Tag = dnnl::memory::format_tag;
 using dnnl::algorithm;
 constexpr auto kF32 = dnnl::memory::data_type::f32;
+constexpr int64_t kFloatBytes = sizeof(float);
 
 // Most parts of the batch, and of the gradient by weights, each of which costs a copy of them.
 constexpr int64_t kMaxParts = 16;
@@ -65,7 +66,7 @@ int64_t ContiguousRuns(const Desc& weights) {
   return runs;
 }
 
-class OneDnnConvKernel final : public Kernel<float> {
+class OneDnnConvKernel final : public Kernel {
  public:
   // Throws dnnl::error.
   explicit OneDnnConvKernel(const KernelSpec& spec)
@@ -87,26 +88,26 @@ class OneDnnConvKernel final : public Kernel<float> {
       algorithm_ = algorithm::convolution_direct;
       MakePrimitives();
     }
-    prepared_elements_ = forward_floats_ + backward_floats_ + bias_floats();
-    if (norm_.present || bfloat16_) prepared_elements_ += g_.weight_elements();
+    int64_t prepared = forward_floats_ + backward_floats_ + bias_floats();
+    if (norm_.present || bfloat16_) prepared += g_.weight_elements();
+    prepared_bytes_ = prepared * kFloatBytes;
     // On cache lines of their own.
     const int64_t diff_floats = RoundUp(diff_weight_floats_ + g_.out_channels);
     parts_scratch_ = std::max({slots_ * forward_scratch_, slots_ * data_scratch_,
                                slots_ * weights_scratch_ + weight_parts_ * diff_floats});
-    scratch_elements_ = parts_scratch_;
-    if (bfloat16_) {
-      workspace_elements_ = g_.batch * src_row_;
-      if (training_) scratch_elements_ += g_.batch * dst_row_;
-    }
+    const int64_t rounded = bfloat16_ && training_ ? g_.batch * dst_row_ : 0;
+    scratch_bytes_ = (parts_scratch_ + rounded) * kFloatBytes;
+    if (bfloat16_) workspace_bytes_ = g_.batch * src_row_ * kFloatBytes;
   }
 
-  absl::Status Prepare(float* const* tensors, float* prepared) override {
+  absl::Status Prepare(const KernelArgs& args) override {
     try {
-      const float* weights = tensors[g_.weight];
+      float* prepared = args.Prepared<float>();
+      const float* weights = args.Tensor<float>(g_.weight);
       float* bias = prepared + forward_floats_ + backward_floats_;
       float* own_weights = bias + bias_floats();
       if (norm_.present) {
-        norm_.Fold(g_, tensors, bias, own_weights);
+        norm_.Fold(g_, args, bias, own_weights);
         weights = own_weights;
       }
       weights = ProductOperand(bfloat16_, g_.weight_elements(), weights, own_weights);
@@ -120,37 +121,39 @@ class OneDnnConvKernel final : public Kernel<float> {
     return absl::OkStatus();
   }
 
-  absl::Status Forward(const KernelArgs<float>& args) override {
+  absl::Status Forward(const KernelArgs& args) override {
     if (forward_.empty()) return absl::OkStatus();
-    const float* bias = norm_.present  ? args.prepared + forward_floats_ + backward_floats_
-                        : g_.bias >= 0 ? args.tensors[g_.bias]
+    const float* bias = norm_.present  ? args.Prepared<float>() + forward_floats_ + backward_floats_
+                        : g_.bias >= 0 ? args.Tensor<float>(g_.bias)
                                        : nullptr;
     return RunParts(
         g_.batch, parts_, slots_, [&](int64_t part, int64_t begin, int64_t end, int64_t slot) {
           const int64_t first = begin * src_row_;
-          const float* src = ProductOperand(bfloat16_, (end - begin) * src_row_,
-                                            args.srcs[0] + first, args.workspace + first);
-          float* dst = args.dst + begin * dst_row_;
-          float* scratch = args.scratch + slot * forward_scratch_;
+          const float* src =
+              ProductOperand(bfloat16_, (end - begin) * src_row_, args.Src<float>(0) + first,
+                             args.Workspace<float>() + first);
+          float* dst = args.Dst<float>() + begin * dst_row_;
+          float* scratch = args.Scratch<float>() + slot * forward_scratch_;
           if (bias != nullptr) {
-            forward_[part].Run({src, args.prepared, dst, scratch, bias});
+            forward_[part].Run({src, args.Prepared<float>(), dst, scratch, bias});
           } else {
-            forward_[part].Run({src, args.prepared, dst, scratch});
+            forward_[part].Run({src, args.Prepared<float>(), dst, scratch});
           }
         });
   }
 
-  absl::Status Backward(const BackwardArgs<float>& args) override {
-    const float* diff_dst = ProductOperand(bfloat16_, g_.batch * dst_row_, args.diff_dst,
-                                           args.scratch + parts_scratch_);
-    if (args.diff_srcs[0] != nullptr && !data_.empty()) {
-      const float* weights = args.prepared + (backward_reorder_.has_value() ? forward_floats_ : 0);
-      MASE_RETURN_IF_ERROR(RunParts(g_.batch, parts_, slots_,
-                                    [&](int64_t part, int64_t begin, int64_t, int64_t slot) {
-                                      data_[part].Run({diff_dst + begin * dst_row_, weights,
-                                                       args.diff_srcs[0] + begin * src_row_,
-                                                       args.scratch + slot * data_scratch_});
-                                    }));
+  absl::Status Backward(const BackwardArgs& args) override {
+    const float* diff_dst = ProductOperand(bfloat16_, g_.batch * dst_row_, args.DiffDst<float>(),
+                                           args.Scratch<float>() + parts_scratch_);
+    if (args.DiffSrc<float>(0) != nullptr && !data_.empty()) {
+      const float* weights =
+          args.Prepared<float>() + (backward_reorder_.has_value() ? forward_floats_ : 0);
+      MASE_RETURN_IF_ERROR(RunParts(
+          g_.batch, parts_, slots_, [&](int64_t part, int64_t begin, int64_t, int64_t slot) {
+            data_[part].Run({diff_dst + begin * dst_row_, weights,
+                             args.DiffSrc<float>(0) + begin * src_row_,
+                             args.Scratch<float>() + slot * data_scratch_});
+          }));
     }
     return BackwardWeights(args, diff_dst);
   }
@@ -354,23 +357,24 @@ class OneDnnConvKernel final : public Kernel<float> {
     }
   }
 
-  absl::Status BackwardWeights(const BackwardArgs<float>& args, const float* diff_dst) {
-    float* diff_weight = args.diff_tensors[g_.weight];
-    float* diff_bias = g_.bias < 0 ? nullptr : args.diff_tensors[g_.bias];
+  absl::Status BackwardWeights(const BackwardArgs& args, const float* diff_dst) {
+    float* diff_weight = args.DiffTensor<float>(g_.weight);
+    float* diff_bias = g_.bias < 0 ? nullptr : args.DiffTensor<float>(g_.bias);
     if (diff_weight == nullptr && diff_bias == nullptr) return absl::OkStatus();
     if (weights_.empty()) {
       if (diff_weight != nullptr) std::fill_n(diff_weight, g_.weight_elements(), 0.0f);
       if (diff_bias != nullptr) std::fill_n(diff_bias, g_.out_channels, 0.0f);
       return absl::OkStatus();
     }
-    const float* src = bfloat16_ ? args.workspace : args.srcs[0];
+    const float* src = bfloat16_ ? args.Workspace<float>() : args.Src<float>(0);
     const int64_t sums_size = RoundUp(diff_weight_floats_ + g_.out_channels);
-    float* const sums = args.scratch + slots_ * weights_scratch_;
+    float* const sums = args.Scratch<float>() + slots_ * weights_scratch_;
     MASE_RETURN_IF_ERROR(RunParts(
         g_.batch, weight_parts_, slots_, [&](int64_t part, int64_t begin, int64_t, int64_t slot) {
           float* own = sums + part * sums_size;
           weights_[part].Run({src + begin * src_row_, diff_dst + begin * dst_row_, own,
-                              args.scratch + slot * weights_scratch_, own + diff_weight_floats_});
+                              args.Scratch<float>() + slot * weights_scratch_,
+                              own + diff_weight_floats_});
         }));
     // Adds what the parts found to the first one's.
     const auto add_parts = [&](int64_t begin, int64_t end) {
@@ -414,7 +418,7 @@ class OneDnnConvKernel final : public Kernel<float> {
 
 }  // namespace
 
-KernelOr<float> MakeOneDnnConv(const KernelSpec& spec) {
+KernelOr MakeOneDnnConv(const KernelSpec& spec) {
   try {
     return std::make_unique<OneDnnConvKernel>(spec);
   } catch (const dnnl::error& error) {

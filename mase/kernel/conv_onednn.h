@@ -6,7 +6,7 @@
 namespace mase {
 
 // conv1d or conv2d in float32 on oneDNN.
-KernelOr<float> MakeOneDnnConv(const KernelSpec& spec);
+KernelOr MakeOneDnnConv(const KernelSpec& spec);
 
 }  // namespace mase
 

@@ -20,57 +20,57 @@ ConvGeometry Mirrored(const KernelSpec& spec) {
   attributes.Set("out_channels", spec.attributes->Int("in_channels"));
   KernelSpec mirrored = spec;
   mirrored.attributes = &attributes;
-  mirrored.srcs = {{spec.dst}};
-  mirrored.dst = spec.srcs[0].shape;
+  mirrored.srcs = {spec.dst};
+  mirrored.dst = spec.srcs[0];
   return ConvGeometry(mirrored);
 }
 
 template <typename T>
-class ConvTransposeKernel final : public Kernel<T> {
+class ConvTransposeKernel final : public Kernel {
  public:
   explicit ConvTransposeKernel(const KernelSpec& spec) : g_(Mirrored(spec)) {
-    this->has_backward_ = true;
-    this->reads_src_ = true;
+    has_backward_ = true;
+    reads_src_ = true;
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
+  absl::Status Forward(const KernelArgs& args) override {
     const int64_t plane = g_.in[0] * g_.in[1];
     ParallelFor(g_.batch, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin * g_.in_channels; i < end * g_.in_channels; ++i) {
-        const T start = g_.bias < 0 ? T(0) : args.tensors[g_.bias][i % g_.in_channels];
-        std::fill_n(args.dst + i * plane, plane, start);
+        const T start = g_.bias < 0 ? T(0) : args.Tensor<T>(g_.bias)[i % g_.in_channels];
+        std::fill_n(args.Dst<T>() + i * plane, plane, start);
       }
       ForTaps(g_, begin, end, [&](int64_t y, int64_t weight, int64_t x) {
-        args.dst[y] += args.srcs[0][x] * args.tensors[g_.weight][weight];
+        args.Dst<T>()[y] += args.Src<T>(0)[x] * args.Tensor<T>(g_.weight)[weight];
       });
     });
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
-    if (T* diff_src = args.diff_srcs[0]; diff_src != nullptr) {
+  absl::Status Backward(const BackwardArgs& args) override {
+    if (T* diff_src = args.DiffSrc<T>(0); diff_src != nullptr) {
       std::fill_n(diff_src, g_.batch * g_.out_channels * g_.out[0] * g_.out[1], T(0));
       ParallelFor(g_.batch, 1, [&](int64_t begin, int64_t end) {
         ForTaps(g_, begin, end, [&](int64_t y, int64_t weight, int64_t x) {
-          diff_src[x] += args.diff_dst[y] * args.tensors[g_.weight][weight];
+          diff_src[x] += args.DiffDst<T>()[y] * args.Tensor<T>(g_.weight)[weight];
         });
       });
     }
-    if (T* diff_weight = args.diff_tensors[g_.weight]; diff_weight != nullptr) {
+    if (T* diff_weight = args.DiffTensor<T>(g_.weight); diff_weight != nullptr) {
       std::fill_n(diff_weight, g_.weight_elements(), T(0));
       ForTaps(g_, 0, g_.batch, [&](int64_t y, int64_t weight, int64_t x) {
-        diff_weight[weight] += args.diff_dst[y] * args.srcs[0][x];
+        diff_weight[weight] += args.DiffDst<T>()[y] * args.Src<T>(0)[x];
       });
     }
-    if (g_.bias >= 0 && args.diff_tensors[g_.bias] != nullptr) {
+    if (g_.bias >= 0 && args.DiffTensor<T>(g_.bias) != nullptr) {
       const int64_t plane = g_.in[0] * g_.in[1];
       for (int64_t o = 0; o < g_.in_channels; ++o) {
         double sum = 0;
         for (int64_t n = 0; n < g_.batch; ++n) {
-          const T* diff = args.diff_dst + (n * g_.in_channels + o) * plane;
+          const T* diff = args.DiffDst<T>() + (n * g_.in_channels + o) * plane;
           for (int64_t i = 0; i < plane; ++i) sum += diff[i];
         }
-        args.diff_tensors[g_.bias][o] = static_cast<T>(sum);
+        args.DiffTensor<T>(g_.bias)[o] = static_cast<T>(sum);
       }
     }
     return absl::OkStatus();
@@ -82,12 +82,12 @@ class ConvTransposeKernel final : public Kernel<T> {
 
 }  // namespace
 
-template <typename T>
-std::vector<KernelEntry<T>> ConvTransposeKernels() {
-  return {{"convtranspose2d", Make<T, ConvTransposeKernel<T>>}};
+std::vector<KernelEntry> ConvTransposeKernels() {
+  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
+    return {
+        Entry<T, ConvTransposeKernel<T>>("convtranspose2d"),
+    };
+  });
 }
-
-template std::vector<KernelEntry<float>> ConvTransposeKernels();
-template std::vector<KernelEntry<double>> ConvTransposeKernels();
 
 }  // namespace mase

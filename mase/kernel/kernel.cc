@@ -1,5 +1,8 @@
 #include "mase/kernel/kernel.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/isa.h"
@@ -8,56 +11,50 @@
 namespace mase {
 namespace {
 
-template <typename T>
-using Table = absl::flat_hash_map<absl::string_view, KernelEntry<T>>;
+using Table = absl::flat_hash_map<std::pair<absl::string_view, DType>, KernelEntry>;
 
-template <typename T>
-const Table<T>& AllKernels() {
-  static const Table<T>& table = *[] {
-    auto* table = new Table<T>;
-    for (const auto part : {UnaryKernels<T>, BinaryKernels<T>, LinearKernels<T>, ConvKernels<T>,
-                            ConvTransposeKernels<T>, PoolKernels<T>, BatchNormKernels<T>,
-                            NormKernels<T>, SoftmaxKernels<T>, MoveKernels<T>}) {
-      for (const KernelEntry<T>& entry : part()) table->emplace(entry.op, entry);
+const Table& AllKernels() {
+  static const Table& table = *[] {
+    auto* table = new Table;
+    for (const auto part : {UnaryKernels, BinaryKernels, LinearKernels, ConvKernels,
+                            ConvTransposeKernels, PoolKernels, BatchNormKernels, NormKernels,
+                            SoftmaxKernels, DropoutKernels, MoveKernels}) {
+      for (const KernelEntry& entry : part()) {
+        table->emplace(std::pair(entry.op, entry.dtype), entry);
+      }
     }
     return table;
   }();
   return table;
 }
 
+int Find(const std::vector<std::string>& names, absl::string_view name) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  return found == names.end() ? -1 : static_cast<int>(found - names.begin());
+}
+
 }  // namespace
 
 int64_t ChannelBlock() { return CurrentIsa() == Isa::kAvx512 ? 16 : 8; }
 
-int KernelSpec::TensorIndex(absl::string_view name) const {
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    if (tensors[i] == name) return static_cast<int>(i);
-  }
-  return -1;
+int KernelSpec::TensorIndex(absl::string_view name) const { return Find(tensors, name); }
+
+int FusedOp::TensorIndex(absl::string_view name) const {
+  const int index = Find(tensors, name);
+  return index < 0 ? -1 : first_tensor + index;
 }
 
-template <typename T>
-bool HasKernel(absl::string_view op) {
-  return AllKernels<T>().contains(op);
+bool HasKernel(absl::string_view op, DType dtype) {
+  return AllKernels().contains(std::pair(op, dtype));
 }
 
-template <typename T>
-KernelOr<T> CreateKernel(const KernelSpec& spec) {
-  const auto found = AllKernels<T>().find(spec.op);
-  if (found == AllKernels<T>().end()) {
-    return absl::UnimplementedError(absl::StrCat("there is no kernel for op '", spec.op, "'"));
+KernelOr CreateKernel(const KernelSpec& spec) {
+  const auto found = AllKernels().find(std::pair(spec.op, spec.dst.dtype));
+  if (found == AllKernels().end()) {
+    return absl::UnimplementedError(absl::StrCat("there is no kernel for op '", spec.op,
+                                                 "' with results of ", DTypeName(spec.dst.dtype)));
   }
   return found->second.create(spec);
 }
-
-bool IsAliasOp(absl::string_view op, bool training) {
-  return op == "flatten" || op == "view" || op == "reshape" || op == "identity" ||
-         (op == "dropout" && !training);
-}
-
-template bool HasKernel<float>(absl::string_view op);
-template bool HasKernel<double>(absl::string_view op);
-template KernelOr<float> CreateKernel(const KernelSpec& spec);
-template KernelOr<double> CreateKernel(const KernelSpec& spec);
 
 }  // namespace mase

@@ -1,9 +1,17 @@
-// Kernel: the arithmetic of one op for fixed shapes, forward and backward.
+// Kernel: the arithmetic of one op for fixed shapes and element types, forward and backward.
 //
-// A kernel is made for a KernelSpec (op, attributes, shapes, layouts) through the table of kernels:
-// one entry an op, in the file that implements it; a new op is one entry. It owns no tensors: the
-// executor hands it pointers, all 64-byte aligned except graph inputs. Kernels for float may use
-// oneDNN; those for double are plain loops, for checking.
+//   KernelSpec spec = {.op = "relu", .attributes = &attributes, .srcs = {{{8, 16}}}, .dst = {{8,
+//   16}}}; MASE_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel, CreateKernel(spec)); const void*
+//   srcs[] = {x}; MASE_RETURN_IF_ERROR(kernel->Forward({.srcs = srcs, .dst = y}));
+//
+// A kernel is made for a KernelSpec (op, attributes, shapes, layouts, element types) through the
+// table of kernels: one entry for an op and the element type of its result, in the file that
+// implements it. A new op is one entry; the same op in another element type is one more. Memory
+// crosses the interface as bytes: every kernel knows what it made of them, and nothing between
+// kernels needs to.
+//
+// A kernel owns no tensors: the executor hands it pointers, all 64-byte aligned except graph
+// inputs. Kernels for float32 may use oneDNN; those for float64 are plain loops, for checking.
 //
 // Gradients are overwritten, never added to; the executor adds where a value has several readers.
 #ifndef MASE_KERNEL_KERNEL_H_
@@ -32,53 +40,111 @@ enum class Layout : uint8_t {
 // Channels of a block: 16 where the machine has AVX-512, else 8.
 int64_t ChannelBlock();
 
+// A tensor in memory, but for where it lies.
 struct TensorDesc {
   Shape shape;
   Layout layout = Layout::kPlain;
+  DType dtype = DType::kFloat32;
   int64_t elements() const { return shape.elements(); }
+  int64_t bytes() const { return elements() * static_cast<int64_t>(ElementSize(dtype)); }
 };
 
-// What a kernel is made for.
-struct KernelSpec {
-  absl::string_view op;
-  const Attributes* attributes;
-  bool training = false;
-  // Operands of products are rounded to bfloat16, and added in float; only for float.
-  bool bfloat16 = false;
-  std::vector<TensorDesc> srcs;  // As their producers leave them; at least the data inputs.
+// One more op that a fused kernel computes on the result of the one before it.
+struct FusedOp {
+  std::string op;
+  Attributes attributes;
+  uint64_t stream = 0;  // As KernelSpec::stream.
   Shape dst;
-  std::vector<std::string> tensors;  // Local names of the module's tensors: "weight", "bias", ...
+  // Its tensors are KernelSpec::tensors [first_tensor, first_tensor + tensors.size()).
+  int first_tensor = 0;
+  std::vector<std::string> tensors;
 
   // The position of a tensor in KernelArgs::tensors; -1 where the module lacks it.
   int TensorIndex(absl::string_view name) const;
 };
 
-template <typename T>
+// What a kernel is made for.
+struct KernelSpec {
+  absl::string_view op;  // A node's op, or the name of a fused kernel.
+  const Attributes* attributes;
+  bool training = false;
+  // Operands of products are rounded to bfloat16, and added in float; only for float32.
+  bool bfloat16 = false;
+  std::vector<TensorDesc> srcs;      // As their producers leave them; at least the data inputs.
+  TensorDesc dst;                    // The layout is the kernel's to choose.
+  std::vector<std::string> tensors;  // Local names of the module's tensors: "weight", "bias", ...
+  // Tells the node's random numbers from those of others; see StreamSeed.
+  uint64_t stream = 0;
+  // What a fused kernel computes behind the first op, whose attributes are those above.
+  absl::Span<const FusedOp> fused;
+
+  // The position of a tensor of the first op in KernelArgs::tensors; -1 where it lacks it.
+  int TensorIndex(absl::string_view name) const;
+};
+
+// The seed of a node's own random numbers in a run whose seed is `seed`.
+inline uint64_t StreamSeed(uint64_t seed, uint64_t stream) {
+  return (seed + stream) * 0xD1342543DE82EF95u;
+}
+
+// The memory of one call. The accessors give it the element type that the kernel knows it has.
 struct KernelArgs {
-  const T* const* srcs = nullptr;
-  T* const* tensors =
-      nullptr;  // In the order of KernelSpec::tensors; only running statistics are written.
-  T* dst = nullptr;
-  T* prepared = nullptr;   // What Prepare wrote.
-  T* workspace = nullptr;  // Kept from Forward to Backward.
-  T* scratch = nullptr;    // For this call alone.
-  uint64_t seed = 0;       // Of random masks; another one each step.
+  const void* const* srcs = nullptr;
+  // In the order of KernelSpec::tensors; only running statistics are written, and only by Forward.
+  void* const* tensors = nullptr;
+  void* dst = nullptr;
+  void* prepared = nullptr;   // What Prepare wrote.
+  void* workspace = nullptr;  // Kept from Forward to Backward.
+  void* scratch = nullptr;    // For this call alone.
+  uint64_t seed = 0;          // Of the run's random numbers; another one each step.
+
+  template <typename T>
+  const T* Src(int i) const {
+    return static_cast<const T*>(srcs[i]);
+  }
+  template <typename T>
+  T* Tensor(int i) const {
+    return static_cast<T*>(tensors[i]);
+  }
+  template <typename T>
+  T* Dst() const {
+    return static_cast<T*>(dst);
+  }
+  template <typename T>
+  T* Prepared() const {
+    return static_cast<T*>(prepared);
+  }
+  template <typename T>
+  T* Workspace() const {
+    return static_cast<T*>(workspace);
+  }
+  template <typename T>
+  T* Scratch() const {
+    return static_cast<T*>(scratch);
+  }
 };
 
-template <typename T>
-struct BackwardArgs {
-  const T* const* srcs = nullptr;  // Null entries if !reads_src().
-  const T* const* tensors = nullptr;
-  const T* dst = nullptr;  // Null if !reads_dst().
-  const T* prepared = nullptr;
-  const T* workspace = nullptr;
-  T* scratch = nullptr;
-  const T* diff_dst = nullptr;
-  T* const* diff_srcs = nullptr;     // Null entries are not wanted.
-  T* const* diff_tensors = nullptr;  // Null entries are not wanted or have no gradient.
+// Of srcs there are null entries if !reads_src(), dst is null if !reads_dst(); tensors, dst,
+// prepared and workspace are only read.
+struct BackwardArgs : KernelArgs {
+  const void* diff_dst = nullptr;
+  void* const* diff_srcs = nullptr;     // Null entries are not wanted.
+  void* const* diff_tensors = nullptr;  // Null entries are not wanted or have no gradient.
+
+  template <typename T>
+  const T* DiffDst() const {
+    return static_cast<const T*>(diff_dst);
+  }
+  template <typename T>
+  T* DiffSrc(int i) const {
+    return static_cast<T*>(diff_srcs[i]);
+  }
+  template <typename T>
+  T* DiffTensor(int i) const {
+    return static_cast<T*>(diff_tensors[i]);
+  }
 };
 
-template <typename T>
 class Kernel {
  public:
   Kernel() = default;
@@ -93,10 +159,10 @@ class Kernel {
   }
   Layout dst_layout() const { return dst_layout_; }
 
-  // Numbers of T that the executor provides.
-  int64_t prepared_elements() const { return prepared_elements_; }
-  int64_t workspace_elements() const { return workspace_elements_; }
-  int64_t scratch_elements() const { return scratch_elements_; }
+  // Memory that the executor provides.
+  int64_t prepared_bytes() const { return prepared_bytes_; }
+  int64_t workspace_bytes() const { return workspace_bytes_; }
+  int64_t scratch_bytes() const { return scratch_bytes_; }
 
   // Whether dst may be the memory of srcs[0].
   bool in_place() const { return in_place_; }
@@ -105,49 +171,38 @@ class Kernel {
   bool reads_src() const { return reads_src_; }
   bool reads_dst() const { return reads_dst_; }
 
-  // Derives what depends on tensors alone (transposed or reordered weights), whenever they change.
-  virtual absl::Status Prepare(T* const* /*tensors*/, T* /*prepared*/) { return absl::OkStatus(); }
-  virtual absl::Status Forward(const KernelArgs<T>& args) = 0;
-  virtual absl::Status Backward(const BackwardArgs<T>& /*args*/) {
+  // Derives what depends on tensors alone (transposed or reordered weights), whenever they change:
+  // reads args.tensors, writes args.prepared.
+  virtual absl::Status Prepare(const KernelArgs& /*args*/) { return absl::OkStatus(); }
+  virtual absl::Status Forward(const KernelArgs& args) = 0;
+  virtual absl::Status Backward(const BackwardArgs& /*args*/) {
     return absl::UnimplementedError("has no gradient");
   }
 
  protected:
   std::vector<Layout> src_layouts_;  // Missing ones are plain.
   Layout dst_layout_ = Layout::kPlain;
-  int64_t prepared_elements_ = 0;
-  int64_t workspace_elements_ = 0;
-  int64_t scratch_elements_ = 0;
+  int64_t prepared_bytes_ = 0;
+  int64_t workspace_bytes_ = 0;
+  int64_t scratch_bytes_ = 0;
   bool in_place_ = false;
   bool has_backward_ = false;
   bool reads_src_ = false;
   bool reads_dst_ = false;
 };
 
-template <typename T>
-using KernelOr = absl::StatusOr<std::unique_ptr<Kernel<T>>>;
+using KernelOr = absl::StatusOr<std::unique_ptr<Kernel>>;
 
-// An entry of the table.
-template <typename T>
-struct KernelEntry {
-  absl::string_view op;
-  KernelOr<T> (*create)(const KernelSpec& spec);
-};
-
-// Makes the op's kernel. Unimplemented if the table has none; InvalidArgument where the shapes are
-// ones that the op cannot take in this mode (batch statistics of one value).
-template <typename T>
-KernelOr<T> CreateKernel(const KernelSpec& spec);
+// Makes the op's kernel. Unimplemented if the table has none for the element type of the result;
+// InvalidArgument where the shapes are ones that the op cannot take in this mode (batch statistics
+// of one value).
+KernelOr CreateKernel(const KernelSpec& spec);
 
 // Makes the kernel that converts a tensor to another layout.
-template <typename T>
-std::unique_ptr<Kernel<T>> MakeReorderKernel(const TensorDesc& src, Layout dst);
+std::unique_ptr<Kernel> MakeReorderKernel(const TensorDesc& src, Layout dst);
 
-template <typename T>
-bool HasKernel(absl::string_view op);
-
-// Whether the op's result is its first input's bytes under another shape: no kernel needed.
-bool IsAliasOp(absl::string_view op, bool training);
+// Whether there is a kernel for the op with results of this element type.
+bool HasKernel(absl::string_view op, DType dtype);
 
 }  // namespace mase
 

@@ -7,38 +7,47 @@
 #include <vector>
 
 #include "mase/kernel/kernel.h"
+#include "mase/tensor/tensor.h"
 
 namespace mase {
 
-template <typename T>
-std::vector<KernelEntry<T>> UnaryKernels();  // relu, gelu, ...
-template <typename T>
-std::vector<KernelEntry<T>> BinaryKernels();  // add, sub, mul, div
-template <typename T>
-std::vector<KernelEntry<T>> LinearKernels();  // linear, matmul, bmm
-template <typename T>
-std::vector<KernelEntry<T>> ConvKernels();  // conv1d, conv2d
-template <>
-std::vector<KernelEntry<float>> ConvKernels();
-template <>
-std::vector<KernelEntry<double>> ConvKernels();
-template <typename T>
-std::vector<KernelEntry<T>> ConvTransposeKernels();  // convtranspose2d
-template <typename T>
-std::vector<KernelEntry<T>> PoolKernels();
-template <typename T>
-std::vector<KernelEntry<T>> BatchNormKernels();
-template <typename T>
-std::vector<KernelEntry<T>> NormKernels();  // layer_norm, rms_norm, group_norm, ...
-template <typename T>
-std::vector<KernelEntry<T>> SoftmaxKernels();  // softmax, dropout
-template <typename T>
-std::vector<KernelEntry<T>> MoveKernels();  // permute, transpose, cat, mean
+// An entry of the table: an op with results of one element type.
+struct KernelEntry {
+  absl::string_view op;
+  DType dtype;
+  KernelOr (*create)(const KernelSpec& spec);
+};
+
+std::vector<KernelEntry> UnaryKernels();          // relu, gelu, ...
+std::vector<KernelEntry> BinaryKernels();         // add, sub, mul, div
+std::vector<KernelEntry> LinearKernels();         // linear, matmul, bmm
+std::vector<KernelEntry> ConvKernels();           // conv1d, conv2d
+std::vector<KernelEntry> ConvTransposeKernels();  // convtranspose2d
+std::vector<KernelEntry> PoolKernels();
+std::vector<KernelEntry> BatchNormKernels();
+std::vector<KernelEntry> NormKernels();     // layer_norm, rms_norm, group_norm, ...
+std::vector<KernelEntry> SoftmaxKernels();  // softmax
+std::vector<KernelEntry> DropoutKernels();
+std::vector<KernelEntry> MoveKernels();  // permute, transpose, cat, mean
 
 // The usual `create` of an entry.
-template <typename T, typename K>
-KernelOr<T> Make(const KernelSpec& spec) {
+template <typename K>
+KernelOr Make(const KernelSpec& spec) {
   return std::make_unique<K>(spec);
+}
+
+// The entry of a kernel whose results are T.
+template <typename T, typename K>
+KernelEntry Entry(absl::string_view op) {
+  return {op, DTypeOf<T>::value, Make<K>};
+}
+
+// What `entries`, a lambda template over the element type, lists for float and for double.
+template <typename Entries>
+std::vector<KernelEntry> ForFloats(const Entries& entries) {
+  std::vector<KernelEntry> all = entries.template operator()<float>();
+  for (const KernelEntry& entry : entries.template operator()<double>()) all.push_back(entry);
+  return all;
 }
 
 }  // namespace mase

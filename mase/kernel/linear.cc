@@ -13,7 +13,7 @@ namespace {
 int64_t RoundUp(int64_t n) { return (n + 15) / 16 * 16; }
 
 template <typename T>
-class LinearKernel final : public Kernel<T> {
+class LinearKernel final : public Kernel {
  public:
   explicit LinearKernel(const KernelSpec& spec)
       : in_(spec.attributes->Int("in_features")),
@@ -26,18 +26,19 @@ class LinearKernel final : public Kernel<T> {
         bfloat16_(spec.bfloat16),
         relu_(spec.op == "linear_relu"),
         transposed_(bfloat16_ ? RoundUp(in_ * out_) : 0) {
-    this->prepared_elements_ = transposed_ + (transposes_ ? in_ * PadColumns(out_) : 0);
-    this->has_backward_ = !relu_;
-    this->reads_src_ = !bfloat16_;
+    prepared_bytes_ = (transposed_ + (transposes_ ? in_ * PadColumns(out_) : 0)) * kBytes;
+    has_backward_ = !relu_;
+    reads_src_ = !bfloat16_;
     if (bfloat16_) {
-      this->workspace_elements_ = rows_ * in_;  // The rounded input.
-      if (spec.training) this->scratch_elements_ = rows_ * out_;
+      workspace_bytes_ = rows_ * in_ * kBytes;  // The rounded input.
+      if (spec.training) scratch_bytes_ = rows_ * out_ * kBytes;
     }
   }
 
   // The rounded W, and W^T with padded rows, so that the product runs along neighbouring outputs.
-  absl::Status Prepare(T* const* tensors, T* prepared) override {
-    const T* weight = ProductOperand(bfloat16_, in_ * out_, tensors[weight_], prepared);
+  absl::Status Prepare(const KernelArgs& args) override {
+    T* prepared = args.Prepared<T>();
+    const T* weight = ProductOperand(bfloat16_, in_ * out_, args.Tensor<T>(weight_), prepared);
     if (!transposes_) return absl::OkStatus();
     prepared += transposed_;
     const int64_t stride = PadColumns(out_);
@@ -49,49 +50,52 @@ class LinearKernel final : public Kernel<T> {
     return absl::OkStatus();
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
-    const T* src = ProductOperand(bfloat16_, rows_ * in_, args.srcs[0], args.workspace);
+  absl::Status Forward(const KernelArgs& args) override {
+    const T* src = ProductOperand(bfloat16_, rows_ * in_, args.Src<T>(0), args.Workspace<T>());
     return RunGemm<T>({.rows = rows_,
                        .cols = out_,
                        .depth = in_,
                        .a = RowMajor(src, in_),
-                       .b = transposes_ ? RowMajor<T>(args.prepared + transposed_, PadColumns(out_))
-                                        : Transposed<T>(Weight(args), in_),
-                       .c = args.dst,
-                       .bias = bias_ < 0 ? nullptr : args.tensors[bias_],
+                       .b = transposes_
+                                ? RowMajor<T>(args.Prepared<T>() + transposed_, PadColumns(out_))
+                                : Transposed<T>(Weight(args), in_),
+                       .c = args.Dst<T>(),
+                       .bias = bias_ < 0 ? nullptr : args.Tensor<T>(bias_),
                        .relu = relu_,
                        .b_is_padded = transposes_});
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
-    const T* diff_dst = ProductOperand(bfloat16_, rows_ * out_, args.diff_dst, args.scratch);
-    if (args.diff_srcs[0] != nullptr) {
+  absl::Status Backward(const BackwardArgs& args) override {
+    const T* diff_dst =
+        ProductOperand(bfloat16_, rows_ * out_, args.DiffDst<T>(), args.Scratch<T>());
+    if (args.DiffSrc<T>(0) != nullptr) {
       MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = rows_,
                                        .cols = in_,
                                        .depth = out_,
                                        .a = RowMajor(diff_dst, out_),
                                        .b = RowMajor<T>(Weight(args), in_),
-                                       .c = args.diff_srcs[0]}));
+                                       .c = args.DiffSrc<T>(0)}));
     }
-    if (T* diff_weight = args.diff_tensors[weight_]; diff_weight != nullptr) {
+    if (T* diff_weight = args.DiffTensor<T>(weight_); diff_weight != nullptr) {
       MASE_RETURN_IF_ERROR(
           RunGemm<T>({.rows = out_,
                       .cols = in_,
                       .depth = rows_,
                       .a = Transposed(diff_dst, out_),
-                      .b = RowMajor(bfloat16_ ? args.workspace : args.srcs[0], in_),
+                      .b = RowMajor(bfloat16_ ? args.Workspace<T>() : args.Src<T>(0), in_),
                       .c = diff_weight}));
     }
-    if (bias_ >= 0 && args.diff_tensors[bias_] != nullptr) {
-      ColumnSums(diff_dst, rows_, out_, args.diff_tensors[bias_]);
+    if (bias_ >= 0 && args.DiffTensor<T>(bias_) != nullptr) {
+      ColumnSums(diff_dst, rows_, out_, args.DiffTensor<T>(bias_));
     }
     return absl::OkStatus();
   }
 
  private:
-  template <typename Args>
-  const T* Weight(const Args& args) const {
-    return bfloat16_ ? args.prepared : args.tensors[weight_];
+  static constexpr int64_t kBytes = sizeof(T);
+
+  const T* Weight(const KernelArgs& args) const {
+    return bfloat16_ ? args.Prepared<T>() : args.Tensor<T>(weight_);
   }
 
   const int64_t in_, out_, rows_;
@@ -128,28 +132,29 @@ std::vector<BatchEntry> BroadcastBatch(const Shape& a, const Shape& b, const Sha
 }
 
 template <typename T>
-class MatmulKernel final : public Kernel<T> {
+class MatmulKernel final : public Kernel {
  public:
   explicit MatmulKernel(const KernelSpec& spec)
-      : rows_(spec.dst[-2]),
-        cols_(spec.dst[-1]),
+      : rows_(spec.dst.shape[-2]),
+        cols_(spec.dst.shape[-1]),
         depth_(spec.srcs[0].shape[-1]),
         elements_{spec.srcs[0].elements(), spec.srcs[1].elements()},
-        batch_(BroadcastBatch(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst)),
+        batch_(BroadcastBatch(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst.shape)),
         bfloat16_(spec.bfloat16) {
-    this->has_backward_ = true;
-    this->reads_src_ = !bfloat16_;
+    has_backward_ = true;
+    reads_src_ = !bfloat16_;
     if (bfloat16_) {
-      this->workspace_elements_ = RoundUp(elements_[0]) + elements_[1];  // The rounded inputs.
-      if (spec.training) this->scratch_elements_ = spec.dst.elements();
+      workspace_bytes_ = (RoundUp(elements_[0]) + elements_[1]) * kBytes;  // The rounded inputs.
+      if (spec.training) scratch_bytes_ = spec.dst.elements() * kBytes;
     }
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
-    T* dst = args.dst;
-    const T* all_a = ProductOperand(bfloat16_, elements_[0], args.srcs[0], args.workspace);
-    const T* all_b = ProductOperand(bfloat16_, elements_[1], args.srcs[1],
-                                    bfloat16_ ? args.workspace + RoundUp(elements_[0]) : nullptr);
+  absl::Status Forward(const KernelArgs& args) override {
+    T* dst = args.Dst<T>();
+    const T* all_a = ProductOperand(bfloat16_, elements_[0], args.Src<T>(0), args.Workspace<T>());
+    const T* all_b =
+        ProductOperand(bfloat16_, elements_[1], args.Src<T>(1),
+                       bfloat16_ ? args.Workspace<T>() + RoundUp(elements_[0]) : nullptr);
     for (const BatchEntry& entry : batch_) {
       MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = rows_,
                                        .cols = cols_,
@@ -162,34 +167,34 @@ class MatmulKernel final : public Kernel<T> {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
+  absl::Status Backward(const BackwardArgs& args) override {
     for (int i = 0; i < 2; ++i) {
-      if (args.diff_srcs[i] != nullptr) std::fill_n(args.diff_srcs[i], elements_[i], T(0));
+      if (args.DiffSrc<T>(i) != nullptr) std::fill_n(args.DiffSrc<T>(i), elements_[i], T(0));
     }
     const T* diff_dst =
         ProductOperand(bfloat16_, rows_ * cols_ * static_cast<int64_t>(batch_.size()),
-                       args.diff_dst, args.scratch);
-    const T* all_a = bfloat16_ ? args.workspace : args.srcs[0];
-    const T* all_b = bfloat16_ ? args.workspace + RoundUp(elements_[0]) : args.srcs[1];
+                       args.DiffDst<T>(), args.Scratch<T>());
+    const T* all_a = bfloat16_ ? args.Workspace<T>() : args.Src<T>(0);
+    const T* all_b = bfloat16_ ? args.Workspace<T>() + RoundUp(elements_[0]) : args.Src<T>(1);
     for (const BatchEntry& entry : batch_) {
       const T* a = all_a + entry.a * rows_ * depth_;
       const T* b = all_b + entry.b * depth_ * cols_;
-      if (args.diff_srcs[0] != nullptr) {
+      if (args.DiffSrc<T>(0) != nullptr) {
         MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = rows_,
                                          .cols = depth_,
                                          .depth = cols_,
                                          .a = RowMajor(diff_dst, cols_),
                                          .b = Transposed(b, cols_),
-                                         .c = args.diff_srcs[0] + entry.a * rows_ * depth_,
+                                         .c = args.DiffSrc<T>(0) + entry.a * rows_ * depth_,
                                          .accumulate = true}));
       }
-      if (args.diff_srcs[1] != nullptr) {
+      if (args.DiffSrc<T>(1) != nullptr) {
         MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = depth_,
                                          .cols = cols_,
                                          .depth = rows_,
                                          .a = Transposed(a, depth_),
                                          .b = RowMajor(diff_dst, cols_),
-                                         .c = args.diff_srcs[1] + entry.b * depth_ * cols_,
+                                         .c = args.DiffSrc<T>(1) + entry.b * depth_ * cols_,
                                          .accumulate = true}));
       }
       diff_dst += rows_ * cols_;
@@ -198,6 +203,8 @@ class MatmulKernel final : public Kernel<T> {
   }
 
  private:
+  static constexpr int64_t kBytes = sizeof(T);
+
   const int64_t rows_, cols_, depth_;
   const int64_t elements_[2];
   const std::vector<BatchEntry> batch_;
@@ -206,17 +213,15 @@ class MatmulKernel final : public Kernel<T> {
 
 }  // namespace
 
-template <typename T>
-std::vector<KernelEntry<T>> LinearKernels() {
-  return {
-      {"linear", Make<T, LinearKernel<T>>},
-      {"linear_relu", Make<T, LinearKernel<T>>},
-      {"matmul", Make<T, MatmulKernel<T>>},
-      {"bmm", Make<T, MatmulKernel<T>>},
-  };
+std::vector<KernelEntry> LinearKernels() {
+  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
+    return {
+        Entry<T, LinearKernel<T>>("linear"),
+        Entry<T, LinearKernel<T>>("linear_relu"),
+        Entry<T, MatmulKernel<T>>("matmul"),
+        Entry<T, MatmulKernel<T>>("bmm"),
+    };
+  });
 }
-
-template std::vector<KernelEntry<float>> LinearKernels();
-template std::vector<KernelEntry<double>> LinearKernels();
 
 }  // namespace mase

@@ -20,7 +20,7 @@ std::vector<int64_t> RowMajorStrides(const Shape& shape) {
 
 // The axis of the input that becomes each axis of the result.
 std::vector<int64_t> Permutation(const KernelSpec& spec) {
-  const int rank = spec.dst.rank();
+  const int rank = spec.dst.shape.rank();
   if (spec.op == "permute") {
     std::vector<int64_t> dims = spec.attributes->Ints("dims");
     for (int64_t& axis : dims) axis = FromFront(axis, rank);
@@ -34,27 +34,28 @@ std::vector<int64_t> Permutation(const KernelSpec& spec) {
 }
 
 template <typename T>
-class PermuteKernel final : public Kernel<T> {
+class PermuteKernel final : public Kernel {
  public:
-  explicit PermuteKernel(const KernelSpec& spec) : shape_(spec.dst) {
+  explicit PermuteKernel(const KernelSpec& spec) : shape_(spec.dst.shape) {
     const std::vector<int64_t> src_strides = RowMajorStrides(spec.srcs[0].shape);
     for (const int64_t axis : Permutation(spec)) strides_.push_back(src_strides[axis]);
     if (shape_.rank() == 0) shape_ = {1}, strides_ = {1};
-    this->has_backward_ = true;
+    has_backward_ = true;
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
+  absl::Status Forward(const KernelArgs& args) override {
     ForLines([&](int64_t dst, int64_t src, int64_t extent, int64_t stride) {
-      for (int64_t i = 0; i < extent; ++i) args.dst[dst + i] = args.srcs[0][src + i * stride];
+      for (int64_t i = 0; i < extent; ++i)
+        args.Dst<T>()[dst + i] = args.Src<T>(0)[src + i * stride];
     });
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
-    T* diff_src = args.diff_srcs[0];
+  absl::Status Backward(const BackwardArgs& args) override {
+    T* diff_src = args.DiffSrc<T>(0);
     if (diff_src == nullptr) return absl::OkStatus();
     ForLines([&](int64_t dst, int64_t src, int64_t extent, int64_t stride) {
-      for (int64_t i = 0; i < extent; ++i) diff_src[src + i * stride] = args.diff_dst[dst + i];
+      for (int64_t i = 0; i < extent; ++i) diff_src[src + i * stride] = args.DiffDst<T>()[dst + i];
     });
     return absl::OkStatus();
   }
@@ -85,37 +86,37 @@ class PermuteKernel final : public Kernel<T> {
 
 // Each input is [outer, width_i]; the result is their rows side by side.
 template <typename T>
-class CatKernel final : public Kernel<T> {
+class CatKernel final : public Kernel {
  public:
   explicit CatKernel(const KernelSpec& spec) {
     const int axis =
         static_cast<int>(FromFront(spec.attributes->Int("dim"), spec.srcs[0].shape.rank()));
-    for (int i = 0; i < axis; ++i) outer_ *= spec.dst[i];
+    for (int i = 0; i < axis; ++i) outer_ *= spec.dst.shape[i];
     for (const TensorDesc& src : spec.srcs) {
       int64_t width = 1;
       for (int i = axis; i < src.shape.rank(); ++i) width *= src.shape[i];
       widths_.push_back(width);
       total_ += width;
     }
-    this->has_backward_ = true;
+    has_backward_ = true;
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
-    T* dst = args.dst;
+  absl::Status Forward(const KernelArgs& args) override {
+    T* dst = args.Dst<T>();
     for (size_t i = 0; i < widths_.size(); dst += widths_[i++]) {
       for (int64_t row = 0; row < outer_; ++row) {
-        std::copy_n(args.srcs[i] + row * widths_[i], widths_[i], dst + row * total_);
+        std::copy_n(args.Src<T>(i) + row * widths_[i], widths_[i], dst + row * total_);
       }
     }
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
-    const T* diff_dst = args.diff_dst;
+  absl::Status Backward(const BackwardArgs& args) override {
+    const T* diff_dst = args.DiffDst<T>();
     for (size_t i = 0; i < widths_.size(); diff_dst += widths_[i++]) {
-      if (args.diff_srcs[i] == nullptr) continue;
+      if (args.DiffSrc<T>(i) == nullptr) continue;
       for (int64_t row = 0; row < outer_; ++row) {
-        std::copy_n(diff_dst + row * total_, widths_[i], args.diff_srcs[i] + row * widths_[i]);
+        std::copy_n(diff_dst + row * total_, widths_[i], args.DiffSrc<T>(i) + row * widths_[i]);
       }
     }
     return absl::OkStatus();
@@ -128,7 +129,7 @@ class CatKernel final : public Kernel<T> {
 
 // Mean over the axes in `dims`. Sums are kept in double.
 template <typename T>
-class MeanKernel final : public Kernel<T> {
+class MeanKernel final : public Kernel {
  public:
   explicit MeanKernel(const KernelSpec& spec)
       : shape_(spec.srcs[0].shape), results_(spec.dst.elements()) {
@@ -146,25 +147,25 @@ class MeanKernel final : public Kernel<T> {
         stride *= shape_[i];
       }
     }
-    this->scratch_elements_ = results_ * static_cast<int64_t>(sizeof(double) / sizeof(T));
-    this->has_backward_ = true;
+    scratch_bytes_ = results_ * static_cast<int64_t>(sizeof(double));
+    has_backward_ = true;
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
-    double* sums = reinterpret_cast<double*>(args.scratch);
+  absl::Status Forward(const KernelArgs& args) override {
+    double* sums = args.Scratch<double>();
     std::fill_n(sums, results_, 0.0);
-    ForElements([&](int64_t src, int64_t dst) { sums[dst] += args.srcs[0][src]; });
+    ForElements([&](int64_t src, int64_t dst) { sums[dst] += args.Src<T>(0)[src]; });
     for (int64_t i = 0; i < results_; ++i) {
-      args.dst[i] = static_cast<T>(sums[i] / static_cast<double>(count_));
+      args.Dst<T>()[i] = static_cast<T>(sums[i] / static_cast<double>(count_));
     }
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
-    T* diff_src = args.diff_srcs[0];
+  absl::Status Backward(const BackwardArgs& args) override {
+    T* diff_src = args.DiffSrc<T>(0);
     if (diff_src == nullptr) return absl::OkStatus();
     const T share = static_cast<T>(1.0 / static_cast<double>(count_));
-    ForElements([&](int64_t src, int64_t dst) { diff_src[src] = args.diff_dst[dst] * share; });
+    ForElements([&](int64_t src, int64_t dst) { diff_src[src] = args.DiffDst<T>()[dst] * share; });
     return absl::OkStatus();
   }
 
@@ -193,17 +194,15 @@ class MeanKernel final : public Kernel<T> {
 
 }  // namespace
 
-template <typename T>
-std::vector<KernelEntry<T>> MoveKernels() {
-  return {
-      {"permute", Make<T, PermuteKernel<T>>},
-      {"transpose", Make<T, PermuteKernel<T>>},
-      {"cat", Make<T, CatKernel<T>>},
-      {"mean", Make<T, MeanKernel<T>>},
-  };
+std::vector<KernelEntry> MoveKernels() {
+  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
+    return {
+        Entry<T, PermuteKernel<T>>("permute"),
+        Entry<T, PermuteKernel<T>>("transpose"),
+        Entry<T, CatKernel<T>>("cat"),
+        Entry<T, MeanKernel<T>>("mean"),
+    };
+  });
 }
-
-template std::vector<KernelEntry<float>> MoveKernels();
-template std::vector<KernelEntry<double>> MoveKernels();
 
 }  // namespace mase

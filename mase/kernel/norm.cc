@@ -28,7 +28,7 @@ struct RowSpace {
   int64_t weights = 1;  // Number of weights; segments of successive rows walk through them.
 
   explicit RowSpace(const KernelSpec& spec) {
-    const Shape& shape = spec.dst;
+    const Shape& shape = spec.dst.shape;
     if (IsOverTrailingAxes(spec.op)) {
       const int first =
           shape.rank() - static_cast<int>(spec.attributes->Ints("normalized_shape").size());
@@ -49,20 +49,20 @@ struct RowSpace {
 };
 
 template <typename T>
-class RowNormKernel final : public Kernel<T> {
+class RowNormKernel final : public Kernel {
  public:
-  static KernelOr<T> Create(const KernelSpec& spec) {
+  static KernelOr Create(const KernelSpec& spec) {
     const bool tracked = spec.TensorIndex("running_mean") >= 0;
     if (tracked && !spec.training) {
       // Running statistics make it an affine map per channel: batch_norm2d in inference.
       KernelSpec affine = spec;
       affine.op = "batch_norm2d";
-      return CreateKernel<T>(affine);
+      return CreateKernel(affine);
     }
     auto kernel = std::make_unique<RowNormKernel>(spec);
     if (!IsOverTrailingAxes(spec.op) && kernel->space_.length == 1 && spec.training) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("statistics of one value per channel (input ", spec.dst.ToString(), ")"));
+      return absl::InvalidArgumentError(absl::StrCat("statistics of one value per channel (input ",
+                                                     spec.dst.shape.ToString(), ")"));
     }
     return kernel;
   }
@@ -77,13 +77,14 @@ class RowNormKernel final : public Kernel<T> {
         mean_(spec.TensorIndex("running_mean")),
         variance_(spec.TensorIndex("running_var")),
         counter_(spec.TensorIndex("num_batches_tracked")) {
-    this->workspace_elements_ = 2 * space_.rows;  // Means, and 1 / sqrt(variance + eps).
-    this->scratch_elements_ = 2 * space_.weights * static_cast<int64_t>(sizeof(double) / sizeof(T));
-    this->has_backward_ = true;
-    this->reads_src_ = true;
+    workspace_bytes_ =
+        2 * space_.rows * static_cast<int64_t>(sizeof(T));  // Means, and 1 / sqrt(variance + eps).
+    scratch_bytes_ = 2 * space_.weights * static_cast<int64_t>(sizeof(double));
+    has_backward_ = true;
+    reads_src_ = true;
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
+  absl::Status Forward(const KernelArgs& args) override {
     const RowSpace& s = space_;
     ParallelFor(s.rows, kElementGrain / (s.length + 1) + 1, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) ForwardRow(args, row);
@@ -92,20 +93,20 @@ class RowNormKernel final : public Kernel<T> {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
+  absl::Status Backward(const BackwardArgs& args) override {
     const RowSpace& s = space_;
-    if (args.diff_srcs[0] != nullptr) {
+    if (args.DiffSrc<T>(0) != nullptr) {
       ParallelFor(s.rows, kElementGrain / (s.length + 1) + 1, [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; ++row) BackwardRow(args, row);
       });
     }
-    double* diff_weight = reinterpret_cast<double*>(args.scratch);
+    double* diff_weight = args.Scratch<double>();
     double* diff_bias = diff_weight + s.weights;
     std::fill_n(diff_weight, 2 * s.weights, 0.0);
     for (int64_t row = 0; row < s.rows; ++row) {
       for (int64_t i = 0; i < s.length; ++i) {
-        const double diff = args.diff_dst[row * s.length + i];
-        diff_weight[s.weight(row, i)] += diff * Normal(args.srcs[0], args.workspace, row, i);
+        const double diff = args.DiffDst<T>()[row * s.length + i];
+        diff_weight[s.weight(row, i)] += diff * Normal(args.Src<T>(0), args.Workspace<T>(), row, i);
         diff_bias[s.weight(row, i)] += diff;
       }
     }
@@ -119,72 +120,72 @@ class RowNormKernel final : public Kernel<T> {
     return (src[row * space_.length + i] - workspace[row]) * workspace[space_.rows + row];
   }
 
-  void ForwardRow(const KernelArgs<T>& args, int64_t row) const {
+  void ForwardRow(const KernelArgs& args, int64_t row) const {
     const RowSpace& s = space_;
-    const T* src = args.srcs[0] + row * s.length;
+    const T* src = args.Src<T>(0) + row * s.length;
     double sum = 0, squares = 0;
     for (int64_t i = 0; i < s.length; ++i) sum += src[i];
     const double mean = centred_ ? sum / static_cast<double>(s.length) : 0.0;
     for (int64_t i = 0; i < s.length; ++i) squares += (src[i] - mean) * (src[i] - mean);
-    args.workspace[row] = static_cast<T>(mean);
-    args.workspace[s.rows + row] =
+    args.Workspace<T>()[row] = static_cast<T>(mean);
+    args.Workspace<T>()[s.rows + row] =
         static_cast<T>(1 / std::sqrt(squares / static_cast<double>(s.length) + eps_));
     for (int64_t i = 0; i < s.length; ++i) {
-      T y = Normal(args.srcs[0], args.workspace, row, i);
-      if (weight_ >= 0) y *= args.tensors[weight_][s.weight(row, i)];
-      if (bias_ >= 0) y += args.tensors[bias_][s.weight(row, i)];
-      args.dst[row * s.length + i] = y;
+      T y = Normal(args.Src<T>(0), args.Workspace<T>(), row, i);
+      if (weight_ >= 0) y *= args.Tensor<T>(weight_)[s.weight(row, i)];
+      if (bias_ >= 0) y += args.Tensor<T>(bias_)[s.weight(row, i)];
+      args.Dst<T>()[row * s.length + i] = y;
     }
   }
 
   // With g = dy weight: dx = (g - mean(g) - x^ mean(g x^)) / sqrt(variance + eps), without mean(g)
   // if rows are not centred.
-  void BackwardRow(const BackwardArgs<T>& args, int64_t row) const {
+  void BackwardRow(const BackwardArgs& args, int64_t row) const {
     const RowSpace& s = space_;
     const auto slope = [&](int64_t i) -> double {
-      const double diff = args.diff_dst[row * s.length + i];
-      return weight_ < 0 ? diff : diff * args.tensors[weight_][s.weight(row, i)];
+      const double diff = args.DiffDst<T>()[row * s.length + i];
+      return weight_ < 0 ? diff : diff * args.Tensor<T>(weight_)[s.weight(row, i)];
     };
     double sum = 0, product = 0;
     for (int64_t i = 0; i < s.length; ++i) {
       sum += slope(i);
-      product += slope(i) * Normal(args.srcs[0], args.workspace, row, i);
+      product += slope(i) * Normal(args.Src<T>(0), args.Workspace<T>(), row, i);
     }
     const double n = static_cast<double>(s.length);
     for (int64_t i = 0; i < s.length; ++i) {
-      const double normal = Normal(args.srcs[0], args.workspace, row, i);
-      args.diff_srcs[0][row * s.length + i] =
+      const double normal = Normal(args.Src<T>(0), args.Workspace<T>(), row, i);
+      args.DiffSrc<T>(0)[row * s.length + i] =
           static_cast<T>((slope(i) - (centred_ ? sum / n : 0) - normal * product / n) *
-                         args.workspace[s.rows + row]);
+                         args.Workspace<T>()[s.rows + row]);
     }
   }
 
   // Instance norm: the mean over the batch of each sample's statistics, with the unbiased variance.
-  void MoveRunning(const KernelArgs<T>& args) const {
+  void MoveRunning(const KernelArgs& args) const {
     const RowSpace& s = space_;
     const double batch = static_cast<double>(s.rows / s.weights);
     const double unbiased = static_cast<double>(s.length) / static_cast<double>(s.length - 1);
     for (int64_t c = 0; c < s.weights; ++c) {
       double mean = 0, variance = 0;
       for (int64_t row = c; row < s.rows; row += s.weights) {
-        const double inverse = args.workspace[s.rows + row];
-        mean += args.workspace[row];
+        const double inverse = args.Workspace<T>()[s.rows + row];
+        mean += args.Workspace<T>()[row];
         variance += (1 / (inverse * inverse) - eps_) * unbiased;
       }
-      Move(args.tensors[mean_][c], mean / batch);
-      Move(args.tensors[variance_][c], variance / batch);
+      Move(args.Tensor<T>(mean_)[c], mean / batch);
+      Move(args.Tensor<T>(variance_)[c], variance / batch);
     }
-    if (counter_ >= 0) args.tensors[counter_][0] += 1;
+    if (counter_ >= 0) args.Tensor<T>(counter_)[0] += 1;
   }
 
   void Move(T& running, double batch) const {
     running = static_cast<T>((1 - momentum_) * running + momentum_ * batch);
   }
 
-  void Store(const BackwardArgs<T>& args, int tensor, const double* values) const {
-    if (tensor < 0 || args.diff_tensors[tensor] == nullptr) return;
+  void Store(const BackwardArgs& args, int tensor, const double* values) const {
+    if (tensor < 0 || args.DiffTensor<T>(tensor) == nullptr) return;
     for (int64_t i = 0; i < space_.weights; ++i) {
-      args.diff_tensors[tensor][i] = static_cast<T>(values[i]);
+      args.DiffTensor<T>(tensor)[i] = static_cast<T>(values[i]);
     }
   }
 
@@ -196,17 +197,15 @@ class RowNormKernel final : public Kernel<T> {
 
 }  // namespace
 
-template <typename T>
-std::vector<KernelEntry<T>> NormKernels() {
-  return {
-      {"layer_norm", RowNormKernel<T>::Create},
-      {"rms_norm", RowNormKernel<T>::Create},
-      {"group_norm", RowNormKernel<T>::Create},
-      {"instance_norm2d", RowNormKernel<T>::Create},
-  };
+std::vector<KernelEntry> NormKernels() {
+  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
+    return {
+        {"layer_norm", DTypeOf<T>::value, RowNormKernel<T>::Create},
+        {"rms_norm", DTypeOf<T>::value, RowNormKernel<T>::Create},
+        {"group_norm", DTypeOf<T>::value, RowNormKernel<T>::Create},
+        {"instance_norm2d", DTypeOf<T>::value, RowNormKernel<T>::Create},
+    };
+  });
 }
-
-template std::vector<KernelEntry<float>> NormKernels();
-template std::vector<KernelEntry<double>> NormKernels();
 
 }  // namespace mase

@@ -43,7 +43,7 @@ std::vector<Window> AdaptiveWindows(int64_t extent, int64_t results) {
 // Windows along one of the spatial axes.
 std::vector<Window> WindowsAlong(const KernelSpec& spec, int axis, bool average) {
   const int64_t extent = spec.srcs[0].shape[2 + axis];
-  const int64_t results = spec.dst[2 + axis];
+  const int64_t results = spec.dst.shape[2 + axis];
   const Attributes& attributes = *spec.attributes;
   if (attributes.Find("output_size") != nullptr) return AdaptiveWindows(extent, results);
   return FixedWindows(extent, results, attributes.Ints("kernel_size")[axis],
@@ -52,29 +52,30 @@ std::vector<Window> WindowsAlong(const KernelSpec& spec, int axis, bool average)
 }
 
 template <typename T, int kAxes, bool kAverage>
-class PoolKernel final : public Kernel<T> {
+class PoolKernel final : public Kernel {
  public:
   explicit PoolKernel(const KernelSpec& spec)
       : lanes_(spec.srcs[0].layout == Layout::kBlocked ? ChannelBlock() : 1),
-        planes_(spec.dst[0] * spec.dst[1] / lanes_),
+        planes_(spec.dst.shape[0] * spec.dst.shape[1] / lanes_),
         height_(kAxes == 2 ? spec.srcs[0].shape[2] : 1),
         width_(spec.srcs[0].shape[-1]),
         rows_(kAxes == 2 ? WindowsAlong(spec, 0, kAverage) : std::vector<Window>{{0, 1, 1}}),
         columns_(WindowsAlong(spec, kAxes - 1, kAverage)) {
-    this->src_layouts_ = {spec.srcs[0].layout};
-    this->dst_layout_ = spec.srcs[0].layout;
-    this->has_backward_ = true;
+    src_layouts_ = {spec.srcs[0].layout};
+    dst_layout_ = spec.srcs[0].layout;
+    has_backward_ = true;
     // The positions of the maxima, as 32-bit numbers.
-    if (!kAverage && spec.training) this->workspace_elements_ = spec.dst.elements();
+    if (!kAverage && spec.training) {
+      workspace_bytes_ = spec.dst.elements() * static_cast<int64_t>(sizeof(int32_t));
+    }
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
+  absl::Status Forward(const KernelArgs& args) override {
     ForPlanes([&](int64_t plane) {
-      const T* src = args.srcs[0] + plane * src_plane();
-      T* dst = args.dst + plane * dst_plane();
-      int32_t* positions = this->workspace_elements() == 0
-                               ? nullptr
-                               : reinterpret_cast<int32_t*>(args.workspace) + plane * dst_plane();
+      const T* src = args.Src<T>(0) + plane * src_plane();
+      T* dst = args.Dst<T>() + plane * dst_plane();
+      int32_t* positions =
+          workspace_bytes() == 0 ? nullptr : args.Workspace<int32_t>() + plane * dst_plane();
       ForBestIsa([&] {
         for (const Window& row : rows_) {
           for (const Window& column : columns_) {
@@ -92,18 +93,17 @@ class PoolKernel final : public Kernel<T> {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
-    if (args.diff_srcs[0] == nullptr) return absl::OkStatus();
+  absl::Status Backward(const BackwardArgs& args) override {
+    if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
     ForPlanes([&](int64_t plane) {
-      T* diff_src = args.diff_srcs[0] + plane * src_plane();
-      const T* diff_dst = args.diff_dst + plane * dst_plane();
+      T* diff_src = args.DiffSrc<T>(0) + plane * src_plane();
+      const T* diff_dst = args.DiffDst<T>() + plane * dst_plane();
       std::fill_n(diff_src, src_plane(), T(0));
       if (kAverage) {
         ForBestIsa([&] { SpreadAverages(diff_dst, diff_src); });
         return;
       }
-      const int32_t* positions =
-          reinterpret_cast<const int32_t*>(args.workspace) + plane * dst_plane();
+      const int32_t* positions = args.Workspace<int32_t>() + plane * dst_plane();
       for (int64_t i = 0; i < dst_plane(); i += lanes_) {
         for (int64_t c = 0; c < lanes_; ++c) {
           diff_src[positions[i + c] * lanes_ + c] += diff_dst[i + c];
@@ -187,21 +187,19 @@ class PoolKernel final : public Kernel<T> {
 
 }  // namespace
 
-template <typename T>
-std::vector<KernelEntry<T>> PoolKernels() {
-  return {
-      {"max_pool1d", Make<T, PoolKernel<T, 1, false>>},
-      {"max_pool2d", Make<T, PoolKernel<T, 2, false>>},
-      {"avg_pool1d", Make<T, PoolKernel<T, 1, true>>},
-      {"avg_pool2d", Make<T, PoolKernel<T, 2, true>>},
-      {"adaptive_max_pool1d", Make<T, PoolKernel<T, 1, false>>},
-      {"adaptive_max_pool2d", Make<T, PoolKernel<T, 2, false>>},
-      {"adaptive_avg_pool1d", Make<T, PoolKernel<T, 1, true>>},
-      {"adaptive_avg_pool2d", Make<T, PoolKernel<T, 2, true>>},
-  };
+std::vector<KernelEntry> PoolKernels() {
+  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
+    return {
+        Entry<T, PoolKernel<T, 1, false>>("max_pool1d"),
+        Entry<T, PoolKernel<T, 2, false>>("max_pool2d"),
+        Entry<T, PoolKernel<T, 1, true>>("avg_pool1d"),
+        Entry<T, PoolKernel<T, 2, true>>("avg_pool2d"),
+        Entry<T, PoolKernel<T, 1, false>>("adaptive_max_pool1d"),
+        Entry<T, PoolKernel<T, 2, false>>("adaptive_max_pool2d"),
+        Entry<T, PoolKernel<T, 1, true>>("adaptive_avg_pool1d"),
+        Entry<T, PoolKernel<T, 2, true>>("adaptive_avg_pool2d"),
+    };
+  });
 }
-
-template std::vector<KernelEntry<float>> PoolKernels();
-template std::vector<KernelEntry<double>> PoolKernels();
 
 }  // namespace mase

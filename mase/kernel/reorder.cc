@@ -1,4 +1,5 @@
 // Conversion between layouts.
+#include "glog/logging.h"
 #include "mase/kernel/kernel.h"
 #include "mase/kernel/parallel.h"
 
@@ -7,25 +8,25 @@ namespace {
 
 // Plain [N, C, space] to blocked [N, C/b, space, b], or back. The gradient is the way back.
 template <typename T>
-class ReorderKernel final : public Kernel<T> {
+class ReorderKernel final : public Kernel {
  public:
   ReorderKernel(const TensorDesc& src, Layout dst)
       : block_(ChannelBlock()),
         planes_(src.shape[0] * src.shape[1] / block_),
         to_blocked_(dst == Layout::kBlocked) {
     for (int i = 2; i < src.shape.rank(); ++i) space_ *= src.shape[i];
-    this->src_layouts_ = {src.layout};
-    this->dst_layout_ = dst;
-    this->has_backward_ = true;
+    src_layouts_ = {src.layout};
+    dst_layout_ = dst;
+    has_backward_ = true;
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
-    Convert(args.srcs[0], args.dst, to_blocked_);
+  absl::Status Forward(const KernelArgs& args) override {
+    Convert(args.Src<T>(0), args.Dst<T>(), to_blocked_);
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
-    if (args.diff_srcs[0] != nullptr) Convert(args.diff_dst, args.diff_srcs[0], !to_blocked_);
+  absl::Status Backward(const BackwardArgs& args) override {
+    if (args.DiffSrc<T>(0) != nullptr) Convert(args.DiffDst<T>(), args.DiffSrc<T>(0), !to_blocked_);
     return absl::OkStatus();
   }
 
@@ -56,12 +57,10 @@ class ReorderKernel final : public Kernel<T> {
 
 }  // namespace
 
-template <typename T>
-std::unique_ptr<Kernel<T>> MakeReorderKernel(const TensorDesc& src, Layout dst) {
-  return std::make_unique<ReorderKernel<T>>(src, dst);
+std::unique_ptr<Kernel> MakeReorderKernel(const TensorDesc& src, Layout dst) {
+  if (src.dtype == DType::kFloat64) return std::make_unique<ReorderKernel<double>>(src, dst);
+  CHECK(src.dtype == DType::kFloat32) << "only floats have blocked layouts";
+  return std::make_unique<ReorderKernel<float>>(src, dst);
 }
-
-template std::unique_ptr<Kernel<float>> MakeReorderKernel(const TensorDesc&, Layout);
-template std::unique_ptr<Kernel<double>> MakeReorderKernel(const TensorDesc&, Layout);
 
 }  // namespace mase

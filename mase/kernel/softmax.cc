@@ -1,4 +1,4 @@
-// softmax along one axis, and dropout in training.
+// softmax along one axis.
 #include <algorithm>
 #include <cmath>
 
@@ -10,24 +10,24 @@ namespace {
 
 // The tensor is [outer, extent, inner] around the axis.
 template <typename T>
-class SoftmaxKernel final : public Kernel<T> {
+class SoftmaxKernel final : public Kernel {
  public:
   explicit SoftmaxKernel(const KernelSpec& spec) {
-    const Shape& shape = spec.dst;
+    const Shape& shape = spec.dst.shape;
     const int64_t dim = spec.attributes->Int("dim");
     const int axis = static_cast<int>(dim < 0 ? dim + shape.rank() : dim);
     for (int i = 0; i < shape.rank(); ++i) {
       (i < axis ? outer_ : i == axis ? extent_ : inner_) *= shape[i];
     }
-    this->has_backward_ = true;
-    this->reads_dst_ = true;
-    this->in_place_ = true;
+    has_backward_ = true;
+    reads_dst_ = true;
+    in_place_ = true;
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
+  absl::Status Forward(const KernelArgs& args) override {
     ForLines([&](int64_t first) {
-      const T* src = args.srcs[0] + first;
-      T* dst = args.dst + first;
+      const T* src = args.Src<T>(0) + first;
+      T* dst = args.Dst<T>() + first;
       T largest = src[0];
       for (int64_t i = 1; i < extent_; ++i) largest = std::max(largest, src[i * inner_]);
       T sum = 0;
@@ -42,15 +42,15 @@ class SoftmaxKernel final : public Kernel<T> {
   }
 
   // dx = y (dy - sum dy y)
-  absl::Status Backward(const BackwardArgs<T>& args) override {
-    if (args.diff_srcs[0] == nullptr) return absl::OkStatus();
+  absl::Status Backward(const BackwardArgs& args) override {
+    if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
     ForLines([&](int64_t first) {
-      const T* dst = args.dst + first;
-      const T* diff_dst = args.diff_dst + first;
+      const T* dst = args.Dst<T>() + first;
+      const T* diff_dst = args.DiffDst<T>() + first;
       T sum = 0;
       for (int64_t i = 0; i < extent_; ++i) sum += diff_dst[i * inner_] * dst[i * inner_];
       for (int64_t i = 0; i < extent_; ++i) {
-        args.diff_srcs[0][first + i * inner_] = dst[i * inner_] * (diff_dst[i * inner_] - sum);
+        args.DiffSrc<T>(0)[first + i * inner_] = dst[i * inner_] * (diff_dst[i * inner_] - sum);
       }
     });
     return absl::OkStatus();
@@ -70,66 +70,14 @@ class SoftmaxKernel final : public Kernel<T> {
   int64_t outer_ = 1, extent_ = 1, inner_ = 1;
 };
 
-// y = x mask / (1 - p), the mask being a pure function of (seed, element), so that it is the same
-// for any number of threads.
-template <typename T>
-class DropoutKernel final : public Kernel<T> {
- public:
-  explicit DropoutKernel(const KernelSpec& spec)
-      : p_(spec.attributes->Float("p")), elements_(spec.dst.elements()) {
-    this->src_layouts_ = {spec.srcs[0].layout};
-    this->dst_layout_ = spec.srcs[0].layout;
-    this->has_backward_ = true;
-    this->in_place_ = true;
-    this->workspace_elements_ = elements_;  // 0 or 1 / (1 - p).
-  }
-
-  absl::Status Forward(const KernelArgs<T>& args) override {
-    const T kept = p_ < 1 ? static_cast<T>(1 / (1 - p_)) : T(0);
-    // A 32-bit draw below this drops the element; p = 1 drops all.
-    const uint64_t threshold = static_cast<uint64_t>(std::ceil(p_ * 4294967296.0));
-    ParallelFor(elements_, kElementGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const T mask = Mix(args.seed + static_cast<uint64_t>(i)) < threshold ? T(0) : kept;
-        args.workspace[i] = mask;
-        args.dst[i] = args.srcs[0][i] * mask;
-      }
-    });
-    return absl::OkStatus();
-  }
-
-  absl::Status Backward(const BackwardArgs<T>& args) override {
-    if (args.diff_srcs[0] == nullptr) return absl::OkStatus();
-    for (int64_t i = 0; i < elements_; ++i) {
-      args.diff_srcs[0][i] = args.diff_dst[i] * args.workspace[i];
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  // The top half of SplitMix64's output for a counter.
-  static uint64_t Mix(uint64_t x) {
-    x *= 0x9E3779B97F4A7C15u;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return (x ^ (x >> 31)) >> 32;
-  }
-
-  const double p_;
-  const int64_t elements_;
-};
-
 }  // namespace
 
-template <typename T>
-std::vector<KernelEntry<T>> SoftmaxKernels() {
-  return {
-      {"softmax", Make<T, SoftmaxKernel<T>>},
-      {"dropout", Make<T, DropoutKernel<T>>},
-  };
+std::vector<KernelEntry> SoftmaxKernels() {
+  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
+    return {
+        Entry<T, SoftmaxKernel<T>>("softmax"),
+    };
+  });
 }
-
-template std::vector<KernelEntry<float>> SoftmaxKernels();
-template std::vector<KernelEntry<double>> SoftmaxKernels();
 
 }  // namespace mase

@@ -239,21 +239,21 @@ struct Softshrink : Hardshrink {
 };
 
 template <typename T, typename Op>
-class UnaryKernel final : public Kernel<T> {
+class UnaryKernel final : public Kernel {
  public:
   explicit UnaryKernel(const KernelSpec& spec)
       : op_(*spec.attributes), elements_(spec.dst.elements()) {
-    this->src_layouts_ = {spec.srcs[0].layout};
-    this->dst_layout_ = spec.srcs[0].layout;
-    this->in_place_ = true;
-    this->has_backward_ = true;
-    this->reads_src_ = Op::kReadsX;
-    this->reads_dst_ = !Op::kReadsX;
+    src_layouts_ = {spec.srcs[0].layout};
+    dst_layout_ = spec.srcs[0].layout;
+    in_place_ = true;
+    has_backward_ = true;
+    reads_src_ = Op::kReadsX;
+    reads_dst_ = !Op::kReadsX;
   }
 
-  absl::Status Forward(const KernelArgs<T>& args) override {
-    const T* src = args.srcs[0];
-    T* dst = args.dst;
+  absl::Status Forward(const KernelArgs& args) override {
+    const T* src = args.Src<T>(0);
+    T* dst = args.Dst<T>();
     const Op op = op_;
     ParallelFor(elements_, kElementGrain, [&](int64_t begin, int64_t end) {
       ForBestIsa([=] {
@@ -263,11 +263,11 @@ class UnaryKernel final : public Kernel<T> {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs<T>& args) override {
-    if (args.diff_srcs[0] == nullptr) return absl::OkStatus();
-    const T* kept = Op::kReadsX ? args.srcs[0] : args.dst;
-    const T* diff_dst = args.diff_dst;
-    T* diff_src = args.diff_srcs[0];
+  absl::Status Backward(const BackwardArgs& args) override {
+    if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
+    const T* kept = Op::kReadsX ? args.Src<T>(0) : args.Dst<T>();
+    const T* diff_dst = args.DiffDst<T>();
+    T* diff_src = args.DiffSrc<T>(0);
     const Op op = op_;
     ParallelFor(elements_, kElementGrain, [&](int64_t begin, int64_t end) {
       ForBestIsa([=] {
@@ -282,36 +282,29 @@ class UnaryKernel final : public Kernel<T> {
   const int64_t elements_;
 };
 
-template <typename T, typename Op>
-KernelEntry<T> Entry(absl::string_view op) {
-  return {op, Make<T, UnaryKernel<T, Op>>};
-}
-
 }  // namespace
 
-template <typename T>
-std::vector<KernelEntry<T>> UnaryKernels() {
-  return {
-      Entry<T, Relu>("relu"),
-      Entry<T, Relu6>("relu6"),
-      Entry<T, Gelu>("gelu"),
-      Entry<T, Selu>("selu"),
-      Entry<T, Elu>("elu"),
-      Entry<T, Silu>("silu"),
-      Entry<T, Tanh>("tanh"),
-      Entry<T, Softsign>("softsign"),
-      Entry<T, Softplus>("softplus"),
-      Entry<T, Sigmoid>("sigmoid"),
-      Entry<T, LogSigmoid>("logsigmoid"),
-      Entry<T, Hardswish>("hardswish"),
-      Entry<T, Hardsigmoid>("hardsigmoid"),
-      Entry<T, HardTanh>("hardtanh"),
-      Entry<T, Hardshrink>("hardshrink"),
-      Entry<T, Softshrink>("softshrink"),
-  };
+std::vector<KernelEntry> UnaryKernels() {
+  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
+    return {
+        Entry<T, UnaryKernel<T, Relu>>("relu"),
+        Entry<T, UnaryKernel<T, Relu6>>("relu6"),
+        Entry<T, UnaryKernel<T, Gelu>>("gelu"),
+        Entry<T, UnaryKernel<T, Selu>>("selu"),
+        Entry<T, UnaryKernel<T, Elu>>("elu"),
+        Entry<T, UnaryKernel<T, Silu>>("silu"),
+        Entry<T, UnaryKernel<T, Tanh>>("tanh"),
+        Entry<T, UnaryKernel<T, Softsign>>("softsign"),
+        Entry<T, UnaryKernel<T, Softplus>>("softplus"),
+        Entry<T, UnaryKernel<T, Sigmoid>>("sigmoid"),
+        Entry<T, UnaryKernel<T, LogSigmoid>>("logsigmoid"),
+        Entry<T, UnaryKernel<T, Hardswish>>("hardswish"),
+        Entry<T, UnaryKernel<T, Hardsigmoid>>("hardsigmoid"),
+        Entry<T, UnaryKernel<T, HardTanh>>("hardtanh"),
+        Entry<T, UnaryKernel<T, Hardshrink>>("hardshrink"),
+        Entry<T, UnaryKernel<T, Softshrink>>("softshrink"),
+    };
+  });
 }
-
-template std::vector<KernelEntry<float>> UnaryKernels();
-template std::vector<KernelEntry<double>> UnaryKernels();
 
 }  // namespace mase

@@ -24,7 +24,7 @@ namespace {
 absl::StatusOr<std::unique_ptr<Executor>> RunNet(const Graph& graph,
                                                  const std::map<std::string, Tensor>& inputs,
                                                  bool keep_values) {
-  std::vector<const float*> pointers;
+  std::vector<InputData> pointers;
   int64_t rows = 0;
   for (const Node* placeholder : graph.placeholders()) {
     const auto found = inputs.find(placeholder->name());

@@ -1,4 +1,4 @@
-// What planning must not change: random graphs with shared buffers, fusion and layouts against the
+// What compiling must not change: random graphs with shared buffers, fusion and layouts against the
 // same graphs node by node; results for any number of threads; memory.
 #include <omp.h>
 
@@ -160,7 +160,7 @@ Steps TakeSteps(const Graph& graph, int64_t rows, const std::vector<float>& x) {
   return steps;
 }
 
-TEST(PlanTest, RandomGraphsGiveWhatTheirNodesGiveOneByOne) {
+TEST(ProgramTest, RandomGraphsGiveWhatTheirNodesGiveOneByOne) {
   for (uint64_t seed = 1; seed <= 16; ++seed) {
     SCOPED_TRACE(seed);
     const Graph graph = RandomNet(seed);
@@ -184,7 +184,7 @@ TEST(PlanTest, RandomGraphsGiveWhatTheirNodesGiveOneByOne) {
   }
 }
 
-TEST(PlanTest, GradientsOfRandomGraphsAreTheSameInDouble) {
+TEST(ProgramTest, GradientsOfRandomGraphsAreTheSameInDouble) {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     SCOPED_TRACE(seed);
     const Graph graph = RandomNet(seed);
@@ -208,7 +208,7 @@ TEST(PlanTest, GradientsOfRandomGraphsAreTheSameInDouble) {
 }
 
 // Kept values stand alone, so that nothing is fused.
-TEST(PlanTest, AReluBehindALinearLayerIsTheSameFusedAndAlone) {
+TEST(ProgramTest, AReluBehindALinearLayerIsTheSameFusedAndAlone) {
   for (const int64_t width : {3, 16, 40, 200}) {  // 200: oneDNN's product.
     for (const int64_t rows : {1, 7, 64}) {
       for (const bool rounds_result : {false, true}) {
@@ -237,7 +237,7 @@ TEST(PlanTest, AReluBehindALinearLayerIsTheSameFusedAndAlone) {
   }
 }
 
-TEST(PlanTest, ResultsDoNotDependOnTheNumberOfThreads) {
+TEST(ProgramTest, ResultsDoNotDependOnTheNumberOfThreads) {
   TestNet net({2, 3, 16, 16});
   Value* x = net.Module("conv2d", {net.input()}, Conv(3, 32, 3, 1, true));
   x = net.Module("batch_norm2d", {x}, {{"num_features", int64_t{32}}});
@@ -266,7 +266,7 @@ TEST(PlanTest, ResultsDoNotDependOnTheNumberOfThreads) {
   omp_set_num_threads(before);
 }
 
-TEST(PlanTest, AStepAllocatesNothing) {
+TEST(ProgramTest, AStepAllocatesNothing) {
   TestNet net({2, 16});
   Value* x = net.Module("batch_norm1d", {net.input()}, {{"num_features", int64_t{16}}});
   x = net.Module("relu", {x});
@@ -290,7 +290,7 @@ TEST(PlanTest, AStepAllocatesNothing) {
     EXPECT_TRUE(executor->Forward(ExecutionMode::kInference, rows, {input.data()}).ok());
   };
   step(64);
-  step(33);  // A short last batch: its plans are kept beside the full ones.
+  step(33);  // A short last batch: its programs are kept beside the full ones.
   const int64_t before = allocations;
   for (int i = 0; i < 3; ++i) {
     step(64);

@@ -1,0 +1,212 @@
+#include "mase/exec/executable.h"
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+
+namespace mase {
+namespace {
+
+// Bytes to prepare from which waking the threads takes no time.
+constexpr int64_t kBytesWorthThreads = 1 << 20;
+
+template <typename T>
+void AddNumbers(const void* from, void* to, int64_t elements) {
+  const T* a = static_cast<const T*>(from);
+  T* sum = static_cast<T*>(to);
+  for (int64_t i = 0; i < elements; ++i) sum[i] += a[i];
+}
+
+void Add(const void* from, void* to, int64_t elements, DType dtype) {
+  if (dtype == DType::kFloat64) return AddNumbers<double>(from, to, elements);
+  AddNumbers<float>(from, to, elements);
+}
+
+}  // namespace
+
+// Gives the steps of a program their pointers.
+class Executable::Binder {
+ public:
+  Binder(Program program, Executable& executable)
+      : program_(std::move(program)), memory_(PlaceMemory(program_)), executable_(executable) {
+    executable_.arena_ = AlignedBytes(memory_.bytes);
+  }
+
+  void Run() {
+    BindSteps(program_.prepare, memory_.prepare, &executable_.prepare_);
+    BindSteps(program_.steps, memory_.steps, &executable_.steps_);
+    for (size_t i = 0; i < executable_.steps_.size(); ++i) {
+      const int64_t bytes = executable_.steps_[i].kernel->prepared_bytes();
+      if (bytes > 0) executable_.preparations_.push_back(i);
+      executable_.prepared_bytes_ += bytes;
+    }
+    BindResults(program_.outputs, &executable_.outputs_);
+    BindResults(program_.nodes, &executable_.node_values_);
+    for (const Program::Seed& seed : program_.seeds) {
+      const int value = program_.outputs[seed.output].value;
+      const TensorDesc& desc = program_.desc(value);
+      executable_.seeds_.push_back(
+          {Diff(value), desc.elements(), desc.dtype, seed.output, seed.adds});
+    }
+    executable_.input_types_.resize(program_.input_count);
+    for (const Program::Value& value : program_.values) {
+      if (value.input >= 0) executable_.input_types_[value.input] = value.desc.dtype;
+    }
+  }
+
+ private:
+  void* At(int64_t offset) const {
+    return offset == Memory::kNowhere ? nullptr : executable_.arena_.data() + offset;
+  }
+  void* Data(int id) const {
+    const Program::Value& value = program_.values[id];
+    return value.home == Program::Value::Home::kStore ? value.place.data : At(memory_.values[id]);
+  }
+  void* Diff(int id) const {
+    const Program::Value& value = program_.values[id];
+    return value.home == Program::Value::Home::kStore ? value.place.gradient
+                                                      : At(memory_.gradients[id]);
+  }
+  // Has `pointer` set at each call if the value is an input.
+  void FollowInput(int id, const void** pointer) {
+    if (program_.values[id].home != Program::Value::Home::kInput) return;
+    executable_.input_uses_.push_back({pointer, program_.values[id].input});
+  }
+
+  void BindSteps(std::vector<Program::Step>& drafts, const std::vector<Memory::OfStep>& memory,
+                 std::vector<Step>* steps) {
+    steps->resize(drafts.size());
+    for (size_t i = 0; i < drafts.size(); ++i) BindStep(drafts[i], memory[i], (*steps)[i]);
+  }
+
+  void BindStep(Program::Step& draft, const Memory::OfStep& memory, Step& step) {
+    step.label = std::move(draft.label);
+    step.kernel = std::move(draft.kernel);
+    for (const Program::Operand& src : draft.srcs) step.srcs.push_back(Data(src.value));
+    for (size_t i = 0; i < draft.srcs.size(); ++i) FollowInput(draft.srcs[i].value, &step.srcs[i]);
+    for (const int tensor : draft.tensors) step.tensors.push_back(Data(tensor));
+    step.args.srcs = step.srcs.data();
+    step.args.tensors = step.tensors.data();
+    step.args.dst = Data(draft.dst);
+    step.args.prepared = At(memory.prepared);
+    step.args.workspace = At(memory.workspace);
+    step.scratch = At(memory.scratch);
+    step.runs_backward = draft.runs_backward;
+    if (!step.runs_backward) return;
+    step.diff_srcs.resize(draft.srcs.size());
+    for (size_t i = 0; i < draft.srcs.size(); ++i) {
+      step.diff_srcs[i] =
+          BindDiff(draft.src_gradients[i], draft.srcs[i].value, memory.src_temporaries[i], step);
+    }
+    step.diff_tensors.resize(draft.tensors.size());
+    for (size_t i = 0; i < draft.tensors.size(); ++i) {
+      step.diff_tensors[i] =
+          BindDiff(draft.tensor_gradients[i], draft.tensors[i], memory.tensor_temporaries[i], step);
+    }
+    step.backward_scratch = At(memory.backward_scratch);
+    step.args.diff_dst = Diff(draft.dst);
+    step.args.diff_srcs = step.diff_srcs.data();
+    step.args.diff_tensors = step.diff_tensors.data();
+  }
+
+  // Where the step writes the gradient; null where nobody wants it.
+  void* BindDiff(const Program::Gradient& gradient, int value, int64_t temporary,
+                 Step& step) const {
+    if (!gradient.wanted) return nullptr;
+    if (temporary == Memory::kNowhere) return Diff(value);
+    const TensorDesc& desc = program_.desc(value);
+    step.additions.push_back({At(temporary), Diff(value), desc.elements(), desc.dtype});
+    return At(temporary);
+  }
+
+  void BindResults(const std::vector<Program::Operand>& values, std::vector<Result>* results) {
+    results->resize(values.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (values[i].value < 0) continue;
+      (*results)[i] = {Data(values[i].value), values[i].shape,
+                       program_.desc(values[i].value).dtype};
+      FollowInput(values[i].value, &(*results)[i].data);
+    }
+  }
+
+  Program program_;
+  const Memory memory_;
+  Executable& executable_;
+};
+
+absl::StatusOr<std::unique_ptr<Executable>> Executable::Compile(const Graph& graph,
+                                                                const CompileOptions& options,
+                                                                const TensorStore& store) {
+  MASE_ASSIGN_OR_RETURN(Program program, Lower(graph, options.lowering, store));
+  Fuse(program);
+  MASE_RETURN_IF_ERROR(ChooseLayouts(options.layout, program));
+  if (program.training) PlanBackward(program);
+  std::unique_ptr<Executable> executable(new Executable);
+  Binder(std::move(program), *executable).Run();
+  return executable;
+}
+
+absl::Status Executable::RunForward(Step& step, uint64_t seed) {
+  step.args.seed = seed;
+  step.args.scratch = step.scratch;
+  absl::Status status = step.kernel->Forward(step.args);
+  return status.ok() ? status : Annotate(status, step.label);
+}
+
+absl::Status Executable::Prepare(uint64_t seed) {
+  for (Step& step : prepare_) MASE_RETURN_IF_ERROR(RunForward(step, seed));
+    // Each writes to a place of its own. Those with large weights are few, so they go one by one.
+#pragma omp parallel for schedule(dynamic) if (prepared_bytes_ >= kBytesWorthThreads)
+  for (size_t i = 0; i < preparations_.size(); ++i) {
+    Step& step = steps_[preparations_[i]];
+    step.prepare_status = step.kernel->Prepare(step.args);
+  }
+  for (const size_t i : preparations_) {
+    const Step& step = steps_[i];
+    if (!step.prepare_status.ok()) return Annotate(step.prepare_status, step.label);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Executable::Forward(absl::Span<const InputData> inputs, uint64_t seed) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].dtype == input_types_[i]) continue;
+    return absl::InvalidArgumentError(absl::StrCat("input ", i, " is ", DTypeName(inputs[i].dtype),
+                                                   ", want ", DTypeName(input_types_[i])));
+  }
+  for (const InputUse& use : input_uses_) *use.pointer = inputs[use.input].data;
+  for (Step& step : steps_) MASE_RETURN_IF_ERROR(RunForward(step, seed));
+  return absl::OkStatus();
+}
+
+absl::Status Executable::RunBackward(Step& step) {
+  if (!step.runs_backward) return absl::OkStatus();
+  step.args.scratch = step.backward_scratch;
+  absl::Status status = step.kernel->Backward(step.args);
+  if (!status.ok()) return Annotate(status, step.label);
+  for (const Addition& sum : step.additions) Add(sum.from, sum.to, sum.elements, sum.dtype);
+  return absl::OkStatus();
+}
+
+absl::Status Executable::Backward(absl::Span<const void* const> diff_outputs) {
+  for (const Seed& seed : seeds_) {
+    const void* from = diff_outputs[seed.output];
+    if (seed.adds) {
+      Add(from, seed.to, seed.elements, seed.dtype);
+    } else {
+      std::memcpy(seed.to, from, static_cast<size_t>(seed.elements) * ElementSize(seed.dtype));
+    }
+  }
+  for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
+    MASE_RETURN_IF_ERROR(RunBackward(*step));
+  }
+  for (auto step = prepare_.rbegin(); step != prepare_.rend(); ++step) {
+    MASE_RETURN_IF_ERROR(RunBackward(*step));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mase

@@ -1,0 +1,118 @@
+#include "mase/exec/lower.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+#include "mase/quantize/reference.h"
+
+namespace mase {
+namespace {
+
+constexpr uint64_t kStreamsPerNode = 16;
+
+std::string Label(const Node& node) { return absl::StrCat(node.name(), " (", node.op(), ")"); }
+
+}  // namespace
+
+absl::StatusOr<Program> Lower(const Graph& graph, const LoweringOptions& options,
+                              const TensorStore& store) {
+  MASE_ASSIGN_OR_RETURN(InferredShapes shapes, InferShapesFor(graph, options.rows));
+  Lowerer lowerer(graph, options, store, std::move(shapes));
+  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+    if (absl::Status status = lowerer.AddNode(*node); !status.ok()) {
+      return Annotate(status, Label(*node));
+    }
+  }
+  if (options.keep_values) lowerer.KeepValues();
+  return std::move(lowerer.program_);
+}
+
+Lowerer::Lowerer(const Graph& graph, const LoweringOptions& options, const TensorStore& store,
+                 InferredShapes shapes)
+    : graph_(graph),
+      options_(options),
+      store_(store),
+      shapes_(std::move(shapes)),
+      results_(graph.id_limit(), -1) {
+  program_.training = options.training;
+}
+
+absl::Status Lowerer::AddNode(const Node& node) {
+  if (node.kind() == NodeKind::kPlaceholder) return AddInput(node), absl::OkStatus();
+  if (node.kind() == NodeKind::kOutput) return AddOutputs(node);
+  if (node.Is(OpTrait::kFromShapes)) return absl::OkStatus();
+  if (node.Is(OpTrait::kRenames) || (!training() && node.Is(OpTrait::kRenamesAtRest))) {
+    MASE_ASSIGN_OR_RETURN(const Program::Operand src, Source(node, 0));
+    SetResult(node, src.value);
+    return absl::OkStatus();
+  }
+  if (!options_.simulate_quantization || node.quantization() == nullptr) {
+    return LowerFloat(node, *this);
+  }
+  return IsReference(node) ? LowerReference(node, *this) : LowerSimulated(node, *this);
+}
+
+void Lowerer::AddInput(const Node& node) {
+  const ValueInfo& info = shapes_.info(node.outputs()[0]);
+  Program::Value value;
+  value.desc = {info.shape, Layout::kPlain, TypeOf(info.dtype)};
+  value.home = Program::Value::Home::kInput;
+  value.input = program_.input_count++;
+  SetResult(node, static_cast<int>(program_.values.size()));
+  program_.values.push_back(std::move(value));
+}
+
+absl::Status Lowerer::AddOutputs(const Node& node) {
+  for (size_t i = 0; i < node.inputs().size(); ++i) {
+    MASE_ASSIGN_OR_RETURN(Program::Operand src, Source(node, static_cast<int>(i)));
+    program_.outputs.push_back(std::move(src));
+  }
+  return absl::OkStatus();
+}
+
+void Lowerer::KeepValues() {
+  program_.nodes.resize(results_.size());
+  for (const Node* node = graph_.first(); node != nullptr; node = Graph::next(node)) {
+    const int value = results_[node->id()];
+    if (value >= 0) program_.nodes[node->id()] = {value, shapes_.shape(node->outputs()[0])};
+  }
+}
+
+Program::Step Lowerer::StartStep(const Node& node) const {
+  return {.op = std::string(node.op()),
+          .attributes = node.attributes(),
+          .label = Label(node),
+          .stream = static_cast<uint64_t>(node.id()) * kStreamsPerNode,
+          .schema = &node.schema()};
+}
+
+absl::StatusOr<Program::Operand> Lowerer::Source(const Node& node, int input) const {
+  const Value* value = node.inputs()[input];
+  const int id = results_[value->producer()->id()];
+  if (id < 0) {
+    return absl::UnimplementedError(
+        absl::StrCat("reads '", value->name(), "', which is no float tensor"));
+  }
+  return Program::Operand{id, shapes_.shape(value)};
+}
+
+int Lowerer::StoredTensor(const std::string& name) {
+  const auto [entry, is_new] = stored_.try_emplace(name, static_cast<int>(program_.values.size()));
+  if (is_new) {
+    Program::Value value;
+    value.place = store_.Find(name);
+    value.desc = {value.place.shape, Layout::kPlain, store_.dtype()};
+    value.home = Program::Value::Home::kStore;
+    value.needs_gradient = training() && !value.place.buffer;
+    program_.values.push_back(std::move(value));
+  }
+  return entry->second;
+}
+
+int Lowerer::Append(Program::Step step, const Shape& dst) {
+  return program_.Append(std::move(step), {dst, Layout::kPlain, store_.dtype()});
+}
+
+}  // namespace mase

@@ -1,0 +1,101 @@
+// Lowering: the nodes of a graph become steps of a Program. Each way to compute a node is a
+// function in a file of its own, which says with a Lowerer what the node reads, computes and
+// results in; lower.cc chooses among them, node by node:
+//
+//   lower_float.cc       as the node's op says
+//   lower_simulated.cc   a record with EXACT semantics: operands are rounded, arithmetic is float
+//   lower_reference.cc   a record with REFERENCE semantics: the same in MASE's own way
+//
+// Another way (integer arithmetic) is one more function and its line in lower.cc.
+#ifndef MASE_EXEC_LOWER_H_
+#define MASE_EXEC_LOWER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "mase/exec/program.h"
+#include "mase/exec/tensor_store.h"
+#include "mase/graph/graph.h"
+#include "mase/graph/shape_inference.h"
+
+namespace mase {
+
+struct LoweringOptions {
+  bool training = false;
+  int64_t rows = 0;
+  bool simulate_quantization = true;
+  bool keep_values = false;  // Program::nodes is filled.
+};
+
+// The element type of the arithmetic, and of all that the graph calls float32, is the store's.
+// Errors name the node.
+absl::StatusOr<Program> Lower(const Graph& graph, const LoweringOptions& options,
+                              const TensorStore& store);
+
+// The program as far as it goes, and what of the graph it has already.
+class Lowerer {
+ public:
+  Lowerer(const Graph& graph, const LoweringOptions& options, const TensorStore& store,
+          InferredShapes shapes);
+
+  const InferredShapes& shapes() const { return shapes_; }
+  bool training() const { return program_.training; }
+  DType dtype() const { return store_.dtype(); }  // Of the arithmetic.
+
+  // A step for the node, without operands yet.
+  Program::Step StartStep(const Node& node) const;
+
+  // What data input `input` reads; Unimplemented if that is no tensor (a size).
+  absl::StatusOr<Program::Operand> Source(const Node& node, int input) const;
+
+  // The value of a tensor of the store, by its name there.
+  int StoredTensor(const std::string& name);
+  bool IsBuffer(int value) const { return program_.values[value].place.buffer; }
+  const Shape& ShapeOf(int value) const { return program_.desc(value).shape; }
+
+  // Appends a step whose result is a float tensor of this shape; returns the result.
+  int Append(Program::Step step, const Shape& dst);
+
+  // What the node's readers get.
+  void SetResult(const Node& node, int value) { results_[node.id()] = value; }
+
+ private:
+  friend absl::StatusOr<Program> Lower(const Graph& graph, const LoweringOptions& options,
+                                       const TensorStore& store);
+
+  absl::Status AddNode(const Node& node);
+  void AddInput(const Node& node);
+  absl::Status AddOutputs(const Node& node);
+  void KeepValues();
+  // Graphs say float32; the arithmetic may be float64.
+  DType TypeOf(DType dtype) const { return dtype == DType::kFloat32 ? store_.dtype() : dtype; }
+
+  const Graph& graph_;
+  const LoweringOptions& options_;
+  const TensorStore& store_;
+  const InferredShapes shapes_;
+  Program program_;
+  std::vector<int> results_;  // By node id; -1: none.
+  absl::flat_hash_map<std::string, int> stored_;
+};
+
+absl::Status LowerFloat(const Node& node, Lowerer& lowerer);
+absl::Status LowerSimulated(const Node& node, Lowerer& lowerer);
+absl::Status LowerReference(const Node& node, Lowerer& lowerer);
+
+// What a node with a record computes instead of what its op says.
+struct SimulatedRules {
+  Attributes attributes;
+  std::vector<std::string> left_out;  // Tensors of the module that it does without.
+  bool reference = false;             // As TensorOperand takes it.
+};
+absl::Status LowerByRules(const Node& node, SimulatedRules rules, Lowerer& lowerer);
+
+}  // namespace mase
+
+#endif  // MASE_EXEC_LOWER_H_

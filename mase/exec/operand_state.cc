@@ -1,0 +1,51 @@
+#include "mase/exec/operand_state.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/status_macros.h"
+#include "mase/format/lsq.h"
+#include "mase/quantize/operands.h"
+
+namespace mase {
+
+bool HasOperandState(const FormatProto& format) { return HasLearnedStep(format); }
+
+std::string OperandStateSlot(const Node& node, absl::string_view operand) {
+  return absl::StrCat(node.name(), ".", operand, "_scale");
+}
+
+absl::StatusOr<float> OperandState::Read(const Graph& graph) const {
+  const Node* found = graph.FindNode(node);
+  const FormatProto* format = found == nullptr ? nullptr : FindFormat(*found, operand);
+  if (format == nullptr || !HasOperandState(*format)) {
+    return absl::NotFoundError(absl::StrCat("the graph has no learned step '", slot, "'"));
+  }
+  return format->lsq().has_scale() ? format->lsq().scale() : 1.0f;
+}
+
+absl::Status OperandState::Write(float value, Graph& graph) const {
+  MASE_RETURN_IF_ERROR(Read(graph).status());
+  Node* found = graph.FindNode(node);
+  Quantization record = *found->quantization();
+  for (OperandFormat& format : *record.mutable_operand()) {
+    if (format.operand() == operand) format.mutable_format()->mutable_lsq()->set_scale(value);
+  }
+  graph.SetQuantization(found, std::move(record));
+  return absl::OkStatus();
+}
+
+std::vector<OperandState> OperandStatesOf(const Graph& graph) {
+  std::vector<OperandState> states;
+  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+    if (node->quantization() == nullptr) continue;
+    for (const OperandFormat& operand : node->quantization()->operand()) {
+      if (!HasOperandState(operand.format())) continue;
+      states.push_back(
+          {OperandStateSlot(*node, operand.operand()), node->name(), operand.operand()});
+    }
+  }
+  return states;
+}
+
+}  // namespace mase

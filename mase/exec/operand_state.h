@@ -1,0 +1,44 @@
+// Trained state of an operand: numbers that training finds for the format of a node's operand,
+// beside the tensors of its module. The step of an lsq format (format/lsq.h) is one.
+//
+// State is kept twice: in the graph as fields of the operand's format, where tables, checkpoints
+// and later runs read it, and while training in the executor's vector of parameters, where the
+// optimiser moves it. These functions are the only way between the two; a format with another kind
+// of trained numbers joins here.
+#ifndef MASE_EXEC_OPERAND_STATE_H_
+#define MASE_EXEC_OPERAND_STATE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "mase/graph/graph.h"
+#include "proto/format.pb.h"
+
+namespace mase {
+
+// Whether the format has state. It is one number, so far.
+bool HasOperandState(const FormatProto& format);
+
+// What the state is called among the parameters: "seq_blocks_2.weight_scale".
+std::string OperandStateSlot(const Node& node, absl::string_view operand);
+
+struct OperandState {
+  std::string slot;
+  std::string node, operand;
+
+  // The graph's number, or what it starts from where nothing was trained yet. NotFound, naming the
+  // slot, if the graph has no such operand or its format no state.
+  absl::StatusOr<float> Read(const Graph& graph) const;
+  // NotFound as Read.
+  absl::Status Write(float value, Graph& graph) const;
+};
+
+// All states of a graph, in graph order.
+std::vector<OperandState> OperandStatesOf(const Graph& graph);
+
+}  // namespace mase
+
+#endif  // MASE_EXEC_OPERAND_STATE_H_

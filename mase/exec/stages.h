@@ -1,0 +1,56 @@
+// The stages that make a Program ready to run, in their order; lowering comes before (lower.h).
+#ifndef MASE_EXEC_STAGES_H_
+#define MASE_EXEC_STAGES_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "mase/exec/program.h"
+
+namespace mase {
+
+// Makes one step of neighbours, where each result is read by the next step alone:
+//
+//   batch_norm*d, relu            "batch_norm_relu"
+//   linear, relu                  "linear_relu", in inference
+//   conv*d, batch_norm*d[, relu]  "conv_batch_norm", in inference and float32: the running
+//                                 statistics are scaled into the weights, which changes rounding;
+//                                 so not where a record rounds operands
+void Fuse(Program& program);
+
+struct LayoutOptions {
+  bool bfloat16 = false;  // As KernelSpec::bfloat16.
+};
+
+// Makes the kernels, and puts "reorder" steps where a kernel wants a value in another layout than
+// its maker leaves it in; a tensor is converted once for all its readers. Results, kept values and
+// what is read under another shape are plain. Errors name the step.
+absl::Status ChooseLayouts(const LayoutOptions& options, Program& program);
+
+// Follows gradients from the outputs back to the trained tensors: Program::seeds, and of each step
+// what it computes. A bias that only feeds a batch norm has no gradient: its true value is zero.
+void PlanBackward(Program& program);
+
+// Where the program's memory lies, as offsets in bytes into one block; kNowhere for what there is
+// not. Things that are not needed at the same time share memory.
+struct Memory {
+  static constexpr int64_t kNowhere = -1;
+
+  struct OfStep {
+    int64_t prepared = kNowhere, workspace = kNowhere, scratch = kNowhere;
+    int64_t backward_scratch = kNowhere;
+    // Where a gradient that adds is written first; by operand.
+    std::vector<int64_t> src_temporaries, tensor_temporaries;
+  };
+
+  int64_t bytes = 0;
+  std::vector<int64_t> values, gradients;  // By value, where they are the program's own.
+  std::vector<OfStep> prepare, steps;
+};
+
+Memory PlaceMemory(const Program& program);
+
+}  // namespace mase
+
+#endif  // MASE_EXEC_STAGES_H_
