@@ -5,6 +5,7 @@
 #include <functional>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@
 #include "mase/format/metrics.h"
 #include "mase/interop/npy.h"
 #include "mase/interop/svg_curves.h"
+#include "mase/tensor/convert.h"
 
 DEFINE_string(format, "",
               "A FormatProto as text, for example 'integer { width: 8 frac_width: 4 }'.");
@@ -135,12 +137,14 @@ absl::StatusOr<std::unique_ptr<const Format>> MakeFormat(const std::string& text
 }
 
 absl::StatusOr<Tensor> ReadFloats(const std::string& path) {
-  MASE_ASSIGN_OR_RETURN(Tensor tensor, ReadNpy(path));
-  if (tensor.dtype() != DType::kFloat32) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": ", DTypeName(tensor.dtype()), ", want float32"));
+  MASE_ASSIGN_OR_RETURN(const Tensor tensor, ReadNpy(path));
+  int64_t rounded = 0;
+  Tensor floats = ToFloat32(tensor, &rounded);
+  if (rounded > 0) {
+    std::cerr << path << ": " << DTypeName(tensor.dtype()) << ", " << rounded << " of "
+              << tensor.elements() << " values rounded to float32\n";
   }
-  return tensor;
+  return floats;
 }
 
 absl::Status List() {
@@ -228,12 +232,19 @@ Tensor CodesAsTensor(const Shape& shape, const std::vector<uint32_t>& codes) {
 }
 
 absl::StatusOr<Tensor> ReadCodes(const std::string& path) {
-  MASE_ASSIGN_OR_RETURN(Tensor tensor, ReadNpy(path));
-  if (tensor.dtype() != DType::kInt32) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": ", DTypeName(tensor.dtype()), ", want int32 codes"));
-  }
-  return tensor;
+  MASE_ASSIGN_OR_RETURN(const Tensor tensor, ReadNpy(path));
+  if (tensor.dtype() == DType::kInt32) return tensor;
+  Tensor codes(DType::kInt32, tensor.shape());
+  int32_t* out = codes.mutable_data<int32_t>().data();
+  std::optional<double> wrong;
+  VisitNumbers(tensor, [&](size_t i, double code) {
+    const bool fits = code >= 0 && code <= UINT32_MAX && code == std::floor(code);
+    if (!fits) wrong = code;
+    out[i] = fits ? static_cast<int32_t>(static_cast<uint32_t>(code)) : 0;
+  });
+  if (!wrong.has_value()) return codes;
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": ", *wrong, " is no code; codes are whole numbers, at least 0"));
 }
 
 absl::Status Encode() {

@@ -235,7 +235,7 @@ TEST(OpenDatasetTest, NumpyFilesKeepTheShapeOfTheirSamples) {
               HasSubstr("samples of shape [2, 2], want [features]"));
   const std::string flat = Runfile("testdata/npy/table.npy");
   EXPECT_EQ(FirstError(absl::StrCat("train: '", images, "' test: '", flat, "'")),
-            absl::StrCat(flat, ": samples of shape [2], want [2, 2]"));
+            absl::StrCat(flat, ": samples of shape [3], want [2, 2]"));
   EXPECT_THAT(FirstError(absl::StrCat("name: 'jsc' path: '", images, "'")),
               HasSubstr("a NumPy file has no column names"));
 }

@@ -9,6 +9,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/runfiles.h"
@@ -17,7 +18,7 @@
 #include "mase/data/file_bytes.h"
 #include "mase/data/hdf5.h"
 #include "mase/data/labels.h"
-#include "mase/data/npy.h"
+#include "mase/data/numpy_table.h"
 #include "mase/data/row_sketch.h"
 #include "mase/data/table.h"
 
@@ -35,7 +36,8 @@ std::string FileName(const std::string& path) {
 // it; `sample` is set once all is known.
 struct Reading {
   std::string label;
-  std::string given_label;  // By the settings.
+  std::string given_label;  // By the settings, as the next.
+  std::vector<std::string> given_features;
   std::vector<std::string> features;
   std::vector<std::string> classes;
   std::vector<std::string> left_out;
@@ -47,9 +49,8 @@ Reading ReadingOf(const TabularSet& set, const DatasetConfig& config, const Open
                   Notes& notes) {
   Reading reading = {.label = config.label(), .given_label = config.label()};
   reading.features = set.features;
-  if (reading.features.empty()) {
-    reading.features.assign(config.features().begin(), config.features().end());
-  }
+  reading.given_features.assign(config.features().begin(), config.features().end());
+  if (reading.features.empty()) reading.features = reading.given_features;
   reading.classes = set.classes;
   reading.scaling = ChooseScaling(config, options, set.standardize, notes);
   if (options.recipe == nullptr) return reading;
@@ -61,6 +62,11 @@ Reading ReadingOf(const TabularSet& set, const DatasetConfig& config, const Open
   reading.sample =
       Shape(absl::MakeConstSpan(recipe.sample_shape().data(), recipe.sample_shape().size()));
   return reading;
+}
+
+bool IsNumber(absl::string_view name) {
+  int64_t number;
+  return absl::SimpleAtoi(name, &number);
 }
 
 // Files without names for their columns count them.
@@ -81,12 +87,27 @@ absl::StatusOr<DataTable> ReadText(const std::string& path, const Reading& readi
   return by_place.ok() ? by_place : table;
 }
 
+// What to take from files whose columns have no names, but places.
+TableColumns ArrayColumns(const Reading& reading, bool may_lack_label) {
+  TableColumns columns = {reading.given_label, reading.given_features, may_lack_label};
+  if (columns.label.empty() && may_lack_label) columns.label = reading.label;
+  const bool images = reading.sample.has_value() && reading.sample->rank() != 1;
+  if (!columns.features.empty() || reading.features.empty() || images) return columns;
+  if (absl::c_all_of(reading.features, IsNumber)) {
+    columns.features = reading.features;
+  } else {
+    for (size_t i = 0; i < reading.features.size(); ++i)
+      columns.features.push_back(absl::StrCat(i));
+  }
+  return columns;
+}
+
 absl::StatusOr<DataTable> ReadAnyTable(const TabularSet& set, const std::string& path,
                                        const Reading& reading, bool may_lack_label) {
   MASE_ASSIGN_OR_RETURN(const FileBytes file, FileBytes::Map(path));
-  const bool numpy = IsNpy(file.bytes()) || IsNpz(file.bytes());
+  const bool numpy = IsNumpyFile(file.bytes());
   if (numpy && set.features.empty()) {
-    return ReadNumpyTable(path, file.bytes(), reading.given_label);
+    return ReadNumpyTable(path, file.bytes(), ArrayColumns(reading, may_lack_label));
   }
   if (numpy) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -221,11 +242,11 @@ absl::StatusOr<CachedData> ReadAndSplit(const TabularSet& set, const std::string
 std::string CacheKey(const TabularSet& set, const Reading& reading) {
   std::string scaler;
   if (reading.scaling.known) scaler = ToProto(*reading.scaling.known).SerializeAsString();
-  return absl::StrCat("table 4 label=", reading.label,
-                      " features=", absl::StrJoin(reading.features, ","),
-                      " classes=", absl::StrJoin(reading.classes, ","), " hdf5=", set.hdf5_dataset,
-                      " one_hot=", absl::StrJoin(set.one_hot, ","), " distinct=", set.distinct_rows,
-                      " standardize=", reading.scaling.wanted, " scaler=", scaler);
+  return absl::StrCat(
+      "table 5 label=", reading.label, " features=", absl::StrJoin(reading.features, ","), ";",
+      absl::StrJoin(reading.given_features, ","), " classes=", absl::StrJoin(reading.classes, ","),
+      " hdf5=", set.hdf5_dataset, " one_hot=", absl::StrJoin(set.one_hot, ","),
+      " distinct=", set.distinct_rows, " standardize=", reading.scaling.wanted, " scaler=", scaler);
 }
 
 absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& config,

@@ -20,6 +20,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/interop/foreign_file.h"
+#include "mase/interop/half.h"
 #include "nlohmann/json.hpp"
 
 namespace mase {
@@ -37,20 +38,6 @@ constexpr absl::string_view kChecksumPrefix = "{\"__metadata__\":{\"mase.crc32c\
 constexpr absl::string_view kNoChecksum = "00000000";
 // The data begins at a multiple of this, so that mapped tensors are aligned.
 constexpr size_t kAlignment = 64;
-
-// IEEE binary16 as float: 1 bit of sign, 5 of exponent, 10 of mantissa. Exact.
-float HalfToFloat(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half >> 15) << 31;
-  const uint32_t exponent = (half >> 10) & 0x1f;
-  const uint32_t mantissa = half & 0x3ff;
-  if (exponent == 0) {  // Multiples of the smallest number.
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    return sign == 0 ? magnitude : -magnitude;
-  }
-  // Inf and NaN keep the largest exponent; the others move from bias 15 to 127.
-  const uint32_t widened = exponent == 0x1f ? 0xff : exponent + 127 - 15;
-  return absl::bit_cast<float>(sign | (widened << 23) | (mantissa << 13));
-}
 
 // `bytes` as From, which need not be aligned, element by element as To.
 template <typename From, typename To, To (*convert)(From)>

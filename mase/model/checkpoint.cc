@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
-#include "absl/base/casts.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
@@ -18,42 +17,12 @@
 #include "mase/base/status_macros.h"
 #include "mase/graph/graph_io.h"
 #include "mase/model/name_mapping.h"
+#include "mase/tensor/convert.h"
 
 namespace mase {
 namespace {
 
 constexpr char kGraphFact[] = "mase.graph";
-
-// Calls visit(i, number) for the numbers of a tensor. A double holds each exactly, but for
-// integers above 2^53.
-template <typename Visit>
-void VisitNumbers(const Tensor& tensor, Visit visit) {
-  const auto visit_as = [&](auto type) {
-    const auto data = tensor.data<decltype(type)>();
-    for (size_t i = 0; i < data.size(); ++i) visit(i, static_cast<double>(data[i]));
-  };
-  switch (tensor.dtype()) {
-    case DType::kFloat32:
-      return visit_as(float());
-    case DType::kFloat64:
-      return visit_as(double());
-    case DType::kInt8:
-      return visit_as(int8_t());
-    case DType::kUInt8:
-      return visit_as(uint8_t());
-    case DType::kInt32:
-      return visit_as(int32_t());
-    case DType::kInt64:
-      return visit_as(int64_t());
-    case DType::kBool:
-      return visit_as(bool());
-    case DType::kBFloat16:  // The upper half of a float32.
-      const auto* halves = static_cast<const uint16_t*>(tensor.raw_data());
-      for (size_t i = 0; i < static_cast<size_t>(tensor.elements()); ++i) {
-        visit(i, absl::bit_cast<float>(static_cast<uint32_t>(halves[i]) << 16));
-      }
-  }
-}
 
 // A tensor whose element type was not the net's.
 struct Converted {
@@ -61,7 +30,7 @@ struct Converted {
   int64_t rounded = 0;  // Numbers that changed.
 };
 
-absl::StatusOr<Converted> ToFloat32(const Tensor& found) {
+absl::StatusOr<Converted> FitFloat32(const Tensor& found) {
   Converted result{Tensor(DType::kFloat32, found.shape())};
   const absl::Span<float> out = result.tensor.mutable_data<float>();
   std::optional<double> too_large;
@@ -76,7 +45,7 @@ absl::StatusOr<Converted> ToFloat32(const Tensor& found) {
 }
 
 // Counters may have become floats with the rest of a state dict.
-absl::StatusOr<Converted> ToInt64(const Tensor& found) {
+absl::StatusOr<Converted> FitInt64(const Tensor& found) {
   Converted result{Tensor(DType::kInt64, found.shape())};
   const absl::Span<int64_t> out = result.tensor.mutable_data<int64_t>();
   std::optional<double> no_integer;
@@ -95,8 +64,8 @@ absl::StatusOr<Converted> Fit(const Tensor& found, const Tensor& wanted) {
   const bool is_float = found.dtype() == DType::kFloat64 || found.dtype() == DType::kBFloat16;
   if (found.shape() == wanted.shape()) {
     if (found.dtype() == wanted.dtype()) return Converted{found};
-    if (wanted.dtype() == DType::kFloat32 && is_float) return ToFloat32(found);
-    if (wanted.dtype() == DType::kInt64) return ToInt64(found);
+    if (wanted.dtype() == DType::kFloat32 && is_float) return FitFloat32(found);
+    if (wanted.dtype() == DType::kInt64) return FitInt64(found);
   }
   return absl::InvalidArgumentError(
       absl::StrCat("is ", DTypeName(found.dtype()), found.shape().ToString(), ", the model wants ",
