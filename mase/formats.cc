@@ -18,6 +18,7 @@
 #include "glog/logging.h"
 #include "mase/base/files.h"
 #include "mase/base/runfiles.h"
+#include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
@@ -104,10 +105,10 @@ absl::Status CheckFlags(const std::vector<std::string>& arguments) {
   return absl::OkStatus();
 }
 
-std::vector<std::string> Paths(const std::string& flag) {
+absl::StatusOr<std::vector<std::string>> Paths(const std::string& flag) {
   std::vector<std::string> paths;
-  for (absl::string_view path : absl::StrSplit(flag, kListSeparator, absl::SkipEmpty())) {
-    paths.push_back(UserPath(path));
+  for (absl::string_view given : absl::StrSplit(flag, kListSeparator, absl::SkipEmpty())) {
+    MASE_ASSIGN_OR_RETURN(paths.emplace_back(), UserPath(given));
   }
   return paths;
 }
@@ -202,7 +203,8 @@ absl::Status PrintTable(const std::string& text) {
 // Calls fn(in, out) for every pair of --in and --out.
 absl::Status ForEachPair(
     const std::function<absl::Status(const std::string&, const std::string&)>& fn) {
-  const std::vector<std::string> in = Paths(FLAGS_in), out = Paths(FLAGS_out);
+  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> in, Paths(FLAGS_in));
+  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> out, Paths(FLAGS_out));
   if (in.empty() || in.size() != out.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat(in.size(), " --in and ", out.size(), " --out, want as many, at least one"));
@@ -283,7 +285,7 @@ std::string Bar(double sqnr_db) {
 }
 
 absl::Status CompareErrors(const std::vector<std::string>& formats) {
-  const std::vector<std::string> paths = Paths(FLAGS_in);
+  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> paths, Paths(FLAGS_in));
   if (paths.empty() || formats.empty()) {
     return absl::InvalidArgumentError("error needs --in=x.npy and at least one format");
   }
@@ -313,8 +315,11 @@ absl::Status CompareErrors(const std::vector<std::string>& formats) {
     std::sort(curve.points.begin(), curve.points.end());
     list.push_back(std::move(curve));
   }
-  return WriteFileAtomically(UserPath(FLAGS_plot),
-                             CurvesAsSvg("SQNR in dB over bits a value", "bits a value", list));
+  MASE_ASSIGN_OR_RETURN(const std::string file, UserPath(FLAGS_plot));
+  return WriteFileAtomically(file, CurvesAsSvg({.title = "Signal to quantization noise",
+                                                .x_label = "bits a value",
+                                                .y_label = "SQNR in dB",
+                                                .curves = list}));
 }
 
 absl::Status Run(const std::vector<std::string>& words) {
@@ -341,19 +346,23 @@ absl::Status Run(const std::vector<std::string>& words) {
       "; see --help"));
 }
 
+// The exit code of a command that ended so; says what went wrong.
+int End(absl::Status status) {
+  if (status.ok()) status = FinishPrinting();
+  if (!status.ok()) std::cerr << "formats: " << std::string(status.message()) << "\n";
+  return ExitCode(status);
+}
+
 int Main(int argc, char** argv) {
   google::InitGoogleLogging(argv[0]);
   std::vector<std::string> arguments = JoinRepeated(argc, argv);
   for (const std::string& argument : arguments) {
     if (argument == "--help" || argument == "-help" || argument == "-h") {
       std::cout << kUsage << "\n";
-      return 0;
+      return End(absl::OkStatus());
     }
   }
-  if (const absl::Status status = CheckFlags(arguments); !status.ok()) {
-    std::cerr << "formats: " << std::string(status.message()) << "\n";
-    return ExitCode(status);
-  }
+  if (const absl::Status status = CheckFlags(arguments); !status.ok()) return End(status);
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   int count = static_cast<int>(pointers.size());
@@ -361,9 +370,7 @@ int Main(int argc, char** argv) {
   char** rest = pointers.data();
   gflags::SetUsageMessage(kUsage);
   gflags::ParseCommandLineFlags(&count, &rest, /*remove_flags=*/true);
-  const absl::Status status = Run(std::vector<std::string>(rest + 1, rest + count));
-  if (!status.ok()) std::cerr << "formats: " << std::string(status.message()) << "\n";
-  return ExitCode(status);
+  return End(Run(std::vector<std::string>(rest + 1, rest + count)));
 }
 
 }  // namespace

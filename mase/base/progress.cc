@@ -15,7 +15,8 @@
 namespace mase {
 namespace {
 
-constexpr double kSecondsBetweenDraws = 0.1;
+constexpr double kSecondsBetweenDraws = 0.1;  // On a terminal.
+constexpr double kSecondsBetweenLines = 5;    // Elsewhere.
 constexpr char kEraseLine[] = "\r\033[K";
 
 std::string Clock(double seconds) {
@@ -49,25 +50,32 @@ Progress::Progress(std::string label, int64_t total, std::string unit, Terminal 
       total_(total),
       unit_(std::move(unit)),
       terminal_(std::move(terminal)) {
-  if (!terminal_.interactive) return;
+  if (!terminal_.seconds) return;
   start_s_ = terminal_.seconds();
-  next_draw_s_ = start_s_ + kSecondsBetweenDraws;  // What ends at once leaves no flicker.
+  next_draw_s_ = start_s_ + seconds_between_draws();  // What ends at once leaves no flicker.
 }
 
 Progress::~Progress() {
-  if (drawn_) terminal_.write(kEraseLine);
+  if (drawn_ && terminal_.interactive) terminal_.write(kEraseLine);
 }
 
 void Progress::Update(int64_t done, absl::FunctionRef<std::string()> detail) {
-  if (!terminal_.interactive) return;
+  if (!terminal_.seconds) return;
   const double now_s = terminal_.seconds();
   if (now_s < next_draw_s_) return;
-  next_draw_s_ = now_s + kSecondsBetweenDraws;
+  next_draw_s_ = now_s + seconds_between_draws();
   drawn_ = true;
-  std::string line = absl::StrCat(Line(done, now_s - start_s_), " ", detail());
+  std::string line = Line(done, now_s - start_s_);
+  const std::string more = detail();
+  if (!more.empty()) absl::StrAppend(&line, " ", more);
   // The last column stays free: some terminals wrap when it is written.
   line.resize(std::min(line.size(), static_cast<size_t>(std::max(terminal_.columns - 1, 0))));
-  terminal_.write(absl::StrCat(kEraseLine, line));
+  terminal_.write(terminal_.interactive ? absl::StrCat(kEraseLine, line)
+                                        : absl::StrCat(line, "\n"));
+}
+
+double Progress::seconds_between_draws() const {
+  return terminal_.interactive ? kSecondsBetweenDraws : kSecondsBetweenLines;
 }
 
 std::string Progress::Line(int64_t done, double elapsed_s) const {

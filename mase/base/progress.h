@@ -2,8 +2,9 @@
 //
 //   epoch 3/20  45% 1388/3084 batch [00:12<00:15, 115/s] loss 0.913 acc 0.671
 //
-// It is redrawn at most ten times a second and erased at the end, so that what
-// is logged stays clean. Where stderr is not a terminal nothing is ever written.
+// On a terminal it is redrawn at most ten times a second and erased at the end, so that what is
+// logged stays clean. Elsewhere (a file, a pipe, a job of a cluster) it is a line of its own every
+// five seconds: what ends sooner leaves no line, and what is killed has said how far it was.
 #ifndef MASE_BASE_PROGRESS_H_
 #define MASE_BASE_PROGRESS_H_
 
@@ -18,10 +19,10 @@ namespace mase {
 
 // What a Progress draws on. Tests give their own.
 struct Terminal {
-  bool interactive = false;  // Draw at all?
-  int columns = 80;          // Longer lines are cut.
-  std::function<double()> seconds;
-  std::function<void(absl::string_view)> write;
+  bool interactive = false;                      // Redraw one line, or write one after another?
+  int columns = 80;                              // Longer lines are cut.
+  std::function<double()> seconds;               // Unset: nothing is ever drawn.
+  std::function<void(absl::string_view)> write;  // Set where `seconds` is.
 
   // stderr and the steady clock.
   static Terminal Stderr();
@@ -34,7 +35,7 @@ class Progress {
   // `total` in `unit`s ("batch"), 0 where it is not known: no percentage and no ETA then.
   Progress(std::string label, int64_t total, std::string unit,
            Terminal terminal = Terminal::Stderr());
-  ~Progress();  // Erases the line.
+  ~Progress();  // Erases the line of a terminal.
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
@@ -45,6 +46,7 @@ class Progress {
   }
 
  private:
+  double seconds_between_draws() const;
   std::string Line(int64_t done, double elapsed_s) const;
 
   const std::string label_;

@@ -11,7 +11,6 @@ namespace mase {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 struct FakeTerminal {
   double now_s = 100;
@@ -40,7 +39,7 @@ TEST(ProgressTest, WithoutATotalThereIsNoShareAndNoEta) {
   Progress progress("reading", 0, "row", fake.Get(true));
   fake.now_s = 100 + 3700;
   progress.Update(370);
-  EXPECT_THAT(fake.writes, ElementsAre("\r\033[Kreading 370 row [1:01:40, 0.10/s] "));
+  EXPECT_THAT(fake.writes, ElementsAre("\r\033[Kreading 370 row [1:01:40, 0.10/s]"));
 }
 
 TEST(ProgressTest, DrawsAtMostTenTimesASecond) {
@@ -56,14 +55,22 @@ TEST(ProgressTest, DrawsAtMostTenTimesASecond) {
   EXPECT_EQ(details, static_cast<int>(fake.writes.size()));
 }
 
-TEST(ProgressTest, IsSilentWithoutATerminal) {
+TEST(ProgressTest, OffATerminalItIsALineEveryFewSeconds) {
   FakeTerminal fake;
   {
-    Progress progress("x", 10, "step", fake.Get(false));
-    fake.now_s = 200;
-    progress.Update(5, [] { return ADD_FAILURE(), std::string(); });
+    Progress progress("x", 100, "step", fake.Get(false));
+    for (int i = 1; i <= 12; ++i) {
+      fake.now_s = 100 + i;
+      progress.Update(i);
+    }
   }
-  EXPECT_THAT(fake.writes, IsEmpty());
+  EXPECT_THAT(fake.writes, ElementsAre("x   5% 5/100 step [00:05<01:35, 1.00/s]\n",
+                                       "x  10% 10/100 step [00:10<01:30, 1.00/s]\n"));
+}
+
+TEST(ProgressTest, IsSilentWithoutAClock) {
+  Progress progress("x", 10, "step", Terminal());
+  progress.Update(5, [] { return ADD_FAILURE(), std::string(); });
 }
 
 TEST(ProgressTest, CutsALineToTheTerminal) {

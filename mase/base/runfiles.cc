@@ -5,7 +5,10 @@
 #include <string>
 #include <system_error>
 
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "mase/base/status_macros.h"
 
 namespace mase {
 namespace {
@@ -32,8 +35,24 @@ std::string Runfile(absl::string_view path) {
   return root->empty() ? std::string(path) : (*root / std::string(path)).string();
 }
 
-std::string UserPath(absl::string_view path) {
-  const fs::path given{std::string(path)};
+absl::StatusOr<std::string> ExpandHome(absl::string_view path) {
+  if (!absl::StartsWith(path, "~")) return std::string(path);
+  if (path.size() > 1 && path[1] != '/') {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", path, "': only ~ and ~/... are read as a home folder, your own; for a ",
+                     "file whose name begins with ~ write ./", path));
+  }
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home == '\0') {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", path, "': the environment has no HOME that ~ could stand for; write the whole path"));
+  }
+  return absl::StrCat(home, path.substr(1));
+}
+
+absl::StatusOr<std::string> UserPath(absl::string_view path) {
+  MASE_ASSIGN_OR_RETURN(const std::string expanded, ExpandHome(path));
+  const fs::path given{expanded};
   if (given.empty() || given.is_absolute()) return given.string();
   std::error_code error;
   const char* caller = std::getenv("BUILD_WORKING_DIRECTORY");

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace mase {
@@ -16,8 +17,15 @@ namespace mase {
 std::string Runfile(absl::string_view path);
 
 // Resolves a path that a person typed: relative ones against
-// $BUILD_WORKING_DIRECTORY (set by `bazel run`), else the working directory.
-std::string UserPath(absl::string_view path);
+// $BUILD_WORKING_DIRECTORY (set by `bazel run`), else the working directory. A
+// "~" that is the whole path, or its first folder, is the home folder ($HOME):
+// shells leave it alone behind a "=" and in files. Empty stays empty.
+// InvalidArgument for "~NAME", another user's home (a file of such a name is
+// "./~NAME"), and for "~" where $HOME is not set.
+absl::StatusOr<std::string> UserPath(absl::string_view path);
+
+// The "~" part of UserPath alone: other paths are returned as they are.
+absl::StatusOr<std::string> ExpandHome(absl::string_view path);
 
 }  // namespace mase
 

@@ -10,12 +10,16 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gflags/gflags.h"
 #include "glog/logging.h"
+#include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/version.h"
 #include "mase/cli/log.h"
+#include "mase/cli/report_json.h"
 #include "mase/config/arguments.h"
 
 namespace mase {
@@ -47,16 +51,27 @@ void PrintHelp(const Action& action) {
                   .c_str());
 }
 
-absl::Status SetLogging(const RunConfig& config) {
-  const absl::string_view level = config.to_debug() ? "debug" : config.log_level();
+void SetLogging(const RunConfig& config) {
+  const std::string level = config.to_debug() ? "debug" : config.log_level();
   SetLogLevel(level == "debug"                              ? LogLevel::kDebug
               : level == "info"                             ? LogLevel::kInfo
               : level == "warning" && !config.no_warnings() ? LogLevel::kWarning
                                                             : LogLevel::kError);
-  return absl::OkStatus();
+}
+
+// Settings that other machines honour and this tool cannot.
+void WarnOfSettings(const RunConfig& config) {
+  if (config.accelerator() == "gpu" || config.accelerator() == "mps") {
+    LogWarning(absl::StrCat("accelerator ", config.accelerator(),
+                            " is not supported: everything runs on the CPU"));
+  }
 }
 
 absl::Status RunAction(Action& action, int argc, char** argv) {
+  RunReport begun;
+  begun.set_action(std::string(action.name()));
+  begun.set_started(absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::LocalTimeZone()));
+  begun.mutable_command_line()->Add(argv, argv + argc);
   const std::vector<std::string> words(argv + 1, argv + argc);
   MASE_ASSIGN_OR_RETURN(const Arguments arguments, ParseArguments(words, OwnFlags()));
   for (const auto& [name, value] : arguments.process) {
@@ -70,11 +85,13 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
   if (done) return absl::OkStatus();
   MASE_ASSIGN_OR_RETURN(const LoadedConfig settings,
                         LoadConfig(arguments, action.config_request()));
-  MASE_RETURN_IF_ERROR(SetLogging(settings.config));
+  SetLogging(settings.config);
   std::printf("%s", SettingsTable(settings.record, isatty(STDOUT_FILENO) != 0).c_str());
   for (const std::string& note : arguments.notes) LogWarning(note);
   for (const std::string& note : settings.notes) LogWarning(note);
-  return action.Run(settings);
+  WarnOfSettings(settings.config);
+  SetSettings(settings.config, begun);
+  return action.Run(settings, begun);
 }
 
 }  // namespace
@@ -82,14 +99,15 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
 int Main(Action& action, int argc, char** argv) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
+  PrintByLines();
   absl::Status status;
   try {
     status = RunAction(action, argc, argv);
   } catch (const std::exception& e) {
     status = absl::InternalError(absl::StrCat("unexpected exception: ", e.what()));
   }
+  if (status.ok()) status = FinishPrinting();
   if (!status.ok()) Log(LogLevel::kError, status.message());
-  std::fflush(stdout);
   return ExitCode(status);
 }
 

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "mase/config/config.h"
+#include "proto/report.pb.h"
 
 namespace mase {
 
@@ -25,7 +26,9 @@ class Action {
   virtual absl::StatusOr<bool> Prepare() { return false; }
   virtual ConfigRequest config_request() const { return {nullptr, /*read_passes=*/false}; }
 
-  virtual absl::Status Run(const LoadedConfig& settings) = 0;
+  // `begun` is the run's report as far as it is known before: action, command line, start,
+  // settings.
+  virtual absl::Status Run(const LoadedConfig& settings, const RunReport& begun) = 0;
 };
 
 // The whole of main(): parses, prints the effective settings, runs, prints an error

@@ -15,7 +15,9 @@
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
+#include "mase/cli/class_lines.h"
 #include "mase/cli/log.h"
+#include "mase/exec/class_counts.h"
 #include "mase/exec/executor.h"
 
 DEFINE_string(plugins, "", "Third-party pass plugins to open: a.so,b.so.");
@@ -77,9 +79,21 @@ class SessionHost : public PassHost {
   }
 
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override {
+    return Evaluate(graph, nullptr);
+  }
+
+  // The same; counts the predictions of each class, too, if `counts` is not null.
+  absl::StatusOr<Evaluation> Evaluate(const Graph& graph, ClassCounts* counts) {
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split_));
     MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph));
-    return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size());
+    OutputSink<float> sink;
+    if (counts != nullptr) {
+      sink = [&](int64_t first_row, absl::Span<const float> scores) {
+        counts->Add(first_row, scores, executor->output_shape()[1]);
+        return absl::OkStatus();
+      };
+    }
+    return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size(), sink);
   }
 
   void Print(absl::string_view text) override { std::fwrite(text.data(), 1, text.size(), stdout); }
@@ -108,7 +122,8 @@ absl::Status Transformed::WriteFiles(RunDirectory& directory) const {
 absl::StatusOr<bool> PassAction::Prepare() {
   MASE_ASSIGN_OR_RETURN(loader_, PluginLoader::Create());
   for (const std::string& path : SplitList(FLAGS_plugins)) {
-    MASE_RETURN_IF_ERROR(loader_->Open(UserPath(path)).status());
+    MASE_ASSIGN_OR_RETURN(const std::string file, UserPath(path));
+    MASE_RETURN_IF_ERROR(loader_->Open(file).status());
   }
   if (FLAGS_list_passes) PrintPasses(*loader_);
   return FLAGS_list_passes;
@@ -141,8 +156,13 @@ absl::StatusOr<Transformed> PassAction::RunPasses(const RunConfig& config, Pipel
   MASE_RETURN_IF_ERROR(RunPipeline(pipeline, result.graph, host, &session.report));
   for (const std::string& warning : session.report.warnings()) LogWarning(warning);
   if (evaluate) {
-    MASE_ASSIGN_OR_RETURN(result.after, host.Evaluate(result.graph));
+    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
+    const std::vector<std::string>& names = session.dataset.info().class_names;
+    ClassCounts counts(data.labels.data<int64_t>(), session.dataset.num_classes());
+    MASE_ASSIGN_OR_RETURN(result.after, host.Evaluate(result.graph, &counts));
     ReportMetrics(result.after, kTransformed, split, session.report);
+    ReportClasses(counts, names, session.report);
+    result.classes = ClassLines(counts, names);
   }
   return result;
 }

@@ -28,6 +28,7 @@ inline constexpr char kTransformed[] = "transformed";
 struct Transformed {
   Graph graph;
   Evaluation before, after;  // Of no samples, if nobody asked for them.
+  std::string classes;       // Lines on how the classes fared after (class_lines.h).
   std::vector<std::pair<std::string, std::string>> files;  // Relative path and contents.
 
   // Writes `files` into the run directory.
@@ -47,7 +48,8 @@ class PassAction : public Action {
 
   // Runs them on a copy of the session's net, which they can measure on evaluation.split and which
   // is measured so before and after if `evaluate`. The report gets the passes, their warnings, the
-  // plugins' versions and the figures. Writes nothing. Errors of RunPipeline and Evaluate.
+  // plugins' versions, the figures and how the classes fared after. Writes nothing. Errors of
+  // RunPipeline and Evaluate.
   absl::StatusOr<Transformed> RunPasses(const RunConfig& config, Pipeline& pipeline,
                                         Session& session, bool evaluate) const;
 

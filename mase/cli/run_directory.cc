@@ -18,11 +18,12 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "google/protobuf/util/json_util.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/runfiles.h"
+#include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/cli/report_json.h"
 #include "mase/config/text_proto.h"
 #include "mase/model/checkpoint.h"
 
@@ -45,10 +46,12 @@ std::string FileNamePart(absl::string_view text) {
   return part.empty() || part[0] == '.' ? absl::StrCat("run-", part) : part;
 }
 
-std::string ProjectFolder(const RunConfig& config, absl::string_view model,
-                          absl::string_view dataset) {
-  const std::string root =
-      config.project_dir().empty() ? UserPath("mase_output") : config.project_dir();
+absl::StatusOr<std::string> ProjectFolder(const RunConfig& config, absl::string_view model,
+                                          absl::string_view dataset) {
+  std::string root = config.project_dir();
+  if (root.empty()) {
+    MASE_ASSIGN_OR_RETURN(root, UserPath("mase_output"));
+  }
   const std::string name =
       config.has_project()
           ? FileNamePart(config.project())
@@ -109,8 +112,8 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const RunConfig& config, absl:
                                                   absl::string_view model,
                                                   absl::string_view dataset) {
   if (!config.has_run_dir()) {
-    MASE_ASSIGN_OR_RETURN(std::string path,
-                          MakeNext(ProjectFolder(config, model, dataset), action));
+    MASE_ASSIGN_OR_RETURN(const std::string project, ProjectFolder(config, model, dataset));
+    MASE_ASSIGN_OR_RETURN(std::string path, MakeNext(project, action));
     return RunDirectory(std::move(path));
   }
   const fs::path path = fs::path(config.run_dir()).lexically_normal();
@@ -163,25 +166,14 @@ absl::Status RunDirectory::Finish(RunReport& report) {
   report.clear_artifacts();
   for (const std::string& artifact : artifacts_) report.add_artifacts(artifact);
   report.add_artifacts(kSummary);
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  const auto status = google::protobuf::util::MessageToJsonString(report, &json, options);
-  if (!status.ok()) return absl::InternalError(std::string(status.message()));
-  return Write(kSummary, json);
+  return Write(kSummary, ReportJson(report));
 }
 
 absl::StatusOr<RunReport> RunDirectory::ReadSummary() const {
   MASE_ASSIGN_OR_RETURN(const std::string json,
                         ReadFile(File(kSummary), limits::kMaxConfigFileBytes));
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = true;
-  RunReport report;
-  const auto status = google::protobuf::util::JsonStringToMessage(json, &report, options);
-  if (status.ok()) return report;
-  return absl::DataLossError(absl::StrCat(File(kSummary), ": ", std::string(status.message())));
+  absl::StatusOr<RunReport> report = ParseReportJson(json);
+  return report.ok() ? report : Annotate(report.status(), File(kSummary));
 }
 
 absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path) {

@@ -1,5 +1,6 @@
 #include "mase/cli/session.h"
 
+#include <cmath>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -17,10 +18,8 @@
 namespace mase {
 namespace {
 
-void FillReport(const RunConfig& config, absl::string_view action,
-                const std::optional<OpenedCheckpoint>& opened, const Session& session,
-                RunReport& report) {
-  report.set_action(std::string(action));
+void FillReport(const RunConfig& config, const std::optional<OpenedCheckpoint>& opened,
+                const Session& session, RunReport& report) {
   report.set_seed(config.seed());
   report.mutable_model()->set_name(session.graph.name());
   report.mutable_model()->set_parameters(static_cast<uint32_t>(session.graph.parameter_count()));
@@ -28,17 +27,20 @@ void FillReport(const RunConfig& config, absl::string_view action,
   if (opened.has_value()) report.mutable_model()->set_loaded_from(opened->path);
   report.mutable_data()->set_name(session.dataset.name());
   if (session.dataset.info().real) report.mutable_data()->set_real(*session.dataset.info().real);
+  for (const std::string& name : session.dataset.info().class_names) {
+    report.mutable_data()->add_class_names(name);
+  }
   for (const auto& [name, version] : Versions()) (*report.mutable_versions())[name] = version;
 }
 
 }  // namespace
 
-absl::StatusOr<Session> OpenSession(const RunConfig& config, absl::string_view action) {
+absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun) {
   const DatasetConfig& data = config.dataset();
   if (data.name().empty() && data.path().empty() && data.train().empty() && data.test().empty()) {
     return absl::InvalidArgumentError("No model and/or dataset provided! These are required.");
   }
-  const absl::Time began = absl::Now();
+  const absl::Time now = absl::Now();
   MASE_ASSIGN_OR_RETURN(const std::optional<OpenedCheckpoint> opened,
                         OpenCheckpoint(config.model()));
   LogInfo(
@@ -47,8 +49,8 @@ absl::StatusOr<Session> OpenSession(const RunConfig& config, absl::string_view a
   for (const auto& note : dataset.notes().Take()) LogInfo(note.text);
   TorchGenerator generator(config.seed());
   MASE_ASSIGN_OR_RETURN(Graph graph, OpenModel(config, dataset.info(), opened, generator));
-  Session session{began, std::move(dataset), std::move(graph), generator};
-  FillReport(config, action, opened, session, session.report);
+  Session session{now, std::move(dataset), std::move(graph), generator, begun};
+  FillReport(config, opened, session, session.report);
   return session;
 }
 
@@ -85,9 +87,17 @@ void ReportMetrics(const Evaluation& evaluation, absl::string_view stage, Split 
     metric->set_name(name);
     metric->set_stage(std::string(stage));
     metric->set_split(std::string(SplitName(split)));
-    metric->set_value(value);
+    if (std::isfinite(value)) metric->set_value(value);
     metric->set_samples(static_cast<uint32_t>(evaluation.samples));
   }
+}
+
+absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose, Split split) {
+  if (std::isfinite(evaluation.loss)) return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat(
+      "the ", whose, " net's loss is ", std::isnan(evaluation.loss) ? "nan" : "inf", " on the ",
+      SplitName(split), " split: its scores are no numbers, and the accuracy means nothing. Look ",
+      "for nan and inf in the weights, and for formats whose range is too small"));
 }
 
 absl::Status CompleteRun(const absl::Status& status, absl::string_view done,

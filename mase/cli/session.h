@@ -27,10 +27,10 @@ struct Session {
   RunReport report;             // Action, seed, model, data and versions are filled in.
 };
 
-// Opens the data set and builds or loads the net, saying so, and fills in the report. Nothing is
-// written. InvalidArgument if model or data set is missing in the settings; else the errors of
-// OpenDataset, OpenCheckpoint and OpenModel.
-absl::StatusOr<Session> OpenSession(const RunConfig& config, absl::string_view action);
+// Opens the data set and builds or loads the net, saying so, and fills in the report, which is
+// `begun` at first. Nothing is written. InvalidArgument if model or data set is missing in the
+// settings; else the errors of OpenDataset, OpenCheckpoint and OpenModel.
+absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun);
 
 // The split's samples, after checking that they fit the net's input and classes.
 absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split);
@@ -38,9 +38,14 @@ absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split);
 // The split of a name that the settings allow.
 Split SplitByName(absl::string_view name);
 
-// Adds accuracy and loss of one stage ("original", "transformed") to the report.
+// Adds accuracy and loss of one stage ("original", "transformed") to the report; a loss that is no
+// finite number is left out there.
 void ReportMetrics(const Evaluation& evaluation, absl::string_view stage, Split split,
                    RunReport& report);
+
+// OutOfRange, "the transformed net's loss is nan on the test split: ...", if the figures mean
+// nothing. `whose` is "transformed".
+absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose, Split split);
 
 // The last step of a run that ended with `status`: writes summary.json, then says `done`
 // ("Training is completed") and which files there are, or returns the first error.

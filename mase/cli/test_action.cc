@@ -1,9 +1,8 @@
 #include "mase/cli/test_action.h"
 
-#include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -11,13 +10,14 @@
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/cli/log.h"
+#include "mase/cli/predictions.h"
 #include "mase/cli/run_directory.h"
 #include "mase/cli/session.h"
 #include "mase/cli/test_metrics.h"
-#include "mase/interop/npy.h"
 
 DEFINE_string(predictions, "",
-              "Write the net's raw outputs to this .npy file: float32 [rows, classes].");
+              "Write what the net says of each row to this file: .csv (classes and scores) or .npy "
+              "(scores, float32 [rows, classes]).");
 
 namespace mase {
 namespace {
@@ -30,17 +30,24 @@ class TestAction : public Action {
   }
   absl::string_view examples() const override {
     return "bazel run //mase:test -- jsc-tiny jsc-sim --load=run/best.safetensors\n"
-           "bazel run //mase:test -- jsc-tiny jsc --load=best.safetensors --predictions=out.npy\n";
+           "bazel run //mase:test -- jsc-tiny jsc --load=best.safetensors --predictions=out.csv\n";
   }
 
   ConfigRequest config_request() const override { return {nullptr, /*read_passes=*/false}; }
 
-  absl::Status Run(const LoadedConfig& settings) override {
+  absl::StatusOr<bool> Prepare() override {
+    if (FLAGS_predictions.empty()) return false;
+    MASE_RETURN_IF_ERROR(CheckPredictionsPath(FLAGS_predictions));
+    MASE_ASSIGN_OR_RETURN(predictions_path_, UserPath(FLAGS_predictions));
+    return false;
+  }
+
+  absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
     const RunConfig& config = settings.config;
     if (!config.model().has_load_name()) {
       return absl::InvalidArgumentError("expected checkpoint via --load, got None");
     }
-    MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, name()));
+    MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun));
     MASE_RETURN_IF_ERROR(OpenSplit(session, SplitByName(config.evaluation().split())).status());
     MASE_ASSIGN_OR_RETURN(
         RunDirectory directory,
@@ -50,26 +57,36 @@ class TestAction : public Action {
 
  private:
   absl::Status Test(const RunConfig& config, Session& session) {
-    std::vector<float> outputs;
+    const Split split = SplitByName(config.evaluation().split());
+    std::vector<float> scores;
     OutputSink<float> sink;
-    if (!FLAGS_predictions.empty()) {
-      sink = [&outputs](int64_t, absl::Span<const float> batch) {
-        outputs.insert(outputs.end(), batch.begin(), batch.end());
+    if (!predictions_path_.empty()) {
+      sink = [&scores](int64_t, absl::Span<const float> batch) {
+        scores.insert(scores.end(), batch.begin(), batch.end());
         return absl::OkStatus();
       };
     }
-    MASE_ASSIGN_OR_RETURN(
-        const Evaluation evaluation,
-        TestAndReport(session, session.graph, SplitByName(config.evaluation().split()), config,
-                      "test", sink));
-    if (FLAGS_predictions.empty()) return absl::OkStatus();
-    const int64_t classes = static_cast<int64_t>(outputs.size()) / evaluation.samples;
-    const std::string path = UserPath(FLAGS_predictions);
-    MASE_RETURN_IF_ERROR(
-        WriteNpy(path, Tensor::FromValues<float>({evaluation.samples, classes}, outputs)));
-    LogInfo(absl::StrCat("Wrote the outputs of ", evaluation.samples, " rows to ", path));
+    MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
+                          TestAndReport(session, session.graph, split, config, "test", sink));
+    if (!predictions_path_.empty()) {
+      MASE_RETURN_IF_ERROR(Write(session, split, std::move(scores)));
+    }
+    return CheckMeasured(evaluation, "tested", split);
+  }
+
+  absl::Status Write(const Session& session, Split split, std::vector<float> scores) {
+    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
+    Predictions predictions;
+    predictions.outputs = static_cast<int64_t>(scores.size()) / data.rows();
+    predictions.scores = std::move(scores);
+    predictions.labels = data.labels.data<int64_t>();
+    predictions.class_names = session.dataset.info().class_names;
+    MASE_RETURN_IF_ERROR(WritePredictions(predictions_path_, predictions));
+    LogInfo(absl::StrCat("Wrote the outputs of ", data.rows(), " rows to ", predictions_path_));
     return absl::OkStatus();
   }
+
+  std::string predictions_path_;
 };
 
 }  // namespace

@@ -3,12 +3,15 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/progress.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
+#include "mase/cli/class_lines.h"
 #include "mase/cli/interrupt.h"
+#include "mase/exec/class_counts.h"
 #include "mase/exec/executor.h"
 #include "mase/train/training_log.h"
 
@@ -23,6 +26,7 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
       Executor::Create(graph, {.bfloat16 = config.trainer_precision() == "bf16"}));
   const std::atomic<bool>& interrupted = CatchInterrupt();
   Evaluation evaluation;
+  ClassCounts counts(data.labels.data<int64_t>(), session.dataset.num_classes());
   {
     Progress progress("testing", data.rows(), "row");
     MASE_ASSIGN_OR_RETURN(evaluation,
@@ -30,10 +34,13 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
                                    [&](int64_t first_row, absl::Span<const float> outputs) {
                                      progress.Update(first_row);
                                      if (interrupted) return absl::CancelledError("interrupted");
+                                     counts.Add(first_row, outputs, executor->output_shape()[1]);
                                      return sink ? sink(first_row, outputs) : absl::OkStatus();
                                    }));
   }
+  const std::vector<std::string>& names = session.dataset.info().class_names;
   ReportMetrics(evaluation, stage, split, session.report);
+  ReportClasses(counts, names, session.report);
   MASE_ASSIGN_OR_RETURN(const std::string caption, session.dataset.Caption(split));
   session.report.mutable_data()->set_description(caption);
   (*session.report.mutable_data()->mutable_rows())[std::string(SplitName(split))] =
@@ -43,9 +50,10 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
   Table table({"Test metric", "DataLoader 0"});
   table.AddRow({"test_acc_epoch", ShortestNumber(evaluation.accuracy)});
   table.AddRow({"test_loss_epoch", ShortestNumber(static_cast<float>(evaluation.loss))});
-  std::printf("Data set '%s': %s, %s of %s correct\n%s", session.dataset.name().c_str(),
+  std::printf("Data set '%s': %s, %s of %s correct\n%s%s", session.dataset.name().c_str(),
               caption.c_str(), WithCommas(evaluation.correct).c_str(),
-              WithCommas(evaluation.samples).c_str(), table.Boxed().c_str());
+              WithCommas(evaluation.samples).c_str(), table.Boxed().c_str(),
+              ClassLines(counts, names).c_str());
   return evaluation;
 }
 

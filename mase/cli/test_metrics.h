@@ -10,9 +10,11 @@
 namespace mase {
 
 // Runs `graph` on all rows of the session's split with the batch size and precision of `config` (64
-// and 16-mixed mean 32 here), prints the table of test_acc_epoch and
-// test_loss_epoch in full float32 precision with what was measured, and adds both to the report
-// under `stage`. Cancelled if interrupted. `sink`, if not null, gets the raw outputs.
+// and 16-mixed mean 32 here), prints the table of test_acc_epoch and test_loss_epoch in full
+// float32 precision with what was measured and how the classes fared (class_lines.h), and adds all
+// that to the report under `stage`. Cancelled if interrupted; what is not measured by then is not
+// told. A loss that is no finite number is told, reported, and then for the caller to judge
+// (CheckMeasured). `sink`, if not null, gets the raw outputs.
 absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, Split split,
                                          const RunConfig& config, absl::string_view stage,
                                          const OutputSink<float>& sink = nullptr);

@@ -1,5 +1,7 @@
 #include "mase/cli/train_action.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -8,13 +10,21 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "google/protobuf/field_mask.pb.h"
+#include "google/protobuf/text_format.h"
+#include "google/protobuf/util/field_mask_util.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/cli/interrupt.h"
 #include "mase/cli/log.h"
 #include "mase/cli/pass_action.h"
+#include "mase/cli/report_json.h"
 #include "mase/cli/run_directory.h"
 #include "mase/cli/session.h"
 #include "mase/cli/test_metrics.h"
@@ -53,24 +63,91 @@ absl::StatusOr<TrainerOptions> OptionsFrom(const RunConfig& config) {
   if (precision == "64") options.precision = Precision::kFloat64;
   if (precision == "bf16") options.precision = Precision::kBfloat16;
   if (precision == "16-mixed") LogWarning("trainer_precision 16-mixed needs a GPU; using 32");
-  if (config.accelerator() == "gpu" || config.accelerator() == "mps") {
-    LogWarning(absl::StrCat("accelerator ", config.accelerator(), " is not there; using the CPU"));
-  }
   return options;
 }
 
-// The settings that a run was begun with, and a word on those that were given besides --resume.
-absl::StatusOr<RunConfig> SettingsOf(const RunDirectory& run, const LoadedConfig& given,
-                                     const ConfigRequest& request) {
-  for (const auto& [path, levels] : given.record) {
-    const auto& flag = levels[static_cast<int>(Level::kFlag)];
-    if (flag.has_value() && path != "resume") {
-      LogWarning(absl::StrCat(flag->where, " is ignored: a resumed run keeps its own settings"));
+// Settings that a resumed run may change: Trainer::Restore's, and those that change no number.
+constexpr absl::string_view kChangesTraining[] = {"max_epochs", "max_steps", "learning_rate",
+                                                  "eta_min", "t_max"};
+constexpr absl::string_view kChangesNoNumber[] = {"log_every_n_steps", "checkpoint_every_n_steps",
+                                                  "log_level",         "no_warnings",
+                                                  "accelerator",       "num_workers",
+                                                  "num_devices",       "num_nodes",
+                                                  "strategy"};
+
+// The value at a path of the settings as text, to be compared; "" where it is not set. What is
+// below a list is compared as the whole list.
+std::string ValueAt(const RunConfig& config, absl::string_view path) {
+  const google::protobuf::Message* message = &config;
+  std::string value;
+  for (const absl::string_view name : absl::StrSplit(path, '.')) {
+    const auto* field = message->GetDescriptor()->FindFieldByName(std::string(name));
+    if (field == nullptr) break;
+    const google::protobuf::Reflection& reflection = *message->GetReflection();
+    if (field->is_repeated()) {
+      for (int i = 0; i < reflection.FieldSize(*message, field); ++i) {
+        std::string element;
+        google::protobuf::TextFormat::PrintFieldValueToString(*message, field, i, &element);
+        absl::StrAppend(&value, element, "\n");
+      }
+      break;
     }
+    if (!reflection.HasField(*message, field)) break;
+    google::protobuf::TextFormat::PrintFieldValueToString(*message, field, -1, &value);
+    if (field->message_type() == nullptr) break;
+    message = &reflection.GetMessage(*message, field);
   }
+  return value;
+}
+
+// The place of the highest level that gave a setting, or null where none but the default did.
+const Given* LastGiven(const GivenByLevel& levels) {
+  for (const Level level : {Level::kFlag, Level::kSet, Level::kFile}) {
+    const auto& given = levels[static_cast<int>(level)];
+    if (given.has_value()) return &*given;
+  }
+  return nullptr;
+}
+
+struct ResumedSettings {
+  RunConfig config;
+  bool changed = false;  // Against those in the run's directory.
+};
+
+// The settings that a run was begun with, and on top of them those that were given besides
+// --resume: they must be of those two lists or say the same.
+absl::StatusOr<ResumedSettings> SettingsOf(const RunDirectory& run, const LoadedConfig& given,
+                                           const ConfigRequest& request) {
   ConfigBuilder builder(request);
   MASE_RETURN_IF_ERROR(builder.AddFile(run.File(RunDirectory::kSettings)));
-  return builder.Build().config;
+  ResumedSettings settings = {builder.Build().config};
+  std::vector<std::string> refused;
+  google::protobuf::FieldMask changes;
+  for (const auto& [path, levels] : given.record) {
+    const Given* last = LastGiven(levels);
+    if (last == nullptr || path == "resume") continue;
+    const std::string before = ValueAt(settings.config, path);
+    if (before == ValueAt(given.config, path)) continue;
+    if (absl::c_linear_search(kChangesTraining, path) ||
+        absl::c_linear_search(kChangesNoNumber, path)) {
+      changes.add_paths(path);
+    } else if (absl::StartsWith(path, "passes.")) {
+      refused.push_back(absl::StrCat(last->where, ": ", path, "; the passes have run"));
+    } else {
+      refused.push_back(absl::StrCat(last->where, ": ", path, " is now ", last->text, ", was ",
+                                     before.empty() ? "not set" : before));
+    }
+  }
+  if (!refused.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--resume keeps the settings of the run; these cannot be others:\n  ",
+        absl::StrJoin(refused, "\n  "), "\n  These can: ", absl::StrJoin(kChangesTraining, ", "),
+        ",\n  and what changes no number of the training (docs/training.md, Going on)"));
+  }
+  google::protobuf::util::FieldMaskUtil::MergeMessageTo(given.config, changes, {},
+                                                        &settings.config);
+  settings.changed = changes.paths_size() > 0;
+  return settings;
 }
 
 void ReportEpochs(const TrainingResult& result, int64_t train_rows, RunReport& report) {
@@ -80,7 +157,7 @@ void ReportEpochs(const TrainingResult& result, int64_t train_rows, RunReport& r
     metric->set_name(name);
     metric->set_stage(absl::StrCat("epoch ", epoch.epoch));
     metric->set_split(split);
-    metric->set_value(value);
+    if (std::isfinite(value)) metric->set_value(value);
     metric->set_samples(static_cast<uint32_t>(rows));
   };
   for (const EpochRecord& epoch : result.history) {
@@ -144,26 +221,26 @@ class TrainAction : public PassAction {
            "bazel run //mase:train -- --resume=run\n";
   }
 
-  absl::Status Run(const LoadedConfig& settings) override {
-    if (!settings.config.has_resume()) return Begin(settings.config, std::nullopt);
+  absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
+    if (!settings.config.has_resume()) return Begin(settings.config, begun, std::nullopt);
     MASE_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Reopen(settings.config.resume()));
+    MASE_ASSIGN_OR_RETURN(const ResumedSettings resumed,
+                          SettingsOf(directory, settings, config_request()));
     // A run may have died before its first checkpoint. One holds what passes made of the net.
     const bool has_checkpoint = std::filesystem::exists(directory.File(kLastCheckpoint));
-    MASE_ASSIGN_OR_RETURN(const RunConfig config,
-                          SettingsOf(directory, settings,
-                                     has_checkpoint ? Action::config_request() : config_request()));
-    return has_checkpoint ? GoOn(config, std::move(directory))
-                          : Begin(config, std::move(directory));
+    return has_checkpoint ? GoOn(resumed, begun, std::move(directory))
+                          : Begin(resumed.config, begun, std::move(directory));
   }
 
  private:
   // In a new directory, if none is given.
-  absl::Status Begin(const RunConfig& config, std::optional<RunDirectory> directory) {
+  absl::Status Begin(const RunConfig& config, const RunReport& begun,
+                     std::optional<RunDirectory> directory) {
     // All that can be wrong with settings, data, net and passes is found before anything is
     // written.
     MASE_ASSIGN_OR_RETURN(const TrainerOptions options, OptionsFrom(config));
     MASE_ASSIGN_OR_RETURN(Pipeline pipeline, CreatePasses(config));
-    MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, name()));
+    MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun));
     MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
     const bool has_passes = !config.passes().empty();
     // Initial weights have no accuracy worth knowing.
@@ -178,24 +255,26 @@ class TrainAction : public PassAction {
     if (!directory.has_value()) {
       MASE_ASSIGN_OR_RETURN(directory, RunDirectory::Create(config, name(), session.graph.name(),
                                                             session.dataset.name()));
-      MASE_RETURN_IF_ERROR(directory->WriteSettings(config));
     }
+    MASE_RETURN_IF_ERROR(directory->WriteSettings(config));
     if (has_passes) {
       MASE_RETURN_IF_ERROR(transformed.WriteFiles(*directory));
       session.report.set_status("running");
       MASE_RETURN_IF_ERROR(directory->Finish(session.report));  // See TakeOver.
     }
-    Announce(config, session);
+    Announce(config, transformed.graph);
     return Complete(config, trainer->Run(directory->path()), *directory, session);
   }
 
   // From the directory's last checkpoint.
-  absl::Status GoOn(const RunConfig& config, RunDirectory directory) {
+  absl::Status GoOn(const ResumedSettings& settings, const RunReport& begun,
+                    RunDirectory directory) {
+    const RunConfig& config = settings.config;
     MASE_ASSIGN_OR_RETURN(const TrainerOptions options, OptionsFrom(config));
     RunConfig from_checkpoint = config;
     from_checkpoint.mutable_model()->clear_name();
     from_checkpoint.mutable_model()->set_load_name(directory.File(kLastCheckpoint));
-    MASE_ASSIGN_OR_RETURN(Session session, OpenSession(from_checkpoint, name()));
+    MASE_ASSIGN_OR_RETURN(Session session, OpenSession(from_checkpoint, begun));
     MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
     MASE_ASSIGN_OR_RETURN(
         const auto trainer,
@@ -204,13 +283,23 @@ class TrainAction : public PassAction {
     if (std::filesystem::exists(directory.File(RunDirectory::kSummary))) {
       MASE_RETURN_IF_ERROR(TakeOver(directory, session.report));
     }
-    Announce(config, session);
-    return Complete(config, trainer->Resume(directory.path()), directory, session);
+    MASE_RETURN_IF_ERROR(trainer->Restore(directory.path()));
+    if (settings.changed) MASE_RETURN_IF_ERROR(directory.WriteSettings(config));
+    SetSettings(config, session.report);
+    Announce(config, session.graph);
+    return Complete(config, trainer->Run(directory.path()), directory, session);
   }
 
-  static void Announce(const RunConfig& config, const Session& session) {
-    LogInfo(absl::StrCat("Training model '", session.graph.name(), "'..."));
+  static void Announce(const RunConfig& config, const Graph& graph) {
+    LogInfo(absl::StrCat("Training model '", graph.name(), "'..."));
     LogInfo(absl::StrCat("##### WEIGHT DECAY ##### ", config.weight_decay()));
+    int nodes = 0, quantized = 0;
+    for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node), ++nodes) {
+      quantized += node->quantization() != nullptr;
+    }
+    if (quantized == 0) return;
+    LogInfo(absl::StrCat("The net that is trained is the quantized one: ", quantized, " of its ",
+                         nodes, " nodes compute in a format"));
   }
 
   absl::Status Complete(const RunConfig& config, const absl::StatusOr<TrainingResult>& result,
@@ -222,11 +311,16 @@ class TrainAction : public PassAction {
       }
       MASE_ASSIGN_OR_RETURN(const SplitData train, OpenSplit(session, Split::kTrain));
       ReportEpochs(*result, train.rows(), session.report);
-      status =
-          result->interrupted
-              ? absl::CancelledError(absl::StrCat("interrupted after ", result->steps,
-                                                  " steps; go on with --resume=", directory.path()))
-              : TestBest(config, *result, directory, session);
+      if (result->best_epoch >= 0) {
+        session.report.set_best_epoch(static_cast<uint32_t>(result->best_epoch));
+      }
+      status = result->ending;
+      if (absl::IsCancelled(status)) {
+        status = absl::CancelledError(absl::StrCat(
+            "interrupted after ", result->steps, " steps; go on with --resume=", directory.path()));
+      } else if (status.ok()) {
+        status = TestBest(config, *result, directory, session);
+      }
     }
     return CompleteRun(status, "Training is completed", directory, session);
   }
@@ -238,11 +332,11 @@ class TrainAction : public PassAction {
     MASE_ASSIGN_OR_RETURN(
         const Checkpoint checkpoint,
         LoadCheckpoint(directory.File(has_best ? kBestCheckpoint : kLastCheckpoint)));
-    if (has_best) Print(absl::StrCat("best epoch: ", result.best_epoch + 1));
-    MASE_RETURN_IF_ERROR(
-        TestAndReport(session, *checkpoint.graph, Split::kTest, config, kBest).status());
+    if (has_best) Print(absl::StrCat("best epoch: ", result.best_epoch));
+    MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
+                          TestAndReport(session, *checkpoint.graph, Split::kTest, config, kBest));
     PrintComparison(session.report);
-    return absl::OkStatus();
+    return CheckMeasured(evaluation, "trained", Split::kTest);
   }
 };
 

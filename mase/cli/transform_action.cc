@@ -47,7 +47,7 @@ class TransformAction : public PassAction {
            "bazel run //mase:transform -- --list_passes --plugins=my_pass.so\n";
   }
 
-  absl::Status Run(const LoadedConfig& settings) override {
+  absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
     const RunConfig& config = settings.config;
     if (config.passes().empty()) {
       return absl::InvalidArgumentError(
@@ -55,7 +55,7 @@ class TransformAction : public PassAction {
           "table");
     }
     MASE_ASSIGN_OR_RETURN(Pipeline pipeline, CreatePasses(config));
-    MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, name()));
+    MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun));
     MASE_ASSIGN_OR_RETURN(
         RunDirectory directory,
         RunDirectory::Create(config, name(), session.graph.name(), session.dataset.name()));
@@ -66,19 +66,22 @@ class TransformAction : public PassAction {
  private:
   absl::Status Transform(const RunConfig& config, Pipeline& pipeline, Session& session,
                          RunDirectory& directory) {
+    const Split split = SplitByName(config.evaluation().split());
     MASE_ASSIGN_OR_RETURN(const Transformed transformed,
                           RunPasses(config, pipeline, session, config.evaluation().enabled()));
     MASE_RETURN_IF_ERROR(transformed.WriteFiles(directory));
     if (config.evaluation().enabled()) {
-      const Split split = SplitByName(config.evaluation().split());
       MASE_ASSIGN_OR_RETURN(const std::string caption, session.dataset.Caption(split));
       session.report.mutable_data()->set_description(caption);
       (*session.report.mutable_data()->mutable_rows())[std::string(SplitName(split))] =
           static_cast<uint32_t>(transformed.after.samples);
-      std::printf("Data set '%s': %s\n%s", session.dataset.name().c_str(), caption.c_str(),
-                  MetricsTable(transformed.before, transformed.after).c_str());
+      std::printf("Data set '%s': %s\n%s%s", session.dataset.name().c_str(), caption.c_str(),
+                  MetricsTable(transformed.before, transformed.after).c_str(),
+                  transformed.classes.c_str());
     }
-    return WriteResults(config, transformed.graph, session.report, directory);
+    MASE_RETURN_IF_ERROR(WriteResults(config, transformed.graph, session.report, directory));
+    MASE_RETURN_IF_ERROR(CheckMeasured(transformed.before, "original", split));
+    return CheckMeasured(transformed.after, "transformed", split);
   }
 
   absl::Status WriteResults(const RunConfig& config, const Graph& transformed,

@@ -48,7 +48,7 @@ ConfigBuilder::ConfigBuilder(const ConfigRequest& request)
 }
 
 absl::Status ConfigBuilder::AddFile(absl::string_view path) {
-  const std::filesystem::path file(UserPath(path));
+  MASE_ASSIGN_OR_RETURN(const std::filesystem::path file, UserPath(path));
   MASE_ASSIGN_OR_RETURN(const std::string text,
                         ReadFile(file.string(), limits::kMaxConfigFileBytes));
   return AddText(text, path, file.parent_path().string());

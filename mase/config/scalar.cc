@@ -81,9 +81,10 @@ absl::Status NotAllowed(absl::string_view given, const std::vector<std::string>&
       "'", given, "' is none of ", absl::StrJoin(allowed, ", "), Suggest(given, allowed)));
 }
 
-std::string CompletePath(const std::string& path, const Source& source) {
+absl::StatusOr<std::string> CompletePath(const std::string& path, const Source& source) {
   if (path.empty() || source.folder.empty()) return UserPath(path);
-  return (std::filesystem::path(source.folder) / path).lexically_normal().string();
+  MASE_ASSIGN_OR_RETURN(const std::string expanded, ExpandHome(path));
+  return (std::filesystem::path(source.folder) / expanded).lexically_normal().string();
 }
 
 absl::StatusOr<std::string> StringFor(const ConfigValue& value, const FieldDescriptor& field,
@@ -101,7 +102,8 @@ absl::StatusOr<std::string> StringFor(const ConfigValue& value, const FieldDescr
   const bool fits =
       allowed.empty() || std::find(allowed.begin(), allowed.end(), text) != allowed.end();
   if (!fits) return NotAllowed(text, allowed);
-  return field.options().GetExtension(path) ? CompletePath(text, source) : text;
+  if (field.options().GetExtension(path)) return CompletePath(text, source);
+  return text;
 }
 
 absl::StatusOr<const EnumValueDescriptor*> EnumFor(const ConfigValue& value,

@@ -22,7 +22,9 @@ std::string Escape(absl::string_view text) {
   return absl::StrReplaceAll(text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}});
 }
 
-bool IsFinite(const std::pair<double, double>& point) {
+using Point = std::pair<double, double>;
+
+bool IsFinite(const Point& point) {
   return std::isfinite(point.first) && std::isfinite(point.second);
 }
 
@@ -38,14 +40,14 @@ struct Axis {
   double FirstTick() const { return std::ceil(low / step - 1e-9) * step; }
 };
 
-Axis MakeAxis(double low, double high, double low_pixel, double high_pixel) {
+Axis MakeAxis(double low, double high, double low_pixel, double high_pixel, bool whole) {
   if (low > high) low = 0, high = 1;  // No points.
   if (low == high) low -= 0.5, high += 0.5;
   const double rough = (high - low) / 6;
   const double power = std::pow(10, std::floor(std::log10(rough)));
   const double digit = rough / power;
   const double step = power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
-  return {low, high, low_pixel, high_pixel, step};
+  return {low, high, low_pixel, high_pixel, whole ? std::max(step, 1.0) : step};
 }
 
 void AppendTicks(const Axis& x, const Axis& y, std::string* svg) {
@@ -62,24 +64,52 @@ void AppendTicks(const Axis& x, const Axis& y, std::string* svg) {
   }
 }
 
-void AppendLine(const Curve& curve, const Axis& x, const Axis& y, absl::string_view colour,
-                std::string* svg) {
-  absl::StrAppend(svg, "<polyline fill=\"none\" stroke-width=\"2\" stroke=\"", colour,
-                  "\" points=\"");
-  for (const auto& point : curve.points) {
-    if (!IsFinite(point)) continue;
-    absl::StrAppendFormat(svg, "%.2f,%.2f ", x.Pixel(point.first), y.Pixel(point.second));
+void AppendDot(const Point& point, const Axis& x, const Axis& y, double radius,
+               absl::string_view colour, std::string* svg) {
+  absl::StrAppendFormat(svg, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%g\" fill=\"%s\"/>\n",
+                        x.Pixel(point.first), y.Pixel(point.second), radius, colour);
+}
+
+// Lines between neighbours, broken where a point is not finite.
+void AppendLines(const Curve& curve, const Axis& x, const Axis& y, absl::string_view colour,
+                 std::string* svg) {
+  const std::vector<Point>& points = curve.points;
+  for (size_t begin = 0; begin < points.size();) {
+    size_t end = begin;
+    while (end < points.size() && IsFinite(points[end])) ++end;
+    if (end - begin == 1) AppendDot(points[begin], x, y, 3, colour, svg);
+    if (end - begin > 1) {
+      absl::StrAppend(svg, "<polyline fill=\"none\" stroke-width=\"2\" stroke=\"", colour,
+                      "\" points=\"");
+      for (size_t i = begin; i < end; ++i) {
+        absl::StrAppendFormat(svg, "%.2f,%.2f ", x.Pixel(points[i].first),
+                              y.Pixel(points[i].second));
+      }
+      absl::StrAppend(svg, "\"/>\n");
+    }
+    begin = std::max(end, begin + 1);
   }
-  absl::StrAppend(svg, "\"/>\n");
 }
 
 void AppendDots(const Curve& curve, const Axis& x, const Axis& y, absl::string_view colour,
                 std::string* svg) {
-  for (const auto& point : curve.points) {
-    if (!IsFinite(point)) continue;
-    absl::StrAppendFormat(svg, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"/>\n",
-                          x.Pixel(point.first), y.Pixel(point.second), colour);
+  for (const Point& point : curve.points) {
+    if (IsFinite(point)) AppendDot(point, x, y, 4, colour, svg);
   }
+}
+
+// Crosses for what has no height. Returns how many.
+int AppendCrosses(const Curve& curve, const Axis& x, const Axis& y, absl::string_view colour,
+                  std::string* svg) {
+  int crosses = 0;
+  for (const Point& point : curve.points) {
+    if (!std::isfinite(point.first) || std::isfinite(point.second)) continue;
+    ++crosses;
+    absl::StrAppendFormat(
+        svg, "<path d=\"M%.1f %.1fl8 8m0 -8l-8 8\" stroke=\"%s\" stroke-width=\"2\"/>\n",
+        x.Pixel(point.first) - 4, y.high_pixel - 4, colour);
+  }
+  return crosses;
 }
 
 void AppendLabels(const Curve& curve, const Axis& x, const Axis& y, std::string* svg) {
@@ -93,10 +123,10 @@ void AppendLabels(const Curve& curve, const Axis& x, const Axis& y, std::string*
 }
 
 // Where the first line of the legend stands: at the top, unless more points are there.
-double LegendTop(absl::Span<const Curve> curves, const Axis& x, const Axis& y) {
+double LegendTop(const std::vector<Curve>& curves, const Axis& x, const Axis& y) {
   int above = 0, below = 0;
   for (const Curve& curve : curves) {
-    for (const auto& point : curve.points) {
+    for (const Point& point : curve.points) {
       if (!IsFinite(point) || x.Pixel(point.first) < 0.6 * kWidth) continue;
       ++(y.Pixel(point.second) < kHeight / 2 ? above : below);
     }
@@ -105,42 +135,51 @@ double LegendTop(absl::Span<const Curve> curves, const Axis& x, const Axis& y) {
   return above > below ? kHeight - kBottom - height - 8 : kTop + 16;
 }
 
+void AppendFrame(const Picture& picture, const Axis& x, const Axis& y, std::string* svg) {
+  absl::StrAppendFormat(
+      svg, "<text x=\"%g\" y=\"22\" font-size=\"15\" text-anchor=\"middle\">%s</text>\n",
+      kWidth / 2, Escape(picture.title));
+  absl::StrAppendFormat(svg, "<text x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>\n",
+                        kWidth / 2, kHeight - 10, Escape(picture.x_label));
+  absl::StrAppendFormat(
+      svg, "<text transform=\"translate(16 %g) rotate(-90)\" text-anchor=\"middle\">%s</text>\n",
+      kHeight / 2, Escape(picture.y_label));
+  AppendTicks(x, y, svg);
+  absl::StrAppendFormat(svg, "<path d=\"M%g %gV%gH%g\" fill=\"none\" stroke=\"black\"/>\n", kLeft,
+                        kTop, kHeight - kBottom, kWidth - kRight);
+}
+
 }  // namespace
 
-std::string CurvesAsSvg(absl::string_view title, absl::string_view x_label,
-                        absl::Span<const Curve> curves) {
+std::string CurvesAsSvg(const Picture& picture) {
   double x_low = INFINITY, x_high = -INFINITY, y_low = INFINITY, y_high = -INFINITY;
-  for (const Curve& curve : curves) {
-    for (const auto& point : curve.points) {
-      if (!IsFinite(point)) continue;
+  for (const Curve& curve : picture.curves) {
+    for (const Point& point : curve.points) {
+      if (!std::isfinite(point.first)) continue;
       x_low = std::min(x_low, point.first), x_high = std::max(x_high, point.first);
+      if (!std::isfinite(point.second)) continue;
       y_low = std::min(y_low, point.second), y_high = std::max(y_high, point.second);
     }
   }
-  const Axis x = MakeAxis(x_low, x_high, kLeft, kWidth - kRight);
-  const Axis y = MakeAxis(y_low, y_high, kHeight - kBottom, kTop);
+  const Axis x = MakeAxis(x_low, x_high, kLeft, kWidth - kRight, picture.whole_x);
+  const Axis y = MakeAxis(y_low, y_high, kHeight - kBottom, kTop, /*whole=*/false);
 
   std::string svg = absl::StrFormat(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" font-family=\"sans-serif\" "
       "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
       kWidth, kHeight);
-  absl::StrAppendFormat(
-      &svg, "<text x=\"%g\" y=\"22\" font-size=\"15\" text-anchor=\"middle\">%s</text>\n",
-      kWidth / 2, Escape(title));
-  absl::StrAppendFormat(&svg, "<text x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>\n",
-                        kWidth / 2, kHeight - 10, Escape(x_label));
-  AppendTicks(x, y, &svg);
-  absl::StrAppendFormat(&svg, "<path d=\"M%g %gV%gH%g\" fill=\"none\" stroke=\"black\"/>\n", kLeft,
-                        kTop, kHeight - kBottom, kWidth - kRight);
-  const double legend = LegendTop(curves, x, y);
-  for (size_t i = 0; i < curves.size(); ++i) {
+  AppendFrame(picture, x, y, &svg);
+  double legend = LegendTop(picture.curves, x, y);
+  for (size_t i = 0; i < picture.curves.size(); ++i, legend += 16) {
+    const Curve& curve = picture.curves[i];
     const absl::string_view colour = kColours[i % kColours.size()];
-    const bool dots = curves[i].look == Curve::Look::kDots;
-    (dots ? AppendDots : AppendLine)(curves[i], x, y, colour, &svg);
-    AppendLabels(curves[i], x, y, &svg);
-    absl::StrAppendFormat(
-        &svg, "<text x=\"%g\" y=\"%g\" text-anchor=\"end\" fill=\"%s\">%s</text>\n",
-        kWidth - kRight - 8, legend + 16 * static_cast<double>(i), colour, Escape(curves[i].name));
+    (curve.look == Curve::Look::kDots ? AppendDots : AppendLines)(curve, x, y, colour, &svg);
+    AppendLabels(curve, x, y, &svg);
+    const int crosses = AppendCrosses(curve, x, y, colour, &svg);
+    absl::StrAppendFormat(&svg,
+                          "<text x=\"%g\" y=\"%g\" text-anchor=\"end\" fill=\"%s\">%s%s</text>\n",
+                          kWidth - kRight - 8, legend, colour, Escape(curve.name),
+                          crosses > 0 ? " (\u00d7 not finite)" : "");
   }
   return absl::StrCat(svg, "</svg>\n");
 }

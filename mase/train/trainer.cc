@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -13,7 +15,9 @@
 #include "absl/time/clock.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/exec/class_counts.h"
 #include "mase/exec/evaluation.h"
+#include "mase/graph/finite.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/model/checkpoint.h"
 #include "mase/train/flush_denormals.h"
@@ -79,6 +83,17 @@ CosineSchedule MakeSchedule(const TrainerOptions& options) {
           std::max<int64_t>(1, options.rate_period > 0 ? options.rate_period : options.max_epochs)};
 }
 
+// 0.9134, or 1.235e+08 where that would be long.
+std::string Figure(double value) {
+  return absl::StrFormat(std::abs(value) < 1000 ? "%.4f" : "%.3e", value);
+}
+
+// The folder's own name, and the net's: "jsc-tiny, run train-0001".
+std::string RunName(const Graph& graph, const std::string& directory) {
+  const std::filesystem::path path = std::filesystem::path(directory + "/").parent_path();
+  return absl::StrCat(graph.name(), ", run ", path.filename().string());
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Graph graph, const Dataset& dataset,
@@ -90,6 +105,10 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Graph graph, const Data
     validation = Head(validation, options.max_batches * options.batch_size);
   }
   MASE_ASSIGN_OR_RETURN(const int64_t classes, ClassesOf(graph, dataset));
+  if (const std::string what = FindNonFinite(graph); !what.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model '", graph.name(), "' cannot be trained: ", what));
+  }
   MASE_RETURN_IF_ERROR(
       CheckSmallestBatch(graph, train.rows(), options.batch_size, CountBatches(train, options)));
   auto trainer = absl::WrapUnique(
@@ -126,6 +145,7 @@ void Trainer::Announce(const Dataset& dataset) const {
   const int64_t steps = (batches_ + options_.accumulate - 1) / options_.accumulate;
   int64_t all_steps = steps * options_.max_epochs;
   if (options_.max_steps >= 0) all_steps = std::min(all_steps, options_.max_steps);
+  const int64_t epochs = (all_steps + steps - 1) / steps;
   options_.print(
       absl::StrCat("train: ", dataset.Caption(Split::kTrain).value_or(""), ": ", train_.origin));
   options_.print(absl::StrCat("validation: ", dataset.Caption(Split::kValidation).value_or(""),
@@ -135,77 +155,125 @@ void Trainer::Announce(const Dataset& dataset) const {
                               std::min(train_.rows(), batches_ * options_.batch_size) -
                                   (batches_ - 1) * options_.batch_size,
                               "), ", WithCommas(all_steps), " steps in all"));
+  const std::vector<std::string>& names = dataset.info().class_names;
+  const ClassCounts train(train_.labels.data<int64_t>(), dataset.num_classes());
+  const ClassCounts validation(validation_.labels.data<int64_t>(), dataset.num_classes());
+  options_.print(absl::StrFormat("largest class of train: '%s' %.3f, of validation: '%s' %.3f",
+                                 names[train.largest()], train.largest_share(),
+                                 names[validation.largest()], validation.largest_share()));
   if (options_.learning_rate < schedule_.floor) {
     options_.warn(absl::StrCat("learning rate ", options_.learning_rate,
                                " is below the schedule's floor ", schedule_.floor,
                                ": it will rise from epoch to epoch"));
   }
+  if (schedule_.period < epochs) {
+    options_.warn(absl::StrCat("the schedule's t_max=", schedule_.period, " is shorter than the ",
+                               epochs, " epochs of the run: the learning rate is at its floor ",
+                               schedule_.floor, " in epoch ", schedule_.period,
+                               " and rises again after it"));
+  }
 }
 
-std::string Trainer::Settings() const {
-  const std::pair<const char*, std::string> settings[] = {
-      {"optimizer", std::string(OptimizerName(options_.optimizer))},
-      {"learning_rate", ShortestNumber(options_.learning_rate)},
-      {"weight_decay", ShortestNumber(options_.weight_decay)},
-      {"rate_floor", ShortestNumber(schedule_.floor)},
-      {"rate_period", absl::StrCat(schedule_.period)},
-      {"precision", std::string(PrecisionName(options_.precision))},
-      {"batch_size", absl::StrCat(options_.batch_size)},
-      {"shuffle", options_.shuffle ? "true" : "false"},
-      {"max_epochs", absl::StrCat(options_.max_epochs)},
-      {"max_steps", absl::StrCat(options_.max_steps)},
-      {"max_batches", absl::StrCat(options_.max_batches)},
-      {"accumulate", absl::StrCat(options_.accumulate)},
-      {"seed", absl::StrCat(options_.seed)},
-      {"train_rows", absl::StrCat(train_.rows())},
-      {"validation_rows", absl::StrCat(validation_.rows())},
+std::vector<Trainer::Setting> Trainer::Settings() const {
+  constexpr bool kFixed = false, kMayChange = true;
+  return {
+      {"training_optimizer", std::string(OptimizerName(options_.optimizer)), kFixed},
+      {"learning_rate", ShortestNumber(options_.learning_rate), kMayChange},
+      {"weight_decay", ShortestNumber(options_.weight_decay), kFixed},
+      {"eta_min", ShortestNumber(schedule_.floor), kMayChange},
+      {"t_max", absl::StrCat(schedule_.period), kMayChange},
+      {"trainer_precision", std::string(PrecisionName(options_.precision)), kFixed},
+      {"batch_size", absl::StrCat(options_.batch_size), kFixed},
+      {"shuffle", options_.shuffle ? "true" : "false", kFixed},
+      {"max_epochs", absl::StrCat(options_.max_epochs), kMayChange},
+      {"max_steps", absl::StrCat(options_.max_steps), kMayChange},
+      {"max_batches", absl::StrCat(options_.max_batches), kFixed},
+      {"accumulate_grad_batches", absl::StrCat(options_.accumulate), kFixed},
+      {"seed", absl::StrCat(options_.seed), kFixed},
+      {"train_rows", absl::StrCat(train_.rows()), kFixed},
+      {"validation_rows", absl::StrCat(validation_.rows()), kFixed},
   };
-  return absl::StrJoin(settings, "\n", absl::PairFormatter("="));
 }
 
-absl::StatusOr<TrainingResult> Trainer::Run(const std::string& directory) {
-  directory_ = directory;
-  MASE_ASSIGN_OR_RETURN(log_, TrainingLog::Open({.directory = directory}));
-  MASE_RETURN_IF_ERROR(SaveLast());
-  return TrainToEnd();
+std::string Trainer::SettingsText() const {
+  return absl::StrJoin(Settings(), "\n", [](std::string* out, const Setting& setting) {
+    absl::StrAppend(out, setting.name, "=", setting.value);
+  });
 }
 
-absl::StatusOr<TrainingResult> Trainer::Resume(const std::string& directory) {
-  directory_ = directory;
-  MASE_RETURN_IF_ERROR(Restore());
-  MASE_ASSIGN_OR_RETURN(
-      log_,
-      TrainingLog::Open({.directory = directory, .step = state_.step, .epoch = state_.epoch}));
-  return TrainToEnd();
+// Those of `saved`, a SettingsText, against the present ones. Says what has changed.
+absl::Status Trainer::CompareSettings(absl::string_view saved) const {
+  std::map<std::string, std::string> before;
+  for (const absl::string_view line : absl::StrSplit(saved, '\n', absl::SkipEmpty())) {
+    before.insert(absl::StrSplit(line, absl::MaxSplits('=', 1)));
+  }
+  for (const Setting& now : Settings()) {
+    const auto was = before.find(now.name);
+    if (was == before.end() || was->second == now.value) continue;
+    if (!now.may_change) {
+      return absl::InvalidArgumentError(absl::StrCat("cannot go on with ", now.name, "=", now.value,
+                                                     ", it was made with ", was->second));
+    }
+    options_.print(absl::StrCat("now ", now.name, "=", now.value, ", before ", was->second));
+  }
+  return absl::OkStatus();
 }
 
-absl::Status Trainer::Restore() {
-  const std::string path = absl::StrCat(directory_, "/", kLastCheckpoint);
+absl::Status Trainer::CheckLimits() const {
+  // An epoch that was begun needs its end.
+  const int64_t epochs = state_.epoch + (state_.batch > 0 ? 1 : 0);
+  if (options_.max_epochs < epochs) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max_epochs=", options_.max_epochs, " is too few: ", epochs, " are begun or done already"));
+  }
+  if (options_.max_steps >= 0 && options_.max_steps < state_.step) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max_steps=", options_.max_steps, " is too few: ", state_.step, " are done already"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::Restore(const std::string& directory) {
+  const std::string path = absl::StrCat(directory, "/", kLastCheckpoint);
+  MASE_RETURN_IF_ERROR(RestoreFrom(path));
+  MASE_RETURN_IF_ERROR(Annotate(CheckLimits(), path));
+  restored_ = true;
+  AnnounceRestored(directory);
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::RestoreFrom(const std::string& path) {
   MASE_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(path));
   const auto fact = checkpoint.contents.metadata.find(kSettingsFact);
-  const std::vector<std::string> saved =
-      absl::StrSplit(fact == checkpoint.contents.metadata.end() ? "" : fact->second, '\n');
-  const std::vector<std::string> present = absl::StrSplit(Settings(), '\n');
-  for (size_t i = 0; i < present.size(); ++i) {
-    if (i < saved.size() && saved[i] == present[i]) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": cannot go on with ", present[i], ", it was made with ",
-                     i < saved.size() ? saved[i] : "no such setting"));
+  if (fact != checkpoint.contents.metadata.end()) {
+    MASE_RETURN_IF_ERROR(Annotate(CompareSettings(fact->second), path));
   }
   absl::StatusOr<BindReport> bound = BindTensors(checkpoint.contents, graph_);
   if (!bound.ok()) return Annotate(bound.status(), path);
   // Training changes formats, too: their learned steps.
   if (checkpoint.graph.has_value()) graph_ = *std::move(checkpoint.graph);
   MASE_RETURN_IF_ERROR(MakeLearner());
-  if (const absl::Status status = learner_->ImportState(checkpoint.contents); !status.ok()) {
-    return Annotate(status, path);
-  }
+  MASE_RETURN_IF_ERROR(Annotate(learner_->ImportState(checkpoint.contents), path));
   absl::StatusOr<TrainingState> state = TrainingState::Import(checkpoint.contents);
   if (!state.ok()) return Annotate(state.status(), path);
   state_ = *std::move(state);
-  options_.print(absl::StrCat("resumed after ", WithCommas(state_.step), " steps, in epoch ",
-                              state_.epoch + 1, " of ", options_.max_epochs));
   return absl::OkStatus();
+}
+
+void Trainer::AnnounceRestored(const std::string& directory) const {
+  const std::string steps = absl::StrCat("resumed after ", WithCommas(state_.step), " steps");
+  if (!Done()) {
+    options_.print(absl::StrCat(steps, ", in epoch ", state_.epoch, " (of ", options_.max_epochs,
+                                ") at learning rate ",
+                                absl::StrFormat("%.3g", schedule_.Rate(state_.epoch))));
+    return;
+  }
+  const bool by_epochs = state_.epoch >= options_.max_epochs;
+  const char* setting = by_epochs ? "max_epochs=" : "max_steps=";
+  const int64_t limit = by_epochs ? options_.max_epochs : options_.max_steps;
+  options_.print(absl::StrCat(steps, ": the run is finished (", setting, limit, ")"));
+  options_.print(absl::StrCat("To train on, for example as long again:\n  --resume=", directory,
+                              " --", setting, std::max<int64_t>(1, 2 * limit)));
 }
 
 bool Trainer::Done() const {
@@ -214,18 +282,30 @@ bool Trainer::Done() const {
   return state_.epoch >= options_.max_epochs || (cut && state_.batch == 0);
 }
 
-absl::StatusOr<TrainingResult> Trainer::TrainToEnd() {
+absl::StatusOr<TrainingResult> Trainer::Run(const std::string& directory) {
   const FlushDenormals flush;
+  directory_ = directory;
+  MASE_ASSIGN_OR_RETURN(log_, TrainingLog::Open({.directory = directory,
+                                                 .name = RunName(graph_, directory),
+                                                 .step = state_.step,
+                                                 .epoch = state_.epoch}));
+  if (!restored_) MASE_RETURN_IF_ERROR(SaveLast());
   if (state_.step == 0) log_->Write(0, 0, {{"hp_metric", -1.0f}});
   TrainingResult result;
-  while (!Done() && !result.interrupted) {
+  while (!Done() && result.ending.ok()) {
     epoch_began_ = absl::Now();
-    MASE_RETURN_IF_ERROR(TrainEpoch());
-    const absl::Status status = Interrupted() ? absl::CancelledError() : EndEpoch();
-    result.interrupted = absl::IsCancelled(status);
-    if (!result.interrupted) MASE_RETURN_IF_ERROR(status);
-    MASE_RETURN_IF_ERROR(SaveLast());
+    result.ending = TrainEpoch();
+    if (result.ending.ok()) {
+      result.ending = Interrupted() ? absl::CancelledError("interrupted") : EndEpoch();
+    }
+    if (result.ending.ok() || absl::IsCancelled(result.ending)) {
+      if (absl::Status saved = SaveLast(); !saved.ok()) result.ending = saved;
+    }
+    const bool known =
+        result.ending.ok() || absl::IsCancelled(result.ending) || absl::IsOutOfRange(result.ending);
+    if (!known) return result.ending;
   }
+  MASE_RETURN_IF_ERROR(log_->Flush());
   MASE_RETURN_IF_ERROR(log_->WriteCurves());
   result.steps = state_.step;
   result.history.assign(log_->history().begin(), log_->history().end());
@@ -236,6 +316,24 @@ absl::StatusOr<TrainingResult> Trainer::TrainToEnd() {
   return result;
 }
 
+constexpr double kUsualRate = 1e-3;  // What most small nets learn well with.
+
+// What to say and keep when numbers stop being numbers.
+absl::Status Trainer::Diverged(absl::string_view what) const {
+  const double rate = schedule_.Rate(state_.epoch);
+  const std::string lower =
+      absl::StrFormat("%.1g", std::min(options_.learning_rate / 10, kUsualRate));
+  const std::string kept = state_.best_epoch >= 0
+                               ? absl::StrCat(kBestCheckpoint, " is the net of epoch ",
+                                              state_.best_epoch, ", the best before that")
+                               : absl::StrCat("no epoch had ended: there is no ", kBestCheckpoint);
+  return absl::OutOfRangeError(absl::StrCat(
+      "epoch ", state_.epoch, ", step ", state_.step, ", learning rate ",
+      absl::StrFormat("%.3g", rate), ": ", what, "\n  Kept: ", kept, ".\n  Try --learning-rate=",
+      lower, "; for data of large values --set dataset.standardize=true.",
+      "\n  Or go on from the last good state: --resume=", directory_, " --learning-rate=", lower));
+}
+
 absl::Status Trainer::TrainEpoch() {
   if (state_.batch == 0) {
     sampler_.StartPass(state_.generator);
@@ -244,8 +342,8 @@ absl::Status Trainer::TrainEpoch() {
     sampler_.ResumePass(state_.epoch_seed);
   }
   const double rate = schedule_.Rate(state_.epoch);
-  Progress progress(absl::StrCat("epoch ", state_.epoch + 1, "/", options_.max_epochs), batches_,
-                    "batch", options_.terminal);
+  Progress progress(absl::StrCat("epoch ", state_.epoch, " (of ", options_.max_epochs, ")"),
+                    batches_, "batch", options_.terminal);
   ClassificationLoss last;
   while (state_.batch < batches_ && state_.step != options_.max_steps) {
     const int64_t end = std::min(batches_, state_.batch + options_.accumulate);
@@ -255,17 +353,17 @@ absl::Status Trainer::TrainEpoch() {
       rows = static_cast<int64_t>(batch.size());
       MASE_ASSIGN_OR_RETURN(
           last, learner_->AddBatch(train_, batch, 1.0 / static_cast<double>(options_.accumulate)));
+      if (!std::isfinite(last.loss)) {
+        LogStep(rate, last, rows);
+        return Diverged(absl::StrCat("the training loss is ", ShortestNumber(last.loss)));
+      }
       state_.loss_sum += last.loss;
     }
     learner_->Step(rate);
     if ((state_.step + 1) % options_.log_every_n_steps == 0) LogStep(rate, last, rows);
     ++state_.step;
-    if (!std::isfinite(last.loss) && !std::exchange(warned_of_nan_, true)) {
-      options_.warn(
-          absl::StrCat("step ", state_.step, ": the loss is ", ShortestNumber(last.loss)));
-    }
     progress.Update(state_.batch, [&] {
-      return absl::StrFormat("loss %.3f acc %.3f", state_.loss_sum / state_.batch,
+      return absl::StrFormat("loss %.2f acc %.2f", state_.loss_sum / state_.batch,
                              static_cast<double>(last.correct) / rows);
     });
     if (Interrupted()) break;
@@ -305,11 +403,13 @@ absl::Status Trainer::EndEpoch() {
               {{"val_acc_epoch", validation.accuracy},
                {"val_loss_epoch", static_cast<float>(validation.loss)}});
   MASE_RETURN_IF_ERROR(log_->WriteEpoch(record));
-  options_.print(absl::StrFormat(
-      "epoch %d/%d: train loss %.4f, val loss %.4f, val acc %.4f (%d of %d), lr %.3g, %.2f s",
-      record.epoch + 1, options_.max_epochs, record.train_loss, record.val_loss, record.val_acc,
-      record.val_correct, record.val_total, record.rate, record.seconds));
-
+  options_.print(absl::StrFormat("epoch %d: loss %s, val loss %s, val acc %.4f, lr %.3g, %.2f s",
+                                 record.epoch, Figure(record.train_loss), Figure(record.val_loss),
+                                 record.val_acc, record.rate, record.seconds));
+  if (!std::isfinite(validation.loss)) {
+    return Diverged(absl::StrCat("the validation loss is ", ShortestNumber(validation.loss)));
+  }
+  MASE_RETURN_IF_ERROR(Store());
   MASE_RETURN_IF_ERROR(SaveBest(validation.loss));
   state_.generator = generator;
   ++state_.epoch;
@@ -318,25 +418,27 @@ absl::Status Trainer::EndEpoch() {
   return absl::OkStatus();
 }
 
-// A NaN is worse than any number, but better than no checkpoint.
+absl::Status Trainer::Store() {
+  MASE_RETURN_IF_ERROR(learner_->StoreTo(graph_));
+  const std::string what = FindNonFinite(graph_);
+  return what.empty() ? absl::OkStatus() : Diverged(what);
+}
+
 absl::Status Trainer::SaveBest(double val_loss) {
-  const bool better = val_loss < state_.best_loss || state_.best_epoch < 0 ||
-                      (std::isnan(state_.best_loss) && !std::isnan(val_loss));
-  if (!better) return absl::OkStatus();
+  if (state_.best_epoch >= 0 && val_loss >= state_.best_loss) return absl::OkStatus();
   state_.best_epoch = state_.epoch;
   state_.best_loss = val_loss;
-  MASE_RETURN_IF_ERROR(learner_->StoreTo(graph_));
   return SaveCheckpoint(absl::StrCat(directory_, "/", kBestCheckpoint), graph_,
-                        {{kSettingsFact, Settings()}});
+                        {{kSettingsFact, SettingsText()}});
 }
 
 absl::Status Trainer::SaveLast() {
   MASE_RETURN_IF_ERROR(log_->Flush());  // A resumed run finds all that came before the checkpoint.
-  MASE_RETURN_IF_ERROR(learner_->StoreTo(graph_));
+  MASE_RETURN_IF_ERROR(Store());
   std::vector<NamedTensor> extra = learner_->ExportState();
   for (NamedTensor& tensor : state_.Export()) extra.push_back(std::move(tensor));
   return SaveCheckpoint(absl::StrCat(directory_, "/", kLastCheckpoint), graph_,
-                        {{kSettingsFact, Settings()}}, extra);
+                        {{kSettingsFact, SettingsText()}}, extra);
 }
 
 }  // namespace mase

@@ -1,7 +1,7 @@
 // Trainer: epochs of training and validation, their log and their checkpoints.
 //
 //   MASE_ASSIGN_OR_RETURN(auto trainer, Trainer::Create(graph, dataset, generator, options));
-//   MASE_ASSIGN_OR_RETURN(TrainingResult result, trainer->Run(directory));
+//   MASE_ASSIGN_OR_RETURN(TrainingResult result, trainer->Run(directory));   // See result.ending.
 //
 // The directory gets the files of training_log.h and two checkpoints (model/checkpoint.h):
 //
@@ -13,6 +13,12 @@
 // and atomically, after the log. So a run that dies at any moment can be resumed with the loss of
 // the steps since then, and ends with the same bytes as one that never died. The same settings
 // give the same bytes of both files for any number of threads.
+//
+// Neither ever holds a number that is not finite: a loss or a weight that becomes NaN or infinite
+// ends the run, and both files stay as they were before it.
+//
+// Epochs are counted from 0 in all that is printed and written, as Lightning counts them; so are
+// the steps of the log. "After 75 steps" is a number of steps.
 //
 // Random numbers are drawn as a plain PyTorch loop draws them: each epoch one loader over the
 // training split and one over the validation split (data/batch_sampler.h), nothing else.
@@ -71,10 +77,12 @@ struct TrainerOptions {
 };
 
 struct TrainingResult {
-  bool interrupted = false;
+  // OK: trained to the end. Cancelled: interrupted, after a checkpoint. OutOfRange: a loss or a
+  // weight was no finite number; says where, at which rate, what is kept and what to try.
+  absl::Status ending;
   int64_t steps = 0;  // Of the optimiser, in the whole run.
   std::vector<EpochRecord> history;
-  int64_t best_epoch = -1;         // -1: none was validated.
+  int64_t best_epoch = -1;         // From 0; -1: none was validated.
   std::vector<std::string> files;  // Written, relative to the directory.
 };
 
@@ -83,20 +91,26 @@ class Trainer {
   // Checks all that can be checked before the first step. `generator` is as the construction of
   // the model left it; what an order is drawn from.
   //
-  // InvalidArgument: the net does not fit the data; a last batch of one row where a batch norm
-  // would be left with one value per channel. NotFound: no training or validation split.
+  // InvalidArgument: the net does not fit the data, or holds numbers that are not finite; a last
+  // batch of one row where a batch norm would be left with one value per channel. NotFound: no
+  // training or validation split.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(Graph graph, const Dataset& dataset,
                                                          const TorchGenerator& generator,
                                                          const TrainerOptions& options);
 
-  // Trains to the end; an interrupted run is no error. Everything is written to the existing
-  // folder `directory`. At most one of Run and Resume, once.
-  absl::StatusOr<TrainingResult> Run(const std::string& directory);
+  // Makes Run go on where the directory's last checkpoint was written, bit for bit if graph, data
+  // and options are those that the run was begun with. Of the options these may be others:
+  // max_epochs, max_steps, learning_rate, rate_floor, rate_period, and how often is logged and
+  // written; the schedule of the new ones holds from the present epoch on. A run that is finished
+  // says so, and how to train on. Writes nothing. NotFound: there is no checkpoint.
+  // InvalidArgument: another option that differs, by its name in settings; fewer epochs or steps
+  // than are done. DataLoss: a damaged file.
+  absl::Status Restore(const std::string& directory);
 
-  // Goes on where the directory's last checkpoint was written, bit for bit, with the same graph,
-  // data and options that the run was begun with. NotFound: there is no checkpoint;
-  // InvalidArgument naming the setting that differs; DataLoss: a damaged file.
-  absl::StatusOr<TrainingResult> Resume(const std::string& directory);
+  // Trains to one of the endings that TrainingResult knows; only what cannot go on at all (a full
+  // disk) is an error. Everything is written to the existing folder `directory`, that of Restore if
+  // it was called. At most once.
+  absl::StatusOr<TrainingResult> Run(const std::string& directory);
 
  private:
   Trainer(Graph graph, SplitData train, SplitData validation, int64_t classes,
@@ -104,15 +118,26 @@ class Trainer {
 
   bool Done() const;
   bool Interrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
-  // Settings that decide every number of the run, one "name=value" a line.
-  std::string Settings() const;
+  // All settings that decide numbers of the run.
+  struct Setting {
+    const char* name;  // As in config.proto, where it is there.
+    std::string value;
+    bool may_change;  // When the run is resumed.
+  };
+  std::vector<Setting> Settings() const;
+  std::string SettingsText() const;  // One "name=value" a line.
+  absl::Status CompareSettings(absl::string_view saved) const;
+  absl::Status CheckLimits() const;  // Of epochs and steps, against what is done.
   void Announce(const Dataset& dataset) const;
 
   absl::Status MakeLearner();
-  absl::Status Restore();
-  absl::StatusOr<TrainingResult> TrainToEnd();
+  absl::Status RestoreFrom(const std::string& path);
+  void AnnounceRestored(const std::string& directory) const;
   absl::Status TrainEpoch();
   void LogStep(double rate, const ClassificationLoss& loss, int64_t rows);
+  absl::Status Diverged(absl::string_view what) const;
+  // Brings graph_ up to date; Diverged if it holds a number that is not finite.
+  absl::Status Store();
   // Validates and ends the epoch; Cancelled, with the state as before, if interrupted.
   absl::Status EndEpoch();
   absl::Status SaveBest(double val_loss);
@@ -129,9 +154,9 @@ class Trainer {
   std::optional<ImageAugmentation> augmentation_;
   std::unique_ptr<Learner> learner_;
   TrainingState state_;
+  bool restored_ = false;
   std::string directory_;
   std::optional<TrainingLog> log_;
-  bool warned_of_nan_ = false;
   absl::Time epoch_began_;
 };
 

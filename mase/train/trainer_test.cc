@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "mase/base/files.h"
+#include "mase/graph/finite.h"
 #include "mase/interop/safetensors.h"
 #include "mase/model/checkpoint.h"
 #include "mase/testing/matchers.h"
@@ -50,7 +51,10 @@ TrainingResult RunInterrupted(absl::string_view model, const Dataset& dataset,
                       .seconds = [&] { return interrupted = ++read >= readings, read * 1.0; },
                       .write = [](absl::string_view) {}};
   auto trainer = ValueOrDie(Create(model, dataset, options));
-  return ValueOrDie(resume ? trainer->Resume(folder) : trainer->Run(folder));
+  if (resume) {
+    EXPECT_OK(trainer->Restore(folder));
+  }
+  return ValueOrDie(trainer->Run(folder));
 }
 
 TEST(TrainerTest, WritesCheckpointsLogAndHistory) {
@@ -203,7 +207,8 @@ TEST(TrainerTest, AResumedRunIsTheSameBitForBit) {
     do {
       result = RunInterrupted(c.model, dataset, options, pieces, /*readings=*/5, resume);
       resume = true;
-    } while (result.interrupted && ++runs < 100);
+    } while (absl::IsCancelled(result.ending) && ++runs < 100);
+    EXPECT_OK(result.ending);
     EXPECT_GT(runs, 2);
     EXPECT_EQ(result.steps, expected.steps);
     EXPECT_TRUE(Bytes(whole, kLastCheckpoint) == Bytes(pieces, kLastCheckpoint));
@@ -244,21 +249,81 @@ TEST(TrainerTest, CheckpointsWithinAnEpochAreResumedToo) {
     if (absl::StartsWith(line, "resumed")) said = std::string(line);
   };
   auto trainer = ValueOrDie(Create("jsc-tiny", dataset, options));
-  ASSERT_OK(trainer->Resume(folder));
-  EXPECT_EQ(said, "resumed after 8 steps, in epoch 2 of 3");
+  ASSERT_OK(trainer->Restore(folder));
+  EXPECT_EQ(said, "resumed after 8 steps, in epoch 1 (of 3) at learning rate 0.0075");
+  ASSERT_OK(trainer->Run(folder));
   EXPECT_TRUE(whole == Bytes(folder, kLastCheckpoint));
 }
 
-TEST(TrainerTest, AFinishedRunResumesToNothing) {
+// A trainer of jsc-tiny that goes on in `folder`; its lines are appended to `said`.
+absl::StatusOr<std::unique_ptr<Trainer>> Resumed(const Dataset& dataset, TrainerOptions options,
+                                                 const std::string& folder,
+                                                 std::vector<std::string>& said) {
+  options.print = [&said](absl::string_view line) { said.emplace_back(line); };
+  auto trainer = ValueOrDie(Create("jsc-tiny", dataset, options));
+  const absl::Status status = trainer->Restore(folder);
+  if (!status.ok()) return status;
+  return trainer;
+}
+
+TEST(TrainerTest, AFinishedRunSaysHowToTrainOn) {
   const std::string folder = EmptyTestFolder("run");
   const Dataset dataset = LinearJets(300, 100);
   Train("jsc-tiny", dataset, SmallRun(), folder);
   const std::string before = Bytes(folder, kLastCheckpoint);
-  auto trainer = ValueOrDie(Create("jsc-tiny", dataset, SmallRun()));
-  const TrainingResult result = ValueOrDie(trainer->Resume(folder));
+  std::vector<std::string> said;
+  auto trainer = ValueOrDie(Resumed(dataset, SmallRun(), folder, said));
+  EXPECT_THAT(said, IsSupersetOf({std::string("resumed after 15 steps: the run is finished "
+                                              "(max_epochs=3)"),
+                                  "To train on, for example as long again:\n  --resume=" + folder +
+                                      " --max_epochs=6"}));
+  const TrainingResult result = ValueOrDie(trainer->Run(folder));
   EXPECT_EQ(result.steps, 15);
   EXPECT_THAT(result.history, SizeIs(3));
   EXPECT_TRUE(before == Bytes(folder, kLastCheckpoint));
+}
+
+TEST(TrainerTest, AFinishedRunTrainsOnWithMoreEpochsOrSteps) {
+  const Dataset dataset = LinearJets(300, 100);
+  TrainerOptions options = SmallRun();
+  options.max_steps = 8;  // Of 5 an epoch: the second is cut.
+  const std::string folder = EmptyTestFolder("run");
+  EXPECT_THAT(Train("jsc-tiny", dataset, options, folder).history, SizeIs(2));
+
+  options.max_steps = -1;
+  options.max_epochs = 5;
+  std::vector<std::string> said;
+  auto trainer = ValueOrDie(Resumed(dataset, options, folder, said));
+  EXPECT_THAT(said, IsSupersetOf({"now max_epochs=5, before 3", "now max_steps=-1, before 8",
+                                  "now t_max=5, before 3"}));
+  const TrainingResult result = ValueOrDie(trainer->Run(folder));
+  EXPECT_OK(result.ending);
+  ASSERT_THAT(result.history, SizeIs(5));
+  EXPECT_EQ(result.steps, 8 + 3 * 5);
+  // The schedule is that of five epochs from here on.
+  EXPECT_EQ(result.history[2].rate, CosineSchedule({1e-2, 1e-6, 5}).Rate(2));
+
+  // And once more, with what it has now.
+  said.clear();
+  ASSERT_OK(Resumed(dataset, options, folder, said));
+  EXPECT_THAT(said.back(), HasSubstr(" --max_epochs=10"));
+}
+
+TEST(TrainerTest, FewerEpochsOrStepsThanAreDoneAreRefused) {
+  const Dataset dataset = LinearJets(300, 100);
+  const std::string folder = EmptyTestFolder("run");
+  Train("jsc-tiny", dataset, SmallRun(), folder);
+  std::vector<std::string> said;
+  TrainerOptions options = SmallRun();
+  options.max_epochs = 2;
+  EXPECT_THAT(Resumed(dataset, options, folder, said),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("max_epochs=2 is too few: 3 are begun or done already")));
+  options.max_epochs = 4;
+  options.max_steps = 14;
+  EXPECT_THAT(Resumed(dataset, options, folder, said),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("max_steps=14 is too few: 15 are done already")));
 }
 
 TEST(TrainerTest, ResumeWithOtherSettingsNamesTheOne) {
@@ -267,21 +332,21 @@ TEST(TrainerTest, ResumeWithOtherSettingsNamesTheOne) {
   Train("jsc-tiny", dataset, SmallRun(), folder);
   TrainerOptions other = SmallRun();
   other.batch_size = 32;
-  EXPECT_THAT(ValueOrDie(Create("jsc-tiny", dataset, other))->Resume(folder),
+  EXPECT_THAT(ValueOrDie(Create("jsc-tiny", dataset, other))->Restore(folder),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("last.safetensors: cannot go on with batch_size=32, it was made "
-                                 "with batch_size=64")));
+                                 "with 64")));
   EXPECT_THAT(
-      ValueOrDie(Create("jsc-toy", dataset, SmallRun()))->Resume(folder),
+      ValueOrDie(Create("jsc-toy", dataset, SmallRun()))->Restore(folder),
       StatusIs(absl::StatusCode::kInvalidArgument,
-               HasSubstr("last.safetensors: tensor 'seq_blocks.2.weight' is float32[5, 16]")));
+               HasSubstr("last.safetensors: lacks 16 of the 22 tensors of model 'jsc-toy'")));
 }
 
 TEST(TrainerTest, ResumeWithoutOrWithADamagedCheckpointSaysSo) {
   const std::string folder = EmptyTestFolder("run");
   const Dataset dataset = LinearJets(300, 100);
   auto trainer = ValueOrDie(Create("jsc-tiny", dataset, SmallRun()));
-  EXPECT_THAT(trainer->Resume(folder),
+  EXPECT_THAT(trainer->Restore(folder),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("last.safetensors")));
   Train("jsc-tiny", dataset, SmallRun(), folder);
   const std::string path = folder + "/" + kLastCheckpoint;
@@ -295,12 +360,12 @@ TEST(TrainerTest, ResumeWithoutOrWithADamagedCheckpointSaysSo) {
       if (other.name != tensor.name) damaged.tensors.push_back(other);
     }
     ASSERT_OK(WriteSafeTensors(path, damaged));
-    EXPECT_THAT(trainer->Resume(folder),
+    EXPECT_THAT(trainer->Restore(folder),
                 StatusIs(absl::StatusCode::kDataLoss,
                          AllOf(HasSubstr("last.safetensors"), HasSubstr(tensor.name))));
   }
   ASSERT_OK(WriteFileAtomically(path, Bytes(folder, kBestCheckpoint)));
-  EXPECT_THAT(trainer->Resume(folder), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(trainer->Restore(folder), StatusIs(absl::StatusCode::kDataLoss));
 }
 
 TEST(TrainerTest, SaysHowManyStepsThereWillBe) {
@@ -385,18 +450,88 @@ TEST(TrainerTest, ASplitThatIsMissingOrANetThatDoesNotFitIsNamed) {
                        "model 'jsc-tiny' tells 5 classes apart, data set 'linear-jets' has 6"));
 }
 
-TEST(TrainerTest, ALossThatIsNoNumberIsToldOnce) {
-  std::vector<std::string> warnings;
-  TrainerOptions options = SmallRun();
-  options.warn = [&](absl::string_view line) { warnings.emplace_back(line); };
+TEST(TrainerTest, ANetThatHoldsNoNumbersIsRefused) {
   const Dataset whole = LinearJets(300, 100);
   FreshModel fresh = BuildFresh("Linear 5", whole);
   fresh.graph.MutableTensor("seq_blocks.0.bias")->mutable_data<float>()[0] = NAN;
-  auto trainer =
-      ValueOrDie(Trainer::Create(std::move(fresh.graph), whole, fresh.generator, options));
-  const TrainingResult result = ValueOrDie(trainer->Run(EmptyTestFolder("run")));
-  EXPECT_THAT(warnings, ElementsAre("step 1: the loss is nan"));
-  EXPECT_EQ(result.best_epoch, 0) << "a checkpoint even so";
+  EXPECT_THAT(Trainer::Create(std::move(fresh.graph), whole, fresh.generator, SmallRun()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("cannot be trained: tensor 'seq_blocks.0.bias' holds nan")));
+}
+
+// No checkpoint of a run ever holds a number that is none.
+void ExpectFiniteCheckpoints(const std::string& folder) {
+  for (const char* file : {kBestCheckpoint, kLastCheckpoint}) {
+    if (!std::filesystem::exists(folder + "/" + file)) continue;
+    EXPECT_EQ(FindNonFinite(*ValueOrDie(LoadCheckpoint(folder + "/" + file)).graph), "") << file;
+  }
+}
+
+TEST(TrainerTest, ALossThatIsNoNumberEndsTheRunAsFailed) {
+  for (const char* model : {"jsc-tiny", "Linear 5", kOpByOpNet}) {
+    for (const double rate : {1e30, 1e300}) {
+      SCOPED_TRACE(testing::Message() << model << " " << rate);
+      TrainerOptions options = SmallRun();
+      options.learning_rate = rate;
+      options.optimizer = OptimizerKind::kSgd;
+      const std::string folder = EmptyTestFolder("run");
+      const TrainingResult result = Train(model, LinearJets(300, 100), options, folder);
+      EXPECT_THAT(
+          result.ending,
+          StatusIs(absl::StatusCode::kOutOfRange,
+                   AllOf(HasSubstr("epoch 0, step "), HasSubstr("learning rate 1e+"),
+                         HasSubstr("Kept: no epoch had ended"),
+                         HasSubstr("Try --learning-rate=0.001"), HasSubstr("--resume=" + folder))));
+      EXPECT_EQ(result.best_epoch, -1);
+      ExpectFiniteCheckpoints(folder);
+      EXPECT_THAT(result.files, ::testing::Not(::testing::Contains(kBestCheckpoint)));
+    }
+  }
+}
+
+TEST(TrainerTest, TheBestEpochBeforeTheLossFailsIsKeptAndTrainingGoesOnFromIt) {
+  const Dataset dataset = LinearJets(300, 100);
+  const std::string folder = EmptyTestFolder("run");
+  TrainerOptions options = SmallRun();
+  options.optimizer = OptimizerKind::kSgd;
+  options.max_epochs = 1;
+  Train("Linear 5", dataset, options, folder);
+  const std::string best = Bytes(folder, kBestCheckpoint), last = Bytes(folder, kLastCheckpoint);
+
+  options.max_epochs = 4;
+  options.learning_rate = 1e300;
+  auto wild = ValueOrDie(Create("Linear 5", dataset, options));
+  ASSERT_OK(wild->Restore(folder));
+  const TrainingResult failed = ValueOrDie(wild->Run(folder));
+  EXPECT_THAT(failed.ending, StatusIs(absl::StatusCode::kOutOfRange,
+                                      HasSubstr("best.safetensors is the net of epoch 0")));
+  EXPECT_EQ(failed.best_epoch, 0);
+  EXPECT_TRUE(best == Bytes(folder, kBestCheckpoint));
+  EXPECT_TRUE(last == Bytes(folder, kLastCheckpoint));
+
+  options.learning_rate = 1e-3;
+  auto tame = ValueOrDie(Create("Linear 5", dataset, options));
+  ASSERT_OK(tame->Restore(folder));
+  const TrainingResult result = ValueOrDie(tame->Run(folder));
+  EXPECT_OK(result.ending);
+  EXPECT_THAT(result.history, SizeIs(4));
+}
+
+TEST(TrainerTest, AScheduleShorterThanTheRunIsWarnedOf) {
+  std::vector<std::string> warnings;
+  TrainerOptions options = SmallRun();
+  options.warn = [&](absl::string_view line) { warnings.emplace_back(line); };
+  options.rate_period = 2;
+  ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
+  EXPECT_THAT(warnings, ElementsAre("the schedule's t_max=2 is shorter than the 3 epochs of the "
+                                    "run: the learning rate is at its floor 1e-06 in epoch 2 and "
+                                    "rises again after it"));
+  warnings.clear();
+  options.max_steps = 10;  // Two epochs.
+  ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
+  options.rate_period = 30;
+  ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
+  EXPECT_THAT(warnings, SizeIs(0));
 }
 
 }  // namespace

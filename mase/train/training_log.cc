@@ -199,10 +199,17 @@ absl::Status TrainingLog::WriteCurves() {
     accuracy.points.emplace_back(epoch, r.val_acc);
     rate.points.emplace_back(epoch, r.rate);
   }
+  const auto picture = [this](const std::string& what, std::vector<Curve> curves) {
+    return CurvesAsSvg({.title = absl::StrCat(options_.name, ": ", what),
+                        .x_label = "epoch",
+                        .y_label = what,
+                        .whole_x = true,
+                        .curves = std::move(curves)});
+  };
   const std::pair<std::string, std::string> pictures[] = {
-      {"loss.svg", CurvesAsSvg("Loss", "epoch", {train, validation})},
-      {"accuracy.svg", CurvesAsSvg("Accuracy", "epoch", {accuracy})},
-      {"learning_rate.svg", CurvesAsSvg("Learning rate", "epoch", {rate})},
+      {"loss.svg", picture("loss", {train, validation})},
+      {"accuracy.svg", picture("accuracy", {accuracy})},
+      {"learning_rate.svg", picture("learning rate", {rate})},
   };
   for (const auto& [name, text] : pictures) {
     MASE_RETURN_IF_ERROR(WriteFileAtomically(Path(name), text));

@@ -1,11 +1,13 @@
 // What a training run writes about itself while it goes on, in its run directory:
 //
-//   metrics.jsonl          one line per write: {"step": 49, "epoch": 0, "time": ..., TAG: VALUE,
-//   ...} events.out.tfevents.*  the same, for TensorBoard history.csv            one line per epoch
+//   metrics.jsonl          one line per write: {"step": 49, "epoch": 0, "time": 1.5, TAG: VALUE}
+//   events.out.tfevents.*  the same, for TensorBoard
+//   history.csv            one line per epoch
 //   loss.svg accuracy.svg learning_rate.svg   history.csv as pictures, at the end
 //
 // Tags are MASE's: train_acc_step, train_loss_step, lr-Adam, val_acc_epoch, val_loss_epoch,
-// epoch, hp_metric.
+// epoch, hp_metric. Epochs and steps count from 0 everywhere, as Lightning's do. A value that is no
+// finite number is null in metrics.jsonl, nan or inf in history.csv, and a cross in the pictures.
 #ifndef MASE_TRAIN_TRAINING_LOG_H_
 #define MASE_TRAIN_TRAINING_LOG_H_
 
@@ -43,6 +45,7 @@ class TrainingLog {
  public:
   struct Options {
     std::string directory;
+    std::string name;  // Of the run, for the titles of the pictures.
     // What an earlier part of the run wrote about steps and epochs from these on is dropped: a
     // resumed run writes it anew. 0 starts empty.
     int64_t step = 0;

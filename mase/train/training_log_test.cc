@@ -26,8 +26,8 @@ class TrainingLogTest : public ::testing::Test {
   }
 
   TrainingLog Open(int64_t step = 0, int64_t epoch = 0) {
-    return ValueOrDie(
-        TrainingLog::Open({directory_, step, epoch, [this] { return time_ += 0.5; }}));
+    return ValueOrDie(TrainingLog::Open(
+        {directory_, "net, run a", step, epoch, [this] { return time_ += 0.5; }}));
   }
 
   std::string Contents(const std::string& name) {
@@ -98,7 +98,7 @@ TEST_F(TrainingLogTest, ALineThatACrashCutIsDroppedAndDamageBeforeItIsNamed) {
 
   ASSERT_OK(WriteFileAtomically(directory_ + "/metrics.jsonl",
                                 "{\"step\": 1, \"epoch\": 0, \"time\": 1}\n{\"step\": 2}\n"));
-  EXPECT_THAT(TrainingLog::Open({directory_, 10, 1}),
+  EXPECT_THAT(TrainingLog::Open({.directory = directory_, .step = 10, .epoch = 1}),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("metrics.jsonl:2: ")));
 }
 
@@ -107,7 +107,7 @@ TEST_F(TrainingLogTest, DamagedHistoryIsNamed) {
     ASSERT_OK(WriteFileAtomically(
         directory_ + "/history.csv",
         "epoch,lr,train_loss,val_loss,val_acc,val_correct,val_total,seconds\n" + line + "\n"));
-    EXPECT_THAT(TrainingLog::Open({directory_, 10, 1}),
+    EXPECT_THAT(TrainingLog::Open({.directory = directory_, .step = 10, .epoch = 1}),
                 StatusIs(absl::StatusCode::kDataLoss, HasSubstr("history.csv:2: ")));
   }
 }
@@ -117,6 +117,7 @@ TEST_F(TrainingLogTest, CurvesAreFilesOfTheRun) {
   for (int64_t epoch : {0, 1}) ASSERT_OK(log.WriteEpoch({epoch, 1, 2, 3, 0.5, 1, 2, 4}));
   ASSERT_OK(log.WriteCurves());
   EXPECT_THAT(log.Files(), ::testing::IsSupersetOf({"loss.svg", "accuracy.svg", "history.csv"}));
+  EXPECT_THAT(Contents("loss.svg"), HasSubstr(">net, run a: loss</text>"));
   for (const std::string& file : log.Files()) {
     EXPECT_TRUE(std::filesystem::exists(directory_ + "/" + file)) << file;
   }
@@ -130,7 +131,7 @@ TEST(TrainingLogNumbersTest, AreAsPythonPrintsThem) {
 }
 
 TEST_F(TrainingLogTest, AFolderThatIsNotThereIsNamed) {
-  EXPECT_THAT(TrainingLog::Open({directory_ + "/none", 0, 0}),
+  EXPECT_THAT(TrainingLog::Open({.directory = directory_ + "/none"}),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("/none/")));
 }
 

@@ -140,7 +140,10 @@ std::string Plot(const std::string& title, const std::vector<Row>& rows) {
   std::vector<Curve> curves;
   for (auto& [kind, curve] : kinds) curves.push_back(std::move(curve));
   curves.push_back(std::move(front));
-  return CurvesAsSvg(title, "bits a value, mean of weights and activations", curves);
+  return CurvesAsSvg({.title = title,
+                      .x_label = "bits a value, mean of weights and activations",
+                      .y_label = "accuracy",
+                      .curves = std::move(curves)});
 }
 
 // For programs.

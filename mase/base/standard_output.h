@@ -1,0 +1,20 @@
+// What a program prints for people, so that none of it is lost.
+#ifndef MASE_BASE_STANDARD_OUTPUT_H_
+#define MASE_BASE_STANDARD_OUTPUT_H_
+
+#include "absl/status/status.h"
+
+namespace mase {
+
+// From now on each line goes to the operating system as soon as it is whole, also where stdout is
+// a file or a pipe: a process that is killed has printed all that it said. Call before printing.
+void PrintByLines();
+
+// Hands over what stdout and std::cout still hold. Unavailable, "stdout: cannot write: REASON", if
+// that fails or anything printed earlier was lost (a full disk). The last thing that a program
+// does before it says that it was successful.
+absl::Status FinishPrinting();
+
+}  // namespace mase
+
+#endif  // MASE_BASE_STANDARD_OUTPUT_H_
