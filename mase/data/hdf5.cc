@@ -14,8 +14,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "mase/base/limits.h"
+#include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/data/arrays.h"
+#include "mase/data/columns.h"
 #include "mase/data/hdf5_file.h"
+#include "mase/data/labels.h"
+#include "mase/tensor/convert.h"
 
 namespace mase {
 namespace {
@@ -117,6 +122,123 @@ absl::Status LabelRows(const Hdf5Columns& columns, const std::string& path,
   return absl::OkStatus();
 }
 
+absl::StatusOr<Shape> ShapeOf(const Hdf5TableFile& file) {
+  Shape shape;
+  for (const hsize_t extent : file.dims()) shape.push_back(static_cast<int64_t>(extent));
+  MASE_RETURN_IF_ERROR(shape.Validate());
+  return shape;
+}
+
+// The numbers of a data set: as float64 where float32 may not hold them.
+absl::StatusOr<Tensor> ReadNumbers(const std::string& path, const std::string& name) {
+  MASE_ASSIGN_OR_RETURN(const Hdf5TableFile file, Hdf5TableFile::Open(path, name));
+  MASE_ASSIGN_OR_RETURN(const Shape shape, ShapeOf(file));
+  MASE_ASSIGN_OR_RETURN(const Hdf5Member element, file.Element());
+  if (element.text_bytes > 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": data set '", name, "' holds texts, want numbers"));
+  }
+  MASE_ASSIGN_OR_RETURN(const std::string bytes, file.ReadAll());
+  const size_t size = bytes.size() / shape.elements();
+  const bool narrow = element.number == Hdf5Number::kFloat32 || size <= 2;
+  MASE_ASSIGN_OR_RETURN(Tensor tensor,
+                        Tensor::Create(narrow ? DType::kFloat32 : DType::kFloat64, shape));
+  if (narrow) {
+    float* out = tensor.mutable_data<float>().data();
+    for (size_t at = 0; at < bytes.size(); at += size) *out++ = element.Load(&bytes[at]);
+  } else {
+    double* out = tensor.mutable_data<double>().data();
+    for (size_t at = 0; at < bytes.size(); at += size) *out++ = element.LoadDouble(&bytes[at]);
+  }
+  return tensor;
+}
+
+absl::StatusOr<DataTable> ReadArrays(const std::string& path, const ArrayChoice& choice) {
+  DataTable table;
+  MASE_ASSIGN_OR_RETURN(const Tensor features, ReadNumbers(path, choice.features));
+  MASE_RETURN_IF_ERROR(SetFeatures(path, choice, features, table));
+  if (choice.labels.empty()) return table;
+  MASE_ASSIGN_OR_RETURN(const Hdf5TableFile file, Hdf5TableFile::Open(path, choice.labels));
+  MASE_ASSIGN_OR_RETURN(const Hdf5Member element, file.Element());
+  MASE_ASSIGN_OR_RETURN(const Shape shape, ShapeOf(file));
+  LabelArray labels;
+  if (element.text_bytes > 0) {
+    MASE_ASSIGN_OR_RETURN(const std::string bytes, file.ReadAll());
+    std::vector<std::string> texts;
+    for (size_t at = 0; at < bytes.size(); at += element.text_bytes) {
+      texts.push_back(element.LoadText(&bytes[at]));
+    }
+    labels = std::move(texts);
+  } else {
+    MASE_ASSIGN_OR_RETURN(labels, ReadNumbers(path, choice.labels));
+  }
+  MASE_RETURN_IF_ERROR(SetLabels(path, choice, shape, labels, table));
+  if (choice.label_choice == LabelChoice::kKnownName) table.label_name = std::string("class");
+  return table;
+}
+
+// Some columns of a table's rows.
+absl::StatusOr<Tensor> TakeColumns(const std::vector<Hdf5Member>& members, size_t row_bytes,
+                                   const std::string& bytes) {
+  const int64_t rows = bytes.size() / row_bytes;
+  MASE_ASSIGN_OR_RETURN(
+      Tensor columns,
+      Tensor::Create(DType::kFloat64, {rows, static_cast<int64_t>(members.size())}));
+  double* out = columns.mutable_data<double>().data();
+  for (size_t at = 0; at < bytes.size(); at += row_bytes) {
+    for (const Hdf5Member& member : members) *out++ = member.LoadDouble(&bytes[at]);
+  }
+  return columns;
+}
+
+absl::StatusOr<DataTable> ReadCompound(const std::string& path, const std::string& name,
+                                       const TableColumns& wanted) {
+  MASE_ASSIGN_OR_RETURN(const Hdf5TableFile file, Hdf5TableFile::Open(path, name));
+  FileColumns columns = {file.MemberNames(), {}};
+  std::vector<Hdf5Member> members;
+  for (const std::string& column : columns.names) {
+    const absl::StatusOr<Hdf5Member> member = file.Find(column);
+    columns.texts.push_back(!member.ok() || member->text_bytes > 0);
+    members.push_back(member.value_or(Hdf5Member{.text_bytes = 1}));
+  }
+  DataTable table;
+  MASE_ASSIGN_OR_RETURN(const ColumnChoice chosen, ChooseColumns(path, columns, wanted, table));
+  for (std::string& note : table.notes) note = absl::StrCat(path, ": ", note);
+  MASE_ASSIGN_OR_RETURN(const std::string bytes, file.ReadAll());
+  const auto numbers = [&](const std::vector<int>& numbers_of) -> absl::StatusOr<Tensor> {
+    std::vector<Hdf5Member> taken;
+    for (const int column : numbers_of) {
+      if (columns.texts[column]) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(path, ": column '", columns.names[column], "' holds no numbers"));
+      }
+      taken.push_back(members[column]);
+    }
+    return TakeColumns(taken, file.row_bytes(), bytes);
+  };
+  const ArrayChoice choice = {name, table.label_name, chosen.label_choice, {}};
+  MASE_ASSIGN_OR_RETURN(const Tensor features, numbers(chosen.features));
+  MASE_RETURN_IF_ERROR(SetFeatures(path, choice, features, table));
+  if (chosen.labels.empty()) return table;
+  const int label = chosen.labels[0];
+  if (chosen.labels.size() > 1) {
+    std::vector<std::string> classes;
+    for (const int column : chosen.labels) classes.push_back(columns.names[column]);
+    MASE_ASSIGN_OR_RETURN(const Tensor marks, numbers(chosen.labels));
+    MASE_RETURN_IF_ERROR(SetOneHotLabels(ToFloat32(marks), classes, path, table));
+  } else if (columns.texts[label] && file.Find(columns.names[label]).ok()) {
+    std::vector<std::string> texts;
+    for (size_t at = 0; at < bytes.size(); at += file.row_bytes()) {
+      texts.push_back(members[label].LoadText(&bytes[at]));
+    }
+    MASE_RETURN_IF_ERROR(SetLabels(path, choice, Shape({file.rows()}), std::move(texts), table));
+  } else {
+    MASE_ASSIGN_OR_RETURN(const Tensor labels, numbers(chosen.labels));
+    MASE_RETURN_IF_ERROR(SetLabels(path, choice, labels.shape(), labels, table));
+  }
+  return table;
+}
+
 }  // namespace
 
 bool IsHdf5(absl::string_view file_bytes) {
@@ -127,12 +249,20 @@ absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Column
   absl::MutexLock lock(&library_mutex);
   const std::string name(path);
   MASE_ASSIGN_OR_RETURN(const Hdf5TableFile reader, Hdf5TableFile::Open(name, columns.dataset));
+  if (!reader.is_table()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ": data set '", columns.dataset, "' is no table with named members"));
+  }
   Destination to;
   to.names = columns.features;
   to.names.insert(to.names.end(), columns.one_hot.begin(), columns.one_hot.end());
   to.features = columns.features.size();
   for (const std::string& column : to.names) {
     MASE_ASSIGN_OR_RETURN(to.members.emplace_back(), reader.Find(column));
+    if (to.members.back().text_bytes > 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ": column '", column, "' holds texts, want numbers"));
+    }
   }
   DataTable table;
   table.feature_names = columns.features;
@@ -146,6 +276,21 @@ absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Column
   MASE_RETURN_IF_ERROR(StoreAllRows(name, reader, to));
   MASE_RETURN_IF_ERROR(LabelRows(columns, name, one_hot, table));
   return table;
+}
+
+absl::StatusOr<DataTable> ReadHdf5(absl::string_view path, const TableColumns& wanted) {
+  absl::MutexLock lock(&library_mutex);
+  const std::string file(path);
+  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Hdf5TableFile::List(file));
+  const absl::StatusOr<ArrayChoice> arrays = ChooseArrays(names, wanted);
+  if (arrays.ok()) return ReadArrays(file, *arrays);
+  std::vector<std::string> tables;
+  for (const std::string& name : names) {
+    const absl::StatusOr<Hdf5TableFile> opened = Hdf5TableFile::Open(file, name);
+    if (opened.ok() ? opened->is_table() : names.size() == 1) tables.push_back(name);
+  }
+  if (tables.size() == 1) return ReadCompound(file, tables[0], wanted);
+  return Annotate(arrays.status(), path);
 }
 
 }  // namespace mase

@@ -1,5 +1,6 @@
-// Tables in HDF5 files, as the jet data are published: a one-dimensional data set of compound
-// elements (NumPy calls it a structured array), one member per column.
+// Tables in HDF5 files: as the jet data are published, a one-dimensional data set of compound
+// elements (NumPy calls it a structured array), one member per column; or features and labels as
+// data sets of their own.
 #ifndef MASE_DATA_HDF5_H_
 #define MASE_DATA_HDF5_H_
 
@@ -12,7 +13,8 @@
 
 namespace mase {
 
-// What to take from a file. Members may be float32, float64 or integers, little-endian.
+// What to take from a file. Members may be float16 to float64, integers or h5py's bool, in either
+// byte order.
 struct Hdf5Columns {
   std::string dataset;                // Its path in the file: "t_allpar_new".
   std::vector<std::string> features;  // Members that become features, in this order.
@@ -29,9 +31,20 @@ bool IsHdf5(absl::string_view file_bytes);
 //
 // DataLoss: a damaged or truncated file. InvalidArgument: no such data set or member (the nearest
 // is offered), another layout, a value that is not finite as float32 (row and column are named).
-// Unimplemented: element types other than the above, filters other than deflate and shuffle.
-// ResourceExhausted: declared sizes beyond base/limits.h, checked before anything is allocated.
+// Unimplemented: element types other than the above, texts of any length, filters other than
+// deflate, shuffle and fletcher32. ResourceExhausted: declared sizes beyond base/limits.h, checked
+// before anything is allocated.
 absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns);
+
+// Reads a file of which nobody knows beforehand what is in it.
+//
+// Features and labels in data sets of their own, chosen as in an npz file (arrays.h), groups
+// included: "train/x". Else, if the file has one compound data set, that table: its members are
+// columns, chosen as in columns.h; those that are no numbers are no features.
+//
+// Labels may be texts of fixed length. Errors as above; InvalidArgument lists the data sets where
+// neither is the case.
+absl::StatusOr<DataTable> ReadHdf5(absl::string_view path, const TableColumns& wanted);
 
 }  // namespace mase
 

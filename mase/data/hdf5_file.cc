@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "mase/base/limits.h"
+#include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/interop/half.h"
 
 namespace mase {
 namespace {
@@ -23,17 +26,97 @@ absl::Status Beyond(absl::string_view path, absl::string_view what, int64_t size
       absl::StrCat(path, ": ", what, " ", size, ", more than the limit of ", limit));
 }
 
-absl::StatusOr<Hdf5Number> NumberOf(hid_t type) {
-  const std::pair<hid_t, Hdf5Number> known[] = {
-      {H5T_IEEE_F32LE, Hdf5Number::kFloat32}, {H5T_IEEE_F64LE, Hdf5Number::kFloat64},
-      {H5T_STD_I8LE, Hdf5Number::kInt8},      {H5T_STD_U8LE, Hdf5Number::kUInt8},
-      {H5T_STD_I16LE, Hdf5Number::kInt16},    {H5T_STD_U16LE, Hdf5Number::kUInt16},
-      {H5T_STD_I32LE, Hdf5Number::kInt32},    {H5T_STD_U32LE, Hdf5Number::kUInt32},
-      {H5T_STD_I64LE, Hdf5Number::kInt64}};
-  for (const auto& [id, number] : known) {
-    if (H5Tequal(type, id) > 0) return number;
+// IEEE binary16, for which the library has no name.
+bool IsHalf(hid_t type) {
+  size_t sign, exponent, exponent_bits, mantissa, mantissa_bits;
+  return H5Tget_class(type) == H5T_FLOAT && H5Tget_size(type) == 2 &&
+         H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) >= 0 &&
+         sign == 15 && exponent == 10 && exponent_bits == 5 && mantissa == 0 &&
+         mantissa_bits == 10 && H5Tget_ebias(type) == 15;
+}
+
+absl::StatusOr<Hdf5Member> MemberOf(hid_t type) {
+  if (H5Tget_class(type) == H5T_ENUM) {  // h5py's bool.
+    const Hdf5Handle base(H5Tget_super(type), H5Tclose);
+    if (H5Tget_class(base) == H5T_INTEGER) return MemberOf(base);
   }
-  return absl::UnimplementedError("only little-endian floats and integers can be read");
+  if (H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0) {
+    return Hdf5Member{.text_bytes = H5Tget_size(type)};
+  }
+  const struct {
+    hid_t little, big;
+    Hdf5Number number;
+  } kKnown[] = {{H5T_IEEE_F32LE, H5T_IEEE_F32BE, Hdf5Number::kFloat32},
+                {H5T_IEEE_F64LE, H5T_IEEE_F64BE, Hdf5Number::kFloat64},
+                {H5T_STD_I8LE, H5T_STD_I8BE, Hdf5Number::kInt8},
+                {H5T_STD_U8LE, H5T_STD_U8BE, Hdf5Number::kUInt8},
+                {H5T_STD_I16LE, H5T_STD_I16BE, Hdf5Number::kInt16},
+                {H5T_STD_U16LE, H5T_STD_U16BE, Hdf5Number::kUInt16},
+                {H5T_STD_I32LE, H5T_STD_I32BE, Hdf5Number::kInt32},
+                {H5T_STD_U32LE, H5T_STD_U32BE, Hdf5Number::kUInt32},
+                {H5T_STD_I64LE, H5T_STD_I64BE, Hdf5Number::kInt64},
+                {H5T_STD_U64LE, H5T_STD_U64BE, Hdf5Number::kUInt64}};
+  for (const auto& known : kKnown) {
+    if (H5Tequal(type, known.little) > 0) return Hdf5Member{.number = known.number};
+    if (H5Tequal(type, known.big) > 0) return Hdf5Member{.number = known.number, .swapped = true};
+  }
+  if (IsHalf(type)) {
+    return Hdf5Member{.number = Hdf5Number::kFloat16,
+                      .swapped = H5Tget_order(type) == H5T_ORDER_BE};
+  }
+  return absl::UnimplementedError(
+      "want numbers, or texts of fixed length (h5py: dtype='S20'), not of any length");
+}
+
+// True for texts of any length: what lies in the file are addresses of them.
+bool HasVariableText(hid_t type) {
+  switch (H5Tget_class(type)) {
+    case H5T_STRING:
+      return H5Tis_variable_str(type) != 0;
+    case H5T_COMPOUND:
+      for (int i = 0; i < H5Tget_nmembers(type); ++i) {
+        const Hdf5Handle member(H5Tget_member_type(type, i), H5Tclose);
+        const H5T_class_t kind = H5Tget_class(member);
+        if (kind == H5T_STRING ? H5Tis_variable_str(member) != 0
+                               : H5Tdetect_class(member, H5T_STRING) != 0) {
+          return true;
+        }
+      }
+      return false;
+    default:
+      return H5Tdetect_class(type, H5T_STRING) != 0;
+  }
+}
+
+// HDF5's checksum of a chunk: sums of big-endian pairs of bytes.
+uint32_t Fletcher32(absl::string_view bytes) {
+  uint64_t sum1 = 0;
+  uint64_t sum2 = 0;
+  for (size_t i = 0; i < bytes.size(); i += 2) {
+    const uint32_t high = static_cast<unsigned char>(bytes[i]);
+    const uint32_t low = i + 1 < bytes.size() ? static_cast<unsigned char>(bytes[i + 1]) : 0;
+    sum1 = (sum1 + (high << 8 | low)) % 0xffff;
+    sum2 = (sum2 + sum1) % 0xffff;
+  }
+  return static_cast<uint32_t>(sum2 << 16 | sum1);
+}
+
+// The halves of a Fletcher-32 sum, of which 0 and 0xffff are the same number.
+uint32_t Residue(uint32_t sum) { return (sum >> 16) % 0xffff << 16 | (sum & 0xffff) % 0xffff; }
+
+// Versions of HDF5 before 1.6.3 wrote both halves with their bytes exchanged.
+uint32_t ExchangeBytes(uint32_t sum) { return (sum & 0x00ff00ff) << 8 | (sum & 0xff00ff00) >> 8; }
+
+constexpr size_t kMaxListed = 1000;  // Of the data sets of a file.
+
+absl::StatusOr<Hdf5Handle> OpenFile(const std::string& path) {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // Errors are ours to report.
+  H5PLset_loading_state(0);                     // A file must not make us load code.
+  const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_file_locking(access, false, true);  // Locks fail on read-only and network folders.
+  Hdf5Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
+  if (!file.ok()) return Damaged(path, "it cannot be opened");
+  return file;
 }
 
 // Undoes HDF5's shuffle, which puts first bytes of all elements first, then second bytes, ...
@@ -49,42 +132,76 @@ std::string Unshuffle(const std::string& shuffled, size_t element_bytes) {
 
 }  // namespace
 
-float Hdf5Member::Load(const char* row) const {
-  const auto load = [this, row]<typename T>(T value) {
-    std::memcpy(&value, row + offset, sizeof(T));
-    return static_cast<float>(value);
+namespace {
+
+// The number of `member` in `row`, exactly as it is, as To.
+template <typename To>
+To LoadAs(const Hdf5Member& member, const char* row) {
+  const auto load = [&member, row]<typename T>(T value) {
+    std::memcpy(&value, row + member.offset, sizeof(T));
+    if (member.swapped) {
+      char* bytes = reinterpret_cast<char*>(&value);
+      std::reverse(bytes, bytes + sizeof(T));
+    }
+    return value;
   };
-  switch (number) {
+  switch (member.number) {
+    case Hdf5Number::kFloat16:
+      return static_cast<To>(HalfToFloat(load(uint16_t{})));
     case Hdf5Number::kFloat32:
-      return load(float{});
+      return static_cast<To>(load(float{}));
     case Hdf5Number::kFloat64:
-      return load(double{});
+      return static_cast<To>(load(double{}));
     case Hdf5Number::kInt8:
-      return load(int8_t{});
+      return static_cast<To>(load(int8_t{}));
     case Hdf5Number::kUInt8:
-      return load(uint8_t{});
+      return static_cast<To>(load(uint8_t{}));
     case Hdf5Number::kInt16:
-      return load(int16_t{});
+      return static_cast<To>(load(int16_t{}));
     case Hdf5Number::kUInt16:
-      return load(uint16_t{});
+      return static_cast<To>(load(uint16_t{}));
     case Hdf5Number::kInt32:
-      return load(int32_t{});
+      return static_cast<To>(load(int32_t{}));
     case Hdf5Number::kUInt32:
-      return load(uint32_t{});
+      return static_cast<To>(load(uint32_t{}));
     case Hdf5Number::kInt64:
-      return load(int64_t{});
+      return static_cast<To>(load(int64_t{}));
+    case Hdf5Number::kUInt64:
+      return static_cast<To>(load(uint64_t{}));
   }
   return 0;
 }
 
+}  // namespace
+
+float Hdf5Member::Load(const char* row) const { return LoadAs<float>(*this, row); }
+double Hdf5Member::LoadDouble(const char* row) const { return LoadAs<double>(*this, row); }
+
+std::string Hdf5Member::LoadText(const char* row) const {
+  const char* text = row + offset;
+  std::string value(text, strnlen(text, text_bytes));
+  absl::StripTrailingAsciiWhitespace(&value);
+  return value;
+}
+
+absl::StatusOr<std::vector<std::string>> Hdf5TableFile::List(const std::string& path) {
+  MASE_ASSIGN_OR_RETURN(const Hdf5Handle file, OpenFile(path));
+  std::vector<std::string> names;
+  const H5O_iterate_t visit = [](hid_t, const char* name, const H5O_info_t* info,
+                                 void* data) noexcept -> herr_t {
+    auto& list = *static_cast<std::vector<std::string>*>(data);
+    if (info->type == H5O_TYPE_DATASET) list.emplace_back(name);
+    return list.size() < kMaxListed ? 0 : 1;
+  };
+  if (H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, visit, &names, H5O_INFO_BASIC) < 0) {
+    return Damaged(path, "its groups");
+  }
+  return names;
+}
+
 absl::StatusOr<Hdf5TableFile> Hdf5TableFile::Open(const std::string& path,
                                                   const std::string& dataset) {
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // Errors are ours to report.
-  H5PLset_loading_state(0);                     // A file must not make us load code.
-  const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  H5Pset_file_locking(access, false, true);  // Locks fail on read-only and network folders.
-  Hdf5Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
-  if (!file.ok()) return Damaged(path, "it cannot be opened");
+  MASE_ASSIGN_OR_RETURN(Hdf5Handle file, OpenFile(path));
   Hdf5Handle table(H5Dopen2(file, dataset.c_str(), H5P_DEFAULT), H5Dclose);
   if (!table.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": no data set '", dataset, "'"));
@@ -99,38 +216,50 @@ absl::StatusOr<Hdf5TableFile> Hdf5TableFile::Open(const std::string& path,
 }
 
 absl::Status Hdf5TableFile::CheckType() {
-  if (H5Tget_class(type_) != H5T_COMPOUND) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path_, ": not a table: its elements have no named members"));
+  // What any length lies elsewhere and would be read as pointers.
+  if (H5Tdetect_class(type_, H5T_VLEN) != 0 || H5Tdetect_class(type_, H5T_REFERENCE) != 0 ||
+      HasVariableText(type_)) {
+    return absl::UnimplementedError(
+        absl::StrCat(path_,
+                     ": texts of any length, lists or references; store texts of fixed "
+                     "length (h5py: dtype='S20') or numbers"));
   }
-  // Variable-length members would be read as pointers.
-  if (H5Tdetect_class(type_, H5T_VLEN) != 0 || H5Tdetect_class(type_, H5T_STRING) != 0 ||
-      H5Tdetect_class(type_, H5T_REFERENCE) != 0) {
-    return absl::UnimplementedError(absl::StrCat(path_, ": tables with texts or references"));
+  element_bytes_ = H5Tget_size(type_);
+  constexpr int64_t kMaxElementBytes = limits::kMaxDataColumns * 8;
+  if (static_cast<int64_t>(element_bytes_) > kMaxElementBytes) {
+    return Beyond(path_, "bytes of a row", element_bytes_, kMaxElementBytes);
   }
-  row_bytes_ = H5Tget_size(type_);
-  constexpr int64_t kMaxRowBytes = limits::kMaxDataColumns * 8;
-  if (static_cast<int64_t>(row_bytes_) > kMaxRowBytes) {
-    return Beyond(path_, "bytes of a row", row_bytes_, kMaxRowBytes);
-  }
-  return row_bytes_ > 0 ? absl::OkStatus() : Damaged(path_, "the element type");
+  return element_bytes_ > 0 ? absl::OkStatus() : Damaged(path_, "the element type");
 }
 
 absl::Status Hdf5TableFile::CheckExtent() {
   const Hdf5Handle space(H5Dget_space(dataset_), H5Sclose);
   if (!space.ok()) return Damaged(path_, "the extent");
   const int rank = H5Sget_simple_extent_ndims(space);
-  if (rank != 1) {
-    return absl::InvalidArgumentError(absl::StrCat(path_, ": a table of rank ", rank, ", want 1"));
+  if (rank < 1 || rank > limits::kMaxTensorRank) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path_, ": a data set of ", rank, " axes, want 1 to ", limits::kMaxTensorRank));
   }
-  hsize_t rows = 0;
-  if (H5Sget_simple_extent_dims(space, &rows, nullptr) < 0) return Damaged(path_, "the extent");
-  if (rows > static_cast<hsize_t>(limits::kMaxDataRows)) {
-    return Beyond(path_, "rows", static_cast<int64_t>(std::min<hsize_t>(rows, INT64_MAX)),
+  dims_.resize(rank);
+  if (H5Sget_simple_extent_dims(space, dims_.data(), nullptr) < 0) {
+    return Damaged(path_, "the extent");
+  }
+  if (dims_[0] > static_cast<hsize_t>(limits::kMaxDataRows)) {
+    return Beyond(path_, "rows", static_cast<int64_t>(std::min<hsize_t>(dims_[0], INT64_MAX)),
                   limits::kMaxDataRows);
   }
-  if (rows == 0) return absl::InvalidArgumentError(absl::StrCat(path_, ": no rows"));
-  rows_ = static_cast<int64_t>(rows);
+  hsize_t width = 1;  // Elements of a row.
+  for (size_t axis = 1; axis < dims_.size(); ++axis) {
+    if (dims_[axis] > static_cast<hsize_t>(limits::kMaxTensorElements) ||
+        (width *= dims_[axis]) > static_cast<hsize_t>(limits::kMaxTensorElements)) {
+      return Beyond(path_, "elements of a row, at least", dims_[axis], limits::kMaxTensorElements);
+    }
+  }
+  if (dims_[0] == 0 || width == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(path_, ": no rows"));
+  }
+  rows_ = static_cast<int64_t>(dims_[0]);
+  row_bytes_ = element_bytes_ * width;
   return absl::OkStatus();
 }
 
@@ -139,28 +268,34 @@ absl::Status Hdf5TableFile::CheckStorage() {
   if (!properties.ok()) return Damaged(path_, "the layout");
   const H5D_layout_t layout = H5Pget_layout(properties);
   if (layout == H5D_VIRTUAL || H5Pget_external_count(properties) > 0) {
-    return absl::UnimplementedError(absl::StrCat(path_, ": tables that lie in other files"));
+    return absl::UnimplementedError(absl::StrCat(path_, ": data that lie in other files"));
   }
   constexpr int64_t kBlockBytes = 16 << 20;
   block_rows_ = std::max<int64_t>(1, kBlockBytes / static_cast<int64_t>(row_bytes_));
-  chunked_ = layout == H5D_CHUNKED;
-  if (chunked_) {
-    hsize_t chunk = 0;
-    if (H5Pget_chunk(properties, 1, &chunk) != 1 || chunk == 0) return Damaged(path_, "the chunks");
-    const int64_t max_rows = limits::kMaxHdf5ChunkBytes / static_cast<int64_t>(row_bytes_);
-    if (chunk > static_cast<hsize_t>(max_rows)) {
-      return Beyond(path_, "rows of a chunk", chunk, max_rows);
+  if (layout == H5D_CHUNKED) {
+    const int rank = static_cast<int>(dims_.size());
+    chunk_.resize(rank);
+    if (H5Pget_chunk(properties, rank, chunk_.data()) != rank) return Damaged(path_, "the chunks");
+    hsize_t most = limits::kMaxHdf5ChunkBytes / element_bytes_;
+    for (const hsize_t extent : chunk_) {
+      if (extent == 0) return Damaged(path_, "the chunks");
+      if (extent > most) return Beyond(path_, "elements along a chunk", extent, most);
+      most /= extent;
     }
-    block_rows_ = static_cast<int64_t>(chunk);
+    block_rows_ = static_cast<int64_t>(chunk_[0]);
   }
   for (int i = 0; i < H5Pget_nfilters(properties); ++i) {
     unsigned flags = 0;
     size_t values = 0;
-    filters_.push_back(
-        H5Pget_filter2(properties, i, &flags, &values, nullptr, 0, nullptr, nullptr));
-    if (filters_.back() != H5Z_FILTER_DEFLATE && filters_.back() != H5Z_FILTER_SHUFFLE) {
-      return absl::UnimplementedError(absl::StrCat(path_, ": HDF5 filter ", filters_.back()));
+    char name[32] = "";
+    const H5Z_filter_t filter =
+        H5Pget_filter2(properties, i, &flags, &values, nullptr, sizeof(name) - 1, name, nullptr);
+    if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE &&
+        filter != H5Z_FILTER_FLETCHER32) {
+      return absl::UnimplementedError(absl::StrCat(path_, ": HDF5 filter ", filter, " (", name,
+                                                   "); read are gzip, shuffle and fletcher32"));
     }
+    filters_.push_back(filter);
   }
   // Deflate cannot shrink beyond 1032 to 1, so a small file that declares a huge table lies.
   const double most =
@@ -171,31 +306,40 @@ absl::Status Hdf5TableFile::CheckStorage() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Hdf5Member> Hdf5TableFile::Find(const std::string& name) const {
-  const int index = H5Tget_member_index(type_, name.c_str());
-  if (index >= 0) {
-    const Hdf5Handle type(H5Tget_member_type(type_, index), H5Tclose);
-    const absl::StatusOr<Hdf5Number> number = NumberOf(type);
-    if (!number.ok()) {
-      return absl::UnimplementedError(
-          absl::StrCat(path_, ": column '", name, "': ", number.status().message()));
-    }
-    const Hdf5Member member = {H5Tget_member_offset(type_, index), *number};
-    if (member.offset + H5Tget_size(type) > row_bytes_) return Damaged(path_, "a column's place");
-    return member;
-  }
+std::vector<std::string> Hdf5TableFile::MemberNames() const {
   std::vector<std::string> names;
   for (int i = 0; i < H5Tget_nmembers(type_); ++i) {
     char* member = H5Tget_member_name(type_, i);
     if (member != nullptr) names.emplace_back(member);
     H5free_memory(member);
   }
+  return names;
+}
+
+absl::StatusOr<Hdf5Member> Hdf5TableFile::Element() const {
+  absl::StatusOr<Hdf5Member> element = MemberOf(type_);
+  if (!element.ok()) return Annotate(element.status(), path_);
+  return element;
+}
+
+absl::StatusOr<Hdf5Member> Hdf5TableFile::Find(const std::string& name) const {
+  const int index = H5Tget_member_index(type_, name.c_str());
+  if (index >= 0) {
+    const Hdf5Handle type(H5Tget_member_type(type_, index), H5Tclose);
+    absl::StatusOr<Hdf5Member> member = MemberOf(type);
+    if (!member.ok()) {
+      return Annotate(member.status(), absl::StrCat(path_, ": column '", name, "'"));
+    }
+    member->offset = H5Tget_member_offset(type_, index);
+    if (member->offset + H5Tget_size(type) > row_bytes_) return Damaged(path_, "a column's place");
+    return member;
+  }
   return absl::InvalidArgumentError(
-      absl::StrCat(path_, ": no column '", name, "'", Suggest(name, names)));
+      absl::StrCat(path_, ": no column '", name, "'", Suggest(name, MemberNames())));
 }
 
 absl::StatusOr<Hdf5TableFile::Block> Hdf5TableFile::Read(int64_t block) const {
-  if (chunked_) return ReadChunk(block);
+  if (!chunk_.empty()) return ReadChunk({static_cast<hsize_t>(block * block_rows_)});
   const hsize_t start = block * block_rows_;
   const hsize_t count = std::min<int64_t>(block_rows_, rows_ - block * block_rows_);
   Block read;
@@ -209,27 +353,84 @@ absl::StatusOr<Hdf5TableFile::Block> Hdf5TableFile::Read(int64_t block) const {
   return read;
 }
 
-absl::StatusOr<Hdf5TableFile::Block> Hdf5TableFile::ReadChunk(int64_t block) const {
-  const hsize_t start = block * block_rows_;
+absl::StatusOr<Hdf5TableFile::Block> Hdf5TableFile::ReadChunk(
+    const std::vector<hsize_t>& offset) const {
   hsize_t size = 0;
   Block read;
-  if (H5Dget_chunk_storage_size(dataset_, &start, &size) < 0 || size == 0 ||
+  if (H5Dget_chunk_storage_size(dataset_, offset.data(), &size) < 0 || size == 0 ||
       size > static_cast<hsize_t>(limits::kMaxHdf5ChunkBytes)) {
-    return Damaged(path_, absl::StrCat("the chunk of rows from ", start));
+    return Damaged(path_, absl::StrCat("the chunk of rows from ", offset[0]));
   }
   read.bytes.resize(size);
-  if (H5Dread_chunk(dataset_, H5P_DEFAULT, &start, &read.skipped_filters, read.bytes.data()) < 0) {
-    return Damaged(path_, absl::StrCat("the chunk of rows from ", start));
+  if (H5Dread_chunk(dataset_, H5P_DEFAULT, offset.data(), &read.skipped_filters,
+                    read.bytes.data()) < 0) {
+    return Damaged(path_, absl::StrCat("the chunk of rows from ", offset[0]));
   }
   return read;
 }
 
+void Hdf5TableFile::CopyChunk(const std::string& chunk, const std::vector<hsize_t>& offset,
+                              std::string& all) const {
+  const size_t last = dims_.size() - 1;
+  const size_t run = std::min(chunk_[last], dims_[last] - offset[last]) * element_bytes_;
+  // Steps through the chunk's runs along the last axis; those beyond the extent are padding.
+  std::vector<hsize_t> index(last);
+  for (size_t from = 0; from < chunk.size(); from += chunk_[last] * element_bytes_) {
+    size_t to = 0;
+    bool inside = true;
+    for (size_t axis = 0; axis < last; ++axis) {
+      const hsize_t at = offset[axis] + index[axis];
+      inside = inside && at < dims_[axis];
+      to = (to + at) * dims_[axis + 1];
+    }
+    if (inside) {
+      std::memcpy(all.data() + (to + offset[last]) * element_bytes_, chunk.data() + from, run);
+    }
+    for (size_t axis = last; axis-- > 0 && ++index[axis] == chunk_[axis];) index[axis] = 0;
+  }
+}
+
+absl::StatusOr<std::string> Hdf5TableFile::ReadAll() const {
+  std::string all(rows_ * row_bytes_, '\0');
+  if (chunk_.empty()) {
+    if (H5Dread(dataset_, type_, H5S_ALL, H5S_ALL, H5P_DEFAULT, all.data()) < 0) {
+      return Damaged(path_, "the elements");
+    }
+    return all;
+  }
+  std::vector<hsize_t> offset(dims_.size());
+  while (offset[0] < dims_[0]) {
+    MASE_ASSIGN_OR_RETURN(Block block, ReadChunk(offset));
+    MASE_ASSIGN_OR_RETURN(const std::string chunk, Unpack(std::move(block)));
+    CopyChunk(chunk, offset, all);
+    for (size_t axis = dims_.size(); axis-- > 0;) {
+      offset[axis] += chunk_[axis];
+      if (offset[axis] < dims_[axis] || axis == 0) break;
+      offset[axis] = 0;
+    }
+  }
+  return all;
+}
+
 absl::StatusOr<std::string> Hdf5TableFile::Unpack(Block block) const {
-  const size_t want = block_rows_ * row_bytes_;
+  size_t want = element_bytes_;
+  for (const hsize_t extent : chunk_) want *= extent;
   for (size_t i = filters_.size(); i-- > 0;) {
     if (block.skipped_filters >> i & 1) continue;
     if (filters_[i] == H5Z_FILTER_SHUFFLE) {
-      block.bytes = Unshuffle(block.bytes, row_bytes_);
+      block.bytes = Unshuffle(block.bytes, element_bytes_);
+      continue;
+    }
+    if (filters_[i] == H5Z_FILTER_FLETCHER32) {
+      uint32_t sum = 0;
+      if (block.bytes.size() < sizeof(sum)) return Damaged(path_, "a chunk's checksum");
+      const size_t size = block.bytes.size() - sizeof(sum);
+      std::memcpy(&sum, block.bytes.data() + size, sizeof(sum));
+      block.bytes.resize(size);
+      const uint32_t right = Fletcher32(block.bytes);
+      if (Residue(sum) != right && Residue(ExchangeBytes(sum)) != right) {
+        return Damaged(path_, "a chunk's checksum");
+      }
       continue;
     }
     std::string unpacked(want, '\0');
@@ -240,7 +441,7 @@ absl::StatusOr<std::string> Hdf5TableFile::Unpack(Block block) const {
     if (result != Z_OK || size != want) return Damaged(path_, "a compressed chunk");
     block.bytes = std::move(unpacked);
   }
-  if (chunked_ && block.bytes.size() != want) return Damaged(path_, "a chunk's size");
+  if (!chunk_.empty() && block.bytes.size() != want) return Damaged(path_, "a chunk's size");
   return std::move(block.bytes);
 }
 

@@ -1,4 +1,4 @@
-// One compound table in an HDF5 file, as its rows lie there. What hdf5.h is made of.
+// One data set in an HDF5 file, as its elements lie there. What hdf5.h is made of.
 #ifndef MASE_DATA_HDF5_FILE_H_
 #define MASE_DATA_HDF5_FILE_H_
 
@@ -33,6 +33,7 @@ class Hdf5Handle {
 
 // The element types that can be read.
 enum class Hdf5Number {
+  kFloat16,
   kFloat32,
   kFloat64,
   kInt8,
@@ -41,18 +42,24 @@ enum class Hdf5Number {
   kUInt16,
   kInt32,
   kUInt32,
-  kInt64
+  kInt64,
+  kUInt64
 };
 
 // A column: where its number is in a row's bytes, and of which type.
 struct Hdf5Member {
-  size_t offset;
-  Hdf5Number number;
+  size_t offset = 0;
+  Hdf5Number number = Hdf5Number::kFloat32;
+  bool swapped = false;   // Its bytes are in big-endian order.
+  size_t text_bytes = 0;  // Of a text of fixed length, which it is then instead of a number.
 
   float Load(const char* row) const;
+  double LoadDouble(const char* row) const;
+  std::string LoadText(const char* row) const;  // Without the zeros or blanks that pad it.
 };
 
-// One open table: checked sizes, members by name, rows as raw bytes.
+// One open data set: checked sizes, members by name, rows as raw bytes. Its elements are compound
+// (a table), or each one number or text.
 //
 // The library only finds and reads the chunks of compressed tables. It would unpack them too, but
 // does not check that a chunk unpacks to the size of a chunk, and it uses one core.
@@ -60,6 +67,22 @@ class Hdf5TableFile {
  public:
   // Errors here and below: as ReadHdf5Table.
   static absl::StatusOr<Hdf5TableFile> Open(const std::string& path, const std::string& dataset);
+
+  // The names of the data sets of a file, with their groups: "data/x". Links to other files are
+  // none.
+  static absl::StatusOr<std::vector<std::string>> List(const std::string& path);
+
+  bool is_table() const { return H5Tget_class(type_) == H5T_COMPOUND && dims_.size() == 1; }
+  const std::vector<hsize_t>& dims() const { return dims_; }  // The first are the rows.
+
+  // The columns of a table. Those that Find cannot read are among them.
+  std::vector<std::string> MemberNames() const;
+
+  // The number or text that each element is, where it is no table.
+  absl::StatusOr<Hdf5Member> Element() const;
+
+  // All elements in C order.
+  absl::StatusOr<std::string> ReadAll() const;
 
   int64_t rows() const { return rows_; }
   size_t row_bytes() const { return row_bytes_; }
@@ -88,7 +111,9 @@ class Hdf5TableFile {
   absl::Status CheckType();
   absl::Status CheckExtent();
   absl::Status CheckStorage();
-  absl::StatusOr<Block> ReadChunk(int64_t block) const;
+  absl::StatusOr<Block> ReadChunk(const std::vector<hsize_t>& offset) const;
+  void CopyChunk(const std::string& chunk, const std::vector<hsize_t>& offset,
+                 std::string& all) const;
 
   std::string path_;
   Hdf5Handle file_;
@@ -97,8 +122,10 @@ class Hdf5TableFile {
   int64_t rows_ = 0;
   size_t row_bytes_ = 0;
   int64_t block_rows_ = 0;
-  bool chunked_ = false;
-  std::vector<H5Z_filter_t> filters_;  // Deflate and shuffle, in the order of writing.
+  size_t element_bytes_ = 0;
+  std::vector<hsize_t> dims_;
+  std::vector<hsize_t> chunk_;         // Extents of a chunk. Empty: the elements lie in one piece.
+  std::vector<H5Z_filter_t> filters_;  // Deflate, shuffle, Fletcher-32, in the order of writing.
 };
 
 }  // namespace mase

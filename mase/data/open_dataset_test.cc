@@ -240,10 +240,13 @@ TEST(OpenDatasetTest, NumpyFilesKeepTheShapeOfTheirSamples) {
               HasSubstr("a NumPy file has no column names"));
 }
 
-TEST(OpenDatasetTest, Hdf5FilesAreReadOnlyWhereTheirTableIsKnown) {
-  EXPECT_THAT(
-      FirstError(absl::StrCat("path: '", Runfile("testdata/jsc/jsc_openml_test1000.h5"), "'")),
-      HasSubstr("an HDF5 file; data set csv is not read from those"));
+TEST(OpenDatasetTest, AnyHdf5TableIsReadByItsColumns) {
+  const std::string path = Runfile("testdata/jsc/jsc_openml_test1000.h5");
+  const auto dataset = Open(absl::StrCat("path: '", path, "' label: 'j_g,j_q,j_w,j_z,j_t' ",
+                                         "features: 'j_zlogz' features: 'j_mass_mmdt'"));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT(dataset->info().class_names, ElementsAre("j_g", "j_q", "j_t", "j_w", "j_z"));
+  EXPECT_EQ(dataset->Get(Split::kTrain)->features.shape(), Shape({800, 2}));
 }
 
 TEST(OpenDatasetTest, ValidationSplitHoldsRowsOut) {

@@ -115,8 +115,10 @@ absl::StatusOr<DataTable> ReadAnyTable(const TabularSet& set, const std::string&
   }
   if (!IsHdf5(file.bytes())) return ReadText(path, reading, may_lack_label);
   if (set.hdf5_dataset.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": an HDF5 file; data set ", set.name, " is not read from those"));
+    return ReadHdf5(path,
+                    {may_lack_label ? reading.label : reading.given_label,
+                     reading.given_features.empty() ? reading.features : reading.given_features,
+                     may_lack_label});
   }
   return ReadHdf5Table(path, {set.hdf5_dataset, reading.features, set.one_hot, set.classes});
 }
@@ -243,7 +245,7 @@ std::string CacheKey(const TabularSet& set, const Reading& reading) {
   std::string scaler;
   if (reading.scaling.known) scaler = ToProto(*reading.scaling.known).SerializeAsString();
   return absl::StrCat(
-      "table 5 label=", reading.label, " features=", absl::StrJoin(reading.features, ","), ";",
+      "table 6 label=", reading.label, " features=", absl::StrJoin(reading.features, ","), ";",
       absl::StrJoin(reading.given_features, ","), " classes=", absl::StrJoin(reading.classes, ","),
       " hdf5=", set.hdf5_dataset, " one_hot=", absl::StrJoin(set.one_hot, ","),
       " distinct=", set.distinct_rows, " standardize=", reading.scaling.wanted, " scaler=", scaler);
