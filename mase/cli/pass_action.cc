@@ -150,11 +150,16 @@ absl::StatusOr<Transformed> PassAction::RunPasses(const RunConfig& config, Pipel
   SessionHost host(config, session, result);
   const Split split = SplitByName(config.evaluation().split());
   if (evaluate) {
+    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
+    WarnOfFigures(split, data, session);
     MASE_ASSIGN_OR_RETURN(result.before, host.Evaluate(session.graph));
     ReportMetrics(result.before, kOriginal, split, session.report);
   }
+  const int warned = session.report.warnings_size();
   MASE_RETURN_IF_ERROR(RunPipeline(pipeline, result.graph, host, &session.report));
-  for (const std::string& warning : session.report.warnings()) LogWarning(warning);
+  for (int i = warned; i < session.report.warnings_size(); ++i) {
+    LogWarning(session.report.warnings(i));
+  }
   if (evaluate) {
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
     const std::vector<std::string>& names = session.dataset.info().class_names;

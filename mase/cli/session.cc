@@ -12,8 +12,8 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/version.h"
 #include "mase/cli/log.h"
+#include "mase/cli/open_data.h"
 #include "mase/cli/open_model.h"
-#include "mase/data/open_dataset.h"
 
 namespace mase {
 namespace {
@@ -36,21 +36,21 @@ void FillReport(const RunConfig& config, const std::optional<OpenedCheckpoint>& 
 }  // namespace
 
 absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun) {
-  const DatasetConfig& data = config.dataset();
-  if (data.name().empty() && data.path().empty() && data.train().empty() && data.test().empty()) {
-    return absl::InvalidArgumentError("No model and/or dataset provided! These are required.");
-  }
   const absl::Time now = absl::Now();
   MASE_ASSIGN_OR_RETURN(const std::optional<OpenedCheckpoint> opened,
                         OpenCheckpoint(config.model()));
-  LogInfo(
-      absl::StrCat("Initialising dataset '", data.name().empty() ? "csv" : data.name(), "'..."));
-  MASE_ASSIGN_OR_RETURN(Dataset dataset, OpenDataset(data));
-  for (const auto& note : dataset.notes().Take()) LogInfo(note.text);
+  MASE_ASSIGN_OR_RETURN(const OpenedData data, OpenData(config, begun.action(), opened));
   TorchGenerator generator(config.seed());
-  MASE_ASSIGN_OR_RETURN(Graph graph, OpenModel(config, dataset.info(), opened, generator));
-  Session session{now, std::move(dataset), std::move(graph), generator, begun};
+  MASE_ASSIGN_OR_RETURN(Graph graph, OpenModel(config, data.dataset.info(), opened, generator));
+  Session session{now, data.dataset, std::move(graph), generator, begun};
   FillReport(config, opened, session, session.report);
+  const bool untrained = !opened.has_value() || (data.recipe && data.recipe->untrained());
+  if (begun.action() == "train") {
+    MASE_ASSIGN_OR_RETURN(session.recipe, RecipeOfTraining(data));
+  } else {
+    session.report.mutable_model()->set_untrained(untrained);
+    MASE_ASSIGN_OR_RETURN(session.recipe, RecipeOfTransform(data, untrained));
+  }
   return session;
 }
 
@@ -67,8 +67,20 @@ absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split) {
                      session.dataset.name(), "' is ", sample.ToString()));
   }
   absl::StatusOr<SplitData> data = session.dataset.Get(split);
-  for (const auto& note : session.dataset.notes().Take()) LogInfo(note.text);
+  LogNotes(session.dataset);
   return data;
+}
+
+void WarnOfFigures(Split split, const SplitData& data, Session& session) {
+  const auto warn = [&session](const std::string& warning) {
+    LogWarning(warning);
+    session.report.add_warnings(warning);
+  };
+  if (session.report.model().untrained()) {
+    warn("the weights are untrained: the figures say nothing of what the net can learn");
+  }
+  const std::string overlap = OverlapWarning(session.recipe, split, data);
+  if (!overlap.empty()) warn(overlap);
 }
 
 Split SplitByName(absl::string_view name) {

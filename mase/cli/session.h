@@ -2,6 +2,7 @@
 #ifndef MASE_CLI_SESSION_H_
 #define MASE_CLI_SESSION_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -11,6 +12,7 @@
 #include "mase/base/random.h"
 #include "mase/cli/run_directory.h"
 #include "mase/data/dataset.h"
+#include "mase/data/recipe.h"
 #include "mase/exec/evaluation.h"
 #include "mase/graph/graph.h"
 #include "proto/config.pb.h"
@@ -25,15 +27,20 @@ struct Session {
   Graph graph;
   TorchGenerator generator{0};  // As building the net left it, or would have where it was loaded.
   RunReport report;             // Action, seed, model, data and versions are filled in.
+  std::optional<DataRecipe> recipe;  // What a checkpoint of the net is to carry.
 };
 
 // Opens the data set and builds or loads the net, saying so, and fills in the report, which is
 // `begun` at first. Nothing is written. InvalidArgument if model or data set is missing in the
-// settings; else the errors of OpenDataset, OpenCheckpoint and OpenModel.
+// settings; else the errors of OpenData, OpenCheckpoint and OpenModel.
 absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun);
 
 // The split's samples, after checking that they fit the net's input and classes.
 absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split);
+
+// What a user must know of figures of these rows besides: that the weights were never trained, that
+// the net was trained on some of the rows. To the log and the report's warnings.
+void WarnOfFigures(Split split, const SplitData& data, Session& session);
 
 // The split of a name that the settings allow.
 Split SplitByName(absl::string_view name);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gflags/gflags.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
@@ -48,16 +49,27 @@ class TestAction : public Action {
       return absl::InvalidArgumentError("expected checkpoint via --load, got None");
     }
     MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun));
-    MASE_RETURN_IF_ERROR(OpenSplit(session, SplitByName(config.evaluation().split())).status());
+    MASE_ASSIGN_OR_RETURN(const Split split, ChooseSplit(config, session));
+    MASE_RETURN_IF_ERROR(OpenSplit(session, split).status());
     MASE_ASSIGN_OR_RETURN(
         RunDirectory directory,
         RunDirectory::Create(config, name(), session.graph.name(), session.dataset.name()));
-    return CompleteRun(Test(config, session), "Testing is completed", directory, session);
+    return CompleteRun(Test(config, split, session), "Testing is completed", directory, session);
   }
 
  private:
-  absl::Status Test(const RunConfig& config, Session& session) {
-    const Split split = SplitByName(config.evaluation().split());
+  // The split that the settings name. A file of rows without classes is there to be predicted.
+  absl::StatusOr<Split> ChooseSplit(const RunConfig& config, const Session& session) const {
+    const Split named = SplitByName(config.evaluation().split());
+    const Dataset& data = session.dataset;
+    if (named != Split::kTest || data.Has(named) || !data.Has(Split::kPred)) return named;
+    if (!predictions_path_.empty()) return Split::kPred;
+    return absl::InvalidArgumentError(
+        "the rows have no classes to compare with; --predictions=FILE writes what the net says of "
+        "them");
+  }
+
+  absl::Status Test(const RunConfig& config, Split split, Session& session) {
     std::vector<float> scores;
     OutputSink<float> sink;
     if (!predictions_path_.empty()) {
@@ -65,6 +77,10 @@ class TestAction : public Action {
         scores.insert(scores.end(), batch.begin(), batch.end());
         return absl::OkStatus();
       };
+    }
+    if (split == Split::kPred) {
+      MASE_RETURN_IF_ERROR(Predict(session, session.graph, split, config, sink));
+      return Write(session, split, std::move(scores));
     }
     MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
                           TestAndReport(session, session.graph, split, config, "test", sink));
@@ -82,7 +98,8 @@ class TestAction : public Action {
     predictions.labels = data.labels.data<int64_t>();
     predictions.class_names = session.dataset.info().class_names;
     MASE_RETURN_IF_ERROR(WritePredictions(predictions_path_, predictions));
-    LogInfo(absl::StrCat("Wrote the outputs of ", data.rows(), " rows to ", predictions_path_));
+    LogInfo(absl::StrCat("Wrote the outputs of ", data.rows(), " rows to ", predictions_path_,
+                         "; classes: ", absl::StrJoin(predictions.class_names, ", ")));
     return absl::OkStatus();
   }
 

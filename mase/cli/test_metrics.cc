@@ -16,29 +16,55 @@
 #include "mase/train/training_log.h"
 
 namespace mase {
+namespace {
+
+absl::StatusOr<std::unique_ptr<Executor>> MakeExecutor(const Graph& graph,
+                                                       const RunConfig& config) {
+  return Executor::Create(graph, {.bfloat16 = config.trainer_precision() == "bf16"});
+}
+
+absl::StatusOr<Evaluation> RunRows(Executor& executor, const Tensor& features, const Tensor& labels,
+                                   const RunConfig& config, const std::string& doing,
+                                   const OutputSink<float>& sink) {
+  const std::atomic<bool>& interrupted = CatchInterrupt();
+  Progress progress(doing, labels.elements(), "row");
+  return Evaluate(executor, features, labels, config.batch_size(),
+                  [&](int64_t first_row, absl::Span<const float> outputs) {
+                    progress.Update(first_row);
+                    if (interrupted) return absl::CancelledError("interrupted");
+                    return sink ? sink(first_row, outputs) : absl::OkStatus();
+                  });
+}
+
+}  // namespace
+
+absl::Status Predict(Session& session, const Graph& graph, Split split, const RunConfig& config,
+                     const OutputSink<float>& sink) {
+  MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
+  MASE_ASSIGN_OR_RETURN(const auto executor, MakeExecutor(graph, config));
+  // Evaluate wants classes; what it finds of these is not looked at.
+  const Tensor none = Tensor::Zeros(DType::kInt64, {data.rows()});
+  MASE_RETURN_IF_ERROR(
+      RunRows(*executor, data.features, none, config, "predicting", sink).status());
+  (*session.report.mutable_data()->mutable_rows())[std::string(SplitName(split))] =
+      static_cast<uint32_t>(data.rows());
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, Split split,
                                          const RunConfig& config, absl::string_view stage,
                                          const OutputSink<float>& sink) {
   MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
-  MASE_ASSIGN_OR_RETURN(
-      const auto executor,
-      Executor::Create(graph, {.bfloat16 = config.trainer_precision() == "bf16"}));
-  const std::atomic<bool>& interrupted = CatchInterrupt();
-  Evaluation evaluation;
-  ClassCounts counts(data.labels.data<int64_t>(), session.dataset.num_classes());
-  {
-    Progress progress("testing", data.rows(), "row");
-    MASE_ASSIGN_OR_RETURN(evaluation,
-                          Evaluate(*executor, data.features, data.labels, config.batch_size(),
-                                   [&](int64_t first_row, absl::Span<const float> outputs) {
-                                     progress.Update(first_row);
-                                     if (interrupted) return absl::CancelledError("interrupted");
-                                     counts.Add(first_row, outputs, executor->output_shape()[1]);
-                                     return sink ? sink(first_row, outputs) : absl::OkStatus();
-                                   }));
-  }
+  WarnOfFigures(split, data, session);
+  MASE_ASSIGN_OR_RETURN(const auto executor, MakeExecutor(graph, config));
   const std::vector<std::string>& names = session.dataset.info().class_names;
+  ClassCounts counts(data.labels.data<int64_t>(), session.dataset.num_classes());
+  MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
+                        RunRows(*executor, data.features, data.labels, config, "testing",
+                                [&](int64_t first_row, absl::Span<const float> outputs) {
+                                  counts.Add(first_row, outputs, executor->output_shape()[1]);
+                                  return sink ? sink(first_row, outputs) : absl::OkStatus();
+                                }));
   ReportMetrics(evaluation, stage, split, session.report);
   ReportClasses(counts, names, session.report);
   MASE_ASSIGN_OR_RETURN(const std::string caption, session.dataset.Caption(split));

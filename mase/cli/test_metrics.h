@@ -19,6 +19,10 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
                                          const RunConfig& config, absl::string_view stage,
                                          const OutputSink<float>& sink = nullptr);
 
+// The same run of rows that may have no classes, for what `sink` gets: nothing is measured.
+absl::Status Predict(Session& session, const Graph& graph, Split split, const RunConfig& config,
+                     const OutputSink<float>& sink);
+
 }  // namespace mase
 
 #endif  // MASE_CLI_TEST_METRICS_H_

@@ -238,10 +238,11 @@ class TrainAction : public PassAction {
                      std::optional<RunDirectory> directory) {
     // All that can be wrong with settings, data, net and passes is found before anything is
     // written.
-    MASE_ASSIGN_OR_RETURN(const TrainerOptions options, OptionsFrom(config));
+    MASE_ASSIGN_OR_RETURN(TrainerOptions options, OptionsFrom(config));
     MASE_ASSIGN_OR_RETURN(Pipeline pipeline, CreatePasses(config));
     MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun));
-    MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
+    MASE_ASSIGN_OR_RETURN(const SplitData train, OpenSplit(session, Split::kTrain));
+    options.facts[kRecipeFact] = RecipeText(*session.recipe);
     const bool has_passes = !config.passes().empty();
     // Initial weights have no accuracy worth knowing.
     const bool measure = has_passes && config.model().has_load_name() &&
@@ -262,7 +263,7 @@ class TrainAction : public PassAction {
       session.report.set_status("running");
       MASE_RETURN_IF_ERROR(directory->Finish(session.report));  // See TakeOver.
     }
-    Announce(config, transformed.graph);
+    Announce(config, transformed.graph, session, train);
     return Complete(config, trainer->Run(directory->path()), *directory, session);
   }
 
@@ -270,12 +271,13 @@ class TrainAction : public PassAction {
   absl::Status GoOn(const ResumedSettings& settings, const RunReport& begun,
                     RunDirectory directory) {
     const RunConfig& config = settings.config;
-    MASE_ASSIGN_OR_RETURN(const TrainerOptions options, OptionsFrom(config));
+    MASE_ASSIGN_OR_RETURN(TrainerOptions options, OptionsFrom(config));
     RunConfig from_checkpoint = config;
     from_checkpoint.mutable_model()->clear_name();
     from_checkpoint.mutable_model()->set_load_name(directory.File(kLastCheckpoint));
     MASE_ASSIGN_OR_RETURN(Session session, OpenSession(from_checkpoint, begun));
-    MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
+    MASE_ASSIGN_OR_RETURN(const SplitData train, OpenSplit(session, Split::kTrain));
+    options.facts[kRecipeFact] = RecipeText(*session.recipe);
     MASE_ASSIGN_OR_RETURN(
         const auto trainer,
         Trainer::Create(session.graph.Clone(), session.dataset, session.generator, options));
@@ -286,11 +288,14 @@ class TrainAction : public PassAction {
     MASE_RETURN_IF_ERROR(trainer->Restore(directory.path()));
     if (settings.changed) MASE_RETURN_IF_ERROR(directory.WriteSettings(config));
     SetSettings(config, session.report);
-    Announce(config, session.graph);
+    Announce(config, session.graph, session, train);
     return Complete(config, trainer->Run(directory.path()), directory, session);
   }
 
-  static void Announce(const RunConfig& config, const Graph& graph) {
+  static void Announce(const RunConfig& config, const Graph& graph, const Session& session,
+                       const SplitData& train) {
+    LogInfo(absl::StrCat("Training rows by class: ",
+                         ClassBalance(train, session.dataset.info().class_names)));
     LogInfo(absl::StrCat("Training model '", graph.name(), "'..."));
     LogInfo(absl::StrCat("##### WEIGHT DECAY ##### ", config.weight_decay()));
     int nodes = 0, quantized = 0;

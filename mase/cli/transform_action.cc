@@ -75,23 +75,26 @@ class TransformAction : public PassAction {
       session.report.mutable_data()->set_description(caption);
       (*session.report.mutable_data()->mutable_rows())[std::string(SplitName(split))] =
           static_cast<uint32_t>(transformed.after.samples);
-      std::printf("Data set '%s': %s\n%s%s", session.dataset.name().c_str(), caption.c_str(),
+      const bool untrained = session.report.model().untrained();
+      std::printf("Data set '%s': %s%s\n%s%s", session.dataset.name().c_str(), caption.c_str(),
+                  untrained ? "; weights untrained" : "",
                   MetricsTable(transformed.before, transformed.after).c_str(),
                   transformed.classes.c_str());
     }
-    MASE_RETURN_IF_ERROR(WriteResults(config, transformed.graph, session.report, directory));
+    MASE_RETURN_IF_ERROR(WriteResults(config, transformed.graph, session, directory));
     MASE_RETURN_IF_ERROR(CheckMeasured(transformed.before, "original", split));
     return CheckMeasured(transformed.after, "transformed", split);
   }
 
   absl::Status WriteResults(const RunConfig& config, const Graph& transformed,
-                            const RunReport& report, RunDirectory& directory) {
+                            const Session& session, RunDirectory& directory) {
     MASE_ASSIGN_OR_RETURN(const std::string checkpoint, directory.Reserve(kTransformedCheckpoint));
-    const std::map<std::string, std::string> facts = {
+    std::map<std::string, std::string> facts = {
         {"mase.action", "transform"},
         {"mase.seed", absl::StrCat(config.seed())},
-        {"mase.data", report.data().description()},
+        {"mase.data", session.report.data().description()},
     };
+    if (session.recipe.has_value()) facts[kRecipeFact] = RecipeText(*session.recipe);
     MASE_RETURN_IF_ERROR(SaveCheckpoint(checkpoint, transformed, facts));
     return directory.WriteSettings(config);
   }

@@ -130,14 +130,9 @@ void Dataset::SetAlias(Split split, Split source, std::string origin) {
   });
 }
 
-std::vector<int64_t> CountClasses(const SplitData& data, int64_t classes) {
-  std::vector<int64_t> counts(classes);
-  for (const int64_t label : data.labels.data<int64_t>()) ++counts[label];
-  return counts;
-}
-
 std::string ClassBalance(const SplitData& data, absl::Span<const std::string> class_names) {
-  const std::vector<int64_t> counts = CountClasses(data, class_names.size());
+  std::vector<int64_t> counts(class_names.size());
+  for (const int64_t label : data.labels.data<int64_t>()) ++counts[label];
   std::string each;
   for (size_t i = 0; i < counts.size() && each.size() <= kMaxBalanceBytes; ++i) {
     absl::StrAppend(&each, i == 0 ? "" : ", ", class_names[i], " ", WithCommas(counts[i]));

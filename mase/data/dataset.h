@@ -127,9 +127,6 @@ class Dataset {
   std::map<Split, std::shared_ptr<Lazy>> splits_;
 };
 
-// How many rows of labels 0..classes-1 each class has.
-std::vector<int64_t> CountClasses(const SplitData& data, int64_t classes);
-
 // The classes with their rows, for people: "bar 15, baz 0, foo 15"; of many classes the least and
 // the most: "26 classes of 734 ('z') to 813 ('u') rows".
 std::string ClassBalance(const SplitData& data, absl::Span<const std::string> class_names);

@@ -108,7 +108,8 @@ absl::Status CheckSame(const Ours& ours, const Names& theirs, absl::string_view 
 
 }  // namespace
 
-absl::StatusOr<DataRecipe> DescribeData(const Dataset& dataset, const DatasetConfig& config) {
+absl::StatusOr<DataRecipe> DescribeData(const Dataset& dataset, const DatasetConfig& config,
+                                        absl::Span<const Split> splits) {
   const DatasetInfo& info = dataset.info();
   DataRecipe recipe;
   *recipe.mutable_dataset() = WithoutFolders(config);
@@ -126,8 +127,8 @@ absl::StatusOr<DataRecipe> DescribeData(const Dataset& dataset, const DatasetCon
     augmentation->mutable_black()->Assign(info.augmentation->black.begin(),
                                           info.augmentation->black.end());
   }
-  for (const Split split : dataset.splits()) {
-    if (split == Split::kPred) continue;
+  for (const Split split : splits) {
+    if (!dataset.Has(split)) continue;
     MASE_ASSIGN_OR_RETURN(const SplitData data, dataset.Get(split));
     SplitRecipe* described = recipe.add_split();
     described->set_name(std::string(SplitName(split)));

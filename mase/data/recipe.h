@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "mase/data/dataset.h"
 #include "mase/data/preprocess.h"
 #include "proto/dataset.pb.h"
@@ -29,9 +30,10 @@ struct OpenOptions {
   bool for_test = false;
 };
 
-// The recipe of `dataset`, which was opened with `config`; `trained_on` is left empty. Loads the
-// splits: errors of Dataset::Get.
-absl::StatusOr<DataRecipe> DescribeData(const Dataset& dataset, const DatasetConfig& config);
+// The recipe of `dataset`, which was opened with `config`, with those of `splits` that it has,
+// which are loaded: errors of Dataset::Get. `trained_on` is left empty.
+absl::StatusOr<DataRecipe> DescribeData(const Dataset& dataset, const DatasetConfig& config,
+                                        absl::Span<const Split> splits);
 
 // Text proto, the same for the same recipe. Numbers are read back to the bit.
 std::string RecipeText(const DataRecipe& recipe);

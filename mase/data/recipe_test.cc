@@ -37,7 +37,7 @@ DataRecipe Trained(const std::string& text, const std::string& more = "") {
   const DatasetConfig config =
       Config(absl::StrCat("train: '", WriteTemp("train.csv", text), "' ", more));
   const Dataset dataset = ValueOrDie(OpenDataset(config));
-  DataRecipe recipe = ValueOrDie(DescribeData(dataset, config));
+  DataRecipe recipe = ValueOrDie(DescribeData(dataset, config, {Split::kTrain}));
   const SplitData train = ValueOrDie(dataset.Get(Split::kTrain));
   recipe.set_trained_on(RowSketch::Of(train.row_ids.data<int64_t>()).Text());
   return recipe;
@@ -150,7 +150,7 @@ TEST(RecipeTest, TestingOnAFileMeansAllOfItUnlessTheNetKnowsAPart) {
   const std::string path = WriteTemp("all.csv", Twenty());
   const DatasetConfig config = Config(absl::StrCat("path: '", path, "'"));
   const Dataset trained = ValueOrDie(OpenDataset(config));
-  DataRecipe recipe = ValueOrDie(DescribeData(trained, config));
+  DataRecipe recipe = ValueOrDie(DescribeData(trained, config, {}));
   const SplitData train = ValueOrDie(trained.Get(Split::kTrain));
   EXPECT_EQ(train.rows(), 16);
   recipe.set_trained_on(RowSketch::Of(train.row_ids.data<int64_t>()).Text());
@@ -172,7 +172,7 @@ TEST(RecipeTest, SetsOfTheirOwnMustHaveTheNetsClasses) {
                        HasSubstr("data set jsc-sim has 5 classes, the net was trained on 3; "
                                  "dataset.recipe=false reads the data without the net's recipe")));
   const DatasetConfig jets = Config("name: 'jsc-sim' rows: 20");
-  const DataRecipe of_jets = ValueOrDie(DescribeData(ValueOrDie(OpenDataset(jets)), jets));
+  const DataRecipe of_jets = ValueOrDie(DescribeData(ValueOrDie(OpenDataset(jets)), jets, {}));
   EXPECT_OK(OpenDataset(Config("name: 'jsc'"), {.recipe = &of_jets}).status());
   EXPECT_OK(OpenDataset(jets, {.recipe = &of_jets}).status());
 }

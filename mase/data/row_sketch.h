@@ -46,7 +46,8 @@ class RowSketch {
   struct Overlap {
     int64_t rows = 0;            // How many of the rows asked about are in the sketched set.
     bool exact = true;           // Else an estimate.
-    std::vector<int64_t> found;  // The first few that surely are, by their place.
+    std::vector<int64_t> found;  // The first few that surely are, by their place. Not empty if
+                                 // `rows` is above 0.
   };
   Overlap Find(absl::Span<const int64_t> row_ids) const;
 

@@ -9,6 +9,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -149,11 +150,26 @@ void NoteUnread(const std::string& path, const Reading& reading, DataTable& tabl
       shown < unread.size() ? absl::StrCat(" and ", unread.size() - shown, " more columns") : ""));
 }
 
+// A missing column, beside those that the net wants.
+absl::Status WhatNetReads(const absl::Status& status, const Reading& reading) {
+  if (!absl::StrContains(status.message(), "no column")) return status;
+  constexpr size_t kShown = 8;
+  const size_t shown = std::min(reading.features.size(), kShown);
+  return absl::Status(
+      status.code(),
+      absl::StrCat(status.message(), ". The net reads ", reading.features.size(), " features: ",
+                   absl::StrJoin(reading.features.begin(), reading.features.begin() + shown, ", "),
+                   shown < reading.features.size() ? ", ..." : ""));
+}
+
 // Reads a file as `reading` says, which learns from the first one, and makes notes in the table.
 // `may_lack_label`: then the rows may have no classes.
 absl::StatusOr<DataTable> ReadFile(const TabularSet& set, const std::string& path, Reading& reading,
                                    bool may_lack_label) {
-  MASE_ASSIGN_OR_RETURN(DataTable table, ReadAnyTable(set, path, reading, may_lack_label));
+  absl::StatusOr<DataTable> read = ReadAnyTable(set, path, reading, may_lack_label);
+  if (!read.ok())
+    return reading.sample.has_value() ? WhatNetReads(read.status(), reading) : read.status();
+  DataTable table = *std::move(read);
   const Shape sample(table.features.shape().dims().subspan(1));
   if (!reading.sample.has_value()) {
     Learn(path, table, reading);

@@ -121,6 +121,12 @@ absl::Status SaveCheckpoint(absl::string_view path, const Graph& graph,
 absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path) {
   Checkpoint checkpoint;
   MASE_ASSIGN_OR_RETURN(checkpoint.contents, ReadSafeTensors(path));
+  const auto recipe = checkpoint.contents.metadata.find(kRecipeFact);
+  if (recipe != checkpoint.contents.metadata.end()) {
+    absl::StatusOr<DataRecipe> read = ReadRecipe(recipe->second);
+    if (!read.ok()) return Annotate(read.status(), path);
+    checkpoint.recipe = *std::move(read);
+  }
   const auto fact = checkpoint.contents.metadata.find(kGraphFact);
   if (fact == checkpoint.contents.metadata.end()) return checkpoint;
   absl::StatusOr<Graph> graph = GraphFromText(fact->second);

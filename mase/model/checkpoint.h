@@ -2,7 +2,8 @@
 // safetensors file that other tools open and that runs no code when loaded.
 //
 // Metadata: "mase.graph" is the graph as text proto (quantisation included, tensors
-// without elements); further facts are the caller's ("mase.run", ...).
+// without elements), "mase.recipe" how data become what the net reads and which rows it
+// was trained on (data/recipe.h); further facts are the caller's ("mase.run", ...).
 #ifndef MASE_MODEL_CHECKPOINT_H_
 #define MASE_MODEL_CHECKPOINT_H_
 
@@ -14,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "mase/data/recipe.h"
 #include "mase/graph/graph.h"
 #include "mase/interop/safetensors.h"
 
@@ -25,13 +27,18 @@ absl::Status SaveCheckpoint(absl::string_view path, const Graph& graph,
                             const std::map<std::string, std::string>& facts,
                             const std::vector<NamedTensor>& extra = {});
 
+// The fact that is the data recipe, as RecipeText.
+inline constexpr char kRecipeFact[] = "mase.recipe";
+
 struct Checkpoint {
-  std::optional<Graph> graph;  // With its elements; absent in files of other tools.
-  SafeTensors contents;        // Everything in the file.
+  std::optional<Graph> graph;        // With its elements; absent in files of other tools.
+  std::optional<DataRecipe> recipe;  // Absent there, and in files from before there were any.
+  SafeTensors contents;              // Everything in the file.
 };
 
 // Reads a checkpoint or any other safetensors file. Errors of ReadSafeTensors;
-// DataLoss naming file and tensor if the graph inside does not fit its tensors.
+// DataLoss naming the file if the recipe is damaged, or, with the tensor, if the graph
+// inside does not fit its tensors.
 absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path);
 
 // How a file and a model went together.

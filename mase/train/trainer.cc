@@ -424,12 +424,17 @@ absl::Status Trainer::Store() {
   return what.empty() ? absl::OkStatus() : Diverged(what);
 }
 
+std::map<std::string, std::string> Trainer::Facts() const {
+  std::map<std::string, std::string> facts = options_.facts;
+  facts[kSettingsFact] = SettingsText();
+  return facts;
+}
+
 absl::Status Trainer::SaveBest(double val_loss) {
   if (state_.best_epoch >= 0 && val_loss >= state_.best_loss) return absl::OkStatus();
   state_.best_epoch = state_.epoch;
   state_.best_loss = val_loss;
-  return SaveCheckpoint(absl::StrCat(directory_, "/", kBestCheckpoint), graph_,
-                        {{kSettingsFact, SettingsText()}});
+  return SaveCheckpoint(absl::StrCat(directory_, "/", kBestCheckpoint), graph_, Facts());
 }
 
 absl::Status Trainer::SaveLast() {
@@ -437,8 +442,7 @@ absl::Status Trainer::SaveLast() {
   MASE_RETURN_IF_ERROR(Store());
   std::vector<NamedTensor> extra = learner_->ExportState();
   for (NamedTensor& tensor : state_.Export()) extra.push_back(std::move(tensor));
-  return SaveCheckpoint(absl::StrCat(directory_, "/", kLastCheckpoint), graph_,
-                        {{kSettingsFact, SettingsText()}}, extra);
+  return SaveCheckpoint(absl::StrCat(directory_, "/", kLastCheckpoint), graph_, Facts(), extra);
 }
 
 }  // namespace mase

@@ -28,6 +28,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,6 +68,9 @@ struct TrainerOptions {
   int64_t log_every_n_steps = 50;
   int64_t checkpoint_every_n_steps = 0;  // 0: only after each epoch.
   uint64_t seed = 0;                     // Of dropout and augmentation.
+
+  // Further facts for the metadata of both checkpoints.
+  std::map<std::string, std::string> facts;
 
   // Lines for people: what is about to happen, warnings, one line per epoch.
   std::function<void(absl::string_view)> print = [](absl::string_view) {};
@@ -127,7 +131,8 @@ class Trainer {
   std::vector<Setting> Settings() const;
   std::string SettingsText() const;  // One "name=value" a line.
   absl::Status CompareSettings(absl::string_view saved) const;
-  absl::Status CheckLimits() const;  // Of epochs and steps, against what is done.
+  absl::Status CheckLimits() const;                  // Of epochs and steps, against what is done.
+  std::map<std::string, std::string> Facts() const;  // Of a checkpoint.
   void Announce(const Dataset& dataset) const;
 
   absl::Status MakeLearner();
