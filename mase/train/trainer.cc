@@ -147,9 +147,9 @@ void Trainer::Announce(const Dataset& dataset) const {
   if (options_.max_steps >= 0) all_steps = std::min(all_steps, options_.max_steps);
   const int64_t epochs = (all_steps + steps - 1) / steps;
   options_.print(
-      absl::StrCat("train: ", dataset.Caption(Split::kTrain).value_or(""), ": ", train_.origin));
+      absl::StrCat("train: ", dataset.Caption(Split::kTrain).value_or(""), ":\n  ", train_.origin));
   options_.print(absl::StrCat("validation: ", dataset.Caption(Split::kValidation).value_or(""),
-                              ": ", validation_.origin));
+                              ":\n  ", validation_.origin));
   options_.print(absl::StrCat(WithCommas(steps), " steps per epoch (", WithCommas(batches_),
                               " batches of ", options_.batch_size, " rows, the last of ",
                               std::min(train_.rows(), batches_ * options_.batch_size) -
