@@ -50,13 +50,13 @@ class DataCacheTest : public testing::Test {
     const auto build = [&]() -> absl::StatusOr<CachedData> {
       ++builds_;
       return CachedData{
-          {"text", ""},
+          {"t\xffxt", ""},
           {Tensor::FromValues<float>({2, 1}, {seed, 2}), Tensor::Zeros(DType::kInt64, {0}),
            Tensor::FromValues<int64_t>({3}, {7, 8, 9})}};
     };
     const auto data = LoadOrBuild({source_}, recipe, build, notes_);
     EXPECT_TRUE(data.ok()) << data.status();
-    EXPECT_THAT(data->texts, ElementsAre("text", ""));
+    EXPECT_THAT(data->texts, ElementsAre("t\xffxt", ""));
     EXPECT_THAT(data->tensors, SizeIs(3));
     EXPECT_THAT(data->tensors[2].data<int64_t>(), ElementsAre(7, 8, 9));
     EXPECT_EQ(data->tensors[1].shape(), Shape({0}));
@@ -79,6 +79,20 @@ class DataCacheTest : public testing::Test {
   int builds_ = 0;
   Notes notes_;
 };
+
+TEST_F(DataCacheTest, NotesOfKeptDataAreSaidInEveryRun) {
+  Age();
+  for (int run = 0; run < 2; ++run) {
+    Notes notes;
+    const auto build = [run]() -> absl::StatusOr<CachedData> {
+      return CachedData{{}, {}, {absl::StrCat("built in run ", run)}};
+    };
+    ASSERT_TRUE(LoadOrBuild({source_}, "with notes", build, notes).ok());
+    const auto said = notes.Take();
+    ASSERT_THAT(said, SizeIs(1));
+    EXPECT_EQ(said[0].text, "built in run 0");
+  }
+}
 
 TEST_F(DataCacheTest, TheSecondUseLoads) {
   Use(1);

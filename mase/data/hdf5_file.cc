@@ -208,7 +208,8 @@ absl::StatusOr<Hdf5TableFile> Hdf5TableFile::Open(const std::string& path,
   }
   Hdf5Handle type(H5Dget_type(table), H5Tclose);
   if (!type.ok()) return Damaged(path, "the element type");
-  Hdf5TableFile reader(path, std::move(file), std::move(table), std::move(type));
+  Hdf5TableFile reader(absl::StrCat(path, ": data set '", dataset, "'"), std::move(file),
+                       std::move(table), std::move(type));
   MASE_RETURN_IF_ERROR(reader.CheckType());
   MASE_RETURN_IF_ERROR(reader.CheckExtent());
   MASE_RETURN_IF_ERROR(reader.CheckStorage());

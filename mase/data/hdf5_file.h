@@ -115,7 +115,7 @@ class Hdf5TableFile {
   void CopyChunk(const std::string& chunk, const std::vector<hsize_t>& offset,
                  std::string& all) const;
 
-  std::string path_;
+  std::string path_;  // And the name of the data set, for messages.
   Hdf5Handle file_;
   Hdf5Handle dataset_;
   Hdf5Handle type_;

@@ -191,7 +191,7 @@ TEST(HeaderTest, AnythingElseIsAHeader) {
   EXPECT_THAT(Parse("nan,inf\n1,0\n")->feature_names, ElementsAre("nan"));
 }
 
-TEST(DialectTest, SeparatorsAndDecimalCommasAreRecognised) {
+TEST(DialectTest, SeparatorsAndDecimalCommasAreRecognized) {
   const DataTable right = ReadCase("header_info.csv");
   const DataTable semicolon = ReadCase("semicolon.csv");
   EXPECT_TRUE(BitEqual(semicolon.features, right.features));
@@ -315,7 +315,7 @@ TEST(ReadTableTest, ThreadsDoNotShowInTheResult) {
   EXPECT_EQ(Problem(text), ":300002: column 'a': 'oops' is not a finite number");
 }
 
-TEST(ReadTableTest, GzipIsRecognisedByItsContent) {
+TEST(ReadTableTest, GzipIsRecognizedByItsContent) {
   const std::string packed = Gzip("a,class\n1,x\n2,y\n");
   EXPECT_EQ(Parse(packed)->rows(), 2);
   EXPECT_EQ(Parse(packed + Gzip("3,z\n"))->rows(), 3);  // Members follow one another.
