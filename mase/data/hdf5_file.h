@@ -53,10 +53,18 @@ struct Hdf5Member {
   bool swapped = false;   // Its bytes are in big-endian order.
   size_t text_bytes = 0;  // Of a text of fixed length, which it is then instead of a number.
 
+  // The member at offset 0 of an element type; an enum (h5py's bool) is its numbers. Unimplemented:
+  // other types than the above.
+  static absl::StatusOr<Hdf5Member> Of(hid_t type);
+
   float Load(const char* row) const;
   double LoadDouble(const char* row) const;
   std::string LoadText(const char* row) const;  // Without the zeros or blanks that pad it.
 };
+
+// True if a type is, or has members of, texts of any length: what lies in the file are addresses of
+// them.
+bool HasVariableText(hid_t type);
 
 // One open data set: checked sizes, members by name, rows as raw bytes. Its elements are compound
 // (a table), or each one number or text.

@@ -61,7 +61,7 @@ absl::StatusOr<DataTable> ReadNpyTable(absl::string_view path, absl::string_view
   DataTable table;
   MASE_ASSIGN_OR_RETURN(const ColumnChoice chosen, ChooseColumns(path, columns, by_number, table));
   for (std::string& note : table.notes) note = absl::StrCat(path, ": ", note);
-  const ArrayChoice choice = {"features", table.label_name, chosen.label_choice, {}};
+  const ArrayChoice choice = {"array", table.label_name, chosen.label_choice, {}};
   MASE_RETURN_IF_ERROR(SetFeatures(path, choice, Columns(array, chosen.features), table));
   if (chosen.labels.empty()) return table;
   const Tensor labels = Columns(array, chosen.labels);
