@@ -167,8 +167,9 @@ absl::Status WhatNetReads(const absl::Status& status, const Reading& reading) {
 absl::StatusOr<DataTable> ReadFile(const TabularSet& set, const std::string& path, Reading& reading,
                                    bool may_lack_label) {
   absl::StatusOr<DataTable> read = ReadAnyTable(set, path, reading, may_lack_label);
-  if (!read.ok())
+  if (!read.ok()) {
     return reading.sample.has_value() ? WhatNetReads(read.status(), reading) : read.status();
+  }
   DataTable table = *std::move(read);
   const Shape sample(table.features.shape().dims().subspan(1));
   if (!reading.sample.has_value()) {
