@@ -46,8 +46,7 @@ class FormatCandidate final : public Candidate {
       : given_(given), options_(options) {}
 
   absl::Status Fit(Range range) override {
-    MASE_ASSIGN_OR_RETURN(FormatProto fitted, FitToRange(given_, range, options_));
-    fitted.set_gradient(FormatProto::CLAMP_AWARE);  // Tells what saturates.
+    MASE_ASSIGN_OR_RETURN(const FormatProto fitted, FitToRange(given_, range, options_));
     MASE_ASSIGN_OR_RETURN(format_, Format::Create(fitted));
     return absl::OkStatus();
   }
@@ -56,8 +55,10 @@ class FormatCandidate final : public Candidate {
     return format_->Quantize(src, dst, {count});
   }
   absl::Status FindInside(const float* src, float* inside, int64_t count) const override {
-    std::fill_n(inside, count, 1.0f);
-    return format_->Gradient(src, inside, inside, {count});
+    std::vector<uint8_t> saturated(count);
+    MASE_RETURN_IF_ERROR(format_->FindSaturated(src, saturated.data(), {count}));
+    for (int64_t i = 0; i < count; ++i) inside[i] = saturated[i] != 0 ? 0.0f : 1.0f;
+    return absl::OkStatus();
   }
 
  private:

@@ -205,18 +205,16 @@ absl::StatusOr<FormatProto> CalibrateOperand(const OperandValues& operand, Calib
 
 absl::StatusOr<OperandError> MeasureOperand(const OperandValues& operand,
                                             const FormatProto& proto) {
-  FormatProto clamp_aware = proto;  // Tells what saturates.
-  clamp_aware.set_gradient(FormatProto::CLAMP_AWARE);
-  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(clamp_aware));
-  std::vector<float> values, quantized, inside;
+  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(proto));
+  std::vector<float> values, quantized;
+  std::vector<uint8_t> saturated;
   const auto measure = [&](absl::Span<const float> part, const Shape& shape) -> absl::Status {
     const size_t begin = values.size();
     values.insert(values.end(), part.begin(), part.end());
     quantized.resize(values.size());
-    inside.resize(values.size(), 1.0f);
-    float* gradient = inside.data() + begin;
+    saturated.resize(values.size());
     MASE_RETURN_IF_ERROR(format->Quantize(part.data(), quantized.data() + begin, shape));
-    return format->Gradient(part.data(), gradient, gradient, shape);
+    return format->FindSaturated(part.data(), saturated.data() + begin, shape);
   };
   for (const Tensor& tensor : operand.tensors) {
     MASE_RETURN_IF_ERROR(OfOperand(measure(tensor.data<float>(), tensor.shape()), operand));
@@ -228,8 +226,8 @@ absl::StatusOr<OperandError> MeasureOperand(const OperandValues& operand,
   OperandError error;
   if (values.empty()) return error;
   error.sqnr_db = std::min(MeasureQuantizationError(values, quantized).sqnr_db, kMaxSqnrDb);
-  error.saturated = static_cast<double>(std::count(inside.begin(), inside.end(), 0.0f)) /
-                    static_cast<double>(inside.size());
+  error.saturated = static_cast<double>(std::count(saturated.begin(), saturated.end(), 1)) /
+                    static_cast<double>(saturated.size());
   return error;
 }
 

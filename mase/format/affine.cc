@@ -3,7 +3,8 @@
 //   code = clamp(round(x / scale) + zero_point, lo, hi);  q = (code - zero_point) * scale
 //
 // for the whole tensor, or one pair for every block (a channel, a group of inputs of a channel).
-// MASE has no such format, so there is no REFERENCE.
+// Ties go to the even number of steps, before the zero point is added: with an odd one to the odd
+// code. MASE has no such format, so there is no REFERENCE.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -130,12 +131,10 @@ class AffineQuantizer final : public Format {
     });
   }
 
-  absl::Status DoClampAwareGradient(const float* src, const float* diff_dst, float* diff_src,
-                                    const Shape& shape) const override {
+  absl::Status DoFindSaturated(const float* src, uint8_t* saturated,
+                               const Shape& shape) const override {
     return ForEachRun(shape, [&](const Group& group, int64_t offset, int64_t count) {
-      for (int64_t i = offset; i < offset + count; ++i) {
-        diff_src[i] = group.InRange(src[i]) ? diff_dst[i] : 0.0f;
-      }
+      for (int64_t i = offset; i < offset + count; ++i) saturated[i] = !group.InRange(src[i]);
     });
   }
 
@@ -194,11 +193,6 @@ class AffineQuantizer final : public Format {
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const AffineFormat& affine = proto.affine();
-  if (proto.semantics() == FormatProto::REFERENCE) {
-    return absl::InvalidArgumentError(absl::StrCat(kName,
-                                                   ": MASE has no such format; semantics "
-                                                   "REFERENCE is not supported"));
-  }
   const bool is_signed = !affine.has_is_signed() || affine.is_signed();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "width", affine.width(), 1, 24));
   const double lo = is_signed ? -std::ldexp(1.0, affine.width() - 1) : 0;
@@ -238,6 +232,7 @@ const Family& AffineFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .has_reference = false,
   };
   return kFamily;
 }

@@ -120,6 +120,8 @@ const Family& BinaryFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kFewBits,
+      .scheme = OperandScheme::kWeightsOfLayers,
   };
   return kFamily;
 }

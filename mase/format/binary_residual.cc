@@ -10,6 +10,7 @@ namespace mase {
 namespace {
 
 constexpr absl::string_view kName = "binary_residual";
+constexpr absl::string_view kOps[] = {ops::kLinear, ops::kConv2d};
 constexpr FamilyParameter kParameters[] = {
     {"width", FamilyParameter::kOptional, true},
     {"stochastic", FamilyParameter::kOptional, true},
@@ -76,6 +77,13 @@ class ResidualFormat final : public Format {
       }
       diff_src[i] = diff_dst[i] * gradient;
     }
+    return absl::OkStatus();
+  }
+
+  absl::Status DoFindSaturated(const float* src, uint8_t* saturated,
+                               const Shape& shape) const override {
+    const int64_t count = shape.elements();
+    for (int64_t i = 0; i < count; ++i) saturated[i] = std::fabs(src[i]) > highest();
     return absl::OkStatus();
   }
 
@@ -208,6 +216,9 @@ const Family& BinaryResidualFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kFewBits,
+      .scheme = OperandScheme::kSigns,
+      .ops = kOps,
   };
   return kFamily;
 }

@@ -218,15 +218,15 @@ int BlockFormat::SearchExponent(const std::vector<float>& block) const {
   return best;
 }
 
-absl::Status BlockFormat::DoClampAwareGradient(const float* src, const float* diff_dst,
-                                               float* diff_src, const Shape& shape) const {
-  if (is_reference()) return Format::DoClampAwareGradient(src, diff_dst, diff_src, shape);
+absl::Status BlockFormat::DoFindSaturated(const float* src, uint8_t* saturated,
+                                          const Shape& shape) const {
+  if (is_reference()) return Format::DoFindSaturated(src, saturated, shape);
   MASE_ASSIGN_OR_RETURN(const BlockLayout layout, layout_(shape));
   const std::vector<int> exponents = Exponents(layout, src);
   layout.ForEachRun([&](int64_t block, int64_t offset, int64_t count) {
     const Grid grid = unit_.Shifted(exponents[block]);
     for (int64_t i = offset; i < offset + count; ++i) {
-      diff_src[i] = grid.Saturates(src[i], policy_) ? 0.0f : diff_dst[i];
+      saturated[i] = grid.Saturates(src[i], policy_);
     }
   });
   return absl::OkStatus();

@@ -66,8 +66,8 @@ class BlockFormat : public Format {
  protected:
   absl::Status DoQuantize(const float* src, float* dst, const Shape& shape,
                           uint64_t seed) const override;
-  absl::Status DoClampAwareGradient(const float* src, const float* diff_dst, float* diff_src,
-                                    const Shape& shape) const override;
+  absl::Status DoFindSaturated(const float* src, uint8_t* saturated,
+                               const Shape& shape) const override;
   absl::Status DoEncode(const float* src, const Shape& shape,
                         EncodedTensor* encoded) const override;
   absl::Status DoDecode(const EncodedTensor& encoded, float* dst) const override;

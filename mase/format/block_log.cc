@@ -74,6 +74,8 @@ const Family& BlockLogFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kBlocks,
+      .has_blocks_of_axes = true,
   };
   return kFamily;
 }

@@ -87,6 +87,8 @@ const Family& BlockMinifloatFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kBlocks,
+      .has_blocks_of_axes = true,
   };
   return kFamily;
 }

@@ -54,6 +54,28 @@ const Family* FindFamily(FormatProto::FamilyCase family_case) {
   return nullptr;
 }
 
+absl::string_view FormatKindName(FormatKind kind) {
+  switch (kind) {
+    case FormatKind::kFixedPoint:
+      return "fixed point";
+    case FormatKind::kFloatingPoint:
+      return "floating point";
+    case FormatKind::kPowersOfTwo:
+      return "powers of two";
+    case FormatKind::kBlocks:
+      return "blocks";
+    case FormatKind::kFewBits:
+      return "one or two bits";
+  }
+  return "";
+}
+
+FormatKind KindOf(const FormatProto& proto) {
+  const FormatKind kind = FindFamily(proto.family_case())->kind;
+  const bool alone = proto.has_mx() && !proto.mx().has_block_size();
+  return alone ? FormatKind::kFloatingPoint : kind;
+}
+
 absl::Status CheckRange(absl::string_view family, absl::string_view field, double value, double lo,
                         double hi) {
   if (value >= lo && value <= hi) return absl::OkStatus();
@@ -63,10 +85,11 @@ absl::Status CheckRange(absl::string_view family, absl::string_view field, doubl
 
 absl::Status CheckPolicies(absl::string_view family, const FormatProto& proto,
                            const PolicySupport& support) {
-  const auto refuse = [&](absl::string_view field, const std::string& value) {
+  const auto refuse = [&](absl::string_view field, const std::string& value,
+                          absl::string_view why = "") {
     return absl::InvalidArgumentError(absl::StrCat(
         family, proto.semantics() == FormatProto::REFERENCE ? " with REFERENCE semantics" : "",
-        ": ", field, " ", value, " is not supported"));
+        ": ", field, " ", value, " is not supported", why));
   };
   const bool reference = proto.semantics() == FormatProto::REFERENCE;
   const FormatProto::Rounding rounding = proto.rounding();
@@ -80,7 +103,11 @@ absl::Status CheckPolicies(absl::string_view family, const FormatProto& proto,
   const bool overflow_served =
       overflow == FormatProto::SATURATE ||
       (!reference && (overflow == FormatProto::WRAP ? support.wrap : support.to_infinity));
-  if (!overflow_served) return refuse("overflow", FormatProto::Overflow_Name(overflow));
+  if (!overflow_served) {
+    const bool no_code = overflow == FormatProto::TO_INFINITY && !reference;
+    return refuse("overflow", FormatProto::Overflow_Name(overflow),
+                  no_code ? ": values have no code for Inf or NaN" : "");
+  }
   if (reference && proto.nan() != FormatProto::PROPAGATE) {
     return refuse("nan", FormatProto::Nan_Name(proto.nan()));
   }

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "mase/format/format.h"
+#include "mase/graph/ops.h"
 
 namespace mase {
 
@@ -22,6 +23,33 @@ struct FamilyParameter {
   absl::string_view field = "";  // Field of the family's message where it differs; "-": none.
 };
 
+// What kind of values a format has, as comparisons group them.
+enum class FormatKind { kFixedPoint, kFloatingPoint, kPowersOfTwo, kBlocks, kFewBits };
+
+// "fixed point", "floating point", "powers of two", "blocks", "one or two bits".
+absl::string_view FormatKindName(FormatKind kind);
+
+// Which operands of a node MASE's operators of the family round.
+enum class OperandScheme {
+  // Those of the op: data inputs and, of layers and products, weight and bias; a layer's output
+  // where the config gives it.
+  kOfTheOp,
+  // The same, but of layers the weight, and what else the config gives.
+  kWeightAndGiven,
+  // Linear and conv2d layers: the weight alone. Other modules without a weight of their own hand
+  // their input on as it is.
+  kWeightsOfLayers,
+  kSigns,            // Layers: residual signs of the input, binary weights.
+  kInputAndOutput,   // Layers: sums of rounded inputs are exact until they are rounded.
+  kWeightAndOutput,  // Layers: the output in place of the input.
+};
+
+// A parameter of the format that training learns together with the weights.
+struct LearnedParameter {
+  absl::string_view name;   // As in the paper: "step".
+  absl::string_view field;  // Of the family's message: "scale".
+};
+
 struct Family {
   FormatProto::FamilyCase family_case;
   absl::string_view name;          // As in FormatProto and MASE's configs.
@@ -31,6 +59,13 @@ struct Family {
   absl::Span<const absl::string_view> aliases;
   absl::Span<const FamilyParameter> parameters;
   absl::StatusOr<std::unique_ptr<const Format>> (*create)(const FormatProto& proto);
+  FormatKind kind = FormatKind::kFixedPoint;
+  OperandScheme scheme = OperandScheme::kOfTheOp;
+  absl::Span<const absl::string_view> ops = {};  // The only ones that exist; empty: all.
+  bool has_blocks_of_axes = false;               // block_size and skip_first_dim over all axes.
+  bool has_block_dim = false;                    // Blocks run along the axis block_dim.
+  absl::Span<const LearnedParameter> learned = {};
+  bool has_reference = true;  // MASE has the format; else it is EXACT alone.
 };
 
 // All families, in the order of docs/formats.md.
@@ -42,6 +77,9 @@ const Family* FindFamily(absl::string_view name);
 // By case; null for FAMILY_NOT_SET.
 const Family* FindFamily(FormatProto::FamilyCase family_case);
 
+// The kind of a format; mx is kBlocks or not by its fields.
+FormatKind KindOf(const FormatProto& proto);
+
 // "integer: width 0, allowed 1 to 32" unless lo <= value <= hi.
 absl::Status CheckRange(absl::string_view family, absl::string_view field, double value, double lo,
                         double hi);
@@ -52,7 +90,7 @@ absl::Status CheckRange(absl::string_view family, absl::string_view field, doubl
 struct PolicySupport {
   bool rounding = false;
   bool stochastic = false;
-  bool to_infinity = false;
+  bool to_infinity = false;  // Formats with a code for Inf or, else, NaN.
   bool wrap = false;
   bool floor_reference = false;
 };

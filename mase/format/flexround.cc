@@ -4,13 +4,17 @@
 //
 // with S2, s3 and s4 at their initial 1. EXACT: ties to even; with a frac_width the default s1 is
 // 2^-frac_width, and with a width codes saturate. REFERENCE: floor(x / s1 + 0.5), s1 = 1 by
-// default, no bounds and no gradient through the floor. MASE also rounds a FlexRound layer's
-// *output* to integer width/frac_width (format integer), but not below ten elements or 1e-5.
+// default, no bounds and no gradient through the floor.
+//
+// The output of a FlexRound layer is rounded too, as `integer` of width and frac_width is
+// (`output: true`); in REFERENCE not if it has fewer than ten elements, or none above 1e-5.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
+#include "mase/format/grid_format.h"
 #include "mase/format/grid_ops.h"
 #include "mase/format/scaled_format.h"
 
@@ -18,11 +22,17 @@ namespace mase {
 namespace {
 
 constexpr absl::string_view kName = "flexround";
+constexpr absl::string_view kOps[] = {ops::kLinear, ops::kConv1d, ops::kConv2d};
+// s2 to s4, which a format does not hold, are 1 here.
+constexpr LearnedParameter kLearned[] = {{"s1", "s1_init"}};
 constexpr FamilyParameter kParameters[] = {
     {"width", FamilyParameter::kOptional, true},
     {"frac_width", FamilyParameter::kOptional, true},
     {"s1_init", FamilyParameter::kOptional},
 };
+
+// Of outputs.
+constexpr int kOutputWidth = 8, kOutputFracWidth = 4;
 
 struct Traits : ScaledTraits {
   float scale = 1;
@@ -34,7 +44,57 @@ struct Traits : ScaledTraits {
   }
 };
 
+// MASE's rounding of outputs: integers, but for tensors that are small in either sense.
+class ReferenceOutput final : public GridFormat {
+ public:
+  ReferenceOutput(const FormatProto& proto, const Grid& grid) : GridFormat(proto, grid, Policy()) {}
+
+ protected:
+  absl::Status DoQuantize(const float* src, float* dst, const Shape& shape,
+                          uint64_t) const override {
+    const int64_t count = shape.elements();
+    float largest = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      // NaN stays: it is not small.
+      largest = std::fabs(src[i]) <= largest ? largest : std::fabs(src[i]);
+      if (std::isnan(largest)) break;
+    }
+    if (count < 10 || largest <= 1e-5f) {
+      if (dst != src) std::copy_n(src, count, dst);
+      return absl::OkStatus();
+    }
+    const float scale = PowerOfTwo(FracWidth(proto().flexround()));
+    const float lo = static_cast<float>(lowest()), hi = static_cast<float>(highest());
+    ForBestIsa([=] {
+      for (int64_t i = 0; i < count; ++i) {
+        dst[i] = std::rint(Clamp(src[i], lo, hi) * scale) / scale;
+      }
+    });
+    return absl::OkStatus();
+  }
+
+ private:
+  static int FracWidth(const FlexRoundFormat& output) {
+    return output.has_frac_width() ? output.frac_width() : kOutputFracWidth;
+  }
+};
+
+absl::StatusOr<std::unique_ptr<const Format>> CreateOutput(const FormatProto& proto) {
+  const FlexRoundFormat& output = proto.flexround();
+  const int width = output.has_width() ? output.width() : kOutputWidth;
+  const int frac_width = output.has_frac_width() ? output.frac_width() : kOutputFracWidth;
+  MASE_RETURN_IF_ERROR(CheckRange(kName, "width", width, 1, 24));
+  MASE_RETURN_IF_ERROR(CheckRange(kName, "frac_width", frac_width, width - 127, 126));
+  MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {.rounding = true, .stochastic = true}));
+  const Grid grid = Grid::TwosComplement(width, true, -frac_width);
+  if (proto.semantics() == FormatProto::EXACT) {
+    return std::make_unique<GridFormat>(proto, grid, Policy::Of(proto));
+  }
+  return std::make_unique<ReferenceOutput>(proto, grid);
+}
+
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
+  if (proto.flexround().output()) return CreateOutput(proto);
   const FlexRoundFormat& flexround = proto.flexround();
   const bool reference = proto.semantics() == FormatProto::REFERENCE;
   if (flexround.has_frac_width()) {
@@ -83,6 +143,9 @@ const Family& FlexRoundFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .scheme = OperandScheme::kWeightAndOutput,
+      .ops = kOps,
+      .learned = kLearned,
   };
   return kFamily;
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -61,6 +62,10 @@ absl::StatusOr<std::unique_ptr<const Format>> Format::Create(const FormatProto& 
     return absl::InvalidArgumentError(
         "format: no family is set; for example: integer { width: 8 frac_width: 4 }");
   }
+  if (proto.semantics() == FormatProto::REFERENCE && !family->has_reference) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        family->name, ": MASE has no such format; semantics REFERENCE is not supported"));
+  }
   absl::StatusOr<std::unique_ptr<const Format>> format = family->create(proto);
   if (format.ok() && proto.gradient() == FormatProto::CLAMP_AWARE) {
     float zero = 0;
@@ -81,10 +86,12 @@ absl::string_view Format::family() const { return FamilyOf(proto_).name; }
 
 absl::string_view Format::class_suffix() const { return FamilyOf(proto_).class_suffix; }
 
-std::vector<std::string> Format::Precision() const {
-  const Family& family = FamilyOf(proto_);
-  const google::protobuf::Message& message = proto_.GetReflection()->GetMessage(
-      proto_, FormatProto::descriptor()->FindFieldByNumber(proto_.family_case()));
+std::vector<std::string> Format::Precision() const { return PrecisionOf(proto_); }
+
+std::vector<std::string> PrecisionOf(const FormatProto& proto) {
+  const Family& family = FamilyOf(proto);
+  const google::protobuf::Message& message = proto.GetReflection()->GetMessage(
+      proto, FormatProto::descriptor()->FindFieldByNumber(proto.family_case()));
   std::vector<std::string> precision;
   for (const FamilyParameter& parameter : family.parameters) {
     if (!parameter.in_precision) continue;
@@ -145,8 +152,28 @@ absl::Status Format::DoGradient(const float*, const float* diff_dst, float* diff
   return absl::OkStatus();
 }
 
-absl::Status Format::DoClampAwareGradient(const float*, const float*, float*, const Shape&) const {
-  return absl::UnimplementedError("no clamp-aware gradient");
+absl::Status Format::FindSaturated(const float* src, uint8_t* saturated, const Shape& shape) const {
+  return DoFindSaturated(src, saturated, shape);
+}
+
+absl::Status Format::CheckRank(int rank) const {
+  const std::vector<int64_t> ones(rank, 1);
+  float zero = 0;
+  return DoQuantize(&zero, &zero, Shape(ones), 0);
+}
+
+absl::Status Format::DoFindSaturated(const float*, uint8_t*, const Shape&) const {
+  return absl::UnimplementedError(absl::StrCat(family(), ": saturation is not defined"));
+}
+
+absl::Status Format::DoClampAwareGradient(const float* src, const float* diff_dst, float* diff_src,
+                                          const Shape& shape) const {
+  const int64_t count = shape.elements();
+  std::vector<uint8_t> saturated(count);
+  MASE_RETURN_IF_ERROR(DoFindSaturated(src, saturated.data(), shape));
+  MASE_RETURN_IF_ERROR(DoGradient(src, diff_dst, diff_src, shape));
+  for (int64_t i = 0; i < count; ++i) diff_src[i] = saturated[i] != 0 ? 0.0f : diff_src[i];
+  return absl::OkStatus();
 }
 
 absl::StatusOr<EncodedTensor> Format::Encode(const Tensor& src) const {

@@ -55,8 +55,7 @@ class Format {
   absl::string_view family() const;        // "integer"
   absl::string_view class_suffix() const;  // "Integer", as in LinearInteger.
 
-  // What MASE writes as metadata `precision`, for example {"8", "4"} for integer 8/4; a field
-  // that is not set reads "None".
+  // PrecisionOf(proto()).
   std::vector<std::string> Precision() const;
 
   // One line for people: "integer { width: 8 frac_width: 4 }: 8 bits, -8 to 7.9375, step 0.0625".
@@ -75,6 +74,14 @@ class Format {
   // rule or the family's own. Arrays as in Quantize; `diff_src` may be `diff_dst`.
   absl::Status Gradient(const float* src, const float* diff_dst, float* diff_src,
                         const Shape& shape) const;
+
+  // saturated[i] is 1 where src[i] lies so far beyond the ends of the format that rounding without
+  // bounds would leave them, else 0. Arrays as in Quantize. Unimplemented where
+  // REFERENCE has no such notion (blocks), and where values have no ends.
+  absl::Status FindSaturated(const float* src, uint8_t* saturated, const Shape& shape) const;
+
+  // InvalidArgument if no tensor of this rank can be quantized: MASE takes some ranks alone.
+  virtual absl::Status CheckRank(int rank) const;
 
   // Bits of an element's code; 0 for formats without codes (lsq at level 256 and more, ...).
   virtual int code_bits() const { return 0; }
@@ -106,7 +113,10 @@ class Format {
   // For STRAIGHT_THROUGH; by default diff_dst.
   virtual absl::Status DoGradient(const float* src, const float* diff_dst, float* diff_src,
                                   const Shape& shape) const;
-  // For CLAMP_AWARE; by default Unimplemented, and then Create refuses the rule.
+  // By default Unimplemented, and then Create refuses CLAMP_AWARE.
+  virtual absl::Status DoFindSaturated(const float* src, uint8_t* saturated,
+                                       const Shape& shape) const;
+  // For CLAMP_AWARE; by default DoGradient, but 0 for what saturates.
   virtual absl::Status DoClampAwareGradient(const float* src, const float* diff_dst,
                                             float* diff_src, const Shape& shape) const;
   virtual absl::Status DoEncode(const float* src, const Shape& shape, EncodedTensor* encoded) const;
@@ -123,19 +133,25 @@ class Format {
 std::vector<uint8_t> PackCodes(absl::Span<const uint32_t> codes, int bits);
 std::vector<uint32_t> UnpackCodes(absl::Span<const uint8_t> bytes, int bits, int64_t count);
 
+// What MASE writes as metadata `precision`, for example {"8", "4"} for integer 8/4; a field that is
+// not set reads "None". The family must be set.
+std::vector<std::string> PrecisionOf(const FormatProto& proto);
+
 // A FormatProto from text; only its syntax is checked. InvalidArgument with line and column.
 absl::StatusOr<FormatProto> ParseFormatText(absl::string_view text);
 
 // The format that a MASE config describes: `name` as in `name = "minifloat_ieee"` (also the
 // aliases `fixed`, `integer_floor`, `msfp`), `parameters` those of one operand. `operand`
-// ("data_in", "weight", ...) is for messages alone and may be empty.
+// ("data_in", "weight", ...) is for messages alone and may be empty. `policies` has the semantics,
+// roundings and so on of the result; its family is not read.
 //
 // InvalidArgument: a required parameter is missing ("integer needs data_in_width"), the format
 // does not know one that is set, or a value is out of its range. NotFound: no such format, with
 // the nearest name.
 absl::StatusOr<FormatProto> FormatFromParameters(absl::string_view name,
                                                  const FormatParameters& parameters,
-                                                 absl::string_view operand);
+                                                 absl::string_view operand,
+                                                 const FormatProto& policies = {});
 
 }  // namespace mase
 

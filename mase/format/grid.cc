@@ -184,6 +184,9 @@ float Grid::Quantize(float x, const Policy& policy, double uniform) const {
     // IEEE: modes that round towards zero stop at the largest finite value.
     const bool to_infinity = policy.overflow == FormatProto::TO_INFINITY &&
                              (std::isinf(x) || !RoundsToZero(policy.rounding, negative));
+    if (to_infinity && specials == Specials::kNanOnly) {
+      return std::numeric_limits<float>::quiet_NaN();
+    }
     const double end = to_infinity ? std::numeric_limits<double>::infinity() : highest;
     q = negative ? (to_infinity ? -end : lowest) : end;
   }

@@ -13,12 +13,10 @@ absl::Status GridFormat::DoQuantize(const float* src, float* dst, const Shape& s
   return absl::OkStatus();
 }
 
-absl::Status GridFormat::DoClampAwareGradient(const float* src, const float* diff_dst,
-                                              float* diff_src, const Shape& shape) const {
-  ForBestIsa([=, count = shape.elements(), from = passes_from_, to = passes_to_] {
-    for (int64_t i = 0; i < count; ++i) {
-      diff_src[i] = src[i] < from || src[i] > to ? 0.0f : diff_dst[i];
-    }
+absl::Status GridFormat::DoFindSaturated(const float* src, uint8_t* saturated,
+                                         const Shape& shape) const {
+  ForBestIsa([=, count = shape.elements(), from = inside_from_, to = inside_to_] {
+    for (int64_t i = 0; i < count; ++i) saturated[i] = (src[i] < from) | (src[i] > to);
   });
   return absl::OkStatus();
 }

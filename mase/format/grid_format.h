@@ -15,9 +15,8 @@ class GridFormat : public Format {
  public:
   GridFormat(const FormatProto& proto, const Grid& grid, const Policy& policy)
       : Format(proto), grid_(grid.Shifted(0)), policy_(policy) {
-    if (proto.gradient() != FormatProto::CLAMP_AWARE) return;
-    passes_from_ = Reach(0x80000000);
-    passes_to_ = Reach(0);
+    inside_from_ = Reach(0x80000000);
+    inside_to_ = Reach(0);
   }
 
   int code_bits() const override { return grid_.bits; }
@@ -30,8 +29,8 @@ class GridFormat : public Format {
  protected:
   absl::Status DoQuantize(const float* src, float* dst, const Shape& shape,
                           uint64_t seed) const override;
-  absl::Status DoClampAwareGradient(const float* src, const float* diff_dst, float* diff_src,
-                                    const Shape& shape) const override;
+  absl::Status DoFindSaturated(const float* src, uint8_t* saturated,
+                               const Shape& shape) const override;
   absl::Status DoEncode(const float* src, const Shape& shape,
                         EncodedTensor* encoded) const override;
   absl::Status DoDecode(const EncodedTensor& encoded, float* dst) const override;
@@ -42,7 +41,7 @@ class GridFormat : public Format {
 
   const Grid grid_;
   const Policy policy_;
-  float passes_from_ = 0, passes_to_ = 0;  // Where a clamp-aware gradient passes.
+  float inside_from_ = 0, inside_to_ = 0;  // The farthest values that do not saturate.
 };
 
 // The REFERENCE of an element-wise family: MASE's arithmetic on the same grid's codes. `Op` maps

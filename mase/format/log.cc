@@ -60,6 +60,7 @@ const Family& LogFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kPowersOfTwo,
   };
   return kFamily;
 }

@@ -12,6 +12,7 @@ namespace mase {
 namespace {
 
 constexpr absl::string_view kName = "logicnets";
+constexpr absl::string_view kOps[] = {ops::kLinear, ops::kConv2d};
 constexpr FamilyParameter kParameters[] = {
     {"width", FamilyParameter::kRequired, true},
     {"frac_width", FamilyParameter::kOptional, true},
@@ -35,9 +36,9 @@ class LogicNetsOperand final : public Format {
                           uint64_t seed) const override {
     return integer_->Quantize(src, dst, shape, seed);
   }
-  absl::Status DoClampAwareGradient(const float* src, const float* diff_dst, float* diff_src,
-                                    const Shape& shape) const override {
-    return integer_->Gradient(src, diff_dst, diff_src, shape);
+  absl::Status DoFindSaturated(const float* src, uint8_t* saturated,
+                               const Shape& shape) const override {
+    return integer_->FindSaturated(src, saturated, shape);
   }
   absl::Status DoEncode(const float* src, const Shape& shape,
                         EncodedTensor* encoded) const override {
@@ -145,6 +146,8 @@ const Family& LogicNetsFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .scheme = OperandScheme::kInputAndOutput,
+      .ops = kOps,
   };
   return kFamily;
 }

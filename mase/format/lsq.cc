@@ -19,6 +19,7 @@ namespace {
 
 constexpr absl::string_view kName = "lsq";
 constexpr absl::string_view kAliases[] = {"lsqinteger"};
+constexpr LearnedParameter kLearned[] = {{"step", "scale"}};
 constexpr FamilyParameter kParameters[] = {
     {"level", FamilyParameter::kRequired, true},
     {"sym", FamilyParameter::kOptional},
@@ -135,6 +136,7 @@ const Family& LsqFamily() {
       .aliases = kAliases,
       .parameters = kParameters,
       .create = Create,
+      .learned = kLearned,
   };
   return kFamily;
 }

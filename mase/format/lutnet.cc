@@ -11,6 +11,7 @@ namespace mase {
 namespace {
 
 constexpr absl::string_view kName = "lutnet";
+constexpr absl::string_view kOps[] = {ops::kLinear, ops::kConv2d};
 constexpr FamilyParameter kParameters[] = {
     {"width", FamilyParameter::kOptional, true},
     {"frac_width", FamilyParameter::kOptional, true},
@@ -105,6 +106,9 @@ const Family& LutNetFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kFewBits,
+      .scheme = OperandScheme::kSigns,
+      .ops = kOps,
   };
   return kFamily;
 }

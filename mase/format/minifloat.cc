@@ -48,9 +48,9 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_width", exponent_width, 1, 8));
   MASE_RETURN_IF_ERROR(CheckRange(kName, "frac_width", codec.frac_width(), 1, 15 - exponent_width));
   MASE_ASSIGN_OR_RETURN(const FormatProto::Rounding rounding, ParseRoundMode(codec.round_mode()));
-  MASE_RETURN_IF_ERROR(
-      CheckPolicies(kName, proto, {.rounding = true, .stochastic = true, .to_infinity = true}));
   const bool finite = !codec.has_is_finite() || codec.is_finite();
+  MASE_RETURN_IF_ERROR(
+      CheckPolicies(kName, proto, {.rounding = true, .stochastic = true, .to_infinity = !finite}));
   // Inf and NaN take one exponent code; one more is needed for the zero.
   if (!finite) MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_width", exponent_width, 2, 8));
   const Grid grid = Grid::Float(exponent_width, codec.frac_width(), (1 << (exponent_width - 1)) - 1,
@@ -77,6 +77,7 @@ const Family& MinifloatFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kFloatingPoint,
   };
   return kFamily;
 }

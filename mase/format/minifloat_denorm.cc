@@ -25,15 +25,16 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const MinifloatDenormFormat& minifloat = proto.minifloat_denorm();
   const int exponent_width = minifloat.exponent_width();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_width", exponent_width, 1, 8));
-  MASE_RETURN_IF_ERROR(
-      CheckRange(kName, "width", minifloat.width(), exponent_width + 3, exponent_width + 24));
+  // With one mantissa bit values are powers of two, without any they are zeros: MASE computes both.
+  const int least_mantissa = proto.semantics() == FormatProto::REFERENCE ? 0 : 2;
+  MASE_RETURN_IF_ERROR(CheckRange(kName, "width", minifloat.width(),
+                                  exponent_width + 1 + least_mantissa, exponent_width + 24));
   const int mantissa_bits = minifloat.width() - exponent_width - 1;
   const int bias =
       minifloat.has_exponent_bias() ? minifloat.exponent_bias() : (1 << (exponent_width - 1)) - 1;
   // The smallest step, 2^(-bias - mantissa_bits), is a float32 number.
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_bias", bias, -126, 149 - mantissa_bits));
-  MASE_RETURN_IF_ERROR(
-      CheckPolicies(kName, proto, {.rounding = true, .stochastic = true, .to_infinity = true}));
+  MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {.rounding = true, .stochastic = true}));
   const Grid grid = Grid::FloatExplicitOne(exponent_width, mantissa_bits, bias);
   if (proto.semantics() == FormatProto::EXACT) {
     return std::make_unique<GridFormat>(proto, grid, Policy::Of(proto));
@@ -56,6 +57,7 @@ const Family& MinifloatDenormFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kFloatingPoint,
   };
   return kFamily;
 }

@@ -35,15 +35,16 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const MinifloatIeeeFormat& minifloat = proto.minifloat_ieee();
   const int exponent_width = minifloat.exponent_width();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_width", exponent_width, 1, 8));
-  MASE_RETURN_IF_ERROR(
-      CheckRange(kName, "width", minifloat.width(), exponent_width + 2, exponent_width + 24));
+  // Without fraction bits EXACT would be `log`; MASE computes it.
+  const int least_fraction = proto.semantics() == FormatProto::REFERENCE ? 0 : 1;
+  MASE_RETURN_IF_ERROR(CheckRange(kName, "width", minifloat.width(),
+                                  exponent_width + 1 + least_fraction, exponent_width + 24));
   const int mantissa_bits = minifloat.width() - exponent_width - 1;
   const int bias =
       minifloat.has_exponent_bias() ? minifloat.exponent_bias() : (1 << (exponent_width - 1)) - 1;
   // The smallest step, 2^(1 - bias - mantissa_bits), is a float32 number.
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_bias", bias, -126, 150 - mantissa_bits));
-  MASE_RETURN_IF_ERROR(
-      CheckPolicies(kName, proto, {.rounding = true, .stochastic = true, .to_infinity = true}));
+  MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {.rounding = true, .stochastic = true}));
   const Grid grid = Grid::Float(exponent_width, mantissa_bits, bias);
   if (proto.semantics() == FormatProto::EXACT) {
     return std::make_unique<GridFormat>(proto, grid, Policy::Of(proto));
@@ -67,6 +68,7 @@ const Family& MinifloatIeeeFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kFloatingPoint,
   };
   return kFamily;
 }

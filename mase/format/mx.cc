@@ -3,7 +3,8 @@
 //   element: p = max(floor(log2 |x|), smallest exponent); round(x / 2^p * 2^f) / 2^f * 2^p
 //   block:   E = floor(log2 M) - emax;                    element(x / 2^E) * 2^E
 //
-// EXACT: ties to even, Inf and what overflows saturate. REFERENCE: ties away from zero by default;
+// EXACT: ties to even, Inf and what overflows saturate, unless `overflow` is TO_INFINITY: then it
+// becomes Inf, in fp8_e4m3, which has none, NaN. REFERENCE: ties away from zero by default;
 // element-wise floats overflow to Inf; a block with Inf, NaN or a scale above its range is NaN.
 #include <cmath>
 #include <limits>
@@ -148,7 +149,9 @@ std::unique_ptr<const Format> MakeReference(const FormatProto& proto, const Elem
                                static_cast<float>(rule.highest), flush};
   const auto params_of = [params, flush](uint32_t max_bits) {
     BlockParams result = params(max_bits);
-    if (flush && max_bits != 0 && max_bits < 0x00800000) result.b = 1;
+    // By the rounded logarithm: the 22 subnormals below 2^-126 count as 2^-126, and stay.
+    const bool subnormal = max_bits != 0 && reference::FloorLog2(FromBits(max_bits)) < -126;
+    if (flush && subnormal) result.b = 1;
     return result;
   };
   return MakeReferenceBlockFormat(proto, GridOf(element), rule, layout, ZeroBlocks::kStay,
@@ -169,7 +172,7 @@ std::unique_ptr<const Format> MakeReference(const FormatProto& proto, const Elem
   }
 }
 
-absl::Status CheckMxPolicies(const FormatProto& proto) {
+absl::Status CheckMxPolicies(const FormatProto& proto, const Element& element) {
   const MxFormat& mx = proto.mx();
   if (proto.semantics() == FormatProto::REFERENCE) {
     FormatProto others = proto;
@@ -188,14 +191,15 @@ absl::Status CheckMxPolicies(const FormatProto& proto) {
     return absl::InvalidArgumentError(absl::StrCat(
         kName, ": flush_fp32_subnorms and allow_denorm: false need semantics REFERENCE"));
   }
+  const bool overflows = !mx.has_block_size() && element.specials != Grid::Specials::kNone;
   return CheckPolicies(kName, proto,
-                       {.rounding = true, .stochastic = true, .to_infinity = !mx.has_block_size()});
+                       {.rounding = true, .stochastic = true, .to_infinity = overflows});
 }
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const MxFormat& mx = proto.mx();
   MASE_ASSIGN_OR_RETURN(const Element* element, FindElement(mx.element_format()));
-  MASE_RETURN_IF_ERROR(CheckMxPolicies(proto));
+  MASE_RETURN_IF_ERROR(CheckMxPolicies(proto, *element));
   const std::string& method = mx.shared_exp_method();
   if (!method.empty() && method != "max" && method != "none") {
     return absl::InvalidArgumentError(
@@ -234,6 +238,7 @@ const Family& MxFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kBlocks,
   };
   return kFamily;
 }

@@ -51,6 +51,12 @@ class ReferenceMxFormat final : public BlockFormat {
         quantile_search_(quantile_search),
         search_(search) {}
 
+  // Whether the size divides a tensor depends on its batch.
+  absl::Status CheckRank(int rank) const override {
+    const std::vector<int64_t> ones(rank, 1);
+    return FlattenedBlocks::Create(family(), Shape(ones), axis_, 1).status();
+  }
+
  protected:
   absl::Status DoQuantize(const float* src, float* dst, const Shape& shape,
                           uint64_t) const override {

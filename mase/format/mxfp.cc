@@ -148,6 +148,9 @@ const Family& MxFpFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kBlocks,
+      .scheme = OperandScheme::kWeightAndGiven,
+      .has_block_dim = true,
   };
   return kFamily;
 }

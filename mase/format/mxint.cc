@@ -52,7 +52,8 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   if (mx.block_size() != -1 || reference) {
     MASE_RETURN_IF_ERROR(CheckRange(kName, "block_size", mx.block_size(), 1, 1 << 30));
   }
-  MASE_RETURN_IF_ERROR(CheckRange(kName, "element_bits", bits, 2, 24));
+  // MASE computes with one bit, too: -1 and 0.
+  MASE_RETURN_IF_ERROR(CheckRange(kName, "element_bits", bits, reference ? 1 : 2, 24));
   MASE_RETURN_IF_ERROR(CheckRange(kName, "scale_bits", scale_bits, 2, 8));
   MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {.rounding = true, .stochastic = true}));
   const int bias = (1 << (scale_bits - 1)) - 1;
@@ -102,6 +103,9 @@ const Family& MxIntFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kBlocks,
+      .scheme = OperandScheme::kWeightAndGiven,
+      .has_block_dim = true,
   };
   return kFamily;
 }

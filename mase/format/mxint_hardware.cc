@@ -65,6 +65,11 @@ class WithoutGradient final : public Base {
  public:
   using Base::Base;
 
+  // Tiles need a rank of 1; whether they divide a tensor is for its extents to say.
+  absl::Status CheckRank(int rank) const override {
+    return rank > 0 ? absl::OkStatus() : Base::CheckRank(rank);
+  }
+
  protected:
   absl::Status DoGradient(const float*, const float*, float* diff_src,
                           const Shape& shape) const override {
@@ -117,6 +122,7 @@ const Family& MxIntHardwareFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kBlocks,
   };
   return kFamily;
 }

@@ -86,11 +86,12 @@ absl::Status CheckKnown(absl::string_view name, const Family& family,
 
 absl::StatusOr<FormatProto> FormatFromParameters(absl::string_view name,
                                                  const FormatParameters& parameters,
-                                                 absl::string_view operand) {
+                                                 absl::string_view operand,
+                                                 const FormatProto& policies) {
   const Family* family = FindFamily(name);
   if (family == nullptr) return UnknownFormat(name);
   MASE_RETURN_IF_ERROR(CheckKnown(name, *family, parameters, operand));
-  FormatProto proto;
+  FormatProto proto = policies;
   Message* message = proto.GetReflection()->MutableMessage(
       &proto, FormatProto::descriptor()->FindFieldByNumber(family->family_case));
   for (const FamilyParameter& parameter : family->parameters) {

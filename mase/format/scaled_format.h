@@ -100,20 +100,29 @@ class ScaledFormat : public Format {
 
   absl::Status DoGradient(const float* src, const float* diff_dst, float* diff_src,
                           const Shape& shape) const override {
-    if (traits_.clamped) return DoClampAwareGradient(src, diff_dst, diff_src, shape);
-    const int64_t count = shape.elements();
-    for (int64_t i = 0; i < count; ++i) diff_src[i] = diff_dst[i] * traits_.gradient_factor;
-    return absl::OkStatus();
-  }
-
-  absl::Status DoClampAwareGradient(const float* src, const float* diff_dst, float* diff_src,
-                                    const Shape& shape) const override {
+    const int64_t elements = shape.elements();
+    if (!traits_.clamped) {
+      for (int64_t i = 0; i < elements; ++i) diff_src[i] = diff_dst[i] * traits_.gradient_factor;
+      return absl::OkStatus();
+    }
     const BlockLayout layout = traits_.Layout(shape);
     const std::vector<float> scales = Scales(layout, src);
     layout.ForEachRun([&](int64_t block, int64_t offset, int64_t count) {
       for (int64_t i = offset; i < offset + count; ++i) {
         const bool passes = traits_.InRange(src[i], scales[block]);
         diff_src[i] = passes ? diff_dst[i] * traits_.gradient_factor : 0.0f;
+      }
+    });
+    return absl::OkStatus();
+  }
+
+  absl::Status DoFindSaturated(const float* src, uint8_t* saturated,
+                               const Shape& shape) const override {
+    const BlockLayout layout = traits_.Layout(shape);
+    const std::vector<float> scales = Scales(layout, src);
+    layout.ForEachRun([&](int64_t block, int64_t offset, int64_t count) {
+      for (int64_t i = offset; i < offset + count; ++i) {
+        saturated[i] = !traits_.InRange(src[i], scales[block]);
       }
     });
     return absl::OkStatus();

@@ -93,12 +93,10 @@ class TernaryQuantizer final : public Format {
     return absl::OkStatus();
   }
 
-  absl::Status DoClampAwareGradient(const float* src, const float* diff_dst, float* diff_src,
-                                    const Shape& shape) const override {
+  absl::Status DoFindSaturated(const float* src, uint8_t* saturated,
+                               const Shape& shape) const override {
     const int64_t count = shape.elements();
-    for (int64_t i = 0; i < count; ++i) {
-      diff_src[i] = std::fabs(src[i]) <= 1 ? diff_dst[i] : 0.0f;
-    }
+    for (int64_t i = 0; i < count; ++i) saturated[i] = !(std::fabs(src[i]) <= 1);
     return absl::OkStatus();
   }
 
@@ -175,6 +173,8 @@ const Family& TernaryFamily() {
       .aliases = {},
       .parameters = kParameters,
       .create = Create,
+      .kind = FormatKind::kFewBits,
+      .scheme = OperandScheme::kWeightsOfLayers,
   };
   return kFamily;
 }

@@ -17,6 +17,7 @@
 #include "absl/strings/str_format.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
+#include "mase/format/family.h"
 #include "mase/graph/op_schema.h"
 #include "mase/interop/svg_curves.h"
 #include "mase/plugin/plugin.h"
@@ -127,7 +128,7 @@ std::string Plot(const std::string& title, const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     if (!row.measured.ok() || row.measured->bits() > kWidestPlotted) continue;
     const std::pair<double, double> point = {row.measured->bits(), Accuracy(row)};
-    const absl::string_view kind = KindOf(row.format.format);
+    const absl::string_view kind = FormatKindName(KindOf(row.format.format));
     Curve& curve = kinds[kind];
     curve.name = std::string(kind);
     curve.look = Curve::Look::kDots;

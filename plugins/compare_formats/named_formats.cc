@@ -186,31 +186,4 @@ absl::StatusOr<NamedFormat> ParseFormat(absl::string_view text) {
   return named;
 }
 
-absl::string_view KindOf(const FormatProto& format) {
-  switch (format.family_case()) {
-    case FormatProto::kMinifloatDenorm:
-    case FormatProto::kMinifloatIeee:
-    case FormatProto::kMinifloat:
-      return "floating point";
-    case FormatProto::kMx:
-      return format.mx().has_block_size() ? "blocks" : "floating point";
-    case FormatProto::kLog:
-      return "powers of two";
-    case FormatProto::kBlockFp:
-    case FormatProto::kBlockMinifloat:
-    case FormatProto::kBlockLog:
-    case FormatProto::kMxint:
-    case FormatProto::kMxfp:
-    case FormatProto::kMxintHardware:
-      return "blocks";
-    case FormatProto::kBinary:
-    case FormatProto::kTernary:
-    case FormatProto::kBinaryResidual:
-    case FormatProto::kLutnet:
-      return "one or two bits";
-    default:
-      return "fixed point";
-  }
-}
-
 }  // namespace mase::plugins::compare_formats

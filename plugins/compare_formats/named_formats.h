@@ -29,10 +29,6 @@ std::vector<NamedFormat> StandardFormats();
 // compare_formats_options.proto says. InvalidArgument or NotFound, with the nearest name.
 absl::StatusOr<NamedFormat> ParseFormat(absl::string_view text);
 
-// The kind of numbers, for plots: "fixed point", "floating point", "powers of two", "blocks" or
-// "one or two bits".
-absl::string_view KindOf(const FormatProto& format);
-
 }  // namespace mase::plugins::compare_formats
 
 #endif  // MASE_PLUGINS_COMPARE_FORMATS_NAMED_FORMATS_H_
