@@ -123,14 +123,14 @@ absl::StatusOr<std::unique_ptr<const Format>> MakeFormat(const std::string& text
     for (const Family* known : Families()) names.emplace_back(known->name);
     return absl::NotFoundError(absl::StrCat("unknown format '", text, "'", Suggest(text, names)));
   }
-  MASE_ASSIGN_OR_RETURN(auto format, Format::FromText(family != nullptr ? family->example : text));
-  if (FLAGS_semantics.empty()) return format;
-  FormatProto proto = format->proto();
+  // The semantics decide what the text may say.
+  MASE_ASSIGN_OR_RETURN(FormatProto proto,
+                        ParseFormatText(family != nullptr ? family->example : text));
   if (FLAGS_semantics == "reference") {
     proto.set_semantics(FormatProto::REFERENCE);
   } else if (FLAGS_semantics == "exact") {
     proto.set_semantics(FormatProto::EXACT);
-  } else {
+  } else if (!FLAGS_semantics.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--semantics=", FLAGS_semantics, ", allowed exact, reference"));
   }

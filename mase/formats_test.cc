@@ -54,6 +54,18 @@ TEST_F(FormatsTest, ListsAndDescribes) {
   EXPECT_THAT(result.out, HasSubstr("--semantics=reference"));
 }
 
+TEST_F(FormatsTest, SemanticsDecideWhatTheTextMaySay) {
+  const std::string minifloat = "minifloat_ieee { width: 5 exponent_width: 4 }";
+  EXPECT_EQ(Formats({"describe", minifloat}, folder_).exit_code, 2);
+  CommandResult result = Formats({"describe", minifloat, "--semantics=reference"}, folder_);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  // The other way round: what only EXACT may say.
+  result = Formats({"describe", "integer { width: 8 } rounding: CEILING semantics: REFERENCE",
+                    "--semantics=exact"},
+                   folder_);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+}
+
 TEST_F(FormatsTest, TabulatesEveryCode) {
   const CommandResult result = Formats({"table", "integer { width: 2 frac_width: 1 }"}, folder_);
   EXPECT_THAT(result.out, AllOf(HasSubstr("0x02"), HasSubstr("-0.5"), HasSubstr("0x01")));

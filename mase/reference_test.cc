@@ -36,7 +36,9 @@ struct Case {
                      " [type.googleapis.com/mase.plugins.quantize.QuantizeOptions] {\n",
                      "  semantics: 'reference'\n");
     for (const auto& [op, config] : rules) {
-      absl::StrAppend(&text, "  rules { match: '", op, "' config { ", config, " } }\n");
+      const bool is_default = op == "default";
+      absl::StrAppend(&text, is_default ? "  default {" : "  rules {", " match: '", op,
+                      "' config { ", config, " } }\n");
     }
     return text + "} } }\n";
   }

@@ -31,27 +31,27 @@ absl::Status OfOperand(const absl::Status& status, const OperandValues& operand)
   return Annotate(status, absl::StrCat(operand.node, " (", operand.op, "): ", operand.operand));
 }
 
-std::vector<std::string> FindSources(const Node& node, absl::string_view operand) {
-  if (operand == "data_out") return {node.name()};
-  std::vector<std::string> sources;
-  for (size_t i = 0; i < node.inputs().size(); ++i) {
-    if (InputOperand(node, static_cast<int>(i)) != operand) continue;
-    sources.push_back(node.inputs()[i]->producer()->name());
-  }
-  return sources;
-}
-
-std::vector<Tensor> FindTensors(const Graph& graph, const Node& node, absl::string_view operand,
-                                bool reference) {
-  std::vector<Tensor> tensors;
-  for (const Parameter& parameter : node.parameters()) {
-    if (TensorOperand(node, parameter.name, reference) != operand) continue;
-    const GraphTensor* tensor = graph.FindTensor(parameter.tensor);
-    if (tensor != nullptr && tensor->value.dtype() == DType::kFloat32) {
-      tensors.push_back(tensor->value);
+// The tensors of the node's module, or else the nodes whose results belong to a role.
+void FindValues(const Graph& graph, const Node& node, absl::string_view role,
+                std::vector<Tensor>* tensors, std::vector<std::string>* sources) {
+  for (const Operand& operand : OperandsOf(node)) {
+    if (operand.role != role) continue;
+    switch (operand.source) {
+      case Operand::Source::kInput:
+        sources->push_back(node.inputs()[operand.index]->producer()->name());
+        break;
+      case Operand::Source::kResult:
+        sources->push_back(node.name());
+        break;
+      case Operand::Source::kTensor: {
+        const GraphTensor* tensor = graph.FindTensor(node.parameters()[operand.index].tensor);
+        if (tensor == nullptr || tensor->value.dtype() != DType::kFloat32) break;
+        tensors->push_back(tensor->value);
+        break;
+      }
     }
   }
-  return tensors;
+  if (!tensors->empty()) sources->clear();
 }
 
 absl::Status ObserveTensors(OperandValues* operand) {
@@ -130,11 +130,9 @@ absl::StatusOr<FloatRun> RunFloat(const Graph& graph, const SampleBatches& sampl
                                .op = std::string(node->op()),
                                .operand = entry.operand(),
                                .format = entry.format()};
-      const bool reference = entry.format().semantics() == FormatProto::REFERENCE;
-      operand.tensors = FindTensors(graph, *node, entry.operand(), reference);
-      MASE_RETURN_IF_ERROR(ObserveTensors(&operand));
       sources.emplace_back();
-      if (operand.tensors.empty()) sources.back().nodes = FindSources(*node, entry.operand());
+      FindValues(graph, *node, entry.operand(), &operand.tensors, &sources.back().nodes);
+      MASE_RETURN_IF_ERROR(ObserveTensors(&operand));
       run.operands.push_back(std::move(operand));
     }
   }

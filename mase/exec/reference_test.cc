@@ -132,7 +132,7 @@ class Goldens {
   }
 
   void ExpectTheSameClasses(const Numbers& want, absl::Span<const float> got) const {
-    const int64_t classes = want.shape[-1];
+    const int64_t classes = want.shape.rank() == 0 ? 1 : want.shape[-1];
     for (int64_t row = 0; row < want.shape.elements(); row += classes) {
       const auto most = [&](const float* values) {
         return std::max_element(values + row, values + row + classes) - values - row;

@@ -17,6 +17,7 @@ namespace mase {
 namespace {
 
 constexpr absl::string_view kName = "binary";
+constexpr absl::string_view kWeightAlone[] = {ops::kLinear, ops::kConv2d};
 constexpr FamilyParameter kParameters[] = {
     {"width", FamilyParameter::kOptional, true},
     {"stochastic", FamilyParameter::kRequired, true},
@@ -122,6 +123,8 @@ const Family& BinaryFamily() {
       .create = Create,
       .kind = FormatKind::kFewBits,
       .scheme = OperandScheme::kWeightsOfLayers,
+      .weight_alone_in = kWeightAlone,
+      .marks_results = true,
   };
   return kFamily;
 }

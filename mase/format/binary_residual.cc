@@ -139,6 +139,14 @@ class ResidualFormat final : public Format {
   std::vector<float> means_;
 };
 
+// The weights under residual signs are plain binary.
+void ForOperand(absl::string_view operand, FormatProto* format) {
+  if (operand != operands::kWeight || !format->has_binary_residual()) return;
+  const BinaryResidualFormat residual = format->binary_residual();
+  format->mutable_binary()->set_stochastic(residual.stochastic());
+  format->mutable_binary()->set_bipolar(residual.bipolar());
+}
+
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const BinaryResidualFormat& residual = proto.binary_residual();
   return MakeResidualFormat(kName, proto, residual.has_levels() ? residual.levels() : 2,
@@ -219,6 +227,8 @@ const Family& BinaryResidualFamily() {
       .kind = FormatKind::kFewBits,
       .scheme = OperandScheme::kSigns,
       .ops = kOps,
+      .for_operand = ForOperand,
+      .marks_results = true,
   };
   return kFamily;
 }

@@ -36,12 +36,12 @@ enum class OperandScheme {
   kOfTheOp,
   // The same, but of layers the weight, and what else the config gives.
   kWeightAndGiven,
-  // Linear and conv2d layers: the weight alone. Other modules without a weight of their own hand
-  // their input on as it is.
+  // Those of the op, but modules without a weight of their own hand their input on as it is, and
+  // some layers (weight_alone_in) round the weight alone.
   kWeightsOfLayers,
   kSigns,            // Layers: residual signs of the input, binary weights.
   kInputAndOutput,   // Layers: sums of rounded inputs are exact until they are rounded.
-  kWeightAndOutput,  // Layers: the output in place of the input.
+  kWeightAndOutput,  // Layers: the output, by the input's keys, in place of the input.
 };
 
 // A parameter of the format that training learns together with the weights.
@@ -62,10 +62,17 @@ struct Family {
   FormatKind kind = FormatKind::kFixedPoint;
   OperandScheme scheme = OperandScheme::kOfTheOp;
   absl::Span<const absl::string_view> ops = {};  // The only ones that exist; empty: all.
-  bool has_blocks_of_axes = false;               // block_size and skip_first_dim over all axes.
-  bool has_block_dim = false;                    // Blocks run along the axis block_dim.
+  // Layers that round their weight alone.
+  absl::Span<const absl::string_view> weight_alone_in = {};
+  // Makes of what a config gives the format that an operand gets (binary weights under residual
+  // signs, say); null: that is it. For an output that the config does not give the family may be
+  // unset.
+  void (*for_operand)(absl::string_view operand, FormatProto* format) = nullptr;
+  bool has_blocks_of_axes = false;  // block_size and skip_first_dim over all axes.
+  bool has_block_dim = false;       // Blocks run along the axis block_dim.
   absl::Span<const LearnedParameter> learned = {};
-  bool has_reference = true;  // MASE has the format; else it is EXACT alone.
+  bool has_reference = true;   // MASE has the format; else it is EXACT alone.
+  bool marks_results = false;  // MASE's metadata call the results of its ops binary, too.
 };
 
 // All families, in the order of docs/formats.md.

@@ -93,6 +93,18 @@ absl::StatusOr<std::unique_ptr<const Format>> CreateOutput(const FormatProto& pr
   return std::make_unique<ReferenceOutput>(proto, grid);
 }
 
+// A layer's output is rounded by data_in's width and frac_width, 8 and 4 by default.
+void ForOperand(absl::string_view operand, FormatProto* format) {
+  if (operand != operands::kDataOut) return;
+  FlexRoundFormat given;
+  if (format->has_flexround()) given = format->flexround();
+  FlexRoundFormat& output = *format->mutable_flexround();
+  output.Clear();
+  output.set_width(given.has_width() ? given.width() : kOutputWidth);
+  output.set_frac_width(given.has_frac_width() ? given.frac_width() : kOutputFracWidth);
+  output.set_output(true);
+}
+
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   if (proto.flexround().output()) return CreateOutput(proto);
   const FlexRoundFormat& flexround = proto.flexround();
@@ -145,6 +157,7 @@ const Family& FlexRoundFamily() {
       .create = Create,
       .scheme = OperandScheme::kWeightAndOutput,
       .ops = kOps,
+      .for_operand = ForOperand,
       .learned = kLearned,
   };
   return kFamily;

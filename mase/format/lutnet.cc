@@ -22,6 +22,12 @@ constexpr FamilyParameter kParameters[] = {
     {"means", FamilyParameter::kOptional},
 };
 
+// Of the tables' weights the signs are left.
+void ForOperand(absl::string_view operand, FormatProto* format) {
+  if (operand != operands::kWeight || !format->has_lutnet()) return;
+  format->mutable_binary()->set_bipolar(true);
+}
+
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const LutNetFormat& lutnet = proto.lutnet();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "k", lutnet.k(), 1, kMaxLutInputs));
@@ -109,6 +115,7 @@ const Family& LutNetFamily() {
       .kind = FormatKind::kFewBits,
       .scheme = OperandScheme::kSigns,
       .ops = kOps,
+      .for_operand = ForOperand,
   };
   return kFamily;
 }

@@ -16,6 +16,7 @@ namespace mase {
 namespace {
 
 constexpr absl::string_view kName = "ternary";
+constexpr absl::string_view kWeightAlone[] = {ops::kLinear, ops::kConv2d};
 constexpr FamilyParameter kParameters[] = {
     {"width", FamilyParameter::kOptional, true},
     {"scaling_factor", FamilyParameter::kRequired, true},
@@ -175,6 +176,7 @@ const Family& TernaryFamily() {
       .create = Create,
       .kind = FormatKind::kFewBits,
       .scheme = OperandScheme::kWeightsOfLayers,
+      .weight_alone_in = kWeightAlone,
   };
   return kFamily;
 }

@@ -179,17 +179,19 @@ OpCost ConvTransposeCost(Infos inputs, Infos, const Attributes& attributes) {
   return {Elements(inputs[0]) * per_input, 0};
 }
 
-// Batched product with NumPy's broadcasting of the leading axes.
+// Batched product with NumPy's broadcasting of the leading axes. A vector in front is a row, one
+// behind a column, and the result lacks that axis.
 InfosOr MatmulShape(Infos inputs, const Attributes&) {
   const Shape& a = inputs[0].shape;
   const Shape& b = inputs[1].shape;
-  if (a.rank() < 2 || b.rank() < 2 || a[-1] != b[-2]) {
+  const int a_batch = std::max(a.rank() - 2, 0), b_batch = std::max(b.rank() - 2, 0);
+  if (a.rank() < 1 || b.rank() < 1 || a[-1] != b[b.rank() > 1 ? -2 : -1]) {
     return ShapeError("cannot multiply ", a.ToString(), " by ", b.ToString());
   }
-  MASE_ASSIGN_OR_RETURN(Shape dst, BroadcastShapes(Shape(a.dims().subspan(0, a.rank() - 2)),
-                                                   Shape(b.dims().subspan(0, b.rank() - 2))));
-  dst.push_back(a[-2]);
-  dst.push_back(b[-1]);
+  MASE_ASSIGN_OR_RETURN(Shape dst, BroadcastShapes(Shape(a.dims().subspan(0, a_batch)),
+                                                   Shape(b.dims().subspan(0, b_batch))));
+  if (a.rank() > 1) dst.push_back(a[-2]);
+  if (b.rank() > 1) dst.push_back(b[-1]);
   return OneResult(inputs, std::move(dst));
 }
 
@@ -255,7 +257,7 @@ std::vector<OpSchema> MatrixOps() {
                "[output_padding:, output_padding={output_padding}][groups:, groups={groups}]"
                "[bias:, bias={bias}]"},
       {.name = ops::kMatmul,
-       .doc = "x y over the last axis of x and the last but one of y; other axes broadcast",
+       .doc = "x y over the last axis of x and the last but one of y (the only one of a vector)",
        .function_type = "builtin_func",
        .arguments = {{"input"}, {"other", operands::kWeight}},
        .traits = static_cast<uint32_t>(OpTrait::kProduct),

@@ -71,9 +71,10 @@ absl::Status CheckQuantization(const Node& node) {
   if (!node.schema().quantizable) return Fault(node, "is quantised but the op is not quantisable");
   for (const OperandFormat& operand : record->operand()) {
     const std::string& name = operand.operand();
-    const bool second_input = name == "weight" && node.inputs().size() > 1;
-    const bool known = name == "data_in" || name == "data_out" || second_input ||
-                       node.FindParameter(name) != nullptr;
+    bool known = name == operands::kDataOut || node.FindParameter(name) != nullptr;
+    for (size_t i = 0; i < node.inputs().size(); ++i) {
+      known |= node.schema().InputOperand(static_cast<int>(i)) == name;
+    }
     if (!known) return Fault(node, "is quantised in operand '", name, "', which it does not have");
   }
   return absl::OkStatus();

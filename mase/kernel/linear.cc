@@ -131,15 +131,27 @@ std::vector<BatchEntry> BroadcastBatch(const Shape& a, const Shape& b, const Sha
   return entries;
 }
 
+// The result with its rows and columns; where an input is a vector, it lacks that axis.
+Shape WholeProduct(const Shape& a, const Shape& b, const Shape& dst) {
+  const int axes = (a.rank() > 1 ? 1 : 0) + (b.rank() > 1 ? 1 : 0);
+  Shape whole(dst.dims().subspan(0, dst.rank() - axes));
+  whole.push_back(a.rank() > 1 ? a[-2] : 1);
+  whole.push_back(b.rank() > 1 ? b[-1] : 1);
+  return whole;
+}
+
 template <typename T>
 class MatmulKernel final : public Kernel {
  public:
   explicit MatmulKernel(const KernelSpec& spec)
-      : rows_(spec.dst.shape[-2]),
-        cols_(spec.dst.shape[-1]),
+      : MatmulKernel(spec, WholeProduct(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst.shape)) {}
+
+  MatmulKernel(const KernelSpec& spec, const Shape& dst)
+      : rows_(dst[-2]),
+        cols_(dst[-1]),
         depth_(spec.srcs[0].shape[-1]),
         elements_{spec.srcs[0].elements(), spec.srcs[1].elements()},
-        batch_(BroadcastBatch(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst.shape)),
+        batch_(BroadcastBatch(spec.srcs[0].shape, spec.srcs[1].shape, dst)),
         bfloat16_(spec.bfloat16) {
     has_backward_ = true;
     reads_src_ = !bfloat16_;

@@ -43,9 +43,9 @@ constexpr ZooEntry kTextModels[] = {
      "BN, ReLU, Linear 16, ReLU, Linear 16, ReLU, Linear classes, ReLU"},
     {"toy", "toy", "view(size, -1); seq_blocks: Linear 8, ReLU, Linear 8, ReLU, Linear classes"},
     {"toy_convnet", "toy",
-     "block_1: Conv 8 3 padding=1, ReLU; pool = MaxPool 2; block_2: Conv 16 3 padding=1, ReLU; "
-     "reshape(size, 16, -1); block_3: Conv 32 3 padding=1, ReLU; block_4: Conv 64 3 padding=1, "
-     "ReLU; avg_pool = GlobalAvgPool; flatten(); linear = Linear classes"},
+     "block_1: Conv 8 3 padding=1, ReLU; maxpool = MaxPool 2; block_2: Conv 16 3 padding=1, ReLU; "
+     "view(size, 16, -1); block_3: Conv 32 3 padding=1, ReLU; block_4: Conv 64 3 padding=1, ReLU; "
+     "avgpool = GlobalAvgPool; view(size, -1); linear = Linear classes"},
     {"lfc", "vision",
      "flatten(); seq_blocks: Linear 256, BN, Linear 256, BN, Linear 256, BN, Linear 256, BN, "
      "Linear classes, BN, Softmax dim=1"},
@@ -67,7 +67,7 @@ constexpr ZooEntry kTextModels[] = {
      "BN momentum=0.9, ReLU, MaxPool 2, Conv 256 3 padding=1, BN momentum=0.9, ReLU, "
      "Conv 256 3 padding=1, BN momentum=0.9, ReLU, MaxPool 2, Conv 512 3 padding=1, "
      "BN momentum=0.9, ReLU, Conv 512 3 padding=1, BN momentum=0.9, ReLU, MaxPool 2; "
-     "view(size, -1); classifier: Linear 1024, ReLU, Linear 1024, ReLU; "
+     "view(-1, 8192); classifier: Linear 1024, ReLU, Linear 1024, ReLU; "
      "last_layer = Linear classes"},
     {"vgg7_tiny", "vision",
      "feature_layers: Conv 10 3 padding=1, ReLU, Conv 10 3 padding=1, ReLU, MaxPool 2, "
@@ -84,7 +84,7 @@ struct BuiltModel {
 
 // MASE declares l2 and relu_2 and never calls them; the weights exist and are counted.
 Value* BuildToyTiny(ModelBuilder& net) {
-  Value* x = net.ViewWithSize(net.input(), "view", {-1});
+  Value* x = net.ViewWithSize(net.input(), ops::kView, {-1});
   net.Declare("l1", "Linear 2", x->shape());
   net.Declare("l2", "Linear classes", {1, 2});
   return net.Module(net.Call(x, "l1"), "relu_1", "ReLU");
@@ -99,7 +99,7 @@ constexpr BuiltModel kBuiltModels[] = {
 absl::Status BadSegment(absl::string_view segment) {
   return absl::InvalidArgumentError(absl::StrCat("cannot read '", segment,
                                                  "': want PATH: layers, PATH = layer, flatten(), "
-                                                 "view(size, ...) or reshape(size, ...)"));
+                                                 "view(size or N, ...) or reshape(...)"));
 }
 
 // "view(size, 16, -1)" and the like.
@@ -107,25 +107,24 @@ absl::StatusOr<Value*> CallText(ModelBuilder& net, Value* x, absl::string_view t
   const size_t open = text.find('(');
   const absl::string_view name = absl::StripAsciiWhitespace(text.substr(0, open));
   const absl::string_view inside = text.substr(open + 1, text.size() - open - 2);
-  if (name == "flatten" && absl::StripAsciiWhitespace(inside).empty()) {
-    return net.Function("flatten", {x});
+  if (name == ops::kFlatten && absl::StripAsciiWhitespace(inside).empty()) {
+    return net.Function(ops::kFlatten, {x});
   }
-  if (name != "view" && name != "reshape") return BadSegment(text);
+  if (name != ops::kView && name != ops::kReshape) return BadSegment(text);
   std::vector<int64_t> extents;
-  bool first = true;
+  bool with_size = false, first = true;
   for (absl::string_view part : absl::StrSplit(inside, ',')) {
     part = absl::StripAsciiWhitespace(part);
-    if (std::exchange(first, false)) {
-      if (part != "size") return BadSegment(text);
-      continue;
-    }
-    if (int64_t extent = 0; absl::SimpleAtoi(part, &extent)) {
+    if (std::exchange(first, false) && part == ops::kSize) {
+      with_size = true;
+    } else if (int64_t extent = 0; absl::SimpleAtoi(part, &extent)) {
       extents.push_back(extent);
     } else {
       return BadSegment(text);
     }
   }
-  return net.ViewWithSize(x, name, extents);
+  return with_size ? net.ViewWithSize(x, name, extents)
+                   : net.Method(name, {x}, {{"shape", std::move(extents)}});
 }
 
 bool IsPath(absl::string_view text) {

@@ -6,6 +6,7 @@
 //            | layer ("," layer)*              the first segment: PATH is seq_blocks
 //            | "flatten()"                     torch.flatten(x, 1)
 //            | "view(size, N, ...)"            x.view(x.size(0), N, ...); also reshape
+//            | "view(N, ...)"                  x.view(N, ...)
 //
 // Layers are those of layer.h. Example:
 //   "BN, ReLU, Linear 32, BN, ReLU, Dropout 0.2, Linear 5, BN, ReLU"

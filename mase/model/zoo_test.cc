@@ -77,6 +77,14 @@ TEST(ZooTest, EveryEntryIsCounted) {
 }
 
 TEST(ZooTest, NodesHaveMasesNames) {
+  EXPECT_THAT(Names(Build("toy_convnet", {3, 32, 32}, 10)),
+              ElementsAre("x", "block_1_0", "block_1_1", "maxpool", "block_2_0", "block_2_1",
+                          "size", "view", "block_3_0", "block_3_1", "block_4_0", "block_4_1",
+                          "avgpool", "size_1", "view_1", "linear", "output"));
+  const Graph vgg7 = Build("vgg7", {3, 32, 32}, 10);
+  EXPECT_EQ(vgg7.node_count(), 29);  // x, 21 feature layers, view, 4, last_layer, output.
+  EXPECT_EQ(vgg7.FindNode("view")->inputs().size(), 1u);
+  EXPECT_EQ(vgg7.FindNode("view")->outputs()[0]->shape(), Shape({2, 8192}));
   EXPECT_THAT(Names(Build("jsc-tiny")), ElementsAre("x", "seq_blocks_0", "seq_blocks_1",
                                                     "seq_blocks_2", "seq_blocks_3", "output"));
   EXPECT_THAT(Names(Build("toy", {1, 2, 2}, 2)),

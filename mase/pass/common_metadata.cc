@@ -4,9 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
+#include "mase/format/family.h"
 #include "mase/format/format.h"
 #include "mase/quantize/operands.h"
 
@@ -14,6 +16,9 @@ namespace mase {
 namespace {
 
 using google::protobuf::RepeatedPtrField;
+
+// Beginnings of entries' names.
+constexpr absl::string_view kInputs = "data_in_", kResults = "data_out_";
 
 // MASE's type and precision of values that are not quantised: {"float", {"32"}}.
 void SetPlain(absl::string_view dtype, TensorMetadata* tensor) {
@@ -38,40 +43,43 @@ TensorMetadata Describe(absl::string_view name, DType dtype, const Shape& shape)
   return tensor;
 }
 
-// The operand that an entry belongs to.
-absl::string_view OperandOf(const Node& node, absl::string_view entry) {
-  if (absl::StartsWith(entry, "data_out_")) return "data_out";
-  if (!absl::StartsWith(entry, "data_in_")) return entry;
-  return InputOperand(node, entry == "data_in_1" ? 1 : 0);
-}
-
-absl::Status SetPrecision(const Node& node, TensorMetadata* entry) {
-  SetPlain(entry->torch_dtype(), entry);
-  const FormatProto* proto = FindFormat(node, OperandOf(node, entry->name()));
-  if (proto == nullptr) return absl::OkStatus();
-  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(*proto));
-  entry->set_type(node.quantization()->format());
-  entry->clear_precision();
-  for (std::string& field : format->Precision()) entry->add_precision(std::move(field));
-  return absl::OkStatus();
-}
-
-absl::Status SetPrecisions(const Node& node, CommonMetadata* common) {
-  const bool binary =
-      node.quantization() != nullptr && (node.quantization()->format() == "binary" ||
-                                         node.quantization()->format() == "binary_residual");
-  for (TensorMetadata& entry : *common->mutable_args()) {
-    MASE_RETURN_IF_ERROR(SetPrecision(node, &entry));
+// The name of the entry for an operand: "data_in_1", "weight", "data_out_0".
+std::string EntryName(const Node& node, const Operand& operand) {
+  switch (operand.source) {
+    case Operand::Source::kInput:
+      return absl::StrCat(kInputs, operand.index);
+    case Operand::Source::kTensor:
+      return node.parameters()[operand.index].name;
+    case Operand::Source::kResult:
+      return absl::StrCat(kResults, operand.index);
   }
+  return "";
+}
+
+void SetPrecisions(const Node& node, CommonMetadata* common) {
+  absl::flat_hash_map<std::string, const FormatProto*> formats;
+  for (const Operand& operand : OperandsOf(node)) {
+    if (operand.format != nullptr) formats[EntryName(node, operand)] = operand.format;
+  }
+  const auto set = [&](TensorMetadata& entry) {
+    SetPlain(entry.torch_dtype(), &entry);
+    const auto format = formats.find(entry.name());
+    if (format == formats.end()) return;
+    entry.set_type(node.quantization()->format());
+    entry.clear_precision();
+    for (std::string& field : PrecisionOf(*format->second)) entry.add_precision(std::move(field));
+  };
+  for (TensorMetadata& entry : *common->mutable_args()) set(entry);
+  const Family* family =
+      node.quantization() == nullptr ? nullptr : FindFamily(node.quantization()->format());
   for (TensorMetadata& entry : *common->mutable_results()) {
-    MASE_RETURN_IF_ERROR(SetPrecision(node, &entry));
+    set(entry);
     // MASE marks the results of binary ops alone; they are float sums all the same.
-    if (!binary) continue;
+    if (family == nullptr || !family->marks_results) continue;
     entry.set_type("binary");
     entry.clear_precision();
     for (const char* field : {"32", "0", "1"}) entry.add_precision(field);
   }
-  return absl::OkStatus();
 }
 
 const TensorMetadata* Find(const RepeatedPtrField<TensorMetadata>& entries,
@@ -96,7 +104,7 @@ absl::StatusOr<CommonMetadata> DescribeNode(const Graph& graph, const Node& node
   for (size_t i = 0; i < node.inputs().size(); ++i) {
     const Value* input = node.inputs()[i];
     (is_output ? *common.add_results() : *common.add_args()) =
-        describe(is_output ? "data_out_" : "data_in_", static_cast<int>(i), input);
+        describe(is_output ? kResults : kInputs, static_cast<int>(i), input);
   }
   for (const Parameter& parameter : node.parameters()) {
     if (node.kind() == NodeKind::kGetAttr) break;
@@ -109,15 +117,16 @@ absl::StatusOr<CommonMetadata> DescribeNode(const Graph& graph, const Node& node
     *common.add_args() = Describe(parameter.name, tensor->value.dtype(), tensor->value.shape());
   }
   for (const Value* output : node.outputs()) {
-    *common.add_results() = describe("data_out_", output->index(), output);
+    *common.add_results() = describe(kResults, output->index(), output);
   }
-  MASE_RETURN_IF_ERROR(SetPrecisions(node, &common));
+  SetPrecisions(node, &common);
   return common;
 }
 
 absl::Status UpdatePrecision(Node& node) {
   if (!node.metadata().has_common()) return absl::OkStatus();
-  return SetPrecisions(node, node.mutable_metadata().mutable_common());
+  SetPrecisions(node, node.mutable_metadata().mutable_common());
+  return absl::OkStatus();
 }
 
 const TensorMetadata* FindArgument(const CommonMetadata& common, absl::string_view name) {

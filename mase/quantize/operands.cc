@@ -2,14 +2,30 @@
 
 #include <vector>
 
-#include "absl/algorithm/container.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "mase/format/family.h"
+#include "mase/quantize/reference.h"
 
 namespace mase {
 namespace {
 
-bool HasBlocks(const FormatProto& format) {
-  return format.has_block_fp() || format.has_block_minifloat() || format.has_block_log();
-}
+const Family& FamilyOf(const FormatProto& format) { return *FindFamily(format.family_case()); }
+
+// The message of the format's family, and its field skip_first_dim.
+struct SkipField {
+  google::protobuf::Message* message;
+  const google::protobuf::FieldDescriptor* field;
+
+  explicit SkipField(FormatProto* format)
+      : message(format->GetReflection()->MutableMessage(
+            format, FormatProto::descriptor()->FindFieldByNumber(format->family_case()))),
+        field(message->GetDescriptor()->FindFieldByName("skip_first_dim")) {}
+
+  bool is_set() const { return message->GetReflection()->HasField(*message, field); }
+  bool value() const { return message->GetReflection()->GetBool(*message, field); }
+  void Set(bool skips) const { message->GetReflection()->SetBool(message, field, skips); }
+};
 
 // [b] to [1, 1, b].
 Shape WithRank(const Shape& shape, int rank) {
@@ -28,52 +44,41 @@ Shape FoldToThree(const Shape& shape) {
 }
 
 bool Folds(const Node& node, bool skips) {
-  if (node.op() == "conv2d") return true;
-  return node.kind() != NodeKind::kCallModule && skips;
-}
-
-template <typename Family>
-void SetSkip(bool skips, Family* family) {
-  if (!family->has_skip_first_dim()) family->set_skip_first_dim(skips);
-}
-
-bool Skips(const FormatProto& format) {
-  switch (format.family_case()) {
-    case FormatProto::kBlockFp:
-      return format.block_fp().skip_first_dim();
-    case FormatProto::kBlockMinifloat:
-      return format.block_minifloat().skip_first_dim();
-    default:
-      return format.block_log().skip_first_dim();
-  }
+  if (node.kind() != NodeKind::kCallModule) return skips;
+  const ReferenceOp* row = FindReferenceOp(node.op());
+  return row != nullptr && row->folds_modules;
 }
 
 }  // namespace
 
-bool IsLayer(absl::string_view op) { return op == "linear" || op == "conv1d" || op == "conv2d"; }
-
-bool IsProduct(absl::string_view op) { return op == "matmul" || op == "bmm"; }
-
-bool IsArithmetic(absl::string_view op) { return op == "add" || op == "sub" || op == "mul"; }
-
-bool IsActivation(absl::string_view op) {
-  static const auto* const ops = new std::vector<absl::string_view>{
-      "relu", "gelu", "selu", "silu", "tanh", "softsign", "softplus"};
-  return absl::c_linear_search(*ops, op);
+std::vector<Operand> OperandsOf(const Node& node) {
+  std::vector<Operand> operands;
+  const auto add = [&](absl::string_view role, Operand::Source source, size_t index) {
+    if (role.empty()) return;
+    operands.push_back({role, source, static_cast<int>(index), FindFormat(node, role)});
+  };
+  for (size_t i = 0; i < node.inputs().size(); ++i) {
+    add(InputOperand(node, static_cast<int>(i)), Operand::Source::kInput, i);
+  }
+  const bool reference = IsReference(node);
+  for (size_t i = 0; i < node.parameters().size(); ++i) {
+    add(TensorOperand(node, node.parameters()[i].name, reference), Operand::Source::kTensor, i);
+  }
+  for (size_t i = 0; i < node.outputs().size(); ++i) {
+    add(operands::kDataOut, Operand::Source::kResult, i);
+  }
+  return operands;
 }
 
 absl::string_view InputOperand(const Node& node, int input) {
-  return input == 1 && IsProduct(node.op()) ? "weight" : "data_in";
+  return node.schema().InputOperand(input);
 }
 
 absl::string_view TensorOperand(const Node& node, absl::string_view tensor, bool reference) {
-  const bool norm = node.op() == "batch_norm2d" || node.op() == "layer_norm" ||
-                    node.op() == "group_norm" || node.op() == "instance_norm2d";
-  if (reference && norm) return "";
-  if (tensor == "weight" || tensor == "bias") return tensor;
-  if (reference && node.op() == "batch_norm1d") {
-    if (tensor == "running_mean") return "weight";
-    if (tensor == "running_var") return "bias";
+  const ReferenceOp* row = reference ? FindReferenceOp(node.op()) : nullptr;
+  if (row == nullptr || !row->tensor_roles.has_value()) return node.schema().TensorOperand(tensor);
+  for (const TensorRole& role : *row->tensor_roles) {
+    if (role.tensor == tensor) return role.operand;
   }
   return "";
 }
@@ -88,28 +93,28 @@ const FormatProto* FindFormat(const Node& node, absl::string_view operand) {
 
 bool SkipsFirstDim(const Node& node, absl::string_view operand, const Shape& shape,
                    const InferredShapes& shapes) {
-  if (operand == "bias") return false;
-  if (node.op() == "linear") return operand == "data_in";
-  if (IsLayer(node.op())) return true;
-  if (IsArithmetic(node.op())) return shapes.shape(node.inputs()[0]).rank() > 2;
+  if (operand == operands::kBias) return false;
+  if (node.op() == ops::kLinear) return operand == operands::kDataIn;
+  if (node.Is(OpTrait::kArithmetic)) return shapes.shape(node.inputs()[0]).rank() > 2;
   return node.kind() == NodeKind::kCallModule || shape.rank() > 2;
 }
 
 void FillSkipFirstDim(bool skips, FormatProto* format) {
-  if (format->has_block_fp()) SetSkip(skips, format->mutable_block_fp());
-  if (format->has_block_minifloat()) SetSkip(skips, format->mutable_block_minifloat());
-  if (format->has_block_log()) SetSkip(skips, format->mutable_block_log());
+  if (!FamilyOf(*format).has_blocks_of_axes) return;
+  const SkipField skip(format);
+  if (!skip.is_set()) skip.Set(skips);
 }
 
 OperandView ViewOperand(const Node& node, absl::string_view operand, const FormatProto& format,
                         const Shape& shape, const InferredShapes& shapes) {
   OperandView view = {format, shape};
-  if (!HasBlocks(format)) return view;
+  if (!FamilyOf(format).has_blocks_of_axes) return view;
   FillSkipFirstDim(SkipsFirstDim(node, operand, shape, shapes), &view.format);
-  if (IsArithmetic(node.op()) && operand == "data_in") {
+  if (node.Is(OpTrait::kArithmetic) && operand == operands::kDataIn) {
     view.shape = WithRank(shape, shapes.shape(node.outputs()[0]).rank());
   }
-  if (format.semantics() == FormatProto::REFERENCE && Folds(node, Skips(view.format))) {
+  if (format.semantics() == FormatProto::REFERENCE &&
+      Folds(node, SkipField(&view.format).value())) {
     view.shape = FoldToThree(view.shape);
   }
   return view;

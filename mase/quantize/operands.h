@@ -1,8 +1,15 @@
-// The operands of a quantised node: which of its tensors belong to which, which format the record
-// has for one, and how a block format gets to see it. MASE's rules for its quantised operators and
-// modules, in one place for what makes records and for what runs them.
+// The operands of a node: which of its tensors belong to which, which format the record has for
+// one, and how a block format gets to see it. MASE's rules for its quantised operators and modules,
+// in one place for what makes records and for what runs, measures and describes them.
+//
+//   for (const Operand& operand : OperandsOf(node)) {
+//     if (operand.format == nullptr) continue;  // It stays float.
+//     ...
+//   }
 #ifndef MASE_QUANTIZE_OPERANDS_H_
 #define MASE_QUANTIZE_OPERANDS_H_
+
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "mase/graph/graph.h"
@@ -11,20 +18,29 @@
 
 namespace mase {
 
-// Kinds of ops that the rules treat alike.
-bool IsLayer(absl::string_view op);       // linear, conv1d, conv2d
-bool IsProduct(absl::string_view op);     // matmul, bmm
-bool IsArithmetic(absl::string_view op);  // add, sub, mul
-bool IsActivation(absl::string_view op);  // relu, gelu, ...
+// A tensor that the node reads or makes.
+struct Operand {
+  enum class Source { kInput, kTensor, kResult };
+
+  absl::string_view role;  // operands::kDataIn, kWeight, kBias or kDataOut.
+  Source source = Source::kInput;
+  int index = 0;                        // In node.inputs(), parameters() or outputs().
+  const FormatProto* format = nullptr;  // The record's, which owns it; null: it stays float.
+};
+
+// Inputs, then tensors of the module that a record can round, then results. Several may have one
+// role: both inputs of a sum are data_in. Which tensors those are follows the record: see
+// TensorOperand.
+std::vector<Operand> OperandsOf(const Node& node);
 
 // The operand that data input `input` of the node belongs to: "data_in", or "weight" for the second
 // input of a product.
 absl::string_view InputOperand(const Node& node, int input);
 
 // The operand that a tensor of the node's module belongs to; empty if it stays float whatever the
-// record says. Under EXACT semantics "weight" and "bias" are rounded. Under REFERENCE, as MASE
-// does: not those of batch_norm2d, layer_norm, group_norm and instance_norm2d, and of batch_norm1d
-// also running_mean (as weight) and running_var (as bias).
+// record says. Under EXACT semantics that is the table of ops' answer, under REFERENCE MASE's
+// (reference.h): nothing of most norms, and of batch_norm1d also running_mean (as weight) and
+// running_var (as bias).
 absl::string_view TensorOperand(const Node& node, absl::string_view tensor, bool reference);
 
 // The record's format of an operand, or null where it stays float.
@@ -47,9 +63,10 @@ struct OperandView {
 
 // `shape` is that of a tensor of the operand, `shapes` are those of the graph. Fills in
 // `skip_first_dim`, gives inputs of add, sub and mul as many axes as the result has (ones in
-// front), and under REFERENCE semantics folds axes for block formats where MASE does: a conv2d's
-// operands become [N C, H, W]; those of functions, where they have more than two axes, three. What
-// MASE does not fold and cannot take is left for the format to refuse.
+// front), and under REFERENCE semantics folds axes for block formats where MASE does: the operands
+// of a conv2d, relu, selu or silu module become [N C, H, W]; those of functions, where they have
+// more than two axes, three. What MASE does not fold and cannot take is left for the format to
+// refuse.
 OperandView ViewOperand(const Node& node, absl::string_view operand, const FormatProto& format,
                         const Shape& shape, const InferredShapes& shapes);
 

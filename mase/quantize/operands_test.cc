@@ -99,9 +99,13 @@ TEST(OperandsTest, LinearLayersTakeTwoOrThreeAxes) {
   EXPECT_EQ(linear.SeeInput(0, "block_fp { block_size: 4 skip_first_dim: false }"), "[2, 5] whole");
 }
 
-TEST(OperandsTest, ActivationModulesAlwaysSkipAndNeverFold) {
+TEST(OperandsTest, ActivationModulesAlwaysSkipAndFoldImages) {
   EXPECT_EQ(Module("relu", {4, 5}).SeeInput(0, kReference), "[4, 5] skip");
-  EXPECT_EQ(Module("relu", {2, 3, 4, 5}).SeeInput(0, kReference), "[2, 3, 4, 5] skip");
+  EXPECT_EQ(Module("relu", {2, 3, 4}).SeeInput(0, kReference), "[2, 3, 4] skip");
+  for (absl::string_view op : {ops::kRelu, ops::kSelu, ops::kSilu}) {
+    EXPECT_EQ(Module(op, {2, 3, 4, 5}).SeeInput(0, kReference), "[6, 4, 5] skip");
+  }
+  EXPECT_EQ(Module("relu", {2, 3, 4, 5}).SeeInput(0, kExact), "[2, 3, 4, 5] skip");
   EXPECT_EQ(Function("relu", {{4, 5}}).SeeInput(0, kReference), "[4, 5] whole");
   EXPECT_EQ(Function("relu", {{2, 3, 4, 5}}).SeeInput(0, kReference), "[6, 4, 5] skip");
 }
@@ -123,6 +127,28 @@ TEST(OperandsTest, ProductsDecideForEachInput) {
   EXPECT_EQ(InputOperand(product.node(), 1), "weight");
   EXPECT_EQ(product.SeeInput(0, kReference), "[6, 4, 5] skip");
   EXPECT_EQ(product.SeeInput(1, kReference), "[5, 6] whole");
+}
+
+TEST(OperandsTest, OperandsOfListsInputsTensorsAndResults) {
+  TestNet net({2, 5});
+  Value* y = net.Module(ops::kLinear, {net.input()},
+                        {{"in_features", int64_t{5}}, {"out_features", int64_t{3}}});
+  Node* node = y->producer();
+  Quantization record;
+  OperandFormat* entry = record.add_operand();
+  entry->set_operand("weight");
+  *entry->mutable_format() = ParseFormat("integer { width: 8 }");
+  net.graph().SetQuantization(node, record);
+  std::vector<std::string> seen;
+  for (const Operand& operand : OperandsOf(*node)) {
+    const bool tensor = operand.source == Operand::Source::kTensor;
+    seen.push_back(absl::StrCat(operand.role, tensor ? " " : " of ",
+                                tensor ? node->parameters()[operand.index].name : "data",
+                                operand.format == nullptr ? "" : " rounded"));
+  }
+  EXPECT_THAT(seen, testing::ElementsAre("data_in of data", "weight weight rounded", "bias bias",
+                                         "data_out of data"));
+  EXPECT_EQ(OperandsOf(*net.Function(ops::kMatmul, {y, y})->producer())[1].role, "weight");
 }
 
 TEST(OperandsTest, TensorsOfModulesBelongToOperands) {

@@ -1,12 +1,17 @@
 #include "mase/quantize/rule.h"
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "google/protobuf/reflection.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
@@ -19,94 +24,142 @@ namespace {
 
 using Names = std::vector<absl::string_view>;
 
-// Layers with a weight of their own to round.
-bool HasWeights(absl::string_view op) { return IsLayer(op) || op == "convtranspose2d"; }
+// MASE's word for none, of a whole node or of one operand.
+constexpr absl::string_view kNone = "NA";
 
-bool IsBits(const RuleFormat& rule) { return rule.name == "binary" || rule.name == "ternary"; }
-
-// Formats whose weights need more than rounding exist for some layers alone; empty: for all ops.
-Names OpsOfFormat(absl::string_view format) {
-  if (format == "binary_residual" || format == "lutnet" || format == "logicnets") {
-    return {"linear", "conv2d"};
-  }
-  if (format == "flexround") return {"linear", "conv1d", "conv2d"};
-  return {};
+// Whether formats of the family know layers of this op by their weight alone.
+bool RoundsWeightAlone(const Family& family, absl::string_view op) {
+  return absl::c_linear_search(family.weight_alone_in, op);
 }
 
-// The operands of formats that have their own idea of them; empty: those of the op.
-Names OperandsOfFormat(const Node& node, const RuleFormat& rule) {
-  if (rule.name == "binary_residual" || rule.name == "lutnet") {
-    return rule.residual_input ? Names{"data_in", "weight"} : Names{"weight"};
+// MASE's row of the op, for rules that follow it.
+const ReferenceOp* ReferenceRow(const RuleFormat& rule, absl::string_view op) {
+  return rule.reference() ? FindReferenceOp(op) : nullptr;
+}
+
+bool ForgetsSecondInput(const RuleFormat& rule, absl::string_view op) {
+  const ReferenceOp* row = ReferenceRow(rule, op);
+  return row != nullptr && absl::c_linear_search(row->without_second_input, rule.family->name);
+}
+
+bool RoundsAllByInput(const RuleFormat& rule, absl::string_view op) {
+  const ReferenceOp* row = ReferenceRow(rule, op);
+  return row != nullptr && absl::c_linear_search(row->all_by_input, rule.family->name);
+}
+
+bool IsGiven(const RuleFormat& rule, absl::string_view operand) {
+  return rule.given.count(std::string(operand)) > 0;
+}
+
+// Whether a layer of this op rounds that operand only where the config gives it.
+bool IsOptional(const RuleFormat& rule, const OpSchema& schema, absl::string_view operand) {
+  if (operand == operands::kDataOut) return true;
+  if (!schema.Is(OpTrait::kWeighted)) return operand != operands::kDataIn;  // Of norms.
+  const bool given_alone = rule.family->scheme == OperandScheme::kWeightAndGiven;
+  return given_alone && operand != operands::kWeight;
+}
+
+// The operands that formats of the rule's family round in such a node.
+Names OperandsOfScheme(const Node& node, const RuleFormat& rule) {
+  switch (rule.family->scheme) {
+    case OperandScheme::kSigns:
+      return rule.residual_input ? Names{operands::kDataIn, operands::kWeight}
+                                 : Names{operands::kWeight};
+    case OperandScheme::kInputAndOutput:
+      return {operands::kDataIn, operands::kDataOut};
+    case OperandScheme::kWeightAndOutput:
+      return {operands::kWeight, operands::kDataOut};
+    case OperandScheme::kWeightsOfLayers:
+      if (RoundsWeightAlone(*rule.family, node.op())) return {operands::kWeight};
+      if (node.kind() == NodeKind::kCallModule && !node.Is(OpTrait::kWeighted)) return {};
+      break;
+    case OperandScheme::kOfTheOp:
+    case OperandScheme::kWeightAndGiven:
+      break;
   }
-  // Truth tables know rounded inputs and outputs; the sum inside is exact.
-  if (rule.name == "logicnets") return {"data_in", "data_out"};
-  // A FlexRound layer rounds its output and not its input.
-  if (rule.name == "flexround") return {"weight", "data_out"};
-  // One- and two-bit linear and conv2d layers have such weights alone.
-  if (IsBits(rule) && (node.op() == "linear" || node.op() == "conv2d")) return {"weight"};
-  return {};
+  Names names;
+  const auto add = [&](absl::string_view operand) {
+    const bool leaves = IsOptional(rule, node.schema(), operand) && !IsGiven(rule, operand);
+    if (!leaves) names.push_back(operand);
+  };
+  add(operands::kDataIn);
+  if (node.Is(OpTrait::kProduct)) {
+    if (!ForgetsSecondInput(rule, node.op())) names.push_back(operands::kWeight);
+    return names;
+  }
+  for (absl::string_view operand : {operands::kWeight, operands::kBias}) {
+    const bool has = node.FindParameter(operand) != nullptr &&
+                     !TensorOperand(node, operand, rule.reference()).empty();
+    if (has) add(operand);
+  }
+  if (node.Is(OpTrait::kWeighted)) add(operands::kDataOut);
+  return names;
 }
 
 // The operands that get a format, in the record's order.
 Names QuantizedOperands(const Node& node, const RuleFormat& rule) {
-  // Other binary and ternary modules without weights, and norms, hand their input on as it is.
-  if (IsBits(rule) && node.kind() == NodeKind::kCallModule && !HasWeights(node.op())) return {};
-  Names operands = OperandsOfFormat(node, rule);
-  if (!operands.empty()) return operands;
-  operands.push_back("data_in");
-  // MASE's product in block_log forgets its second input.
-  const bool forgotten = rule.reference() && rule.name == "block_log";
-  if (IsProduct(node.op()) && !forgotten) operands.push_back("weight");
-  for (absl::string_view operand : {"weight", "bias"}) {
-    if (node.FindParameter(operand) == nullptr) continue;
-    if (TensorOperand(node, operand, rule.reference()).empty()) continue;
-    const bool optional = !HasWeights(node.op());  // Norms: what is given.
-    if (optional && rule.given.count(std::string(operand)) == 0) continue;
-    operands.push_back(operand);
-  }
-  if (HasWeights(node.op()) && rule.given.count("data_out") > 0) operands.push_back("data_out");
-  return operands;
-}
-
-// FlexRound outputs are integers of data_in's widths, 8 and 4 by default.
-FormatProto FlexRoundOutput(const RuleFormat& rule) {
-  FormatProto format;
-  format.set_semantics(rule.semantics);
-  const auto it = rule.given.find("data_in");
-  const FlexRoundFormat given = it == rule.given.end() ? FlexRoundFormat() : it->second.flexround();
-  format.mutable_integer()->set_width(given.has_width() ? given.width() : 8);
-  format.mutable_integer()->set_frac_width(given.has_frac_width() ? given.frac_width() : 4);
-  return format;
+  Names names = OperandsOfScheme(node, rule);
+  names.erase(std::remove_if(names.begin(), names.end(),
+                             [&](absl::string_view operand) {
+                               return rule.left_float.count(std::string(operand)) > 0;
+                             }),
+              names.end());
+  return names;
 }
 
 absl::StatusOr<FormatProto> Given(const RuleFormat& rule, absl::string_view operand) {
   const auto it = rule.given.find(std::string(operand));
   if (it != rule.given.end()) return it->second;
   // Nothing was given: says what is missing, or that the format needs nothing.
-  MASE_ASSIGN_OR_RETURN(FormatProto format, FormatFromParameters(rule.name, {}, operand));
-  format.set_semantics(rule.semantics);
-  return format;
+  FormatProto policies;
+  policies.set_semantics(rule.semantics);
+  return FormatFromParameters(rule.name, {}, operand, policies);
+}
+
+google::protobuf::Message* FamilyMessage(FormatProto* format) {
+  return format->GetReflection()->MutableMessage(
+      format, FormatProto::descriptor()->FindFieldByNumber(format->family_case()));
+}
+
+void CopyBlockSize(const FormatProto& from, FormatProto* to) {
+  if (!FindFamily(to->family_case())->has_blocks_of_axes || from.family_case() != to->family_case())
+    return;
+  FormatProto source = from;
+  google::protobuf::Message* message = FamilyMessage(to);
+  const auto* field = message->GetDescriptor()->FindFieldByName("block_size");
+  const auto& sizes =
+      message->GetReflection()->GetRepeatedFieldRef<int32_t>(*FamilyMessage(&source), field);
+  message->GetReflection()->GetMutableRepeatedFieldRef<int32_t>(message, field).CopyFrom(sizes);
+}
+
+// Sets `block_dim` of a format that leaves it open; formats without one stay.
+void FillBlockDim(int block_dim, FormatProto* format) {
+  if (!FindFamily(format->family_case())->has_block_dim) return;
+  google::protobuf::Message* message = FamilyMessage(format);
+  const auto* field = message->GetDescriptor()->FindFieldByName("block_dim");
+  const auto& reflection = *message->GetReflection();
+  if (!reflection.HasField(*message, field)) reflection.SetInt32(message, field, block_dim);
 }
 
 // What the config gives an operand of this node, which is not always under the operand's own keys.
 absl::StatusOr<FormatProto> FormatOf(const Node& node, const RuleFormat& rule,
                                      absl::string_view operand) {
-  if (rule.name == "flexround" && operand == "data_out") return FlexRoundOutput(rule);
-  // MASE's one- and two-bit conv1d rounds all its operands by the input's keys.
-  const bool by_input = rule.reference() && IsBits(rule) && node.op() == "conv1d";
-  MASE_ASSIGN_OR_RETURN(FormatProto format, Given(rule, by_input ? "data_in" : operand));
-  // The weights under residual signs are plain binary.
-  if (operand == "weight" && format.has_binary_residual()) {
-    const BinaryResidualFormat residual = format.binary_residual();
-    format.mutable_binary()->set_stochastic(residual.stochastic());
-    format.mutable_binary()->set_bipolar(residual.bipolar());
-  } else if (operand == "weight" && format.has_lutnet()) {
-    format.mutable_binary()->set_bipolar(true);
+  // The output of such formats goes by the input's keys; with none, by defaults.
+  const bool output =
+      operand == operands::kDataOut && rule.family->scheme == OperandScheme::kWeightAndOutput;
+  const bool by_input = output || RoundsAllByInput(rule, node.op());
+  FormatProto format;
+  if (output && !IsGiven(rule, operands::kDataIn)) {
+    format.set_semantics(rule.semantics);
+  } else {
+    MASE_ASSIGN_OR_RETURN(format, Given(rule, by_input ? operands::kDataIn : operand));
   }
-  // MASE's conv2d has the blocks of its bias in all operands.
-  if (rule.reference() && node.op() == "conv2d" && format.has_block_log()) {
-    MASE_ASSIGN_OR_RETURN(const FormatProto bias, Given(rule, "bias"));
-    *format.mutable_block_log()->mutable_block_size() = bias.block_log().block_size();
+  if (rule.family->for_operand != nullptr) rule.family->for_operand(operand, &format);
+  const ReferenceOp* row = ReferenceRow(rule, node.op());
+  if (row != nullptr && absl::c_linear_search(row->blocks_of_bias, rule.family->name) &&
+      rule.left_float.count(std::string(operands::kBias)) == 0) {
+    MASE_ASSIGN_OR_RETURN(const FormatProto bias, Given(rule, operands::kBias));
+    CopyBlockSize(bias, &format);
   }
   return format;
 }
@@ -115,26 +168,43 @@ absl::StatusOr<FormatProto> FormatOf(const Node& node, const RuleFormat& rule,
 void AdaptToOp(const Node& node, absl::string_view operand, const InferredShapes& shapes,
                FormatProto* format) {
   const bool reference = format->semantics() == FormatProto::REFERENCE;
+  const ReferenceOp* row = reference ? FindReferenceOp(node.op()) : nullptr;
   // What comes before a relu is cut at zero anyway, so the sign bit is spent on range.
   // MASE does the same to activations that keep negative values.
-  const bool cut = node.op() == "relu" || (reference && IsActivation(node.op()));
+  const bool cut = node.Is(OpTrait::kCutsNegatives) || (row != nullptr && row->is_unsigned);
   if (cut && format->has_integer() && !format->integer().has_is_signed()) {
     format->mutable_integer()->set_is_signed(false);
   }
   // Of the tensors of an operand that have a shape of their own, only a product's second input
   // may differ in rank.
-  const int input = operand == "weight" && IsProduct(node.op()) ? 1 : 0;
+  const int input = operand == operands::kWeight && node.Is(OpTrait::kProduct) ? 1 : 0;
   const Shape& shape = shapes.shape(node.inputs()[input]);
   FillSkipFirstDim(SkipsFirstDim(node, operand, shape, shapes), format);
-  // The second input of a product is summed along its last axis but one. MASE takes the last.
-  if (input == 1 && !reference) {
-    if (format->has_mxint() && !format->mxint().has_block_dim()) {
-      format->mutable_mxint()->set_block_dim(-2);
-    }
-    if (format->has_mxfp() && !format->mxfp().has_block_dim()) {
-      format->mutable_mxfp()->set_block_dim(-2);
-    }
+  // The second input of a product is summed along its last axis but one, if it has that many. MASE
+  // takes the last.
+  if (input == 1 && !reference && shape.rank() > 1) FillBlockDim(-2, format);
+}
+
+// Whether the format takes every tensor of the operand, as far as ranks tell.
+absl::Status CheckRanks(const Node& node, absl::string_view operand, const Format& format,
+                        const InferredShapes& shapes) {
+  if (!format.is_reference()) return absl::OkStatus();
+  const auto check = [&](const Shape& shape) {
+    const OperandView view = ViewOperand(node, operand, format.proto(), shape, shapes);
+    return format.CheckRank(view.shape.rank());
+  };
+  for (size_t i = 0; i < node.inputs().size(); ++i) {
+    if (InputOperand(node, static_cast<int>(i)) != operand) continue;
+    MASE_RETURN_IF_ERROR(check(shapes.shape(node.inputs()[i])));
   }
+  if (operand == operands::kDataOut) return check(shapes.shape(node.outputs()[0]));
+  const ParameterRule rule = node.schema().parameter_rule;
+  if (rule == nullptr || node.kind() != NodeKind::kCallModule) return absl::OkStatus();
+  for (const ParameterSpec& spec : rule(node.attributes())) {
+    if (TensorOperand(node, spec.name, /*reference=*/true) != operand) continue;
+    MASE_RETURN_IF_ERROR(check(spec.shape));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -142,10 +212,10 @@ void AdaptToOp(const Node& node, absl::string_view operand, const InferredShapes
 absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config,
                                        FormatProto::Semantics semantics) {
   RuleFormat rule = {.name = config.name(), .semantics = semantics, .bypass = config.bypass()};
-  if (config.name().empty() || config.name() == "NA") return RuleFormat();
+  if (config.name().empty() || config.name() == kNone) return RuleFormat();
   const Family* family = FindFamily(config.name());
   if (family == nullptr) return FormatFromParameters(config.name(), {}, "").status();
-  rule.class_suffix = std::string(family->class_suffix);
+  rule.family = family;
   const std::string& gradient = config.gradient();
   if (!gradient.empty() && gradient != "straight_through" && gradient != "clamp_aware") {
     return absl::InvalidArgumentError(
@@ -153,22 +223,26 @@ absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config,
   }
   if (config.data_in().has_residual_sign()) rule.residual_input = config.data_in().residual_sign();
 
-  const std::pair<absl::string_view, const FormatParameters*> operands[] = {
-      {"data_in", &config.data_in()},
-      {"weight", &config.weight()},
-      {"bias", &config.bias()},
-      {"data_out", &config.data_out()}};
-  for (const auto& [operand, parameters] : operands) {
+  const std::pair<absl::string_view, const FormatParameters*> groups[] = {
+      {operands::kDataIn, &config.data_in()},
+      {operands::kWeight, &config.weight()},
+      {operands::kBias, &config.bias()},
+      {operands::kDataOut, &config.data_out()}};
+  for (const auto& [operand, parameters] : groups) {
     if (parameters->ByteSizeLong() == 0 || rule.bypass) continue;
+    if (parameters->name() == kNone) {
+      rule.left_float.insert(std::string(operand));
+      continue;
+    }
     FormatParameters adapted = *parameters;
     adapted.clear_name();
     if (config.floor()) adapted.set_floor(true);
+    FormatProto policies;
+    policies.set_semantics(semantics);
+    if (config.gradient() == "clamp_aware") policies.set_gradient(FormatProto::CLAMP_AWARE);
     const std::string& name = parameters->has_name() ? parameters->name() : config.name();
-    MASE_ASSIGN_OR_RETURN(FormatProto format, FormatFromParameters(name, adapted, operand));
-    format.set_semantics(semantics);
-    if (config.gradient() == "clamp_aware") format.set_gradient(FormatProto::CLAMP_AWARE);
-    MASE_RETURN_IF_ERROR(Annotate(Format::Create(format).status(), operand));
-    rule.given[std::string(operand)] = std::move(format);
+    MASE_ASSIGN_OR_RETURN(rule.given[std::string(operand)],
+                          FormatFromParameters(name, adapted, operand, policies));
   }
   return rule;
 }
@@ -176,27 +250,39 @@ absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config,
 absl::StatusOr<RuleFormat> UniformRule(const FormatProto& proto) {
   MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(proto));
   RuleFormat rule = {.name = std::string(format->family()),
-                     .class_suffix = std::string(format->class_suffix()),
+                     .family = FindFamily(proto.family_case()),
                      .semantics = proto.semantics()};
-  for (const char* operand : {"data_in", "weight", "bias"}) rule.given[operand] = proto;
-  if (proto.has_logicnets()) rule.given["data_out"] = proto;
+  for (absl::string_view operand : {operands::kDataIn, operands::kWeight, operands::kBias}) {
+    rule.given[std::string(operand)] = proto;
+  }
+  if (rule.family->scheme == OperandScheme::kInputAndOutput) {
+    rule.given[std::string(operands::kDataOut)] = proto;
+  }
   return rule;
 }
 
 absl::Status CheckOp(const RuleFormat& rule, absl::string_view op) {
   if (rule.leaves_alone()) return absl::OkStatus();
-  const Names ops = OpsOfFormat(rule.name);
-  if (!ops.empty() && !absl::c_linear_search(ops, op)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("there is no ", op, " in ", rule.name, ", only ", absl::StrJoin(ops, ", ")));
+  const Family& family = *rule.family;
+  if (!family.ops.empty() && !absl::c_linear_search(family.ops, op)) {
+    return absl::InvalidArgumentError(absl::StrCat("there is no ", op, " in ", rule.name, ", only ",
+                                                   absl::StrJoin(family.ops, ", ")));
   }
   if (rule.bypass) return absl::OkStatus();
-  const bool weight_only = IsBits(rule) && (op == "linear" || op == "conv2d");
-  if (!weight_only) MASE_RETURN_IF_ERROR(Given(rule, "data_in").status());
+  const OpSchema& schema = *FindOp(op);
+  const auto check = [&](absl::string_view operand) {
+    const bool left = rule.left_float.count(std::string(operand)) > 0;
+    if (left || IsOptional(rule, schema, operand)) return absl::OkStatus();
+    return Given(rule, operand).status();
+  };
+  if (!RoundsWeightAlone(family, op)) MASE_RETURN_IF_ERROR(check(operands::kDataIn));
   const bool by_input =
-      rule.name == "logicnets" || (rule.reference() && IsBits(rule) && op == "conv1d");
-  if ((HasWeights(op) || IsProduct(op)) && !by_input) return Given(rule, "weight").status();
-  return absl::OkStatus();
+      family.scheme == OperandScheme::kInputAndOutput || RoundsAllByInput(rule, op);
+  const bool has_weight = schema.Is(OpTrait::kWeighted) || schema.Is(OpTrait::kProduct);
+  if (!has_weight || by_input || rule.left_float.count(std::string(operands::kWeight)) > 0) {
+    return absl::OkStatus();
+  }
+  return Given(rule, operands::kWeight).status();
 }
 
 absl::StatusOr<Quantization> QuantizationFor(const Node& node, const RuleFormat& rule,
@@ -204,16 +290,18 @@ absl::StatusOr<Quantization> QuantizationFor(const Node& node, const RuleFormat&
   MASE_RETURN_IF_ERROR(CheckOp(rule, node.op()));
   Quantization record;
   record.set_format(rule.name);
-  record.set_class_suffix(rule.class_suffix);
+  record.set_class_suffix(std::string(rule.family->class_suffix));
   if (rule.bypass) return record;
   if (rule.reference()) MASE_RETURN_IF_ERROR(CheckReference(node, rule.name, shapes));
   for (absl::string_view operand : QuantizedOperands(node, rule)) {
-    MASE_ASSIGN_OR_RETURN(FormatProto format, FormatOf(node, rule, operand));
-    AdaptToOp(node, operand, shapes, &format);
-    MASE_RETURN_IF_ERROR(Annotate(Format::Create(format).status(), operand));
+    MASE_ASSIGN_OR_RETURN(FormatProto proto, FormatOf(node, rule, operand));
+    AdaptToOp(node, operand, shapes, &proto);
+    const auto format = Format::Create(proto);
+    if (!format.ok()) return Annotate(format.status(), operand);
+    MASE_RETURN_IF_ERROR(Annotate(CheckRanks(node, operand, **format, shapes), operand));
     OperandFormat* entry = record.add_operand();
     entry->set_operand(std::string(operand));
-    *entry->mutable_format() = std::move(format);
+    *entry->mutable_format() = std::move(proto);
   }
   return record;
 }

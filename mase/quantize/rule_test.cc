@@ -108,7 +108,8 @@ TEST(RuleTest, OneAndTwoBitLayersRoundTheirWeightAlone) {
 
 TEST(RuleTest, FormatsWithTheirOwnIdeaOfOperands) {
   EXPECT_EQ(Operands("linear", "name: 'flexround' data_in { width: 6 } weight { s1_init: 0.25 }"),
-            "weight: flexround { s1_init: 0.25 }, data_out: integer { width: 6 frac_width: 4 }");
+            "weight: flexround { s1_init: 0.25 }, "
+            "data_out: flexround { width: 6 frac_width: 4 output: true }");
   EXPECT_EQ(Operands("linear", "name: 'logicnets' data_in { width: 3 } data_out { width: 4 }"),
             "data_in: logicnets { width: 3 }, data_out: logicnets { width: 4 }");
   EXPECT_THAT(Record("linear", "name: 'logicnets' data_in { width: 3 }", FormatProto::EXACT),
@@ -126,6 +127,61 @@ TEST(RuleTest, OperandsOfOneNodeMayHaveFormatsOfDifferentNames) {
                      "bias { name: 'minifloat_ieee' width: 8 exponent_width: 4 }"),
             "data_in: integer { width: 8 frac_width: 4 }, weight: ternary { scaling_factor: true },"
             " bias: minifloat_ieee { width: 8 exponent_width: 4 }");
+}
+
+TEST(RuleTest, AnOperandNamedNaStaysFloat) {
+  EXPECT_EQ(
+      Operands("linear",
+               "name: 'integer' data_in { width: 8 } weight { width: 6 } bias { name: 'NA' }"),
+      "data_in: integer { width: 8 }, weight: integer { width: 6 }");
+  EXPECT_EQ(
+      Operands("linear",
+               "name: 'integer' data_in { name: 'NA' } weight { name: 'NA' } bias { width: 4 }"),
+      "bias: integer { width: 4 }");
+  EXPECT_EQ(Operands("matmul", "name: 'integer' data_in { width: 8 } weight { name: 'NA' }"),
+            "data_in: integer { width: 8 }");
+  EXPECT_EQ(Operands("relu", "name: 'integer' data_in { name: 'NA' }"), "");
+  EXPECT_THAT(Record("linear", "name: 'integer' data_in { width: 8 } weight { width: 6 }",
+                     FormatProto::EXACT),
+              StatusIs(kInvalid, "integer needs bias_width"));
+}
+
+TEST(RuleTest, MicroscalingLayersRoundTheirWeightAndWhatElseIsGiven) {
+  for (const auto semantics : {FormatProto::EXACT, FormatProto::REFERENCE}) {
+    EXPECT_EQ(Operands("linear",
+                       "name: 'mxint' data_in { width: 8 block_size: 2 }"
+                       "weight { width: 6 block_size: 4 }",
+                       semantics),
+              "data_in: mxint { block_size: 2 element_bits: 8 }, "
+              "weight: mxint { block_size: 4 element_bits: 6 }");
+    EXPECT_EQ(Operands("linear",
+                       "name: 'mxfp' weight { block_size: 4 exponent_width: 4 frac_width: 3 }"
+                       "bias { block_size: 2 exponent_width: 4 frac_width: 3 }",
+                       semantics),
+              "weight: mxfp { block_size: 4 element_exp_bits: 4 element_frac_bits: 3 }, "
+              "bias: mxfp { block_size: 2 element_exp_bits: 4 element_frac_bits: 3 }");
+    EXPECT_THAT(Record("linear", "name: 'mxint' data_in { width: 8 block_size: 2 }", semantics),
+                StatusIs(kInvalid, HasSubstr("mxint needs weight_block_size")));
+  }
+}
+
+TEST(RuleTest, ReferenceTakesTheParametersThatMaseTakes) {
+  const std::string minifloat =
+      "name: 'minifloat_ieee' data_in { width: 5 exponent_width: 4 }"
+      "weight { width: 5 exponent_width: 4 }";
+  EXPECT_EQ(Reference("relu", minifloat), "data_in: minifloat_ieee { width: 5 exponent_width: 4 }");
+  EXPECT_THAT(Record("relu", minifloat, FormatProto::EXACT),
+              StatusIs(kInvalid, HasSubstr("minifloat_ieee: width 5, allowed 6 to 28")));
+}
+
+TEST(RuleTest, RanksThatMaseRefusesAreRefusedWithTheRecord) {
+  EXPECT_THAT(Record("linear",
+                     "name: 'block_fp' data_in { width: 8 exponent_width: 8 block_size: 4 }"
+                     "weight { width: 8 exponent_width: 8 block_size: 4 }"
+                     "bias { width: 8 exponent_width: 8 block_size: 4 }",
+                     FormatProto::REFERENCE),
+              StatusIs(kInvalid, HasSubstr("data_in: block_fp with REFERENCE semantics: a tensor "
+                                           "of shape [1, 1, 1, 1]")));
 }
 
 TEST(RuleTest, OpsDecideAboutSignsAndBlocks) {

@@ -86,16 +86,19 @@ absl::StatusOr<NetMeasurer> NetMeasurer::Create(const Graph& graph,
 absl::Status NetMeasurer::FindRanges() {
   MASE_ASSIGN_OR_RETURN(const auto executor, RunNet(graph_, inputs_, /*keep_values=*/true));
   for (const Node* node : nodes_) {
-    for (size_t i = 0; i < node->inputs().size(); ++i) {
+    for (const Operand& operand : OperandsOf(*node)) {
+      Range* range = &ranges_[{node->name(), std::string(operand.role)}];
+      if (operand.source == Operand::Source::kTensor) {
+        const std::string& name = node->parameters()[operand.index].tensor;
+        Widen(graph_.FindTensor(name)->value.data<float>(), range);
+        continue;
+      }
+      const Node* source = operand.source == Operand::Source::kInput
+                               ? node->inputs()[operand.index]->producer()
+                               : node;
       MASE_ASSIGN_OR_RETURN(const absl::Span<const float> values,
-                            executor->NodeValue(node->inputs()[i]->producer()->name()));
-      const std::string operand(InputOperand(*node, static_cast<int>(i)));
-      Widen(values, &ranges_[{node->name(), operand}]);
-    }
-    for (const Parameter& parameter : node->parameters()) {
-      const Tensor& tensor = graph_.FindTensor(parameter.tensor)->value;
-      if (tensor.dtype() != DType::kFloat32) continue;
-      Widen(tensor.data<float>(), &ranges_[{node->name(), std::string(parameter.name)}]);
+                            executor->NodeValue(source->name()));
+      Widen(values, range);
     }
   }
   return absl::OkStatus();
@@ -143,26 +146,27 @@ absl::StatusOr<Quantization> NetMeasurer::RecordFor(const Node& node,
 
 absl::Status NetMeasurer::CountBits(const Graph& graph, Measurement* measurement) const {
   BitCount weights, activations;
-  const auto add = [&](const Node& node, absl::string_view operand, const Shape& shape,
+  const auto add = [&](const Node& node, const Operand& operand, const Shape& shape,
                        BitCount* count) -> absl::Status {
-    const FormatProto* format = FindFormat(node, operand);
-    if (format == nullptr) {
+    if (operand.format == nullptr) {
       count->Add(32, shape);
       return absl::OkStatus();
     }
-    const OperandView view = ViewOperand(node, operand, *format, shape, shapes_);
+    const OperandView view = ViewOperand(node, operand.role, *operand.format, shape, shapes_);
     MASE_ASSIGN_OR_RETURN(const auto created, Format::Create(view.format));
     count->Add(created->BitsPerValue(view.shape), shape);
     return absl::OkStatus();
   };
   for (const Node* original : nodes_) {
     const Node& node = *graph.FindNode(original->name());
-    for (size_t i = 0; i < node.inputs().size(); ++i) {
-      MASE_RETURN_IF_ERROR(add(node, InputOperand(node, static_cast<int>(i)),
-                               shapes_.shape(original->inputs()[i]), &activations));
-    }
-    if (const std::string* weight = node.FindParameter("weight"); weight != nullptr) {
-      MASE_RETURN_IF_ERROR(add(node, "weight", graph.FindTensor(*weight)->value.shape(), &weights));
+    for (const Operand& operand : OperandsOf(node)) {
+      if (operand.source == Operand::Source::kInput) {
+        MASE_RETURN_IF_ERROR(
+            add(node, operand, shapes_.shape(original->inputs()[operand.index]), &activations));
+      } else if (operand.source == Operand::Source::kTensor && operand.role == operands::kWeight) {
+        const std::string& name = node.parameters()[operand.index].tensor;
+        MASE_RETURN_IF_ERROR(add(node, operand, graph.FindTensor(name)->value.shape(), &weights));
+      }
     }
   }
   measurement->activation_bits = activations.mean();

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -29,6 +30,7 @@
 #include "mase/graph/shape_inference.h"
 #include "mase/pass/common_metadata.h"
 #include "mase/plugin/plugin.h"
+#include "mase/quantize/reference.h"
 #include "mase/quantize/rule.h"
 #include "plugins/quantize/quantize_options.pb.h"
 
@@ -57,13 +59,12 @@ bool IsOperation(const Node& node) {
 }
 
 // "data_in 8/4, weight 8/4"
-absl::StatusOr<std::string> DescribeRecord(const Quantization& record) {
+std::string DescribeRecord(const Quantization& record) {
   if (record.operand().empty()) return absl::StrCat(record.format(), ", computes in float");
   std::vector<std::string> operands;
   for (const OperandFormat& operand : record.operand()) {
-    MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(operand.format()));
     operands.push_back(
-        absl::StrCat(operand.operand(), " ", absl::StrJoin(format->Precision(), "/")));
+        absl::StrCat(operand.operand(), " ", absl::StrJoin(PrecisionOf(operand.format()), "/")));
   }
   return absl::StrCat(record.format(), " ", absl::StrJoin(operands, ", "));
 }
@@ -102,6 +103,7 @@ class QuantizePass final : public Pass {
       MASE_RETURN_IF_ERROR(Apply(plan, graph));
     }
     context.Print(Report(plans));
+    if (const std::string taken = TakenByDefault(plans); !taken.empty()) context.Print(taken);
     return changed > 0 ? PassResult::Changed() : PassResult::Unchanged();
   }
 
@@ -118,11 +120,13 @@ class QuantizePass final : public Pass {
           Suggest(options.by(), std::vector<std::string>{"type", "name", "regex_name"})));
     }
     const std::string& semantics = options.semantics();
-    if (!semantics.empty() && semantics != "exact" && semantics != "reference") {
+    if (semantics == "reference" || semantics == "reference_2024") {
+      semantics_ = FormatProto::REFERENCE;
+      if (semantics != "reference") version_ = MaseVersion::kFebruary2024;
+    } else if (!semantics.empty() && semantics != "exact") {
       return absl::InvalidArgumentError(
-          absl::StrCat("semantics '", semantics, "': want exact or reference"));
+          absl::StrCat("semantics '", semantics, "': want exact or reference or reference_2024"));
     }
-    if (semantics == "reference") semantics_ = FormatProto::REFERENCE;
     MASE_RETURN_IF_ERROR(InitDefault());
     for (const QuantizeRule& rule : options.rules()) {
       MASE_RETURN_IF_ERROR(Annotate(AddRule(rule), rule.match()));
@@ -230,9 +234,19 @@ class QuantizePass final : public Pass {
                                          : absl::StrCat("rule '", plan.rule->match, "' says none");
       return plan;
     }
+    // A default or a regular expression means what MASE's pass makes of it; to name an op or a node
+    // means just that.
+    const bool names_it = plan.rule != nullptr && by_ != By::kRegexName;
+    if (format.reference() && !names_it && !IsTaken(node.op(), version_)) {
+      plan.reason =
+          absl::StrCat("MASE's pass", version_ == MaseVersion::kFebruary2024 ? " of 2024" : "",
+                       " does not take ", node.op());
+      return plan;
+    }
     plan.quantize = true;
     MASE_ASSIGN_OR_RETURN(plan.record, QuantizationFor(node, format, shapes));
-    MASE_ASSIGN_OR_RETURN(plan.reason, DescribeRecord(plan.record));
+    plan.reason =
+        absl::StrCat(plan.rule == nullptr ? "by default: " : "", DescribeRecord(plan.record));
     return plan;
   }
 
@@ -256,9 +270,25 @@ class QuantizePass final : public Pass {
     return table.Plain();
   }
 
+  // "The default took 3 x batch_norm1d, 2 x linear.\n"; empty if it took nothing.
+  static std::string TakenByDefault(const std::vector<Plan>& plans) {
+    absl::btree_map<std::string, int> ops;
+    for (const Plan& plan : plans) {
+      if (plan.quantize && plan.rule == nullptr) ++ops[std::string(plan.node->mase_op())];
+    }
+    if (ops.empty()) return "";
+    return absl::StrCat("The default took ",
+                        absl::StrJoin(ops, ", ",
+                                      [](std::string* out, const auto& op) {
+                                        absl::StrAppend(out, op.second, " x ", op.first);
+                                      }),
+                        ".\n");
+  }
+
   Options options_;
   By by_ = By::kType;
   FormatProto::Semantics semantics_ = FormatProto::EXACT;
+  MaseVersion version_ = MaseVersion::kApril2026;
   RuleFormat default_;
   std::vector<std::unique_ptr<Rule>> rules_;
   absl::flat_hash_map<std::string, const Rule*> rule_by_match_;

@@ -185,6 +185,53 @@ TEST(QuantizeTest, TheDefaultCoversWhatNoRuleMatches) {
               ElementsAre(HasSubstr("data_in"), HasSubstr("weight"), HasSubstr("bias")));
 }
 
+TEST(QuantizeTest, TheReportSaysWhatADefaultTook) {
+  Graph graph = ParseGraph(kTiny);
+  const PassRun run =
+      RunPass("quantize", absl::StrCat("default { config {", kEightFour, "} }"), graph);
+  ASSERT_OK(run.status);
+  EXPECT_THAT(run.decision("seq_blocks_0"),
+              HasSubstr("quantized: by default: integer data_in 8/4"));
+  EXPECT_THAT(run.printed, HasSubstr("The default took 1 x batch_norm1d, 1 x linear, 1 x relu.\n"));
+}
+
+TEST(QuantizeTest, InReferenceDefaultsAndRegexesTakeWhatMasesPassTakes) {
+  Graph graph = ParseGraph(kTiny);
+  PassRun run =
+      RunPass("quantize",
+              absl::StrCat("semantics: 'reference' default { config {", kEightFour, "} }"), graph);
+  ASSERT_OK(run.status);
+  EXPECT_EQ(run.decision("seq_blocks_0"), "unchanged: MASE's pass does not take batch_norm1d");
+  EXPECT_THAT(Operands(graph, "seq_blocks_0"), ElementsAre("none"));
+  EXPECT_EQ(run.count("nodes_quantized"), 2);
+  graph = ParseGraph(kTiny);
+  run = RunPass("quantize",
+                By("regex_name", "semantics: 'reference'" + Rule("seq_blocks_.*", kEightFour)),
+                graph);
+  ASSERT_OK(run.status);
+  EXPECT_EQ(run.count("nodes_quantized"), 2);
+  // A rule that names the op means it.
+  graph = ParseGraph(kTiny);
+  run = RunPass("quantize", "semantics: 'reference'" + Rule("batch_norm1d", kEightFour), graph);
+  ASSERT_OK(run.status);
+  EXPECT_EQ(run.count("nodes_quantized"), 1);
+}
+
+TEST(QuantizeTest, TheStateOfMaseDecidesWhatItsPassTakes) {
+  const std::string rule =
+      "default { config { name: 'integer' data_in { width: 8 frac_width: 4 }"
+      "weight { width: 8 frac_width: 4 } } }";
+  Graph graph = ParseGraph(kFunctions);
+  PassRun run = RunPass("quantize", "semantics: 'reference_2024'" + rule, graph);
+  ASSERT_OK(run.status);
+  EXPECT_EQ(run.decision("selu"), "unchanged: MASE's pass of 2024 does not take selu");
+  EXPECT_THAT(run.decision("relu"), HasSubstr("quantized"));
+  // That of 2026 takes gelu, too, and fails.
+  graph = ParseGraph(kFunctions);
+  run = RunPass("quantize", "semantics: 'reference'" + rule, graph);
+  EXPECT_THAT(run.status, StatusIs(kInvalid, HasSubstr("MASE's gelu function cannot")));
+}
+
 TEST(QuantizeTest, ReluIntegersAreUnsignedUnlessToldOtherwise) {
   Graph graph = ParseGraph(kTiny);
   ASSERT_OK(RunPass("quantize", Rule("relu"), graph).status);

@@ -77,9 +77,9 @@ def config_text(cfg):
 # ---- Files ----
 
 def bits(x):
-    x = np.ascontiguousarray(x, f4)
+    shape, x = np.shape(x), np.ascontiguousarray(x, f4)
     assert np.isfinite(x).all()
-    return f"{' '.join(map(str, x.shape))} : " + " ".join(f"{u:08x}" for u in x.view(np.uint32).reshape(-1))
+    return f"{' '.join(map(str, shape))} : " + " ".join(f"{u:08x}" for u in x.view(np.uint32).reshape(-1))
 
 
 def values(*shape, scale=1.0):
@@ -157,7 +157,7 @@ def modules(out):
         for x in (values(4, 9), values(2, 4, 9), values(2, 3, 4, 5)):
             out.setup("MODULE", op, [x])
             for name in mase.TEN:
-                if name in mase.BLOCKS and (op == "gelu" or x.ndim > 3):
+                if name in mase.BLOCKS and op == "gelu":
                     continue
                 cfg = config(name)
                 out.case(cfg, mase.activation(op, cfg, x, True))
@@ -208,6 +208,39 @@ def modules(out):
     out.case(cfg, mase.row_norm("group_norm", cfg, x, 2))
     out.setup("MODULE", "instance_norm2d", [x], num_features=4)
     out.case(cfg, mase.row_norm("instance_norm2d", cfg, x))
+
+
+def corners(out):
+    """Later cases, with numbers of their own, so that those of the others stay."""
+    global RNG
+    kept, RNG = RNG, np.random.default_rng(8)
+    x = values(2, 3, 5, 17)
+    for op in ("relu", "selu", "silu"):
+        out.setup("MODULE", op, [x])
+        cfg = config("block_fp", data_in={"width": 8, "exponent_width": 8, "block_size": [16]})
+        out.case(cfg, mase.activation(op, cfg, x, True))
+    x = values(4, 9)
+    out.setup("FUNCTION", "relu", [x])
+    for name, p in (("minifloat_ieee", {"width": 5}), ("minifloat_denorm", {"width": 5}), ("minifloat_denorm", {"width": 4})):
+        cfg = config(name, data_in=p)
+        out.case(cfg, mase.activation("relu", cfg, x, False))
+    for x, y in ((values(8, 8), values(8)), (values(8), values(8, 4)), (values(8), values(8))):
+        out.setup("FUNCTION", "matmul", [x, y])
+        for cfg in [config(n) for n in mase.TEN if n != "ternary"] + [config("mxint"), config("mxint", weight={"width": 1})]:
+            out.case(cfg, mase.product(cfg, x, y))
+    # Outputs of fewer than ten elements, and small ones, pass FlexRound.
+    cfg = config("flexround", data_in={"width": 8, "frac_width": 4}, weight={"s1_init": 0.125})
+    for x, outputs in ((values(3, 12), 3), (values(3, 12), 4), ((values(3, 12) * 1e-7).astype(f4), 8)):
+        w = values(outputs, 12, scale=0.5)
+        out.setup("MODULE", "linear", [x], {"weight": w}, in_features=12, out_features=outputs, bias=False)
+        out.case(cfg, mase.layer("linear", cfg, x, w, None))
+    x, w, b = values(5, 12), values(8, 12, scale=0.5), values(8, scale=0.5)
+    out.setup("MODULE", "linear", [x], {"weight": w, "bias": b}, in_features=12, out_features=8)
+    for name in ("mxint", "mxfp"):
+        cfg = config(name)
+        del cfg["bias"]
+        out.case(cfg, mase.layer("linear", cfg, x, w, b))
+    RNG = kept
 
 
 # ---- Nets ----
@@ -318,6 +351,7 @@ def main():
     ops = Ops()
     functions(ops)
     modules(ops)
+    corners(ops)
     with open(f"{folder}/ops.txt", "w") as f:
         f.write("\n".join(ops.lines) + "\n")
     x, lines, predictions = jets(data), [], []
@@ -329,6 +363,12 @@ def main():
             lines.append(f"y {bits(run(layers, rules, x[:40]))}")
             if net == "jsc-toy":
                 predictions.append((net, rules, name, digits(run(layers, rules, x))))
+                if name == "integer":  # By default MASE's pass takes no batch_norm1d.
+                    default = {op: config("integer") for op in ("linear", "relu")}
+                    for cfg in default.values():
+                        for operand in ("weight", "bias"):
+                            cfg[operand] = cfg["data_in"]
+                    predictions.append((net, {"default": default["linear"]}, "default", digits(run(layers, default, x))))
     with open(f"{folder}/nets.txt", "w") as f:
         f.write("\n".join(lines) + "\n")
     weights = conv_weights()

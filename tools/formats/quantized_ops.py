@@ -96,7 +96,7 @@ def activation(op, cfg, x, module):
     if module and cfg["name"] in ("binary", "ternary"):
         return float_activation(op, x)
     if module and cfg["name"] in BLOCKS:
-        return float_activation(op, rounded(cfg["name"], cfg["data_in"], x, True))
+        return float_activation(op, rounded(cfg["name"], cfg["data_in"], folded(x), True).reshape(x.shape))
     return float_activation(op, function_operand(cfg, "data_in", x, unsigned=True))
 
 
@@ -109,14 +109,14 @@ def weights_of(kind, cfg, w, b):
         return rounded("binary", cfg["weight"], w), b
     if name == "flexround":
         return ref.flexround(w, cfg["weight"].get("s1_init", 1.0)), b
-    p, q = cfg["weight"], cfg["bias"]
+    p, q = cfg["weight"], cfg.get("bias")
     if name in ("binary", "ternary") and kind == "conv1d":
         p = q = cfg["data_in"]
     if name == "block_log" and kind == "conv2d":
         p = dict(p, block_size=q["block_size"])
     flat = w.reshape(-1, *w.shape[2:]) if kind == "conv2d" and name in BLOCKS else w
     rw = rounded(name, p, flat, kind != "linear").reshape(w.shape)
-    return rw, None if b is None else rounded(name, q, b, False)
+    return rw, b if b is None or (q is None and name in ("mxint", "mxfp")) else rounded(name, q, b, False)
 
 
 def input_of(kind, cfg, x):
