@@ -156,10 +156,12 @@ absl::Status Format::FindSaturated(const float* src, uint8_t* saturated, const S
   return DoFindSaturated(src, saturated, shape);
 }
 
-absl::Status Format::CheckRank(int rank) const {
-  const std::vector<int64_t> ones(rank, 1);
+absl::Status Format::CheckRank(const Shape& shape) const {
+  const std::vector<int64_t> ones(shape.rank(), 1);
   float zero = 0;
-  return DoQuantize(&zero, &zero, Shape(ones), 0);
+  if (DoQuantize(&zero, &zero, Shape(ones), 0).ok()) return absl::OkStatus();
+  std::vector<float> zeros(shape.elements());  // For a message with the tensor's own shape.
+  return DoQuantize(zeros.data(), zeros.data(), shape, 0);
 }
 
 absl::Status Format::DoFindSaturated(const float*, uint8_t*, const Shape&) const {

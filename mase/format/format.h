@@ -80,8 +80,9 @@ class Format {
   // REFERENCE has no such notion (blocks), and where values have no ends.
   absl::Status FindSaturated(const float* src, uint8_t* saturated, const Shape& shape) const;
 
-  // InvalidArgument if no tensor of this rank can be quantized: MASE takes some ranks alone.
-  virtual absl::Status CheckRank(int rank) const;
+  // InvalidArgument if no tensor of the shape's rank can be quantized: MASE takes some ranks alone.
+  // What depends on extents, which may be those of a batch, is for Quantize to refuse.
+  virtual absl::Status CheckRank(const Shape& shape) const;
 
   // Bits of an element's code; 0 for formats without codes (lsq at level 256 and more, ...).
   virtual int code_bits() const { return 0; }

@@ -51,10 +51,9 @@ class ReferenceMxFormat final : public BlockFormat {
         quantile_search_(quantile_search),
         search_(search) {}
 
-  // Whether the size divides a tensor depends on its batch.
-  absl::Status CheckRank(int rank) const override {
-    const std::vector<int64_t> ones(rank, 1);
-    return FlattenedBlocks::Create(family(), Shape(ones), axis_, 1).status();
+  // Whether the size divides a tensor may depend on its batch.
+  absl::Status CheckRank(const Shape& shape) const override {
+    return FlattenedBlocks::Create(family(), shape, axis_, 1).status();
   }
 
  protected:

@@ -66,8 +66,8 @@ class WithoutGradient final : public Base {
   using Base::Base;
 
   // Tiles need a rank of 1; whether they divide a tensor is for its extents to say.
-  absl::Status CheckRank(int rank) const override {
-    return rank > 0 ? absl::OkStatus() : Base::CheckRank(rank);
+  absl::Status CheckRank(const Shape& shape) const override {
+    return shape.rank() > 0 ? absl::OkStatus() : Base::CheckRank(shape);
   }
 
  protected:

@@ -233,7 +233,7 @@ TEST(ReferenceTest, FlexRoundHandsSmallOutputsOn) {
 
 TEST(CheckRankTest, RefusesTheRanksThatMaseRefuses) {
   const auto check = [](absl::string_view text, int rank) {
-    return (*Format::FromText(text))->CheckRank(rank).ok();
+    return (*Format::FromText(text))->CheckRank(Shape(std::vector<int64_t>(rank, 2))).ok();
   };
   const std::string block = "block_fp { width: 8 block_size: 4 skip_first_dim: true }";
   EXPECT_TRUE(check(block, 1));

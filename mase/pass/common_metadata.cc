@@ -76,7 +76,7 @@ void SetPrecisions(const Node& node, CommonMetadata* common) {
     set(entry);
     // MASE marks the results of binary ops alone; they are float sums all the same.
     if (family == nullptr || !family->marks_results) continue;
-    entry.set_type("binary");
+    entry.set_type(std::string(FindFamily(FormatProto::kBinary)->name));
     entry.clear_precision();
     for (const char* field : {"32", "0", "1"}) entry.add_precision(field);
   }

@@ -191,7 +191,7 @@ absl::Status CheckRanks(const Node& node, absl::string_view operand, const Forma
   if (!format.is_reference()) return absl::OkStatus();
   const auto check = [&](const Shape& shape) {
     const OperandView view = ViewOperand(node, operand, format.proto(), shape, shapes);
-    return format.CheckRank(view.shape.rank());
+    return format.CheckRank(view.shape);
   };
   for (size_t i = 0; i < node.inputs().size(); ++i) {
     if (InputOperand(node, static_cast<int>(i)) != operand) continue;

@@ -181,7 +181,7 @@ TEST(RuleTest, RanksThatMaseRefusesAreRefusedWithTheRecord) {
                      "bias { width: 8 exponent_width: 8 block_size: 4 }",
                      FormatProto::REFERENCE),
               StatusIs(kInvalid, HasSubstr("data_in: block_fp with REFERENCE semantics: a tensor "
-                                           "of shape [1, 1, 1, 1]")));
+                                           "of shape [2, 3, 4, 4]")));
 }
 
 TEST(RuleTest, OpsDecideAboutSignsAndBlocks) {

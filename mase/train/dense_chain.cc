@@ -25,7 +25,7 @@ int64_t OffsetOf(const Node& node, absl::string_view name, const Offsets& offset
 
 // x.view(x.size(0), -1) and the like: [rows, ...] -> [rows, all others], the same bytes.
 bool IsFlattening(const Node& node, const InferredShapes& shapes) {
-  if (node.op() != "flatten" && node.op() != "view" && node.op() != "reshape") return false;
+  if (!node.Is(OpTrait::kRenames)) return false;
   const Shape& src = shapes.shape(node.inputs()[0]);
   const Shape& dst = shapes.shape(node.outputs()[0]);
   return dst.rank() == 2 && src.rank() >= 2 && dst[0] == src[0];
@@ -35,7 +35,7 @@ bool IsFlattening(const Node& node, const InferredShapes& shapes) {
 const Node* OnlyReader(const Value* value) {
   const Node* reader = nullptr;
   for (const Use& use : value->uses()) {
-    if (use.node->op() == "size") continue;
+    if (use.node->Is(OpTrait::kFromShapes)) continue;
     if (reader != nullptr || use.input != 0) return nullptr;
     reader = use.node;
   }
@@ -59,7 +59,7 @@ std::optional<DenseChain> FindDenseChain(const Graph& graph,
   while (true) {
     node = OnlyReader(node->outputs()[0]);
     if (node == nullptr || node->quantization() != nullptr) return {};
-    if (node->op() == "output") break;
+    if (node->kind() == NodeKind::kOutput) break;
     for (const Parameter& parameter : node->parameters()) {
       if (!seen.insert(parameter.tensor).second) return {};  // Called twice: gradients add up.
     }
@@ -68,14 +68,14 @@ std::optional<DenseChain> FindDenseChain(const Graph& graph,
     const Shape& src = shapes->shape(node->inputs()[0]);
     if (src.rank() != 2) return {};
     DenseLayer layer{.in = src[1], .out = shapes->shape(node->outputs()[0])[1]};
-    if (node->op() == "linear") {
+    if (node->op() == ops::kLinear) {
       layer.kind = DenseLayer::Kind::kLinear;
-    } else if (node->op() == "relu") {
+    } else if (node->op() == ops::kRelu) {
       layer.kind = DenseLayer::Kind::kRelu;
-    } else if (node->op() == "dropout") {
+    } else if (node->op() == ops::kDropout) {
       layer.kind = DenseLayer::Kind::kDropout;
       chain.dropouts.push_back({node->attributes().Float("p"), layer.in});
-    } else if (node->op() == "batch_norm1d" && node->FindParameter("running_mean") != nullptr) {
+    } else if (node->op() == ops::kBatchNorm1d && node->FindParameter("running_mean") != nullptr) {
       layer.kind = DenseLayer::Kind::kBatchNorm;
       layer.epsilon = node->attributes().Float("eps");
       layer.momentum = node->attributes().Float("momentum");

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "google/protobuf/empty.pb.h"
+#include "mase/format/family.h"
 #include "mase/graph/graph.h"
 #include "mase/pass/common_metadata.h"
 #include "mase/plugin/plugin.h"
@@ -85,10 +86,15 @@ class Verifier {
       } else if (record->format() != entry.type()) {
         Fault(entry.name(), ": type '", entry.type(), "', but the node is quantised as ",
               record->format());
-      } else if (entry.type() == "integer" || entry.type() == "fixed") {
+      } else if (IsFixedPoint(entry.type())) {
         CheckFixed(entry);
       }
     }
+  }
+
+  static bool IsFixedPoint(const std::string& format) {
+    const Family* family = FindFamily(format);
+    return family != nullptr && family->family_case == FormatProto::kInteger;
   }
 
   void CheckFixed(const TensorMetadata& entry) {
