@@ -22,6 +22,12 @@ inline uint64_t Mix64(uint64_t x) {
 // The number at `index` of the sequence that belongs to `seed`.
 inline uint64_t Mix64(uint64_t seed, uint64_t index) { return Mix64(seed * kGolden64 + index + 1); }
 
+// The seed of one stream of random numbers among those of a run whose seed is `seed`. Inside, draw
+// i is a function of this plus i.
+inline uint64_t StreamSeed(uint64_t seed, uint64_t stream) {
+  return (seed + stream) * 0xD1342543DE82EF95u;
+}
+
 }  // namespace mase
 
 #endif  // MASE_BASE_MIX64_H_

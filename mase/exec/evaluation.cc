@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
-#include "mase/exec/loss.h"
+#include "mase/kernel/loss.h"
 
 namespace mase {
 namespace {

@@ -94,6 +94,7 @@ class Executable::Binder {
     step.args.prepared = At(memory.prepared);
     step.args.workspace = At(memory.workspace);
     step.scratch = At(memory.scratch);
+    step.runs_forward = !program_.training || !step.kernel->turns();
     step.runs_backward = draft.runs_backward;
     if (!step.runs_backward) return;
     step.diff_srcs.resize(draft.srcs.size());
@@ -141,8 +142,8 @@ absl::StatusOr<std::unique_ptr<Executable>> Executable::Compile(const Graph& gra
                                                                 const CompileOptions& options,
                                                                 const TensorStore& store) {
   MASE_ASSIGN_OR_RETURN(Program program, Lower(graph, options.lowering, store));
-  Fuse(program);
-  MASE_RETURN_IF_ERROR(ChooseLayouts(options.layout, program));
+  Fuse(options.kernels, program);
+  MASE_RETURN_IF_ERROR(ChooseLayouts(options.kernels, program));
   if (program.training) PlanBackward(program);
   std::unique_ptr<Executable> executable(new Executable);
   Binder(std::move(program), *executable).Run();
@@ -158,11 +159,16 @@ absl::Status Executable::RunForward(Step& step, uint64_t seed) {
 
 absl::Status Executable::Prepare(uint64_t seed) {
   for (Step& step : prepare_) MASE_RETURN_IF_ERROR(RunForward(step, seed));
-    // Each writes to a place of its own. Those with large weights are few, so they go one by one.
-#pragma omp parallel for schedule(dynamic) if (prepared_bytes_ >= kBytesWorthThreads)
-  for (size_t i = 0; i < preparations_.size(); ++i) {
+    const auto prepare = [this](size_t i) {
     Step& step = steps_[preparations_[i]];
     step.prepare_status = step.kernel->Prepare(step.args);
+  };
+  if (prepared_bytes_ < kBytesWorthThreads) {
+    for (size_t i = 0; i < preparations_.size(); ++i) prepare(i);
+  } else {
+    // Each writes to a place of its own. Those with large weights are few, so they go one by one.
+#pragma omp parallel for schedule(dynamic)
+    for (size_t i = 0; i < preparations_.size(); ++i) prepare(i);
   }
   for (const size_t i : preparations_) {
     const Step& step = steps_[i];
@@ -178,7 +184,13 @@ absl::Status Executable::Forward(absl::Span<const InputData> inputs, uint64_t se
                                                    ", want ", DTypeName(input_types_[i])));
   }
   for (const InputUse& use : input_uses_) *use.pointer = inputs[use.input].data;
-  for (Step& step : steps_) MASE_RETURN_IF_ERROR(RunForward(step, seed));
+  for (Step& step : steps_) {
+    if (step.runs_forward) {
+      MASE_RETURN_IF_ERROR(RunForward(step, seed));
+    } else {
+      step.args.seed = seed;
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -23,7 +23,7 @@ namespace mase {
 
 struct CompileOptions {
   LoweringOptions lowering;
-  LayoutOptions layout;
+  KernelOptions kernels;
 };
 
 class Executable {
@@ -66,6 +66,7 @@ class Executable {
     BackwardArgs args;  // Forward takes the part of it that is KernelArgs.
     void* scratch = nullptr;
     void* backward_scratch = nullptr;
+    bool runs_forward = true;  // Not what turns, in training.
     bool runs_backward = false;
     absl::Status prepare_status;
     std::vector<Addition> additions;

@@ -2,7 +2,9 @@
 
 #include <list>
 #include <utility>
+#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "mase/base/mix64.h"
@@ -51,31 +53,29 @@ class Engine {
         inputs(static_cast<int>(graph.placeholders().size())) {}
 
   absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const InputData> sources) {
-    if (rows < 0 || rows > options.max_rows) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(rows, " rows; this executor takes 0 to ", options.max_rows));
-    }
-    if (static_cast<int>(sources.size()) != inputs) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(sources.size(), " inputs for a graph that has ", inputs));
-    }
-    last = nullptr;
-    MASE_ASSIGN_OR_RETURN(Compiled * compiled, FindOrCompile(mode, rows));
-    const bool training = mode == ExecutionMode::kTraining;
-    if (training) ++version;  // The step moves statistics, and parameters will follow.
-    const uint64_t seed = Mix64(options.seed, step);
-    if (training || compiled->prepared != version) {
-      MASE_RETURN_IF_ERROR(compiled->executable->Prepare(seed));
-      compiled->prepared = version;
-    }
-    MASE_RETURN_IF_ERROR(compiled->executable->Forward(sources, seed));
-    if (training) ++step;
+    MASE_RETURN_IF_ERROR(CheckInputs(rows, static_cast<int>(sources.size())));
+    const Kind kind = mode == ExecutionMode::kTraining ? Kind::kTraining : Kind::kInference;
+    MASE_ASSIGN_OR_RETURN(Compiled * compiled, FindOrCompile(kind, rows));
+    MASE_RETURN_IF_ERROR(Run(*compiled, sources));
     last = compiled;
     return absl::OkStatus();
   }
 
+  absl::StatusOr<LossFigures> TrainStep(const TrainingBatch& batch) {
+    MASE_RETURN_IF_ERROR(CheckInputs(batch.rows, static_cast<int>(batch.inputs.size())));
+    const Kind kind = batch.picked == nullptr ? Kind::kTrainStep : Kind::kTrainPickedStep;
+    MASE_ASSIGN_OR_RETURN(Compiled * compiled, FindOrCompile(kind, batch.rows));
+    sources_.assign(batch.inputs.begin(), batch.inputs.end());
+    sources_.push_back(batch.labels);
+    if (batch.picked != nullptr) sources_.push_back(batch.picked);
+    MASE_RETURN_IF_ERROR(Run(*compiled, sources_));
+    MASE_RETURN_IF_ERROR(compiled->executable->Backward({}));
+    const double* figures = static_cast<const double*>(compiled->executable->outputs()[0].data);
+    return LossFigures{figures[0], static_cast<int64_t>(figures[1])};
+  }
+
   absl::Status Backward(absl::Span<const void* const> diff_outputs) {
-    if (last == nullptr || last->mode != ExecutionMode::kTraining) {
+    if (last == nullptr || last->kind != Kind::kTraining) {
       return absl::FailedPreconditionError("Backward without a Forward in training mode");
     }
     if (diff_outputs.size() != last->executable->outputs().size()) {
@@ -95,41 +95,71 @@ class Engine {
     return last->executable->node_values()[node->id()];
   }
 
-  // A program and what it was made for.
+  // What a program is made for, beside a number of rows.
+  enum class Kind { kInference, kTraining, kTrainStep, kTrainPickedStep };
   struct Compiled {
-    ExecutionMode mode;
+    Kind kind;
     int64_t rows;
     int64_t prepared = -1;  // The version of the tensors that it last prepared for.
     std::unique_ptr<Executable> executable;
   };
 
-  absl::StatusOr<Compiled*> FindOrCompile(ExecutionMode mode, int64_t rows) {
-    for (auto compiled = programs.begin(); compiled != programs.end(); ++compiled) {
-      if (compiled->mode != mode || compiled->rows != rows) continue;
-      programs.splice(programs.begin(), programs, compiled);
-      return &programs.front();
-    }
-    const bool training = mode == ExecutionMode::kTraining;
-    if (training) store.AllocateGradients();
-    const CompileOptions how = {.lowering = {.training = training,
-                                             .rows = rows,
-                                             .simulate_quantization = options.simulate_quantization,
-                                             .keep_values = options.keep_values},
-                                .layout = {.bfloat16 = options.bfloat16}};
-    MASE_ASSIGN_OR_RETURN(auto executable, Executable::Compile(graph, how, store));
-    if (programs.size() == kMaxPrograms) programs.pop_back();
-    programs.push_front({mode, rows, -1, std::move(executable)});
-    return &programs.front();
-  }
-
   const Graph graph;
   const ExecutorOptions options;
   TensorStore store;
   const int inputs;
-  std::list<Compiled> programs;  // Last used first.
-  Compiled* last = nullptr;
+  Compiled* last = nullptr;  // What Forward ran; null after a failure and TrainStep.
   int64_t version = 0;
   uint64_t step = 0;
+
+ private:
+  absl::Status CheckInputs(int64_t rows, int count) {
+    last = nullptr;
+    if (rows < 0 || rows > options.max_rows) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(rows, " rows; this executor takes 0 to ", options.max_rows));
+    }
+    if (count == inputs) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(count, " inputs for a graph that has ", inputs));
+  }
+
+  absl::Status Run(Compiled& compiled, absl::Span<const InputData> sources) {
+    const bool training = compiled.kind != Kind::kInference;
+    if (training) ++version;  // The step moves statistics, and parameters will follow.
+    const uint64_t seed = Mix64(options.seed, step);
+    if (training || compiled.prepared != version) {
+      MASE_RETURN_IF_ERROR(compiled.executable->Prepare(seed));
+      compiled.prepared = version;
+    }
+    MASE_RETURN_IF_ERROR(compiled.executable->Forward(sources, seed));
+    if (training) ++step;
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Compiled*> FindOrCompile(Kind kind, int64_t rows) {
+    for (auto compiled = programs_.begin(); compiled != programs_.end(); ++compiled) {
+      if (compiled->kind != kind || compiled->rows != rows) continue;
+      programs_.splice(programs_.begin(), programs_, compiled);
+      return &programs_.front();
+    }
+    const bool training = kind != Kind::kInference;
+    const bool has_loss = kind == Kind::kTrainStep || kind == Kind::kTrainPickedStep;
+    if (training) store.AllocateGradients();
+    const CompileOptions how = {.lowering = {.training = training,
+                                             .rows = rows,
+                                             .simulate_quantization = options.simulate_quantization,
+                                             .keep_values = options.keep_values && !has_loss,
+                                             .loss = has_loss ? &options.loss : nullptr,
+                                             .picks_rows = kind == Kind::kTrainPickedStep},
+                                .kernels = {.bfloat16 = options.bfloat16}};
+    MASE_ASSIGN_OR_RETURN(auto executable, Executable::Compile(graph, how, store));
+    if (programs_.size() == kMaxPrograms) programs_.pop_back();
+    programs_.push_front({kind, rows, -1, std::move(executable)});
+    return &programs_.front();
+  }
+
+  std::list<Compiled> programs_;    // Last used first.
+  std::vector<InputData> sources_;  // Of a training step.
 };
 
 }  // namespace
@@ -203,8 +233,13 @@ absl::StatusOr<Shape> BasicExecutor<T>::NodeShape(absl::string_view node) const 
 
 template <typename T>
 absl::Status BasicExecutor<T>::Backward(absl::Span<const T* const> diff_outputs) {
-  return impl_->Backward(
-      {reinterpret_cast<const void* const*>(diff_outputs.data()), diff_outputs.size()});
+  const absl::InlinedVector<const void*, 4> pointers(diff_outputs.begin(), diff_outputs.end());
+  return impl_->Backward(pointers);
+}
+
+template <typename T>
+absl::StatusOr<LossFigures> BasicExecutor<T>::TrainStep(const TrainingBatch& batch) {
+  return impl_->TrainStep(batch);
 }
 
 template <typename T>

@@ -1,9 +1,10 @@
 // Executor: runs a graph, forward and backward, in float or with simulated number formats.
 //
 //   MASE_ASSIGN_OR_RETURN(auto executor, Executor::Create(graph, {.max_rows = 256}));
-//   MASE_RETURN_IF_ERROR(executor->Forward(ExecutionMode::kTraining, rows, {x}));
-//   ... executor->output() -> loss, diff_output ...
-//   MASE_RETURN_IF_ERROR(executor->Backward({diff_output}));
+//   MASE_RETURN_IF_ERROR(executor->Forward(ExecutionMode::kInference, rows, {x}));
+//   ... executor->output() ...
+//
+//   MASE_ASSIGN_OR_RETURN(LossFigures figures, executor->TrainStep({{x}, labels, picked, rows}));
 //   for (i) executor->parameters()[i] -= rate * executor->gradients()[i];
 //
 // A row is one sample: index 0 of the first axis of every graph input. The first call with a new
@@ -39,6 +40,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "mase/graph/graph.h"
+#include "mase/kernel/loss.h"
 #include "mase/tensor/tensor.h"
 
 namespace mase {
@@ -61,13 +63,8 @@ struct ExecutorOptions {
   bool bfloat16 = false;
   // Of dropout's masks and stochastic formats; each training step draws anew.
   uint64_t seed = 0;
-};
-
-// Where a tensor lies in a flat vector: `shape.elements()` numbers from `offset` on, row-major.
-struct TensorSlot {
-  std::string name;  // "seq_blocks.2.weight"
-  Shape shape;
-  int64_t offset = 0;  // In elements; a multiple of 16, so that every tensor starts a cache line.
+  // What TrainStep minimises.
+  Loss loss = kSoftmaxCrossEntropy;
 };
 
 // The data of one input: dense, row-major, 64-bit aligned at least, owned by the caller.
@@ -77,6 +74,29 @@ struct InputData {
 
   const void* data;
   DType dtype;
+};
+
+// The rows of a training step. Inputs and labels are those of a whole data set, of which `picked`
+// names the rows that are meant, or of the batch alone.
+struct TrainingBatch {
+  // By placeholder. What the graph calls float32 is float32 here, whatever the executor's T is.
+  absl::Span<const InputData> inputs;
+  InputData labels;                 // Of the type that the loss has.
+  const int64_t* picked = nullptr;  // [rows]; null: the first rows.
+  int64_t rows = 0;
+};
+
+// What a loss (kernel/loss.h) says of a batch.
+struct LossFigures {
+  double loss = 0;      // Mean over the rows; NaN if a result is NaN. 0 of no rows.
+  int64_t correct = 0;  // Rows that are predicted right, where the loss knows what that is.
+};
+
+// Where a tensor lies in a flat vector: `shape.elements()` numbers from `offset` on, row-major.
+struct TensorSlot {
+  std::string name;  // "seq_blocks.2.weight"
+  Shape shape;
+  int64_t offset = 0;  // In elements; a multiple of 16, so that every tensor starts a cache line.
 };
 
 // T is float, or double for checking: the element type of parameters, arithmetic and results, and
@@ -118,6 +138,12 @@ class BasicExecutor {
   // A bias that only feeds a batch norm has a gradient of exactly zero, which is its true value;
   // summing would leave rounding noise for Adam to blow up.
   absl::Status Backward(absl::Span<const T* const> diff_outputs);
+
+  // Forward in training mode, the loss of the graph's one result against the labels, and Backward
+  // from there: overwrites gradients(). A net that is one chain of dense layers does it all without
+  // leaving the cache. There is no output() afterwards. Errors are those of Forward;
+  // InvalidArgument if the results or labels are not the loss's.
+  absl::StatusOr<LossFigures> TrainStep(const TrainingBatch& batch);
 
   // The trained tensors, in graph order, and the two vectors that hold them; 64-byte aligned, as
   // long as the last slot's end rounded up to 16. Gaps between tensors hold zeros in both and

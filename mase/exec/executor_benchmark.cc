@@ -16,6 +16,8 @@ namespace {
 
 constexpr int64_t kClasses = 10;
 constexpr char kMlp[] = "Linear 64, ReLU, Linear 32, ReLU, Linear 32, ReLU, Linear classes";
+constexpr char kMlpNorm[] =
+    "Linear 64, BN, ReLU, Linear 32, BN, ReLU, Linear 32, BN, ReLU, Linear classes";
 
 // Steps of one executor on random rows.
 void RunSteps(benchmark::State& state, const Graph& graph, ExecutionMode mode) {
@@ -87,7 +89,8 @@ BENCHMARK_CAPTURE(Evaluate, resnet18, "resnet18", kImage)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 BENCHMARK_CAPTURE(Train, mlp, kMlp, Shape{16})->Arg(256)->Arg(1024)->UseRealTime();
-BENCHMARK_CAPTURE(Evaluate, mlp, kMlp, Shape{16})->Arg(1)->Arg(1024)->UseRealTime();
+BENCHMARK_CAPTURE(Evaluate, mlp, kMlp, Shape{16})->Arg(1)->Arg(1024)->Arg(166'000)->UseRealTime();
+BENCHMARK_CAPTURE(Evaluate, mlp_norm, kMlpNorm, Shape{16})->Arg(1)->Arg(1024)->UseRealTime();
 BENCHMARK_CAPTURE(Train, jsc_tiny, "jsc-tiny", Shape{16})->Arg(256)->Arg(1024)->UseRealTime();
 BENCHMARK_CAPTURE(Evaluate, jsc_tiny, "jsc-tiny", Shape{16})->Arg(1024)->UseRealTime();
 BENCHMARK_CAPTURE(Simulate, integer, "integer { width: 8 frac_width: 4 }")

@@ -1,9 +1,12 @@
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "mase/exec/stages.h"
+#include "mase/kernel/dense_chain.h"
+#include "mase/kernel/loss.h"
 
 namespace mase {
 namespace {
@@ -12,17 +15,20 @@ using Step = Program::Step;
 
 class Fuser {
  public:
-  explicit Fuser(Program& program)
-      : program_(program),
+  Fuser(const KernelOptions& options, Program& program)
+      : options_(options),
+        program_(program),
         steps_(std::move(program.steps)),
         readers_(program.values.size(), 0),
-        last_reader_(program.values.size(), -1) {
+        last_reader_(program.values.size(), -1),
+        is_part_(steps_.size(), false) {
     program_.steps.clear();
     for (size_t i = 0; i < steps_.size(); ++i) {
       for (const Program::Operand& src : steps_[i].srcs) {
         ++readers_[src.value];
         last_reader_[src.value] = static_cast<int>(i);
       }
+      for (const int tensor : steps_[i].tensors) ++readers_[tensor];
     }
     for (const auto* kept : {&program.outputs, &program.nodes}) {
       for (const Program::Operand& value : *kept) {
@@ -32,79 +38,150 @@ class Fuser {
   }
 
   void Run() {
-    std::vector<bool> is_part(steps_.size(), false);
+    if (program_.training && FuseWholeNet()) return;
     for (size_t i = 0; i < steps_.size(); ++i) {
-      if (is_part[i]) continue;
+      if (is_part_[i]) continue;
       Step& step = steps_[i];
-      for (const int part : Parts(step)) {
-        is_part[part] = true;
-        Join(steps_[part], step);
+      if (std::vector<int> chain = DenseChain(step); !program_.training && !chain.empty()) {
+        Join(chain, kDenseChain, step);
+      } else if (step.op == ops::kLinear && !program_.training) {
+        Join(Followers(step, {&IsRelu}), "linear_relu", step);
+      } else if (step.Is(OpTrait::kBatchNorm) && !step.simulated) {
+        Join(Followers(step, {&IsRelu}), "batch_norm_relu", step);
+      } else if (step.Is(OpTrait::kConvolution) && !step.simulated && !program_.training &&
+                 HasKernel("conv_batch_norm", program_.desc(step.dst).dtype)) {
+        Join(Followers(step, {&FoldsIntoWeights, &IsRelu}), "conv_batch_norm", step);
       }
-      if (!step.fused.empty()) step.op = FusedName(step);
       program_.steps.push_back(std::move(step));
     }
   }
 
  private:
-  static std::string FusedName(const Step& first) {
-    if (first.Is(OpTrait::kConvolution)) return "conv_batch_norm";
-    return first.Is(OpTrait::kBatchNorm) ? "batch_norm_relu" : "linear_relu";
-  }
-
-  // The steps that `first` takes in.
-  std::vector<int> Parts(const Step& first) const {
-    if (first.op == ops::kLinear && !program_.training) return Chain(first, {&IsRelu});
-    if (first.simulated) return {};
-    if (first.Is(OpTrait::kBatchNorm)) return Chain(first, {&IsRelu});
-    if (first.Is(OpTrait::kConvolution) && !program_.training &&
-        HasKernel("conv_batch_norm", program_.desc(first.dst).dtype)) {
-      return Chain(first, {&FoldsIntoWeights, &IsRelu});
-    }
-    return {};
-  }
-
   static bool IsRelu(const Step& step) { return step.op == ops::kRelu; }
   static bool FoldsIntoWeights(const Step& step) {
     return step.Is(OpTrait::kBatchNorm) && step.attributes.Bool("track_running_stats");
   }
 
+  // The step that alone reads the value, as it is; -1 if there is none.
+  int OnlyReader(int value) const {
+    const int reader = readers_[value] == 1 ? last_reader_[value] : -1;
+    if (reader < 0) return -1;
+    const Program::Operand& src = steps_[reader].srcs[0];
+    return src.value == value && src.shape == program_.desc(value).shape ? reader : -1;
+  }
+
   // The steps behind `first` that are of these kinds one after the other, as far as they go.
-  std::vector<int> Chain(const Step& first,
-                         std::initializer_list<bool (*)(const Step&)> kinds) const {
+  std::vector<int> Followers(const Step& first,
+                             std::initializer_list<bool (*)(const Step&)> kinds) const {
     std::vector<int> parts;
     int value = first.dst;
     for (const auto& is_kind : kinds) {
-      const int next = readers_[value] == 1 ? last_reader_[value] : -1;
-      if (next < 0) break;
-      const Step& step = steps_[next];
-      const bool on_the_value_itself =
-          step.srcs[0].value == value && step.srcs[0].shape == program_.desc(value).shape;
-      if (!is_kind(step) || step.simulated || !on_the_value_itself) break;
+      const int next = OnlyReader(value);
+      if (next < 0 || !is_kind(steps_[next]) || steps_[next].simulated) break;
       parts.push_back(next);
-      value = step.dst;
+      value = steps_[next].dst;
     }
     return parts;
   }
 
-  void Join(Step& next, Step& step) const {
-    step.fused.push_back({.op = std::move(next.op),
-                          .attributes = std::move(next.attributes),
-                          .stream = next.stream,
-                          .dst = program_.desc(next.dst).shape,
-                          .first_tensor = static_cast<int>(step.tensors.size()),
-                          .tensors = std::move(next.tensor_names)});
-    step.tensors.insert(step.tensors.end(), next.tensors.begin(), next.tensors.end());
-    step.dst = next.dst;
+  bool IsDense(const Step& step) const {
+    const TensorDesc& dst = program_.desc(step.dst);
+    return !step.simulated && step.schema != nullptr && dst.dtype == DType::kFloat32 &&
+           dst.shape.rank() == 2 && step.srcs.size() == 1 && step.srcs[0].shape.rank() == 2 &&
+           IsDenseLayer(step.op, step.attributes, program_.training);
   }
 
+  // The dense layers behind `first`, if that is one.
+  std::vector<int> DenseChain(const Step& first) const {
+    std::vector<int> parts;
+    // In inference results are to be those of the layers' own kernels, which round more then.
+    if (!IsDense(first) || (options_.bfloat16 && !program_.training)) return parts;
+    for (int next = OnlyReader(first.dst); next >= 0 && IsDense(steps_[next]);
+         next = OnlyReader(steps_[next].dst)) {
+      parts.push_back(next);
+    }
+    return parts;
+  }
+
+  // A net that is one chain of dense layers, from the data to its result or its loss. The kernel
+  // sums in an order of its own; a part of a net keeps the order of its layers' kernels.
+  bool FuseWholeNet() {
+    size_t begin = 0, picks = 0;
+    while (begin < steps_.size() && steps_[begin].op == kPickRows) ++begin;
+    if (begin == steps_.size() || program_.outputs.size() != 1) return false;
+    for (const Step& step : steps_) picks += step.op == kPickRows;
+    Step& first = steps_[begin];
+    std::vector<int> parts = DenseChain(first);
+    for (const int part : parts) {
+      for (const int tensor : steps_[part].tensors) {
+        if (readers_[tensor] != 1) return false;  // A module called twice: gradients add up.
+      }
+    }
+    for (const int tensor : first.tensors) {
+      if (readers_[tensor] != 1) return false;
+    }
+    const int result = parts.empty() ? first.dst : steps_[parts.back()].dst;
+    const int loss = program_.has_loss ? OnlyReader(result) : -1;
+    if (program_.has_loss && (loss < 0 || steps_[loss].op != kSoftmaxCrossEntropy.op)) return false;
+    if (loss >= 0) parts.push_back(loss);
+    const int end = parts.empty() ? first.dst : steps_[parts.back()].dst;
+    const bool is_all = IsDense(first) && picks + 1 + parts.size() == steps_.size() &&
+                        program_.outputs[0].value == end && first.srcs[0].shape[0] > 0 &&
+                        (begin > 0 || IsInput(first.srcs[0].value));
+    if (!is_all) return false;
+    if (loss >= 0) {
+      first.srcs.push_back(steps_[loss].srcs[1]);
+      TakePickedRows(first);
+    }
+    Join(parts, loss >= 0 ? kDenseChainLoss : kDenseChain, first);
+    program_.steps.push_back(std::move(first));
+    return true;
+  }
+
+  bool IsInput(int value) const {
+    return program_.values[value].home == Program::Value::Home::kInput;
+  }
+
+  // Reads data and labels where they are picked from, and which rows.
+  void TakePickedRows(Step& step) const {
+    int index = -1;
+    for (Program::Operand& src : step.srcs) {
+      for (const Step& pick : steps_) {
+        if (pick.op != kPickRows || pick.dst != src.value) continue;
+        src.value = pick.srcs[0].value;
+        if (pick.srcs.size() > 1) index = pick.srcs[1].value;
+        break;
+      }
+    }
+    if (index >= 0) step.srcs.push_back({index, program_.desc(index).shape});
+  }
+
+  // Makes `parts` parts of the step.
+  void Join(const std::vector<int>& parts, absl::string_view kernel, Step& step) {
+    if (!parts.empty()) step.kernel_name = std::string(kernel);
+    for (const int part : parts) {
+      is_part_[part] = true;
+      Step& next = steps_[part];
+      step.fused.push_back({.op = std::move(next.op),
+                            .attributes = std::move(next.attributes),
+                            .stream = next.stream,
+                            .first_tensor = static_cast<int>(step.tensors.size()),
+                            .tensors = std::move(next.tensor_names)});
+      step.tensors.insert(step.tensors.end(), next.tensors.begin(), next.tensors.end());
+      step.dst = next.dst;
+    }
+  }
+
+  const KernelOptions& options_;
   Program& program_;
   std::vector<Step> steps_;
   // By value: how often it is read, kept values once more, and by which step at last.
   std::vector<int> readers_, last_reader_;
+  std::vector<bool> is_part_;  // By step.
 };
 
 }  // namespace
 
-void Fuse(Program& program) { Fuser(program).Run(); }
+void Fuse(const KernelOptions& options, Program& program) { Fuser(options, program).Run(); }
 
 }  // namespace mase

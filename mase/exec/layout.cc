@@ -14,7 +14,7 @@ using Step = Program::Step;
 
 class LayoutChooser {
  public:
-  LayoutChooser(const LayoutOptions& options, Program& program)
+  LayoutChooser(const KernelOptions& options, Program& program)
       : options_(options), program_(program) {}
 
   absl::Status Run() {
@@ -57,6 +57,7 @@ class LayoutChooser {
   KernelOr Create(const Step& step) const {
     const TensorDesc& dst = program_.desc(step.dst);
     KernelSpec spec = {.op = step.op,
+                       .kernel = step.kernel_name,
                        .attributes = &step.attributes,
                        .training = program_.training,
                        .bfloat16 = options_.bfloat16 && dst.dtype == DType::kFloat32,
@@ -83,14 +84,14 @@ class LayoutChooser {
     return entry->second;
   }
 
-  const LayoutOptions& options_;
+  const KernelOptions& options_;
   Program& program_;
   absl::flat_hash_map<std::pair<int, Layout>, int> reordered_;
 };
 
 }  // namespace
 
-absl::Status ChooseLayouts(const LayoutOptions& options, Program& program) {
+absl::Status ChooseLayouts(const KernelOptions& options, Program& program) {
   return LayoutChooser(options, program).Run();
 }
 

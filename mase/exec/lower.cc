@@ -25,6 +25,7 @@ absl::StatusOr<Program> Lower(const Graph& graph, const LoweringOptions& options
       return Annotate(status, Label(*node));
     }
   }
+  if (options.loss != nullptr) MASE_RETURN_IF_ERROR(lowerer.AddLoss());
   if (options.keep_values) lowerer.KeepValues();
   return std::move(lowerer.program_);
 }
@@ -37,10 +38,21 @@ Lowerer::Lowerer(const Graph& graph, const LoweringOptions& options, const Tenso
       shapes_(std::move(shapes)),
       results_(graph.id_limit(), -1) {
   program_.training = options.training;
+  if (!options.picks_rows) return;
+  Program::Value index;
+  index.desc = {{options.rows}, Layout::kPlain, DType::kInt64};
+  index.home = Program::Value::Home::kInput;
+  index.input = static_cast<int>(graph.placeholders().size()) + 1;  // Behind the labels.
+  index_ = 0;
+  program_.values.push_back(std::move(index));
 }
 
 absl::Status Lowerer::AddNode(const Node& node) {
-  if (node.kind() == NodeKind::kPlaceholder) return AddInput(node), absl::OkStatus();
+  if (node.kind() == NodeKind::kPlaceholder) {
+    const ValueInfo& info = shapes_.info(node.outputs()[0]);
+    SetResult(node, AddInput({info.shape, Layout::kPlain, info.dtype}, Label(node)));
+    return absl::OkStatus();
+  }
   if (node.kind() == NodeKind::kOutput) return AddOutputs(node);
   if (node.Is(OpTrait::kFromShapes)) return absl::OkStatus();
   if (node.Is(OpTrait::kRenames) || (!training() && node.Is(OpTrait::kRenamesAtRest))) {
@@ -54,14 +66,35 @@ absl::Status Lowerer::AddNode(const Node& node) {
   return IsReference(node) ? LowerReference(node, *this) : LowerSimulated(node, *this);
 }
 
-void Lowerer::AddInput(const Node& node) {
-  const ValueInfo& info = shapes_.info(node.outputs()[0]);
+int Lowerer::AddInput(TensorDesc desc, absl::string_view label) {
+  const DType wanted = TypeOf(desc.dtype);
+  if (options_.loss == nullptr) desc.dtype = wanted;
   Program::Value value;
-  value.desc = {info.shape, Layout::kPlain, TypeOf(info.dtype)};
+  value.desc = desc;
   value.home = Program::Value::Home::kInput;
   value.input = program_.input_count++;
-  SetResult(node, static_cast<int>(program_.values.size()));
+  const int data = static_cast<int>(program_.values.size());
   program_.values.push_back(std::move(value));
+  if (!options_.picks_rows && desc.dtype == wanted) return data;
+  Program::Step pick = {.op = std::string(kPickRows), .label = std::string(label)};
+  pick.srcs = {{data, desc.shape}};
+  if (options_.picks_rows) pick.srcs.push_back({index_, program_.desc(index_).shape});
+  return program_.Append(std::move(pick), {desc.shape, Layout::kPlain, wanted});
+}
+
+absl::Status Lowerer::AddLoss() {
+  if (program_.outputs.size() != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a loss is of one result, the graph has ", program_.outputs.size()));
+  }
+  const int labels =
+      AddInput({{options_.rows}, Layout::kPlain, options_.loss->label_type}, "labels");
+  Program::Step loss = {.op = std::string(options_.loss->op), .label = "loss"};
+  loss.srcs = {program_.outputs[0], {labels, {options_.rows}}};
+  const int figures = program_.Append(std::move(loss), {{2}, Layout::kPlain, DType::kFloat64});
+  program_.outputs = {{figures, {2}}};
+  program_.has_loss = true;
+  return absl::OkStatus();
 }
 
 absl::Status Lowerer::AddOutputs(const Node& node) {

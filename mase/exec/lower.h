@@ -22,6 +22,7 @@
 #include "mase/exec/tensor_store.h"
 #include "mase/graph/graph.h"
 #include "mase/graph/shape_inference.h"
+#include "mase/kernel/loss.h"
 
 namespace mase {
 
@@ -30,6 +31,10 @@ struct LoweringOptions {
   int64_t rows = 0;
   bool simulate_quantization = true;
   bool keep_values = false;  // Program::nodes is filled.
+  // The program ends in this loss of the graph's one result. Inputs that the graph calls float32
+  // are then float32 whatever the arithmetic is: the rows of data sets.
+  const Loss* loss = nullptr;
+  bool picks_rows = false;  // With a loss: the last input says which rows of the others are meant.
 };
 
 // The element type of the arithmetic, and of all that the graph calls float32, is the store's.
@@ -69,7 +74,9 @@ class Lowerer {
                                        const TensorStore& store);
 
   absl::Status AddNode(const Node& node);
-  void AddInput(const Node& node);
+  // An input of the program, the rows of a batch in the type of the arithmetic.
+  int AddInput(TensorDesc desc, absl::string_view label);
+  absl::Status AddLoss();
   absl::Status AddOutputs(const Node& node);
   void KeepValues();
   // Graphs say float32; the arithmetic may be float64.
@@ -81,6 +88,7 @@ class Lowerer {
   const InferredShapes shapes_;
   Program program_;
   std::vector<int> results_;  // By node id; -1: none.
+  int index_ = -1;            // The value that says which rows are meant.
   absl::flat_hash_map<std::string, int> stored_;
 };
 

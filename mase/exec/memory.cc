@@ -134,7 +134,7 @@ class Placer {
       if (step.runs_backward) memory.backward_scratch = AddBuffer(kernel.scratch_bytes(), back);
     }
     if (!step.runs_backward) return;
-    UseGradient(step.dst, back);
+    if (program_.values[step.dst].has_gradient) UseGradient(step.dst, back);
     memory.src_temporaries.assign(step.srcs.size(), -1);
     for (size_t i = 0; i < step.srcs.size(); ++i) {
       PlaceGradient(step.src_gradients[i], step.srcs[i].value, back, memory.src_temporaries[i]);

@@ -30,6 +30,9 @@
 
 namespace mase {
 
+// The op of a step that takes the rows of a batch from those of a data set (kernel/pick_rows.cc).
+inline constexpr absl::string_view kPickRows = "pick_rows";
+
 struct Program {
   struct Value {
     enum class Home {
@@ -60,14 +63,15 @@ struct Program {
   };
 
   struct Step {
-    std::string op;         // In the table of kernels; "quantize" and "reorder" bring their own.
+    std::string op;         // The node's; or what stands between nodes, such as "quantize".
     Attributes attributes;  // As the kernel gets them.
     std::string label;      // "seq_blocks_2 (linear)", for messages.
     uint64_t stream = 0;    // As KernelSpec::stream.
     std::vector<Operand> srcs;
     std::vector<int> tensors;               // Values.
     std::vector<std::string> tensor_names;  // Their local names.
-    std::vector<FusedOp> fused;             // By the fuse stage.
+    std::string kernel_name;                // By the fuse stage: of the fused kernel,
+    std::vector<FusedOp> fused;             // and what it computes behind `op`.
     int dst = -1;
     bool simulated = false;  // Stands for a node with a record.
     // The op's entry in the table of ops; null for steps that stand for no node.
@@ -87,6 +91,8 @@ struct Program {
   };
 
   bool training = false;
+  bool has_loss = false;  // The last step is a loss, and outputs[0] its figures.
+  // Inputs are the graph's; with a loss then the labels and, where rows are picked, which.
   int input_count = 0;
   std::vector<Value> values;
   std::vector<Step> prepare, steps;

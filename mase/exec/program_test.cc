@@ -8,13 +8,17 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/isa.h"
 #include "mase/base/random.h"
 #include "mase/exec/executor.h"
 #include "mase/graph/shape_inference.h"
+#include "mase/kernel/loss.h"
 #include "mase/testing/matchers.h"
 #include "mase/testing/numerics/reference_kernels.h"
 #include "mase/testing/numerics/test_net.h"
@@ -237,6 +241,141 @@ TEST(ProgramTest, AReluBehindALinearLayerIsTheSameFusedAndAlone) {
   }
 }
 
+// A chain of dense layers from text such as "norm relu linear 64 dropout".
+Graph DenseNetOf(const std::string& text, int64_t features) {
+  TestNet net({2, features});
+  Value* x = net.input();
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (word == "linear") {
+      int64_t out;
+      words >> out;
+      x = net.Module("linear", {x}, {{"in_features", features}, {"out_features", out}});
+      features = out;
+    } else if (word == "norm") {
+      x = net.Module("batch_norm1d", {x}, {{"num_features", features}});
+    } else {
+      x = net.Module(word, {x});
+    }
+  }
+  return net.Finish({x});
+}
+
+// Kept values stand alone, so that nothing is fused.
+TEST(ProgramTest, AChainOfDenseLayersIsTheSameFusedAndAloneInInference) {
+  const Isa before = CurrentIsa();
+  for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
+    if (!SetIsaForTest(isa)) continue;
+    for (const char* text :
+         {"norm relu linear 5 relu", "linear 64 relu linear 32 relu linear 32 relu linear 5",
+          "linear 64 norm relu linear 40 norm linear 3 norm relu", "relu norm norm relu linear 1",
+          "linear 7 dropout relu dropout linear 2", "linear 200 relu linear 100 relu linear 5",
+          "relu relu", "norm norm"}) {
+      for (const int64_t rows : {0, 1, 2, 23, 64, 333, 5000}) {
+        SCOPED_TRACE(testing::Message() << IsaName(isa) << " " << text << " " << rows);
+        const Graph graph = DenseNetOf(text, 16);
+        std::vector<float> x = RandomValues(rows * 16, 3);
+        if (rows > 1) x[5] = NAN;
+        std::vector<std::vector<float>> results;
+        for (const bool keeps : {false, true}) {
+          auto executor = ValueOrDie(Executor::Create(graph, {.keep_values = keeps}));
+          ASSERT_OK(executor->Forward(ExecutionMode::kInference, rows, {x.data()}));
+          results.emplace_back(executor->output().begin(), executor->output().end());
+        }
+        ASSERT_EQ(results[0].size(), results[1].size());
+        ASSERT_EQ(std::memcmp(results[0].data(), results[1].data(), 4 * results[0].size()), 0);
+        EXPECT_EQ(rows > 1, std::any_of(results[0].begin(), results[0].end(),
+                                        [](float y) { return std::isnan(y); }));
+      }
+    }
+  }
+  SetIsaForTest(before);
+}
+
+// One step of a chain, fused with its loss, against Forward, loss and Backward by hand, and in
+// double.
+TEST(ProgramTest, ATrainStepIsForwardLossAndBackward) {
+  for (const char* text : {"relu linear 5", "linear 8 relu linear 5",
+                           "norm relu linear 9 norm dropout relu linear 5"}) {
+    for (const int64_t rows : {2, 40, 1100}) {
+      SCOPED_TRACE(testing::Message() << text << " " << rows);
+      const Graph graph = DenseNetOf(text, 16);
+      const std::vector<float> x = RandomValues(2000 * 16, 3);
+      std::vector<int64_t> labels(2000), picked(rows), own_labels(rows);
+      std::vector<float> own_x(rows * 16);
+      for (int64_t i = 0; i < 2000; ++i) labels[i] = i * i % 5;
+      for (int64_t i = 0; i < rows; ++i) {
+        picked[i] = i * 389 % 2000;
+        own_labels[i] = labels[picked[i]];
+        std::copy_n(x.data() + picked[i] * 16, 16, own_x.data() + i * 16);
+      }
+      // Forward and Backward by hand.
+      auto by_hand = ValueOrDie(Executor::Create(graph, {.seed = 7}));
+      ASSERT_OK(by_hand->Forward(ExecutionMode::kTraining, rows, {own_x.data()}));
+      std::vector<float> diff(rows * 5);
+      const ClassificationLoss want =
+          CrossEntropy(by_hand->output().data(), own_labels.data(), rows, 5, diff.data());
+      ASSERT_OK(by_hand->Backward({diff.data()}));
+
+      const InputData all_x[] = {x.data()}, batch_x[] = {own_x.data()};
+      const TrainingBatch from_all = {all_x, labels.data(), picked.data(), rows};
+      const TrainingBatch alone = {batch_x, own_labels.data(), nullptr, rows};
+      for (const TrainingBatch& batch : {from_all, alone}) {
+        auto executor = ValueOrDie(Executor::Create(graph, {.seed = 7}));
+        const LossFigures got = ValueOrDie(executor->TrainStep(batch));
+        EXPECT_NEAR(got.loss, want.loss, 1e-6 * want.loss);
+        EXPECT_EQ(got.correct, want.correct);
+        EXPECT_EQ(executor->step(), 1u);
+        ASSERT_EQ(executor->gradients(), by_hand->gradients());
+        ASSERT_EQ(executor->buffers(), by_hand->buffers());
+
+        auto checking = ValueOrDie(Executor64::Create(graph, {.seed = 7}));
+        EXPECT_NEAR(ValueOrDie(checking->TrainStep(batch)).loss, want.loss, 1e-5 * want.loss);
+        double largest = 0;
+        for (const double g : checking->gradients()) largest = std::max(largest, std::abs(g));
+        for (size_t i = 0; i < checking->gradients().size(); ++i) {
+          ASSERT_NEAR(executor->gradients()[i], checking->gradients()[i],
+                      (rows == 2 ? 1e-2 : 1e-5) * largest)
+              << i;
+        }
+      }
+    }
+  }
+}
+
+// Dropout draws the same whichever way a layer runs.
+TEST(ProgramTest, DropoutDropsTheSameFusedAndAlone) {
+  for (const char* text : {"dropout", "dropout relu dropout"}) {
+    const Graph graph = DenseNetOf(text, 16);
+    const std::vector<float> x(600 * 16, 1.0f);
+    std::vector<std::vector<float>> results;
+    for (const bool keeps : {false, true}) {
+      auto executor = ValueOrDie(Executor::Create(graph, {.keep_values = keeps, .seed = 3}));
+      ASSERT_OK(executor->Forward(ExecutionMode::kTraining, 600, {x.data()}));
+      results.emplace_back(executor->output().begin(), executor->output().end());
+    }
+    EXPECT_EQ(results[0], results[1]);
+    EXPECT_GT(std::count(results[0].begin(), results[0].end(), 0), 600);
+  }
+}
+
+TEST(ProgramTest, ATrainStepRefusesLabelsOfAnotherTypeAndNetsOfSeveralResults) {
+  const Graph graph = DenseNetOf("linear 5", 16);
+  const std::vector<float> x(32), labels(2);
+  const InputData inputs[] = {x.data()};
+  auto executor = ValueOrDie(Executor::Create(graph));
+  EXPECT_THAT(executor->TrainStep({inputs, labels.data(), nullptr, 2}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       ::testing::HasSubstr("input 1 is float32, want int64")));
+  TestNet net({2, 16});
+  const Graph two = net.Finish({net.Module("relu", {net.input()}), net.input()});
+  const std::vector<int64_t> classes(2);
+  executor = ValueOrDie(Executor::Create(two));
+  EXPECT_THAT(executor->TrainStep({inputs, classes.data(), nullptr, 2}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       ::testing::HasSubstr("a loss is of one result, the graph has 2")));
+}
+
 TEST(ProgramTest, ResultsDoNotDependOnTheNumberOfThreads) {
   TestNet net({2, 3, 16, 16});
   Value* x = net.Module("conv2d", {net.input()}, Conv(3, 32, 3, 1, true));
@@ -282,10 +421,13 @@ TEST(ProgramTest, AStepAllocatesNothing) {
   graph.SetQuantization(ValueOrDie(graph.LookUpNode("linear")), record);
   auto executor = ValueOrDie(Executor::Create(graph));
   const std::vector<float> input = RandomValues(64 * 16, 1), diff = RandomValues(64 * 8, 2);
+  const std::vector<int64_t> labels(64);
   const auto step = [&](int64_t rows) {
     // EXPECT_OK prints, which allocates.
     EXPECT_TRUE(executor->Forward(ExecutionMode::kTraining, rows, {input.data()}).ok());
     EXPECT_TRUE(executor->Backward({diff.data()}).ok());
+    const InputData inputs[] = {input.data()};
+    EXPECT_TRUE(executor->TrainStep({inputs, labels.data(), nullptr, rows}).ok());
     executor->parameters()[0] += 1;
     EXPECT_TRUE(executor->Forward(ExecutionMode::kInference, rows, {input.data()}).ok());
   };

@@ -10,23 +10,27 @@
 
 namespace mase {
 
+// What all of a program's kernels are told.
+struct KernelOptions {
+  bool bfloat16 = false;  // As KernelSpec::bfloat16; for float32.
+};
+
 // Makes one step of neighbours, where each result is read by the next step alone:
 //
+//   dense layers                  "dense_chain", in inference and float32; in training a net that
+//                                 is nothing else, and with its loss then "dense_chain_loss"
+//                                 (kernel/dense_chain.h)
 //   batch_norm*d, relu            "batch_norm_relu"
 //   linear, relu                  "linear_relu", in inference
 //   conv*d, batch_norm*d[, relu]  "conv_batch_norm", in inference and float32: the running
 //                                 statistics are scaled into the weights, which changes rounding;
 //                                 so not where a record rounds operands
-void Fuse(Program& program);
-
-struct LayoutOptions {
-  bool bfloat16 = false;  // As KernelSpec::bfloat16.
-};
+void Fuse(const KernelOptions& options, Program& program);
 
 // Makes the kernels, and puts "reorder" steps where a kernel wants a value in another layout than
 // its maker leaves it in; a tensor is converted once for all its readers. Results, kept values and
 // what is read under another shape are plain. Errors name the step.
-absl::Status ChooseLayouts(const LayoutOptions& options, Program& program);
+absl::Status ChooseLayouts(const KernelOptions& options, Program& program);
 
 // Follows gradients from the outputs back to the trained tensors: Program::seeds, and of each step
 // what it computes. A bias that only feeds a batch norm has no gradient: its true value is zero.

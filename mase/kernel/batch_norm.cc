@@ -140,9 +140,7 @@ class BatchNormKernel final : public Kernel {
     auto kernel = std::make_unique<BatchNormKernel>(spec);
     const int64_t values = kernel->space_.per_channel();
     if (kernel->uses_batch_ && values == 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("batch statistics of one value per channel (input ",
-                       spec.srcs[0].shape.ToString(), "): want more than one row"));
+      return OneValuePerChannel(spec.srcs[0].shape);
     }
     return kernel;
   }
@@ -329,6 +327,12 @@ class BatchNormKernel final : public Kernel {
 };
 
 }  // namespace
+
+absl::Status OneValuePerChannel(const Shape& input) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("batch statistics of one value per channel (input ", input.ToString(),
+                   "): want more than one row"));
+}
 
 std::vector<KernelEntry> BatchNormKernels() {
   return ForFloats([]<typename T>() -> std::vector<KernelEntry> {

@@ -4,7 +4,7 @@
 
 namespace mase {
 
-ConvNorm::ConvNorm(const KernelSpec& spec) : present(spec.op == "conv_batch_norm") {
+ConvNorm::ConvNorm(const KernelSpec& spec) : present(!spec.fused.empty()) {
   if (!present) return;
   const FusedOp& norm = spec.fused[0];
   eps = norm.attributes.Float("eps");

@@ -16,9 +16,10 @@ using Table = absl::flat_hash_map<std::pair<absl::string_view, DType>, KernelEnt
 const Table& AllKernels() {
   static const Table& table = *[] {
     auto* table = new Table;
-    for (const auto part : {UnaryKernels, BinaryKernels, LinearKernels, ConvKernels,
-                            ConvTransposeKernels, PoolKernels, BatchNormKernels, NormKernels,
-                            SoftmaxKernels, DropoutKernels, MoveKernels}) {
+    for (const auto part :
+         {UnaryKernels, BinaryKernels, LinearKernels, ConvKernels, ConvTransposeKernels,
+          PoolKernels, BatchNormKernels, NormKernels, SoftmaxKernels, DropoutKernels, MoveKernels,
+          DenseChainKernels, LossKernels, PickRowsKernels}) {
       for (const KernelEntry& entry : part()) {
         table->emplace(std::pair(entry.op, entry.dtype), entry);
       }
@@ -49,9 +50,10 @@ bool HasKernel(absl::string_view op, DType dtype) {
 }
 
 KernelOr CreateKernel(const KernelSpec& spec) {
-  const auto found = AllKernels().find(std::pair(spec.op, spec.dst.dtype));
+  const absl::string_view name = spec.kernel.empty() ? spec.op : spec.kernel;
+  const auto found = AllKernels().find(std::pair(name, spec.dst.dtype));
   if (found == AllKernels().end()) {
-    return absl::UnimplementedError(absl::StrCat("there is no kernel for op '", spec.op,
+    return absl::UnimplementedError(absl::StrCat("there is no kernel for op '", name,
                                                  "' with results of ", DTypeName(spec.dst.dtype)));
   }
   return found->second.create(spec);

@@ -26,6 +26,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "mase/base/mix64.h"
 #include "mase/graph/attribute.h"
 #include "mase/tensor/shape.h"
 
@@ -54,7 +55,6 @@ struct FusedOp {
   std::string op;
   Attributes attributes;
   uint64_t stream = 0;  // As KernelSpec::stream.
-  Shape dst;
   // Its tensors are KernelSpec::tensors [first_tensor, first_tensor + tensors.size()).
   int first_tensor = 0;
   std::vector<std::string> tensors;
@@ -65,8 +65,9 @@ struct FusedOp {
 
 // What a kernel is made for.
 struct KernelSpec {
-  absl::string_view op;  // A node's op, or the name of a fused kernel.
-  const Attributes* attributes;
+  absl::string_view op;
+  absl::string_view kernel = {};  // In the table, where it is not `op`: a fused kernel's name.
+  const Attributes* attributes = nullptr;
   bool training = false;
   // Operands of products are rounded to bfloat16, and added in float; only for float32.
   bool bfloat16 = false;
@@ -75,17 +76,12 @@ struct KernelSpec {
   std::vector<std::string> tensors;  // Local names of the module's tensors: "weight", "bias", ...
   // Tells the node's random numbers from those of others; see StreamSeed.
   uint64_t stream = 0;
-  // What a fused kernel computes behind the first op, whose attributes are those above.
+  // What a fused kernel computes behind `op`, in order.
   absl::Span<const FusedOp> fused;
 
   // The position of a tensor of the first op in KernelArgs::tensors; -1 where it lacks it.
   int TensorIndex(absl::string_view name) const;
 };
-
-// The seed of a node's own random numbers in a run whose seed is `seed`.
-inline uint64_t StreamSeed(uint64_t seed, uint64_t stream) {
-  return (seed + stream) * 0xD1342543DE82EF95u;
-}
 
 // The memory of one call. The accessors give it the element type that the kernel knows it has.
 struct KernelArgs {
@@ -170,6 +166,9 @@ class Kernel {
   bool has_backward() const { return has_backward_; }
   bool reads_src() const { return reads_src_; }
   bool reads_dst() const { return reads_dst_; }
+  // Whether a training step turns back here, as it does at a loss: in training Backward is all that
+  // is called. It does the work of Forward too, writes dst, and has no diff_dst.
+  bool turns() const { return turns_; }
 
   // Derives what depends on tensors alone (transposed or reordered weights), whenever they change:
   // reads args.tensors, writes args.prepared.
@@ -189,6 +188,7 @@ class Kernel {
   bool has_backward_ = false;
   bool reads_src_ = false;
   bool reads_dst_ = false;
+  bool turns_ = false;
 };
 
 using KernelOr = absl::StatusOr<std::unique_ptr<Kernel>>;

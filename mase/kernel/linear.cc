@@ -24,7 +24,7 @@ class LinearKernel final : public Kernel {
         bias_(spec.TensorIndex("bias")),
         transposes_(PrefersRowMajorB<T>(out_, in_)),
         bfloat16_(spec.bfloat16),
-        relu_(spec.op == "linear_relu"),
+        relu_(!spec.fused.empty()),
         transposed_(bfloat16_ ? RoundUp(in_ * out_) : 0) {
     prepared_bytes_ = (transposed_ + (transposes_ ? in_ * PadColumns(out_) : 0)) * kBytes;
     has_backward_ = !relu_;

@@ -1,6 +1,6 @@
 // Learner: a net, its optimiser and the loss, as a trainer sees them: batch in, figures out.
 //
-//   MASE_ASSIGN_OR_RETURN(auto learner, Learner::Create(graph, classes, options));
+//   MASE_ASSIGN_OR_RETURN(auto learner, Learner::Create(graph, options));
 //   learner->AddBatch(data, rows, /*share=*/1);   // gradients
 //   learner->Step(rate);
 //   learner->Evaluate(validation, batch_size, go_on);
@@ -21,9 +21,9 @@
 #include "mase/data/augmentation.h"
 #include "mase/data/dataset.h"
 #include "mase/exec/evaluation.h"
+#include "mase/exec/executor.h"
 #include "mase/graph/graph.h"
 #include "mase/interop/safetensors.h"
-#include "mase/kernel/dense/softmax_cross_entropy.h"
 #include "mase/train/optimizer.h"
 
 namespace mase {
@@ -44,21 +44,21 @@ struct LearnerOptions {
   Precision precision = Precision::kFloat32;
   uint64_t seed = 0;                              // Of dropout and augmentation.
   std::optional<ImageAugmentation> augmentation;  // Applied to each training batch.
+  Loss loss = kSoftmaxCrossEntropy;
 };
 
 class Learner {
  public:
   // The net starts from the graph's tensors and shares nothing with it. Errors of
   // Executor::Create.
-  static absl::StatusOr<std::unique_ptr<Learner>> Create(const Graph& graph, int64_t classes,
+  static absl::StatusOr<std::unique_ptr<Learner>> Create(const Graph& graph,
                                                          const LearnerOptions& options);
   virtual ~Learner() = default;
 
   // Runs the picked rows in training mode and adds `share` times the gradient of their mean loss
   // to what the next Step uses. The figures are those before that step.
-  virtual absl::StatusOr<ClassificationLoss> AddBatch(const SplitData& data,
-                                                      absl::Span<const int64_t> rows,
-                                                      double share) = 0;
+  virtual absl::StatusOr<LossFigures> AddBatch(const SplitData& data,
+                                               absl::Span<const int64_t> rows, double share) = 0;
 
   // One step of the optimiser with the gradients added since the last.
   virtual void Step(double rate) = 0;

@@ -54,8 +54,7 @@ Dataset Noise() {
 void Steps(benchmark::State& state, const Graph& graph, const Dataset& dataset,
            Precision precision = Precision::kFloat32) {
   const SplitData train = dataset.Get(Split::kTrain).value();
-  const auto learner =
-      Learner::Create(graph, dataset.num_classes(), {.precision = precision}).value();
+  const auto learner = Learner::Create(graph, {.precision = precision}).value();
   BatchSampler sampler(train.rows(), state.range(0), /*shuffle=*/true);
   TorchGenerator generator(0);
   sampler.StartPass(generator);
@@ -75,8 +74,7 @@ void Evaluation(benchmark::State& state, const char* model, const Dataset& datas
   SplitData data = dataset.Get(Split::kTrain).value();
   data.features = data.features.Rows(0, rows);
   data.labels = data.labels.Rows(0, rows);
-  const auto learner =
-      Learner::Create(BuildFresh(model, dataset).graph, dataset.num_classes(), {}).value();
+  const auto learner = Learner::Create(BuildFresh(model, dataset).graph, {}).value();
   for (auto _ : state) {
     benchmark::DoNotOptimize(
         learner->Evaluate(data, state.range(0), [](int64_t) { return true; }).value());

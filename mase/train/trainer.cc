@@ -51,28 +51,6 @@ SplitData Head(SplitData data, int64_t rows) {
   return {data.features.Rows(0, rows), data.labels.Rows(0, rows), std::move(data.origin)};
 }
 
-// How many classes a net tells apart: its one result is [rows, classes].
-absl::StatusOr<int64_t> ClassesOf(const Graph& graph, const Dataset& dataset) {
-  MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph, 1));
-  const Node* output = graph.output();
-  if (output == nullptr || output->inputs().size() != 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("model '", graph.name(), "' must have one result, the scores of the classes"));
-  }
-  const Shape& scores = shapes.shape(output->inputs()[0]);
-  if (scores.rank() != 2) {
-    return absl::InvalidArgumentError(absl::StrCat("model '", graph.name(),
-                                                   "' has results of shape ", scores.ToString(),
-                                                   ", want [rows, classes]"));
-  }
-  if (scores[1] < dataset.num_classes()) {
-    return absl::InvalidArgumentError(absl::StrCat("model '", graph.name(), "' tells ", scores[1],
-                                                   " classes apart, data set '", dataset.name(),
-                                                   "' has ", dataset.num_classes()));
-  }
-  return scores[1];
-}
-
 int64_t CountBatches(const SplitData& data, const TrainerOptions& options) {
   const int64_t batches = (data.rows() + options.batch_size - 1) / options.batch_size;
   return options.max_batches > 0 ? std::min(batches, options.max_batches) : batches;
@@ -104,7 +82,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Graph graph, const Data
   if (options.max_batches > 0) {
     validation = Head(validation, options.max_batches * options.batch_size);
   }
-  MASE_ASSIGN_OR_RETURN(const int64_t classes, ClassesOf(graph, dataset));
+  MASE_RETURN_IF_ERROR(options.task.check(graph, dataset));
   if (const std::string what = FindNonFinite(graph); !what.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("model '", graph.name(), "' cannot be trained: ", what));
@@ -112,7 +90,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Graph graph, const Data
   MASE_RETURN_IF_ERROR(
       CheckSmallestBatch(graph, train.rows(), options.batch_size, CountBatches(train, options)));
   auto trainer = absl::WrapUnique(
-      new Trainer(std::move(graph), std::move(train), std::move(validation), classes, options));
+      new Trainer(std::move(graph), std::move(train), std::move(validation), options));
   trainer->augmentation_ = dataset.info().augmentation;
   trainer->state_.generator = generator;
   MASE_RETURN_IF_ERROR(trainer->MakeLearner());
@@ -120,24 +98,22 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Graph graph, const Data
   return trainer;
 }
 
-Trainer::Trainer(Graph graph, SplitData train, SplitData validation, int64_t classes,
-                 const TrainerOptions& options)
+Trainer::Trainer(Graph graph, SplitData train, SplitData validation, const TrainerOptions& options)
     : graph_(std::move(graph)),
       train_(std::move(train)),
       validation_(std::move(validation)),
-      classes_(classes),
       options_(options),
       schedule_(MakeSchedule(options)),
       sampler_(train_.rows(), options.batch_size, options.shuffle),
       batches_(CountBatches(train_, options)) {}
 
 absl::Status Trainer::MakeLearner() {
-  MASE_ASSIGN_OR_RETURN(learner_, Learner::Create(graph_, classes_,
-                                                  {.optimizer = options_.optimizer,
-                                                   .weight_decay = options_.weight_decay,
-                                                   .precision = options_.precision,
-                                                   .seed = options_.seed,
-                                                   .augmentation = augmentation_}));
+  MASE_ASSIGN_OR_RETURN(learner_, Learner::Create(graph_, {.optimizer = options_.optimizer,
+                                                           .weight_decay = options_.weight_decay,
+                                                           .precision = options_.precision,
+                                                           .seed = options_.seed,
+                                                           .augmentation = augmentation_,
+                                                           .loss = options_.task.loss}));
   return absl::OkStatus();
 }
 
@@ -344,7 +320,7 @@ absl::Status Trainer::TrainEpoch() {
   const double rate = schedule_.Rate(state_.epoch);
   Progress progress(absl::StrCat("epoch ", state_.epoch, " (of ", options_.max_epochs, ")"),
                     batches_, "batch", options_.terminal);
-  ClassificationLoss last;
+  LossFigures last;
   while (state_.batch < batches_ && state_.step != options_.max_steps) {
     const int64_t end = std::min(batches_, state_.batch + options_.accumulate);
     int64_t rows = 0;
@@ -375,7 +351,7 @@ absl::Status Trainer::TrainEpoch() {
   return absl::OkStatus();
 }
 
-void Trainer::LogStep(double rate, const ClassificationLoss& loss, int64_t rows) {
+void Trainer::LogStep(double rate, const LossFigures& loss, int64_t rows) {
   log_->Write(state_.step, state_.epoch,
               {{absl::StrCat("lr-", OptimizerClass(options_.optimizer)), static_cast<float>(rate)},
                {"train_acc_step", static_cast<float>(loss.correct) / static_cast<float>(rows)},

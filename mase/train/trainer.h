@@ -46,12 +46,14 @@
 #include "mase/train/learner.h"
 #include "mase/train/optimizer.h"
 #include "mase/train/schedule.h"
+#include "mase/train/task.h"
 #include "mase/train/training_log.h"
 #include "mase/train/training_state.h"
 
 namespace mase {
 
 struct TrainerOptions {
+  Task task = kClassification;
   OptimizerKind optimizer = OptimizerKind::kAdam;
   double learning_rate = 1e-5;
   double weight_decay = 0;
@@ -117,8 +119,7 @@ class Trainer {
   absl::StatusOr<TrainingResult> Run(const std::string& directory);
 
  private:
-  Trainer(Graph graph, SplitData train, SplitData validation, int64_t classes,
-          const TrainerOptions& options);
+  Trainer(Graph graph, SplitData train, SplitData validation, const TrainerOptions& options);
 
   bool Done() const;
   bool Interrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
@@ -139,7 +140,7 @@ class Trainer {
   absl::Status RestoreFrom(const std::string& path);
   void AnnounceRestored(const std::string& directory) const;
   absl::Status TrainEpoch();
-  void LogStep(double rate, const ClassificationLoss& loss, int64_t rows);
+  void LogStep(double rate, const LossFigures& loss, int64_t rows);
   absl::Status Diverged(absl::string_view what) const;
   // Brings graph_ up to date; Diverged if it holds a number that is not finite.
   absl::Status Store();
@@ -151,7 +152,6 @@ class Trainer {
   Graph graph_;
   const SplitData train_;
   const SplitData validation_;
-  const int64_t classes_;
   const TrainerOptions options_;
   const CosineSchedule schedule_;
   BatchSampler sampler_;

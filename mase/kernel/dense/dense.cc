@@ -6,7 +6,6 @@
 
 #include "glog/logging.h"
 #include "mase/base/status_macros.h"
-#include "mase/kernel/dense/dense_inference.h"
 #include "mase/kernel/dense/dense_pass.h"
 #include "mase/kernel/dense/dense_plan.h"
 
@@ -86,14 +85,11 @@ absl::StatusOr<DenseNet> DenseNet::Create(absl::Span<const DenseLayer> layers,
 int64_t DenseNet::in() const { return plan_->in(); }
 int64_t DenseNet::out() const { return plan_->out(); }
 
-int64_t DenseNet::WorkspaceFloats(int64_t rows, DenseMode mode) const {
-  return mode == DenseMode::kTraining ? DensePass::WorkspaceFloats(*plan_, rows)
-                                      : DenseInferenceWorkspaceFloats(*plan_);
+int64_t DenseNet::WorkspaceFloats(int64_t rows) const {
+  return DensePass::WorkspaceFloats(*plan_, rows);
 }
 
-void DenseNet::Forward(DenseMode mode, const DenseRows& input, const DenseTensors& tensors,
-                       float* output) const {
-  if (mode == DenseMode::kInference) return DenseInference(*plan_, input, tensors, output);
+void DenseNet::Forward(const DenseRows& input, const DenseTensors& tensors, float* output) const {
   CheckRows(*plan_, input.rows);
   DensePass pass(*plan_, tensors, input.rows);
   ForwardToLastSegment(pass, input);

@@ -1,8 +1,9 @@
-// Chains of small dense layers on [rows, features] float32, forward and backward, as one kernel.
+// Training of chains of small dense layers on [rows, features] float32, forward and backward, as
+// one kernel. (Inference is kernel/dense_inference.cc.)
 //
 //   MASE_ASSIGN_OR_RETURN(DenseNet net, DenseNet::Create(layers));
-//   std::vector<float> workspace(net.WorkspaceFloats(rows, DenseMode::kTraining));
-//   net.Forward(DenseMode::kTraining, {.data = x, .rows = rows}, tensors, y);
+//   std::vector<float> workspace(net.WorkspaceFloats(rows));
+//   net.Forward({.data = x, .rows = rows}, tensors, y);
 //   net.Backward(rows, diff_y, tensors, diff_x);
 //
 // A network of a few thousand weights spends its time between the multiplications: in allocations,
@@ -12,12 +13,11 @@
 // feature of 16 rows: no width is padded, and statistics and soft-max need no shuffles.
 //
 //   linear      y = x W^T + b                        W is [out, in], as PyTorch stores it
-//   batch norm  y = gamma (x - mean) / sqrt(var + eps) + beta, statistics over the rows
-//               training: of the batch, var divided by n; the running ones move by `momentum`
-//               towards them, var divided by n - 1. Inference: the running ones.
+//   batch norm  y = gamma (x - mean) / sqrt(var + eps) + beta, statistics those of the batch, var
+//               divided by n; the running ones move by `momentum` towards them, var divided by
+//               n - 1
 //   ReLU        y = max(x, 0); the gradient at 0 is 0
-//   dropout     training: y = x * factor, with factors (0 or 1/(1-p)) drawn by the caller.
-//               Inference: y = x.
+//   dropout     y = x * factor, with the factors of kernel/dropout.h
 //
 // Sums run in a fixed order: rows are cut into chunks by their number alone, and chunks are added
 // in order. Results are the same bits for any number of OpenMP threads and on AVX2 and AVX-512. The
@@ -36,28 +36,25 @@
 
 namespace mase {
 
-enum class DenseMode { kInference, kTraining };
-
-// One layer of a chain. Tensors are named by their first element's offset in the flat vectors of
-// DenseTensors; kNone means that the layer has no such tensor.
+// One layer of a chain. Tensors are named by their position in DenseTensors; kNone means that the
+// layer has no such tensor.
 struct DenseLayer {
   enum class Kind { kLinear, kBatchNorm, kRelu, kDropout };
-  static constexpr int64_t kNone = -1;
+  static constexpr int kNone = -1;
 
   Kind kind = Kind::kLinear;
   int64_t in = 0;   // Features in.
   int64_t out = 0;  // Features out; equal to `in` but for kLinear.
 
-  int64_t weight = kNone;        // In parameters. kLinear: W [out, in]. kBatchNorm: gamma, or 1.
-  int64_t bias = kNone;          // In parameters. kLinear: b, or 0. kBatchNorm: beta, or 0.
-  int64_t running_mean = kNone;  // In buffers, kBatchNorm only. Must exist.
-  int64_t running_var = kNone;
+  int weight = kNone;        // kLinear: W [out, in]. kBatchNorm: gamma, or 1.
+  int bias = kNone;          // kLinear: b, or 0. kBatchNorm: beta, or 0.
+  int running_mean = kNone;  // kBatchNorm only. Must exist.
+  int running_var = kNone;
 
   double epsilon = 1e-5;  // kBatchNorm
   double momentum = 0.1;  // kBatchNorm
-
-  // kLinear: the gradient of b is set to exactly zero, its true value where a batch norm follows.
-  bool zero_bias_gradient = false;
+  double p = 0.5;         // kDropout
+  uint64_t stream = 0;    // kDropout: factors are those of StreamSeed(DenseTensors::seed, stream).
 };
 
 // The rows of one call: `rows` rows of a row-major matrix [*, in], either the first ones, or those
@@ -70,13 +67,11 @@ struct DenseRows {
 
 // All caller-owned. Tensors must not overlap each other.
 struct DenseTensors {
-  const float* parameters = nullptr;
-  float* gradients = nullptr;  // Laid out as parameters. Backward overwrites the chain's own ones.
-  float* buffers = nullptr;    // Running statistics. Inference only reads them.
-  float* workspace = nullptr;  // WorkspaceFloats() of them; no alignment needed. Holds the
-                               // activations from Forward until Backward.
-  // Training only: for each kDropout layer in order, its factors, row-major [rows, features].
-  const float* const* dropout = nullptr;
+  void* const* tensors = nullptr;    // Floats, by position; only running statistics are written.
+  void* const* gradients = nullptr;  // Floats, by position; overwritten, where not null.
+  float* workspace = nullptr;        // WorkspaceFloats() of them; no alignment needed. Holds the
+                                     // activations from Forward until Backward.
+  uint64_t seed = 0;                 // Of dropout; another one each step.
 };
 
 struct DenseOptions {
@@ -95,22 +90,20 @@ class DenseNet {
   int64_t in() const;
   int64_t out() const;
 
-  // The workspace that calls of `mode` with up to `rows` rows need: proportional to rows in
-  // training, bounded in inference. Depends on omp_get_max_threads().
-  int64_t WorkspaceFloats(int64_t rows, DenseMode mode) const;
+  // The workspace that calls with up to `rows` rows need.
+  int64_t WorkspaceFloats(int64_t rows) const;
 
-  // Writes the outputs of `input` to `output`, row-major [rows, out]. Training with batch norm
-  // needs at least two rows (checked).
-  void Forward(DenseMode mode, const DenseRows& input, const DenseTensors& tensors,
-               float* output) const;
+  // Writes the outputs of `input` to `output`, row-major [rows, out]. There must be at least one
+  // row, with a batch norm two (checked).
+  void Forward(const DenseRows& input, const DenseTensors& tensors, float* output) const;
 
   // Writes the gradients of the chain's parameters, and of its input if `diff_input` (row-major
   // [rows, in]) is not null, given those of its output, row-major [rows, out]. The last call with
-  // this workspace must have been Forward in training mode with as many rows and the same tensors.
+  // this workspace must have been Forward with as many rows and the same tensors.
   void Backward(int64_t rows, const float* diff_output, const DenseTensors& tensors,
                 float* diff_input) const;
 
-  // Forward in training mode, mean soft-max cross-entropy against labels[index[i]] (labels[i]
+  // Forward, mean soft-max cross-entropy against labels[index[i]] (labels[i]
   // without an index), and Backward, without leaving the cache. Faster than the three.
   ClassificationLoss TrainStep(const DenseRows& input, const int64_t* labels,
                                const DenseTensors& tensors) const;

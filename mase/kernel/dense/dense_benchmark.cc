@@ -1,5 +1,6 @@
-// Training and inference speed of small nets: gather, forward, loss, backward and Adam, in rows a
-// second. Rows are picked at random from 200,000, as a shuffled epoch does.
+// Training speed of small nets: gather, forward, loss, backward and Adam, in rows a second. Rows
+// are picked at random from 200,000, as a shuffled epoch does. For inference see
+// executor_benchmark.
 //
 //   OMP_NUM_THREADS=1 ./bazelw run //mase/kernel/dense:dense_benchmark
 #include <benchmark/benchmark.h>
@@ -21,7 +22,8 @@ constexpr int64_t kRows = 200'000;
 constexpr int64_t kFeatures = 16;
 constexpr int64_t kClasses = 5;
 
-// Layers with tensors placed one after the other, each on its own cache line.
+// Layers with tensors placed one after the other, each on its own cache line; `offsets` are where,
+// in buffers or else in parameters.
 struct Chain {
   void Add(DenseLayer::Kind kind, int64_t out) {
     DenseLayer layer;
@@ -29,24 +31,30 @@ struct Chain {
     layer.in = layers.empty() ? kFeatures : layers.back().out;
     layer.out = out;
     if (kind == DenseLayer::Kind::kLinear) {
-      layer.weight = Place(parameters, layer.in * out);
-      layer.bias = Place(parameters, out);
+      layer.weight = Place(false, layer.in * out);
+      layer.bias = Place(false, out);
     } else if (kind == DenseLayer::Kind::kBatchNorm) {
-      layer.weight = Place(parameters, out);
-      layer.bias = Place(parameters, out);
-      layer.running_mean = Place(buffers, out);
-      layer.running_var = Place(buffers, out);
-      if (layers.size() > 0) layers.back().zero_bias_gradient = true;
+      if (!layers.empty() && layers.back().bias >= 0)
+        without_gradient.push_back(layers.back().bias);
+      layer.weight = Place(false, out);
+      layer.bias = Place(false, out);
+      layer.running_mean = Place(true, out);
+      layer.running_var = Place(true, out);
     }
     layers.push_back(layer);
   }
-  static int64_t Place(int64_t& end, int64_t size) {
-    const int64_t offset = end;
+  int Place(bool buffer, int64_t size) {
+    int64_t& end = buffer ? buffers : parameters;
+    offsets.push_back(end);
+    is_buffer.push_back(buffer);
     end += (size + 15) / 16 * 16;
-    return offset;
+    return static_cast<int>(offsets.size()) - 1;
   }
 
   std::vector<DenseLayer> layers;
+  std::vector<int64_t> offsets;
+  std::vector<bool> is_buffer;
+  std::vector<int> without_gradient;  // Biases before a batch norm.
   int64_t parameters = 0;
   int64_t buffers = 0;
 };
@@ -78,10 +86,10 @@ Chain JscTiny() {
 
 // A net with everything it needs; 64-byte aligned.
 struct Setup {
-  explicit Setup(const Chain& chain, int64_t rows, DenseMode mode)
+  explicit Setup(const Chain& chain, int64_t rows)
       : net(*DenseNet::Create(chain.layers)),
         size(chain.parameters),
-        storage(5 * chain.parameters + chain.buffers + net.WorkspaceFloats(rows, mode) + 64),
+        storage(5 * chain.parameters + chain.buffers + net.WorkspaceFloats(rows) + 64),
         features(kRows * kFeatures),
         labels(kRows),
         order(kRows) {
@@ -100,10 +108,15 @@ struct Setup {
     gradients = take(size);
     first_moments = take(size);
     second_moments = take(size);
-    tensors = {.parameters = parameters, .gradients = gradients, .buffers = take(chain.buffers)};
-    tensors.workspace = next;
+    float* buffers = take(chain.buffers);
+    for (size_t i = 0; i < chain.offsets.size(); ++i) {
+      pointers.push_back((chain.is_buffer[i] ? buffers : parameters) + chain.offsets[i]);
+      diff_pointers.push_back(chain.is_buffer[i] ? nullptr : gradients + chain.offsets[i]);
+    }
+    for (const int tensor : chain.without_gradient) diff_pointers[tensor] = nullptr;
+    tensors = {pointers.data(), diff_pointers.data(), next};
     for (int64_t i = 0; i < size; ++i) parameters[i] = 0.25f * uniform(random);
-    std::fill_n(tensors.buffers, chain.buffers, 1.0f);
+    std::fill_n(buffers, chain.buffers, 1.0f);
   }
 
   DenseNet net;
@@ -116,13 +129,14 @@ struct Setup {
   float* gradients;
   float* first_moments;
   float* second_moments;
+  std::vector<void*> pointers, diff_pointers;
   DenseTensors tensors;
 };
 
 void Train(benchmark::State& state, Chain (*chain)()) {
   const int64_t batch = state.range(0);
   if (!SetIsaForTest(static_cast<Isa>(state.range(1)))) return state.SkipWithError("no such ISA");
-  Setup setup(chain(), batch, DenseMode::kTraining);
+  Setup setup(chain(), batch);
   AdamStepOptions adam;
   int64_t first = 0;
   for (auto _ : state) {
@@ -135,22 +149,6 @@ void Train(benchmark::State& state, Chain (*chain)()) {
     first = first + 2 * batch <= kRows ? first + batch : 0;
   }
   state.SetItemsProcessed(state.iterations() * batch);
-  state.SetLabel(std::string(IsaName(CurrentIsa())));
-}
-
-void Infer(benchmark::State& state, Chain (*chain)()) {
-  const int64_t rows = state.range(0);
-  if (!SetIsaForTest(static_cast<Isa>(state.range(1)))) return state.SkipWithError("no such ISA");
-  Setup setup(chain(), rows, DenseMode::kInference);
-  std::vector<float> output(rows * kClasses);
-  for (auto _ : state) {
-    setup.net.Forward(DenseMode::kInference, {.data = setup.features.data(), .rows = rows},
-                      setup.tensors, output.data());
-    const ClassificationLoss loss =
-        SoftmaxCrossEntropy(output.data(), setup.labels.data(), rows, kClasses, nullptr);
-    benchmark::DoNotOptimize(loss.loss);
-  }
-  state.SetItemsProcessed(state.iterations() * rows);
   state.SetLabel(std::string(IsaName(CurrentIsa())));
 }
 
@@ -177,11 +175,6 @@ void Batches(benchmark::internal::Benchmark* benchmark) {
   benchmark->UseRealTime();
 }
 
-void Evaluation(benchmark::internal::Benchmark* benchmark) {
-  for (int64_t isa : kIsas) benchmark->Args({166'000, isa});
-  benchmark->Unit(benchmark::kMillisecond)->UseRealTime();
-}
-
 void Parameters(benchmark::internal::Benchmark* benchmark) {
   for (int64_t isa : kIsas) benchmark->Args({4'336, isa});
 }
@@ -189,8 +182,6 @@ void Parameters(benchmark::internal::Benchmark* benchmark) {
 BENCHMARK_CAPTURE(Train, mlp, PlainMlp)->Apply(Batches);
 BENCHMARK_CAPTURE(Train, mlp_norm, NormMlp)->Apply(Batches);
 BENCHMARK_CAPTURE(Train, jsc_tiny, JscTiny)->Apply(Batches);
-BENCHMARK_CAPTURE(Infer, mlp, PlainMlp)->Apply(Evaluation);
-BENCHMARK_CAPTURE(Infer, mlp_norm, NormMlp)->Apply(Evaluation);
 BENCHMARK(Adam)->Apply(Parameters);
 
 }  // namespace

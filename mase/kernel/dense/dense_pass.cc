@@ -4,6 +4,9 @@
 #include <cmath>
 #include <cstring>
 
+#include "mase/base/mix64.h"
+#include "mase/kernel/dropout.h"
+
 namespace mase {
 namespace {
 
@@ -58,8 +61,7 @@ int64_t DensePass::WorkspaceFloats(const DenseNet::Plan& plan, int64_t rows) {
 void DensePass::RoundWeights() {
   for (const DenseStage& stage : plan_.stages()) {
     if (!plan_.bfloat16() || stage.linear < 0) continue;
-    kernels_.round_to_bfloat16(stage.in * stage.out,
-                               tensors_.parameters + plan_.layer(stage.linear).weight,
+    kernels_.round_to_bfloat16(stage.in * stage.out, Tensor(plan_.layer(stage.linear).weight),
                                rounded_weights_ + stage.weight_gradient);
   }
 }
@@ -105,7 +107,7 @@ void DensePass::ForwardHead(Chunk chunk, int s) {
     product.ld = chunks_.ld;
     product.b = Source(chunk, s);
     product.c = stage.norm >= 0 ? Matrix(chunk, stage.norm_src) : Result(chunk, stage);
-    product.bias = layer.bias >= 0 ? tensors_.parameters + layer.bias : nullptr;
+    product.bias = layer.bias >= 0 ? Tensor(layer.bias) : nullptr;
     product.relu = stage.relu && stage.norm < 0;
     kernels_.product(product);
   }
@@ -134,18 +136,18 @@ void DensePass::CombineMoments(int norm) {
       squares += static_cast<double>(partial[stage.out + f]) + size * shift * shift;
     }
     const int64_t i = stage.statistics + f;
-    const double gamma = layer.weight >= 0 ? tensors_.parameters[layer.weight + f] : 1.0;
+    const double gamma = layer.weight >= 0 ? Tensor(layer.weight)[f] : 1.0;
     mean_[i] = static_cast<float>(mean);
     scale_[i] = static_cast<float>(gamma / std::sqrt(squares / n + layer.epsilon));
-    shift_[i] = layer.bias >= 0 ? tensors_.parameters[layer.bias + f] : 0.0f;
+    shift_[i] = layer.bias >= 0 ? Tensor(layer.bias)[f] : 0.0f;
     // Kept for the gradient: it wants 1 / sqrt(var + epsilon) even where gamma is 0.
     slope_[i] = static_cast<float>(1 / std::sqrt(squares / n + layer.epsilon));
     const auto move = [&](float& running, double batch) {
       running = static_cast<float>(layer.momentum * batch +
                                    (1 - layer.momentum) * static_cast<double>(running));
     };
-    move(tensors_.buffers[layer.running_mean + f], mean);
-    move(tensors_.buffers[layer.running_var + f], squares / (n - 1));
+    move(Tensor(layer.running_mean)[f], mean);
+    move(Tensor(layer.running_var)[f], squares / (n - 1));
   }
 }
 
@@ -164,10 +166,19 @@ void DensePass::ForwardTail(Chunk chunk, int s) {
   }
   if (stage.dropout >= 0) {
     float* factor = Matrix(chunk, stage.factor);
-    kernels_.load_by_feature(
-        shape, tensors_.dropout[stage.dropout] + chunks_.first(chunk.index) * stage.out, nullptr,
-        factor);
+    DrawFactors(chunk, stage, factor);
     kernels_.multiply(shape, ready, factor, dst);
+  }
+}
+
+void DensePass::DrawFactors(Chunk chunk, const DenseStage& stage, float* factor) const {
+  const DenseLayer& layer = plan_.layer(stage.dropout);
+  const DropoutFactors<float> factors(layer.p, StreamSeed(tensors_.seed, layer.stream));
+  const int64_t first = chunks_.first(chunk.index), rows = chunks_.size(chunk.index);
+  for (int64_t f = 0; f < stage.out; ++f) {
+    float* row = factor + f * chunks_.ld;
+    for (int64_t r = 0; r < rows; ++r) row[r] = factors[(first + r) * stage.out + f];
+    std::fill(row + rows, row + 16 * Groups(chunk), 0.0f);
   }
 }
 
@@ -247,10 +258,10 @@ void DensePass::CombineNormGradients(int norm) {
     }
     const int64_t i = stage.statistics + f;
     const double inverse = static_cast<double>(slope_[i]);
-    if (layer.weight >= 0) {
-      tensors_.gradients[layer.weight + f] = static_cast<float>(product_sum * inverse);
+    if (float* gradient = Gradient(layer.weight)) {
+      gradient[f] = static_cast<float>(product_sum * inverse);
     }
-    if (layer.bias >= 0) tensors_.gradients[layer.bias + f] = static_cast<float>(diff_sum);
+    if (float* gradient = Gradient(layer.bias)) gradient[f] = static_cast<float>(diff_sum);
     offset_[i] = static_cast<float>(diff_sum / n);
     slope_[i] = static_cast<float>(product_sum * inverse * inverse / n);
   }
@@ -280,7 +291,7 @@ void DensePass::BackwardHead(Chunk chunk, int s, bool to_src) {
   gradient.out = stage.out;
   gradient.in = stage.in;
   gradient.weight = PartialGradient(chunk, stage.weight_gradient, layer.weight);
-  if (layer.bias >= 0 && !layer.zero_bias_gradient) {
+  if (Gradient(layer.bias) != nullptr) {
     gradient.bias = PartialGradient(chunk, stage.bias_gradient, layer.bias);
   }
   kernels_.weight_gradient(gradient);
@@ -308,18 +319,14 @@ void DensePass::CombineGradients() {
   for (const DenseStage& stage : plan_.stages()) {
     if (stage.linear < 0) continue;
     const DenseLayer& layer = plan_.layer(stage.linear);
-    if (layer.bias >= 0 && layer.zero_bias_gradient) {
-      std::fill_n(tensors_.gradients + layer.bias, stage.out, 0.0f);
-    } else if (layer.bias >= 0) {
-      CombineGradient(stage.bias_gradient, layer.bias, stage.out);
-    }
+    CombineGradient(stage.bias_gradient, layer.bias, stage.out);
     CombineGradient(stage.weight_gradient, layer.weight, stage.in * stage.out);
   }
 }
 
-void DensePass::CombineGradient(int64_t partial_offset, int64_t offset, int64_t size) {
-  if (chunks_.count == 1) return;
-  float* sum = tensors_.gradients + offset;
+void DensePass::CombineGradient(int64_t partial_offset, int tensor, int64_t size) {
+  float* sum = Gradient(tensor);
+  if (chunks_.count == 1 || sum == nullptr) return;
   const float* partial = partial_gradients_ + partial_offset;
   std::memcpy(sum, partial, sizeof(float) * static_cast<size_t>(size));
   for (int64_t c = 1; c < chunks_.count; ++c) {

@@ -52,6 +52,8 @@ class DensePass {
   void ForwardHead(Chunk chunk, int s);
   void ForwardTail(Chunk chunk, int s);
   void Normalize(Chunk chunk, const DenseStage& stage);
+  // The factors of a stage's dropout; zero in the padding.
+  void DrawFactors(Chunk chunk, const DenseStage& stage, float* factor) const;
   void BackwardTail(Chunk chunk, const DenseStage& stage);
   void BackwardHead(Chunk chunk, int s, bool to_src);
 
@@ -70,7 +72,7 @@ class DensePass {
   }
   const float* Weight(const DenseStage& stage) const {
     return plan_.bfloat16() ? rounded_weights_ + stage.weight_gradient
-                            : tensors_.parameters + plan_.layer(stage.linear).weight;
+                            : Tensor(plan_.layer(stage.linear).weight);
   }
   // Makes operands of a linear layer of them, if they are to be bfloat16.
   void Round(int64_t features, float* matrix) const {
@@ -84,13 +86,18 @@ class DensePass {
   float* PartialSums(int64_t chunk, const DenseStage& stage) const {
     return partial_sums_ + 2 * (chunk * plan_.statistics() + stage.statistics);
   }
+  float* Tensor(int tensor) const { return static_cast<float*>(tensors_.tensors[tensor]); }
+  // Null if the layer has no such tensor, or nobody wants its gradient.
+  float* Gradient(int tensor) const {
+    return tensor < 0 ? nullptr : static_cast<float*>(tensors_.gradients[tensor]);
+  }
   // One chunk's gradients go straight to where they belong.
-  float* PartialGradient(Chunk chunk, int64_t partial_offset, int64_t offset) const {
+  float* PartialGradient(Chunk chunk, int64_t partial_offset, int tensor) const {
     return chunks_.count == 1
-               ? tensors_.gradients + offset
+               ? Gradient(tensor)
                : partial_gradients_ + chunk.index * plan_.partial_gradients() + partial_offset;
   }
-  void CombineGradient(int64_t partial_offset, int64_t offset, int64_t size);
+  void CombineGradient(int64_t partial_offset, int tensor, int64_t size);
 
   const DenseNet::Plan& plan_;
   const DenseTensors tensors_;

@@ -75,7 +75,6 @@ absl::Status DenseNet::Plan::Check() const {
 }
 
 void DenseNet::Plan::MakeStages() {
-  int dropouts = 0;
   int last_rank = 3;  // Of the kinds in a stage's order; a lower or equal one opens a new stage.
   for (size_t i = 0; i < layers_.size(); ++i) {
     const DenseLayer& layer = layers_[i];
@@ -98,7 +97,7 @@ void DenseNet::Plan::MakeStages() {
         stage.relu = true;
         break;
       case DenseLayer::Kind::kDropout:
-        stage.dropout = dropouts++;
+        stage.dropout = static_cast<int>(i);
         break;
     }
   }

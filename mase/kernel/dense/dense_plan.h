@@ -17,7 +17,7 @@ struct DenseStage {
   int linear = -1;  // Index of the layer, or -1.
   int norm = -1;
   bool relu = false;
-  int dropout = -1;  // Which of DenseTensors::dropout, or -1.
+  int dropout = -1;  // Index of the layer, or -1.
   int64_t in = 0;
   int64_t out = 0;
 
@@ -69,7 +69,6 @@ class DenseNet::Plan {
 
   int64_t in() const { return stages_.front().in; }
   int64_t out() const { return stages_.back().out; }
-  int64_t max_features() const { return max_features_; }
   int64_t chunk_features() const { return chunk_features_; }  // Of all matrices of a chunk.
   int64_t partial_gradients() const { return partial_gradients_; }
   int64_t statistics() const { return statistics_; }

@@ -42,6 +42,7 @@ Rows MakeRows(uint32_t seed, int64_t rows) {
 
 // Batch norm, ReLU, linear 16 -> 5, ReLU; parameters: gamma, beta, W, b.
 constexpr int64_t kGamma = 0, kBeta = 16, kWeight = 32, kBias = 112, kParameters = 117;
+constexpr int kTensors = 6;  // Those, then the running mean and variance.
 
 std::vector<DenseLayer> JscTiny() {
   using Kind = DenseLayer::Kind;
@@ -49,29 +50,49 @@ std::vector<DenseLayer> JscTiny() {
       {.kind = Kind::kBatchNorm,
        .in = 16,
        .out = 16,
-       .weight = kGamma,
-       .bias = kBeta,
-       .running_mean = 0,
-       .running_var = 16},
+       .weight = 0,
+       .bias = 1,
+       .running_mean = 4,
+       .running_var = 5},
       {.kind = Kind::kRelu, .in = 16, .out = 16},
-      {.kind = Kind::kLinear, .in = 16, .out = 5, .weight = kWeight, .bias = kBias},
+      {.kind = Kind::kLinear, .in = 16, .out = 5, .weight = 2, .bias = 3},
       {.kind = Kind::kRelu, .in = 5, .out = 5},
   };
+}
+
+// The same in inference.
+std::vector<float> Scores(const float* x, int64_t rows, const std::vector<float>& parameters,
+                          const std::vector<float>& buffers) {
+  std::vector<float> scores;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t k = 0; k < kClasses; ++k) {
+      double sum = parameters[kBias + k];
+      for (int64_t f = 0; f < kFeatures; ++f) {
+        const double normal = (x[r * kFeatures + f] - buffers[f]) /
+                              std::sqrt(buffers[kFeatures + f] + 1e-5) * parameters[kGamma + f];
+        const double positive = std::max(normal + parameters[kBeta + f], 0.0);
+        sum += positive * parameters[kWeight + k * kFeatures + f];
+      }
+      scores.push_back(static_cast<float>(std::max(sum, 0.0)));
+    }
+  }
+  return scores;
 }
 
 TEST(TrainingTraceTest, JscTinyFollowsPyTorch) {
   const Rows train = MakeRows(0, 4100), validation = MakeRows(1, 1000);
   const DenseNet net = *DenseNet::Create(JscTiny());
   std::vector<float> parameters(kParameters), gradients(kParameters), first(kParameters),
-      second(kParameters), buffers(32),
-      workspace(net.WorkspaceFloats(kBatch, DenseMode::kTraining) +
-                net.WorkspaceFloats(1000, DenseMode::kInference));
+      second(kParameters), buffers(32), workspace(net.WorkspaceFloats(kBatch));
   std::fill_n(parameters.begin() + kGamma, 16, 1.0f);
   std::fill_n(buffers.begin() + 16, 16, 1.0f);
   TorchGenerator init(0);
   init.FillUniform(absl::MakeSpan(&parameters[kWeight], 85), -0.25f, 0.25f);
-  const DenseTensors tensors = {parameters.data(), gradients.data(), buffers.data(),
-                                workspace.data()};
+  void* pointers[kTensors] = {&parameters[kGamma], &parameters[kBeta], &parameters[kWeight],
+                              &parameters[kBias],  &buffers[0],        &buffers[kFeatures]};
+  void* diff_pointers[kTensors] = {&gradients[kGamma], &gradients[kBeta], &gradients[kWeight],
+                                   &gradients[kBias]};
+  const DenseTensors tensors = {pointers, diff_pointers, workspace.data()};
 
   const std::vector<double> first_losses = {1.6008155, 1.6202607, 1.5914947, 1.5694216, 1.5692680};
   const struct {
@@ -101,9 +122,8 @@ TEST(TrainingTraceTest, JscTinyFollowsPyTorch) {
     int64_t correct = 0;
     for (int64_t r = 0; r < 1000; r += kBatch) {
       const int64_t rows = std::min(kBatch, 1000 - r);
-      std::vector<float> scores(rows * kClasses);
-      net.Forward(DenseMode::kInference, {&validation.features[r * kFeatures], nullptr, rows},
-                  tensors, scores.data());
+      const std::vector<float> scores =
+          Scores(&validation.features[r * kFeatures], rows, parameters, buffers);
       const ClassificationLoss loss =
           SoftmaxCrossEntropy(scores.data(), &validation.labels[r], rows, kClasses, nullptr);
       sum += loss.loss;

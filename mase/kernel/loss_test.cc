@@ -1,4 +1,4 @@
-#include "mase/exec/loss.h"
+#include "mase/kernel/loss.h"
 
 #include <cmath>
 #include <vector>

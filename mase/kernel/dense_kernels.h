@@ -1,0 +1,15 @@
+// The kernels of dense_chain.h, for its table entries.
+#ifndef MASE_KERNEL_DENSE_KERNELS_H_
+#define MASE_KERNEL_DENSE_KERNELS_H_
+
+#include "mase/kernel/kernel.h"
+
+namespace mase {
+
+KernelOr MakeDenseInference(const KernelSpec& spec);
+// "dense_chain" in training, or "dense_chain_loss".
+KernelOr MakeDenseTraining(const KernelSpec& spec);
+
+}  // namespace mase
+
+#endif  // MASE_KERNEL_DENSE_KERNELS_H_

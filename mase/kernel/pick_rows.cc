@@ -1,0 +1,54 @@
+// "pick_rows": the rows of a batch out of those of a data set, in the element type of the
+// arithmetic. srcs[0] is the data, srcs[1], if given, int64 [rows]: which of its rows; else the
+// first. No gradient: data is not trained.
+#include <algorithm>
+
+#include "mase/kernel/kernels.h"
+
+namespace mase {
+namespace {
+
+template <typename From, typename To>
+class PickRowsKernel final : public Kernel {
+ public:
+  explicit PickRowsKernel(const KernelSpec& spec)
+      : rows_(spec.dst.shape[0]),
+        row_elements_(rows_ == 0 ? 0 : spec.dst.elements() / rows_),
+        picks_(spec.srcs.size() > 1) {}
+
+  absl::Status Forward(const KernelArgs& args) override {
+    const From* data = args.Src<From>(0);
+    const int64_t* index = picks_ ? args.Src<int64_t>(1) : nullptr;
+    const auto row = [&](int64_t i) {
+      return data + (index == nullptr ? i : index[i]) * row_elements_;
+    };
+    To* dst = args.Dst<To>();
+    for (int64_t i = 0; i < rows_; ++i, dst += row_elements_) {
+      // Picked rows are far apart; ask for one before it is needed.
+      if (i + kAhead < rows_) __builtin_prefetch(row(i + kAhead));
+      if (row_elements_ == 1) {
+        *dst = static_cast<To>(*row(i));
+      } else {
+        std::copy_n(row(i), row_elements_, dst);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  static constexpr int64_t kAhead = 16;
+
+  const int64_t rows_, row_elements_;
+  const bool picks_;
+};
+
+}  // namespace
+
+std::vector<KernelEntry> PickRowsKernels() {
+  constexpr absl::string_view kName = "pick_rows";
+  return {Entry<float, PickRowsKernel<float, float>>(kName),
+          Entry<double, PickRowsKernel<float, double>>(kName),
+          Entry<int64_t, PickRowsKernel<int64_t, int64_t>>(kName)};
+}
+
+}  // namespace mase
