@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
-#include "gflags/gflags.h"
+#include "absl/types/span.h"
 #include "glog/logging.h"
 #include "mase/base/files.h"
 #include "mase/base/runfiles.h"
@@ -25,18 +25,11 @@
 #include "mase/base/table.h"
 #include "mase/format/family.h"
 #include "mase/format/format.h"
+#include "mase/format/format_text.h"
 #include "mase/format/metrics.h"
 #include "mase/interop/npy.h"
 #include "mase/interop/svg_curves.h"
 #include "mase/tensor/convert.h"
-
-DEFINE_string(format, "",
-              "A FormatProto as text, for example 'integer { width: 8 frac_width: 4 }'.");
-DEFINE_string(semantics, "", "exact or reference; where empty, what the format says (exact).");
-DEFINE_string(in, "", "A .npy file (float32) to read; may be given several times.");
-DEFINE_string(out, "", "The .npy file to write; as many as --in, in their order.");
-DEFINE_uint64(seed, 0, "Of stochastic formats.");
-DEFINE_string(plot, "", "error: write a plot of SQNR over bits here (SVG).");
 
 namespace mase {
 namespace {
@@ -51,88 +44,105 @@ constexpr char kUsage[] = R"(number formats: what a tensor's values become when 
   formats decode   --format=F --in=codes.npy --out=y.npy
   formats error --in=x.npy FORMAT...    SQNR, errors and bits, side by side
 
-A FORMAT is text: 'integer { width: 8 frac_width: 4 }', 'block_fp { width: 8 block_size: 16 }',
-'minifloat_ieee { width: 8 exponent_width: 4 } semantics: REFERENCE'; a bare family name means the
-example that `list` shows. --in and --out may be repeated. Block formats encode into two files:
-the codes, and beside them NAME.blocks.npy with a code a block.
+A FORMAT is a family and its values, 'integer 8/4'; a name, 'mxfp8_e4m3'; or
+text, 'block_fp { width: 8 block_size: 16 }'. Policies may follow:
+'minifloat_ieee 8/4 semantics: REFERENCE'. A family alone is the example that
+`list` shows (docs/formats.md). --in and --out may be repeated. Block formats
+encode into two files: the codes, and NAME.blocks.npy with a code a block.
 
-  bazel run //mase:formats -- list
-  bazel run //mase:formats -- table 'minifloat_ieee { width: 4 exponent_width: 2 }'
-  bazel run //mase:formats -- quantize --format='integer { width: 8 frac_width: 4 }' \
+  --format F        the format of quantize, encode and decode
+  --semantics S     exact or reference; where not given, what the format says
+  --in, --out FILE  .npy files of float32 (decode: of int32 codes)
+  --seed N          of stochastic rounding [default 0]
+  --plot FILE       error: SQNR over bits, as SVG
+
+  ./bazelw run //mase:formats -- list
+  ./bazelw run //mase:formats -- table 'minifloat_ieee 4/2'
+  ./bazelw run //mase:formats -- quantize --format='integer 8/4' \
       --semantics=reference --in=x.npy --out=y.npy
-  bazel run //mase:formats -- error --in=x.npy --plot=error.svg integer block_fp mxfp)";
+  ./bazelw run //mase:formats -- error --in=x.npy --plot=error.svg integer block_fp mxfp)";
 
-constexpr char kListSeparator = '\n';  // Between repeated --in: no file name has one.
+struct Flags {
+  std::string format, semantics, plot;
+  std::vector<std::string> in, out;
+  uint64_t seed = 0;
+};
 
-// gflags keeps the last of a repeated flag; this makes it one list.
-std::vector<std::string> JoinRepeated(int argc, char** argv) {
-  std::vector<std::string> arguments;
-  std::map<std::string, size_t> first;
-  for (int i = 0; i < argc; ++i) {
-    std::string argument = argv[i];
-    for (const std::string name : {"in", "out"}) {
-      if ((argument == "--" + name || argument == "-" + name) && i + 1 < argc) {
-        argument = absl::StrCat("--", name, "=", argv[++i]);
-      }
-      const size_t dashes = argument.find_first_not_of('-');
-      if (argument[0] != '-' || dashes == std::string::npos ||
-          !absl::StartsWith(argument.substr(dashes), name + "=")) {
-        continue;
-      }
-      const std::string value = argument.substr(dashes + name.size() + 1);
-      const auto [it, is_new] = first.emplace(name, arguments.size());
-      argument = is_new ? absl::StrCat("--", name, "=", value) : "";
-      if (!is_new) absl::StrAppend(&arguments[it->second], std::string(1, kListSeparator), value);
-      break;
-    }
-    if (!argument.empty()) arguments.push_back(argument);
+// What a command line says besides flags, and the flags.
+struct CommandLine {
+  std::vector<std::string> words;
+  Flags flags;
+  bool help = false;
+};
+
+absl::Status CheckFlagName(const std::string& name) {
+  std::vector<std::string> known;
+  for (const char* flag : {"format", "semantics", "in", "out", "seed", "plot"}) {
+    if (name == flag) return absl::OkStatus();
+    known.push_back(absl::StrCat("--", flag));
   }
-  return arguments;
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown flag --", name, Suggest("--" + name, known), "; see --help"));
 }
 
-// gflags would print its usage and exit with 1.
-absl::Status CheckFlags(const std::vector<std::string>& arguments) {
-  for (const std::string& argument : arguments) {
-    const size_t begin = argument.find_first_not_of('-');
-    if (argument[0] != '-' || begin == std::string::npos) continue;
-    const std::string name = argument.substr(begin, argument.find('=') - begin);
-    gflags::CommandLineFlagInfo info;
-    if (gflags::GetCommandLineFlagInfo(name.c_str(), &info)) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "unknown flag --", name,
-        Suggest(name, {"format", "semantics", "in", "out", "seed", "plot"}), "; see --help"));
+absl::Status SetFlag(const std::string& name, const std::string& value, Flags* flags) {
+  const std::map<std::string, std::string*> texts = {
+      {"format", &flags->format}, {"semantics", &flags->semantics}, {"plot", &flags->plot}};
+  const std::map<std::string, std::vector<std::string>*> files = {{"in", &flags->in},
+                                                                  {"out", &flags->out}};
+  if (const auto text = texts.find(name); text != texts.end()) {
+    *text->second = value;
+  } else if (const auto list = files.find(name); list != files.end()) {
+    MASE_ASSIGN_OR_RETURN(list->second->emplace_back(), UserPath(value));
+  } else if (!absl::SimpleAtoi(value, &flags->seed)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--seed=", value, ": want an integer from 0 to 2^64 - 1"));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::string>> Paths(const std::string& flag) {
-  std::vector<std::string> paths;
-  for (absl::string_view given : absl::StrSplit(flag, kListSeparator, absl::SkipEmpty())) {
-    MASE_ASSIGN_OR_RETURN(paths.emplace_back(), UserPath(given));
+// --flag=value or --flag value; --in and --out may be repeated.
+absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<char* const> arguments) {
+  CommandLine line;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string argument = arguments[i];
+    if (argument.empty() || argument[0] != '-') {
+      line.words.push_back(argument);
+      continue;
+    }
+    const std::string body = argument.substr(std::min<size_t>(2, argument.find_first_not_of('-')));
+    const size_t equals = body.find('=');
+    const std::string name = body.substr(0, equals);
+    if (name == "help" || name == "h") {
+      line.help = true;
+      continue;
+    }
+    const bool apart = equals == std::string::npos;
+    const bool has_next = i + 1 < arguments.size();
+    const std::string value = !apart     ? body.substr(equals + 1)
+                              : has_next ? std::string(arguments[i + 1])
+                                         : "";
+    MASE_RETURN_IF_ERROR(CheckFlagName(name));
+    if (apart && !has_next) {
+      return absl::InvalidArgumentError(absl::StrCat("--", name, ": needs a value"));
+    }
+    MASE_RETURN_IF_ERROR(SetFlag(name, value, &line.flags));
+    i += apart ? 1 : 0;
   }
-  return paths;
+  return line;
 }
 
-// From text, or from a family's name alone; --semantics wins.
-absl::StatusOr<std::unique_ptr<const Format>> MakeFormat(const std::string& text) {
-  if (text.empty())
-    return absl::InvalidArgumentError("no format; for example --format='integer { width: 8 }'");
-  const Family* family = FindFamily(text);
-  if (family == nullptr && text.find_first_of(" {:") == std::string::npos) {
-    std::vector<std::string> names;
-    for (const Family* known : Families()) names.emplace_back(known->name);
-    return absl::NotFoundError(absl::StrCat("unknown format '", text, "'", Suggest(text, names)));
-  }
-  // The semantics decide what the text may say.
-  MASE_ASSIGN_OR_RETURN(FormatProto proto,
-                        ParseFormatText(family != nullptr ? family->example : text));
-  if (FLAGS_semantics == "reference") {
+// --semantics wins over the text, before it is known whether the family can have that.
+absl::StatusOr<std::unique_ptr<const Format>> MakeFormat(const std::string& text,
+                                                         const Flags& flags) {
+  MASE_ASSIGN_OR_RETURN(FormatProto proto, ParseFormat(text));
+  if (flags.semantics == "reference") {
     proto.set_semantics(FormatProto::REFERENCE);
-  } else if (FLAGS_semantics == "exact") {
+  } else if (flags.semantics == "exact") {
     proto.set_semantics(FormatProto::EXACT);
-  } else if (!FLAGS_semantics.empty()) {
+  } else if (!flags.semantics.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--semantics=", FLAGS_semantics, ", allowed exact, reference"));
+        absl::StrCat("--semantics=", flags.semantics, ", allowed exact, reference"));
   }
   return Format::Create(proto);
 }
@@ -149,20 +159,23 @@ absl::StatusOr<Tensor> ReadFloats(const std::string& path) {
 }
 
 absl::Status List() {
-  Table table({"Name", "Class", "Definition", "Example"});
+  Table table({"Family", "Definition, example"});
+  table.SetAlign(1, Table::Align::kLeft);
   table.SetMaxCellWidth(60);
   for (const Family* family : Families()) {
-    std::string name(family->name);
-    for (absl::string_view alias : family->aliases) absl::StrAppend(&name, ", ", alias);
-    table.AddRow({name, std::string(family->class_suffix), std::string(family->summary),
-                  std::string(family->example)});
+    table.AddRow({std::string(family->name), std::string(family->summary)});
+    MASE_ASSIGN_OR_RETURN(const FormatProto example, ParseFormat(family->example));
+    const std::string also = family->aliases.empty()
+                                 ? ""
+                                 : absl::StrCat("; also ", absl::StrJoin(family->aliases, ", "));
+    table.AddRow({"", absl::StrCat(FormatText(example), "; class ", family->class_suffix, also)});
   }
-  std::cout << table.Boxed();
+  std::cout << table.Plain();
   return absl::OkStatus();
 }
 
-absl::Status Describe(const std::string& text) {
-  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text));
+absl::Status Describe(const std::string& text, const Flags& flags) {
+  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text, flags));
   const Family& family = *FindFamily(format->family());
   std::cout << family.name << ": " << family.summary << "\n"
             << format->Describe() << "\n"
@@ -178,13 +191,13 @@ absl::Status Describe(const std::string& text) {
   return absl::OkStatus();
 }
 
-absl::Status PrintTable(const std::string& text) {
-  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text));
+absl::Status PrintTable(const std::string& text, const Flags& flags) {
+  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text, flags));
   std::cout << format->Describe() << "\n";
   const std::vector<float> values = format->Values();
   if (values.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(format->proto().ShortDebugString(), " has no table: more than 2^16 values"));
+        absl::StrCat(FormatText(format->proto()), " has no table: more than 2^16 values"));
   }
   Table table({"Value", "Code"});
   for (float value : values) {
@@ -202,9 +215,9 @@ absl::Status PrintTable(const std::string& text) {
 
 // Calls fn(in, out) for every pair of --in and --out.
 absl::Status ForEachPair(
+    const Flags& flags,
     const std::function<absl::Status(const std::string&, const std::string&)>& fn) {
-  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> in, Paths(FLAGS_in));
-  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> out, Paths(FLAGS_out));
+  const std::vector<std::string>&in = flags.in, &out = flags.out;
   if (in.empty() || in.size() != out.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat(in.size(), " --in and ", out.size(), " --out, want as many, at least one"));
@@ -213,11 +226,11 @@ absl::Status ForEachPair(
   return absl::OkStatus();
 }
 
-absl::Status Quantize() {
-  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(FLAGS_format));
-  return ForEachPair([&](const std::string& in, const std::string& out) -> absl::Status {
+absl::Status Quantize(const Flags& flags) {
+  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(flags.format, flags));
+  return ForEachPair(flags, [&](const std::string& in, const std::string& out) -> absl::Status {
     MASE_ASSIGN_OR_RETURN(const Tensor x, ReadFloats(in));
-    const absl::StatusOr<Tensor> y = format->Quantize(x, FLAGS_seed);
+    const absl::StatusOr<Tensor> y = format->Quantize(x, flags.seed);
     if (!y.ok()) return Annotate(y.status(), in);
     return WriteNpy(out, *y);
   });
@@ -249,9 +262,9 @@ absl::StatusOr<Tensor> ReadCodes(const std::string& path) {
       absl::StrCat(path, ": ", *wrong, " is no code; codes are whole numbers, at least 0"));
 }
 
-absl::Status Encode() {
-  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(FLAGS_format));
-  return ForEachPair([&](const std::string& in, const std::string& out) -> absl::Status {
+absl::Status Encode(const Flags& flags) {
+  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(flags.format, flags));
+  return ForEachPair(flags, [&](const std::string& in, const std::string& out) -> absl::Status {
     MASE_ASSIGN_OR_RETURN(const Tensor x, ReadFloats(in));
     const absl::StatusOr<EncodedTensor> encoded = format->Encode(x);
     if (!encoded.ok()) return Annotate(encoded.status(), in);
@@ -262,9 +275,9 @@ absl::Status Encode() {
   });
 }
 
-absl::Status Decode() {
-  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(FLAGS_format));
-  return ForEachPair([&](const std::string& in, const std::string& out) -> absl::Status {
+absl::Status Decode(const Flags& flags) {
+  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(flags.format, flags));
+  return ForEachPair(flags, [&](const std::string& in, const std::string& out) -> absl::Status {
     EncodedTensor encoded;
     MASE_ASSIGN_OR_RETURN(const Tensor codes, ReadCodes(in));
     encoded.shape = codes.shape();
@@ -284,8 +297,8 @@ std::string Bar(double sqnr_db) {
   return std::string(length, '#');
 }
 
-absl::Status CompareErrors(const std::vector<std::string>& formats) {
-  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> paths, Paths(FLAGS_in));
+absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags& flags) {
+  const std::vector<std::string>& paths = flags.in;
   if (paths.empty() || formats.empty()) {
     return absl::InvalidArgumentError("error needs --in=x.npy and at least one format");
   }
@@ -295,12 +308,12 @@ absl::Status CompareErrors(const std::vector<std::string>& formats) {
     Table table({"Format", "Bits", "SQNR dB", "Max error", "Mean error", "SQNR"});
     table.SetAlign(5, Table::Align::kLeft);
     for (const std::string& text : formats) {
-      MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text));
-      const absl::StatusOr<Tensor> y = format->Quantize(x, FLAGS_seed);
+      MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text, flags));
+      const absl::StatusOr<Tensor> y = format->Quantize(x, flags.seed);
       if (!y.ok()) return Annotate(y.status(), path);
       const QuantizationError error = MeasureQuantizationError(x.data<float>(), y->data<float>());
       const double bits = format->BitsPerValue(x.shape());
-      table.AddRow({format->proto().ShortDebugString(), absl::StrFormat("%.3g", bits),
+      table.AddRow({FormatText(format->proto()), absl::StrFormat("%.3g", bits),
                     absl::StrFormat("%.2f", error.sqnr_db), absl::StrFormat("%.4g", error.max),
                     absl::StrFormat("%.4g", error.mean), Bar(error.sqnr_db)});
       Curve& curve = curves[std::string(format->family())];
@@ -309,20 +322,22 @@ absl::Status CompareErrors(const std::vector<std::string>& formats) {
     }
     std::cout << path << " " << x.shape().ToString() << "\n" << table.Boxed();
   }
-  if (FLAGS_plot.empty()) return absl::OkStatus();
+  if (flags.plot.empty()) return absl::OkStatus();
   std::vector<Curve> list;
   for (auto& [name, curve] : curves) {
     std::sort(curve.points.begin(), curve.points.end());
     list.push_back(std::move(curve));
   }
-  MASE_ASSIGN_OR_RETURN(const std::string file, UserPath(FLAGS_plot));
+  MASE_ASSIGN_OR_RETURN(const std::string file, UserPath(flags.plot));
   return WriteFileAtomically(file, CurvesAsSvg({.title = "Signal to quantization noise",
                                                 .x_label = "bits a value",
                                                 .y_label = "SQNR in dB",
                                                 .curves = list}));
 }
 
-absl::Status Run(const std::vector<std::string>& words) {
+absl::Status Run(const CommandLine& line) {
+  const std::vector<std::string>& words = line.words;
+  const Flags& flags = line.flags;
   const std::string command = words.empty() ? "" : words[0];
   const std::vector<std::string> rest(words.begin() + (words.empty() ? 0 : 1), words.end());
   if (command == "list") return List();
@@ -331,15 +346,16 @@ absl::Status Run(const std::vector<std::string>& words) {
       return absl::InvalidArgumentError(
           absl::StrCat(command, " takes one format, not ", rest.size()));
     }
-    return command == "table" ? PrintTable(rest[0]) : Describe(rest[0]);
+    return command == "table" ? PrintTable(rest[0], flags) : Describe(rest[0], flags);
   }
-  if (command == "error") return CompareErrors(rest);
+  if (command == "error") return CompareErrors(rest, flags);
   if (!rest.empty() && (command == "quantize" || command == "encode" || command == "decode")) {
-    return absl::InvalidArgumentError(absl::StrCat(command, ": '", rest[0], "' is no flag"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(command, ": '", rest[0], "' is no flag; the format is --format"));
   }
-  if (command == "quantize") return Quantize();
-  if (command == "encode") return Encode();
-  if (command == "decode") return Decode();
+  if (command == "quantize") return Quantize(flags);
+  if (command == "encode") return Encode(flags);
+  if (command == "decode") return Decode(flags);
   return absl::InvalidArgumentError(absl::StrCat(
       command.empty() ? std::string("no command") : absl::StrCat("unknown command '", command, "'"),
       Suggest(command, {"list", "describe", "table", "quantize", "encode", "decode", "error"}),
@@ -355,22 +371,13 @@ int End(absl::Status status) {
 
 int Main(int argc, char** argv) {
   google::InitGoogleLogging(argv[0]);
-  std::vector<std::string> arguments = JoinRepeated(argc, argv);
-  for (const std::string& argument : arguments) {
-    if (argument == "--help" || argument == "-help" || argument == "-h") {
-      std::cout << kUsage << "\n";
-      return End(absl::OkStatus());
-    }
+  const absl::StatusOr<CommandLine> line =
+      ParseCommandLine(absl::MakeConstSpan(argv + 1, argv + argc));
+  if (line.ok() && line->help) {
+    std::cout << kUsage << "\n";
+    return End(absl::OkStatus());
   }
-  if (const absl::Status status = CheckFlags(arguments); !status.ok()) return End(status);
-  std::vector<char*> pointers;
-  for (std::string& argument : arguments) pointers.push_back(argument.data());
-  int count = static_cast<int>(pointers.size());
-  pointers.push_back(nullptr);
-  char** rest = pointers.data();
-  gflags::SetUsageMessage(kUsage);
-  gflags::ParseCommandLineFlags(&count, &rest, /*remove_flags=*/true);
-  return End(Run(std::vector<std::string>(rest + 1, rest + count)));
+  return End(line.ok() ? Run(*line) : line.status());
 }
 
 }  // namespace

@@ -141,6 +141,8 @@ TEST(TrainTest, WhatCannotBeTrainedWritesNothing) {
       {{"--batch-size=1599"}, "seq_blocks_0: batch norm cannot train on a batch of one row"},
       {{"--model=jsc-tine"}, "did you mean 'jsc-tiny'"},
       {{"--training-optimizer=adm"}, "adm"},
+      {{"--lr=1"}, "unknown flag --lr; did you mean '--learning-rate'?"},
+      {{"--model=jsc-sim", "--dataset=jsc-tiny"}, "MODEL comes first, then DATASET"},
   };
   for (const auto& [flags, message] : cases) {
     const CommandResult run = Train(folder, SmallRun(flags));
@@ -148,6 +150,14 @@ TEST(TrainTest, WhatCannotBeTrainedWritesNothing) {
     EXPECT_THAT(run.err, HasSubstr(message));
     EXPECT_FALSE(std::filesystem::exists(folder + "/mase_output"));
   }
+}
+
+TEST(TrainTest, TheBundledJetsAreForTestsAndTheErrorSaysWhereOthersAre) {
+  const CommandResult run = Train(NewFolder(), {"jsc-tiny", "jsc"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("has no train split"));
+  EXPECT_THAT(run.err, HasSubstr("dataset.path=FILE, see docs/data.md"));
+  EXPECT_THAT(run.err, HasSubstr("jsc-sim has simulated ones to train on"));
 }
 
 TEST(TrainTest, DebugTrainsOnOneBatch) {

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace mase {
@@ -48,7 +47,9 @@ std::string Suggest(absl::string_view name, absl::Span<const std::string> candid
   int best_distance = near_enough + 1;
   int completions = 0;
   for (const std::string& candidate : candidates) {
-    if (absl::StartsWith(candidate, name)) {
+    if (candidate.size() >= name.size() &&
+        std::equal(name.begin(), name.end(), candidate.begin(),
+                   [](char a, char b) { return Fold(a) == Fold(b); })) {
       completion = &candidate;
       ++completions;
     }
@@ -60,7 +61,8 @@ std::string Suggest(absl::string_view name, absl::Span<const std::string> candid
       best_distance = distance;
     }
   }
-  if (best == nullptr && completions == 1) best = completion;
+  // Who wrote the beginning of just one name meant that one, unless another is a letter away.
+  if (completions == 1 && best_distance > 1) best = completion;
   return best == nullptr ? "" : absl::StrCat("; did you mean '", *best, "'?");
 }
 

@@ -15,8 +15,9 @@ namespace mase {
 int EditDistance(absl::string_view a, absl::string_view b);
 
 // "; did you mean 'x'?" with the candidate nearest to `name`, the first of equals,
-// or "" where none is near enough to be a likely slip: at most 1 + |name|/4 edits,
-// or `name` is the beginning of exactly one candidate. Made to be appended:
+// or "" where none is near enough to be a likely slip: at most 1 + |name|/4 edits.
+// The one candidate that begins with `name` goes before all that are more than one
+// edit away. Made to be appended:
 //
 //   InvalidArgumentError(StrCat("unknown op '", op, "'", Suggest(op, OpNames())));
 std::string Suggest(absl::string_view name, absl::Span<const std::string> candidates);

@@ -44,7 +44,7 @@ void PrintHelp(const Action& action) {
     absl::StrAppend(&examples, "  ", line, "\n");
   }
   std::printf("%s\n",
-              absl::StrCat(action.name(), ": ", action.summary(), "\n\nUsage: bazel run //mase:",
+              absl::StrCat(action.name(), ": ", action.summary(), "\n\nUsage: ./bazelw run //mase:",
                            action.name(), " -- [MODEL] [DATASET] [flags]\n\nExamples:\n", examples,
                            "\nSettings come from defaults < --config file < --set < flags.\n\n",
                            FlagHelp(OwnFlags()))

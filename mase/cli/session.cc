@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "mase/base/status_macros.h"
@@ -14,6 +15,8 @@
 #include "mase/cli/log.h"
 #include "mase/cli/open_data.h"
 #include "mase/cli/open_model.h"
+#include "mase/data/open_dataset.h"
+#include "mase/model/zoo.h"
 
 namespace mase {
 namespace {
@@ -33,9 +36,24 @@ void FillReport(const RunConfig& config, const std::optional<OpenedCheckpoint>& 
   for (const auto& [name, version] : Versions()) (*report.mutable_versions())[name] = version;
 }
 
+// `train jsc-sim jsc-tiny`, which is the wrong way round.
+absl::Status CheckOrder(const RunConfig& config) {
+  const std::string &model = config.model().name(), &data = config.dataset().name();
+  const auto models = ZooModels();
+  const auto sets = KnownDatasets();
+  const bool swapped =
+      absl::c_any_of(models, [&](const ZooEntry& entry) { return entry.name == data; }) &&
+      absl::c_any_of(sets, [&](const KnownDataset& entry) { return entry.name == model; });
+  if (!swapped) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", model, "' is a data set and '", data,
+                   "' a model; MODEL comes first, then DATASET: ", data, " ", model));
+}
+
 }  // namespace
 
 absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun) {
+  MASE_RETURN_IF_ERROR(CheckOrder(config));
   const absl::Time now = absl::Now();
   MASE_ASSIGN_OR_RETURN(const std::optional<OpenedCheckpoint> opened,
                         OpenCheckpoint(config.model()));
@@ -46,6 +64,7 @@ absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& be
   FillReport(config, opened, session, session.report);
   const bool untrained = !opened.has_value() || (data.recipe && data.recipe->untrained());
   if (begun.action() == "train") {
+    MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
     MASE_ASSIGN_OR_RETURN(session.recipe, RecipeOfTraining(data));
   } else {
     session.report.mutable_model()->set_untrained(untrained);
@@ -68,6 +87,13 @@ absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split) {
   }
   absl::StatusOr<SplitData> data = session.dataset.Get(split);
   LogNotes(session.dataset);
+  if (!absl::IsNotFound(data.status()) || session.dataset.Has(split)) return data;
+  // What the set is tells what to do instead.
+  for (const KnownDataset& known : KnownDatasets()) {
+    if (known.name != session.dataset.name()) continue;
+    return absl::NotFoundError(
+        absl::StrCat(data.status().message(), "; ", known.name, " is ", known.description));
+  }
   return data;
 }
 

@@ -30,8 +30,9 @@ class TestAction : public Action {
     return "measure a trained or transformed net on the test split";
   }
   absl::string_view examples() const override {
-    return "bazel run //mase:test -- jsc-tiny jsc-sim --load=run/best.safetensors\n"
-           "bazel run //mase:test -- jsc-tiny jsc --load=best.safetensors --predictions=out.csv\n";
+    return "./bazelw run //mase:test -- jsc-tiny jsc-sim --load=run/best.safetensors\n"
+           "./bazelw run //mase:test -- jsc-tiny jsc --load=best.safetensors "
+           "--predictions=out.csv\n";
   }
 
   ConfigRequest config_request() const override { return {nullptr, /*read_passes=*/false}; }

@@ -213,12 +213,12 @@ class TrainAction : public PassAction {
            "epoch, test the best";
   }
   absl::string_view examples() const override {
-    return "bazel run //mase:train -- jsc-tiny jsc-sim --max-epochs 10 --batch-size 256\n"
-           "bazel run //mase:train -- jsc-toy jsc-sim --learning-rate 1e-3 --run_dir=run\n"
-           "bazel run //mase:train -- \"BN, ReLU, Linear 32, ReLU, Linear 5\" jsc-sim "
+    return "./bazelw run //mase:train -- jsc-tiny jsc-sim --max-epochs 10 --batch-size 256\n"
+           "./bazelw run //mase:train -- jsc-toy jsc-sim --learning-rate 1e-3 --run_dir=run\n"
+           "./bazelw run //mase:train -- \"BN, ReLU, Linear 32, ReLU, Linear 5\" jsc-sim "
            "--validation_split=0.1\n"
-           "bazel run //mase:train -- --config=my.toml --load=run/best.safetensors\n"
-           "bazel run //mase:train -- --resume=run\n";
+           "./bazelw run //mase:train -- --config=my.toml --load=run/best.safetensors\n"
+           "./bazelw run //mase:train -- --resume=run\n";
   }
 
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {

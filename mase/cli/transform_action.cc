@@ -36,15 +36,15 @@ class TransformAction : public PassAction {
     return "run the passes of a config on a net; measure it before and after";
   }
   absl::string_view examples() const override {
-    return "bazel run //mase:transform -- --config=testdata/configs/jsc_tiny_integer.toml\n"
-           "bazel run //mase:transform -- --config=testdata/configs/jsc_tiny_integer.toml "
+    return "./bazelw run //mase:transform -- --config=testdata/configs/jsc_tiny_integer.toml\n"
+           "./bazelw run //mase:transform -- --config=testdata/configs/jsc_tiny_integer.toml "
            "--calibrate=compare\n"
-           "bazel run //mase:transform -- jsc-toy jsc --config=my.toml --load=best.safetensors\n"
-           "bazel run //mase:transform -- --config=my.toml "
+           "./bazelw run //mase:transform -- jsc-toy jsc --config=my.toml --load=best.safetensors\n"
+           "./bazelw run //mase:transform -- --config=my.toml "
            "--set passes.quantize.linear.config.weight_width=4\n"
-           "bazel run //mase:transform -- \"BN, ReLU, Linear 32, ReLU, Linear 5\" jsc "
+           "./bazelw run //mase:transform -- \"BN, ReLU, Linear 32, ReLU, Linear 5\" jsc "
            "--config=my.toml --run_dir=out\n"
-           "bazel run //mase:transform -- --list_passes --plugins=my_pass.so\n";
+           "./bazelw run //mase:transform -- --list_passes --plugins=my_pass.so\n";
   }
 
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {

@@ -90,6 +90,11 @@ KnownFlag LookUp(const KnownFlags& flags, const std::string& name, const Ignored
 
 absl::Status UnknownFlag(const std::string& given, const std::string& name,
                          const KnownFlags& flags) {
+  const std::string here = NameFromElsewhere(name, *RunConfig::descriptor());
+  if (!here.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("unknown flag ", given, "; did you mean '--",
+                                                   absl::StrReplaceAll(here, {{"_", "-"}}), "'?"));
+  }
   std::vector<std::string> names;
   const char dash = absl::StrContains(given, '_') ? '_' : '-';  // In the user's own spelling.
   for (const auto& [known, unused] : flags) {

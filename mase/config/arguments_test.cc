@@ -106,6 +106,14 @@ TEST(ArgumentsTest, AnUnknownFlagIsNamedWithTheNearestOne) {
               ElementsAre("unknown flag --batch_sise; did you mean '--batch_size'?"));
   EXPECT_THAT(Settings({"--plugin=3"}),
               ElementsAre("unknown flag --plugin; did you mean '--plugins'?"));
+  EXPECT_THAT(Settings({"--max-ep=3"}),
+              ElementsAre("unknown flag --max-ep; did you mean '--max-epochs'?"));
+  const std::pair<const char*, const char*> elsewhere[] = {
+      {"--lr", "--learning-rate"}, {"--epochs", "--max-epochs"}, {"--bs", "--batch-size"}};
+  for (const auto& [theirs, ours] : elsewhere) {
+    EXPECT_THAT(Settings({theirs, "1"}), ElementsAre(std::string("unknown flag ") + theirs +
+                                                     "; did you mean '" + ours + "'?"));
+  }
   EXPECT_THAT(Settings({"--zzzzzzz"}), ElementsAre("unknown flag --zzzzzzz"));
   EXPECT_THAT(Settings({"-seed=1"}), ElementsAre(HasSubstr("unknown flag -seed")));
   EXPECT_THAT(Settings({"--passes=1"}), ElementsAre(HasSubstr("unknown flag --passes")));

@@ -31,7 +31,8 @@ struct ConfigRequest {
 };
 
 // Defaults < file < --set < flags and positionals (MODEL, DATASET), wherever they
-// stand on the command line. One error, of one line, that starts with the place.
+// stand on the command line. An error is a line for each
+// wrong key or value of a source, which starts with the place.
 absl::StatusOr<LoadedConfig> LoadConfig(const Arguments& arguments, const ConfigRequest& request);
 
 // The same for texts in memory, step by step. Levels must come in their order:

@@ -114,6 +114,23 @@ TEST_F(ConfigTest, TextOfTheCommandLineIsReadByItsTarget) {
   EXPECT_EQ(a.at("c").string_value(), "bare word");
 }
 
+TEST_F(ConfigTest, ASetTakesInlineTablesAtEveryDepth) {
+  for (const std::string text :
+       {"passes.shape_up.r.config={name='a', weight_width=8.0}",
+        "passes.shape_up.r={config={name='a', weight_width=8}}",
+        "passes.shape_up={r={config={name='a', weight={width=8}}}}",
+        "passes={shape_up={r={config={name='a', weight={width=8}}}}}",
+        "passes.shape_up.options={r={config={name='a', weight={width=8}}}}"}) {
+    const auto loaded = Load({"--set", text});
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    const auto options = OptionsOf(loaded->config, 0);
+    ASSERT_EQ(options.rules_size(), 1) << text;
+    EXPECT_EQ(options.rules(0).key(), "r") << text;
+    EXPECT_EQ(options.rules(0).config().weight().width(), 8) << text;
+  }
+  EXPECT_THAT(Error({"--set", "passes.shape_up={r=}"}), HasSubstr("--set passes.shape_up={r=}: "));
+}
+
 TEST_F(ConfigTest, ErrorsOfTheCommandLineNameTheFlag) {
   EXPECT_EQ(Error({"--batch-size", "many"}),
             "--batch-size: batch_size: want an integer, got \"many\"");

@@ -19,6 +19,7 @@
 #include "mase/config/schema.h"
 #include "mase/config/struct_value.h"
 #include "mase/config/text_check.h"
+#include "mase/config/toml.h"
 #include "proto/options.pb.h"
 
 namespace mase {
@@ -60,6 +61,15 @@ bool Catches(const FieldDescriptor* field, const ConfigValue& value) {
   return field != nullptr && (!field->is_repeated() || value.table() != nullptr);
 }
 
+// A table given as text on the command line, {a = 1}; other values as they are.
+absl::StatusOr<ConfigValue> Opened(const ConfigValue& value, const Source& source) {
+  const RawText* raw = std::get_if<RawText>(&value.data);
+  if (raw == nullptr || !absl::StartsWith(raw->text, "{")) return value;
+  absl::StatusOr<ConfigValue> table = ParseTomlValue(raw->text);
+  if (!table.ok()) return Annotate(table.status(), Where(source.name, value.position));
+  return table;
+}
+
 }  // namespace
 
 Merger::Merger(PassOptionsResolver resolve_pass) : resolve_pass_(std::move(resolve_pass)) {
@@ -73,10 +83,9 @@ absl::Status Merger::Merge(const ConfigValue& table, const Source& source) {
   CHECK(table.table() != nullptr);
   MASE_RETURN_IF_ERROR(CheckTexts(table, source.name));
   source_ = &source;
-  const absl::Status status = MergeTable(*table.table(), nullptr, "", config_);
+  errors_.Add(MergeTable(*table.table(), nullptr, "", config_));
   source_ = nullptr;
-  // Names that the user gave may hold line breaks.
-  return absl::Status(status.code(), OnOneLine(status.message()));
+  return std::exchange(errors_, {}).Combined();
 }
 
 RunConfig Merger::Finish() {
@@ -90,7 +99,7 @@ RunConfig Merger::Finish() {
 absl::Status Merger::MergeTable(const ValueTable& table, const Field* hidden,
                                 const std::string& path, Message& message) {
   for (const Member& member : table) {
-    MASE_RETURN_IF_ERROR(MergeKey(member.key, member, hidden, path, message));
+    errors_.Add(MergeKey(member.key, member, hidden, path, message));
   }
   return absl::OkStatus();
 }
@@ -118,8 +127,9 @@ absl::Status Merger::MergeKey(absl::string_view key, const Member& member, const
     Message& inner = *message.GetReflection()->MutableMessage(&message, flat->field);
     return MergeKey(flat->rest, member, nullptr, FieldPath(path, *flat->field), inner);
   }
-  if (const Field* rest = CatchAll(descriptor); Catches(rest, member.value)) {
-    const ConfigValue table{ValueTable{{std::string(key), member.position, member.value}},
+  MASE_ASSIGN_OR_RETURN(const ConfigValue opened, Opened(member.value, *source_));
+  if (const Field* rest = CatchAll(descriptor); Catches(rest, opened)) {
+    const ConfigValue table{ValueTable{{std::string(key), member.position, opened}},
                             member.position};
     return MergeField(*rest, table, path, message);
   }
@@ -194,21 +204,24 @@ absl::Status Merger::MergeRepeated(const Field& field, const ConfigValue& value,
 absl::Status Merger::MergeKeyedTable(const Field& field, const ValueTable& table,
                                      const std::string& path, Message& message) {
   for (const Member& member : table) {
-    const std::string element_path = Child(path, member.key);
-    const ConfigValue& value = member.value;
-    MASE_ASSIGN_OR_RETURN(Message * element,
-                          FindOrAdd(field, member.key, value, element_path, message));
-    if (field.is_map()) {
-      const Field& entry_value = *field.message_type()->map_value();
-      MASE_RETURN_IF_ERROR(MergeField(entry_value, value, element_path, *element));
-    } else if (value.table() != nullptr) {
-      MASE_RETURN_IF_ERROR(MergeTable(*value.table(), KeyField(field), element_path, *element));
-    } else {
-      return Error(value.position, element_path,
-                   absl::StrCat("want a table, got ", ShowValue(value)));
-    }
+    errors_.Add(MergeKeyedMember(field, member, path, message));
   }
   return absl::OkStatus();
+}
+
+absl::Status Merger::MergeKeyedMember(const Field& field, const Member& member,
+                                      const std::string& path, Message& message) {
+  const std::string element_path = Child(path, member.key);
+  MASE_ASSIGN_OR_RETURN(const ConfigValue value, Opened(member.value, *source_));
+  MASE_ASSIGN_OR_RETURN(Message * element,
+                        FindOrAdd(field, member.key, value, element_path, message));
+  if (field.is_map()) {
+    return MergeField(*field.message_type()->map_value(), value, element_path, *element);
+  }
+  if (value.table() != nullptr) {
+    return MergeTable(*value.table(), KeyField(field), element_path, *element);
+  }
+  return Error(value.position, element_path, absl::StrCat("want a table, got ", ShowValue(value)));
 }
 
 absl::Status Merger::MergeList(const Field& field, const ValueList& list, const std::string& path,
@@ -216,11 +229,11 @@ absl::Status Merger::MergeList(const Field& field, const ValueList& list, const 
   Forget(field, message);
   for (const ConfigValue& item : list) {
     if (IsMessage(field)) {
-      MASE_RETURN_IF_ERROR(MergeElement(field, item, path, message));
+      errors_.Add(MergeElement(field, item, path, message));
       continue;
     }
     const absl::Status status = SetScalar(Resolve(item, field), field, *source_, message);
-    if (!status.ok()) return Error(item.position, path, status.message());
+    if (!status.ok()) errors_.Add(Error(item.position, path, status.message()));
   }
   if (!IsMessage(field)) Record(path, {list, Position()});
   return absl::OkStatus();
@@ -253,13 +266,14 @@ absl::Status Merger::MergeElement(const Field& field, const ConfigValue& item,
   if (item.table() == nullptr) return absl::OkStatus();
   for (const Member& member : *item.table()) {
     if (&member.value == name) continue;
-    MASE_RETURN_IF_ERROR(MergeKey(member.key, member, key, element_path, element));
+    errors_.Add(MergeKey(member.key, member, key, element_path, element));
   }
   return absl::OkStatus();
 }
 
-absl::Status Merger::MergeOptions(const ConfigValue& value, const std::string& path,
+absl::Status Merger::MergeOptions(const ConfigValue& given, const std::string& path,
                                   Message& pass) {
+  MASE_ASSIGN_OR_RETURN(const ConfigValue value, Opened(given, *source_));
   if (value.table() == nullptr) {
     return Error(value.position, path, absl::StrCat("want a table, got ", ShowValue(value)));
   }
@@ -274,7 +288,7 @@ absl::Status Merger::MergeOptions(const ConfigValue& value, const std::string& p
       return Error(member.position, path,
                    absl::StrCat("its options are a ", want, ", not a ", got));
     }
-    MASE_RETURN_IF_ERROR(MergeKey(member.key, member, nullptr, path, *options));
+    errors_.Add(MergeKey(member.key, member, nullptr, path, *options));
   }
   return absl::OkStatus();
 }
@@ -389,10 +403,12 @@ absl::Status Merger::UnknownKey(const Member& member, const Field* hidden, const
   if (&message == &config_) {
     for (const FieldAlias& alias : Aliases(*RunConfig::descriptor())) known.push_back(alias.name);
   }
+  const std::string here =
+      &message == &config_ ? NameFromElsewhere(member.key, *RunConfig::descriptor()) : "";
   const std::string in = path.empty() ? "" : absl::StrCat(" in [", path, "]");
-  return absl::InvalidArgumentError(absl::StrCat(Where(source_->name, member.position),
-                                                 ": unknown key '", member.key, "'", in,
-                                                 Suggest(member.key, known)));
+  return absl::InvalidArgumentError(absl::StrCat(
+      Where(source_->name, member.position), ": unknown key '", member.key, "'", in,
+      here.empty() ? Suggest(member.key, known) : absl::StrCat("; did you mean '", here, "'?")));
 }
 
 void Merger::Record(const std::string& path, const ConfigValue& value) {

@@ -30,6 +30,7 @@
 #include "absl/types/optional.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "mase/base/error_list.h"
 #include "mase/config/source.h"
 #include "mase/config/value.h"
 #include "proto/config.pb.h"
@@ -61,7 +62,8 @@ class Merger {
   void SkipPasses() { skip_passes_ = true; }
 
   // Merges a table. Sources come in the order of their levels. InvalidArgument
-  // for a key or value that does not fit, with place and path.
+  // for keys or values that do not fit, with place and path: all of them, as an
+  // ErrorList. What fits is merged.
   absl::Status Merge(const ConfigValue& table, const Source& source);
 
   // The settings, every pass with its options packed.
@@ -87,11 +89,13 @@ class Merger {
                              Message& message);
   absl::Status MergeKeyedTable(const Field& field, const ValueTable& table, const std::string& path,
                                Message& message);
+  absl::Status MergeKeyedMember(const Field& field, const Member& member, const std::string& path,
+                                Message& message);
   absl::Status MergeList(const Field& field, const ValueList& list, const std::string& path,
                          Message& message);
   absl::Status MergeElement(const Field& field, const ConfigValue& item, const std::string& path,
                             Message& message);
-  absl::Status MergeOptions(const ConfigValue& value, const std::string& path, Message& pass);
+  absl::Status MergeOptions(const ConfigValue& given, const std::string& path, Message& pass);
   absl::Status Unset(const Field& field, const ConfigValue& value, const std::string& path,
                      Message& message);
 
@@ -114,7 +118,8 @@ class Merger {
   const PassOptionsResolver resolve_pass_;
   bool skip_passes_ = false;
   RunConfig config_;
-  const Source* source_ = nullptr;  // Of the merge at hand.
+  const Source* source_ = nullptr;  // Of the merge at hand, as are the errors.
+  ErrorList errors_;
   SettingsRecord record_;
   std::vector<std::string> notes_;
 

@@ -46,10 +46,20 @@ absl::Status CheckLeast(double number, const FieldDescriptor& field, const Confi
       absl::StrCat(ShowValue(value), " is below the least value, ", limits.min()));
 }
 
+// An integer, also one written with a point or an exponent: 256.0, 1e3.
+absl::optional<int64_t> WholeNumber(const ConfigValue& value) {
+  if (const int64_t* integer = std::get_if<int64_t>(&value.data)) return *integer;
+  const double* number = std::get_if<double>(&value.data);
+  // All whole numbers up to 2^53 are exact in double; beyond, it is not known what was meant.
+  const bool whole = number != nullptr && std::abs(*number) <= 9007199254740992.0 &&
+                     std::trunc(*number) == *number;
+  return whole ? absl::optional<int64_t>(static_cast<int64_t>(*number)) : absl::nullopt;
+}
+
 template <typename T>
 absl::StatusOr<T> IntegerFor(const ConfigValue& value, const FieldDescriptor& field) {
-  const int64_t* given = std::get_if<int64_t>(&value.data);
-  if (given == nullptr) return WantButGot("an integer", value);
+  const absl::optional<int64_t> given = WholeNumber(value);
+  if (!given.has_value()) return WantButGot("an integer", value);
   MASE_RETURN_IF_ERROR(CheckLeast(static_cast<double>(*given), field, value));
   if (!std::in_range<T>(*given)) {
     return WantButGot(absl::StrCat("an integer from ", std::numeric_limits<T>::min(), " to ",
@@ -94,8 +104,8 @@ absl::StatusOr<std::string> StringFor(const ConfigValue& value, const FieldDescr
   std::string text;
   if (const std::string* given = value.string()) {
     text = *given;
-  } else if (std::holds_alternative<int64_t>(value.data) && !allowed.empty()) {
-    text = ShowValue(value);  // MASE's files say trainer_precision = 32.
+  } else if (WholeNumber(value).has_value() && !allowed.empty()) {
+    text = absl::StrCat(*WholeNumber(value));  // MASE's files say trainer_precision = 32.
   } else {
     return WantButGot("a string", value);
   }

@@ -18,8 +18,8 @@ ConfigValue Resolve(const ConfigValue& value, const google::protobuf::FieldDescr
 
 // Sets a singular scalar or enum field, or adds to a repeated one. InvalidArgument
 // ("want an integer, got \"x\"") where the type does not fit exactly (an integer
-// is a number, too), the number does not fit or is below the field's least value,
-// or the string is not among the allowed ones. Completes relative paths.
+// is a number, too, and 256.0 an integer), the number does not fit or is below the field's least
+// value, or the string is not among the allowed ones. Completes relative paths.
 absl::Status SetScalar(const ConfigValue& value, const google::protobuf::FieldDescriptor& field,
                        const Source& source, google::protobuf::Message& message);
 

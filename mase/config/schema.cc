@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -119,6 +120,15 @@ absl::optional<FlatKey> FindFlatKey(const Descriptor& message, absl::string_view
     }
   }
   return absl::nullopt;
+}
+
+std::string NameFromElsewhere(absl::string_view name, const Descriptor& message) {
+  for (const auto& path : LeafPaths(message)) {
+    const Setting& about = path.back()->options().GetExtension(setting);
+    if (!absl::c_linear_search(about.elsewhere(), name)) continue;
+    return path.size() == 1 || about.alias().empty() ? path.back()->name() : about.alias(0);
+  }
+  return "";
 }
 
 std::vector<std::string> FieldNames(const Descriptor& message) {

@@ -46,6 +46,10 @@ struct FlatKey {
 absl::optional<FlatKey> FindFlatKey(const google::protobuf::Descriptor& message,
                                     absl::string_view key);
 
+// The name here of what other tools call `name`, at the top level: "learning_rate" for "lr", an
+// alias where the field lies deeper; "" if there is none.
+std::string NameFromElsewhere(absl::string_view name, const google::protobuf::Descriptor& message);
+
 std::vector<std::string> FieldNames(const google::protobuf::Descriptor& message);
 
 // Every key that a table for `message` may have, for suggestions: fields, flat keys.

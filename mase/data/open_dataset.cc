@@ -83,7 +83,8 @@ const std::vector<Entry>& Entries() {
        {"validation_split"},
        [](const DatasetConfig&, const OpenOptions& options) { return OpenToyTiny(options); }},
       {"jsc",
-       "jets, 16 features, 5 classes: 1,000 real test rows, or the full set's file",
+       "jets, 16 features, 5 classes: 1,000 real test rows, or all rows from a file (--set "
+       "dataset.path=FILE, see docs/data.md); jsc-sim has simulated ones to train on",
        {"path", "train", "validation", "test", "label", "standardize", "validation_split"},
        OpenJsc},
       {"jsc-sim",

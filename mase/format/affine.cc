@@ -193,7 +193,7 @@ class AffineQuantizer final : public Format {
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const AffineFormat& affine = proto.affine();
-  const bool is_signed = !affine.has_is_signed() || affine.is_signed();
+  const bool is_signed = affine.is_signed();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "width", affine.width(), 1, 24));
   const double lo = is_signed ? -std::ldexp(1.0, affine.width() - 1) : 0;
   const double hi = lo + std::ldexp(1.0, affine.width()) - 1;

@@ -149,8 +149,7 @@ void ForOperand(absl::string_view operand, FormatProto* format) {
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const BinaryResidualFormat& residual = proto.binary_residual();
-  return MakeResidualFormat(kName, proto, residual.has_levels() ? residual.levels() : 2,
-                            residual.means());
+  return MakeResidualFormat(kName, proto, residual.levels(), residual.means());
 }
 
 }  // namespace

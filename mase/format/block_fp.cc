@@ -16,10 +16,10 @@ namespace {
 constexpr absl::string_view kName = "block_fp";
 constexpr absl::string_view kAliases[] = {"msfp"};
 constexpr FamilyParameter kParameters[] = {
-    {"width", FamilyParameter::kRequired, true},
-    {"exponent_width", FamilyParameter::kRequired, true},
+    {"width", FamilyParameter::kOptional, true},
+    {"exponent_width", FamilyParameter::kOptional, true},
     {"exponent_bias", FamilyParameter::kOptional, true},
-    {"block_size", FamilyParameter::kRequired, true},
+    {"block_size", FamilyParameter::kOptional, true},
     {"skip_first_dim", FamilyParameter::kOptional},
 };
 
@@ -47,15 +47,14 @@ struct ReferenceOp {
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const BlockFpFormat& block = proto.block_fp();
-  const int width = block.has_width() ? block.width() : 12;
-  const int exponent_width = block.has_exponent_width() ? block.exponent_width() : 8;
+  const int width = block.width();
+  const int exponent_width = block.exponent_width();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "width", width, 2, 24));
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_width", exponent_width, 1, 8));
-  const int bias =
-      block.has_exponent_bias() ? block.exponent_bias() : (1 << (exponent_width - 1)) - 1;
+  const int bias = block.exponent_bias();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_bias", bias, -127, 255));
   MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {.rounding = true, .stochastic = true}));
-  const bool skip = !block.has_skip_first_dim() || block.skip_first_dim();
+  const bool skip = block.skip_first_dim();
   MASE_ASSIGN_OR_RETURN(auto layout, MaseLayout(kName, proto, block.block_size(), skip));
   const int mantissa_bits = width - 1;
   const Grid unit = Grid::SignMagnitude(width, -mantissa_bits);

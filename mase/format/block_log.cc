@@ -15,7 +15,7 @@ constexpr absl::string_view kName = "block_log";
 constexpr FamilyParameter kParameters[] = {
     {"width", FamilyParameter::kRequired, true},
     {"exponent_bias_width", FamilyParameter::kRequired, true},
-    {"block_size", FamilyParameter::kRequired, true},
+    {"block_size", FamilyParameter::kOptional, true},
     {"skip_first_dim", FamilyParameter::kOptional},
 };
 
@@ -47,7 +47,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const int exponents = (1 << (block.width() - 1)) - 1;
   const int largest_bias = (1 << bias_width) - 1;
   const bool reference = proto.semantics() == FormatProto::REFERENCE;
-  const bool has_zero = !reference && (!block.has_has_zero() || block.has_zero());
+  const bool has_zero = !reference && block.has_zero();
   const Grid unit = Grid::Power(block.width(), 0, has_zero);
   const BlockRule rule = {.carry = kSqrt2Carry,
                           .offset = -exponents,

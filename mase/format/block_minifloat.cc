@@ -18,7 +18,7 @@ constexpr FamilyParameter kParameters[] = {
     {"width", FamilyParameter::kRequired, true},
     {"exponent_width", FamilyParameter::kRequired, true},
     {"exponent_bias_width", FamilyParameter::kRequired, true},
-    {"block_size", FamilyParameter::kRequired, true},
+    {"block_size", FamilyParameter::kOptional, true},
     {"skip_first_dim", FamilyParameter::kOptional},
 };
 

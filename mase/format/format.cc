@@ -8,26 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "google/protobuf/descriptor.h"
-#include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/reflection.h"
-#include "google/protobuf/text_format.h"
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
+#include "mase/format/format_text.h"
 
 namespace mase {
 namespace {
-
-// Collects the first complaint of the text parser, as "line:column: what".
-class FirstError final : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (text_.empty()) text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 const Family& FamilyOf(const FormatProto& proto) { return *FindFamily(proto.family_case()); }
 
@@ -59,14 +46,13 @@ std::string PythonValue(const google::protobuf::Message& message,
 absl::StatusOr<std::unique_ptr<const Format>> Format::Create(const FormatProto& proto) {
   const Family* family = FindFamily(proto.family_case());
   if (family == nullptr) {
-    return absl::InvalidArgumentError(
-        "format: no family is set; for example: integer { width: 8 frac_width: 4 }");
+    return absl::InvalidArgumentError("format: no family is set; for example 'integer 8/4'");
   }
   if (proto.semantics() == FormatProto::REFERENCE && !family->has_reference) {
     return absl::InvalidArgumentError(absl::StrCat(
         family->name, ": MASE has no such format; semantics REFERENCE is not supported"));
   }
-  absl::StatusOr<std::unique_ptr<const Format>> format = family->create(proto);
+  absl::StatusOr<std::unique_ptr<const Format>> format = family->create(WithDefaults(proto));
   if (format.ok() && proto.gradient() == FormatProto::CLAMP_AWARE) {
     float zero = 0;
     if (absl::IsUnimplemented((*format)->Gradient(&zero, &zero, &zero, {1}))) {
@@ -78,7 +64,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Format::Create(const FormatProto& 
 }
 
 absl::StatusOr<std::unique_ptr<const Format>> Format::FromText(absl::string_view text) {
-  MASE_ASSIGN_OR_RETURN(const FormatProto proto, ParseFormatText(text));
+  MASE_ASSIGN_OR_RETURN(const FormatProto proto, ParseFormat(text));
   return Create(proto);
 }
 
@@ -88,7 +74,8 @@ absl::string_view Format::class_suffix() const { return FamilyOf(proto_).class_s
 
 std::vector<std::string> Format::Precision() const { return PrecisionOf(proto_); }
 
-std::vector<std::string> PrecisionOf(const FormatProto& proto) {
+std::vector<std::string> PrecisionOf(const FormatProto& format) {
+  const FormatProto proto = WithDefaults(format);
   const Family& family = FamilyOf(proto);
   const google::protobuf::Message& message = proto.GetReflection()->GetMessage(
       proto, FormatProto::descriptor()->FindFieldByNumber(proto.family_case()));
@@ -103,7 +90,7 @@ std::vector<std::string> PrecisionOf(const FormatProto& proto) {
 }
 
 std::string Format::Describe() const {
-  return absl::StrCat(proto_.ShortDebugString(), ": ",
+  return absl::StrCat(FormatText(proto_), ": ",
                       code_bits() > 0 ? absl::StrCat(code_bits(), " bits") : "no codes", ", ",
                       lowest(), " to ", highest(), ", step ", step());
 }
@@ -203,27 +190,16 @@ absl::StatusOr<Tensor> Format::Decode(const EncodedTensor& encoded) const {
 }
 
 absl::Status Format::DoEncode(const float*, const Shape&, EncodedTensor*) const {
-  return absl::UnimplementedError(absl::StrCat(proto_.ShortDebugString(), " has no codes"));
+  return absl::UnimplementedError(absl::StrCat(FormatText(proto_), " has no codes"));
 }
 
 absl::Status Format::DoDecode(const EncodedTensor&, float*) const {
-  return absl::UnimplementedError(absl::StrCat(proto_.ShortDebugString(), " has no codes"));
+  return absl::UnimplementedError(absl::StrCat(FormatText(proto_), " has no codes"));
 }
 
 absl::Status Format::NoCodeError(int64_t index, float value) const {
-  return absl::OutOfRangeError(absl::StrCat(proto_.ShortDebugString(), ": element ", index, ", ",
-                                            value, " after quantizing, has no code"));
-}
-
-absl::StatusOr<FormatProto> ParseFormatText(absl::string_view text) {
-  FormatProto proto;
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
-  if (!parser.ParseFromString(std::string(text), &proto)) {
-    return absl::InvalidArgumentError(absl::StrCat("format '", text, "': ", error.text()));
-  }
-  return proto;
+  return absl::OutOfRangeError(absl::StrCat(FormatText(proto_), ": element ", index, ", ", value,
+                                            " after quantizing, has no code"));
 }
 
 std::vector<uint8_t> PackCodes(absl::Span<const uint32_t> codes, int bits) {

@@ -43,13 +43,14 @@ class Format {
   // Checks every field. InvalidArgument names family, field, value and allowed range.
   static absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto);
 
-  // The same from text, for example "integer { width: 8 frac_width: 4 }".
+  // The same from text, "integer 8/4" or "integer { width: 8 frac_width: 4 }" (format_text.h).
   static absl::StatusOr<std::unique_ptr<const Format>> FromText(absl::string_view text);
 
   virtual ~Format() = default;
   Format(const Format&) = delete;
   Format& operator=(const Format&) = delete;
 
+  // With all defaults filled in.
   const FormatProto& proto() const { return proto_; }
   bool is_reference() const { return proto_.semantics() == FormatProto::REFERENCE; }
   absl::string_view family() const;        // "integer"
@@ -134,12 +135,13 @@ class Format {
 std::vector<uint8_t> PackCodes(absl::Span<const uint32_t> codes, int bits);
 std::vector<uint32_t> UnpackCodes(absl::Span<const uint8_t> bytes, int bits, int64_t count);
 
-// What MASE writes as metadata `precision`, for example {"8", "4"} for integer 8/4; a field that is
-// not set reads "None". The family must be set.
-std::vector<std::string> PrecisionOf(const FormatProto& proto);
+// What MASE writes as metadata `precision`, for example {"8", "4"} for integer 8/4: the values that
+// hold, given or by default. A field without either reads "None". The family must be set.
+std::vector<std::string> PrecisionOf(const FormatProto& format);
 
-// A FormatProto from text; only its syntax is checked. InvalidArgument with line and column.
-absl::StatusOr<FormatProto> ParseFormatText(absl::string_view text);
+// `format` with every optional field that has a default set to it: "integer { width: 8 }" has
+// frac_width 4. What has none (an mx without block_size) stays unset. Nothing is checked.
+FormatProto WithDefaults(const FormatProto& format);
 
 // The format that a MASE config describes: `name` as in `name = "minifloat_ieee"` (also the
 // aliases `fixed`, `integer_floor`, `msfp`), `parameters` those of one operand. `operand`

@@ -79,7 +79,7 @@ TEST(IntegerTest, NamesTheFieldItsValueAndTheAllowedRange) {
   EXPECT_EQ(Error("integer { width: 33 }"), "integer: width 33, allowed 1 to 32");
   EXPECT_EQ(Error("integer { width: 8 frac_width: 127 }"),
             "integer: frac_width 127, allowed -119 to 126");
-  EXPECT_EQ(Error(""), "format: no family is set; for example: integer { width: 8 frac_width: 4 }");
+  EXPECT_EQ(Error(""), "no format; for example 'integer 8/4'");
   EXPECT_THAT(Error("integer { widht: 8 }"), HasSubstr("widht"));
   EXPECT_THAT(Error("integer { width: 8 } overflow: TO_INFINITY"), HasSubstr("TO_INFINITY"));
   EXPECT_THAT(Error("integer { width: 8 } semantics: REFERENCE rounding: CEILING"),
@@ -110,8 +110,7 @@ TEST(FormatTest, TellsItsNamesAndNumbers) {
   EXPECT_EQ(format->family(), "integer");
   EXPECT_EQ(format->class_suffix(), "Integer");
   EXPECT_THAT(format->Precision(), ElementsAre("8", "4"));
-  EXPECT_EQ(format->Describe(),
-            "integer { width: 8 frac_width: 4 }: 8 bits, -8 to 7.9375, step 0.0625");
+  EXPECT_EQ(format->Describe(), "integer 8/4: 8 bits, -8 to 7.9375, step 0.0625");
   EXPECT_EQ(format->Values().size(), 256);
 }
 

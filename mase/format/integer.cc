@@ -36,8 +36,8 @@ struct ReferenceOp {
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const IntegerFormat& integer = proto.integer();
   const int width = integer.width();
-  const int frac_width = integer.has_frac_width() ? integer.frac_width() : width / 2;
-  const bool is_signed = !integer.has_is_signed() || integer.is_signed();
+  const int frac_width = integer.frac_width();
+  const bool is_signed = integer.is_signed();
   const bool wraps = proto.overflow() == FormatProto::WRAP;
   // float32 counts exactly up to 24 bits, and WRAP counts.
   MASE_RETURN_IF_ERROR(CheckRange(kName, "width", width, 1, wraps ? 24 : 32));

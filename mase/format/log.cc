@@ -34,13 +34,13 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const LogFormat& log = proto.log();
   const int width = log.width();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "width", width, 2, 9));
-  const int bias = log.has_exponent_bias() ? log.exponent_bias() : (1 << (width - 2)) - 1;
+  const int bias = log.exponent_bias();
   // The smallest power, 2^-bias, is a float32 number.
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_bias", bias, -126, 149));
   MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {.rounding = true, .stochastic = true}));
   if (proto.semantics() == FormatProto::EXACT) {
-    return std::make_unique<GridFormat>(
-        proto, Grid::Power(width, bias, !log.has_has_zero() || log.has_zero()), Policy::Of(proto));
+    return std::make_unique<GridFormat>(proto, Grid::Power(width, bias, log.has_zero()),
+                                        Policy::Of(proto));
   }
   const float lowest = static_cast<float>(-bias);
   const float highest = static_cast<float>((1 << (width - 1)) - 1 - bias);

@@ -7,6 +7,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
 #include "mase/format/format.h"
+#include "mase/format/format_text.h"
 
 namespace mase {
 namespace {
@@ -66,16 +67,12 @@ FormatProto IntegerOf(const FormatProto& proto) {
       integer.mutable_integer()->set_frac_width(logicnets.frac_width());
     }
   }
-  return integer;
+  return WithDefaults(integer);
 }
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   MASE_ASSIGN_OR_RETURN(auto integer, Format::Create(IntegerOf(proto)));
   return std::make_unique<LogicNetsOperand>(proto, std::move(integer));
-}
-
-int FractionOf(const IntegerFormat& integer) {
-  return integer.has_frac_width() ? integer.frac_width() : integer.width() / 2;
 }
 
 }  // namespace
@@ -85,9 +82,9 @@ absl::StatusOr<LogicNetsNeuron> BuildLogicNetsNeuron(
     const std::function<float(float)>& activation) {
   const FormatProto x_integer = IntegerOf(x), y_integer = IntegerOf(y);
   if (!x_integer.has_integer() || !y_integer.has_integer()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(kName, ": inputs and outputs are integer formats, not ", x.ShortDebugString(),
-                     " and ", y.ShortDebugString()));
+    return absl::InvalidArgumentError(absl::StrCat(kName,
+                                                   ": inputs and outputs are integer formats, not ",
+                                                   FormatText(x), " and ", FormatText(y)));
   }
   MASE_ASSIGN_OR_RETURN(const auto output, Format::Create(y_integer));
   MASE_RETURN_IF_ERROR(Format::Create(x_integer).status());
@@ -105,12 +102,10 @@ absl::StatusOr<LogicNetsNeuron> BuildLogicNetsNeuron(
         absl::StrCat(kName, ": ", neuron.inputs.size(), " inputs of ", width, " bits need 2^",
                      table_bits, " table entries, limit 2^", kMaxLogicNetsTableBits));
   }
-  const int x_fraction = FractionOf(x_integer.integer());
+  const int x_fraction = x_integer.integer().frac_width();
   const bool reference = y.semantics() == FormatProto::REFERENCE;
-  const int y_fraction = reference ? x_fraction : FractionOf(y_integer.integer());
-  const int64_t lowest = x_integer.integer().has_is_signed() && !x_integer.integer().is_signed()
-                             ? 0
-                             : -(int64_t{1} << (width - 1));
+  const int y_fraction = reference ? x_fraction : y_integer.integer().frac_width();
+  const int64_t lowest = !x_integer.integer().is_signed() ? 0 : -(int64_t{1} << (width - 1));
   neuron.table.resize(int64_t{1} << table_bits);
   for (size_t state = 0; state < neuron.table.size(); ++state) {
     float sum = 0;

@@ -31,12 +31,8 @@ void ForOperand(absl::string_view operand, FormatProto* format) {
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const LutNetFormat& lutnet = proto.lutnet();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "k", lutnet.k(), 1, kMaxLutInputs));
-  if (lutnet.has_binarization_level()) {
-    MASE_RETURN_IF_ERROR(
-        CheckRange(kName, "binarization_level", lutnet.binarization_level(), 0, 1));
-  }
-  return MakeResidualFormat(kName, proto, lutnet.has_levels() ? lutnet.levels() : 2,
-                            lutnet.means());
+  MASE_RETURN_IF_ERROR(CheckRange(kName, "binarization_level", lutnet.binarization_level(), 0, 1));
+  return MakeResidualFormat(kName, proto, lutnet.levels(), lutnet.means());
 }
 
 }  // namespace

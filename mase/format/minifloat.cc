@@ -26,7 +26,7 @@ constexpr FamilyParameter kParameters[] = {
 };
 
 absl::StatusOr<FormatProto::Rounding> ParseRoundMode(const std::string& mode) {
-  if (mode.empty() || mode == "rn") return FormatProto::NEAREST_EVEN;
+  if (mode == "rn") return FormatProto::NEAREST_EVEN;
   if (mode == "rd" || mode == "rz") return FormatProto::TOWARD_ZERO;
   if (mode == "ru") return FormatProto::AWAY_FROM_ZERO;
   return absl::InvalidArgumentError(
@@ -48,7 +48,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_width", exponent_width, 1, 8));
   MASE_RETURN_IF_ERROR(CheckRange(kName, "frac_width", codec.frac_width(), 1, 15 - exponent_width));
   MASE_ASSIGN_OR_RETURN(const FormatProto::Rounding rounding, ParseRoundMode(codec.round_mode()));
-  const bool finite = !codec.has_is_finite() || codec.is_finite();
+  const bool finite = codec.is_finite();
   MASE_RETURN_IF_ERROR(
       CheckPolicies(kName, proto, {.rounding = true, .stochastic = true, .to_infinity = !finite}));
   // Inf and NaN take one exponent code; one more is needed for the zero.

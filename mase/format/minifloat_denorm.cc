@@ -30,8 +30,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   MASE_RETURN_IF_ERROR(CheckRange(kName, "width", minifloat.width(),
                                   exponent_width + 1 + least_mantissa, exponent_width + 24));
   const int mantissa_bits = minifloat.width() - exponent_width - 1;
-  const int bias =
-      minifloat.has_exponent_bias() ? minifloat.exponent_bias() : (1 << (exponent_width - 1)) - 1;
+  const int bias = minifloat.exponent_bias();
   // The smallest step, 2^(-bias - mantissa_bits), is a float32 number.
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_bias", bias, -126, 149 - mantissa_bits));
   MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {.rounding = true, .stochastic = true}));

@@ -135,7 +135,7 @@ std::unique_ptr<const Format> MakeReference(const FormatProto& proto, const Elem
   const ReferenceElement<kRounding, kFloat> op{
       std::ldexp(1.0f, element.fraction_bits),
       kFloat ? static_cast<float>(2 - (1 << (element.exponent_bits - 1))) : 0.0f, element.largest,
-      blocks, !mx.has_allow_denorm() || mx.allow_denorm()};
+      blocks, mx.allow_denorm()};
   if (!blocks) {
     const auto single = [op](float x) { return op(x, BlockParams{1, 0}); };
     return MakeReferenceElementFormat(proto, GridOf(element), single);
@@ -187,7 +187,7 @@ absl::Status CheckMxPolicies(const FormatProto& proto, const Element& element) {
     }
     return CheckPolicies(kName, others, {});
   }
-  if (mx.flush_fp32_subnorms() || (mx.has_allow_denorm() && !mx.allow_denorm())) {
+  if (mx.flush_fp32_subnorms() || (!mx.allow_denorm())) {
     return absl::InvalidArgumentError(absl::StrCat(
         kName, ": flush_fp32_subnorms and allow_denorm: false need semantics REFERENCE"));
   }
@@ -201,11 +201,11 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   MASE_ASSIGN_OR_RETURN(const Element* element, FindElement(mx.element_format()));
   MASE_RETURN_IF_ERROR(CheckMxPolicies(proto, *element));
   const std::string& method = mx.shared_exp_method();
-  if (!method.empty() && method != "max" && method != "none") {
+  if (method != "max" && method != "none") {
     return absl::InvalidArgumentError(
         absl::StrCat(kName, ": shared_exp_method '", method, "', allowed max, none"));
   }
-  const int scale_bits = mx.has_scale_bits() ? mx.scale_bits() : 8;
+  const int scale_bits = mx.scale_bits();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "scale_bits", scale_bits, 1, 8));
   MASE_RETURN_IF_ERROR(CheckRange(kName, "block_size", mx.block_size(), 0, 1 << 30));
   const Grid unit = GridOf(*element);
@@ -220,7 +220,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
                           .code_bits = scale_bits};
   // "none": every element is a block.
   const int size = method == "none" ? 1 : mx.block_size() == 0 ? -1 : mx.block_size();
-  const auto layout = AxisLayout(kName, mx.has_axis() ? mx.axis() : -1, size);
+  const auto layout = AxisLayout(kName, mx.axis(), size);
   if (exact) return std::make_unique<BlockFormat>(proto, unit, rule, layout);
   return element->exponent_bits > 0 ? MakeReference<true>(proto, *element, rule, layout)
                                     : MakeReference<false>(proto, *element, rule, layout);

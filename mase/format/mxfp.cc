@@ -112,14 +112,13 @@ Grid::Specials SpecialsOf(const MxFpFormat& mx, bool all_finite) {
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const MxFpFormat& mx = proto.mxfp();
   const int exponent_bits = mx.element_exp_bits(), fraction_bits = mx.element_frac_bits();
-  const int axis = mx.has_block_dim() ? mx.block_dim() : -1;
+  const int axis = mx.block_dim();
   const bool reference = proto.semantics() == FormatProto::REFERENCE;
   if (mx.block_size() != -1 || reference) {
     MASE_RETURN_IF_ERROR(CheckRange(kName, "block_size", mx.block_size(), 1, 1 << 30));
   }
   MASE_RETURN_IF_ERROR(CheckElements(exponent_bits, fraction_bits));
-  MASE_RETURN_IF_ERROR(
-      CheckRange(kName, "scale_exp_bits", mx.has_scale_exp_bits() ? mx.scale_exp_bits() : 8, 8, 8));
+  MASE_RETURN_IF_ERROR(CheckRange(kName, "scale_exp_bits", mx.scale_exp_bits(), 8, 8));
   MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {.rounding = true, .stochastic = true}));
   const bool all_finite = reference || mx.elements() == MxFpFormat::ALL_FINITE;
   const Grid unit = Grid::Float(exponent_bits, fraction_bits, (1 << (exponent_bits - 1)) - 1,

@@ -46,8 +46,8 @@ struct ReferenceOp {
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const MxIntFormat& mx = proto.mxint();
   const int bits = mx.element_bits();
-  const int scale_bits = mx.has_scale_bits() ? mx.scale_bits() : 8;
-  const int axis = mx.has_block_dim() ? mx.block_dim() : -1;
+  const int scale_bits = mx.scale_bits();
+  const int axis = mx.block_dim();
   const bool reference = proto.semantics() == FormatProto::REFERENCE;
   if (mx.block_size() != -1 || reference) {
     MASE_RETURN_IF_ERROR(CheckRange(kName, "block_size", mx.block_size(), 1, 1 << 30));

@@ -19,8 +19,8 @@ namespace {
 
 constexpr absl::string_view kName = "mxint_hardware";
 constexpr FamilyParameter kParameters[] = {
-    {"width", FamilyParameter::kRequired, true},
-    {"exponent_width", FamilyParameter::kRequired, true},
+    {"width", FamilyParameter::kOptional, true},
+    {"exponent_width", FamilyParameter::kOptional, true},
     {"parallelism", FamilyParameter::kRequired},
 };
 
@@ -80,8 +80,8 @@ class WithoutGradient final : public Base {
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const MxIntHardwareFormat& mx = proto.mxint_hardware();
-  const int width = mx.has_width() ? mx.width() : 12;
-  const int exponent_width = mx.has_exponent_width() ? mx.exponent_width() : 6;
+  const int width = mx.width();
+  const int exponent_width = mx.exponent_width();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "width", width, 2, 24));
   MASE_RETURN_IF_ERROR(CheckRange(kName, "exponent_width", exponent_width, 1, 8));
   MASE_RETURN_IF_ERROR(

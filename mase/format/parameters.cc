@@ -10,6 +10,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/format/family.h"
+#include "mase/format/format_text.h"
 
 namespace mase {
 namespace {
@@ -19,15 +20,6 @@ using google::protobuf::Message;
 
 std::string WithOperand(absl::string_view operand, absl::string_view field) {
   return operand.empty() ? std::string(field) : absl::StrCat(operand, "_", field);
-}
-
-absl::Status UnknownFormat(absl::string_view name) {
-  std::vector<std::string> names;
-  for (const Family* family : Families()) {
-    names.emplace_back(family->name);
-    for (absl::string_view alias : family->aliases) names.emplace_back(alias);
-  }
-  return absl::NotFoundError(absl::StrCat("unknown format '", name, "'", Suggest(name, names)));
 }
 
 bool IsSet(const Message& message, const FieldDescriptor& field) {
@@ -89,7 +81,7 @@ absl::StatusOr<FormatProto> FormatFromParameters(absl::string_view name,
                                                  absl::string_view operand,
                                                  const FormatProto& policies) {
   const Family* family = FindFamily(name);
-  if (family == nullptr) return UnknownFormat(name);
+  if (family == nullptr) return UnknownFormatError(name);
   MASE_RETURN_IF_ERROR(CheckKnown(name, *family, parameters, operand));
   FormatProto proto = policies;
   Message* message = proto.GetReflection()->MutableMessage(

@@ -37,7 +37,6 @@ absl::StatusOr<BlockFormat::Layout> MaseLayout(absl::string_view family, const F
                                                absl::Span<const int32_t> block_size,
                                                bool skip_first_dim) {
   std::vector<int32_t> sizes(block_size.begin(), block_size.end());
-  if (sizes.empty()) sizes = {16};
   for (int32_t size : sizes) {
     if (size != -1 && size < 1) {
       return absl::InvalidArgumentError(

@@ -82,14 +82,12 @@ struct ReferenceOp {
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   const ScaleIntegerFormat& integer = proto.scale_integer();
-  const bool is_signed = !integer.has_is_signed() || integer.is_signed();
+  const bool is_signed = integer.is_signed();
   const int width = integer.width();
   MASE_RETURN_IF_ERROR(CheckRange(kName, "width", width, is_signed ? 2 : 1, 24));
+  MASE_RETURN_IF_ERROR(CheckRange(kName, "quantile", integer.quantile(), 1e-6, 1));
   Traits traits;
-  if (integer.has_quantile()) {
-    MASE_RETURN_IF_ERROR(CheckRange(kName, "quantile", integer.quantile(), 1e-6, 1));
-    traits.quantile = integer.quantile();
-  }
+  traits.quantile = integer.quantile();
   MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {}));
   traits.bits = width;
   traits.hi = std::ldexp(1.0, is_signed ? width - 1 : width) - 1;

@@ -278,14 +278,16 @@ TEST(CodesTest, AValueWithoutACodeIsNamed) {
   EXPECT_THAT(std::string(format->Decode(wrong).status().message()), HasSubstr("2 codes"));
 }
 
-TEST(PrecisionTest, IsPrintedAsMaseDoes) {
+TEST(PrecisionTest, IsWhatHoldsPrintedAsMaseDoes) {
   const auto precision = [](absl::string_view text) {
     return (*Format::FromText(text))->Precision();
   };
   EXPECT_THAT(precision("minifloat_ieee { width: 8 exponent_width: 4 }"),
-              ElementsAre("8", "4", "None"));
+              ElementsAre("8", "4", "7"));
   EXPECT_THAT(precision("block_fp { width: 8 exponent_width: 8 block_size: [1, 16] }"),
-              ElementsAre("8", "8", "None", "[1, 16]"));
+              ElementsAre("8", "8", "127", "[1, 16]"));
+  EXPECT_THAT(precision("integer { width: 8 }"), ElementsAre("8", "4"));
+  EXPECT_THAT(precision("block_fp { }"), ElementsAre("12", "8", "127", "[16]"));
   EXPECT_THAT(precision("binary { width: 32 bipolar: true }"), ElementsAre("32", "False", "True"));
 }
 

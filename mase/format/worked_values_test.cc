@@ -260,7 +260,7 @@ TEST(AffineTest, EqualsTheDefinitionAlsoNextToTies) {
           *Format::FromText(absl::StrCat("affine { scale: ", scale, " ", rest, " }"));
       const AffineFormat& affine = format->proto().affine();
       const double zero_point = affine.zero_point().empty() ? 0 : affine.zero_point(0);
-      const double lo = affine.has_is_signed() ? 0 : -std::ldexp(1.0, affine.width() - 1);
+      const double lo = !affine.is_signed() ? 0 : -std::ldexp(1.0, affine.width() - 1);
       const double hi = lo + std::ldexp(1.0, affine.width()) - 1;
       std::vector<float> x;
       for (double k = -5000; k <= 5000; k += k > -300 && k < 300 ? 1 : 57) {

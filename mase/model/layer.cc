@@ -49,6 +49,11 @@ absl::StatusOr<const OpSchema*> FindLayer(absl::string_view name, const Shape& i
     }
     known.emplace_back(schema->module_class);
   }
+  if (const size_t bracket = name.find('('); bracket != absl::string_view::npos) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "layer '", name, "': values follow a blank, without brackets, as in Linear 32; ",
+        "ReLU and the like take none"));
+  }
   return absl::NotFoundError(absl::StrCat("unknown layer '", name, "'", Suggest(name, known)));
 }
 

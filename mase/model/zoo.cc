@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -191,7 +192,11 @@ absl::StatusOr<Graph> BuildNamed(ModelBuilder& net, const std::string& name) {
   }
   std::vector<std::string> known;
   for (const ZooEntry& entry : ZooModels()) known.emplace_back(entry.name);
-  return absl::NotFoundError(absl::StrCat("not found", Suggest(name, known)));
+  const std::string nearest = Suggest(name, known);
+  return absl::NotFoundError(absl::StrCat(
+      "not found", nearest.empty() ? absl::StrCat("; there are ", absl::StrJoin(known, ", "),
+                                                  ", and lists of layers: 'Linear 32, ReLU'")
+                                   : nearest));
 }
 
 }  // namespace

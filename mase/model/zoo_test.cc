@@ -156,6 +156,9 @@ TEST(ZooTest, MistakesInAModelAreNamed) {
   };
   const Case cases[] = {
       {"jsc-tny", {16}, "model 'jsc-tny': not found; did you mean 'jsc-tiny'?"},
+      {"ReLU(16), Linear 5",
+       {16},
+       "seq_blocks.0: layer 'ReLU(16)': values follow a blank, without brackets, as in Linear 32"},
       {"BN, Linar 5", {16}, "seq_blocks.1: unknown layer 'Linar'; did you mean 'Linear'?"},
       {"BN, ReLU 16, Linear 5", {16}, "layer 'ReLU 16': takes 0 values, '16' is one more"},
       {"BN, Linear", {16}, "layer 'Linear': needs a value for 'out_features'"},

@@ -9,6 +9,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "google/protobuf/text_format.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
@@ -177,7 +178,15 @@ absl::StatusOr<const PassInfo*> PluginLoader::LookUp(absl::string_view name) {
   std::vector<std::string> known = registry_.names();
   for (const auto& [bundled, plugin] : bundled_) known.push_back(bundled);
   std::sort(known.begin(), known.end());
-  return absl::NotFoundError(absl::StrCat("no pass '", name, "'", Suggest(name, known)));
+  const std::string nearest = Suggest(name, known);
+  if (!nearest.empty()) {
+    return absl::NotFoundError(absl::StrCat("no pass '", name, "'", nearest));
+  }
+  const auto append_name = [](std::string* out, const PassEntry& pass) {
+    absl::StrAppend(out, pass.name());
+  };
+  return absl::NotFoundError(
+      absl::StrCat("no pass '", name, "'; there are ", absl::StrJoin(List(), ", ", append_name)));
 }
 
 std::vector<PassEntry> PluginLoader::List() const {

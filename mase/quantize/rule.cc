@@ -16,6 +16,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
 #include "mase/format/format.h"
+#include "mase/format/format_text.h"
 #include "mase/quantize/operands.h"
 #include "mase/quantize/reference.h"
 
@@ -207,45 +208,61 @@ absl::Status CheckRanks(const Node& node, absl::string_view operand, const Forma
   return absl::OkStatus();
 }
 
-}  // namespace
+// Policies that the config gives for all operands.
+void SetPolicies(const QuantizeConfig& config, FormatProto::Semantics semantics,
+                 FormatProto* format) {
+  if (semantics == FormatProto::REFERENCE) format->set_semantics(semantics);
+  if (config.gradient() == "clamp_aware") format->set_gradient(FormatProto::CLAMP_AWARE);
+}
 
-absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config,
-                                       FormatProto::Semantics semantics) {
-  RuleFormat rule = {.name = config.name(), .semantics = semantics, .bypass = config.bypass()};
-  if (config.name().empty() || config.name() == kNone) return RuleFormat();
-  const Family* family = FindFamily(config.name());
-  if (family == nullptr) return FormatFromParameters(config.name(), {}, "").status();
-  rule.family = family;
-  const std::string& gradient = config.gradient();
-  if (!gradient.empty() && gradient != "straight_through" && gradient != "clamp_aware") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("gradient '", gradient, "': want straight_through or clamp_aware"));
-  }
-  if (config.data_in().has_residual_sign()) rule.residual_input = config.data_in().residual_sign();
+// config = "integer 8/4"
+absl::StatusOr<RuleFormat> RuleOfText(const QuantizeConfig& config,
+                                      FormatProto::Semantics semantics) {
+  MASE_ASSIGN_OR_RETURN(FormatProto format, ParseFormat(config.format()));
+  SetPolicies(config, semantics, &format);
+  if (config.floor()) format.set_rounding(FormatProto::FLOOR);
+  return UniformRule(format);
+}
 
+// name = "integer"
+absl::StatusOr<RuleFormat> RuleOfName(const std::string& name, FormatProto::Semantics semantics) {
+  const Family* family = FindFamily(name);
+  if (family == nullptr) return UnknownFormatError(name);
+  return RuleFormat{.name = name, .family = family, .semantics = semantics};
+}
+
+// The formats that the config's keys give operands.
+absl::Status AddOperands(const QuantizeConfig& config, RuleFormat* rule) {
   const std::pair<absl::string_view, const FormatParameters*> groups[] = {
       {operands::kDataIn, &config.data_in()},
       {operands::kWeight, &config.weight()},
       {operands::kBias, &config.bias()},
       {operands::kDataOut, &config.data_out()}};
+  FormatProto policies;
+  SetPolicies(config, rule->semantics, &policies);
   for (const auto& [operand, parameters] : groups) {
-    if (parameters->ByteSizeLong() == 0 || rule.bypass) continue;
+    if (parameters->ByteSizeLong() == 0) continue;
     if (parameters->name() == kNone) {
-      rule.left_float.insert(std::string(operand));
+      rule->left_float.insert(std::string(operand));
+      rule->given.erase(std::string(operand));
       continue;
+    }
+    if (!config.format().empty() && !parameters->has_name()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("format '", config.format(), "' is for all operands, but ", operand,
+                       " has keys; give them a ", operand, "_name, or a name in place of format"));
     }
     FormatParameters adapted = *parameters;
     adapted.clear_name();
     if (config.floor()) adapted.set_floor(true);
-    FormatProto policies;
-    policies.set_semantics(semantics);
-    if (config.gradient() == "clamp_aware") policies.set_gradient(FormatProto::CLAMP_AWARE);
     const std::string& name = parameters->has_name() ? parameters->name() : config.name();
-    MASE_ASSIGN_OR_RETURN(rule.given[std::string(operand)],
+    MASE_ASSIGN_OR_RETURN(rule->given[std::string(operand)],
                           FormatFromParameters(name, adapted, operand, policies));
   }
-  return rule;
+  return absl::OkStatus();
 }
+
+}  // namespace
 
 absl::StatusOr<RuleFormat> UniformRule(const FormatProto& proto) {
   MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(proto));
@@ -258,6 +275,27 @@ absl::StatusOr<RuleFormat> UniformRule(const FormatProto& proto) {
   if (rule.family->scheme == OperandScheme::kInputAndOutput) {
     rule.given[std::string(operands::kDataOut)] = proto;
   }
+  return rule;
+}
+
+absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config,
+                                       FormatProto::Semantics semantics) {
+  const bool unnamed = config.name().empty() || config.name() == kNone;
+  if (unnamed && config.format().empty()) return RuleFormat();
+  if (!unnamed && !config.format().empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("name '", config.name(), "' and format '",
+                                                   config.format(), "': give one of them"));
+  }
+  const std::string& gradient = config.gradient();
+  if (!gradient.empty() && gradient != "straight_through" && gradient != "clamp_aware") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("gradient '", gradient, "': want straight_through or clamp_aware"));
+  }
+  MASE_ASSIGN_OR_RETURN(RuleFormat rule, unnamed ? RuleOfText(config, semantics)
+                                                 : RuleOfName(config.name(), semantics));
+  rule.bypass = config.bypass();
+  if (config.data_in().has_residual_sign()) rule.residual_input = config.data_in().residual_sign();
+  if (!rule.bypass) MASE_RETURN_IF_ERROR(AddOperands(config, &rule));
   return rule;
 }
 

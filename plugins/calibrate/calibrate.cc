@@ -30,6 +30,7 @@
 #include "mase/calibrate/fit.h"
 #include "mase/calibrate/operands.h"
 #include "mase/format/format.h"
+#include "mase/format/format_text.h"
 #include "mase/format/metrics.h"
 #include "mase/graph/graph.h"
 #include "mase/pass/common_metadata.h"
@@ -296,7 +297,9 @@ class CalibratePass final : public Pass {
     MASE_ASSIGN_OR_RETURN(const Table operands, OperandTable(outcomes[0], outcomes[best]));
     context.Print(
         absl::StrCat("Calibration on ", caption, "\n", operands.Plain(), "\n", methods.Boxed()));
-    if (outcomes[0].output_sqnr_db > outcomes[best].output_sqnr_db) {
+    // Only a difference that the table shows is worth a warning.
+    if (outcomes[0].output_sqnr_db.value_or(0) - outcomes[best].output_sqnr_db.value_or(0) >=
+        0.01) {
       context.Warn(absl::StrFormat(
           "the formats as given are nearer to the float net: output SQNR %.2f dB, %s %.2f dB",
           *outcomes[0].output_sqnr_db, outcomes[best].name, *outcomes[best].output_sqnr_db));
@@ -338,8 +341,8 @@ class CalibratePass final : public Pass {
                     absl::StrCat(operand.observer.count()),
                     absl::StrFormat("%.9g", operand.observer.range().lo),
                     absl::StrFormat("%.9g", operand.observer.range().hi),
-                    operand.format.ShortDebugString(),
-                    after.format.has_value() ? after.format->ShortDebugString() : "",
+                    FormatText(operand.format),
+                    after.format.has_value() ? FormatText(*after.format) : "",
                     absl::StrFormat("%.6f", before.error.sqnr_db),
                     absl::StrFormat("%.6f", after.error.sqnr_db),
                     absl::StrFormat("%.9g", before.error.saturated),

@@ -18,6 +18,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/format/family.h"
+#include "mase/format/format_text.h"
 #include "mase/graph/op_schema.h"
 #include "mase/interop/svg_curves.h"
 #include "mase/plugin/plugin.h"
@@ -117,7 +118,7 @@ std::string Csv(const Measurement& base, const std::vector<Row>& rows) {
   add("float32", base, false, "");
   for (const Row& row : rows) {
     if (!row.measured.ok()) continue;
-    add(row.format.name, *row.measured, row.on_front, row.format.format.ShortDebugString());
+    add(row.format.name, *row.measured, row.on_front, FormatText(row.format.format));
   }
   return table.Csv();
 }
@@ -155,7 +156,7 @@ void Describe(const Measurement& base, const std::vector<Row>& rows, PassContext
   for (const Row& row : rows) {
     auto& entry = *list.add_values()->mutable_struct_value()->mutable_fields();
     entry["name"].set_string_value(row.format.name);
-    entry["format"].set_string_value(row.format.format.ShortDebugString());
+    entry["format"].set_string_value(FormatText(row.format.format));
     if (!row.measured.ok()) {
       entry["error"].set_string_value(std::string(row.measured.status().message()));
       continue;
@@ -182,7 +183,7 @@ class CompareFormatsPass final : public Pass {
     pass->formats_ = StandardFormats();
     if (!options.formats().empty()) pass->formats_.clear();
     for (const std::string& text : options.formats()) {
-      MASE_ASSIGN_OR_RETURN(NamedFormat format, ParseFormat(text));
+      MASE_ASSIGN_OR_RETURN(NamedFormat format, ParseNamed(text));
       pass->formats_.push_back(std::move(format));
     }
     pass->ops_.assign(options.ops().begin(), options.ops().end());

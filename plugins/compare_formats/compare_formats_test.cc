@@ -131,15 +131,15 @@ TEST(CompareFormatsTest, MoreBitsOfOneFamilyGiveAHigherRatioOfSignalToNoise) {
 TEST(CompareFormatsTest, BitsAreThoseOfWeightsAndOfInputsWithBlockCodes) {
   Graph graph = MakeNet();
   const PassRun run = Compare(R"pb(formats: "integer 6"
-                                   formats: "binary"
+                                   formats: "binary { }"
                                    formats: "block_fp { width: 4 block_size: 4 }")pb",
                               graph);
   ASSERT_OK(run.status);
   EXPECT_EQ(CsvRow(run, "integer 6")[1], "6");
   EXPECT_EQ(CsvRow(run, "integer 6")[2], "6");
   // Linear layers of that family have such weights alone; a row has a float scale.
-  EXPECT_EQ(CsvRow(run, "binary")[1], "5");
-  EXPECT_EQ(CsvRow(run, "binary")[2], "32");
+  EXPECT_EQ(CsvRow(run, "binary { }")[1], "5");
+  EXPECT_EQ(CsvRow(run, "binary { }")[2], "32");
   EXPECT_EQ(CsvRow(run, "block_fp { width: 4 block_size: 4 }")[1], "6");  // 4 + 8 / 4.
 }
 
@@ -195,7 +195,7 @@ TEST(CompareFormatsTest, ReferenceRunsEveryFormatThatMaseHas) {
 
 TEST(CompareFormatsTest, BadOptionsAreRefusedBeforeAnythingRuns) {
   const std::pair<const char*, const char*> cases[] = {
-      {"formats: 'integr 8'", "unknown format 'integr 8'; did you mean 'integer 8'?"},
+      {"formats: 'integr 8'", "unknown format 'integr'; did you mean 'integer'?"},
       {"formats: 'integer 8/4/2'", "3 values, but integer has width/frac_width"},
       {"formats: 'integer x'", "format 'integer x': width 'x'"},
       {"formats: 'integer 0'", "integer: width 0, allowed 1 to 32"},
@@ -221,7 +221,7 @@ TEST(CompareFormatsTest, WithoutDataThereIsNothingToCompare) {
 namespace compare_formats = plugins::compare_formats;
 
 FormatProto Fitted(const std::string& text, float lowest, float highest) {
-  const FormatProto format = compare_formats::ParseFormat(text).value().format;
+  const FormatProto format = compare_formats::ParseNamed(text).value().format;
   return compare_formats::Settle(format, {lowest, highest}).value();
 }
 
@@ -231,7 +231,7 @@ TEST(SettleTest, TakesTheFinestRangeThatCoversTheTensor) {
   EXPECT_EQ(Fitted("integer 4", -100, 3).integer().frac_width(), -4);
   EXPECT_EQ(Fitted("integer 8", 0, 0.01f).integer().frac_width(), 13);
   for (const char* text : {"integer 8", "integer 3", "minifloat_ieee 8/4", "minifloat_ieee 4/2",
-                           "minifloat_denorm 6/3", "log 5", "lsq 16 levels"}) {
+                           "minifloat_denorm 6/3", "log 5", "lsq { level: 16 sym: true }"}) {
     for (const float m : {1e-12f, 0.02f, 0.5f, 0.7f, 1.0f, 3.9f, 4.0f, 1e9f}) {
       const double highest = Format::Create(Fitted(text, -m, m)).value()->highest();
       const double half_step = Format::Create(Fitted(text, -m, m)).value()->step() / 2;
@@ -252,11 +252,11 @@ TEST(SettleTest, WhatIsGivenStays) {
   EXPECT_EQ(Fitted("integer 8/4", -0.1f, 0.1f).integer().frac_width(), 4);
   EXPECT_EQ(Fitted("minifloat_ieee 8/4/7", -0.1f, 0.1f).minifloat_ieee().exponent_bias(), 7);
   EXPECT_EQ(Fitted("mxint8", -0.1f, 0.1f).SerializeAsString(),
-            compare_formats::ParseFormat("mxint8").value().format.SerializeAsString());
+            compare_formats::ParseNamed("mxint8").value().format.SerializeAsString());
 }
 
 TEST(SettleTest, ZerosAreExactInAnyFormat) {
-  for (const char* text : {"integer 4", "affine 4", "log 5", "lsq 16 levels"}) {
+  for (const char* text : {"integer 4", "affine 4", "log 5", "lsq { level: 16 sym: true }"}) {
     EXPECT_GT(Format::Create(Fitted(text, 0, 0)).value()->highest(), 0) << text;
   }
 }

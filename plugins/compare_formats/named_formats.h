@@ -25,9 +25,9 @@ absl::StatusOr<FormatProto> Settle(const FormatProto& format, Range range);
 // About 50 formats of 1 to 16 bits.
 std::vector<NamedFormat> StandardFormats();
 
-// A name of the standard list, a family with values ("integer 8/4"), or text of a FormatProto, as
-// compare_formats_options.proto says. InvalidArgument or NotFound, with the nearest name.
-absl::StatusOr<NamedFormat> ParseFormat(absl::string_view text);
+// A format as ParseFormat (mase/format/format_text.h) reads it, under the name that the user gave
+// it; checked as Format::Create does for a range of -1 to 1.
+absl::StatusOr<NamedFormat> ParseNamed(absl::string_view text);
 
 }  // namespace mase::plugins::compare_formats
 

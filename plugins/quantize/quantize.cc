@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
@@ -20,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "mase/base/error_list.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
@@ -93,7 +95,6 @@ class QuantizePass final : public Pass {
       context.Warn("baseline_weight_path is not read: weights are those of the graph");
     }
     MASE_ASSIGN_OR_RETURN(const std::vector<Plan> plans, MakePlans(graph));
-    MASE_RETURN_IF_ERROR(CheckRulesMatch(plans));
     int changed = 0;
     for (const Plan& plan : plans) {
       context.Note(*plan.node, plan.quantize ? "quantized" : "unchanged", plan.reason);
@@ -127,11 +128,12 @@ class QuantizePass final : public Pass {
       return absl::InvalidArgumentError(
           absl::StrCat("semantics '", semantics, "': want exact or reference or reference_2024"));
     }
-    MASE_RETURN_IF_ERROR(InitDefault());
+    ErrorList errors;
+    errors.Add(InitDefault());
     for (const QuantizeRule& rule : options.rules()) {
-      MASE_RETURN_IF_ERROR(Annotate(AddRule(rule), rule.match()));
+      errors.Add(Annotate(AddRule(rule), rule.match()));
     }
-    return absl::OkStatus();
+    return errors.Combined();
   }
 
   absl::Status InitDefault() {
@@ -181,73 +183,106 @@ class QuantizePass final : public Pass {
     return by_ == By::kType ? std::string(node.mase_op()) : node.name();
   }
 
+  bool Fits(const Rule& rule, const Node& node) const {
+    return by_ == By::kRegexName ? std::regex_match(node.name(), rule.pattern)
+                                 : rule.match == Key(node);
+  }
+
   // A misspelt rule must not go unnoticed.
-  absl::Status CheckRulesMatch(const std::vector<Plan>& plans) const {
-    absl::btree_set<std::string> keys;
-    absl::flat_hash_set<const Rule*> matched, effective;
+  void CheckRulesMatch(const std::vector<Plan>& plans, ErrorList* errors) const {
+    absl::flat_hash_set<const Rule*> effective;
     for (const Plan& plan : plans) {
-      keys.insert(Key(*plan.node));
-      matched.insert(plan.rule);
       if (plan.node->schema().quantizable) effective.insert(plan.rule);
     }
-    const std::vector<std::string> known(keys.begin(), keys.end());
     for (const auto& rule : rules_) {
-      if (effective.contains(rule.get()) || options_.allow_unmatched()) continue;
-      if (matched.contains(rule.get())) {
-        if (rule->format.leaves_alone()) continue;
-        return absl::InvalidArgumentError(
-            absl::StrCat("rule '", rule->match, "' matches only nodes that cannot be quantized; ",
-                         "the ops that can are ", absl::StrJoin(QuantizableOps(), ", ")));
+      if (!effective.contains(rule.get()) && !options_.allow_unmatched()) {
+        errors->Add(WhyWithoutEffect(*rule, plans));
       }
-      const std::string ops =
-          by_ == By::kType ? absl::StrCat("; the graph has ", absl::StrJoin(known, ", ")) : "";
-      return absl::InvalidArgumentError(absl::StrCat("rule '", rule->match, "' matches no node",
-                                                     Suggest(rule->match, known), ops,
-                                                     " (allow_unmatched = true permits it)"));
     }
-    return absl::OkStatus();
+  }
+
+  // Why no node that can be quantized got this rule.
+  absl::Status WhyWithoutEffect(const Rule& rule, const std::vector<Plan>& plans) const {
+    std::vector<std::string> taken, keys;
+    absl::btree_set<std::string> takers;
+    bool fits = false;
+    for (const Plan& plan : plans) {
+      if (!absl::c_linear_search(keys, Key(*plan.node))) keys.push_back(Key(*plan.node));
+      if (!Fits(rule, *plan.node)) continue;
+      fits = true;
+      if (plan.rule == &rule || !plan.node->schema().quantizable) continue;
+      taken.push_back(plan.node->name());
+      takers.insert(absl::StrCat("'", plan.rule->match, "'"));
+    }
+    std::string why;
+    if (!taken.empty()) {
+      why = absl::StrCat("takes no node: ", Some(taken), taken.size() == 1 ? " goes" : " go",
+                         " to ", absl::StrJoin(takers, ", "), ", which stands before it");
+    } else if (fits) {
+      if (rule.format.leaves_alone()) return absl::OkStatus();
+      why = absl::StrCat("matches only nodes that cannot be quantized; the ops that can are ",
+                         absl::StrJoin(QuantizableOps(), ", "));
+    } else {
+      const std::string nearest = Suggest(rule.match, keys);
+      const bool all = by_ == By::kType || nearest.empty();
+      why = absl::StrCat("matches no node", nearest,
+                         all ? absl::StrCat("; the graph has ", Some(keys)) : "");
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("rule '", rule.match, "' ", why, " (allow_unmatched = true permits it)"));
+  }
+
+  // The first names of a list that may be long.
+  static std::string Some(absl::Span<const std::string> names) {
+    constexpr size_t kMost = 12;
+    const bool cut = names.size() > kMost;
+    return absl::StrCat(absl::StrJoin(names.subspan(0, kMost), ", "), cut ? ", ..." : "");
   }
 
   absl::StatusOr<std::vector<Plan>> MakePlans(const Graph& graph) const {
     MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph));
     std::vector<Plan> plans;
     for (Node* node : graph.NodesInOrder()) {
-      if (!IsOperation(*node)) continue;
-      absl::StatusOr<Plan> plan = MakePlan(*node, shapes);
-      if (!plan.ok()) {
-        return Annotate(plan.status(), absl::StrCat(node->name(), " (", node->op(), ")"));
-      }
-      plans.push_back(*std::move(plan));
+      if (IsOperation(*node)) plans.push_back({.node = node, .rule = FindRule(*node)});
     }
+    ErrorList errors;
+    CheckRulesMatch(plans, &errors);
+    for (Plan& plan : plans) {
+      errors.Add(Annotate(Decide(shapes, &plan),
+                          absl::StrCat(plan.node->name(), " (", plan.node->op(), ")")));
+    }
+    MASE_RETURN_IF_ERROR(errors.Combined());
     return plans;
   }
 
-  absl::StatusOr<Plan> MakePlan(Node& node, const InferredShapes& shapes) const {
-    Plan plan = {.node = &node, .rule = FindRule(node)};
+  // What happens to a node, given its rule.
+  absl::Status Decide(const InferredShapes& shapes, Plan* plan) const {
+    const Node& node = *plan->node;
     if (!node.schema().quantizable) {
-      plan.reason = absl::StrCat(node.op(), " cannot be quantized");
-      return plan;
+      plan->reason = absl::StrCat(node.op(), " cannot be quantized");
+      return absl::OkStatus();
     }
-    const RuleFormat& format = plan.rule == nullptr ? default_ : plan.rule->format;
+    const RuleFormat& format = plan->rule == nullptr ? default_ : plan->rule->format;
     if (format.leaves_alone()) {
-      plan.reason = plan.rule == nullptr ? absl::StrCat("no rule for ", Key(node))
-                                         : absl::StrCat("rule '", plan.rule->match, "' says none");
-      return plan;
+      plan->reason = plan->rule == nullptr
+                         ? absl::StrCat("no rule for ", Key(node))
+                         : absl::StrCat("rule '", plan->rule->match, "' says none");
+      return absl::OkStatus();
     }
     // A default or a regular expression means what MASE's pass makes of it; to name an op or a node
     // means just that.
-    const bool names_it = plan.rule != nullptr && by_ != By::kRegexName;
+    const bool names_it = plan->rule != nullptr && by_ != By::kRegexName;
     if (format.reference() && !names_it && !IsTaken(node.op(), version_)) {
-      plan.reason =
+      plan->reason =
           absl::StrCat("MASE's pass", version_ == MaseVersion::kFebruary2024 ? " of 2024" : "",
                        " does not take ", node.op());
-      return plan;
+      return absl::OkStatus();
     }
-    plan.quantize = true;
-    MASE_ASSIGN_OR_RETURN(plan.record, QuantizationFor(node, format, shapes));
-    plan.reason =
-        absl::StrCat(plan.rule == nullptr ? "by default: " : "", DescribeRecord(plan.record));
-    return plan;
+    plan->quantize = true;
+    MASE_ASSIGN_OR_RETURN(plan->record, QuantizationFor(node, format, shapes));
+    plan->reason =
+        absl::StrCat(plan->rule == nullptr ? "by default: " : "", DescribeRecord(plan->record));
+    return absl::OkStatus();
   }
 
   static bool HasRecord(const Node& node, const Quantization& record) {

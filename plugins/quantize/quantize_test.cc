@@ -334,7 +334,7 @@ TEST(QuantizeTest, BadRulesAreNamedAndLeaveTheGraphAlone) {
       {Rule("dropout"), kInvalid,
        "dropout: this op cannot be quantized; those that can are adaptive_avg_pool1d,"},
       {Rule("conv2d"), kInvalid,
-       "rule 'conv2d' matches no node; the graph has batch_norm1d, dropout"},
+       "rule 'conv2d' matches no node; the graph has batch_norm1d, relu, linear, dropout"},
       {By("name", Rule("seq_block_2")), kInvalid, "did you mean 'seq_blocks_2'?"},
       {By("name", Rule("seq_blocks_3")), kInvalid, "'seq_blocks_3' matches only nodes that cannot"},
       {By("regex_name", Rule("seq_(")), kInvalid, "seq_(: not a regular expression"},
@@ -358,6 +358,50 @@ TEST(QuantizeTest, BadRulesAreNamedAndLeaveTheGraphAlone) {
                 StatusIs(bad.code, HasSubstr(bad.message)))
         << bad.options;
     EXPECT_EQ(graph.FindNode("seq_blocks_2")->quantization(), nullptr);
+  }
+}
+
+TEST(QuantizeTest, AllWrongRulesAreReportedEachWithItsCause) {
+  Graph graph = ParseGraph(kTiny);
+  EXPECT_THAT(RunPass("quantize", By("name", Rule("seq_block_2") + Rule("fc1")), graph).status,
+              StatusIs(kInvalid, AllOf(HasSubstr("rule 'seq_block_2' matches no node; did you mean "
+                                                 "'seq_blocks_2'? (allow_unmatched"),
+                                       HasSubstr("\nrule 'fc1' matches no node; the graph has "
+                                                 "seq_blocks_0, "))));
+  EXPECT_THAT(
+      RunPass("quantize", Rule("linaer") + Rule("linear", "name: 'integr'"), graph).status,
+      StatusIs(absl::StatusCode::kNotFound, AllOf(HasSubstr("linaer"), HasSubstr("\nlinear: "))));
+}
+
+TEST(QuantizeTest, ARuleWhoseNodesAnEarlierOneTookSaysSo) {
+  Graph graph = ParseGraph(kTiny);
+  EXPECT_THAT(
+      RunPass("quantize", By("regex_name", Rule("seq_.*") + Rule("seq_blocks_2")), graph).status,
+      StatusIs(kInvalid, HasSubstr("rule 'seq_blocks_2' takes no node: seq_blocks_2 goes to "
+                                   "'seq_.*', which stands before it (allow_unmatched")));
+}
+
+TEST(QuantizeTest, AFormatIsOneText) {
+  Graph graph = ParseGraph(kTiny);
+  const PassRun run = RunPass("quantize", Rule("linear", "format: 'integer 8'"), graph);
+  ASSERT_OK(run.status);
+  EXPECT_THAT(run.printed, HasSubstr("integer data_in 8/4, weight 8/4, bias 8/4"));
+  EXPECT_EQ(graph.FindNode("seq_blocks_2")->quantization()->class_suffix(), "Integer");
+
+  Graph mixed = ParseGraph(kTiny);
+  const PassRun binary = RunPass(
+      "quantize", Rule("linear", "format: 'integer 6/3' weight { name: 'log' width: 5 }"), mixed);
+  ASSERT_OK(binary.status);
+  EXPECT_THAT(binary.printed, HasSubstr("integer data_in 6/3, weight 5/7, bias 6/3"));
+
+  const std::pair<const char*, const char*> wrong[] = {
+      {"format: 'intger 8'", "linear: unknown format 'intger'; did you mean 'integer'?"},
+      {"format: 'integer 0'", "linear: integer: width 0, allowed 1 to 32"},
+      {"format: 'integer 8' name: 'log'", "give one of them"},
+      {"format: 'integer 8' weight { width: 4 }", "weight has keys"}};
+  for (const auto& [config, message] : wrong) {
+    EXPECT_THAT(std::string(RunPass("quantize", Rule("linear", config), graph).status.message()),
+                HasSubstr(message));
   }
 }
 

@@ -73,7 +73,7 @@ TEST(ReportNodeMetaParamTest, CommonShowsTypesPrecisionsAndShapes) {
   ASSERT_OK(run.status);
   EXPECT_THAT(run.printed, HasSubstr("{'mase_type': 'module_related_func',"));
   EXPECT_THAT(run.printed, HasSubstr("'args': {'data_in_0': {'type': 'integer', 'precision': "
-                                     "[8, None], 'shape': [8, 4], 'torch_dtype': torch.float32},"));
+                                     "[8, 4], 'shape': [8, 4], 'torch_dtype': torch.float32},"));
   EXPECT_THAT(run.printed, HasSubstr("Common Param"));
   EXPECT_THAT(run.printed, Not(HasSubstr("Software Param")));
 }
@@ -94,7 +94,7 @@ TEST(ReportNodeMetaParamTest, CompactHasOneLineForEachTensor) {
   EXPECT_EQ(run.printed, std::string(kHead) +
                              "Node    Tensor      Type     Precision  Shape   Statistics\n"
                              "x       data_out_0  float    32         [8, 4]\n"
-                             "fc      data_in_0   integer  8/None     [8, 4]\n"
+                             "fc      data_in_0   integer  8/4        [8, 4]\n"
                              "fc      weight      float    32         [1, 4]\n"
                              "fc      data_out_0  float    32         [8, 1]\n"
                              "output  data_out_0  float    32         [8, 1]\n");
