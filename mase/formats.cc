@@ -182,8 +182,17 @@ absl::Status Describe(const std::string& text, const Flags& flags) {
             << "metadata precision [" << absl::StrJoin(format->Precision(), ", ")
             << "], class suffix " << format->class_suffix() << "\n"
             << "bits per value of a tensor [64, 64]: "
-            << absl::StrFormat("%.4g", format->BitsPerValue({64, 64}))
-            << "\n\nparameters in configs:\n";
+            << absl::StrFormat("%.4g", format->BitsPerValue({64, 64})) << "\n"
+            << "kind: " << FormatKindName(KindOf(format->proto()))
+            << "; semantics: " << (family.has_reference ? "exact, reference" : "exact") << "\n";
+  if (!family.ops.empty()) {
+    std::cout << "ops: " << absl::StrJoin(family.ops, ", ") << " alone\n";
+  }
+  for (const LearnedParameter& learned : family.learned) {
+    std::cout << "learned in the paper's training: " << learned.name << " (" << learned.field
+              << ")\n";
+  }
+  std::cout << "\nparameters in configs:\n";
   for (const FamilyParameter& parameter : family.parameters) {
     std::cout << "  " << parameter.name
               << (parameter.need == FamilyParameter::kRequired ? " (required)" : "") << "\n";

@@ -49,6 +49,12 @@ TEST_F(FormatsTest, ListsAndDescribes) {
   result = Formats({"describe", "integer"}, folder_);
   EXPECT_THAT(result.out, AllOf(HasSubstr("step 0.0625"), HasSubstr("frac_width"),
                                 HasSubstr("precision [8, 4]")));
+  result = Formats({"describe", "flexround"}, folder_);
+  EXPECT_THAT(result.out, AllOf(HasSubstr("kind: fixed point; semantics: exact, reference\n"),
+                                HasSubstr("ops: linear, conv1d, conv2d alone\n"),
+                                HasSubstr("learned in the paper's training: s1 (s1_init)\n")));
+  result = Formats({"describe", "affine"}, folder_);
+  EXPECT_THAT(result.out, HasSubstr("semantics: exact\n"));
   result = Formats({"--help"}, folder_);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.out, HasSubstr("--semantics=reference"));

@@ -29,6 +29,7 @@
 #include "mase/calibrate/calibrator.h"
 #include "mase/calibrate/fit.h"
 #include "mase/calibrate/operands.h"
+#include "mase/format/family.h"
 #include "mase/format/format.h"
 #include "mase/format/format_text.h"
 #include "mase/format/metrics.h"
@@ -64,9 +65,9 @@ std::string Figure(const std::optional<double>& value, const char* format) {
 }
 
 // "integer 8/4", "affine 8, scale 0.05, zero point 3", "affine 8, 64 scales".
-absl::StatusOr<std::string> Describe(const FormatProto& proto) {
-  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(proto));
-  std::string text = absl::StrCat(format->family(), " ", absl::StrJoin(format->Precision(), "/"));
+std::string Describe(const FormatProto& proto) {
+  const Family& family = *FindFamily(proto.family_case());
+  std::string text = absl::StrCat(family.name, " ", absl::StrJoin(PrecisionOf(proto), "/"));
   if (!proto.has_affine()) return text;
   const AffineFormat& affine = proto.affine();
   if (affine.scale_size() > 1) return absl::StrCat(text, ", ", affine.scale_size(), " scales");
@@ -242,9 +243,9 @@ class CalibratePass final : public Pass {
 
   absl::StatusOr<PassResult> LeaveAlone(const Graph& graph, PassContext& context) const {
     for (const OperandValues& operand : float_run_.operands) {
-      MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(operand.format));
+      const Family& family = *FindFamily(operand.format.family_case());
       context.Note(*graph.FindNode(operand.node), "left",
-                   absl::StrCat(format->family(), " has no parameter to calibrate"));
+                   absl::StrCat(family.name, " has no parameter to calibrate"));
     }
     return PassResult::Unchanged();
   }
@@ -313,10 +314,10 @@ class CalibratePass final : public Pass {
     for (size_t i = 0; i < kept.choices.size(); ++i) {
       const Choice &before = given.choices[i], &after = kept.choices[i];
       const OperandValues& operand = float_run_.operands[i];
-      MASE_ASSIGN_OR_RETURN(std::string given_text, Describe(operand.format));
+      std::string given_text = Describe(operand.format);
       std::string text = after.decision;
       if (after.decision == "calibrated" || after.decision == "estimated") {
-        MASE_ASSIGN_OR_RETURN(text, Describe(*after.format));
+        text = Describe(*after.format);
         if (after.decision == "estimated") text += " (estimated)";
       }
       const bool measured = after.decision == "calibrated";
@@ -388,7 +389,7 @@ class CalibratePass final : public Pass {
       context.Count(absl::StrCat("operands_", choice.decision));
       std::string text = choice.decision;
       if (choice.format.has_value()) {
-        MASE_ASSIGN_OR_RETURN(text, Describe(*choice.format));
+        text = Describe(*choice.format);
       }
       texts.push_back(absl::StrCat(operand.operand, " ", text));
       const bool last =
