@@ -6,13 +6,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/parallel.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
+#include "mase/exec/run_net.h"
 #include "mase/format/block_layout.h"
 #include "mase/format/format.h"
 #include "mase/format/metrics.h"
-#include "mase/kernel/parallel.h"
 #include "mase/quantize/operands.h"
 
 namespace mase {
@@ -70,24 +71,11 @@ absl::Status RunBatches(const Graph& graph, const SampleBatches& samples,
                         const ExecutorOptions& options,
                         const std::function<absl::Status(const Executor&, int64_t)>& fn) {
   MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, options));
-  const int64_t rows = samples.rows(), batches = std::min(samples.batches, rows);
-  for (int64_t i = 0; i < batches; ++i) {
-    const int64_t begin = rows * i / batches, end = rows * (i + 1) / batches;
-    std::vector<Tensor> batch;
-    std::vector<InputData> pointers;
-    for (const Node* placeholder : graph.placeholders()) {
-      const auto input = samples.inputs.find(placeholder->name());
-      if (input == samples.inputs.end()) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("the samples have no input '", placeholder->name(), "'"));
-      }
-      batch.push_back(input->second.Rows(begin, end));
-      pointers.push_back(batch.back().data<float>().data());
-    }
-    MASE_RETURN_IF_ERROR(executor->Forward(ExecutionMode::kInference, end - begin, pointers));
-    MASE_RETURN_IF_ERROR(fn(*executor, end - begin));
-  }
-  return absl::OkStatus();
+  const RowBatches batches = RowBatches::Equal(samples.rows(), samples.batches);
+  if (batches.count() == 0) return absl::OkStatus();
+  MASE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, InputsFor(graph, samples.inputs));
+  return RunNet(*executor, inputs, batches,
+                [&](int64_t, int64_t rows) { return fn(*executor, rows); });
 }
 
 void AppendOutputs(const Executor& executor, std::vector<float>* outputs) {
@@ -136,8 +124,12 @@ absl::StatusOr<FloatRun> RunFloat(const Graph& graph, const SampleBatches& sampl
       run.operands.push_back(std::move(operand));
     }
   }
+  std::vector<std::string> taps;
+  for (const Sources& source : sources) {
+    taps.insert(taps.end(), source.nodes.begin(), source.nodes.end());
+  }
   MASE_RETURN_IF_ERROR(
-      RunBatches(graph, samples, {.simulate_quantization = false, .keep_values = true},
+      RunBatches(graph, samples, {.simulate_quantization = false, .taps = std::move(taps)},
                  [&](const Executor& executor, int64_t batch_rows) {
                    AppendOutputs(executor, &run.outputs);
                    for (size_t i = 0; i < sources.size(); ++i) {

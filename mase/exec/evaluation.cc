@@ -1,11 +1,10 @@
 #include "mase/exec/evaluation.h"
 
-#include <algorithm>
 #include <type_traits>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
+#include "mase/exec/run_net.h"
 #include "mase/kernel/loss.h"
 
 namespace mase {
@@ -32,36 +31,24 @@ absl::StatusOr<Evaluation> Evaluate(BasicExecutor<T>& executor, const Tensor& fe
                                     const Tensor& labels, int64_t batch_size,
                                     const std::type_identity_t<OutputSink<T>>& sink) {
   const absl::Span<const int64_t> all_labels = labels.data<int64_t>();
-  const float* all_features = features.data<float>().data();
-  const int64_t rows = labels.elements();
-  const int64_t row_size = rows == 0 ? 0 : features.elements() / rows;
-  std::vector<T> converted;  // Of one batch, where T is not float.
-  Evaluation evaluation{.samples = rows};
+  const RowBatches batches = RowBatches::OfSize(labels.elements(), batch_size);
+  Evaluation evaluation{.samples = labels.elements()};
   double loss_sum = 0;
-  int64_t batches = 0;
-  for (int64_t first = 0; first < rows; first += batch_size, ++batches) {
-    const int64_t count = std::min(batch_size, rows - first);
-    const absl::Span<const int64_t> batch_labels = all_labels.subspan(first, count);
-    const float* features_of_batch = all_features + first * row_size;
-    const T* input;
-    if constexpr (std::is_same_v<T, float>) {
-      input = features_of_batch;
-    } else {
-      converted.assign(features_of_batch, features_of_batch + count * row_size);
-      input = converted.data();
-    }
-    MASE_RETURN_IF_ERROR(executor.Forward(ExecutionMode::kInference, count, {input}));
-    MASE_RETURN_IF_ERROR(CheckOutput(executor.output_shape(), count, batch_labels));
+  const auto measure = [&](int64_t first, int64_t rows) -> absl::Status {
+    const absl::Span<const int64_t> batch_labels = all_labels.subspan(first, rows);
+    MASE_RETURN_IF_ERROR(CheckOutput(executor.output_shape(), rows, batch_labels));
     const ClassificationLoss batch =
-        CrossEntropy(executor.output().data(), batch_labels.data(), count,
+        CrossEntropy(executor.output().data(), batch_labels.data(), rows,
                      executor.output_shape()[1], static_cast<T*>(nullptr));
     loss_sum += batch.loss;
     evaluation.correct += batch.correct;
-    if (sink != nullptr) MASE_RETURN_IF_ERROR(sink(first, executor.output()));
-  }
-  if (batches > 0) {
-    evaluation.loss = loss_sum / static_cast<double>(batches);
-    evaluation.accuracy = static_cast<float>(evaluation.correct) / static_cast<float>(rows);
+    return sink == nullptr ? absl::OkStatus() : sink(first, executor.output());
+  };
+  MASE_RETURN_IF_ERROR(RunNet(executor, {features}, batches, measure));
+  if (batches.count() > 0) {
+    evaluation.loss = loss_sum / static_cast<double>(batches.count());
+    evaluation.accuracy =
+        static_cast<float>(evaluation.correct) / static_cast<float>(evaluation.samples);
   }
   return evaluation;
 }

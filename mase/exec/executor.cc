@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
@@ -87,9 +88,11 @@ class Engine {
   }
 
   absl::StatusOr<Executable::Result> NodeResult(absl::string_view name) const {
-    if (!options.keep_values || last == nullptr) {
-      return absl::FailedPreconditionError(
-          "values of nodes are there after Forward with the option keep_values");
+    const bool keeps = options.keep_values || absl::c_linear_search(options.taps, name);
+    if (!keeps || last == nullptr) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "values of nodes are there after Forward with the option keep_values, or taps with '",
+          name, "'"));
     }
     MASE_ASSIGN_OR_RETURN(const Node* node, graph.LookUpNode(name));
     return last->executable->node_values()[node->id()];
@@ -145,13 +148,15 @@ class Engine {
     const bool training = kind != Kind::kInference;
     const bool has_loss = kind == Kind::kTrainStep || kind == Kind::kTrainPickedStep;
     if (training) store.AllocateGradients();
-    const CompileOptions how = {.lowering = {.training = training,
-                                             .rows = rows,
-                                             .simulate_quantization = options.simulate_quantization,
-                                             .keep_values = options.keep_values && !has_loss,
-                                             .loss = has_loss ? &options.loss : nullptr,
-                                             .picks_rows = kind == Kind::kTrainPickedStep},
-                                .kernels = {.bfloat16 = options.bfloat16}};
+    const CompileOptions how = {
+        .lowering = {.training = training,
+                     .rows = rows,
+                     .simulate_quantization = options.simulate_quantization,
+                     .keep_values = options.keep_values && !has_loss,
+                     .taps = has_loss ? absl::Span<const std::string>() : options.taps,
+                     .loss = has_loss ? &options.loss : nullptr,
+                     .picks_rows = kind == Kind::kTrainPickedStep},
+        .kernels = {.bfloat16 = options.bfloat16, .folds_norms = options.taps.empty()}};
     MASE_ASSIGN_OR_RETURN(auto executable, Executable::Compile(graph, how, store));
     if (programs_.size() == kMaxPrograms) programs_.pop_back();
     programs_.push_front({kind, rows, -1, std::move(executable)});

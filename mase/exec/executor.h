@@ -57,6 +57,8 @@ struct ExecutorOptions {
   bool simulate_quantization = true;
   // Every value of the graph can be read after Forward (NodeValue). Costs memory and fusion.
   bool keep_values = false;
+  // The same for these nodes alone. Names that the graph has not are NotFound at the first Forward.
+  std::vector<std::string> taps;
   // Linear layers, matrix products and convolutions, forward and backward, round their operands to
   // bfloat16 and add in float32; all else, parameters and gradients too, is float32. What PyTorch's
   // autocast does, but for results, which it rounds too. Not for double, which ignores it.
@@ -71,6 +73,7 @@ struct ExecutorOptions {
 struct InputData {
   template <typename T>
   InputData(const T* data) : data(data), dtype(DTypeOf<T>::value) {}  // NOLINT: a typed pointer.
+  InputData(const void* data, DType dtype) : data(data), dtype(dtype) {}
 
   const void* data;
   DType dtype;
@@ -127,7 +130,7 @@ class BasicExecutor {
   const Shape& output_shape(int i = 0) const;
 
   // The value of the node's first result in the last Forward. FailedPrecondition without
-  // keep_values or before Forward; NotFound with the nearest name.
+  // keep_values or a tap there, or before Forward; NotFound with the nearest name.
   absl::StatusOr<absl::Span<const T>> NodeValue(absl::string_view node) const;
   absl::StatusOr<Shape> NodeShape(absl::string_view node) const;
 

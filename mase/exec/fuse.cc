@@ -49,6 +49,7 @@ class Fuser {
       } else if (step.Is(OpTrait::kBatchNorm) && !step.simulated) {
         Join(Followers(step, {&IsRelu}), "batch_norm_relu", step);
       } else if (step.Is(OpTrait::kConvolution) && !step.simulated && !program_.training &&
+                 options_.folds_norms &&
                  HasKernel("conv_batch_norm", program_.desc(step.dst).dtype)) {
         Join(Followers(step, {&FoldsIntoWeights, &IsRelu}), "conv_batch_norm", step);
       }

@@ -26,7 +26,15 @@ absl::StatusOr<Program> Lower(const Graph& graph, const LoweringOptions& options
     }
   }
   if (options.loss != nullptr) MASE_RETURN_IF_ERROR(lowerer.AddLoss());
-  if (options.keep_values) lowerer.KeepValues();
+  lowerer.program_.nodes.resize(graph.id_limit());
+  for (const std::string& name : options.taps) {
+    MASE_ASSIGN_OR_RETURN(const Node* node, graph.LookUpNode(name));
+    lowerer.KeepValue(*node);
+  }
+  for (const Node* node = graph.first(); options.keep_values && node != nullptr;
+       node = Graph::next(node)) {
+    lowerer.KeepValue(*node);
+  }
   return std::move(lowerer.program_);
 }
 
@@ -105,12 +113,9 @@ absl::Status Lowerer::AddOutputs(const Node& node) {
   return absl::OkStatus();
 }
 
-void Lowerer::KeepValues() {
-  program_.nodes.resize(results_.size());
-  for (const Node* node = graph_.first(); node != nullptr; node = Graph::next(node)) {
-    const int value = results_[node->id()];
-    if (value >= 0) program_.nodes[node->id()] = {value, shapes_.shape(node->outputs()[0])};
-  }
+void Lowerer::KeepValue(const Node& node) {
+  const int value = results_[node.id()];
+  if (value >= 0) program_.nodes[node.id()] = {value, shapes_.shape(node.outputs()[0])};
 }
 
 Program::Step Lowerer::StartStep(const Node& node) const {

@@ -30,7 +30,8 @@ struct LoweringOptions {
   bool training = false;
   int64_t rows = 0;
   bool simulate_quantization = true;
-  bool keep_values = false;  // Program::nodes is filled.
+  bool keep_values = false;            // Program::nodes is filled, of all nodes,
+  absl::Span<const std::string> taps;  // or of these.
   // The program ends in this loss of the graph's one result. Inputs that the graph calls float32
   // are then float32 whatever the arithmetic is: the rows of data sets.
   const Loss* loss = nullptr;
@@ -78,7 +79,7 @@ class Lowerer {
   int AddInput(TensorDesc desc, absl::string_view label);
   absl::Status AddLoss();
   absl::Status AddOutputs(const Node& node);
-  void KeepValues();
+  void KeepValue(const Node& node);
   // Graphs say float32; the arithmetic may be float64.
   DType TypeOf(DType dtype) const { return dtype == DType::kFloat32 ? store_.dtype() : dtype; }
 

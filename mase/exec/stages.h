@@ -12,7 +12,8 @@ namespace mase {
 
 // What all of a program's kernels are told.
 struct KernelOptions {
-  bool bfloat16 = false;  // As KernelSpec::bfloat16; for float32.
+  bool bfloat16 = false;    // As KernelSpec::bfloat16; for float32.
+  bool folds_norms = true;  // Into the weights of convolutions; see Fuse.
 };
 
 // Makes one step of neighbours, where each result is read by the next step alone:

@@ -13,8 +13,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/isa.h"
+#include "mase/base/parallel.h"
 #include "mase/kernel/kernels.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 namespace {

@@ -11,7 +11,7 @@
 #include <type_traits>
 
 #include "mase/base/isa.h"
-#include "mase/kernel/parallel.h"
+#include "mase/base/parallel.h"
 
 namespace mase {
 

@@ -2,12 +2,12 @@
 // positions, as a matrix product.
 #include <algorithm>
 
+#include "mase/base/parallel.h"
 #include "mase/kernel/conv_few_positions.h"
 #include "mase/kernel/conv_geometry.h"
 #include "mase/kernel/conv_onednn.h"
 #include "mase/kernel/conv_taps.h"
 #include "mase/kernel/kernels.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 

@@ -4,13 +4,13 @@
 #include <vector>
 
 #include "mase/base/isa.h"
+#include "mase/base/parallel.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/bfloat16.h"
 #include "mase/kernel/conv_geometry.h"
 #include "mase/kernel/conv_norm.h"
 #include "mase/kernel/gemm.h"
 #include "mase/kernel/kernels.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 namespace {

@@ -19,12 +19,12 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "mase/base/parallel.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/bfloat16.h"
 #include "mase/kernel/conv_geometry.h"
 #include "mase/kernel/conv_norm.h"
 #include "mase/kernel/onednn.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 namespace {

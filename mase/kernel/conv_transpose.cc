@@ -5,10 +5,10 @@
 // The loops are those of the convolution that maps y's shape to x's, with the same weight.
 #include <algorithm>
 
+#include "mase/base/parallel.h"
 #include "mase/kernel/conv_geometry.h"
 #include "mase/kernel/conv_taps.h"
 #include "mase/kernel/kernels.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 namespace {

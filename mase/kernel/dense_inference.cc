@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "mase/base/isa.h"
+#include "mase/base/parallel.h"
 #include "mase/graph/ops.h"
 #include "mase/kernel/dense_kernels.h"
 #include "mase/kernel/gemm.h"
 #include "mase/kernel/kernels.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 namespace {

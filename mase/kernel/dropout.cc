@@ -1,8 +1,8 @@
 // dropout in training: y = x * factors (dropout.h). In inference it is no kernel, but an alias.
 #include "mase/kernel/dropout.h"
 
+#include "mase/base/parallel.h"
 #include "mase/kernel/kernels.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/isa.h"
-#include "mase/kernel/parallel.h"
+#include "mase/base/parallel.h"
 #include "oneapi/dnnl/dnnl.h"
 
 namespace mase {

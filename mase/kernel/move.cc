@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "mase/base/limits.h"
+#include "mase/base/parallel.h"
 #include "mase/kernel/kernels.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 namespace {

@@ -12,8 +12,8 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/parallel.h"
 #include "mase/kernel/kernels.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 namespace {

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "mase/base/isa.h"
+#include "mase/base/parallel.h"
 #include "mase/kernel/kernels.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 namespace {

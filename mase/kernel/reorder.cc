@@ -1,7 +1,7 @@
 // Conversion between layouts.
 #include "glog/logging.h"
+#include "mase/base/parallel.h"
 #include "mase/kernel/kernel.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 namespace {

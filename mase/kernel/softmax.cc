@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "mase/base/parallel.h"
 #include "mase/kernel/kernels.h"
-#include "mase/kernel/parallel.h"
 
 namespace mase {
 namespace {

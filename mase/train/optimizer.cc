@@ -1,7 +1,6 @@
 #include "mase/train/optimizer.h"
 
 #include <array>
-#include <cmath>
 #include <type_traits>
 
 #include "absl/status/status.h"
@@ -14,37 +13,6 @@ namespace {
 
 constexpr std::array<OptimizerKind, 3> kKinds = {OptimizerKind::kAdam, OptimizerKind::kAdamW,
                                                  OptimizerKind::kSgd};
-
-// The kernels' float loops in double, written for reading, not for speed.
-void AdamStep(const AdamStepOptions& o, int64_t n, const double* gradients, double* parameters,
-              double* first_moments, double* second_moments) {
-  const double step = static_cast<double>(o.step);
-  const double step_size = o.learning_rate / (1 - std::pow(o.beta1, step));
-  const double root_correction = std::sqrt(1 - std::pow(o.beta2, step));
-  for (int64_t i = 0; i < n; ++i) {
-    double gradient = gradients[i];
-    double& p = parameters[i];
-    double& m = first_moments[i];
-    double& v = second_moments[i];
-    if (o.decoupled_weight_decay) {
-      p *= 1 - o.learning_rate * o.weight_decay;
-    } else {
-      gradient += o.weight_decay * p;
-    }
-    m += (1 - o.beta1) * (gradient - m);
-    v = o.beta2 * v + (1 - o.beta2) * gradient * gradient;
-    p -= step_size * m / (std::sqrt(v) / root_correction + o.epsilon);
-  }
-}
-
-void SgdStep(const SgdStepOptions& o, int64_t n, const double* gradients, double* parameters,
-             double* momenta) {
-  for (int64_t i = 0; i < n; ++i) {
-    const double gradient = gradients[i] + o.weight_decay * parameters[i];
-    momenta[i] = o.step == 1 ? gradient : o.momentum * momenta[i] + gradient;
-    parameters[i] -= o.learning_rate * (gradient + o.momentum * momenta[i]);
-  }
-}
 
 }  // namespace
 

@@ -14,8 +14,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
+#include "mase/base/flush_subnormals.h"
 #include "mase/data/batch_sampler.h"
-#include "mase/train/flush_denormals.h"
 #include "mase/train/learner.h"
 #include "mase/train/testing_data.h"
 #include "mase/train/trainer.h"
@@ -59,7 +59,7 @@ void Steps(benchmark::State& state, const Graph& graph, const Dataset& dataset,
   TorchGenerator generator(0);
   sampler.StartPass(generator);
   int64_t batch = 0, rows = 0;
-  const FlushDenormals flush;
+  const FlushSubnormalsEverywhere flush;
   for (auto _ : state) {
     const absl::Span<const int64_t> picked = sampler.Batch(batch);
     benchmark::DoNotOptimize(learner->AddBatch(train, picked, 1).value());

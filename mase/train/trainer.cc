@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "mase/base/flush_subnormals.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/class_counts.h"
@@ -20,7 +21,6 @@
 #include "mase/graph/finite.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/model/checkpoint.h"
-#include "mase/train/flush_denormals.h"
 
 namespace mase {
 namespace {
@@ -259,7 +259,7 @@ bool Trainer::Done() const {
 }
 
 absl::StatusOr<TrainingResult> Trainer::Run(const std::string& directory) {
-  const FlushDenormals flush;
+  const FlushSubnormalsEverywhere flush;
   directory_ = directory;
   MASE_ASSIGN_OR_RETURN(log_, TrainingLog::Open({.directory = directory,
                                                  .name = RunName(graph_, directory),

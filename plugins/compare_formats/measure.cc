@@ -11,6 +11,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
+#include "mase/exec/run_net.h"
 #include "mase/format/format.h"
 #include "mase/format/metrics.h"
 #include "mase/quantize/operands.h"
@@ -20,24 +21,23 @@
 namespace mase::plugins::compare_formats {
 namespace {
 
-// Runs the net on all samples at once.
-absl::StatusOr<std::unique_ptr<Executor>> RunNet(const Graph& graph,
-                                                 const std::map<std::string, Tensor>& inputs,
-                                                 bool keep_values) {
-  std::vector<InputData> pointers;
-  int64_t rows = 0;
-  for (const Node* placeholder : graph.placeholders()) {
-    const auto found = inputs.find(placeholder->name());
-    if (found == inputs.end()) {
-      return absl::NotFoundError(
-          absl::StrCat("there are no samples for input '", placeholder->name(), "'"));
-    }
-    rows = found->second.shape()[0];
-    pointers.push_back(found->second.data<float>().data());
-  }
-  MASE_ASSIGN_OR_RETURN(auto executor, Executor::Create(graph, {.keep_values = keep_values}));
-  MASE_RETURN_IF_ERROR(executor->Forward(ExecutionMode::kInference, rows, pointers));
+// Runs the net on all samples at once; the values of `taps` can be read afterwards.
+absl::StatusOr<std::unique_ptr<Executor>> RunOnce(const Graph& graph,
+                                                  const std::map<std::string, Tensor>& samples,
+                                                  std::vector<std::string> taps) {
+  MASE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, InputsFor(graph, samples));
+  const int64_t rows = inputs.empty() ? 0 : inputs[0].shape()[0];
+  if (rows == 0) return absl::InvalidArgumentError("there are no samples");
+  MASE_ASSIGN_OR_RETURN(auto executor, Executor::Create(graph, {.taps = std::move(taps)}));
+  MASE_RETURN_IF_ERROR(RunNet(*executor, inputs, RowBatches::Equal(rows, 1),
+                              [](int64_t, int64_t) { return absl::OkStatus(); }));
   return executor;
+}
+
+// The node whose result an activation is.
+const Node& SourceOf(const Node& node, const Operand& operand) {
+  return operand.source == Operand::Source::kInput ? *node.inputs()[operand.index]->producer()
+                                                   : node;
 }
 
 // So far that finite `values` and 0 are inside.
@@ -84,7 +84,15 @@ absl::StatusOr<NetMeasurer> NetMeasurer::Create(const Graph& graph,
 }
 
 absl::Status NetMeasurer::FindRanges() {
-  MASE_ASSIGN_OR_RETURN(const auto executor, RunNet(graph_, inputs_, /*keep_values=*/true));
+  std::vector<std::string> taps;
+  for (const Node* node : nodes_) {
+    for (const Operand& operand : OperandsOf(*node)) {
+      if (operand.source != Operand::Source::kTensor) {
+        taps.emplace_back(SourceOf(*node, operand).name());
+      }
+    }
+  }
+  MASE_ASSIGN_OR_RETURN(const auto executor, RunOnce(graph_, inputs_, std::move(taps)));
   for (const Node* node : nodes_) {
     for (const Operand& operand : OperandsOf(*node)) {
       Range* range = &ranges_[{node->name(), std::string(operand.role)}];
@@ -93,11 +101,8 @@ absl::Status NetMeasurer::FindRanges() {
         Widen(graph_.FindTensor(name)->value.data<float>(), range);
         continue;
       }
-      const Node* source = operand.source == Operand::Source::kInput
-                               ? node->inputs()[operand.index]->producer()
-                               : node;
       MASE_ASSIGN_OR_RETURN(const absl::Span<const float> values,
-                            executor->NodeValue(source->name()));
+                            executor->NodeValue(SourceOf(*node, operand).name()));
       Widen(values, range);
     }
   }
@@ -105,7 +110,7 @@ absl::Status NetMeasurer::FindRanges() {
 }
 
 absl::StatusOr<std::vector<float>> NetMeasurer::Outputs(const Graph& graph) const {
-  MASE_ASSIGN_OR_RETURN(const auto executor, RunNet(graph, inputs_, /*keep_values=*/false));
+  MASE_ASSIGN_OR_RETURN(const auto executor, RunOnce(graph, inputs_, {}));
   return std::vector<float>(executor->output().begin(), executor->output().end());
 }
 

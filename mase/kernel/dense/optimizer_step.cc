@@ -1,43 +1,26 @@
 #include "mase/kernel/dense/optimizer_step.h"
 
-#include <xmmintrin.h>
-
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
+#include "mase/base/flush_subnormals.h"
+#include "mase/base/parallel.h"
 #include "mase/kernel/dense/kernels.h"
 
 namespace mase {
 namespace {
 
-// Moments of parameters without gradient decay into the subnormal numbers, on which each operation
-// takes a hundred cycles, and do not move a parameter there. While this lives, they are zeros.
-class FlushSubnormals {
- public:
-  FlushSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | kFlush | kReadAsZero); }
-  ~FlushSubnormals() { _mm_setcsr(before_); }
-
- private:
-  static constexpr unsigned kFlush = 0x8000;
-  static constexpr unsigned kReadAsZero = 0x40;
-  const unsigned before_;
-};
-
 // Parameters that are worth a task.
 constexpr int64_t kGrain = 1 << 16;
 
-// Calls body(begin, end) for parts of [0, n), on the pool where there are many parameters.
+// Calls body(begin, end) for parts of [0, n), on the pool where there are many parameters. Moments
+// of parameters without gradient decay into the subnormal numbers.
 template <typename Body>
 void InParts(int64_t n, const Body& body) {
-  const int64_t parts = std::clamp<int64_t>(n / kGrain, 1, 64);
-  const auto run = [&](int64_t part) {
+  ParallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
     const FlushSubnormals flush;
-    body(n * part / parts, n * (part + 1) / parts);
-  };
-  if (parts == 1) return run(0);
-#pragma omp parallel for schedule(static)
-  for (int64_t part = 0; part < parts; ++part) run(part);
+    body(begin, end);
+  });
 }
 
 }  // namespace
@@ -76,6 +59,38 @@ void SgdStep(const SgdStepOptions& options, int64_t n, const float* gradients, f
     CurrentDenseKernels().sgd(factors, end - begin, gradients + begin, parameters + begin,
                               momenta + begin);
   });
+}
+
+// In double: written for reading, not for speed.
+void AdamStep(const AdamStepOptions& o, int64_t n, const double* gradients, double* parameters,
+              double* first_moments, double* second_moments) {
+  const double step = static_cast<double>(o.step);
+  const double step_size = o.learning_rate / (1 - std::pow(o.beta1, step));
+  const double root_correction = std::sqrt(1 - std::pow(o.beta2, step));
+  for (int64_t i = 0; i < n; ++i) {
+    double gradient = gradients[i];
+    double& p = parameters[i];
+    double& m = first_moments[i];
+    double& v = second_moments[i];
+    if (o.decoupled_weight_decay) {
+      p *= 1 - o.learning_rate * o.weight_decay;
+    } else {
+      gradient += o.weight_decay * p;
+    }
+    m += (1 - o.beta1) * (gradient - m);
+    v = o.beta2 * v + (1 - o.beta2) * gradient * gradient;
+    p -= step_size * m / (std::sqrt(v) / root_correction + o.epsilon);
+  }
+}
+
+void SgdStep(const SgdStepOptions& o, int64_t n, const double* gradients, double* parameters,
+             double* momenta) {
+  for (int64_t i = 0; i < n; ++i) {
+    const double gradient = gradients[i] + o.weight_decay * parameters[i];
+    momenta[i] = o.step == 1 ? gradient : o.momentum * momenta[i] + gradient;
+    const double step = o.nesterov ? gradient + o.momentum * momenta[i] : momenta[i];
+    parameters[i] -= o.learning_rate * step;
+  }
 }
 
 }  // namespace mase

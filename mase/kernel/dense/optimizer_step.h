@@ -39,6 +39,12 @@ struct SgdStepOptions {
 void SgdStep(const SgdStepOptions& options, int64_t n, const float* gradients, float* parameters,
              float* momenta);
 
+// The same in double, for checking; serial, and subnormal numbers count.
+void AdamStep(const AdamStepOptions& options, int64_t n, const double* gradients,
+              double* parameters, double* first_moments, double* second_moments);
+void SgdStep(const SgdStepOptions& options, int64_t n, const double* gradients, double* parameters,
+             double* momenta);
+
 }  // namespace mase
 
 #endif  // MASE_KERNEL_DENSE_OPTIMIZER_STEP_H_

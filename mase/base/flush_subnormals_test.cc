@@ -1,4 +1,4 @@
-#include "mase/train/flush_denormals.h"
+#include "mase/base/flush_subnormals.h"
 
 #include <limits>
 #include <vector>
@@ -18,13 +18,22 @@ std::vector<float> Halves() {
   return halves;
 }
 
-TEST(FlushDenormalsTest, HoldsOnAllThreadsWhileItLives) {
+TEST(FlushSubnormalsTest, HoldsOnAllThreadsWhileItLives) {
   EXPECT_THAT(Halves(), ::testing::Each(::testing::Gt(0)));
   {
-    FlushDenormals flush;
+    FlushSubnormalsEverywhere flush;
     EXPECT_THAT(Halves(), ::testing::Each(0));
   }
   EXPECT_THAT(Halves(), ::testing::Each(::testing::Gt(0)));
+}
+
+TEST(FlushSubnormalsTest, HoldsOnItsThreadAlone) {
+  volatile float smallest = std::numeric_limits<float>::min();
+  {
+    FlushSubnormals flush;
+    EXPECT_EQ(smallest * 0.5f, 0);
+  }
+  EXPECT_GT(smallest * 0.5f, 0);
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 // The range is cut into chunks by its size alone; each chunk is one call, so whatever is summed
 // inside a chunk is summed in the same order on one thread and on many. Partial results of chunks
 // are for the caller to add in chunk order.
-#ifndef MASE_KERNEL_PARALLEL_H_
-#define MASE_KERNEL_PARALLEL_H_
+#ifndef MASE_BASE_PARALLEL_H_
+#define MASE_BASE_PARALLEL_H_
 
 #include <algorithm>
 #include <cstdint>
@@ -42,4 +42,4 @@ inline constexpr int64_t kElementGrain = 1 << 15;
 
 }  // namespace mase
 
-#endif  // MASE_KERNEL_PARALLEL_H_
+#endif  // MASE_BASE_PARALLEL_H_

@@ -1,4 +1,4 @@
-#include "mase/train/flush_denormals.h"
+#include "mase/base/flush_subnormals.h"
 
 #include <immintrin.h>
 
@@ -15,10 +15,16 @@ void SetOnAllThreads(unsigned control) {
 
 }  // namespace
 
-FlushDenormals::FlushDenormals() : saved_(_mm_getcsr()) {
+FlushSubnormals::FlushSubnormals() : saved_(_mm_getcsr()) {
+  _mm_setcsr(saved_ | kFlushResults | kFlushOperands);
+}
+
+FlushSubnormals::~FlushSubnormals() { _mm_setcsr(saved_); }
+
+FlushSubnormalsEverywhere::FlushSubnormalsEverywhere() : saved_(_mm_getcsr()) {
   SetOnAllThreads(saved_ | kFlushResults | kFlushOperands);
 }
 
-FlushDenormals::~FlushDenormals() { SetOnAllThreads(saved_); }
+FlushSubnormalsEverywhere::~FlushSubnormalsEverywhere() { SetOnAllThreads(saved_); }
 
 }  // namespace mase

@@ -1,0 +1,60 @@
+#include "mase/exec/run_net.h"
+
+#include <type_traits>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/status_macros.h"
+
+namespace mase {
+
+absl::StatusOr<std::vector<Tensor>> InputsFor(const Graph& graph,
+                                              const std::map<std::string, Tensor>& samples) {
+  std::vector<Tensor> inputs;
+  for (const Node* placeholder : graph.placeholders()) {
+    const auto found = samples.find(std::string(placeholder->name()));
+    if (found == samples.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the samples have no input '", placeholder->name(), "'"));
+    }
+    inputs.push_back(found->second);
+  }
+  return inputs;
+}
+
+template <typename T>
+absl::Status RunNet(BasicExecutor<T>& executor, absl::Span<const Tensor> inputs,
+                    const RowBatches& batches,
+                    const std::function<absl::Status(int64_t first_row, int64_t rows)>& sink) {
+  std::vector<std::vector<T>> converted(inputs.size());  // Of one batch.
+  for (int64_t batch = 0; batch < batches.count(); ++batch) {
+    const int64_t first = batches.begin(batch), rows = batches.begin(batch + 1) - first;
+    std::vector<InputData> pointers;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const Tensor& input = inputs[i];
+      const int64_t row = input.elements() / input.shape()[0];
+      if (input.dtype() != DType::kFloat32) {
+        pointers.push_back({static_cast<const char*>(input.raw_data()) +
+                                first * row * static_cast<int64_t>(ElementSize(input.dtype())),
+                            input.dtype()});
+        continue;
+      }
+      const float* data = input.data<float>().data() + first * row;
+      if constexpr (std::is_same_v<T, float>) {
+        pointers.push_back(data);
+      } else {
+        converted[i].assign(data, data + rows * row);
+        pointers.push_back(converted[i].data());
+      }
+    }
+    MASE_RETURN_IF_ERROR(executor.Forward(ExecutionMode::kInference, rows, pointers));
+    MASE_RETURN_IF_ERROR(sink(first, rows));
+  }
+  return absl::OkStatus();
+}
+
+template absl::Status RunNet(BasicExecutor<float>&, absl::Span<const Tensor>, const RowBatches&,
+                             const std::function<absl::Status(int64_t first_row, int64_t rows)>&);
+template absl::Status RunNet(BasicExecutor<double>&, absl::Span<const Tensor>, const RowBatches&,
+                             const std::function<absl::Status(int64_t first_row, int64_t rows)>&);
+
+}  // namespace mase
