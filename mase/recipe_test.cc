@@ -89,7 +89,7 @@ std::string TrainedOnPoints() {
                      Set("test", Points("test_all.csv")), "--max-epochs=30", "--batch-size=8",
                      "--learning-rate=1e-2"});
   EXPECT_THAT(run.out, HasSubstr("30 of 30 correct"));
-  EXPECT_THAT(run.err, HasSubstr("Training rows by class: bar 30, baz 30, foo 30"));
+  EXPECT_THAT(run.out, HasSubstr("\n  bar 30, baz 30, foo 30; largest 0.333\n"));
   return folder;
 }
 

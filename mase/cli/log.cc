@@ -1,11 +1,14 @@
 #include "mase/cli/log.h"
 
-#include <unistd.h>
-
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "mase/base/progress.h"
 
 namespace mase {
 namespace {
@@ -19,18 +22,56 @@ constexpr Look kLooks[] = {
 
 LogLevel least_level = LogLevel::kInfo;
 
+size_t Characters(absl::string_view text) {  // Of UTF-8.
+  return absl::c_count_if(text, [](char byte) { return (byte & 0xc0) != 0x80; });
+}
+
 }  // namespace
 
 void SetLogLevel(LogLevel level) { least_level = level; }
 
+std::string WrapLines(absl::string_view text, int columns, int hanging) {
+  const size_t width = static_cast<size_t>(columns);
+  std::string wrapped;
+  bool first = true;
+  for (const absl::string_view whole : absl::StrSplit(text, '\n')) {
+    const size_t blanks = std::min(whole.find_first_not_of(' '), whole.size());
+    absl::string_view rest = whole.substr(blanks);
+    std::string indent = std::string(whole.substr(0, blanks));
+    while (indent.size() + Characters(rest) > width) {
+      size_t end = absl::string_view::npos;  // The last blank before the edge, else the first.
+      for (size_t at = rest.find(' '); at != absl::string_view::npos; at = rest.find(' ', at + 1)) {
+        if (end != absl::string_view::npos &&
+            indent.size() + Characters(rest.substr(0, at)) > width) {
+          break;
+        }
+        end = at;
+      }
+      if (end == absl::string_view::npos) break;
+      absl::StrAppend(&wrapped, indent, rest.substr(0, end), "\n");
+      rest.remove_prefix(end + 1);
+      indent = std::string(first ? hanging : blanks, ' ');
+    }
+    absl::StrAppend(&wrapped, indent, rest, "\n");
+    first = false;
+  }
+  return wrapped;
+}
+
 void Log(LogLevel level, absl::string_view message) {
   if (level < least_level) return;
-  static const bool color = isatty(STDERR_FILENO) != 0;
+  static const Terminal terminal = Terminal::Stderr();
   const Look& look = kLooks[static_cast<int>(level)];
-  const std::string line = absl::StrFormat("%s%-8s%s %s\n", color ? look.color : "", look.name,
-                                           color ? "\033[0m" : "", message);
+  const std::string name = absl::StrFormat("%-8s", look.name);
+  std::string text = absl::StrCat(name, " ", message);
+  if (terminal.interactive) {
+    text = WrapLines(text, terminal.columns, name.size() + 1);
+    text.replace(0, name.size(), absl::StrCat(look.color, name, "\033[0m"));
+  } else {
+    text += '\n';
+  }
   std::fflush(stdout);  // Keep results and messages in order where both go to one place.
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
 }  // namespace mase

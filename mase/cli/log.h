@@ -3,6 +3,8 @@
 #ifndef MASE_CLI_LOG_H_
 #define MASE_CLI_LOG_H_
 
+#include <string>
+
 #include "absl/strings/string_view.h"
 
 namespace mase {
@@ -12,7 +14,13 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 // The least level that is printed; kInfo at first.
 void SetLogLevel(LogLevel level);
 
-// Prints one line. Not for use from several threads at once.
+// The text in lines of at most `columns` characters, broken at blanks; a word that is longer than a
+// line has one of its own. A line that starts with blanks goes on below them, the first one with
+// `hanging` blanks. Ends with a newline.
+std::string WrapLines(absl::string_view text, int columns, int hanging);
+
+// Prints a message: on a terminal, in lines that fit its width, below each other; elsewhere as it
+// is, so that a log can be searched. Not for use from several threads at once.
 void Log(LogLevel level, absl::string_view message);
 inline void LogInfo(absl::string_view message) { Log(LogLevel::kInfo, message); }
 inline void LogWarning(absl::string_view message) { Log(LogLevel::kWarning, message); }

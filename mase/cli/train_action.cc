@@ -241,7 +241,7 @@ class TrainAction : public PassAction {
     MASE_ASSIGN_OR_RETURN(TrainerOptions options, OptionsFrom(config));
     MASE_ASSIGN_OR_RETURN(Pipeline pipeline, CreatePasses(config));
     MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun));
-    MASE_ASSIGN_OR_RETURN(const SplitData train, OpenSplit(session, Split::kTrain));
+    MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
     options.facts[kRecipeFact] = RecipeText(*session.recipe);
     const bool has_passes = !config.passes().empty();
     // Initial weights have no accuracy worth knowing.
@@ -263,7 +263,7 @@ class TrainAction : public PassAction {
       session.report.set_status("running");
       MASE_RETURN_IF_ERROR(directory->Finish(session.report));  // See TakeOver.
     }
-    Announce(config, transformed.graph, session, train);
+    Announce(config, transformed.graph);
     return Complete(config, trainer->Run(directory->path()), *directory, session);
   }
 
@@ -276,7 +276,7 @@ class TrainAction : public PassAction {
     from_checkpoint.mutable_model()->clear_name();
     from_checkpoint.mutable_model()->set_load_name(directory.File(kLastCheckpoint));
     MASE_ASSIGN_OR_RETURN(Session session, OpenSession(from_checkpoint, begun));
-    MASE_ASSIGN_OR_RETURN(const SplitData train, OpenSplit(session, Split::kTrain));
+    MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
     options.facts[kRecipeFact] = RecipeText(*session.recipe);
     MASE_ASSIGN_OR_RETURN(
         const auto trainer,
@@ -288,14 +288,11 @@ class TrainAction : public PassAction {
     MASE_RETURN_IF_ERROR(trainer->Restore(directory.path()));
     if (settings.changed) MASE_RETURN_IF_ERROR(directory.WriteSettings(config));
     SetSettings(config, session.report);
-    Announce(config, session.graph, session, train);
+    Announce(config, session.graph);
     return Complete(config, trainer->Run(directory.path()), directory, session);
   }
 
-  static void Announce(const RunConfig& config, const Graph& graph, const Session& session,
-                       const SplitData& train) {
-    LogInfo(absl::StrCat("Training rows by class: ",
-                         ClassBalance(train, session.dataset.info().class_names)));
+  static void Announce(const RunConfig& config, const Graph& graph) {
     LogInfo(absl::StrCat("Training model '", graph.name(), "'..."));
     LogInfo(absl::StrCat("##### WEIGHT DECAY ##### ", config.weight_decay()));
     int nodes = 0, quantized = 0;

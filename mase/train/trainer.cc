@@ -122,21 +122,27 @@ void Trainer::Announce(const Dataset& dataset) const {
   int64_t all_steps = steps * options_.max_epochs;
   if (options_.max_steps >= 0) all_steps = std::min(all_steps, options_.max_steps);
   const int64_t epochs = (all_steps + steps - 1) / steps;
-  options_.print(
-      absl::StrCat("train: ", dataset.Caption(Split::kTrain).value_or(""), ":\n  ", train_.origin));
-  options_.print(absl::StrCat("validation: ", dataset.Caption(Split::kValidation).value_or(""),
-                              ":\n  ", validation_.origin));
-  options_.print(absl::StrCat(WithCommas(steps), " steps per epoch (", WithCommas(batches_),
-                              " batches of ", options_.batch_size, " rows, the last of ",
-                              std::min(train_.rows(), batches_ * options_.batch_size) -
-                                  (batches_ - 1) * options_.batch_size,
-                              "), ", WithCommas(all_steps), " steps in all"));
   const std::vector<std::string>& names = dataset.info().class_names;
-  const ClassCounts train(train_.labels.data<int64_t>(), dataset.num_classes());
-  const ClassCounts validation(validation_.labels.data<int64_t>(), dataset.num_classes());
-  options_.print(absl::StrFormat("largest class of train: '%s' %.3f, of validation: '%s' %.3f",
-                                 names[train.largest()], train.largest_share(),
-                                 names[validation.largest()], validation.largest_share()));
+  std::string balance;  // Said of the validation split where it is another.
+  const auto announce = [&](const char* name, Split split, const SplitData& data) {
+    options_.print(
+        absl::StrCat(name, ": ", dataset.Caption(split).value_or(""), ":\n  ", data.origin));
+    const ClassCounts counts(data.labels.data<int64_t>(), dataset.num_classes());
+    const std::string line =
+        absl::StrFormat("  %s; largest %.3f", ClassBalance(data, names), counts.largest_share());
+    if (line != balance) options_.print(line);
+    balance = line;
+  };
+  announce("train", Split::kTrain, train_);
+  announce("validation", Split::kValidation, validation_);
+  const int64_t last = std::min(train_.rows(), batches_ * options_.batch_size) -
+                       (batches_ - 1) * options_.batch_size;
+  options_.print(
+      absl::StrCat(WithCommas(steps), " steps per epoch (",
+                   batches_ == steps ? "" : absl::StrCat(WithCommas(batches_), " "), "batches of ",
+                   options_.batch_size, " rows",
+                   last == options_.batch_size ? "" : absl::StrCat(", the last of ", last), "), ",
+                   WithCommas(all_steps), " steps in all"));
   if (options_.learning_rate < schedule_.floor) {
     options_.warn(absl::StrCat("learning rate ", options_.learning_rate,
                                " is below the schedule's floor ", schedule_.floor,

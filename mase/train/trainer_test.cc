@@ -376,7 +376,7 @@ TEST(TrainerTest, SaysHowManyStepsThereWillBe) {
   ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
   EXPECT_THAT(lines,
               ::testing::Contains(
-                  "5 steps per epoch (5 batches of 64 rows, the last of 44), 15 steps in all"));
+                  "5 steps per epoch (batches of 64 rows, the last of 44), 15 steps in all"));
   EXPECT_THAT(warnings, SizeIs(0));
 
   options.accumulate = 2;
