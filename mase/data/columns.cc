@@ -15,6 +15,7 @@
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/data/foreign_data.h"
 
 namespace mase {
 namespace {
@@ -72,6 +73,7 @@ class Chooser {
                                                          " bytes, more than the limit of ",
                                                          limits::kMaxNameBytes));
       }
+      MASE_RETURN_IF_ERROR(CheckName(path_, "column", name));
       if (IsNameless(name)) {
         nameless.push_back(i + 1);
       } else if (!index_.emplace(name, i).second) {
@@ -153,6 +155,11 @@ class Chooser {
       } else {
         Take(i);
       }
+    }
+    if (count() == 1) {
+      return Error(absl::StrCat("has one column alone, '", columns_.names[0],
+                                "'; want features and a class, divided by ',' ';' '|', tabs or "
+                                "blanks"));
     }
     if (choice_.features.empty()) {
       return Error(texts.empty() ? "no column but the class"

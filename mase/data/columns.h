@@ -32,7 +32,8 @@ struct ColumnChoice {
 // with names and without texts.
 //
 // InvalidArgument: a wanted column is missing (the nearest is offered) or wanted twice, two columns
-// have one name, no feature is left. ResourceExhausted: too many columns, too long names.
+// have one name, a name is not UTF-8, no feature is left. ResourceExhausted: too many columns, too
+// long names.
 absl::StatusOr<ColumnChoice> ChooseColumns(absl::string_view path, const FileColumns& columns,
                                            const TableColumns& wanted, DataTable& table);
 

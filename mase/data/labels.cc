@@ -16,6 +16,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/data/dialect.h"
+#include "mase/data/foreign_data.h"
 
 namespace mase {
 namespace {
@@ -167,6 +168,7 @@ absl::Status CheckLabels(const DataTable& table, LabelChoice choice, absl::strin
   int64_t missing = -1;
   int64_t fraction = -1;
   for (int64_t i = 0; i < distinct; ++i) {
+    MASE_RETURN_IF_ERROR(CheckName(path, "class", texts[i]));
     const std::optional<double> number = LabelNumber(texts[i]);
     numbers += number.has_value() ? 1 : 0;
     if (number.has_value() && fraction < 0 && !IsWhole(*number)) fraction = i;

@@ -42,8 +42,8 @@ enum class LabelChoice { kNamedByUser, kKnownName, kLastColumn };
 
 // InvalidArgument, with how to name another column, if `table`'s labels do not look like classes:
 // numbers with fractions (unless the user named the column and values repeat), in the last column
-// more than ten values of which most occur once, a missing value among numbers. ResourceExhausted:
-// more classes than limits::kMaxClasses. `path` is for messages.
+// more than ten values of which most occur once, a missing value among numbers, a text that is not
+// UTF-8. ResourceExhausted: more classes than limits::kMaxClasses. `path` is for messages.
 absl::Status CheckLabels(const DataTable& table, LabelChoice choice, absl::string_view path);
 
 // These make the class_texts, class_places and labels of `table` from one value a row.

@@ -13,6 +13,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/data/arrays.h"
 #include "mase/data/columns.h"
+#include "mase/data/foreign_data.h"
 #include "mase/data/labels.h"
 #include "mase/interop/npy.h"
 #include "mase/interop/npz.h"
@@ -75,6 +76,9 @@ absl::StatusOr<DataTable> ReadNpzTable(absl::string_view path, absl::string_view
   const auto annotate = [&](const absl::Status& status) { return Annotate(status, path); };
   const absl::StatusOr<NpzFile> file = NpzFile::Open(bytes);
   if (!file.ok()) return annotate(file.status());
+  if (file->names().empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", DescribeForeignData(bytes)));
+  }
   const absl::StatusOr<ArrayChoice> choice = ChooseArrays(file->names(), wanted);
   if (!choice.ok()) return annotate(choice.status());
   const auto read = [&](const std::string& name) -> absl::StatusOr<NpyArray> {

@@ -1,6 +1,9 @@
 #include "mase/data/open_dataset.h"
 
+#include <filesystem>
 #include <functional>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -135,6 +138,11 @@ absl::StatusOr<const Entry*> FindEntry(absl::string_view name) {
   for (const Entry& entry : Entries()) {
     if (Canonical(entry.name) == wanted) return &entry;
     names.push_back(entry.name);
+  }
+  std::error_code unused;
+  if (std::filesystem::exists(std::string(name), unused)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown data set '", name, "'; of a file say: --set dataset.path=", name));
   }
   const std::string hint = Suggest(name, names);
   return absl::NotFoundError(

@@ -284,6 +284,13 @@ TEST(OpenDatasetTest, UnknownNamesOfferTheNearest) {
               HasSubstr("unknown data set 'imagenet'; known: toy_tiny, jsc, jsc-sim, "));
 }
 
+TEST(OpenDatasetTest, AFileInPlaceOfANameIsTold) {
+  const std::string path = Runfile("testdata/tabular/wine.csv");
+  EXPECT_EQ(Open(absl::StrCat("name: '", path, "'")).status(),
+            absl::InvalidArgumentError(absl::StrCat(
+                "unknown data set '", path, "'; of a file say: --set dataset.path=", path)));
+}
+
 TEST(OpenDatasetTest, SettingsWithoutEffectAreRefused) {
   EXPECT_EQ(Open("name: 'toy_tiny' path: 'x.csv'").status(),
             absl::InvalidArgumentError(

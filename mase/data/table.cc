@@ -13,6 +13,7 @@
 #include "mase/data/delimited.h"
 #include "mase/data/dialect.h"
 #include "mase/data/file_bytes.h"
+#include "mase/data/foreign_data.h"
 #include "mase/data/labels.h"
 
 namespace mase {
@@ -138,6 +139,8 @@ absl::Status ReadRows(const ColumnChoice& choice, DelimitedBody& body, DataTable
 
 absl::StatusOr<DataTable> ReadTable(absl::string_view path, const TableColumns& columns) {
   MASE_ASSIGN_OR_RETURN(const FileBytes file, FileBytes::Open(path));
+  const std::string foreign = DescribeForeignData(file.bytes());
+  if (!foreign.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", foreign));
   DelimitedBody body;
   DataTable table;
   body.path = path;

@@ -48,8 +48,8 @@ struct TableColumns {
 //
 // Errors name the file and the line. InvalidArgument: a missing column (the nearest is offered),
 // a row with another number of cells than the header, a feature that is not a finite number, labels
-// that do not look like classes, no rows. DataLoss: damaged gzip. ResourceExhausted: beyond
-// base/limits.h.
+// that do not look like classes, no rows, a file of another kind (foreign_data.h). DataLoss:
+// damaged gzip. ResourceExhausted: beyond base/limits.h.
 absl::StatusOr<DataTable> ReadTable(absl::string_view path, const TableColumns& columns);
 
 }  // namespace mase

@@ -121,7 +121,9 @@ TEST(ReadTableTest, WrongContentIsNamedWithFileAndLine) {
   EXPECT_EQ(Problem("a,class\n1,\n"), ":2: no class in column 'class'");
   EXPECT_EQ(Problem("a,class\n"), ": no rows");
   EXPECT_EQ(Problem("a,a,class\n1,2,x\n"), ": two columns are named 'a'");
-  EXPECT_EQ(Problem("class\nx\n"), ": no column but the class");
+  EXPECT_EQ(Problem("class\nx\n"),
+            ": has one column alone, 'class'; want features and a class, divided by ',' ';' '|', "
+            "tabs or blanks");
   EXPECT_EQ(Problem("a,class\nb,x\n"), ": no column of numbers but the class; columns of texts: a");
   EXPECT_EQ(Problem("a,b,class\n1,2,x\n", {"kind", {}}), ": no column 'kind'; it has: a, b, class");
   EXPECT_EQ(Problem("a,b,class\n1,2,x\n", {"", {"a", "a"}}), ": feature 'a' is named twice");
@@ -313,6 +315,16 @@ TEST(ReadTableTest, ThreadsDoNotShowInTheResult) {
   }
   absl::StrAppend(&text, "oops,1,c\n");
   EXPECT_EQ(Problem(text), ":300002: column 'a': 'oops' is not a finite number");
+}
+
+TEST(ReadTableTest, FilesOfOtherKindsAndEncodingsAreRefusedByName) {
+  EXPECT_THAT(Problem(std::string("\xff\xfe"
+                                  "a\0,\0b\0\n\0",
+                                  10)),
+              HasSubstr("is UTF-16 text;"));
+  EXPECT_THAT(Problem(Gzip("<html>\n")), HasSubstr("is a web page;"));
+  EXPECT_THAT(Problem("gr\xf6\xdf,class\n1,x\n"), HasSubstr("column 'gr\\xf6\\xdf' is not UTF-8"));
+  EXPECT_THAT(Problem("a,class\n1,B\xe4r\n"), HasSubstr("class 'B\\xe4r' is not UTF-8"));
 }
 
 TEST(ReadTableTest, GzipIsRecognizedByItsContent) {
