@@ -106,7 +106,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<char* const> arguments) 
   CommandLine line;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string argument = arguments[i];
-    if (argument.empty() || argument[0] != '-') {
+    if (argument.empty() || argument[0] != '-' || argument == "-") {
       line.words.push_back(argument);
       continue;
     }

@@ -130,6 +130,7 @@ TEST_F(FormatsTest, RefusesInOneLineWithExitCode2) {
       {{"list", "--seed=abc"}, "--seed=abc: want an integer from 0 to 2^64 - 1"},
       {{"list", "--seed"}, "--seed: needs a value"},
       {{"list", "-x"}, "unknown flag --x"},
+      {{"-"}, "unknown command '-'"},
       {{"lst"}, "unknown command 'lst'; did you mean 'list'?"},
       {{"describe", "intger"}, "unknown format 'intger'; did you mean 'integer'?"},
       {{"describe"}, "describe takes one format, not 0"},

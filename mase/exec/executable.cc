@@ -159,7 +159,7 @@ absl::Status Executable::RunForward(Step& step, uint64_t seed) {
 
 absl::Status Executable::Prepare(uint64_t seed) {
   for (Step& step : prepare_) MASE_RETURN_IF_ERROR(RunForward(step, seed));
-    const auto prepare = [this](size_t i) {
+  const auto prepare = [this](size_t i) {
     Step& step = steps_[preparations_[i]];
     step.prepare_status = step.kernel->Prepare(step.args);
   };

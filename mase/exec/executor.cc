@@ -11,6 +11,7 @@
 #include "mase/base/mix64.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executable.h"
+#include "mase/exec/operand_state.h"
 #include "mase/exec/tensor_store.h"
 #include "mase/format/format.h"
 #include "mase/graph/verifier.h"
@@ -40,6 +41,17 @@ absl::Status CheckNode(const Node& node, DType dtype) {
                           absl::StrCat(node.name(), " (", node.op(), "): ", operand.operand(), ": ",
                                        format.status().message()));
     }
+  }
+  return absl::OkStatus();
+}
+
+// Trained state lies among the tensors under a name of its own, which no tensor may have.
+absl::Status CheckStateNames(const Graph& graph) {
+  for (const OperandState& state : OperandStatesOf(graph)) {
+    if (graph.FindTensor(state.slot) == nullptr) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(state.node, ": ", state.operand, ": its learned step is called '", state.slot,
+                     "', and so is a tensor of the graph; give the tensor another name"));
   }
   return absl::OkStatus();
 }
@@ -190,6 +202,7 @@ absl::StatusOr<std::unique_ptr<BasicExecutor<T>>> BasicExecutor<T>::Create(
   for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
     MASE_RETURN_IF_ERROR(CheckNode(*node, DTypeOf<T>::value));
   }
+  MASE_RETURN_IF_ERROR(CheckStateNames(graph));
   auto impl = std::make_unique<Impl>(graph, options);
   MASE_RETURN_IF_ERROR(impl->store.LoadFrom(graph));
   return std::unique_ptr<BasicExecutor>(new BasicExecutor(std::move(impl)));

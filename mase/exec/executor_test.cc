@@ -135,6 +135,16 @@ TEST(ExecutorTest, AValueWithTwoReadersAndASharedModuleAddTheirGradients) {
   CheckGradients(graph, 3, 4);
 }
 
+TEST(ExecutorTest, SumsOfNoRowsAreNoRows) {
+  TestNet net({2, 4});
+  const Graph graph = net.Finish({net.Function("add", {net.input(), net.input()})});
+  auto executor = MakeExecutor<float>(graph);
+  const float none = 0;
+  ASSERT_OK(executor->Forward(ExecutionMode::kInference, 0, {&none}));
+  EXPECT_EQ(executor->output_shape(), Shape({0, 4}));
+  EXPECT_TRUE(executor->output().empty());
+}
+
 TEST(ExecutorTest, ABiasBeforeABatchNormHasAGradientOfExactlyZero) {
   auto executor = MakeExecutor<float>(JetNet(9));
   Evaluate(*executor, ExecutionMode::kTraining, 9, RandomValues(9 * 16, 1));

@@ -128,6 +128,18 @@ TEST(SimulateTest, ALearnedStepIsATrainedNumberOfTheRecord) {
               StatusIs(absl::StatusCode::kNotFound, ::testing::HasSubstr("relu.data_in_scale")));
 }
 
+// The step is one number; reading the tensor in its place would run past the end.
+TEST(SimulateTest, ATensorMayNotHaveTheNameOfALearnedStep) {
+  TestNet net({2, 4});
+  Graph graph = net.Finish({net.Module("relu", {net.input()})});
+  SetRecord(graph, "relu", {{"data_in", "lsq { level: 4 sym: true scale: 0.5 }"}});
+  graph.SetTensor("relu.data_in_scale", Tensor(DType::kFloat32, {64, 64}), /*buffer=*/false);
+  EXPECT_THAT(Executor::Create(graph),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       ::testing::HasSubstr("relu: data_in: its learned step is called "
+                                            "'relu.data_in_scale', and so is a tensor")));
+}
+
 TEST(SimulateTest, AFormatThatIsWrongIsNamedWithItsNodeAndOperand) {
   TestNet net({2, 4});
   Graph graph = net.Finish({net.Module("relu", {net.input()})});

@@ -160,7 +160,8 @@ class BinaryKernel final : public Kernel {
       });
       return absl::OkStatus();
     }
-    ParallelFor(broadcast_.runs(), kElementGrain / length + 1, [&](int64_t begin, int64_t end) {
+    const int64_t grain = kElementGrain / std::max<int64_t>(length, 1) + 1;  // No rows: length 0.
+    ParallelFor(broadcast_.runs(), grain, [&](int64_t begin, int64_t end) {
       for (int64_t run = begin; run < end; ++run) {
         const auto at = broadcast_.At(run);
         Run(a + at.a, b + at.b, dst + run * length);
