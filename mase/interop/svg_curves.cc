@@ -42,7 +42,12 @@ struct Axis {
 
 Axis MakeAxis(double low, double high, double low_pixel, double high_pixel, bool whole) {
   if (low > high) low = 0, high = 1;  // No points.
-  if (low == high) low -= 0.5, high += 0.5;
+  // Ticks must differ in more than the last bits, or the step from one to the next is none.
+  const double size = std::max(std::abs(low), std::abs(high));
+  if (high - low <= 1e-9 * size || low == high) {
+    const double half = std::max(0.5, 1e-3 * size);
+    low -= half, high += half;
+  }
   const double rough = (high - low) / 6;
   const double power = std::pow(10, std::floor(std::log10(rough)));
   const double digit = rough / power;

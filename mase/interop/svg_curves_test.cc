@@ -69,6 +69,14 @@ TEST(SvgCurvesTest, NothingAndASinglePointArePicturesToo) {
   EXPECT_THAT(CurvesAsSvg(Line({{5, NAN}})), HasSubstr("not finite"));
 }
 
+TEST(SvgCurvesTest, ValuesThatDifferInTheirLastBitsAreOneHeight) {
+  for (const double value : {0.3, 1e17, 1e30}) {
+    const std::string svg = CurvesAsSvg(Line({{0, value}, {1, std::nextafter(value, INFINITY)}}));
+    EXPECT_THAT(svg, HasSubstr("points=\"70.00,195.00 620.00,195.00 \"")) << value;
+    EXPECT_THAT(CurvesAsSvg(Line({{0, value}})), HasSubstr("cy=\"195.0\"")) << value;
+  }
+}
+
 TEST(SvgCurvesTest, TicksOfWholeNumbersAreWhole) {
   const auto points = {std::pair(0.0, 0.0), std::pair(2.0, 1.0)};
   EXPECT_THAT(CurvesAsSvg(Line(points, /*whole_x=*/false)),
