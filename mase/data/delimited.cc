@@ -124,7 +124,7 @@ absl::StatusOr<int64_t> ParseRow(const DelimitedBody& body, absl::string_view li
       return RowError(body, number, absl::StrCat(i, " cells, the header has ", cells));
     }
     const int feature = body.feature_of_column[i];
-    if (feature >= 0) {
+    if (feature >= 0 && body.decimal == '.') {
       // Nearly every cell is a bare number with a separator behind it.
       const char* end = line.data() + line.size();
       const auto [stop, error] = std::from_chars(line.data(), end, features[feature]);

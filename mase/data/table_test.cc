@@ -226,6 +226,10 @@ TEST(DialectTest, SeparatorsAndDecimalCommasAreRecognized) {
   // Points and commas in one file: a comma is no decimal comma there.
   EXPECT_EQ(Problem("a;b;class\n1.5;1,5;x\n1.5;1;x\n"),
             ":2: column 'b': '1,5' is not a finite number");
+  // Nor is a point a decimal one where commas are, far down in the file too: 1.234 may be 1234.
+  std::string commas = "a;b;class\n";
+  for (int i = 0; i < 40; ++i) commas += "0,5;1;x\n";
+  EXPECT_EQ(Problem(commas + "1.234;1;x\n"), ":42: column 'a': '1.234' is not a finite number");
 }
 
 TEST(ColumnsTest, NamelessOnesAreNoFeatures) {
