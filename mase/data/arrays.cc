@@ -48,6 +48,7 @@ absl::Status SelectColumns(absl::string_view path, const ArrayChoice& choice, Da
   const int64_t rows = table.rows();
   const int64_t width = table.feature_names.size();
   std::vector<int64_t> columns;
+  std::vector<bool> is_taken(width, false);
   for (const std::string& name : choice.columns) {
     int64_t column = 0;
     if (!absl::SimpleAtoi(name, &column) || column < 0 || column >= width) {
@@ -55,6 +56,11 @@ absl::Status SelectColumns(absl::string_view path, const ArrayChoice& choice, Da
                                                      choice.features, "' has columns 0 to ",
                                                      width - 1, ", without names"));
     }
+    if (is_taken[column]) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": feature '", name, "' is named twice"));
+    }
+    is_taken[column] = true;
     columns.push_back(column);
   }
   if (choice.columns == table.feature_names) return absl::OkStatus();

@@ -95,6 +95,11 @@ TEST(NpzTableTest, ArraysAreFoundByNameOrNamed) {
   EXPECT_EQ(ReadCase("good.npz", unlabelled).label_name, "class");
 }
 
+TEST(NpzTableTest, AColumnIsOneFeature) {
+  const std::string bytes = Bytes("readers/good.npz");
+  EXPECT_EQ(Error(bytes, {.features = {"2", "0", "2"}}), "f: feature '2' is named twice");
+}
+
 TEST(NpyTableTest, ColumnsHaveNumbers) {
   const auto table = Read(Bytes("npy/table.npy"));
   ASSERT_TRUE(table.ok()) << table.status();
