@@ -195,7 +195,9 @@ absl::StatusOr<Dataset> OpenDataset(const DatasetConfig& config, const OpenOptio
   MASE_ASSIGN_OR_RETURN(const Entry* entry, FindEntry(config.name()));
   MASE_RETURN_IF_ERROR(CheckFields(*entry, config));
   MASE_ASSIGN_OR_RETURN(const Dataset dataset, entry->open(config, options));
-  if (!config.has_validation_split()) return dataset;
+  // Settings of a training may come along where a file is only tested.
+  const bool no_training = options.for_test && !dataset.Has(Split::kTrain);
+  if (!config.has_validation_split() || no_training) return dataset;
   return HoldOut(dataset, config.validation_split(), config.seed());
 }
 

@@ -272,6 +272,15 @@ TEST(OpenDatasetTest, ValidationSplitHoldsRowsOut) {
               HasSubstr("the split is empty"));
 }
 
+TEST(OpenDatasetTest, AFileThatIsOnlyTestedHasNoRowsToHoldOut) {
+  DatasetConfig config;
+  config.set_path(WriteTemp("tested.csv", "a,class\n1,x\n2,y\n3,x\n"));
+  config.set_validation_split(0.5);
+  const auto dataset = OpenDataset(config, {.for_test = true});
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->Get(Split::kTest)->rows(), 3);
+}
+
 TEST(OpenDatasetTest, NamesIgnoreCaseAndDashes) {
   EXPECT_TRUE(Open("name: 'toy-tiny'").ok());
   EXPECT_TRUE(Open("name: 'JSC'").ok());
