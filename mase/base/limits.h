@@ -10,6 +10,7 @@
 namespace mase::limits {
 
 inline constexpr int64_t kMaxGraphNodes = 1 << 21;
+inline constexpr int64_t kMaxGraphTextElements = int64_t{1} << 28;  // Of all tensors together.
 inline constexpr int64_t kMaxTensorElements = int64_t{1} << 32;
 inline constexpr int kMaxTensorRank = 8;
 inline constexpr int64_t kMaxNameBytes = 1024;  // Of a node, value, tensor or column.

@@ -18,29 +18,12 @@ using ::testing::HasSubstr;
 
 constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 
-constexpr char kSmall[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 16 }
-    }
-  }
-  node { name: "seq_blocks_0" kind: CALL_MODULE op: "relu" target: "seq_blocks.0" input: "x" }
-  node {
-    name: "seq_blocks_1"
-    kind: CALL_MODULE
-    op: "linear"
-    target: "seq_blocks.1"
-    input: "seq_blocks_0"
-    attribute { name: "in_features" i: 16 }
-    attribute { name: "out_features" i: 5 }
-  }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "seq_blocks_1" }
-)pb";
+constexpr char kSmall[] = R"(
+x = placeholder() : f32[8, 16]
+seq_blocks_0 = relu(x) @seq_blocks.0
+seq_blocks_1 = linear(seq_blocks_0, in_features=16, out_features=5) @seq_blocks.1
+output = output(seq_blocks_1)
+)";
 
 std::vector<std::string> Names(const Graph& graph) {
   std::vector<std::string> names;

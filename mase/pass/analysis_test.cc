@@ -13,19 +13,10 @@ namespace {
 using ::testing::HasSubstr;
 
 Graph TwoNodes() {
-  return ParseGraph(R"pb(
-    node {
-      name: "x"
-      kind: PLACEHOLDER
-      op: "placeholder"
-      target: "x"
-      attribute {
-        name: "shape"
-        ints { value: 1 }
-      }
-    }
-    node { name: "output" kind: OUTPUT op: "output" target: "output" input: "x" }
-  )pb");
+  return ParseGraph(R"(
+x = placeholder() : f32[1]
+output = output(x)
+)");
 }
 
 int node_counts = 0;  // How often each analysis was computed.

@@ -14,7 +14,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
-#include "mase/graph/graph_io.h"
+#include "mase/graph/graph_text.h"
 #include "mase/graph/verifier.h"
 
 namespace mase {
@@ -214,7 +214,7 @@ class Runner {
       report_->add_warnings(absl::StrCat(step.info->name, ": ", warning));
     }
     if (step.print) {
-      host_.Print(absl::StrCat("# After ", step.info->name, ":\n", GraphToText(graph_)));
+      host_.Print(absl::StrCat("# After ", step.info->name, ":\n", WriteGraphText(graph_)));
     }
     return absl::OkStatus();
   }

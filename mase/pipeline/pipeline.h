@@ -27,7 +27,7 @@
 namespace mase {
 
 struct PipelineOptions {
-  // Passes, by name or label, after which the graph is printed as text proto.
+  // Passes, by name or label, after which the graph is printed (mase/graph/graph_text.h).
   std::vector<std::string> print_after;
 };
 

@@ -21,21 +21,12 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr char kNet[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 4 }
-    }
-  }
-  node { name: "a" kind: CALL_MODULE op: "relu" target: "a" input: "x" }
-  node { name: "b" kind: CALL_MODULE op: "tanh" target: "b" input: "a" }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "b" }
-)pb";
+constexpr char kNet[] = R"(
+x = placeholder() : f32[8, 4]
+a = relu(x)
+b = tanh(a)
+output = output(b)
+)";
 
 using Body = std::function<absl::StatusOr<PassResult>(Graph&, PassContext&)>;
 
@@ -245,8 +236,9 @@ TEST_F(PipelineTest, PrintsTheGraphAfterTheNamedPass) {
   Add("rename", Rename);
   Add("look", Look, {.kind = kAnalysis});
   ASSERT_OK(Run({"rename", "look"}, {.print_after = {"rename"}}));
-  EXPECT_THAT(host_.printed, AllOf(HasSubstr("# After rename:\n"), HasSubstr("name: \"output\""),
-                                   Not(HasSubstr("# After look"))));
+  EXPECT_THAT(host_.printed,
+              AllOf(HasSubstr("# After rename:\n"), HasSubstr("output = output(b)\n"),
+                    Not(HasSubstr("# After look"))));
   EXPECT_THAT(Run({"rename"}, {.print_after = {"renam"}}),
               StatusIs(absl::StatusCode::kNotFound,
                        "print_after: no pass 'renam' in this run; did you mean 'rename'?"));

@@ -44,19 +44,10 @@ TEST(PluginLoaderTest, AThirdPartyPluginRunsInAPipeline) {
   google::protobuf::RepeatedPtrField<PassConfig> passes;
   passes.Add()->set_name("fixture_pass_analysis_pass");
   Pipeline pipeline = ValueOrDie(BuildPipeline(passes, loader));
-  Graph graph = ParseGraph(R"pb(
-    node {
-      name: "x"
-      kind: PLACEHOLDER
-      op: "placeholder"
-      target: "x"
-      attribute {
-        name: "shape"
-        ints { value: 1 }
-      }
-    }
-    node { name: "output" kind: OUTPUT op: "output" target: "output" input: "x" }
-  )pb");
+  Graph graph = ParseGraph(R"(
+x = placeholder() : f32[1]
+output = output(x)
+)");
   PassHost host;
   RunReport report;
   ASSERT_OK(RunPipeline(pipeline, graph, host, &report));

@@ -21,54 +21,18 @@ using ::testing::Not;
 constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 
 // One node of each kind that the rules know.
-constexpr char kNodes[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: [ 2, 3, 4, 4 ] }
-    }
-  }
-  node {
-    name: "conv"
-    kind: CALL_MODULE
-    op: "conv2d"
-    target: "conv"
-    input: "x"
-    attribute { name: "in_channels" i: 3 }
-    attribute { name: "out_channels" i: 3 }
-    attribute {
-      name: "kernel_size"
-      ints { value: [ 1, 1 ] }
-    }
-  }
-  node {
-    name: "norm"
-    kind: CALL_MODULE
-    op: "batch_norm2d"
-    target: "norm"
-    input: "conv"
-    attribute { name: "num_features" i: 3 }
-  }
-  node { name: "relu" kind: CALL_MODULE op: "relu" target: "relu" input: "norm" }
-  node { name: "relu_1" kind: CALL_FUNCTION op: "relu" target: "relu" input: "relu" }
-  node { name: "tanh" kind: CALL_MODULE op: "tanh" target: "tanh" input: "relu_1" }
-  node { name: "add" kind: CALL_FUNCTION op: "add" target: "add" input: "tanh" input: "x" }
-  node { name: "matmul" kind: CALL_FUNCTION op: "matmul" target: "matmul" input: "add" input: "x" }
-  node {
-    name: "linear"
-    kind: CALL_MODULE
-    op: "linear"
-    target: "linear"
-    input: "matmul"
-    attribute { name: "in_features" i: 4 }
-    attribute { name: "out_features" i: 2 }
-  }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "linear" }
-)pb";
+constexpr char kNodes[] = R"(
+x = placeholder() : f32[2, 3, 4, 4]
+conv = conv2d(x, in_channels=3, kernel_size=(1, 1), out_channels=3)
+norm = batch_norm2d(conv, num_features=3)
+relu = relu(norm)
+relu_1 = function relu(relu)
+tanh = tanh(relu_1)
+add = add(tanh, x)
+matmul = matmul(add, x)
+linear = linear(matmul, in_features=4, out_features=2)
+output = output(linear)
+)";
 
 absl::StatusOr<Quantization> Record(absl::string_view node, const std::string& config,
                                     FormatProto::Semantics semantics) {

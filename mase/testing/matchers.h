@@ -2,8 +2,12 @@
 //
 //   EXPECT_THAT(LoadGraph(path), StatusIs(absl::StatusCode::kNotFound, HasSubstr(path)));
 //   EXPECT_OK(graph.EraseNode(node));
-//   Graph graph = ParseGraph(R"pb(node { name: "x" ... })pb");
-//   EXPECT_THAT(graph, EqualsGraph(R"pb(...)pb"));
+//   Graph graph = ParseGraph(R"(
+//   x = placeholder() : f32[8, 4]
+//   relu = relu(x)
+//   output = output(relu)
+//   )");
+//   EXPECT_THAT(graph, EqualsGraph(kJscTiny));
 #ifndef MASE_TESTING_MATCHERS_H_
 #define MASE_TESTING_MATCHERS_H_
 
@@ -54,12 +58,22 @@ T ValueOrDie(absl::StatusOr<T> value) {
   return std::move(value).value();
 }
 
-// A graph from text proto; `format_version` may be left out. Missing tensors are
-// added as zeros, so that a test need not list them.
+// A graph from its text form (mase/graph/graph_text.h); its tensors are zeros. Ends the test
+// program where the text is no graph.
 Graph ParseGraph(absl::string_view text);
 
-// Matches a Graph whose canonical form equals that of ParseGraph(text); explains
-// by DiffGraphs. Tensors' elements and metadata count only if `text` has them.
+// The zoo's jsc-tiny for a batch of 8, the net that most tests of passes are about.
+inline constexpr char kJscTiny[] = R"(
+x = placeholder() : f32[8, 16]
+seq_blocks_0 = batch_norm1d(x, num_features=16) @seq_blocks.0
+seq_blocks_1 = relu(seq_blocks_0) @seq_blocks.1
+seq_blocks_2 = linear(seq_blocks_1, in_features=16, out_features=5) @seq_blocks.2
+seq_blocks_3 = relu(seq_blocks_2) @seq_blocks.3
+output = output(seq_blocks_3)
+)";
+
+// Matches a Graph that is written as ParseGraph(text) is: notes on nodes and the elements of
+// tensors do not count. Explains by DiffGraphs, and shows the graph.
 ::testing::Matcher<const Graph&> EqualsGraph(absl::string_view text);
 
 }  // namespace mase

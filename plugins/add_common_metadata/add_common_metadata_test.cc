@@ -10,51 +10,16 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kNet[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 16 }
-    }
-  }
-  node {
-    name: "bn"
-    kind: CALL_MODULE
-    op: "batch_norm1d"
-    target: "bn"
-    input: "x"
-    attribute { name: "num_features" i: 16 }
-  }
-  node {
-    name: "fc"
-    kind: CALL_MODULE
-    op: "linear"
-    target: "fc"
-    input: "bn"
-    attribute { name: "in_features" i: 16 }
-    attribute { name: "out_features" i: 5 }
-    metadata {
-      quantization {
-        format: "integer"
-        class_suffix: "Integer"
-        operand {
-          operand: "data_in"
-          format { integer { width: 8 frac_width: 4 } }
-        }
-        operand {
-          operand: "weight"
-          format { integer { width: 6 frac_width: 3 } }
-        }
-      }
-    }
-  }
-  node { name: "add" kind: CALL_FUNCTION op: "add" target: "add" input: "fc" input: "fc" }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "add" }
-)pb";
+constexpr char kNet[] = R"(
+x = placeholder() : f32[8, 16]
+bn = batch_norm1d(x, num_features=16)
+fc = linear(bn, in_features=16, out_features=5)
+  quantized integer class Integer
+  data_in = integer { width: 8 frac_width: 4 }
+  weight = integer { width: 6 frac_width: 3 }
+add = add(fc, fc)
+output = output(add)
+)";
 
 std::string CommonText(const Graph& graph, absl::string_view node) {
   return graph.FindNode(node)->metadata().common().ShortDebugString();

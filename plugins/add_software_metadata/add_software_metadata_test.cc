@@ -8,36 +8,13 @@
 namespace mase {
 namespace {
 
-constexpr char kNet[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 4 }
-    }
-  }
-  node {
-    name: "bn"
-    kind: CALL_MODULE
-    op: "batch_norm1d"
-    target: "bn"
-    input: "x"
-    attribute { name: "num_features" i: 4 }
-  }
-  node { name: "add" kind: CALL_FUNCTION op: "add" target: "add" input: "bn" input: "x" }
-  node {
-    name: "size"
-    kind: CALL_METHOD
-    op: "size"
-    target: "size"
-    input: "add"
-    attribute { name: "dim" i: 0 }
-  }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "add" }
-)pb";
+constexpr char kNet[] = R"(
+x = placeholder() : f32[8, 4]
+bn = batch_norm1d(x, num_features=4)
+add = add(bn, x)
+size = method size(add, dim=0)
+output = output(add)
+)";
 
 std::string SoftwareText(const Graph& graph, absl::string_view node) {
   return graph.FindNode(node)->metadata().software().ShortDebugString();

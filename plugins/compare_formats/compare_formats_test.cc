@@ -23,29 +23,12 @@ using ::testing::StartsWith;
 constexpr int kRows = 64;
 
 // y = W x over eight inputs: the class is the larger of two sums.
-constexpr char kNet[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 2 value: 8 }
-    }
-  }
-  node {
-    name: "fc"
-    kind: CALL_MODULE
-    op: "linear"
-    target: "fc"
-    input: "x"
-    attribute { name: "in_features" i: 8 }
-    attribute { name: "out_features" i: 2 }
-  }
-  node { name: "relu" kind: CALL_MODULE op: "relu" target: "relu" input: "fc" }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "relu" }
-)pb";
+constexpr char kNet[] = R"(
+x = placeholder() : f32[2, 8]
+fc = linear(x, in_features=8, out_features=2)
+relu = relu(fc)
+output = output(relu)
+)";
 
 Graph MakeNet() {
   Graph graph = ParseGraph(kNet);

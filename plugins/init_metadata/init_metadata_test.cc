@@ -5,37 +5,13 @@
 namespace mase {
 namespace {
 
-constexpr char kNet[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 4 }
-    }
-  }
-  node {
-    name: "relu"
-    kind: CALL_MODULE
-    op: "relu"
-    target: "relu"
-    input: "x"
-    metadata {
-      common { mase_type: "module_related_func" }
-      software { args { name: "data_in_0" } }
-      quantization {
-        format: "integer"
-        operand {
-          operand: "data_in"
-          format { integer { width: 8 } }
-        }
-      }
-    }
-  }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "relu" }
-)pb";
+constexpr char kNet[] = R"(
+x = placeholder() : f32[8, 4]
+relu = relu(x)
+  quantized integer
+  data_in = integer { width: 8 }
+output = output(relu)
+)";
 
 TEST(InitMetadataTest, ForgetsNotesButNotHowANodeIsQuantized) {
   Graph graph = ParseGraph(kNet);

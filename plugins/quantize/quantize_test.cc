@@ -17,72 +17,26 @@ using ::testing::HasSubstr;
 constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 
 // jsc-tiny.
-constexpr char kTiny[] = R"pb(
-  name: "jsc-tiny"
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 16 }
-    }
-  }
-  node {
-    name: "seq_blocks_0"
-    kind: CALL_MODULE
-    op: "batch_norm1d"
-    target: "seq_blocks.0"
-    input: "x"
-    attribute { name: "num_features" i: 16 }
-  }
-  node {
-    name: "seq_blocks_1"
-    kind: CALL_MODULE
-    op: "relu"
-    target: "seq_blocks.1"
-    input: "seq_blocks_0"
-    attribute { name: "inplace" b: true }
-  }
-  node {
-    name: "seq_blocks_2"
-    kind: CALL_MODULE
-    op: "linear"
-    target: "seq_blocks.2"
-    input: "seq_blocks_1"
-    attribute { name: "in_features" i: 16 }
-    attribute { name: "out_features" i: 5 }
-  }
-  node {
-    name: "seq_blocks_3"
-    kind: CALL_MODULE
-    op: "dropout"
-    target: "seq_blocks.3"
-    input: "seq_blocks_2"
-  }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "seq_blocks_3" }
-)pb";
+constexpr char kTiny[] = R"(
+graph jsc-tiny
+x = placeholder() : f32[8, 16]
+seq_blocks_0 = batch_norm1d(x, num_features=16) @seq_blocks.0
+seq_blocks_1 = relu(seq_blocks_0, inplace=True) @seq_blocks.1
+seq_blocks_2 = linear(seq_blocks_1, in_features=16, out_features=5) @seq_blocks.2
+seq_blocks_3 = dropout(seq_blocks_2) @seq_blocks.3
+output = output(seq_blocks_3)
+)";
 
 // Every pair of ops that the two-input tables treat differently.
-constexpr char kFunctions[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 2 value: 4 value: 4 }
-    }
-  }
-  node { name: "add" kind: CALL_FUNCTION op: "add" target: "add" input: "x" input: "x" }
-  node { name: "bmm" kind: CALL_FUNCTION op: "bmm" target: "bmm" input: "add" input: "x" }
-  node { name: "relu" kind: CALL_FUNCTION op: "relu" target: "relu" input: "bmm" }
-  node { name: "gelu" kind: CALL_FUNCTION op: "gelu" target: "gelu" input: "relu" }
-  node { name: "selu" kind: CALL_FUNCTION op: "selu" target: "selu" input: "gelu" }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "selu" }
-)pb";
+constexpr char kFunctions[] = R"(
+x = placeholder() : f32[2, 4, 4]
+add = add(x, x)
+bmm = bmm(add, x)
+relu = function relu(bmm)
+gelu = function gelu(relu)
+selu = function selu(gelu)
+output = output(selu)
+)";
 
 constexpr char kEightFour[] = R"pb(
   name: "integer"

@@ -8,42 +8,24 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kChain[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 4 }
-    }
-  }
-  node { name: "first" kind: CALL_MODULE op: "identity" target: "first" input: "x" }
-  node { name: "relu" kind: CALL_MODULE op: "relu" target: "relu" input: "first" }
-  node { name: "last" kind: CALL_MODULE op: "identity" target: "last" input: "relu" }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "last" }
-)pb";
+constexpr char kChain[] = R"(
+x = placeholder() : f32[8, 4]
+first = identity(x)
+relu = relu(first)
+last = identity(relu)
+output = output(last)
+)";
 
 TEST(RemoveIdentityTest, WiresReadersToWhatTheIdentityRead) {
   Graph graph = ParseGraph(kChain);
   const PassRun run = RunPass("remove_identity", "", graph);
   EXPECT_TRUE(run.changed()) << run.status;
   EXPECT_EQ(run.count("nodes_removed"), 2);
-  EXPECT_THAT(graph, EqualsGraph(R"pb(
-                node {
-                  name: "x"
-                  kind: PLACEHOLDER
-                  op: "placeholder"
-                  target: "x"
-                  attribute {
-                    name: "shape"
-                    ints { value: 8 value: 4 }
-                  }
-                }
-                node { name: "relu" kind: CALL_MODULE op: "relu" target: "relu" input: "x" }
-                node { name: "output" kind: OUTPUT op: "output" target: "output" input: "relu" }
-              )pb"));
+  EXPECT_THAT(graph, EqualsGraph(R"(
+x = placeholder() : f32[8, 4]
+relu = relu(x)
+output = output(relu)
+)"));
 }
 
 TEST(RemoveIdentityTest, KeepsTheNodesThatItIsTold) {

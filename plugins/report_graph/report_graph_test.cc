@@ -11,52 +11,14 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr char kNet[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 16 }
-    }
-  }
-  node {
-    name: "seq_blocks_0"
-    kind: CALL_MODULE
-    op: "batch_norm1d"
-    target: "seq_blocks.0"
-    input: "x"
-    attribute { name: "num_features" i: 16 }
-  }
-  node {
-    name: "seq_blocks_1"
-    kind: CALL_MODULE
-    op: "linear"
-    target: "seq_blocks.1"
-    input: "seq_blocks_0"
-    attribute { name: "in_features" i: 16 }
-    attribute { name: "out_features" i: 5 }
-  }
-  node {
-    name: "flatten"
-    kind: CALL_FUNCTION
-    op: "flatten"
-    target: "torch.flatten"
-    input: "seq_blocks_1"
-    attribute { name: "start_dim" i: 1 }
-  }
-  node {
-    name: "add"
-    kind: CALL_FUNCTION
-    op: "add"
-    target: "operator.add"
-    input: "flatten"
-    input: "flatten"
-  }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "add" }
-)pb";
+constexpr char kNet[] = R"(
+x = placeholder() : f32[8, 16]
+seq_blocks_0 = batch_norm1d(x, num_features=16) @seq_blocks.0
+seq_blocks_1 = linear(seq_blocks_0, in_features=16, out_features=5) @seq_blocks.1
+flatten = function flatten(seq_blocks_1) @torch.flatten
+add = add(flatten, flatten) @operator.add
+output = output(add)
+)";
 
 constexpr char kReport[] = R"(graph():
     %x : [num_users=1] = placeholder[target=x]

@@ -12,38 +12,13 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr char kNet[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 4 }
-    }
-  }
-  node {
-    name: "fc"
-    kind: CALL_MODULE
-    op: "linear"
-    target: "fc"
-    input: "x"
-    attribute { name: "in_features" i: 4 }
-    attribute { name: "out_features" i: 1 }
-    attribute { name: "bias" b: false }
-    metadata {
-      quantization {
-        format: "integer"
-        operand {
-          operand: "data_in"
-          format { integer { width: 8 } }
-        }
-      }
-    }
-  }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "fc" }
-)pb";
+constexpr char kNet[] = R"(
+x = placeholder() : f32[8, 4]
+fc = linear(x, bias=False, in_features=4, out_features=1)
+  quantized integer
+  data_in = integer { width: 8 }
+output = output(fc)
+)";
 
 constexpr char kHead[] = "Inspecting graph [report_node_meta_param_analysis_pass]\n";
 

@@ -6,28 +6,11 @@
 namespace mase {
 namespace {
 
-constexpr char kNet[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 4 }
-    }
-  }
-  node {
-    name: "fc"
-    kind: CALL_MODULE
-    op: "linear"
-    target: "fc"
-    input: "x"
-    attribute { name: "in_features" i: 4 }
-    attribute { name: "out_features" i: 1 }
-  }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "fc" }
-)pb";
+constexpr char kNet[] = R"(
+x = placeholder() : f32[8, 4]
+fc = linear(x, in_features=4, out_features=1)
+output = output(fc)
+)";
 
 TEST(ReportNodeShapeTest, PrintsWhatEveryNodeReadsAndMakes) {
   Graph graph = ParseGraph(kNet);

@@ -6,43 +6,14 @@
 namespace mase {
 namespace {
 
-constexpr char kNet[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 4 }
-    }
-  }
-  node {
-    name: "seq_blocks_0"
-    kind: CALL_MODULE
-    op: "batch_norm1d"
-    target: "seq_blocks.0"
-    input: "x"
-    attribute { name: "num_features" i: 4 }
-  }
-  node {
-    name: "seq_blocks_1"
-    kind: CALL_MODULE
-    op: "relu"
-    target: "seq_blocks.1"
-    input: "seq_blocks_0"
-    metadata {
-      quantization {
-        format: "integer"
-        operand {
-          operand: "data_in"
-          format { integer { width: 8 } }
-        }
-      }
-    }
-  }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "seq_blocks_1" }
-)pb";
+constexpr char kNet[] = R"(
+x = placeholder() : f32[8, 4]
+seq_blocks_0 = batch_norm1d(x, num_features=4) @seq_blocks.0
+seq_blocks_1 = relu(seq_blocks_0) @seq_blocks.1
+  quantized integer
+  data_in = integer { width: 8 }
+output = output(seq_blocks_1)
+)";
 
 TEST(ReportNodeTypeTest, PrintsMasesTable) {
   Graph graph = ParseGraph(kNet);

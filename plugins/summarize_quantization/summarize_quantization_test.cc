@@ -12,51 +12,6 @@ namespace {
 using ::testing::HasSubstr;
 
 // jsc-tiny.
-constexpr char kTiny[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 16 }
-    }
-  }
-  node {
-    name: "seq_blocks_0"
-    kind: CALL_MODULE
-    op: "batch_norm1d"
-    target: "seq_blocks.0"
-    input: "x"
-    attribute { name: "num_features" i: 16 }
-  }
-  node {
-    name: "seq_blocks_1"
-    kind: CALL_MODULE
-    op: "relu"
-    target: "seq_blocks.1"
-    input: "seq_blocks_0"
-  }
-  node {
-    name: "seq_blocks_2"
-    kind: CALL_MODULE
-    op: "linear"
-    target: "seq_blocks.2"
-    input: "seq_blocks_1"
-    attribute { name: "in_features" i: 16 }
-    attribute { name: "out_features" i: 5 }
-  }
-  node {
-    name: "seq_blocks_3"
-    kind: CALL_MODULE
-    op: "relu"
-    target: "seq_blocks.3"
-    input: "seq_blocks_2"
-  }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "seq_blocks_3" }
-)pb";
-
 constexpr char kLinear[] = R"pb(
   rules {
     match: "linear"
@@ -70,7 +25,7 @@ constexpr char kLinear[] = R"pb(
 )pb";
 
 TEST(SummarizeQuantizationTest, PrintsTheHistogramOfTheLabReports) {
-  Graph graph = ParseGraph(kTiny);
+  Graph graph = ParseGraph(kJscTiny);
   const PassRun run = RunPass("quantize", kLinear, graph);
   ASSERT_OK(run.status);
   EXPECT_THAT(run.printed, HasSubstr(R"(
@@ -86,7 +41,7 @@ Quantized graph histogram:
 }
 
 TEST(SummarizeQuantizationTest, WritesBothTables) {
-  Graph graph = ParseGraph(kTiny);
+  Graph graph = ParseGraph(kJscTiny);
   const PassRun run = RunPass("quantize", kLinear, graph);
   EXPECT_EQ(run.artifacts.at("quantize/quantize_table.csv"),
             R"(,Ori name,New name,MASE_TYPE,Mase_OP,Original type,Quantized type,Changed
@@ -108,7 +63,7 @@ x,placeholder,1,0,1
 }
 
 TEST(SummarizeQuantizationTest, RunsOnceWhereItIsAlsoConfigured) {
-  Graph graph = ParseGraph(kTiny);
+  Graph graph = ParseGraph(kJscTiny);
   const PassRun run =
       RunPasses({MakePass("quantize", kLinear), MakePass("summarize_quantization")}, graph);
   ASSERT_OK(run.status);
@@ -119,7 +74,7 @@ TEST(SummarizeQuantizationTest, RunsOnceWhereItIsAlsoConfigured) {
 }
 
 TEST(SummarizeQuantizationTest, AnotherWidthOfTheSameFormatCountsAsChanged) {
-  Graph graph = ParseGraph(kTiny);
+  Graph graph = ParseGraph(kJscTiny);
   ASSERT_OK(RunPass("quantize", kLinear, graph).status);
   const PassRun same = RunPass("summarize_quantization", "", graph);
   EXPECT_EQ(same.count("nodes_changed"), 0);

@@ -13,52 +13,16 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kNet[] = R"pb(
-  node {
-    name: "x"
-    kind: PLACEHOLDER
-    op: "placeholder"
-    target: "x"
-    attribute {
-      name: "shape"
-      ints { value: 8 value: 3 value: 6 value: 6 }
-    }
-  }
-  node {
-    name: "conv"
-    kind: CALL_MODULE
-    op: "conv2d"
-    target: "conv"
-    input: "x"
-    attribute { name: "in_channels" i: 3 }
-    attribute { name: "out_channels" i: 4 }
-    attribute {
-      name: "kernel_size"
-      ints { value: 3 value: 3 }
-    }
-  }
-  node { name: "relu" kind: CALL_MODULE op: "relu" target: "relu" input: "conv" }
-  node { name: "flatten" kind: CALL_FUNCTION op: "flatten" target: "torch.flatten" input: "relu" }
-  node {
-    name: "fc"
-    kind: CALL_MODULE
-    op: "linear"
-    target: "fc"
-    input: "flatten"
-    attribute { name: "in_features" i: 64 }
-    attribute { name: "out_features" i: 5 }
-    metadata {
-      quantization {
-        format: "integer"
-        operand {
-          operand: "data_in"
-          format { integer { width: 8 frac_width: 4 } }
-        }
-      }
-    }
-  }
-  node { name: "output" kind: OUTPUT op: "output" target: "output" input: "fc" }
-)pb";
+constexpr char kNet[] = R"(
+x = placeholder() : f32[8, 3, 6, 6]
+conv = conv2d(x, in_channels=3, kernel_size=(3, 3), out_channels=4)
+relu = relu(conv)
+flatten = function flatten(relu) @torch.flatten
+fc = linear(flatten, in_features=64, out_features=5)
+  quantized integer
+  data_in = integer { width: 8 frac_width: 4 }
+output = output(fc)
+)";
 
 TEST(VerifyMetadataTest, FreshNotesHold) {
   for (const char* name :

@@ -1,0 +1,471 @@
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "google/protobuf/io/tokenizer.h"
+#include "google/protobuf/text_format.h"
+#include "mase/base/limits.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/suggest.h"
+#include "mase/graph/graph_text.h"
+#include "mase/graph/graph_text_internal.h"
+#include "mase/graph/verifier.h"
+
+namespace mase {
+namespace {
+
+using graph_text::DefaultKind;
+using graph_text::DefaultTarget;
+using graph_text::DefaultTensor;
+using graph_text::OwnedTensors;
+
+// One line, read from left to right.
+class Scanner {
+ public:
+  Scanner(absl::string_view line, int number) : line_(line), number_(number) {}
+
+  // The place of the next character that is no space.
+  size_t position() {
+    while (at_ < line_.size() && absl::ascii_isspace(line_[at_])) ++at_;
+    return at_;
+  }
+  bool AtEnd() { return position() == line_.size() || line_[at_] == '#'; }
+  absl::string_view Rest() { return line_.substr(position()); }
+
+  bool TryTake(char c) {
+    if (position() == line_.size() || line_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+
+  absl::Status Take(char c) {
+    return TryTake(c) ? absl::OkStatus() : Error("want '", std::string(1, c), "'", Found());
+  }
+
+  // A bare word, or a quoted one. `what` is for the message: "a node's name".
+  absl::StatusOr<std::string> Word(absl::string_view what) {
+    if (position() < line_.size() && line_[at_] == '"') return Quoted();
+    const size_t begin = at_;
+    while (at_ < line_.size() && graph_text::IsBare(line_[at_])) ++at_;
+    if (at_ == begin) return Error("want ", what, Found());
+    return std::string(line_.substr(begin, at_ - begin));
+  }
+
+  absl::StatusOr<std::string> Quoted() {
+    MASE_RETURN_IF_ERROR(Take('"'));
+    const size_t begin = at_;
+    while (at_ < line_.size() && line_[at_] != '"') at_ += line_[at_] == '\\' ? 2 : 1;
+    if (at_ >= line_.size()) return ErrorAt(begin - 1, "the text has no closing quote");
+    std::string text, problem;
+    if (!absl::CUnescape(line_.substr(begin, at_ - begin), &text, &problem)) {
+      return ErrorAt(begin - 1, problem);
+    }
+    ++at_;
+    return text;
+  }
+
+  absl::StatusOr<int64_t> Integer() {
+    const size_t begin = position();
+    MASE_ASSIGN_OR_RETURN(const std::string digits, Word("a whole number"));
+    int64_t number;
+    if (!absl::SimpleAtoi(digits, &number)) {
+      return ErrorAt(begin, absl::StrCat("'", digits, "' is no whole number of 64 bits"));
+    }
+    return number;
+  }
+
+  // Whole numbers between `open` and `close`; a comma may follow the last.
+  absl::StatusOr<std::vector<int64_t>> Integers(char open, char close) {
+    std::vector<int64_t> numbers;
+    MASE_RETURN_IF_ERROR(Take(open));
+    while (!TryTake(close)) {
+      MASE_ASSIGN_OR_RETURN(const int64_t number, Integer());
+      numbers.push_back(number);
+      if (TryTake(',')) continue;
+      MASE_RETURN_IF_ERROR(Take(close));
+      break;
+    }
+    return numbers;
+  }
+
+  absl::Status End() {
+    return AtEnd() ? absl::OkStatus() : Error("want the end of the line", Found());
+  }
+
+  template <typename... Parts>
+  absl::Status Error(const Parts&... parts) {
+    return ErrorAt(position(), absl::StrCat(parts...));
+  }
+  absl::Status ErrorAt(size_t position, absl::string_view message,
+                       absl::StatusCode code = absl::StatusCode::kInvalidArgument) const {
+    return absl::Status(code,
+                        absl::StrCat("graph text ", number_, ":", position + 1, ": ", message));
+  }
+  // An error of the graph's, which has a code of its own.
+  absl::Status At(size_t position, const absl::Status& status) const {
+    return status.ok() ? status : ErrorAt(position, status.message(), status.code());
+  }
+
+ private:
+  std::string Found() {
+    if (AtEnd()) return ", found the end of the line";
+    return absl::StrCat(", found '", absl::CEscape(line_.substr(at_, 12)), "'");
+  }
+
+  const absl::string_view line_;
+  const int number_;  // From 1.
+  size_t at_ = 0;
+};
+
+absl::StatusOr<ValueInfo> ReadType(Scanner& line) {
+  const size_t begin = line.position();
+  MASE_ASSIGN_OR_RETURN(const std::string name, line.Word("a type, such as f32[8, 16]"));
+  std::vector<std::string> known;
+  for (const graph_text::TypeWord& type : graph_text::kTypeWords) {
+    known.emplace_back(type.word);
+    if (type.word != name) continue;
+    MASE_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, line.Integers('[', ']'));
+    const Shape shape{absl::Span<const int64_t>(dims)};
+    MASE_RETURN_IF_ERROR(line.At(begin, shape.Validate()));
+    return ValueInfo{type.dtype, shape, std::nullopt};
+  }
+  return line.ErrorAt(begin,
+                      absl::StrCat("unknown element type '", name, "'", Suggest(name, known)));
+}
+
+// A value of the type that the op's table gives the attribute.
+absl::StatusOr<Attribute> ReadAttribute(const Attribute& like, Scanner& line) {
+  if (std::holds_alternative<std::string>(like)) return line.Quoted();
+  if (std::holds_alternative<std::vector<int64_t>>(like)) return line.Integers('(', ')');
+  if (std::holds_alternative<int64_t>(like)) return line.Integer();
+  const size_t begin = line.position();
+  if (std::holds_alternative<bool>(like)) {
+    MASE_ASSIGN_OR_RETURN(const std::string word, line.Word("True or False"));
+    if (word == "True" || word == "False") return Attribute(word == "True");
+    return line.ErrorAt(begin, absl::StrCat("want True or False, found '", word, "'"));
+  }
+  const bool plus = line.TryTake('+');
+  MASE_ASSIGN_OR_RETURN(std::string digits, line.Word("a number"));
+  if (line.TryTake('+')) {  // 1e+16
+    MASE_ASSIGN_OR_RETURN(const std::string exponent, line.Word("an exponent"));
+    digits = absl::StrCat(digits, "+", exponent);
+  }
+  double number;
+  if (plus || !absl::SimpleAtod(digits, &number)) {
+    return line.ErrorAt(begin, absl::StrCat("'", digits, "' is no number"));
+  }
+  return number;
+}
+
+class FormatErrors : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int, int column, const std::string& message) override {
+    if (!message_.empty()) return;
+    column_ = column;
+    message_ = message;
+  }
+  int column() const { return column_; }
+  const std::string& message() const { return message_; }
+
+ private:
+  int column_ = 0;
+  std::string message_;
+};
+
+class Reader {
+ public:
+  absl::StatusOr<Graph> Read(absl::string_view text) {
+    int number = 0;
+    for (absl::string_view row : absl::StrSplit(text, '\n')) {
+      const absl::string_view content = absl::StripAsciiWhitespace(row);
+      Scanner line(row, ++number);
+      if (content.empty() || content[0] == '#') continue;
+      const bool indented = absl::ascii_isspace(row[0]);
+      MASE_RETURN_IF_ERROR(indented && node_ != nullptr ? Continuation(line) : Statement(line));
+    }
+    FinishRecord();
+    MASE_RETURN_IF_ERROR(VerifyGraph(graph_));
+    return std::move(graph_);
+  }
+
+ private:
+  // A line that is not indented, or stands before the first node.
+  absl::Status Statement(Scanner& line) {
+    FinishRecord();
+    const size_t begin = line.position();
+    MASE_ASSIGN_OR_RETURN(const std::string word, line.Word("a node's name"));
+    if (!line.TryTake('=')) {
+      if (word == "graph" && node_ == nullptr) return GraphName(line);
+      if (word == "tensor" && node_ == nullptr) return TensorLine(line);
+      return line.Error("want '=' after the name '", word, "'");
+    }
+    return NodeLine(word, begin, line);
+  }
+
+  absl::Status GraphName(Scanner& line) {
+    MASE_ASSIGN_OR_RETURN(std::string name, line.Word("the graph's name"));
+    graph_.set_name(std::move(name));
+    return line.End();
+  }
+
+  absl::Status TensorLine(Scanner& line) {
+    const size_t begin = line.position();
+    MASE_ASSIGN_OR_RETURN(const std::string name, line.Word("a tensor's name"));
+    MASE_RETURN_IF_ERROR(line.Take(':'));
+    MASE_ASSIGN_OR_RETURN(const ValueInfo type, ReadType(line));
+    bool buffer = false;
+    if (!line.AtEnd()) {
+      const size_t at = line.position();
+      MASE_ASSIGN_OR_RETURN(const std::string word, line.Word("buffer"));
+      if (word != "buffer")
+        return line.ErrorAt(at, absl::StrCat("want buffer, found '", word, "'"));
+      buffer = true;
+    }
+    if (graph_.FindTensor(name) != nullptr) {
+      return line.ErrorAt(begin, absl::StrCat("two tensors are named '", name, "'"));
+    }
+    MASE_RETURN_IF_ERROR(line.At(begin, AddTensor(name, type.dtype, type.shape, buffer)));
+    return line.End();
+  }
+
+  absl::Status AddTensor(const std::string& name, DType dtype, const Shape& shape, bool buffer) {
+    MASE_RETURN_IF_ERROR(shape.Validate());
+    elements_ += shape.elements();
+    if (elements_ > limits::kMaxGraphTextElements) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("tensor '", name, "' ", shape.ToString(), ": the graph's tensors have ",
+                       elements_, " elements, limit ", limits::kMaxGraphTextElements));
+    }
+    graph_.SetTensor(name, Tensor::Zeros(dtype, shape), buffer);
+    return absl::OkStatus();
+  }
+
+  absl::Status NodeLine(const std::string& name, size_t begin, Scanner& line) {
+    if (infos_.contains(name)) {
+      return line.ErrorAt(begin, absl::StrCat("two nodes are named '", name, "'"));
+    }
+    NodeSpec spec{.name = name};
+    MASE_ASSIGN_OR_RETURN(const OpSchema* schema, ReadOp(line, spec));
+    MASE_RETURN_IF_ERROR(ReadArguments(*schema, line, spec));
+    spec.target = std::string(DefaultTarget(spec.kind, name, spec.op));
+    if (line.TryTake('@')) {
+      MASE_ASSIGN_OR_RETURN(spec.target, line.Word("a target"));
+    }
+    std::optional<ValueInfo> type;
+    const size_t type_begin = line.position();
+    if (line.TryTake(':')) {
+      MASE_ASSIGN_OR_RETURN(type, ReadType(line));
+    }
+    MASE_RETURN_IF_ERROR(line.End());
+    if (spec.kind == NodeKind::kPlaceholder && type.has_value()) {
+      const absl::Span<const int64_t> dims = type->shape.dims();
+      spec.attributes.Set("shape", std::vector<int64_t>(dims.begin(), dims.end()));
+      spec.attributes.Set("dtype", std::string(DTypeName(type->dtype)));
+    }
+    // What the node makes and owns follows from its inputs and attributes. Where some are missing
+    // AddNode says so.
+    ValueInfo info;
+    if (IsComplete(*schema, spec)) {
+      Attributes attributes = spec.attributes;
+      for (const AttributeSpec& attribute : schema->attributes) {
+        if (attributes.Find(attribute.name) == nullptr) {
+          attributes.Set(attribute.name, attribute.fallback);
+        }
+      }
+      absl::StatusOr<ValueInfo> inferred = Infer(*schema, spec, attributes);
+      if (!inferred.ok()) return line.At(begin, inferred.status());
+      info = *std::move(inferred);
+      if (type.has_value()) MASE_RETURN_IF_ERROR(line.At(type_begin, CheckType(spec, info, *type)));
+      MASE_RETURN_IF_ERROR(line.At(begin, OwnTensors(*schema, attributes, spec)));
+    }
+    const absl::StatusOr<Node*> node = graph_.AddNode(std::move(spec));
+    if (!node.ok()) return line.At(begin, node.status());
+    node_ = *node;
+    infos_[name] = std::move(info);
+    return absl::OkStatus();
+  }
+
+  static bool IsComplete(const OpSchema& schema, const NodeSpec& spec) {
+    for (const AttributeSpec& attribute : schema.attributes) {
+      if (attribute.required && spec.attributes.Find(attribute.name) == nullptr) return false;
+    }
+    const size_t most = schema.arguments.size();
+    return spec.inputs.size() >= most - schema.optional_arguments &&
+           (schema.variadic || spec.inputs.size() <= most);
+  }
+
+  // "[KIND] OP(", up to the bracket.
+  absl::StatusOr<const OpSchema*> ReadOp(Scanner& line, NodeSpec& spec) {
+    size_t begin = line.position();
+    MASE_ASSIGN_OR_RETURN(spec.op, line.Word("an op"));
+    const graph_text::KindWord* kind = nullptr;
+    if (!line.TryTake('(')) {
+      std::vector<std::string> known;
+      for (const graph_text::KindWord& word : graph_text::kKindWords) {
+        known.emplace_back(word.word);
+        if (word.word == spec.op) kind = &word;
+      }
+      if (kind == nullptr && line.AtEnd()) return line.Error("want '(' after the op");
+      if (kind == nullptr) {
+        return line.ErrorAt(
+            begin, absl::StrCat("'", spec.op, "' is no kind of node", Suggest(spec.op, known)));
+      }
+      begin = line.position();
+      MASE_ASSIGN_OR_RETURN(spec.op, line.Word("an op"));
+      MASE_RETURN_IF_ERROR(line.Take('('));
+    }
+    const absl::StatusOr<const OpSchema*> schema = LookUpOp(spec.op);
+    if (!schema.ok()) return line.At(begin, schema.status());
+    spec.kind = kind != nullptr ? kind->kind : DefaultKind(**schema);
+    return *schema;
+  }
+
+  absl::Status ReadArguments(const OpSchema& schema, Scanner& line, NodeSpec& spec) {
+    if (line.TryTake(')')) return absl::OkStatus();
+    do {
+      const size_t begin = line.position();
+      MASE_ASSIGN_OR_RETURN(const std::string word, line.Word("an argument"));
+      if (!line.TryTake('=')) {
+        MASE_RETURN_IF_ERROR(ReadInput(word, begin, line, spec));
+      } else if (line.TryTake('%')) {
+        MASE_ASSIGN_OR_RETURN(std::string tensor, line.Word("a tensor's name"));
+        spec.parameters.push_back({word, std::move(tensor)});
+      } else {
+        MASE_RETURN_IF_ERROR(ReadNamed(schema, word, begin, line, spec));
+      }
+    } while (line.TryTake(','));
+    return line.Take(')');
+  }
+
+  absl::Status ReadInput(const std::string& name, size_t begin, Scanner& line, NodeSpec& spec) {
+    const Node* producer = graph_.FindNode(name);
+    if (producer == nullptr) {
+      std::vector<std::string> known;
+      for (const Node* node = graph_.first(); node != nullptr; node = Graph::next(node)) {
+        known.push_back(node->name());
+      }
+      return line.ErrorAt(
+          begin, absl::StrCat("no node above is named '", name, "'", Suggest(name, known)));
+    }
+    if (producer->outputs().empty()) {
+      return line.ErrorAt(begin, absl::StrCat("'", name, "' produces nothing"));
+    }
+    spec.inputs.push_back(producer->outputs()[0]);
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadNamed(const OpSchema& schema, const std::string& name, size_t begin,
+                         Scanner& line, NodeSpec& spec) {
+    std::vector<std::string> known;
+    for (const AttributeSpec& attribute : schema.attributes) {
+      known.emplace_back(attribute.name);
+      if (attribute.name != name) continue;
+      if (spec.attributes.Find(name) != nullptr) {
+        return line.ErrorAt(begin, absl::StrCat("attribute '", name, "' is given twice"));
+      }
+      MASE_ASSIGN_OR_RETURN(Attribute value, ReadAttribute(attribute.fallback, line));
+      spec.attributes.Set(name, std::move(value));
+      return absl::OkStatus();
+    }
+    return line.ErrorAt(
+        begin, absl::StrCat(schema.name, " has no attribute '", name, "'", Suggest(name, known)));
+  }
+
+  // What the node makes of its inputs.
+  absl::StatusOr<ValueInfo> Infer(const OpSchema& schema, const NodeSpec& spec,
+                                  const Attributes& attributes) const {
+    std::vector<ValueInfo> inputs;
+    for (const Value* input : spec.inputs) inputs.push_back(infos_.at(input->producer()->name()));
+    MASE_ASSIGN_OR_RETURN(std::vector<ValueInfo> results, schema.shape_rule(inputs, attributes));
+    if (results.empty()) return ValueInfo();
+    MASE_RETURN_IF_ERROR(results[0].shape.Validate());
+    return std::move(results[0]);
+  }
+
+  static absl::Status CheckType(const NodeSpec& spec, const ValueInfo& made,
+                                const ValueInfo& said) {
+    if (spec.kind == NodeKind::kOutput) return absl::InvalidArgumentError("output makes nothing");
+    if (said.dtype == made.dtype && said.shape == made.shape) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(spec.op, " makes ", DTypeName(made.dtype),
+                                                   made.shape.ToString(), ", but the line says ",
+                                                   DTypeName(said.dtype), said.shape.ToString()));
+  }
+
+  // Names the tensors of the node, where the line does not, and adds those that are not there yet.
+  absl::Status OwnTensors(const OpSchema& schema, const Attributes& attributes, NodeSpec& spec) {
+    const std::vector<ParameterSpec> owned = OwnedTensors(schema, spec.kind, attributes);
+    if (spec.parameters.empty()) {
+      for (const ParameterSpec& each : owned) {
+        spec.parameters.push_back({each.name, DefaultTensor(spec.target, each.name)});
+      }
+    }
+    for (const ParameterSpec& each : owned) {
+      for (const Parameter& parameter : spec.parameters) {
+        if (parameter.name != each.name || graph_.FindTensor(parameter.tensor) != nullptr) continue;
+        MASE_RETURN_IF_ERROR(AddTensor(parameter.tensor, each.dtype, each.shape, each.buffer));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // "quantized FORMAT [class SUFFIX]", or "OPERAND = FORMAT".
+  absl::Status Continuation(Scanner& line) {
+    const size_t begin = line.position();
+    MASE_ASSIGN_OR_RETURN(const std::string word, line.Word("quantized, or an operand"));
+    if (line.TryTake('=')) {
+      if (!quantized_) return line.ErrorAt(begin, "want a line 'quantized FORMAT' before operands");
+      OperandFormat& operand = *record_.add_operand();
+      operand.set_operand(word);
+      return ReadFormat(line, *operand.mutable_format());
+    }
+    if (word != "quantized" || quantized_) {
+      return line.ErrorAt(begin, absl::StrCat("want ", quantized_ ? "" : "'quantized FORMAT' or ",
+                                              "'OPERAND = FORMAT', found '", word, "'"));
+    }
+    quantized_ = true;
+    MASE_ASSIGN_OR_RETURN(*record_.mutable_format(), line.Word("a format's name"));
+    if (line.AtEnd()) return absl::OkStatus();
+    const size_t at = line.position();
+    MASE_ASSIGN_OR_RETURN(const std::string clause, line.Word("class"));
+    if (clause != "class")
+      return line.ErrorAt(at, absl::StrCat("want class, found '", clause, "'"));
+    MASE_ASSIGN_OR_RETURN(*record_.mutable_class_suffix(), line.Word("the suffix of a class"));
+    return line.End();
+  }
+
+  static absl::Status ReadFormat(Scanner& line, FormatProto& format) {
+    const size_t begin = line.position();
+    FormatErrors errors;
+    google::protobuf::TextFormat::Parser parser;
+    parser.RecordErrorsTo(&errors);
+    parser.SetRecursionLimit(limits::kMaxConfigNesting);
+    if (parser.ParseFromString(std::string(line.Rest()), &format)) return absl::OkStatus();
+    return line.ErrorAt(begin + errors.column(), errors.message());
+  }
+
+  void FinishRecord() {
+    if (quantized_) graph_.SetQuantization(node_, std::move(record_));
+    record_ = Quantization();
+    quantized_ = false;
+  }
+
+  Graph graph_;
+  Node* node_ = nullptr;  // The last one read.
+  bool quantized_ = false;
+  Quantization record_;                                // Of node_, once `quantized_`.
+  absl::flat_hash_map<std::string, ValueInfo> infos_;  // By node.
+  int64_t elements_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<Graph> ReadGraphText(absl::string_view text) { return Reader().Read(text); }
+
+}  // namespace mase
