@@ -34,7 +34,7 @@ struct Case {
                      "dataset { name: '", is_image_net() ? "mnist" : "jsc",
                      "' } batch_size: 1000\n", "passes { name: 'quantize' options {",
                      " [type.googleapis.com/mase.plugins.quantize.QuantizeOptions] {\n",
-                     "  semantics: 'reference'\n");
+                     "  semantics: REFERENCE\n");
     for (const auto& [op, config] : rules) {
       const bool is_default = op == "default";
       absl::StrAppend(&text, is_default ? "  default {" : "  rules {", " match: '", op,

@@ -232,15 +232,27 @@ TEST(ValuesTest, NumbersMustFitTheirField) {
   EXPECT_THAT(ErrorOf("seed = -1"), HasSubstr("want an integer from 0 to"));
   EXPECT_THAT(ErrorOf("batch_size = 2147483648"), HasSubstr("want an integer from -2147483648"));
   EXPECT_EQ(ErrorOf("batch_size = 1"), "OK");
-  EXPECT_EQ(ErrorOf("batch_size = 0"), "f.toml:1:14: batch_size: 0 is below the least value, 1");
+  EXPECT_EQ(ErrorOf("batch_size = 0"),
+            "f.toml:1:14: batch_size: 0 is out of range, want at least 1");
   EXPECT_EQ(ErrorOf("learning_rate = nan"),
             "f.toml:1:17: learning_rate: want a finite number, got nan");
   EXPECT_THAT(ErrorOf("learning_rate = inf"), HasSubstr("want a finite number"));
-  EXPECT_THAT(ErrorOf("learning_rate = -1e-3"), HasSubstr("-0.001 is below the least value, 0"));
+  EXPECT_THAT(ErrorOf("learning_rate = -1e-3"),
+              HasSubstr("-0.001 is out of range, want at least 0"));
   EXPECT_THAT(OptionsError("ratio = 1e39"), HasSubstr("want a finite number"));
   EXPECT_THAT(OptionsError("big = -1"), HasSubstr("want an integer from 0 to"));
   EXPECT_EQ(LoadOptions("big = 9223372036854775807").big(), 9223372036854775807u);
   EXPECT_EQ(Load("learning_rate = 1").learning_rate(), 1.0);
+}
+
+TEST(ValuesTest, RangesMayBeOpen) {
+  EXPECT_EQ(LoadOptions("share = 1").share(), 1);
+  EXPECT_EQ(LoadOptions("share = 1e-300").share(), 1e-300);
+  EXPECT_THAT(OptionsError("share = 0"),
+              HasSubstr("share: 0 is out of range, want above 0 and at most 1"));
+  EXPECT_THAT(OptionsError("share = 1.5"), HasSubstr("1.5 is out of range"));
+  EXPECT_THAT(OptionsError("turns = 8"),
+              HasSubstr("8 is out of range, want at least 0 and below 8"));
 }
 
 TEST(ValuesTest, AStringMustBeAmongTheAllowedOnes) {
@@ -258,6 +270,7 @@ TEST(ValuesTest, EnumsGoByNameInAnyCase) {
               ElementsAre(ShapeUpOptions::HARD, ShapeUpOptions::GENTLE));
   EXPECT_THAT(OptionsError("mode = 'HARP'"),
               HasSubstr("'HARP' is none of MODE_UNSET, GENTLE, HARD; did you mean 'HARD'?"));
+  EXPECT_THAT(OptionsError("mode = 'harp'"), HasSubstr("hard; did you mean 'hard'?"));
 }
 
 TEST(ValuesTest, AListOfScalarsMayBeGivenAsOne) {

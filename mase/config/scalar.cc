@@ -7,8 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/optional.h"
 #include "mase/base/runfiles.h"
@@ -39,13 +43,6 @@ void Store(Message& message, const FieldDescriptor& field, T value,
   (message.GetReflection()->*method)(&message, &field, std::move(value));
 }
 
-absl::Status CheckLeast(double number, const FieldDescriptor& field, const ConfigValue& value) {
-  const Setting& limits = field.options().GetExtension(setting);
-  if (!limits.has_min() || number >= limits.min()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(ShowValue(value), " is below the least value, ", limits.min()));
-}
-
 // An integer, also one written with a point or an exponent: 256.0, 1e3.
 absl::optional<int64_t> WholeNumber(const ConfigValue& value) {
   if (const int64_t* integer = std::get_if<int64_t>(&value.data)) return *integer;
@@ -60,7 +57,7 @@ template <typename T>
 absl::StatusOr<T> IntegerFor(const ConfigValue& value, const FieldDescriptor& field) {
   const absl::optional<int64_t> given = WholeNumber(value);
   if (!given.has_value()) return WantButGot("an integer", value);
-  MASE_RETURN_IF_ERROR(CheckLeast(static_cast<double>(*given), field, value));
+  MASE_RETURN_IF_ERROR(CheckRange(static_cast<double>(*given), field));
   if (!std::in_range<T>(*given)) {
     return WantButGot(absl::StrCat("an integer from ", std::numeric_limits<T>::min(), " to ",
                                    std::numeric_limits<T>::max()),
@@ -82,13 +79,23 @@ absl::StatusOr<double> NumberFor(const ConfigValue& value, const FieldDescriptor
   const double most = is_float ? static_cast<double>(std::numeric_limits<float>::max())
                                : std::numeric_limits<double>::max();
   if (!(std::abs(number) <= most)) return WantButGot("a finite number", value);
-  MASE_RETURN_IF_ERROR(CheckLeast(number, field, value));
+  MASE_RETURN_IF_ERROR(CheckRange(number, field));
   return number;
 }
 
 absl::Status NotAllowed(absl::string_view given, const std::vector<std::string>& allowed) {
   return absl::InvalidArgumentError(absl::StrCat(
       "'", given, "' is none of ", absl::StrJoin(allowed, ", "), Suggest(given, allowed)));
+}
+
+// As a person would write it: the fewest digits that read back as the same number.
+std::string NumberText(double number) {
+  for (int digits = 6; digits < 17; ++digits) {
+    const std::string text = absl::StrFormat("%.*g", digits, number);
+    double back;
+    if (absl::SimpleAtod(text, &back) && back == number) return text;
+  }
+  return absl::StrFormat("%.17g", number);
 }
 
 absl::StatusOr<std::string> CompletePath(const std::string& path, const Source& source) {
@@ -99,19 +106,16 @@ absl::StatusOr<std::string> CompletePath(const std::string& path, const Source& 
 
 absl::StatusOr<std::string> StringFor(const ConfigValue& value, const FieldDescriptor& field,
                                       const Source& source) {
-  const auto& choices = field.options().GetExtension(setting).allowed();
-  const std::vector<std::string> allowed(choices.begin(), choices.end());
+  const bool choice = field.options().GetExtension(setting).allowed_size() > 0;
   std::string text;
   if (const std::string* given = value.string()) {
     text = *given;
-  } else if (WholeNumber(value).has_value() && !allowed.empty()) {
+  } else if (WholeNumber(value).has_value() && choice) {
     text = absl::StrCat(*WholeNumber(value));  // MASE's files say trainer_precision = 32.
   } else {
     return WantButGot("a string", value);
   }
-  const bool fits =
-      allowed.empty() || std::find(allowed.begin(), allowed.end(), text) != allowed.end();
-  if (!fits) return NotAllowed(text, allowed);
+  MASE_RETURN_IF_ERROR(CheckAllowed(text, field));
   if (field.options().GetExtension(path)) return CompletePath(text, source);
   return text;
 }
@@ -120,16 +124,47 @@ absl::StatusOr<const EnumValueDescriptor*> EnumFor(const ConfigValue& value,
                                                    const FieldDescriptor& field) {
   const std::string* name = value.string();
   if (name == nullptr) return WantButGot("a name", value);
+  // The error spells the names as the user did.
+  const bool lower = absl::c_none_of(*name, [](char c) { return absl::ascii_isupper(c); });
   std::vector<std::string> names;
   const EnumDescriptor& type = *field.enum_type();
   for (int i = 0; i < type.value_count(); ++i) {
-    if (absl::EqualsIgnoreCase(type.value(i)->name(), *name)) return type.value(i);
-    names.push_back(type.value(i)->name());
+    const std::string& known = type.value(i)->name();
+    if (absl::EqualsIgnoreCase(known, *name)) return type.value(i);
+    names.push_back(lower ? absl::AsciiStrToLower(known) : known);
   }
   return NotAllowed(*name, names);
 }
 
 }  // namespace
+
+std::string RangeText(const FieldDescriptor& field) {
+  const Setting& limits = field.options().GetExtension(setting);
+  std::vector<std::string> parts;
+  if (limits.has_min()) parts.push_back(absl::StrCat("at least ", NumberText(limits.min())));
+  if (limits.has_above()) parts.push_back(absl::StrCat("above ", NumberText(limits.above())));
+  if (limits.has_max()) parts.push_back(absl::StrCat("at most ", NumberText(limits.max())));
+  if (limits.has_below()) parts.push_back(absl::StrCat("below ", NumberText(limits.below())));
+  return absl::StrJoin(parts, " and ");
+}
+
+absl::Status CheckRange(double number, const FieldDescriptor& field) {
+  const Setting& limits = field.options().GetExtension(setting);
+  const bool fits = (!limits.has_min() || number >= limits.min()) &&
+                    (!limits.has_above() || number > limits.above()) &&
+                    (!limits.has_max() || number <= limits.max()) &&
+                    (!limits.has_below() || number < limits.below());
+  if (fits) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(NumberText(number), " is out of range, want ", RangeText(field)));
+}
+
+absl::Status CheckAllowed(absl::string_view text, const FieldDescriptor& field) {
+  const auto& choices = field.options().GetExtension(setting).allowed();
+  const std::vector<std::string> allowed(choices.begin(), choices.end());
+  const bool fits = allowed.empty() || absl::c_linear_search(allowed, text);
+  return fits ? absl::OkStatus() : NotAllowed(text, allowed);
+}
 
 ConfigValue Resolve(const ConfigValue& value, const FieldDescriptor& field) {
   const RawText* raw = std::get_if<RawText>(&value.data);

@@ -7,7 +7,9 @@
 //     absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override;
 //   };
 //
-// Create checks the options on their own. A pipeline creates all its passes before
+// Create gets options whose fields have their defaults and lie in the ranges that
+// their annotations give (proto/options.proto), and checks what annotations cannot
+// say. A pipeline creates all its passes before
 // the first one runs, so a bad option leaves the graph untouched. A pass without
 // options has `using Options = google::protobuf::Empty`.
 //

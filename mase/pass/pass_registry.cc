@@ -6,6 +6,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/config/complete.h"
 
 namespace mase {
 namespace {
@@ -37,6 +38,7 @@ absl::StatusOr<std::unique_ptr<Pass>> CreatePass(const PassInfo& info,
           absl::StrCat(info.name, ": the bytes of its options are no ", wanted));
     }
   }
+  MASE_RETURN_IF_ERROR(Annotate(CompleteMessage(*message), info.name));
   try {
     auto pass = info.create(*message);
     if (!pass.ok()) return Annotate(pass.status(), info.name);

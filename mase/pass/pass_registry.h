@@ -56,9 +56,10 @@ struct PassInfo {
       create;
 };
 
-// Makes a pass. Options that were never set (empty type URL) are the defaults.
-// InvalidArgument if they are another pass's; the pass's own errors else, with its
-// name in front. Exceptions become Internal.
+// Makes a pass. Options are completed and checked by their annotations first
+// (mase/config/complete.h); those that were never set (empty type URL) are the
+// defaults. InvalidArgument if they are another pass's or a value is refused; the
+// pass's own errors else. All have its name in front. Exceptions become Internal.
 absl::StatusOr<std::unique_ptr<Pass>> CreatePass(const PassInfo& info,
                                                  const google::protobuf::Any& options);
 

@@ -212,7 +212,9 @@ absl::Status CheckRanks(const Node& node, absl::string_view operand, const Forma
 void SetPolicies(const QuantizeConfig& config, FormatProto::Semantics semantics,
                  FormatProto* format) {
   if (semantics == FormatProto::REFERENCE) format->set_semantics(semantics);
-  if (config.gradient() == "clamp_aware") format->set_gradient(FormatProto::CLAMP_AWARE);
+  if (config.gradient() != FormatProto::STRAIGHT_THROUGH) {
+    format->set_gradient(config.gradient());
+  }
 }
 
 // config = "integer 8/4"
@@ -285,11 +287,6 @@ absl::StatusOr<RuleFormat> CheckConfig(const QuantizeConfig& config,
   if (!unnamed && !config.format().empty()) {
     return absl::InvalidArgumentError(absl::StrCat("name '", config.name(), "' and format '",
                                                    config.format(), "': give one of them"));
-  }
-  const std::string& gradient = config.gradient();
-  if (!gradient.empty() && gradient != "straight_through" && gradient != "clamp_aware") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("gradient '", gradient, "': want straight_through or clamp_aware"));
   }
   MASE_ASSIGN_OR_RETURN(RuleFormat rule, unnamed ? RuleOfText(config, semantics)
                                                  : RuleOfName(config.name(), semantics));

@@ -20,11 +20,11 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/status_macros.h"
-#include "mase/base/suggest.h"
 #include "mase/base/table.h"
 #include "mase/calibrate/calibrator.h"
 #include "mase/calibrate/fit.h"
@@ -76,35 +76,29 @@ std::string Describe(const FormatProto& proto) {
   return text;
 }
 
-absl::Status OneOf(absl::string_view option, const std::string& value,
-                   const std::vector<std::string>& allowed) {
-  if (value.empty()) return absl::OkStatus();
-  for (const std::string& name : allowed) {
-    if (name == value) return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      option, " '", value, "' is none of ", absl::StrJoin(allowed, ", "), Suggest(value, allowed)));
-}
-
-absl::Status InRange(absl::string_view option, double value, bool in_range,
-                     absl::string_view allowed) {
-  if (in_range) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(option, " ", value, ", allowed ", allowed));
-}
-
 class CalibratePass final : public Pass {
  public:
   using Options = CalibrateOptions;
 
   static absl::StatusOr<std::unique_ptr<Pass>> Create(const Options& options) {
-    auto pass = std::make_unique<CalibratePass>();
-    MASE_RETURN_IF_ERROR(pass->Init(options));
-    return pass;
+    return std::make_unique<CalibratePass>(options);
+  }
+
+  explicit CalibratePass(const Options& options) : options_(options) {
+    const std::string& name = Options::Method_Name(options.method());
+    for (const CalibrationMethod method : AllCalibrationMethods()) {
+      const bool chosen = absl::EqualsIgnoreCase(name, CalibrationMethodName(method));
+      if (chosen || options.method() == Options::COMPARE) methods_.push_back(method);
+    }
+    calibrator_.percentile = options.percentile();
+    calibrator_.fit.symmetric = options.symmetric();
+    calibrator_.fit.float_scale = options.scale() == Options::FLOAT;
+    samples_.batches = options.batches();
   }
 
   absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
     MASE_ASSIGN_OR_RETURN(const std::string caption, TakeSamples(context));
-    MASE_ASSIGN_OR_RETURN(float_run_, RunFloat(graph, samples_, momentum_));
+    MASE_ASSIGN_OR_RETURN(float_run_, RunFloat(graph, samples_, options_.momentum()));
     if (float_run_.operands.empty()) {
       return absl::InvalidArgumentError(
           "no node has a number format; run quantize before calibrate");
@@ -130,45 +124,9 @@ class CalibratePass final : public Pass {
   }
 
  private:
-  absl::Status Init(const Options& options) {
-    std::vector<std::string> names;
-    for (const CalibrationMethod method : AllCalibrationMethods()) {
-      names.emplace_back(CalibrationMethodName(method));
-      if (names.back() == (options.method().empty() ? "mse" : options.method()) ||
-          options.method() == "compare") {
-        methods_.push_back(method);
-      }
-    }
-    names.push_back("compare");
-    MASE_RETURN_IF_ERROR(OneOf("method", options.method(), names));
-    MASE_RETURN_IF_ERROR(
-        OneOf("granularity", options.granularity(), {"tensor", "channel", "group"}));
-    MASE_RETURN_IF_ERROR(OneOf("scale", options.scale(), {"power_of_two", "float"}));
-    MASE_RETURN_IF_ERROR(OneOf("on_missing", options.on_missing(), {"ERROR", "FLOAT", "ESTIMATE"}));
-    if (options.has_percentile()) calibrator_.percentile = options.percentile();
-    const double percentile = calibrator_.percentile;
-    MASE_RETURN_IF_ERROR(
-        InRange("percentile", percentile, percentile > 0 && percentile <= 100, "above 0 to 100"));
-    if (options.has_momentum()) momentum_ = options.momentum();
-    MASE_RETURN_IF_ERROR(
-        InRange("momentum", momentum_, momentum_ > 0 && momentum_ <= 1, "above 0 to 1"));
-    if (options.has_group_size()) group_size_ = options.group_size();
-    MASE_RETURN_IF_ERROR(InRange("group_size", group_size_, group_size_ >= 1, "1 and more"));
-    if (options.has_rows()) rows_ = options.rows();
-    MASE_RETURN_IF_ERROR(InRange("rows", static_cast<double>(rows_), rows_ >= 1, "1 and more"));
-    if (options.has_batches()) samples_.batches = options.batches();
-    MASE_RETURN_IF_ERROR(InRange("batches", static_cast<double>(samples_.batches),
-                                 samples_.batches >= 1, "1 and more"));
-    granularity_ = options.granularity();
-    on_missing_ = options.on_missing();
-    calibrator_.fit.symmetric = !options.has_symmetric() || options.symmetric();
-    calibrator_.fit.float_scale = options.scale() == "float";
-    return absl::OkStatus();
-  }
-
   // Fills in samples_ and returns what they are. A program without data has none.
   absl::StatusOr<std::string> TakeSamples(PassContext& context) {
-    absl::StatusOr<SampleRows> rows = context.Samples(rows_);
+    absl::StatusOr<SampleRows> rows = context.Samples(options_.rows());
     if (absl::IsUnimplemented(rows.status())) return "no data";
     MASE_RETURN_IF_ERROR(rows.status());
     samples_.inputs = std::move(rows->inputs);
@@ -187,8 +145,8 @@ class CalibratePass final : public Pass {
 
   absl::StatusOr<Choice> ChooseMissing(const Graph& graph, const OperandValues& operand) const {
     const absl::string_view seen = operand.observer.count() == 0 ? "nothing" : "only zeros";
-    if (on_missing_ == "FLOAT") return Choice{.decision = "float"};
-    if (on_missing_ != "ESTIMATE") {
+    if (options_.on_missing() == Options::OnMissing::FLOAT) return Choice{.decision = "float"};
+    if (options_.on_missing() != Options::OnMissing::ESTIMATE) {
       return absl::InvalidArgumentError(absl::StrCat(
           operand.node, " (", operand.op, "): ", operand.operand, ": calibration saw ", seen,
           "; on_missing = \"FLOAT\" leaves it float, \"ESTIMATE\" assumes a range"));
@@ -216,11 +174,11 @@ class CalibratePass final : public Pass {
 
   std::vector<int64_t> BlocksOf(const OperandValues& operand) const {
     const bool weight = HasOutputsFirst(operand) && operand.operand == operands::kWeight;
-    if (granularity_.empty() || granularity_ == "tensor") return {};
+    if (options_.granularity() == Options::TENSOR) return {};
     if (!weight || !IsFixedPoint(operand.format)) return {};
     std::vector<int64_t> blocks(operand.tensors[0].shape().rank(), -1);
     blocks[0] = 1;
-    if (granularity_ == "group") blocks[1] = group_size_;
+    if (options_.granularity() == Options::GROUP) blocks[1] = options_.group_size();
     return blocks;
   }
 
@@ -401,13 +359,10 @@ class CalibratePass final : public Pass {
     return PassResult::Changed();
   }
 
+  const Options options_;
   std::vector<CalibrationMethod> methods_;
   CalibratorOptions calibrator_;
-  double momentum_ = 0.01;
-  std::string granularity_, on_missing_;
-  int32_t group_size_ = 32;
-  int64_t rows_ = 1024;
-  SampleBatches samples_{.batches = 8};
+  SampleBatches samples_;
   FloatRun float_run_;
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -77,7 +78,7 @@ int FracWidth(const Graph& graph, absl::string_view node, absl::string_view oper
 
 TEST_F(CalibrateTest, MinMaxFitsTheFractionToTheRange) {
   Graph graph = TwoLayers();
-  const PassRun run = Calibrate(graph, "method: 'minmax'");
+  const PassRun run = Calibrate(graph, "method: MINMAX");
   ASSERT_OK(run.status);
   EXPECT_TRUE(run.changed());
   EXPECT_EQ(run.count("operands_calibrated"), 6);
@@ -94,11 +95,11 @@ TEST_F(CalibrateTest, MinMaxFitsTheFractionToTheRange) {
 TEST_F(CalibrateTest, EveryMethodBringsTheNetNearerToTheFloatNet) {
   for (const char* method :
        {"minmax", "moving_average", "percentile", "mse", "entropy", "compare"}) {
-    for (const char* more :
-         {"", " scale: 'float'", " symmetric: false", " granularity: 'channel'",
-          " granularity: 'group' group_size: 3 scale: 'float' symmetric: false"}) {
+    for (const char* more : {"", " scale: FLOAT", " symmetric: false", " granularity: CHANNEL",
+                             " granularity: GROUP group_size: 3 scale: FLOAT symmetric: false"}) {
       Graph graph = TwoLayers();
-      const PassRun run = Calibrate(graph, absl::StrCat("method: '", method, "'", more));
+      const PassRun run =
+          Calibrate(graph, absl::StrCat("method: ", absl::AsciiStrToUpper(method), more));
       ASSERT_OK(run.status) << method << more;
       const std::vector<std::string> lines =
           absl::StrSplit(run.artifacts.at("calibrate/comparison.csv"), '\n', absl::SkipEmpty());
@@ -117,7 +118,7 @@ TEST_F(CalibrateTest, EveryMethodBringsTheNetNearerToTheFloatNet) {
 TEST_F(CalibrateTest, CompareKeepsTheBestAndPrintsAllFigures) {
   Graph graph = TwoLayers();
   host_.evaluation = Evaluation{.loss = 1, .accuracy = 0.5f, .correct = 1, .samples = 2};
-  const PassRun run = Calibrate(graph, "method: 'compare'");
+  const PassRun run = Calibrate(graph, "method: COMPARE");
   ASSERT_OK(run.status);
   EXPECT_THAT(run.printed,
               AllOf(HasSubstr("Calibration on 64 test rows"), HasSubstr("as given"),
@@ -138,7 +139,7 @@ TEST_F(CalibrateTest, CompareKeepsTheBestAndPrintsAllFigures) {
 
 TEST_F(CalibrateTest, ChannelsAndGroupsOfWeightsGetScalesOfTheirOwn) {
   Graph graph = TwoLayers();
-  ASSERT_OK(Calibrate(graph, "granularity: 'channel'").status);
+  ASSERT_OK(Calibrate(graph, "granularity: CHANNEL").status);
   const AffineFormat channels = FormatOf(graph, "linear", "weight").affine();
   EXPECT_EQ(channels.scale_size(), 6);
   EXPECT_THAT(channels.block_size(), ElementsAre(1, -1));
@@ -148,7 +149,7 @@ TEST_F(CalibrateTest, ChannelsAndGroupsOfWeightsGetScalesOfTheirOwn) {
   EXPECT_TRUE(FormatOf(graph, "linear", "data_in").has_integer());
 
   Graph grouped = TwoLayers();
-  ASSERT_OK(Calibrate(grouped, "granularity: 'group' group_size: 3 scale: 'float'").status);
+  ASSERT_OK(Calibrate(grouped, "granularity: GROUP group_size: 3 scale: FLOAT").status);
   const AffineFormat groups = FormatOf(grouped, "linear", "weight").affine();
   EXPECT_EQ(groups.scale_size(), 6 * 3);  // 8 inputs: 3, 3, 2.
   EXPECT_THAT(groups.block_size(), ElementsAre(1, 3));
@@ -162,9 +163,11 @@ TEST_F(CalibrateTest, AConvolutionsChannelsAndGroupsSpanItsWindow) {
                                           {"out_channels", int64_t{3}},
                                           {"kernel_size", std::vector<int64_t>{3, 3}}})});
     host_.samples["x"] = Tensor::FromValues<float>({64, 4, 5, 5}, RandomValues(64 * 100, 5));
-    ASSERT_OK(Calibrate(graph, absl::StrCat("group_size: 2 granularity: '", granularity, "'"),
-                        absl::StrReplaceAll(kLinear, {{"linear", "conv2d"}}))
-                  .status);
+    ASSERT_OK(
+        Calibrate(graph,
+                  absl::StrCat("group_size: 2 granularity: ", absl::AsciiStrToUpper(granularity)),
+                  absl::StrReplaceAll(kLinear, {{"linear", "conv2d"}}))
+            .status);
     const AffineFormat weight = FormatOf(graph, "conv2d", "weight").affine();
     EXPECT_EQ(weight.scale_size(), granularity == std::string("group") ? 6 : 3);
   }
@@ -172,7 +175,7 @@ TEST_F(CalibrateTest, AConvolutionsChannelsAndGroupsSpanItsWindow) {
 
 TEST_F(CalibrateTest, ZeroPointsServeLopsidedActivations) {
   Graph graph = TwoLayers();
-  ASSERT_OK(Calibrate(graph, "method: 'minmax' scale: 'float' symmetric: false").status);
+  ASSERT_OK(Calibrate(graph, "method: MINMAX scale: FLOAT symmetric: false").status);
   // After the relu nothing is below 0, so that the lowest code is 0.
   const AffineFormat data = FormatOf(graph, "linear_1", "data_in").affine();
   EXPECT_THAT(data.zero_point(), ElementsAre(-128));
@@ -222,7 +225,7 @@ TEST_F(CalibrateTest, AllOperandsOfAllKindsOfNodes) {
   for (const char* op : {"add", "bmm", "relu", "matmul", "layer_norm"}) {
     absl::StrAppend(&rules, " rules { match: '", op, "'", config);
   }
-  const PassRun run = Calibrate(graph, "method: 'minmax'", rules);
+  const PassRun run = Calibrate(graph, "method: MINMAX", rules);
   ASSERT_OK(run.status);
   EXPECT_EQ(run.count("operands_calibrated"), 9);
   EXPECT_EQ(FracWidth(graph, "add", "data_in"), 6);
@@ -232,8 +235,8 @@ TEST_F(CalibrateTest, AllOperandsOfAllKindsOfNodes) {
 
 TEST_F(CalibrateTest, ACalibratedNetRunsTrainsAndCanBeCalibratedAgain) {
   Graph graph = TwoLayers();
-  ASSERT_OK(Calibrate(graph, "granularity: 'group' group_size: 4 scale: 'float' symmetric: false")
-                .status);
+  ASSERT_OK(
+      Calibrate(graph, "granularity: GROUP group_size: 4 scale: FLOAT symmetric: false").status);
   auto executor = ValueOrDie(Executor::Create(graph));
   const float* x = host_.samples["x"].data<float>().data();
   ASSERT_OK(executor->Forward(ExecutionMode::kTraining, 64, {x}));
@@ -242,7 +245,7 @@ TEST_F(CalibrateTest, ACalibratedNetRunsTrainsAndCanBeCalibratedAgain) {
   // Straight through: the last layer's bias has the gradient of a sum over the rows.
   EXPECT_EQ(executor->gradients()[executor->parameter_slots().back().offset], 64);
 
-  const PassRun again = RunPasses({MakePass("calibrate", "method: 'minmax'")}, graph, host_);
+  const PassRun again = RunPasses({MakePass("calibrate", "method: MINMAX")}, graph, host_);
   ASSERT_OK(again.status);
   EXPECT_EQ(FormatOf(graph, "linear", "weight").integer().frac_width(), 8);
 }
@@ -258,19 +261,16 @@ TEST_F(CalibrateTest, BadOptionsAreFoundBeforeAnythingRuns) {
     const char* options;
     const char* message;
   } kRows[] = {
-      {"method: 'mes'", "did you mean 'mse'"},
-      {"method: 'kl'", "'kl' is none of minmax, moving_average, percentile, mse, entropy, compare"},
-      {"percentile: 101", "percentile 101, allowed above 0 to 100"},
-      {"percentile: 0", "percentile 0,"},
-      {"percentile: nan", "percentile nan,"},
-      {"momentum: 2", "momentum 2, allowed above 0 to 1"},
-      {"momentum: 0", "momentum 0,"},
-      {"granularity: 'chanel'", "did you mean 'channel'"},
-      {"group_size: 0", "group_size 0, allowed 1 and more"},
-      {"scale: 'double'", "scale 'double' is none of power_of_two, float"},
-      {"rows: 0", "rows 0, allowed 1 and more"},
-      {"batches: 0", "batches 0, allowed 1 and more"},
-      {"on_missing: 'error'", "on_missing 'error' is none of ERROR, FLOAT, ESTIMATE"},
+      {"method: 9",
+       "method: 9 is none of MSE, MINMAX, MOVING_AVERAGE, PERCENTILE, ENTROPY, COMPARE"},
+      {"percentile: 101", "percentile: 101 is out of range, want above 0 and at most 100"},
+      {"percentile: 0", "percentile: 0 is out of range"},
+      {"percentile: nan", "percentile: nan is out of range"},
+      {"momentum: 2", "momentum: 2 is out of range, want above 0 and at most 1"},
+      {"momentum: 0", "momentum: 0 is out of range"},
+      {"group_size: 0", "group_size: 0 is out of range, want at least 1"},
+      {"rows: 0", "rows: 0 is out of range, want at least 1"},
+      {"batches: 0", "batches: 0 is out of range, want at least 1"},
   };
   for (const auto& row : kRows) {
     Graph graph = TwoLayers();
@@ -281,9 +281,9 @@ TEST_F(CalibrateTest, BadOptionsAreFoundBeforeAnythingRuns) {
 
 TEST_F(CalibrateTest, TheLimitsOfOptionsAreAllowed) {
   for (const char* options :
-       {"percentile: 100 method: 'percentile'", "momentum: 1 method: 'moving_average'",
-        "percentile: 1e-9 method: 'percentile'", "rows: 1", "batches: 1", "batches: 1000",
-        "granularity: 'group' group_size: 1", "granularity: 'group' group_size: 1000000"}) {
+       {"percentile: 100 method: PERCENTILE", "momentum: 1 method: MOVING_AVERAGE",
+        "percentile: 1e-9 method: PERCENTILE", "rows: 1", "batches: 1", "batches: 1000",
+        "granularity: GROUP group_size: 1", "granularity: GROUP group_size: 1000000"}) {
     Graph graph = TwoLayers();
     EXPECT_OK(Calibrate(graph, options).status) << options;
   }
@@ -306,7 +306,7 @@ TEST_F(CalibrateTest, AnOperandOfZerosIsAnErrorThatNamesIt) {
 
 TEST_F(CalibrateTest, AnOperandOfZerosMayStayFloat) {
   Graph graph = WithZeroBias();
-  const PassRun run = Calibrate(graph, "on_missing: 'FLOAT'");
+  const PassRun run = Calibrate(graph, "on_missing: FLOAT");
   ASSERT_OK(run.status);
   EXPECT_EQ(run.count("operands_float"), 1);
   EXPECT_FALSE(FormatOf(graph, "linear", "bias").has_integer());
@@ -316,7 +316,7 @@ TEST_F(CalibrateTest, AnOperandOfZerosMayStayFloat) {
 
 TEST_F(CalibrateTest, AnOperandOfZerosMayBeEstimated) {
   Graph graph = WithZeroBias();
-  const PassRun run = Calibrate(graph, "on_missing: 'ESTIMATE'");
+  const PassRun run = Calibrate(graph, "on_missing: ESTIMATE");
   ASSERT_OK(run.status);
   EXPECT_EQ(run.count("operands_estimated"), 1);
   EXPECT_EQ(FracWidth(graph, "linear", "bias"), 8);  // +-1 / sqrt(8).
@@ -328,11 +328,11 @@ TEST_F(CalibrateTest, WithoutDataActivationsAreMissing) {
   EXPECT_THAT(Calibrate(graph, "").status,
               StatusIs(kInvalid, HasSubstr("linear (linear): data_in: calibration saw nothing")));
   graph = TwoLayers();
-  ASSERT_OK(Calibrate(graph, "on_missing: 'FLOAT' method: 'compare'").status);
+  ASSERT_OK(Calibrate(graph, "on_missing: FLOAT method: COMPARE").status);
   EXPECT_FALSE(FormatOf(graph, "linear", "data_in").has_integer());
   EXPECT_TRUE(FormatOf(graph, "linear", "weight").has_integer());
   graph = TwoLayers();
-  ASSERT_OK(Calibrate(graph, "on_missing: 'ESTIMATE'").status);
+  ASSERT_OK(Calibrate(graph, "on_missing: ESTIMATE").status);
   EXPECT_EQ(FracWidth(graph, "linear", "data_in"), 4);  // +-4
 }
 
@@ -340,7 +340,7 @@ TEST_F(CalibrateTest, ANodeWithoutAnyFormatLeftIsFloatAgain) {
   host_.samples.clear();
   TestNet net({64, 8});
   Graph graph = net.Finish({net.Module("relu", {net.input()})});
-  ASSERT_OK(Calibrate(graph, "on_missing: 'FLOAT'",
+  ASSERT_OK(Calibrate(graph, "on_missing: FLOAT",
                       "rules { match: 'relu' config { name: 'integer' data_in { width: 8 } } }")
                 .status);
   EXPECT_EQ(graph.FindNode("relu")->quantization(), nullptr);
@@ -352,7 +352,7 @@ TEST_F(CalibrateTest, WhatIsNotFiniteIsAnErrorThatNamesTheNode) {
     Graph graph = TwoLayers();
     host_.samples["x"].mutable_data<float>()[9 * 8] = bad;
     EXPECT_THAT(
-        Calibrate(graph, "on_missing: 'FLOAT'").status,
+        Calibrate(graph, "on_missing: FLOAT").status,
         StatusIs(absl::StatusCode::kOutOfRange,
                  AllOf(HasSubstr("linear (linear): data_in: value 72 is "), HasSubstr("finite"))));
   }
@@ -369,12 +369,12 @@ TEST_F(CalibrateTest, AWeightThatIsNotFiniteIsNamed) {
 
 TEST_F(CalibrateTest, ReferenceIntegersStayReference) {
   Graph graph = TwoLayers();
-  const std::string reference = absl::StrCat("semantics: 'reference' ", kLinear);
+  const std::string reference = absl::StrCat("semantics: REFERENCE ", kLinear);
   ASSERT_OK(Calibrate(graph, "", reference).status);
   EXPECT_EQ(FormatOf(graph, "linear", "weight").semantics(), FormatProto::REFERENCE);
   graph = TwoLayers();
   EXPECT_THAT(
-      Calibrate(graph, "scale: 'float'", reference).status,
+      Calibrate(graph, "scale: FLOAT", reference).status,
       StatusIs(kInvalid, AllOf(HasSubstr("linear (linear): data_in"), HasSubstr("REFERENCE"))));
 }
 

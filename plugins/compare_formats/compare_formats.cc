@@ -197,13 +197,8 @@ class CompareFormatsPass final : public Pass {
         return absl::InvalidArgumentError(absl::StrCat("op ", op, " cannot be quantized"));
       }
     }
-    if (options.semantics() == "reference") {
-      for (NamedFormat& format : pass->formats_) {
-        format.format.set_semantics(FormatProto::REFERENCE);
-      }
-    } else if (!options.semantics().empty() && options.semantics() != "exact") {
-      return absl::InvalidArgumentError(
-          absl::StrCat("semantics '", options.semantics(), "': want exact or reference"));
+    for (NamedFormat& format : pass->formats_) {
+      format.format.set_semantics(options.semantics());
     }
     return pass;
   }

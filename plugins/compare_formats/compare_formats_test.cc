@@ -170,7 +170,7 @@ TEST(CompareFormatsTest, AFormatThatTheOpCannotHaveIsARowThatSaysWhy) {
 
 TEST(CompareFormatsTest, ReferenceRunsEveryFormatThatMaseHas) {
   Graph graph = MakeNet();
-  const PassRun run = Compare("semantics: 'reference'", graph);
+  const PassRun run = Compare("semantics: REFERENCE", graph);
   ASSERT_OK(run.status);
   EXPECT_GE(run.count("formats_measured"), 30);  // Others MASE has, but not for linear.
   EXPECT_THAT(run.artifacts.at("compare_formats/formats.csv"), HasSubstr("semantics: REFERENCE"));
@@ -187,7 +187,7 @@ TEST(CompareFormatsTest, BadOptionsAreRefusedBeforeAnythingRuns) {
       {"ops: 'linaer'", "did you mean 'linear'?"},
       {"ops: 'flatten'", "op flatten cannot be quantized"},
       {"ops: 'conv2d'", "the net has no node of the ops conv2d"},
-      {"semantics: 'mase'", "semantics 'mase': want exact or reference"}};
+      {"semantics: 9", "semantics: 9 is none of EXACT, REFERENCE"}};
   for (const auto& [options, message] : cases) {
     Graph graph = MakeNet();
     EXPECT_THAT(std::string(Compare(options, graph).status.message()), HasSubstr(message))

@@ -39,11 +39,9 @@
 namespace mase::plugins::quantize {
 namespace {
 
-enum class By { kType, kName, kRegexName };
-
 struct Rule {
   std::string match;
-  std::regex pattern;  // For kRegexName.
+  std::regex pattern;  // For REGEX_NAME.
   RuleFormat format;
 };
 
@@ -111,23 +109,8 @@ class QuantizePass final : public Pass {
  private:
   absl::Status Init(const Options& options) {
     options_ = options;
-    if (options.by() == "name") {
-      by_ = By::kName;
-    } else if (options.by() == "regex_name") {
-      by_ = By::kRegexName;
-    } else if (!options.by().empty() && options.by() != "type") {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "Unsupported quantize \"by\": ", options.by(),
-          Suggest(options.by(), std::vector<std::string>{"type", "name", "regex_name"})));
-    }
-    const std::string& semantics = options.semantics();
-    if (semantics == "reference" || semantics == "reference_2024") {
-      semantics_ = FormatProto::REFERENCE;
-      if (semantics != "reference") version_ = MaseVersion::kFebruary2024;
-    } else if (!semantics.empty() && semantics != "exact") {
-      return absl::InvalidArgumentError(
-          absl::StrCat("semantics '", semantics, "': want exact or reference or reference_2024"));
-    }
+    if (options.semantics() != Options::EXACT) semantics_ = FormatProto::REFERENCE;
+    if (options.semantics() == Options::REFERENCE_2024) version_ = MaseVersion::kFebruary2024;
     ErrorList errors;
     errors.Add(InitDefault());
     for (const QuantizeRule& rule : options.rules()) {
@@ -147,7 +130,7 @@ class QuantizePass final : public Pass {
     auto rule = std::make_unique<Rule>();
     rule->match = config.match();
     MASE_ASSIGN_OR_RETURN(rule->format, CheckConfig(config.config(), semantics_));
-    if (by_ == By::kType) {
+    if (options_.by() == Options::TYPE) {
       MASE_ASSIGN_OR_RETURN(const OpSchema* schema, LookUpOp(rule->match));
       if (!schema->quantizable) {
         return absl::InvalidArgumentError(
@@ -155,7 +138,7 @@ class QuantizePass final : public Pass {
                          absl::StrJoin(QuantizableOps(), ", ")));
       }
       MASE_RETURN_IF_ERROR(CheckOp(rule->format, rule->match));
-    } else if (by_ == By::kRegexName) {
+    } else if (options_.by() == Options::REGEX_NAME) {
       try {
         rule->pattern = std::regex(rule->match);
       } catch (const std::regex_error& error) {
@@ -169,7 +152,7 @@ class QuantizePass final : public Pass {
   }
 
   const Rule* FindRule(const Node& node) const {
-    if (by_ == By::kRegexName) {
+    if (options_.by() == Options::REGEX_NAME) {
       for (const auto& rule : rules_) {
         if (std::regex_match(node.name(), rule->pattern)) return rule.get();
       }
@@ -180,12 +163,12 @@ class QuantizePass final : public Pass {
   }
 
   std::string Key(const Node& node) const {
-    return by_ == By::kType ? std::string(node.mase_op()) : node.name();
+    return options_.by() == Options::TYPE ? std::string(node.mase_op()) : node.name();
   }
 
   bool Fits(const Rule& rule, const Node& node) const {
-    return by_ == By::kRegexName ? std::regex_match(node.name(), rule.pattern)
-                                 : rule.match == Key(node);
+    return options_.by() == Options::REGEX_NAME ? std::regex_match(node.name(), rule.pattern)
+                                                : rule.match == Key(node);
   }
 
   // A misspelt rule must not go unnoticed.
@@ -224,7 +207,7 @@ class QuantizePass final : public Pass {
                          absl::StrJoin(QuantizableOps(), ", "));
     } else {
       const std::string nearest = Suggest(rule.match, keys);
-      const bool all = by_ == By::kType || nearest.empty();
+      const bool all = options_.by() == Options::TYPE || nearest.empty();
       why = absl::StrCat("matches no node", nearest,
                          all ? absl::StrCat("; the graph has ", Some(keys)) : "");
     }
@@ -271,7 +254,7 @@ class QuantizePass final : public Pass {
     }
     // A default or a regular expression means what MASE's pass makes of it; to name an op or a node
     // means just that.
-    const bool names_it = plan->rule != nullptr && by_ != By::kRegexName;
+    const bool names_it = plan->rule != nullptr && options_.by() != Options::REGEX_NAME;
     if (format.reference() && !names_it && !IsTaken(node.op(), version_)) {
       plan->reason =
           absl::StrCat("MASE's pass", version_ == MaseVersion::kFebruary2024 ? " of 2024" : "",
@@ -321,7 +304,6 @@ class QuantizePass final : public Pass {
   }
 
   Options options_;
-  By by_ = By::kType;
   FormatProto::Semantics semantics_ = FormatProto::EXACT;
   MaseVersion version_ = MaseVersion::kApril2026;
   RuleFormat default_;

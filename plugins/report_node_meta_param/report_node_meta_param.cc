@@ -13,7 +13,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/status_macros.h"
-#include "mase/base/suggest.h"
 #include "mase/base/table.h"
 #include "mase/graph/graph.h"
 #include "mase/plugin/plugin.h"
@@ -102,12 +101,6 @@ class ReportNodeMetaParamPass final : public Pass {
   using Options = ReportNodeMetaParamOptions;
 
   static absl::StatusOr<std::unique_ptr<Pass>> Create(const Options& options) {
-    const std::vector<std::string> known = {"all", "common", "software"};
-    for (const std::string& which : options.which()) {
-      if (std::count(known.begin(), known.end(), which) > 0) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          "which: '", which, "' is none of all, common, software", Suggest(which, known)));
-    }
     return std::make_unique<ReportNodeMetaParamPass>(options);
   }
 
@@ -125,23 +118,23 @@ class ReportNodeMetaParamPass final : public Pass {
   }
 
  private:
-  bool Shows(absl::string_view section) const {
+  bool Shows(Options::Section section) const {
     return options_.which().empty() ||
            std::any_of(options_.which().begin(), options_.which().end(),
-                       [&](const std::string& w) { return w == "all" || w == section; });
+                       [&](int which) { return which == Options::ALL || which == section; });
   }
 
   std::string NodeTable(const Graph& graph) const {
     std::vector<std::string> header = {"Node name", "Fx Node op", "Mase type", "Mase op"};
-    if (Shows("common")) header.push_back("Common Param");
-    if (Shows("software")) header.push_back("Software Param");
+    if (Shows(Options::COMMON)) header.push_back("Common Param");
+    if (Shows(Options::SOFTWARE)) header.push_back("Software Param");
     Table table(header);
     for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
       const NodeMetadata& metadata = node->metadata();
       std::vector<std::string> row = {node->name(), std::string(NodeKindName(node->kind())),
                                       metadata.common().mase_type(), metadata.common().mase_op()};
-      if (Shows("common")) row.push_back(CommonText(metadata.common()));
-      if (Shows("software")) row.push_back(SoftwareText(metadata.software()));
+      if (Shows(Options::COMMON)) row.push_back(CommonText(metadata.common()));
+      if (Shows(Options::SOFTWARE)) row.push_back(SoftwareText(metadata.software()));
       table.AddRow(std::move(row));
     }
     return table.Grid();
@@ -153,11 +146,11 @@ class ReportNodeMetaParamPass final : public Pass {
       const CommonMetadata& common = node->metadata().common();
       const SoftwareMetadata& software = node->metadata().software();
       const auto add = [&](const TensorMetadata& tensor, const auto& statistics) {
-        const bool show = Shows("common");
+        const bool show = Shows(Options::COMMON);
         table.AddRow({node->name(), tensor.name(), show ? tensor.type() : "",
                       show ? absl::StrJoin(tensor.precision(), "/") : "",
                       show ? absl::StrCat("[", absl::StrJoin(tensor.shape(), ", "), "]") : "",
-                      Shows("software") ? FindStatistics(statistics, tensor.name()) : ""});
+                      Shows(Options::SOFTWARE) ? FindStatistics(statistics, tensor.name()) : ""});
       };
       for (const TensorMetadata& tensor : common.args()) add(tensor, software.args());
       for (const TensorMetadata& tensor : common.results()) add(tensor, software.results());
