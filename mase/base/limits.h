@@ -18,6 +18,7 @@ inline constexpr int64_t kMaxConfigFileBytes = 16 << 20;
 inline constexpr int kMaxConfigNesting = 64;  // Tables in tables.
 inline constexpr int64_t kMaxCheckpointBytes = int64_t{16} << 30;
 inline constexpr int64_t kMaxCheckpointHeaderBytes = int64_t{1} << 29;  // Graph text included.
+inline constexpr int64_t kMaxReproducerBytes = (int64_t{1} << 31) - 1;  // A protobuf message's.
 inline constexpr int64_t kMaxDataFileBytes = int64_t{64} << 30;
 inline constexpr int64_t kMaxUnpackedBytes = int64_t{8} << 30;  // Of a compressed data file.
 inline constexpr int64_t kMaxHdf5ChunkBytes = int64_t{1} << 30;

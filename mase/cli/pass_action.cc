@@ -16,12 +16,14 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/cli/class_lines.h"
+#include "mase/cli/instrument_flags.h"
 #include "mase/cli/log.h"
 #include "mase/exec/class_counts.h"
 #include "mase/exec/executor.h"
+#include "mase/pipeline/reproducer.h"
 
 DEFINE_string(plugins, "", "Third-party pass plugins to open: a.so,b.so.");
-DEFINE_string(print_after, "", "Print the graph after these passes: a,b.");
+DEFINE_string(reproduce, "", "Run the pass again that this file was written for, and stop.");
 DEFINE_bool(list_passes, false, "List all passes, with those of --plugins, and stop.");
 
 namespace mase {
@@ -122,11 +124,14 @@ absl::Status Transformed::WriteFiles(RunDirectory& directory) const {
 absl::StatusOr<bool> PassAction::Prepare() {
   MASE_ASSIGN_OR_RETURN(loader_, PluginLoader::Create());
   for (const std::string& path : SplitList(FLAGS_plugins)) {
-    MASE_ASSIGN_OR_RETURN(const std::string file, UserPath(path));
-    MASE_RETURN_IF_ERROR(loader_->Open(file).status());
+    MASE_ASSIGN_OR_RETURN(plugins_.emplace_back(), UserPath(path));
+    MASE_RETURN_IF_ERROR(loader_->Open(plugins_.back()).status());
   }
   if (FLAGS_list_passes) PrintPasses(*loader_);
-  return FLAGS_list_passes;
+  if (FLAGS_reproduce.empty()) return FLAGS_list_passes;
+  MASE_ASSIGN_OR_RETURN(const std::string path, UserPath(FLAGS_reproduce));
+  MASE_RETURN_IF_ERROR(Reproduce(path));
+  return true;
 }
 
 ConfigRequest PassAction::config_request() const {
@@ -137,11 +142,32 @@ ConfigRequest PassAction::config_request() const {
           /*read_passes=*/true};
 }
 
-absl::StatusOr<Pipeline> PassAction::CreatePasses(const RunConfig& config) const {
-  return BuildPipeline(config.passes(), *loader_, {.print_after = SplitList(FLAGS_print_after)});
+absl::Status PassAction::Reproduce(const std::string& path) {
+  MASE_ASSIGN_OR_RETURN(Reproduction again, ReadReproducer(path));
+  for (const std::string& plugin : again.plugins) {
+    MASE_RETURN_IF_ERROR(loader_->Open(plugin).status());
+  }
+  MASE_ASSIGN_OR_RETURN(const Pipeline pipeline,
+                        BuildPipeline(again.settings.passes(), *loader_, RunsAlone::kYes));
+  RunReport begun;
+  begun.set_action(std::string(name()));
+  MASE_ASSIGN_OR_RETURN(Session session, OpenSession(again.settings, begun));
+  Transformed unused{session.graph.Clone()};
+  SessionHost host(again.settings, session, unused);
+  MASE_RETURN_IF_ERROR(
+      RunPipeline(pipeline, again.graph, host, &session.report, {}, &again.original));
+  LogInfo(absl::StrCat("pass ", again.settings.passes(0).name(), " of ", path, " went well"));
+  return absl::OkStatus();
 }
 
-absl::StatusOr<Transformed> PassAction::RunPasses(const RunConfig& config, Pipeline& pipeline,
+absl::StatusOr<Pipeline> PassAction::CreatePasses(const RunConfig& config) const {
+  MASE_ASSIGN_OR_RETURN(Pipeline pipeline, BuildPipeline(config.passes(), *loader_));
+  // Flags are checked before anything is opened.
+  MASE_RETURN_IF_ERROR(FlaggedInstruments(pipeline, config, plugins_).status());
+  return pipeline;
+}
+
+absl::StatusOr<Transformed> PassAction::RunPasses(const RunConfig& config, const Pipeline& pipeline,
                                                   Session& session, bool evaluate) const {
   for (const PluginEntry& plugin : loader_->opened()) {
     (*session.report.mutable_versions())[absl::StrCat("plugin ", plugin.name())] = plugin.version();
@@ -155,8 +181,11 @@ absl::StatusOr<Transformed> PassAction::RunPasses(const RunConfig& config, Pipel
     MASE_ASSIGN_OR_RETURN(result.before, host.Evaluate(session.graph));
     ReportMetrics(result.before, kOriginal, split, session.report);
   }
+  MASE_ASSIGN_OR_RETURN(const auto owned, FlaggedInstruments(pipeline, config, plugins_));
+  std::vector<Instrumentation*> instruments;
+  for (const auto& instrument : owned) instruments.push_back(instrument.get());
   const int warned = session.report.warnings_size();
-  MASE_RETURN_IF_ERROR(RunPipeline(pipeline, result.graph, host, &session.report));
+  MASE_RETURN_IF_ERROR(RunPipeline(pipeline, result.graph, host, &session.report, instruments));
   for (int i = warned; i < session.report.warnings_size(); ++i) {
     LogWarning(session.report.warnings(i));
   }

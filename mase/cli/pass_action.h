@@ -35,8 +35,8 @@ struct Transformed {
   absl::Status WriteFiles(RunDirectory& directory) const;
 };
 
-// An action with the flags --plugins, --list_passes and --print_after. Plugins are opened when the
-// settings name one of their passes; settings without passes open none.
+// An action with the flags --plugins, --list_passes, --reproduce and those of instrument_flags.h.
+// Plugins are opened when the settings name one of their passes; settings without passes open none.
 class PassAction : public Action {
  public:
   absl::StatusOr<bool> Prepare() override;
@@ -50,11 +50,15 @@ class PassAction : public Action {
   // is measured so before and after if `evaluate`. The report gets the passes, their warnings, the
   // plugins' versions, the figures and how the classes fared after. Writes nothing. Errors of
   // RunPipeline and Evaluate.
-  absl::StatusOr<Transformed> RunPasses(const RunConfig& config, Pipeline& pipeline,
+  absl::StatusOr<Transformed> RunPasses(const RunConfig& config, const Pipeline& pipeline,
                                         Session& session, bool evaluate) const;
 
  private:
+  // Runs the pass of a reproducer (mase/pipeline/reproducer.h), on its data, and writes nothing.
+  absl::Status Reproduce(const std::string& path);
+
   std::unique_ptr<PluginLoader> loader_;
+  std::vector<std::string> plugins_;  // Paths that were given.
 };
 
 }  // namespace mase

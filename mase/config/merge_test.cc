@@ -70,16 +70,17 @@ TEST(KeysTest, AnUnknownKeyIsNamedWithPlaceTableAndNearestKey) {
 }
 
 TEST(KeysTest, AllWrongKeysOfAFileAreReportedTogether) {
-  EXPECT_EQ(ErrorOf("batch_siz = 3\nlr = 1\nseed = 'x'\n[passes.shape_up]\nby = 'typ'\n"
-                    "sizes = [1, 'a', 'b']\n[passes.shape_up.r.config.weight]\nwidth = 0\n"),
-            "f.toml:1:1: unknown key 'batch_siz'; did you mean 'batch_size'?\n"
-            "f.toml:2:1: unknown key 'lr'; did you mean 'learning_rate'?\n"
-            "f.toml:3:8: seed: want an integer, got \"x\"\n"
-            "f.toml:5:6: passes.shape_up.by: 'typ' is none of type, name, regex_name; did you mean "
-            "'type'?\n"
-            "f.toml:6:13: passes.shape_up.sizes: want an integer, got \"a\"\n"
-            "f.toml:6:18: passes.shape_up.sizes: want an integer, got \"b\"\n"
-            "f.toml:8:9: passes.shape_up.r.config.weight.width: 0 is below the least value, 1");
+  EXPECT_EQ(
+      ErrorOf("batch_siz = 3\nlr = 1\nseed = 'x'\n[passes.shape_up]\nby = 'typ'\n"
+              "sizes = [1, 'a', 'b']\n[passes.shape_up.r.config.weight]\nwidth = 0\n"),
+      "f.toml:1:1: unknown key 'batch_siz'; did you mean 'batch_size'?\n"
+      "f.toml:2:1: unknown key 'lr'; did you mean 'learning_rate'?\n"
+      "f.toml:3:8: seed: want an integer, got \"x\"\n"
+      "f.toml:5:6: passes.shape_up.by: 'typ' is none of type, name, regex_name; did you mean "
+      "'type'?\n"
+      "f.toml:6:13: passes.shape_up.sizes: want an integer, got \"a\"\n"
+      "f.toml:6:18: passes.shape_up.sizes: want an integer, got \"b\"\n"
+      "f.toml:8:9: passes.shape_up.r.config.weight.width: 0 is out of range, want at least 1");
   std::string many;
   for (int i = 0; i < 12; ++i) many += "zzz" + std::to_string(i) + " = 1\n";
   EXPECT_THAT(ErrorOf(many), testing::EndsWith("unknown key 'zzz9'\nand 2 more"));
@@ -219,7 +220,7 @@ TEST(ValuesTest, AWholeNumberIsAnIntegerHoweverItIsWritten) {
   EXPECT_EQ(LoadText(R"({"batch_size": 256.0})", "f.json")->config.batch_size(), 256);
   EXPECT_EQ(Load("trainer_precision = 32.0").trainer_precision(), "32");
   EXPECT_THAT(LoadOptions("sizes = [3.0, -4.0]").sizes(), ElementsAre(3, -4));
-  EXPECT_THAT(ErrorOf("batch_size = 0.0"), HasSubstr("below the least value, 1"));
+  EXPECT_THAT(ErrorOf("batch_size = 0.0"), HasSubstr("0 is out of range, want at least 1"));
   EXPECT_THAT(ErrorOf("batch_size = 1e12"), HasSubstr("want an integer from"));
   EXPECT_THAT(ErrorOf("batch_size = inf"), HasSubstr("want an integer, got inf"));
   EXPECT_THAT(ErrorOf("max_steps = 1e300"), HasSubstr("want an integer, got 1e+300"));

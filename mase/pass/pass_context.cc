@@ -10,9 +10,10 @@ void PassContext::Count(absl::string_view counter, double amount) {
   record_.counts[std::string(counter)] += amount;
 }
 
-void PassContext::Note(const Node& node, absl::string_view decision, absl::string_view reason) {
-  record_.decisions.push_back(
-      {node.name(), std::string(node.mase_op()), std::string(decision), std::string(reason)});
+void PassContext::Note(const Node& node, absl::string_view decision, absl::string_view reason,
+                       absl::string_view option) {
+  record_.decisions.push_back({node.name(), std::string(node.mase_op()), std::string(decision),
+                               std::string(reason), std::string(option)});
 }
 
 void PassContext::Warn(absl::string_view warning) { record_.warnings.emplace_back(warning); }

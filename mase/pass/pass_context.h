@@ -12,7 +12,6 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/struct.pb.h"
 #include "mase/graph/graph.h"
-#include "mase/pass/analysis.h"
 #include "mase/pass/pass_host.h"
 
 namespace mase {
@@ -23,6 +22,7 @@ struct Decision {
   std::string op;
   std::string decision;  // One word or two, the same for all nodes of a kind: "quantized".
   std::string reason;    // "no rule for relu".
+  std::string option;    // The key of the pass's options that decided: "linear". Often none.
 };
 
 // What a pass said while it ran; ends up in the run's report.
@@ -36,16 +36,18 @@ struct PassRecord {
 // Lives as long as one Run of one pass. All it refers to outlives it.
 class PassContext {
  public:
-  PassContext(const Graph& original, AnalysisManager& analyses, PassHost& host)
-      : original_(original), analyses_(analyses), host_(host) {}
+  PassContext(const Graph& original, PassHost& host) : original_(original), host_(host) {}
 
   // ---- Saying what was done ----
 
   // Adds to a counter: Count("nodes_removed", 2).
   void Count(absl::string_view counter, double amount = 1);
 
-  // Records what was decided about a node, and why.
-  void Note(const Node& node, absl::string_view decision, absl::string_view reason);
+  // Records what was decided about a node, and why. `option` is the key of the pass's options that
+  // decided, as one writes it below [passes.NAME], so that users can be told which line of which
+  // file that was.
+  void Note(const Node& node, absl::string_view decision, absl::string_view reason,
+            absl::string_view option = "");
 
   // Something the user should know though the pass goes on.
   void Warn(absl::string_view warning);
@@ -65,7 +67,6 @@ class PassContext {
 
   // The graph as it was before the pipeline's first pass.
   const Graph& original() const { return original_; }
-  AnalysisManager& analyses() { return analyses_; }
   absl::StatusOr<std::map<std::string, Tensor>> DummyBatch() { return host_.DummyBatch(); }
   absl::StatusOr<SampleRows> Samples(int64_t rows) { return host_.Samples(rows); }
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) { return host_.Evaluate(graph); }
@@ -74,7 +75,6 @@ class PassContext {
 
  private:
   const Graph& original_;
-  AnalysisManager& analyses_;
   PassHost& host_;
   PassRecord record_;
 };

@@ -24,7 +24,9 @@ class TestPass final : public Pass {
     if (options.number_value() > 0) throw std::runtime_error("too much");
     return std::make_unique<TestPass>();
   }
-  absl::StatusOr<PassResult> Run(Graph&, PassContext&) override { return PassResult::Unchanged(); }
+  absl::StatusOr<PassResult> Run(Graph&, PassContext&) const override {
+    return PassResult::Unchanged();
+  }
 };
 
 // A registry with one pass, from plugin "first".

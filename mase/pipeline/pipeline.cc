@@ -1,6 +1,5 @@
 #include "mase/pipeline/pipeline.h"
 
-#include <algorithm>
 #include <exception>
 #include <map>
 #include <set>
@@ -13,8 +12,7 @@
 #include "absl/time/time.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
-#include "mase/base/suggest.h"
-#include "mase/graph/graph_text.h"
+#include "mase/graph/graph_hash.h"
 #include "mase/graph/verifier.h"
 
 namespace mase {
@@ -56,50 +54,42 @@ absl::StatusOr<std::vector<std::string>> NeedsInOrder(const PassInfo& info, Pass
 
 class Builder {
  public:
-  explicit Builder(PassSource& source) : source_(source) {}
+  Builder(PassSource& source, RunsAlone alone) : source_(source), alone_(alone) {}
 
   absl::Status AddConfigured(const PassConfig& config, const PassInfo& info,
                              const PassInfo* following) {
-    PipelineStep step = {.label = config.label(), .allow_unchanged = config.allow_unchanged()};
-    MASE_RETURN_IF_ERROR(Add(std::move(step), info, config.options()));
+    MASE_RETURN_IF_ERROR(Add(config, info));
+    if (alone_ == RunsAlone::kYes) return absl::OkStatus();
     for (const std::string& name : info.traits.then) {
       MASE_ASSIGN_OR_RETURN(const PassInfo* then, source_.LookUp(name));
       if (then == following) continue;
-      MASE_RETURN_IF_ERROR(Add({.label = absl::StrCat("after ", info.name)}, *then, {}));
+      MASE_RETURN_IF_ERROR(Add(ByItself(*then, "after ", info), *then));
     }
     return absl::OkStatus();
-  }
-
-  absl::Status MarkPrinted(const std::string& name) {
-    std::vector<std::string> known;
-    bool found = false;
-    const auto mark = [&](PipelineStep& step) {
-      known.push_back(step.info->name);
-      if (name != step.label && name != step.info->name &&
-          std::count(step.info->traits.aliases.begin(), step.info->traits.aliases.end(), name) == 0)
-        return;
-      step.print = found = true;
-    };
-    for (PipelineStep& step : pipeline_.steps) mark(step);
-    for (auto& [unused, step] : pipeline_.needed) mark(step);
-    if (found) return absl::OkStatus();
-    return absl::NotFoundError(
-        absl::StrCat("print_after: no pass '", name, "' in this run", Suggest(name, known)));
   }
 
   Pipeline Finish() && { return std::move(pipeline_); }
 
  private:
-  absl::Status Add(PipelineStep step, const PassInfo& info, const google::protobuf::Any& options) {
-    step.info = &info;
-    MASE_ASSIGN_OR_RETURN(step.pass, CreatePass(info, options));
-    MASE_ASSIGN_OR_RETURN(step.needs, NeedsInOrder(info, source_));
+  static PassConfig ByItself(const PassInfo& info, absl::string_view why, const PassInfo& cause) {
+    PassConfig config;
+    config.set_name(info.name);
+    config.set_label(absl::StrCat(why, cause.name));
+    return config;
+  }
+
+  absl::Status Add(const PassConfig& config, const PassInfo& info) {
+    PipelineStep step = {.info = &info, .config = config};
+    MASE_ASSIGN_OR_RETURN(step.pass, CreatePass(info, config.options()));
+    if (alone_ == RunsAlone::kNo) {
+      MASE_ASSIGN_OR_RETURN(step.needs, NeedsInOrder(info, source_));
+    }
     for (const std::string& name : step.needs) {
       if (pipeline_.needed.contains(name)) continue;
       MASE_ASSIGN_OR_RETURN(const PassInfo* need, source_.LookUp(name));
       PipelineStep& needed = pipeline_.needed[name];
       needed.info = need;
-      needed.label = absl::StrCat("needed by ", info.name);
+      needed.config = ByItself(*need, "needed by ", info);
       MASE_ASSIGN_OR_RETURN(needed.pass, CreatePass(*need, {}));
     }
     pipeline_.steps.push_back(std::move(step));
@@ -107,6 +97,7 @@ class Builder {
   }
 
   PassSource& source_;
+  const RunsAlone alone_;
   Pipeline pipeline_;
 };
 
@@ -140,11 +131,8 @@ absl::Status CheckResult(const PipelineStep& step, const PassResult& result, con
   if (step.info->traits.kind == PassKind::kAnalysis) {
     return moved ? absl::InternalError("is an analysis, but changed the graph") : absl::OkStatus();
   }
-  if (!moved && !step.allow_unchanged) return NothingChanged(graph, record);
-  if (!moved) return absl::OkStatus();
-  const absl::Status valid = VerifyGraph(graph);
-  if (valid.ok()) return valid;
-  return absl::InternalError(absl::StrCat("left a broken graph: ", valid.message()));
+  if (!moved && !step.config.allow_unchanged()) return NothingChanged(graph, record);
+  return absl::OkStatus();
 }
 
 google::protobuf::Value Text(const std::string& text) {
@@ -153,7 +141,7 @@ google::protobuf::Value Text(const std::string& text) {
   return value;
 }
 
-// Decisions go into the result as a list "nodes" of {node, op, decision, reason}.
+// Decisions go into the result as a list "nodes" of {node, op, decision, reason, option}.
 void FillReport(const PassRecord& record, PassReport* report) {
   for (const auto& [counter, amount] : record.counts) (*report->mutable_counts())[counter] = amount;
   *report->mutable_result() = record.result;
@@ -165,61 +153,91 @@ void FillReport(const PassRecord& record, PassReport* report) {
     fields["op"] = Text(decision.op);
     fields["decision"] = Text(decision.decision);
     fields["reason"] = Text(decision.reason);
+    if (!decision.option.empty()) fields["option"] = Text(decision.option);
   }
 }
 
 class Runner {
  public:
-  Runner(Pipeline& pipeline, Graph& graph, PassHost& host, RunReport* report)
+  Runner(const Pipeline& pipeline, Graph& graph, const Graph& original, PassHost& host,
+         RunReport* report, absl::Span<Instrumentation* const> instruments)
       : pipeline_(pipeline),
         graph_(graph),
-        original_(graph.Clone()),
-        analyses_(graph),
+        original_(original),
         host_(host),
-        report_(report) {}
+        report_(report),
+        instruments_(instruments) {}
 
   absl::Status Run() {
-    for (PipelineStep& step : pipeline_.steps) {
+    hash_ = HashGraph(graph_);
+    for (const PipelineStep& step : pipeline_.steps) {
       for (const std::string& need : step.needs) {
         if (!noted_.contains(need)) MASE_RETURN_IF_ERROR(RunStep(pipeline_.needed.at(need)));
       }
       MASE_RETURN_IF_ERROR(RunStep(step));
     }
+    for (Instrumentation* instrument : instruments_) instrument->AfterPipeline();
     return absl::OkStatus();
   }
 
  private:
-  absl::Status RunStep(PipelineStep& step) {
-    const PassTraits& traits = step.info->traits;
-    const int64_t before = graph_.version();
-    const absl::Time start = absl::Now();
-    PassContext context(original_, analyses_, host_);
-    const absl::StatusOr<PassResult> result = RunPass(step, context);
-    if (!result.ok()) return Annotate(result.status(), step.info->name);
-    const bool moved = graph_.version() != before;
-    MASE_RETURN_IF_ERROR(
-        Annotate(CheckResult(step, *result, graph_, moved, context.record()), step.info->name));
-
-    if (moved) analyses_.Preserve(result->preserved(), before);
-    if (traits.discards_notes || (moved && !traits.keeps_notes)) noted_.clear();
-    noted_.insert(step.info->name);
-
-    PassReport& report = *report_->add_passes();
-    report.set_name(step.info->name);
-    report.set_label(step.label);
-    report.set_changed(moved);
-    report.set_seconds(absl::ToDoubleSeconds(absl::Now() - start));
-    FillReport(context.record(), &report);
-    for (const std::string& warning : context.record().warnings) {
-      report_->add_warnings(absl::StrCat(step.info->name, ": ", warning));
+  absl::Status RunStep(const PipelineStep& step) {
+    const RunningPass running{step, ++reached_, original_};
+    for (Instrumentation* instrument : instruments_) {
+      if (!instrument->Wants(running)) return absl::OkStatus();
     }
-    if (step.print) {
-      host_.Print(absl::StrCat("# After ", step.info->name, ":\n", WriteGraphText(graph_)));
+    for (Instrumentation* instrument : instruments_) {
+      MASE_RETURN_IF_ERROR(instrument->BeforePass(running, graph_));
+    }
+    PassReport report;
+    absl::Duration verify;
+    absl::Status status = Annotate(RunChecked(step, &report, &verify), step.info->name);
+    if (!status.ok()) {
+      for (Instrumentation* instrument : instruments_) {
+        status = instrument->PassFailed(running, status);
+      }
+      return status;
+    }
+    *report_->add_passes() = report;
+    for (Instrumentation* instrument : instruments_) {
+      MASE_RETURN_IF_ERROR(instrument->AfterPass(running, graph_, report, verify));
     }
     return absl::OkStatus();
   }
 
-  absl::StatusOr<PassResult> RunPass(PipelineStep& step, PassContext& context) {
+  absl::Status RunChecked(const PipelineStep& step, PassReport* report, absl::Duration* verify) {
+    const absl::Time start = absl::Now();
+    PassContext context(original_, host_);
+    MASE_ASSIGN_OR_RETURN(const PassResult result, RunPass(step, context));
+    const size_t hash = HashGraph(graph_);
+    const bool moved = hash != hash_;
+    MASE_RETURN_IF_ERROR(CheckResult(step, result, graph_, moved, context.record()));
+    hash_ = hash;
+    if (moved) {
+      const absl::Time verify_start = absl::Now();
+      const absl::Status valid = VerifyGraph(graph_);
+      if (!valid.ok()) {
+        return absl::InternalError(absl::StrCat("left a broken graph: ", valid.message()));
+      }
+      *verify = absl::Now() - verify_start;
+    }
+
+    const PassTraits& traits = step.info->traits;
+    if (traits.discards_notes || (moved && !traits.keeps_notes)) noted_.clear();
+    noted_.insert(step.info->name);
+
+    report->set_name(step.info->name);
+    report->set_label(step.config.label());
+    report->set_changed(moved);
+    report->set_seconds(absl::ToDoubleSeconds(absl::Now() - start));
+    FillReport(context.record(), report);
+    for (const std::string& warning : context.record().warnings) {
+      report_->add_warnings(absl::StrCat(step.info->name, ": ", warning));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<PassResult> RunPass(const PipelineStep& step, PassContext& context) {
     try {
       return step.pass->Run(graph_, context);
     } catch (const std::exception& error) {
@@ -230,12 +248,14 @@ class Runner {
     }
   }
 
-  Pipeline& pipeline_;
+  const Pipeline& pipeline_;
   Graph& graph_;
-  const Graph original_;
-  AnalysisManager analyses_;
+  const Graph& original_;
   PassHost& host_;
   RunReport* const report_;
+  const absl::Span<Instrumentation* const> instruments_;
+  size_t hash_ = 0;  // Of the graph as the last pass left it.
+  int reached_ = 0;
   // Passes whose notes on the graph are still true.
   absl::flat_hash_set<std::string> noted_;
 };
@@ -243,25 +263,27 @@ class Runner {
 }  // namespace
 
 absl::StatusOr<Pipeline> BuildPipeline(const RepeatedPtrField<PassConfig>& passes,
-                                       PassSource& source, const PipelineOptions& options) {
+                                       PassSource& source, RunsAlone alone) {
   std::vector<const PassInfo*> infos;
   for (const PassConfig& config : passes) {
     MASE_ASSIGN_OR_RETURN(const PassInfo* info, source.LookUp(config.name()));
     infos.push_back(info);
   }
-  Builder builder(source);
+  Builder builder(source, alone);
   for (int i = 0; i < passes.size(); ++i) {
     const PassInfo* following = i + 1 < passes.size() ? infos[i + 1] : nullptr;
     MASE_RETURN_IF_ERROR(builder.AddConfigured(passes[i], *infos[i], following));
   }
-  for (const std::string& name : options.print_after) {
-    MASE_RETURN_IF_ERROR(builder.MarkPrinted(name));
-  }
   return std::move(builder).Finish();
 }
 
-absl::Status RunPipeline(Pipeline& pipeline, Graph& graph, PassHost& host, RunReport* report) {
-  return Runner(pipeline, graph, host, report).Run();
+absl::Status RunPipeline(const Pipeline& pipeline, Graph& graph, PassHost& host, RunReport* report,
+                         absl::Span<Instrumentation* const> instruments, const Graph* original) {
+  if (original != nullptr) {
+    return Runner(pipeline, graph, *original, host, report, instruments).Run();
+  }
+  const Graph as_it_comes = graph.Clone();
+  return Runner(pipeline, graph, as_it_comes, host, report, instruments).Run();
 }
 
 }  // namespace mase

@@ -53,7 +53,7 @@ class AddCommonMetadataPass final : public Pass {
     return std::make_unique<AddCommonMetadataPass>();
   }
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     int64_t rows = -1;  // As the graph was built.
     const auto batch = context.DummyBatch();
     if (batch.ok()) {

@@ -39,7 +39,7 @@ class AddSoftwareMetadataPass final : public Pass {
     return std::make_unique<AddSoftwareMetadataPass>();
   }
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     for (Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
       *node->mutable_metadata().mutable_software() = EmptyStatistics(*node);
     }

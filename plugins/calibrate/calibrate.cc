@@ -76,15 +76,12 @@ std::string Describe(const FormatProto& proto) {
   return text;
 }
 
-class CalibratePass final : public Pass {
+// One run of the pass.
+class Calibration {
  public:
   using Options = CalibrateOptions;
 
-  static absl::StatusOr<std::unique_ptr<Pass>> Create(const Options& options) {
-    return std::make_unique<CalibratePass>(options);
-  }
-
-  explicit CalibratePass(const Options& options) : options_(options) {
+  explicit Calibration(const Options& options) : options_(options) {
     const std::string& name = Options::Method_Name(options.method());
     for (const CalibrationMethod method : AllCalibrationMethods()) {
       const bool chosen = absl::EqualsIgnoreCase(name, CalibrationMethodName(method));
@@ -96,7 +93,7 @@ class CalibratePass final : public Pass {
     samples_.batches = options.batches();
   }
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) {
     MASE_ASSIGN_OR_RETURN(const std::string caption, TakeSamples(context));
     MASE_ASSIGN_OR_RETURN(float_run_, RunFloat(graph, samples_, options_.momentum()));
     if (float_run_.operands.empty()) {
@@ -359,11 +356,29 @@ class CalibratePass final : public Pass {
     return PassResult::Changed();
   }
 
-  const Options options_;
+  const Options& options_;
   std::vector<CalibrationMethod> methods_;
   CalibratorOptions calibrator_;
   SampleBatches samples_;
   FloatRun float_run_;
+};
+
+class CalibratePass final : public Pass {
+ public:
+  using Options = CalibrateOptions;
+
+  static absl::StatusOr<std::unique_ptr<Pass>> Create(const Options& options) {
+    return std::make_unique<CalibratePass>(options);
+  }
+
+  explicit CalibratePass(Options options) : options_(std::move(options)) {}
+
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
+    return Calibration(options_).Run(graph, context);
+  }
+
+ private:
+  const Options options_;
 };
 
 absl::Status Register(PassRegistrar& registrar) {

@@ -203,7 +203,7 @@ class CompareFormatsPass final : public Pass {
     return pass;
   }
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     MASE_ASSIGN_OR_RETURN(SampleRows samples, context.Samples(kSampleRows));
     MASE_ASSIGN_OR_RETURN(const NetMeasurer net,
                           NetMeasurer::Create(graph, ops_, std::move(samples.inputs)));

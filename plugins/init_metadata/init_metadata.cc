@@ -18,7 +18,7 @@ class InitMetadataPass final : public Pass {
     return std::make_unique<InitMetadataPass>();
   }
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     for (Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
       node->mutable_metadata().clear_common();
       node->mutable_metadata().clear_software();

@@ -88,14 +88,15 @@ class QuantizePass final : public Pass {
     return pass;
   }
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     if (!options_.baseline_weight_path().empty()) {
       context.Warn("baseline_weight_path is not read: weights are those of the graph");
     }
     MASE_ASSIGN_OR_RETURN(const std::vector<Plan> plans, MakePlans(graph));
     int changed = 0;
     for (const Plan& plan : plans) {
-      context.Note(*plan.node, plan.quantize ? "quantized" : "unchanged", plan.reason);
+      context.Note(*plan.node, plan.quantize ? "quantized" : "unchanged", plan.reason,
+                   OptionOf(plan));
       context.Count(plan.quantize ? "nodes_quantized" : "nodes_unchanged");
       if (!plan.quantize) continue;
       changed += !HasRecord(*plan.node, plan.record);
@@ -266,6 +267,12 @@ class QuantizePass final : public Pass {
     plan->reason =
         absl::StrCat(plan->rule == nullptr ? "by default: " : "", DescribeRecord(plan->record));
     return absl::OkStatus();
+  }
+
+  // The key of the rule that decided.
+  static std::string OptionOf(const Plan& plan) {
+    if (plan.rule != nullptr) return plan.rule->match;
+    return plan.quantize ? "default" : "";
   }
 
   static bool HasRecord(const Node& node, const Quantization& record) {

@@ -26,7 +26,7 @@ class RemoveIdentityPass final : public Pass {
   explicit RemoveIdentityPass(const Options& options)
       : keep_(options.keep_name().begin(), options.keep_name().end()) {}
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     for (const std::string& name : keep_) {  // Before any change.
       MASE_RETURN_IF_ERROR(graph.LookUpNode(name).status());
     }

@@ -106,7 +106,7 @@ class ReportNodeMetaParamPass final : public Pass {
 
   explicit ReportNodeMetaParamPass(Options options) : options_(std::move(options)) {}
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     const std::string text = options_.compact() ? CompactTable(graph) : NodeTable(graph);
     context.Print("Inspecting graph [report_node_meta_param_analysis_pass]");
     context.Print(text);

@@ -29,7 +29,7 @@ class ReportNodeShapePass final : public Pass {
     return std::make_unique<ReportNodeShapePass>();
   }
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     std::string text = "Inspecting graph [add_common_node_shape_analysis_pass]\n";
     for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
       absl::StrAppend(&text, node->name(), ":\nin:\n");

@@ -22,7 +22,7 @@ class ReportNodeTypePass final : public Pass {
     return std::make_unique<ReportNodeTypePass>();
   }
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     Table table({"Node name", "Fx Node op", "Mase type", "Mase op", "Value type"});
     for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
       const CommonMetadata& common = node->metadata().common();

@@ -95,7 +95,7 @@ class SummarizeQuantizationPass final : public Pass {
     return std::make_unique<SummarizeQuantizationPass>();
   }
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     const std::vector<Row> rows = Compare(context.original(), graph);
     const Table histogram = Histogram(CountTypes(rows));
     MASE_RETURN_IF_ERROR(context.WriteArtifact("quantize/quantize_table.csv", CompareCsv(rows)));

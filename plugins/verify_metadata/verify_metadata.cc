@@ -183,7 +183,7 @@ class VerifyMetadataPass final : public Pass {
     return std::make_unique<VerifyMetadataPass>();
   }
 
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     Verifier verifier(graph);
     verifier.Check();
     const std::vector<std::string>& faults = verifier.faults();

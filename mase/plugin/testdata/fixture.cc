@@ -17,7 +17,7 @@ class FixturePass final : public Pass {
   static absl::StatusOr<std::unique_ptr<Pass>> Create(const Options&) {
     return std::make_unique<FixturePass>();
   }
-  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) override {
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
     context.Count("nodes", graph.node_count());
     return PassResult::Unchanged();
   }
