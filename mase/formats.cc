@@ -302,8 +302,8 @@ absl::Status Decode(const Flags& flags) {
 }
 
 std::string Bar(double sqnr_db) {
-  const int length = std::isfinite(sqnr_db) ? std::clamp(static_cast<int>(sqnr_db / 2), 0, 40) : 40;
-  return std::string(length, '#');
+  const double length = std::isnan(sqnr_db) ? 0 : std::clamp(sqnr_db / 4, 0.0, 20.0);
+  return std::string(static_cast<size_t>(length), '#');
 }
 
 absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags& flags) {
@@ -316,11 +316,13 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
     MASE_ASSIGN_OR_RETURN(const Tensor x, ReadFloats(path));
     Table table({"Format", "Bits", "SQNR dB", "Max error", "Mean error", "SQNR"});
     table.SetAlign(5, Table::Align::kLeft);
+    int64_t left_out = 0;
     for (const std::string& text : formats) {
       MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text, flags));
       const absl::StatusOr<Tensor> y = format->Quantize(x, flags.seed);
       if (!y.ok()) return Annotate(y.status(), path);
       const QuantizationError error = MeasureQuantizationError(x.data<float>(), y->data<float>());
+      left_out = error.left_out;
       const double bits = format->BitsPerValue(x.shape());
       table.AddRow({FormatText(format->proto()), absl::StrFormat("%.3g", bits),
                     absl::StrFormat("%.2f", error.sqnr_db), absl::StrFormat("%.4g", error.max),
@@ -329,7 +331,10 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
       curve.name = std::string(format->family());
       curve.points.emplace_back(bits, error.sqnr_db);
     }
-    std::cout << path << " " << x.shape().ToString() << "\n" << table.Boxed();
+    std::cout << path << " " << x.shape().ToString()
+              << (left_out == 0 ? "" : absl::StrCat(", without ", left_out, " not finite values"))
+              << "\n"
+              << table.Boxed();
   }
   if (flags.plot.empty()) return absl::OkStatus();
   std::vector<Curve> list;

@@ -1,5 +1,6 @@
 // The program, as a user runs it.
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -118,6 +119,19 @@ TEST_F(FormatsTest, ComparesErrorsAndPlots) {
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("SQNR dB"), HasSubstr("###")));
   EXPECT_THAT(*ReadFile(folder_ + "/e.svg", 1 << 20), HasSubstr("<svg"));
+}
+
+TEST_F(FormatsTest, InfiniteErrorsAreErrorsAndInfiniteInputsLeftOut) {
+  const float inf = std::numeric_limits<float>::infinity();
+  ASSERT_TRUE(
+      WriteNpy(folder_ + "/huge.npy", Tensor::FromValues<float>({4}, {1, 1e6, inf, -inf})).ok());
+  const CommandResult result = Formats(
+      {"error", "--in=huge.npy",
+       "minifloat { exponent_width: 5 frac_width: 2 is_finite: false } overflow: TO_INFINITY"},
+      folder_);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("huge.npy [4], without 2 not finite values\n"));
+  EXPECT_THAT(result.out, HasSubstr("|    -inf |       inf |        inf |"));
 }
 
 TEST_F(FormatsTest, RefusesInOneLineWithExitCode2) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace mase {
 
@@ -12,8 +13,12 @@ QuantizationError MeasureQuantizationError(absl::Span<const float> x, absl::Span
   double signal = 0, noise = 0, sum = 0;
   int64_t count = 0;
   for (size_t i = 0; i < x.size(); ++i) {
-    if (!std::isfinite(x[i]) || !std::isfinite(y[i])) continue;
-    const double difference = std::fabs(double{x[i]} - y[i]);
+    if (!std::isfinite(x[i])) {
+      ++error.left_out;
+      continue;
+    }
+    const double difference = std::isfinite(y[i]) ? std::fabs(double{x[i]} - y[i])
+                                                  : std::numeric_limits<double>::infinity();
     signal += double{x[i]} * x[i];
     noise += difference * difference;
     sum += difference;

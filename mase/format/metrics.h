@@ -2,17 +2,22 @@
 #ifndef MASE_FORMAT_METRICS_H_
 #define MASE_FORMAT_METRICS_H_
 
+#include <cstdint>
+
 #include "absl/types/span.h"
 
 namespace mase {
 
+// Over the values of x that are finite. Where y is infinite or NaN, the error is infinite.
 struct QuantizationError {
-  double sqnr_db = 0;  // 10 log10(sum x^2 / sum (x - y)^2); +Inf without error, NaN without signal.
+  double sqnr_db = 0;  // 10 log10(sum x^2 / sum (x - y)^2); +Inf without error, -Inf where an error
+                       // is infinite, NaN without signal.
   double max = 0;      // Largest |x - y|.
   double mean = 0;     // Mean |x - y|.
+  int64_t left_out = 0;  // Values of x that are not finite.
 };
 
-// Over pairs of finite values; spans of equal size. Sums in double, in order.
+// Of spans of equal size. Sums in double, in order.
 QuantizationError MeasureQuantizationError(absl::Span<const float> x, absl::Span<const float> y);
 
 }  // namespace mase
