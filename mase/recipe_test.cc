@@ -279,6 +279,8 @@ TEST(RecipeTest, TestRowsOfJscSimAreNeverTrainingRows) {
   const CommandResult same = RunTest(folder, {});
   EXPECT_THAT(same.out, HasSubstr("60,000 simulated rows, test split"));
   EXPECT_THAT(same.err, HasSubstr("Data as in training: name: \"jsc-sim\" rows: 300000"));
+  EXPECT_THAT(RunCommand("mase/train_main", {"--load=run/best.safetensors"}, folder).err,
+              HasSubstr("no data; the net was trained on data set 'jsc-sim': --dataset=jsc-sim"));
   const CommandResult trained_on = RunTest(folder, {"--set=evaluation.split=validation"});
   EXPECT_THAT(trained_on.err, HasSubstr("trained on about 240,000 of the 240,000 rows measured"));
 

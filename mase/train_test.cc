@@ -142,6 +142,7 @@ TEST(TrainTest, WhatCannotBeTrainedWritesNothing) {
       {{"--training-optimizer=adm"}, "adm"},
       {{"--lr=1"}, "unknown flag --lr; did you mean '--learning-rate'?"},
       {{"--model=jsc-sim", "--dataset=jsc-tiny"}, "MODEL comes first, then DATASET"},
+      {{"--model=wine", "--load=x.safetensors"}, "the file has a model, so say --dataset=wine"},
   };
   for (const auto& [flags, message] : cases) {
     const CommandResult run = Train(folder, SmallRun(flags));
@@ -196,6 +197,10 @@ TEST(TestActionTest, WantsACheckpoint) {
   const CommandResult run = RunTest(NewFolder(), {"jsc-tiny", "jsc-sim"});
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_THAT(run.err, HasSubstr("expected checkpoint via --load, got None"));
+  const std::string folder = NewFolder();
+  ASSERT_OK(WriteFileAtomically(folder + "/best.safetensors", ""));
+  EXPECT_THAT(RunTest(folder, {"best.safetensors"}).err,
+              HasSubstr("got None; say --load=best.safetensors"));
 }
 
 }  // namespace

@@ -49,10 +49,14 @@ absl::Status NoData(const std::optional<DataRecipe>& recipe) {
   if (!recipe.has_value()) {
     return absl::InvalidArgumentError("No model and/or dataset provided! These are required.");
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "no data: the net was trained on files (",
-      recipe->dataset().path().empty() ? recipe->dataset().train() : recipe->dataset().path(),
-      "); name one with --set dataset.test=FILE"));
+  const DatasetConfig& data = recipe->dataset();
+  const std::string& file = data.path().empty() ? data.train() : data.path();
+  if (file.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("no data; the net was trained on data set '",
+                                                   data.name(), "': --dataset=", data.name()));
+  }
+  return absl::InvalidArgumentError(absl::StrCat("no data: the net was trained on files (", file,
+                                                 "); name one with --set dataset.test=FILE"));
 }
 
 }  // namespace

@@ -36,18 +36,27 @@ void FillReport(const RunConfig& config, const std::optional<OpenedCheckpoint>& 
   for (const auto& [name, version] : Versions()) (*report.mutable_versions())[name] = version;
 }
 
-// `train jsc-sim jsc-tiny`, which is the wrong way round.
+// `train jsc-sim jsc-tiny`, which is the wrong way round, and `test wine --load=...`, where the one
+// word is taken for the model.
 absl::Status CheckOrder(const RunConfig& config) {
   const std::string &model = config.model().name(), &data = config.dataset().name();
-  const auto models = ZooModels();
-  const auto sets = KnownDatasets();
-  const bool swapped =
-      absl::c_any_of(models, [&](const ZooEntry& entry) { return entry.name == data; }) &&
-      absl::c_any_of(sets, [&](const KnownDataset& entry) { return entry.name == model; });
-  if (!swapped) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("'", model, "' is a data set and '", data,
-                   "' a model; MODEL comes first, then DATASET: ", data, " ", model));
+  const auto is_model = [](absl::string_view name) {
+    return absl::c_any_of(ZooModels(), [&](const ZooEntry& entry) { return entry.name == name; });
+  };
+  const auto is_data = [](absl::string_view name) {
+    return absl::c_any_of(KnownDatasets(),
+                          [&](const KnownDataset& entry) { return entry.name == name; });
+  };
+  if (!is_data(model) || is_model(model)) return absl::OkStatus();
+  if (is_model(data)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", model, "' is a data set and '", data,
+                     "' a model; MODEL comes first, then DATASET: ", data, " ", model));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "'", model, "' is a data set; MODEL comes first, then DATASET",
+      config.model().has_load_name() ? "; the file has a model, so say --dataset=" : "",
+      config.model().has_load_name() ? model : ""));
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "mase/cli/test_action.h"
 
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -47,7 +49,11 @@ class TestAction : public Action {
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
     const RunConfig& config = settings.config;
     if (!config.model().has_load_name()) {
-      return absl::InvalidArgumentError("expected checkpoint via --load, got None");
+      const std::string& given = config.model().name();
+      std::error_code unused;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "expected checkpoint via --load, got None",
+          std::filesystem::exists(given, unused) ? absl::StrCat("; say --load=", given) : ""));
     }
     MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun));
     MASE_ASSIGN_OR_RETURN(const Split split, ChooseSplit(config, session));
