@@ -56,15 +56,17 @@ class LayoutChooser {
 
   KernelOr Create(const Step& step) const {
     const TensorDesc& dst = program_.desc(step.dst);
-    KernelSpec spec = {.op = step.op,
-                       .kernel = step.kernel_name,
-                       .attributes = &step.attributes,
-                       .training = program_.training,
-                       .bfloat16 = options_.bfloat16 && dst.dtype == DType::kFloat32,
-                       .dst = dst,
-                       .tensors = step.tensor_names,
-                       .stream = step.stream,
-                       .fused = step.fused};
+    KernelSpec spec = {
+        .op = step.op,
+        .kernel = step.kernel_name,
+        .attributes = &step.attributes,
+        .training = program_.training,
+        // Of what is multiplied; figures of a loss are float64.
+        .bfloat16 = options_.bfloat16 && program_.desc(step.srcs[0].value).dtype == DType::kFloat32,
+        .dst = dst,
+        .tensors = step.tensor_names,
+        .stream = step.stream,
+        .fused = step.fused};
     for (const Program::Operand& src : step.srcs) {
       const TensorDesc& desc = program_.desc(src.value);
       spec.srcs.push_back({src.shape, desc.layout, desc.dtype});

@@ -359,6 +359,26 @@ TEST(ProgramTest, DropoutDropsTheSameFusedAndAlone) {
   }
 }
 
+// The fused step knows of it, though its result is a float64.
+TEST(ProgramTest, ATrainStepOfAChainRoundsToBfloat16WhereForwardAndBackwardDo) {
+  const Graph graph = DenseNetOf("linear 8 relu linear 5", 16);
+  const std::vector<float> x = RandomValues(64 * 16, 3);
+  std::vector<int64_t> labels(64);
+  for (int64_t i = 0; i < 64; ++i) labels[i] = i * i % 5;
+  const InputData inputs[] = {x.data()};
+  const auto loss_of = [&](bool bfloat16) {
+    auto executor = ValueOrDie(Executor::Create(graph, {.bfloat16 = bfloat16}));
+    return ValueOrDie(executor->TrainStep({inputs, labels.data(), nullptr, 64})).loss;
+  };
+  auto by_hand = ValueOrDie(Executor::Create(graph, {.bfloat16 = true}));
+  ASSERT_OK(by_hand->Forward(ExecutionMode::kTraining, 64, inputs));
+  const double want =
+      CrossEntropy(by_hand->output().data(), labels.data(), 64, 5, static_cast<float*>(nullptr))
+          .loss;
+  EXPECT_NE(loss_of(true), loss_of(false));
+  EXPECT_NEAR(loss_of(true), want, 1e-6);
+}
+
 TEST(ProgramTest, ATrainStepRefusesLabelsOfAnotherTypeAndNetsOfSeveralResults) {
   const Graph graph = DenseNetOf("linear 5", 16);
   const std::vector<float> x(32), labels(2);
