@@ -1,4 +1,6 @@
 // Number formats on the command line: what there is, what they do to a tensor, at what cost.
+#include "mase/formats.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -383,10 +385,14 @@ int End(absl::Status status) {
   return ExitCode(status);
 }
 
-int Main(int argc, char** argv) {
-  google::InitGoogleLogging(argv[0]);
+}  // namespace
+
+int RunFormats(std::vector<std::string> words) {
+  google::InitGoogleLogging("formats");
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
   const absl::StatusOr<CommandLine> line =
-      ParseCommandLine(absl::MakeConstSpan(argv + 1, argv + argc));
+      ParseCommandLine(absl::MakeConstSpan(arguments).subspan(1));
   if (line.ok() && line->help) {
     std::cout << kUsage << "\n";
     return End(absl::OkStatus());
@@ -394,7 +400,4 @@ int Main(int argc, char** argv) {
   return End(line.ok() ? Run(*line) : line.status());
 }
 
-}  // namespace
 }  // namespace mase
-
-int main(int argc, char** argv) { return mase::Main(argc, argv); }

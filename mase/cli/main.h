@@ -6,13 +6,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "google/protobuf/message.h"
 #include "mase/config/config.h"
 #include "proto/report.pb.h"
 
 namespace mase {
 
-// One action: transform, train, test, ... Its process flags are gflags that it
-// DEFINEs in its .cc file; settings of the run come as RunConfig.
+// One action: transform, train, test. Settings of the run come as RunConfig; what else
+// it wants to be told is a message of flags.
 class Action {
  public:
   virtual ~Action() = default;
@@ -21,7 +22,11 @@ class Action {
   virtual absl::string_view summary() const = 0;   // One sentence, for --help.
   virtual absl::string_view examples() const = 0;  // Command lines, one each, for --help.
 
-  // Runs before the settings are read, with the process flags set. True: there is
+  // The action's own flags (proto/flags.proto), which are set before anything below is called; null
+  // if it has none.
+  virtual google::protobuf::Message* own_flags() { return nullptr; }
+
+  // Runs before the settings are read. True: there is
   // nothing more to do (a flag asked for a listing).
   virtual absl::StatusOr<bool> Prepare() { return false; }
   virtual ConfigRequest config_request() const { return {nullptr, /*read_passes=*/false}; }
@@ -29,6 +34,10 @@ class Action {
   // `begun` is the run's report as far as it is known before: action, command line, start,
   // settings.
   virtual absl::Status Run(const LoadedConfig& settings, const RunReport& begun) = 0;
+
+  // In place of Run where the flag dry_run is set: says what Run would do, and which setting says
+  // so. Here, the settings that were given and where.
+  virtual absl::Status Explain(const LoadedConfig& settings, const RunReport& begun);
 };
 
 // The whole of main(): parses, prints the effective settings, runs, prints an error

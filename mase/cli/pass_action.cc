@@ -10,28 +10,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
-#include "gflags/gflags.h"
-#include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/cli/class_lines.h"
+#include "mase/cli/explain.h"
 #include "mase/cli/instrument_flags.h"
 #include "mase/cli/log.h"
 #include "mase/exec/class_counts.h"
 #include "mase/exec/executor.h"
 #include "mase/pipeline/reproducer.h"
 
-DEFINE_string(plugins, "", "Third-party pass plugins to open: a.so,b.so.");
-DEFINE_string(reproduce, "", "Run the pass again that this file was written for, and stop.");
-DEFINE_bool(list_passes, false, "List all passes, with those of --plugins, and stop.");
-
 namespace mase {
 namespace {
-
-std::vector<std::string> SplitList(const std::string& text) {
-  return absl::StrSplit(text, ',', absl::SkipEmpty());
-}
 
 void PrintPasses(const PluginLoader& loader) {
   Table table({"Pass", "Kind", "What it does", "Also known as"});
@@ -123,14 +113,12 @@ absl::Status Transformed::WriteFiles(RunDirectory& directory) const {
 
 absl::StatusOr<bool> PassAction::Prepare() {
   MASE_ASSIGN_OR_RETURN(loader_, PluginLoader::Create());
-  for (const std::string& path : SplitList(FLAGS_plugins)) {
-    MASE_ASSIGN_OR_RETURN(plugins_.emplace_back(), UserPath(path));
-    MASE_RETURN_IF_ERROR(loader_->Open(plugins_.back()).status());
+  for (const std::string& path : flags_.plugins()) {
+    MASE_RETURN_IF_ERROR(loader_->Open(path).status());
   }
-  if (FLAGS_list_passes) PrintPasses(*loader_);
-  if (FLAGS_reproduce.empty()) return FLAGS_list_passes;
-  MASE_ASSIGN_OR_RETURN(const std::string path, UserPath(FLAGS_reproduce));
-  MASE_RETURN_IF_ERROR(Reproduce(path));
+  if (flags_.list_passes()) PrintPasses(*loader_);
+  if (flags_.reproduce().empty()) return flags_.list_passes();
+  MASE_RETURN_IF_ERROR(Reproduce(flags_.reproduce()));
   return true;
 }
 
@@ -160,10 +148,29 @@ absl::Status PassAction::Reproduce(const std::string& path) {
   return absl::OkStatus();
 }
 
+absl::Status PassAction::Explain(const LoadedConfig& settings, const RunReport& begun) {
+  const RunConfig& config = settings.config;
+  MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, CreatePasses(config));
+  MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun));
+  std::printf("\nSettings that were given:\n%s", GivenTable(settings.record).c_str());
+  std::printf("\nNet %s: %d nodes, %d parameters. Data set %s.\n", session.graph.name().c_str(),
+              session.graph.node_count(), static_cast<int>(session.graph.parameter_count()),
+              session.dataset.name().c_str());
+  Explainer explainer(settings.record);
+  PassHost host;  // No data, nothing shown, nothing written.
+  const absl::Status status =
+      RunPipeline(pipeline, session.graph, host, &session.report, {&explainer});
+  std::printf("%s", explainer.text().c_str());
+  if (status.ok()) return status;
+  std::printf("\n%s\nThis and what comes after it cannot be told without running it.\n",
+              std::string(status.message()).c_str());
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Pipeline> PassAction::CreatePasses(const RunConfig& config) const {
   MASE_ASSIGN_OR_RETURN(Pipeline pipeline, BuildPipeline(config.passes(), *loader_));
   // Flags are checked before anything is opened.
-  MASE_RETURN_IF_ERROR(FlaggedInstruments(pipeline, config, plugins_).status());
+  MASE_RETURN_IF_ERROR(FlaggedInstruments(flags_, pipeline, config).status());
   return pipeline;
 }
 
@@ -181,7 +188,7 @@ absl::StatusOr<Transformed> PassAction::RunPasses(const RunConfig& config, const
     MASE_ASSIGN_OR_RETURN(result.before, host.Evaluate(session.graph));
     ReportMetrics(result.before, kOriginal, split, session.report);
   }
-  MASE_ASSIGN_OR_RETURN(const auto owned, FlaggedInstruments(pipeline, config, plugins_));
+  MASE_ASSIGN_OR_RETURN(const auto owned, FlaggedInstruments(flags_, pipeline, config));
   std::vector<Instrumentation*> instruments;
   for (const auto& instrument : owned) instruments.push_back(instrument.get());
   const int warned = session.report.warnings_size();

@@ -17,6 +17,7 @@
 #include "mase/pipeline/pipeline.h"
 #include "mase/plugin/plugin_loader.h"
 #include "proto/config.pb.h"
+#include "proto/flags.pb.h"
 
 namespace mase {
 
@@ -35,11 +36,15 @@ struct Transformed {
   absl::Status WriteFiles(RunDirectory& directory) const;
 };
 
-// An action with the flags --plugins, --list_passes, --reproduce and those of instrument_flags.h.
+// An action with the flags of PassFlags (proto/flags.proto).
 // Plugins are opened when the settings name one of their passes; settings without passes open none.
 class PassAction : public Action {
  public:
+  google::protobuf::Message* own_flags() override { return &flags_; }
   absl::StatusOr<bool> Prepare() override;
+  // Builds the passes and runs them without data on the net, for what they decide of each node.
+  // Errors are those of reading the settings; a pass that fails is where the text ends.
+  absl::Status Explain(const LoadedConfig& settings, const RunReport& begun) override;
   ConfigRequest config_request() const override;
 
  protected:
@@ -58,7 +63,7 @@ class PassAction : public Action {
   absl::Status Reproduce(const std::string& path);
 
   std::unique_ptr<PluginLoader> loader_;
-  std::vector<std::string> plugins_;  // Paths that were given.
+  PassFlags flags_;
 };
 
 }  // namespace mase

@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "gflags/gflags.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/cli/log.h"
@@ -17,10 +16,7 @@
 #include "mase/cli/run_directory.h"
 #include "mase/cli/session.h"
 #include "mase/cli/test_metrics.h"
-
-DEFINE_string(predictions, "",
-              "Write what the net says of each row to this file: .csv (classes and scores) or .npy "
-              "(scores, float32 [rows, classes]).");
+#include "proto/flags.pb.h"
 
 namespace mase {
 namespace {
@@ -37,12 +33,13 @@ class TestAction : public Action {
            "--predictions=out.csv\n";
   }
 
+  google::protobuf::Message* own_flags() override { return &flags_; }
   ConfigRequest config_request() const override { return {nullptr, /*read_passes=*/false}; }
 
   absl::StatusOr<bool> Prepare() override {
-    if (FLAGS_predictions.empty()) return false;
-    MASE_RETURN_IF_ERROR(CheckPredictionsPath(FLAGS_predictions));
-    MASE_ASSIGN_OR_RETURN(predictions_path_, UserPath(FLAGS_predictions));
+    if (flags_.predictions().empty()) return false;
+    MASE_RETURN_IF_ERROR(CheckPredictionsPath(flags_.predictions()));
+    MASE_ASSIGN_OR_RETURN(predictions_path_, UserPath(flags_.predictions()));
     return false;
   }
 
@@ -110,6 +107,7 @@ class TestAction : public Action {
     return absl::OkStatus();
   }
 
+  TestFlags flags_;
   std::string predictions_path_;
 };
 

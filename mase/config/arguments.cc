@@ -188,6 +188,12 @@ absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
   return result;
 }
 
+std::vector<std::string> SettingFlagNames() {
+  std::vector<std::string> names;
+  for (const auto& [name, flag] : AllFlags({})) names.push_back(name);
+  return names;
+}
+
 std::string FlagHelp(absl::Span<const ProcessFlag> process_flags) {
   std::string help;
   Table table = HelpTable();

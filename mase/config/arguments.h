@@ -47,6 +47,9 @@ struct Arguments {
 absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
                                          absl::Span<const ProcessFlag> process_flags);
 
+// The names of all flags that are settings, sorted, with '_': "batch_size".
+std::vector<std::string> SettingFlagNames();
+
 // The flags by section, each with its help, values and default.
 std::string FlagHelp(absl::Span<const ProcessFlag> process_flags);
 

@@ -1,0 +1,141 @@
+// The one program: `ch ACTION [WORDS]`. transform, train, test and formats are names of it.
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "mase/base/status.h"
+#include "mase/base/suggest.h"
+#include "mase/base/table.h"
+#include "mase/cli/completion.h"
+#include "mase/cli/listings.h"
+#include "mase/cli/log.h"
+#include "mase/cli/main.h"
+#include "mase/cli/test_action.h"
+#include "mase/cli/train_action.h"
+#include "mase/cli/transform_action.h"
+#include "mase/formats.h"
+
+namespace mase {
+namespace {
+
+// What one can do with the program.
+struct ActionEntry {
+  absl::string_view name;
+  absl::string_view summary;  // One line of help.
+  // The whole action, words[0] being its name; the exit code (base/status.h).
+  int (*run)(std::vector<std::string> words);
+};
+
+int RunHelp(std::vector<std::string> words);
+
+// Runs an action with the words as its command line.
+int RunAs(Action& action, std::vector<std::string> words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return Main(action, static_cast<int>(words.size()), pointers.data());
+}
+
+// Prints what a listing makes of the words behind its name.
+template <absl::StatusOr<std::string> (*List)(const std::vector<std::string>&)>
+int Print(std::vector<std::string> words) {
+  words.erase(words.begin());
+  const absl::StatusOr<std::string> text = List(words);
+  if (text.ok()) std::printf("%s", text->c_str());
+  if (!text.ok()) Log(LogLevel::kError, text.status().message());
+  return ExitCode(text.status());
+}
+
+const ActionEntry kActions[] = {
+    {"transform", "run the passes of a config on a net; measure it before and after",
+     [](std::vector<std::string> words) {
+       return RunAs(*MakeTransformAction(), std::move(words));
+     }},
+    {"train", "train a net, after the passes of a config; test the best epoch",
+     [](std::vector<std::string> words) { return RunAs(*MakeTrainAction(), std::move(words)); }},
+    {"test", "measure a trained or transformed net on the test split",
+     [](std::vector<std::string> words) { return RunAs(*MakeTestAction(), std::move(words)); }},
+    {"explain", "what a transform would do to each node, by which line of which file",
+     [](std::vector<std::string> words) {
+       words[0] = "transform";
+       words.push_back("--dry_run");
+       return RunAs(*MakeTransformAction(), std::move(words));
+     }},
+    {"formats", "number formats: list, describe, apply to a tensor, compare", RunFormats},
+    {"passes", "list the passes; `passes describe quantize` is the manual of one",
+     Print<ListPasses>},
+    {"models", "list the nets that a name stands for", Print<ListModels>},
+    {"datasets", "list the data sets that a name stands for", Print<ListDatasets>},
+    {"completion", "print the completions of bash or zsh", Print<ListCompletions>},
+    {"version", "print what this program is made of", Print<ListVersions>},
+    {"help", "print this text, or that of an action", RunHelp},
+};
+
+const ActionEntry* FindAction(absl::string_view name) {
+  for (const ActionEntry& action : kActions) {
+    if (action.name == name) return &action;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> ActionNames() {
+  std::vector<std::string> names;
+  for (const ActionEntry& action : kActions) names.emplace_back(action.name);
+  return names;
+}
+
+void PrintOverview() {
+  Table table({"  Action", "What it does"});
+  table.SetMaxCellWidth(64);
+  for (const ActionEntry& action : kActions) {
+    table.AddRow({absl::StrCat("  ", action.name), std::string(action.summary)});
+  }
+  std::printf(
+      "MASE: train small nets, quantize them into any number format, measure the cost.\n\n"
+      "  ch ACTION [WORDS] [FLAGS]\n\n%s\n"
+      "  ch help ACTION           flags and examples of an action\n"
+      "  ch ACTION --dry_run      what it would do, and which setting says so\n",
+      table.Plain().c_str());
+}
+
+int UnknownAction(const std::string& name) {
+  Log(LogLevel::kError, absl::StrCat("no action '", name, "'", Suggest(name, ActionNames()),
+                                     "; `ch help` lists them"));
+  return ExitCode(absl::NotFoundError(""));
+}
+
+int RunHelp(std::vector<std::string> words) {
+  if (words.size() < 2 || words[1] == "help") return PrintOverview(), 0;
+  const ActionEntry* action = FindAction(words[1]);
+  return action == nullptr ? UnknownAction(words[1]) : action->run({words[1], "--help"});
+}
+
+// Runs the action that the program's own name says ("transform", "train_main"), and where that is
+// none the one that the first word says.
+int RunProgram(int argc, char** argv) {
+  std::vector<std::string> words(argv, argv + argc);
+  if (words.empty()) words = {"ch"};
+  // A room of the source tree is called train, so that the binary of that name is train_main.
+  std::string own = words[0].substr(words[0].rfind('/') + 1);
+  own = std::string(absl::StripSuffix(own, "_main"));
+  if (const ActionEntry* action = FindAction(own); action != nullptr) {
+    words[0] = own;
+    return action->run(std::move(words));
+  }
+  words.erase(words.begin());
+  if (words.empty()) return PrintOverview(), 0;
+  if (words[0] == "--help" || words[0] == "-h") words[0] = "help";
+  if (words[0] == "--version" || words[0] == "-V") words[0] = "version";
+  const ActionEntry* action = FindAction(words[0]);
+  return action == nullptr ? UnknownAction(words[0]) : action->run(std::move(words));
+}
+
+}  // namespace
+}  // namespace mase
+
+int main(int argc, char** argv) { return mase::RunProgram(argc, argv); }

@@ -1,0 +1,172 @@
+// The one program, as its users run it.
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/base/files.h"
+#include "mase/base/runfiles.h"
+#include "mase/testing/command.h"
+#include "mase/testing/matchers.h"
+
+namespace mase {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+CommandResult Ch(const std::vector<std::string>& words) {
+  return RunCommand("mase/ch", words, NewFolder());
+}
+
+std::string Config() {
+  return absl::StrCat("--config=", Runfile("testdata/configs/jsc_tiny_integer.toml"));
+}
+
+void ExpectFits80Columns(const std::string& text) {
+  for (const absl::string_view line : absl::StrSplit(text, '\n'))
+    EXPECT_LE(line.size(), 80) << line;
+}
+
+TEST(ChTest, HelpListsEveryAction) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{}, {"help"}, {"--help"}, {"-h"}}) {
+    const CommandResult help = Ch(words);
+    EXPECT_EQ(help.exit_code, 0) << help.err;
+    for (const char* action : {"transform", "train", "test", "explain", "formats", "passes",
+                               "models", "datasets", "completion", "version", "help"}) {
+      EXPECT_THAT(help.out, ContainsRegex(absl::StrCat("\n  ", action, " +[a-z]")));
+    }
+    ExpectFits80Columns(help.out);
+  }
+  EXPECT_THAT(Ch({"help", "test"}).out,
+              AllOf(HasSubstr("Usage: ch test [MODEL]"), HasSubstr("--predictions VALUE")));
+  EXPECT_THAT(Ch({"help", "transform"}).out,
+              AllOf(HasSubstr("--print-after VALUE"), Not(HasSubstr("--predictions"))));
+  EXPECT_THAT(Ch({"help", "formats"}).out, HasSubstr("number formats"));
+}
+
+TEST(ChTest, AWordThatIsNoActionIsNamedWithTheNearest) {
+  const CommandResult unknown = Ch({"tarnsform"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("no action 'tarnsform'; did you mean 'transform'?"));
+  EXPECT_EQ(Ch({"help", "tarnsform"}).exit_code, 2);
+  EXPECT_EQ(Ch({"passes", "explain"}).exit_code, 2);
+  EXPECT_EQ(Ch({"models", "jsc"}).exit_code, 2);
+}
+
+TEST(ChTest, ATransformIsTheSameByBothNames) {
+  const std::string folder = NewFolder();
+  const CommandResult one = RunCommand("mase/ch", {"transform", Config(), "--run_dir=one"}, folder);
+  const CommandResult other = RunCommand("mase/transform", {Config(), "--run_dir=other"}, folder);
+  EXPECT_EQ(one.exit_code, 0) << one.err;
+  EXPECT_EQ(other.exit_code, 0) << other.err;
+  const auto read = [&](const std::string& name) {
+    return ValueOrDie(ReadFile(absl::StrCat(folder, "/", name), 1 << 20));
+  };
+  EXPECT_EQ(read("one/transformed.safetensors"), read("other/transformed.safetensors"));
+  EXPECT_EQ(read("one/quantize/quantize_table.csv"), read("other/quantize/quantize_table.csv"));
+}
+
+TEST(ChTest, VersionSaysWhatItIsMadeOf) {
+  for (const char* word : {"version", "--version", "-V"}) {
+    const CommandResult version = Ch({word});
+    EXPECT_EQ(version.exit_code, 0);
+    EXPECT_THAT(
+        version.out,
+        AllOf(ContainsRegex("mase +[0-9]+\\.[0-9]+"), ContainsRegex("revision +[a-z0-9]"),
+              ContainsRegex("compiler +gcc "), ContainsRegex("oneDNN +[0-9]+\\.[0-9]+\\.[0-9]+"),
+              ContainsRegex("instruction set +[A-Za-z]")));
+  }
+}
+
+TEST(ChTest, PassesAreListedAndDescribedFromTheirComments) {
+  const CommandResult list = Ch({"passes"});
+  EXPECT_THAT(list.out, ContainsRegex("\nquantize +transform +Gives nodes a number format"));
+  ExpectFits80Columns(list.out);
+  const CommandResult manual = Ch({"passes", "describe", "calibrate_transform_pass"});
+  EXPECT_EQ(manual.exit_code, 0) << manual.err;
+  EXPECT_THAT(manual.out,
+              AllOf(HasSubstr("[passes.calibrate]\n"),
+                    HasSubstr("method: mse | minmax | moving_average | percentile"),
+                    HasSubstr("default mse"),
+                    HasSubstr("percentile: number; above 0 and at most 100; default 99.99\n"
+                              "      For method percentile, (0, 100]: the share of the values")));
+  EXPECT_THAT(Ch({"passes", "describe", "quantize"}).out,
+              AllOf(HasSubstr("rules: every other table is a QuantizeRule"),
+                    HasSubstr("\nQuantizeConfig\n"), HasSubstr("FormatParameters")));
+  EXPECT_THAT(Ch({"passes", "describe", "init_metadata"}).out, HasSubstr("It has no options."));
+  const CommandResult unknown = Ch({"passes", "describe", "quantise"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("did you mean 'quantize'?"));
+}
+
+TEST(ChTest, ModelsAndDataSetsAreListed) {
+  EXPECT_THAT(Ch({"models"}).out, ContainsRegex("\njsc-tiny +jet substructure +BN, ReLU"));
+  EXPECT_THAT(Ch({"datasets"}).out, ContainsRegex("\njsc "));
+}
+
+TEST(ChTest, CompletionsOfBashComplete) {
+  const std::string folder = NewFolder();
+  const CommandResult script = Ch({"completion", "bash"});
+  ASSERT_EQ(script.exit_code, 0) << script.err;
+  ASSERT_OK(WriteFileAtomically(folder + "/ch.bash", script.out));
+  const auto complete = [&](const std::string& words, int at) {
+    const std::string command =
+        absl::StrCat("bash -c 'source ", folder, "/ch.bash; COMP_WORDS=(", words,
+                     "); COMP_CWORD=", at, "; _ch; echo ${COMPREPLY[*]} > ", folder, "/out'");
+    EXPECT_EQ(std::system(command.c_str()), 0);
+    return ValueOrDie(ReadFile(folder + "/out", 1 << 20));
+  };
+  EXPECT_EQ(complete("ch tr", 1), "transform train\n");
+  EXPECT_EQ(complete("ch train --max-ep", 2), "--max-epochs\n");
+  EXPECT_THAT(complete("ch train jsc-t", 2), HasSubstr("jsc-tiny"));
+  EXPECT_EQ(complete("ch passes describe quan", 3), "quantize\n");
+  EXPECT_THAT(Ch({"completion", "zsh"}).out, HasSubstr("#compdef ch\n"));
+  EXPECT_EQ(Ch({"completion", "fish"}).exit_code, 2);
+}
+
+TEST(ChTest, ExplainSaysWhichLineDecidedForWhichNodeAndWritesNothing) {
+  const std::string folder = NewFolder();
+  const std::vector<std::string> flags = {Config(), "--set",
+                                          "passes.quantize.linear.config.weight_width=6"};
+  std::vector<std::string> words = {"explain"};
+  words.insert(words.end(), flags.begin(), flags.end());
+  const CommandResult explained = RunCommand("mase/ch", words, folder);
+  EXPECT_EQ(explained.exit_code, 0) << explained.err;
+  EXPECT_THAT(
+      explained.out,
+      AllOf(ContainsRegex("seq_blocks_2 \\(linear\\) quantized: integer data_in 8/4, weight 6/"),
+            ContainsRegex("passes.quantize.linear.config.name = integer +.*toml:[0-9]+:[0-9]+\n"),
+            ContainsRegex("linear.config.weight.width = 6 +--set passes.quantize.linear"),
+            ContainsRegex("seq_blocks_1 \\(relu\\) unchanged: ")));
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+
+  words = {"transform", "--dry_run"};
+  words.insert(words.end(), flags.begin(), flags.end());
+  EXPECT_EQ(RunCommand("mase/ch", words, folder).out, explained.out);
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+}
+
+TEST(ChTest, InstrumentsHaveFlags) {
+  const std::string folder = NewFolder();
+  const CommandResult run =
+      RunCommand("mase/ch",
+                 {"transform", Config(), "--timing", "--verify_each", "--print_after=quantize",
+                  "--max-passes=2", "--run_dir=run"},
+                 folder);
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("# After quantize:\ngraph jsc-tiny\nx = placeholder()"),
+                             HasSubstr("  quantized integer class Integer\n"),
+                             HasSubstr("max_passes: the last pass was quantize"),
+                             ContainsRegex("\nquantize +[0-9.]+ ")));
+}
+
+}  // namespace
+}  // namespace mase

@@ -1,0 +1,88 @@
+#include "mase/cli/completion.h"
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "mase/base/status_macros.h"
+#include "mase/config/arguments.h"
+#include "mase/data/open_dataset.h"
+#include "mase/format/family.h"
+#include "mase/model/zoo.h"
+#include "mase/plugin/plugin_loader.h"
+
+namespace mase {
+namespace {
+
+// $1 is the word that is being completed; words before it are in COMP_WORDS.
+constexpr char kBash[] = R"(# Completions of ch for bash. Written by `ch completion bash`.
+_ch() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} names=""
+  case $before in
+    --config|--load|--load-name|--resume|--run-dir|--run_dir|--plugins|--reproduce|--predictions)
+      mapfile -t COMPREPLY < <(compgen -f -- "$word")
+      return ;;
+    --model) names="@MODELS@" ;;
+    --dataset) names="@DATASETS@" ;;
+    describe) names="@PASSES@ @FORMATS@" ;;
+  esac
+  if [[ -z $names ]]; then
+    if [[ $COMP_CWORD -eq 1 ]]; then
+      names="@ACTIONS@"
+    elif [[ $word == -* ]]; then
+      names="@FLAGS@"
+    else
+      case ${COMP_WORDS[1]} in
+        transform|train|test) names="@MODELS@ @DATASETS@" ;;
+        formats) names="list describe table quantize encode decode error" ;;
+        passes) names="describe reference" ;;
+        completion) names="bash zsh" ;;
+        help) names="@ACTIONS@" ;;
+      esac
+    fi
+  fi
+  mapfile -t COMPREPLY < <(compgen -W "$names" -- "$word")
+}
+complete -o default -F _ch ch
+)";
+
+constexpr char kZshHead[] = R"(#compdef ch
+# Completions of ch for zsh. Written by `ch completion zsh`.
+autoload -U +X bashcompinit && bashcompinit
+)";
+
+std::string Flags() {
+  std::vector<std::string> flags;
+  for (const std::string& name : SettingFlagNames()) {
+    flags.push_back("--" + absl::StrReplaceAll(name, {{"_", "-"}}));
+  }
+  return absl::StrJoin(flags, " ");
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ListCompletions(const std::vector<std::string>& words) {
+  const bool zsh = words == std::vector<std::string>{"zsh"};
+  if (!zsh && words != std::vector<std::string>{"bash"}) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("completion: want bash or zsh, not '", absl::StrJoin(words, " "), "'"));
+  }
+  std::vector<std::string> models, datasets, passes, formats;
+  for (const ZooEntry& entry : ZooModels()) models.emplace_back(entry.name);
+  for (const KnownDataset& set : KnownDatasets()) datasets.push_back(set.name);
+  MASE_ASSIGN_OR_RETURN(const std::unique_ptr<PluginLoader> loader, PluginLoader::Create());
+  for (const PassEntry& pass : loader->List()) passes.push_back(pass.name());
+  for (const Family* family : Families()) formats.emplace_back(family->name);
+  const std::string script = absl::StrReplaceAll(
+      kBash,
+      {{"@ACTIONS@", "transform train test formats passes models datasets completion version help"},
+       {"@FLAGS@", Flags()},
+       {"@MODELS@", absl::StrJoin(models, " ")},
+       {"@DATASETS@", absl::StrJoin(datasets, " ")},
+       {"@PASSES@", absl::StrJoin(passes, " ")},
+       {"@FORMATS@", absl::StrJoin(formats, " ")}});
+  return zsh ? absl::StrCat(kZshHead, script) : script;
+}
+
+}  // namespace mase

@@ -1,0 +1,20 @@
+// Completions for shells: actions, flags, and the names of nets, data sets and passes.
+#ifndef MASE_CLI_COMPLETION_H_
+#define MASE_CLI_COMPLETION_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace mase {
+
+// [bash] or [zsh]: a script for it, to be sourced or installed:
+//
+//   source <(ch completion bash)
+//   ch completion zsh > ~/.zfunc/_ch
+absl::StatusOr<std::string> ListCompletions(const std::vector<std::string>& words);
+
+}  // namespace mase
+
+#endif  // MASE_CLI_COMPLETION_H_
