@@ -25,6 +25,9 @@ fs::path FindRunfilesRoot() {
   const fs::path executable = fs::read_symlink("/proc/self/exe", error);
   const fs::path beside = fs::path(executable.string() + ".runfiles") / "mase";
   if (fs::is_directory(beside, error)) return beside;
+  // Installed: PREFIX/bin/ch and PREFIX/share/mase, wherever PREFIX has been moved.
+  const fs::path share = executable.parent_path().parent_path() / "share/mase";
+  if (fs::is_directory(share / "plugins", error)) return share;
   return {};
 }
 

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# ./bazelw run //:install -- PREFIX            installs below PREFIX, which is made
+# ./bazelw run //:install -- --tar FOLDER      makes FOLDER/mase-VERSION.tar.gz of an installation
+#
+# An installation needs no Bazel, runs from any folder and may be moved as a whole. share/mase/packages names the
+# Debian packages that it loads.
+set -euo pipefail
+here=$PWD  # The runfiles: `bazel run` starts programs there.
+caller=${BUILD_WORKING_DIRECTORY:-$PWD}
+
+install_below() {
+  local prefix=$1 share=$1/share/mase plugins=$1/lib/mase/plugins
+  mkdir -p "$prefix/bin" "$share" "$plugins" "$prefix/share/man/man1"
+  mkdir -p "$prefix/share/bash-completion/completions" "$prefix/share/zsh/site-functions"
+  install -m 755 "$here/mase/ch" "$prefix/bin/ch"
+  for plugin in "$here"/plugins/*/*.so; do
+    local name
+    name=$(basename "$plugin" .so)
+    install -D -m 644 "$plugin" "$plugins/$name/$name.so"
+  done
+  install -m 644 "$here/plugins/index.textproto" "$here/plugins/options.descriptors" "$plugins"
+  # Programs look for plugins/... and testdata/... below share/mase.
+  ln -sfn ../../lib/mase/plugins "$share/plugins"
+  for set in "$here"/testdata/*/; do
+    set=$(basename "$set")
+    mkdir -p "$share/$set"
+    find -L "$here/testdata/$set" -maxdepth 1 -type f -exec install -m 644 {} "$share/$set" \;
+  done
+  ln -sfn . "$share/testdata"
+  git -C "${BUILD_WORKSPACE_DIRECTORY:-.}" rev-parse HEAD > "$share/revision" 2> /dev/null || true
+  packages > "$share/packages"
+
+  env -u RUNFILES_DIR -u TEST_SRCDIR "$prefix/bin/ch" completion bash > "$prefix/share/bash-completion/completions/ch"
+  env -u RUNFILES_DIR -u TEST_SRCDIR "$prefix/bin/ch" completion zsh > "$prefix/share/zsh/site-functions/_ch"
+  manual "$prefix" > "$prefix/share/man/man1/ch.1"
+}
+
+# The packages of the shared libraries that ch loads.
+packages() {
+  ldd "$here/mase/ch" | sed -nE 's/.* => (\/[^ ]+).*/\1/p' | while read -r library; do
+    dpkg -S "$(readlink -f "$library")" 2> /dev/null || dpkg -S "$(basename "$(readlink -f "$library")")" 2> /dev/null || true
+  done | sed -E 's/:.*//' | sort -u
+}
+
+manual() {
+  echo '.TH CH 1'
+  echo '.SH NAME'
+  echo 'ch \- trains small nets, quantizes them, measures the cost'
+  echo '.SH DESCRIPTION'
+  echo '.nf'
+  env -u BUILD_WORKSPACE_DIRECTORY "$1/bin/ch" help | sed -e 's/\\/\\\\/g' -e "s/^['.]/\\\\\&&/"
+  echo '.fi'
+}
+
+case ${1:-} in
+  --tar)
+    folder=$(cd "$caller" && realpath -m "${2:?--tar needs a folder}")
+    version=$("$here/mase/ch" version | sed -nE '1s/mase +//p')
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    install_below "$work/mase-$version"
+    mkdir -p "$folder"
+    tar --sort=name --owner=0 --group=0 --mtime='2020-01-01 00:00Z' -C "$work" -czf "$folder/mase-$version.tar.gz" "mase-$version"
+    echo "$folder/mase-$version.tar.gz"
+    ;;
+  '' | -*)
+    sed -n '2,3s/^# //p' "$0" >&2
+    exit 2
+    ;;
+  *)
+    prefix=$(cd "$caller" && realpath -m "$1")
+    install_below "$prefix"
+    echo "installed below $prefix; it needs the packages"
+    sed 's/^/  /' "$prefix/share/mase/packages"
+    echo "try: $prefix/bin/ch transform --config=$prefix/share/mase/configs/jsc_tiny_integer.toml"
+    ;;
+esac
