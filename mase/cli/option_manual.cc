@@ -107,7 +107,13 @@ OptionTable TableOf(const Descriptor& message) {
     const FieldDescriptor& field = *message.field(i);
     OptionEntry entry{field.name(), TypeOf(field), DefaultOf(field), RangeText(field),
                       CommentOf(field)};
-    // The help is the comment of those that have none.
+    // A choice is explained above its enum; the help is the comment of those that have none.
+    const bool is_choice = field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM;
+    if (entry.comment.empty() && is_choice) entry.comment = CommentOf(*field.enum_type());
+    const Descriptor* scope = is_choice ? field.enum_type()->containing_type() : nullptr;
+    if (entry.comment.empty() && scope != nullptr && scope != &message) {
+      entry.comment = CommentOf(*scope);
+    }
     if (entry.comment.empty()) entry.comment = field.options().GetExtension(setting).help();
     table.entries.push_back(std::move(entry));
   }
