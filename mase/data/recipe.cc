@@ -160,6 +160,11 @@ absl::StatusOr<DataRecipe> ReadRecipe(absl::string_view text) {
 
 absl::Status CheckFits(const DataRecipe& recipe, const DatasetInfo& info) {
   MASE_RETURN_IF_ERROR(CheckSame(info.class_names, recipe.class_name(), "classes", info.name));
+  if (recipe.has_scaler() && recipe.scaler().mean_size() != info.sample_shape.elements()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "data set ", info.name, ": samples of shape ", info.sample_shape.ToString(),
+        ", the net's recipe scales ", recipe.scaler().mean_size(), " features", kOverride));
+  }
   if (recipe.feature().empty() || info.feature_names.empty()) return absl::OkStatus();
   return CheckSame(info.feature_names, recipe.feature(), "features", info.name);
 }

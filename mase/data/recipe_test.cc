@@ -165,6 +165,14 @@ TEST(RecipeTest, TestingOnAFileMeansAllOfItUnlessTheNetKnowsAPart) {
   EXPECT_EQ(rows(Config(absl::StrCat("path: '", other, "'")), &recipe), 20);
 }
 
+TEST(RecipeTest, SetsOfTheirOwnRefuseAScalerOfOtherFeatures) {
+  DataRecipe recipe = ValueOrDie(
+      ReadRecipe("sample_shape: 2 scaler { mean: 0 mean: 0 scale: 1 scale: 1 } class_name: 'g' "
+                 "class_name: 'q' class_name: 'w' class_name: 'z' class_name: 't'"));
+  EXPECT_THAT(OpenDataset(Config("name: 'jsc-sim'"), {.recipe = &recipe}).status().message(),
+              HasSubstr("samples of shape [16], the net's recipe scales 2 features"));
+}
+
 TEST(RecipeTest, SetsOfTheirOwnMustHaveTheNetsClasses) {
   const DataRecipe recipe = Trained(kThree);
   EXPECT_THAT(OpenDataset(Config("name: 'jsc-sim'"), {.recipe = &recipe}).status(),
