@@ -165,16 +165,19 @@ absl::Status CheckLabels(const DataTable& table, LabelChoice choice, absl::strin
   const bool named = choice == LabelChoice::kNamedByUser;
   const bool repeat = 2 * distinct <= table.rows();
   int64_t numbers = 0;
-  int64_t missing = -1;
+  int64_t missing = -1;  // The first, and how many there are.
+  int64_t all_missing = 0;
   int64_t fraction = -1;
   for (int64_t i = 0; i < distinct; ++i) {
     MASE_RETURN_IF_ERROR(CheckName(path, "class", texts[i]));
     const std::optional<double> number = LabelNumber(texts[i]);
     numbers += number.has_value() ? 1 : 0;
     if (number.has_value() && fraction < 0 && !IsWhole(*number)) fraction = i;
-    if (missing < 0 && KindOfCell(texts[i], '.') == CellKind::kMissing) missing = i;
+    if (KindOfCell(texts[i], '.') != CellKind::kMissing) continue;
+    if (missing < 0) missing = i;
+    ++all_missing;
   }
-  if (missing >= 0 && numbers > 0 && numbers + 1 >= distinct) {
+  if (missing >= 0 && numbers > 0 && numbers + all_missing == distinct) {
     return absl::InvalidArgumentError(
         absl::StrCat(table.class_places[missing], ": column '", table.label_name, "': '",
                      texts[missing], "' is no class; rows without one can only be predicted"));

@@ -295,6 +295,8 @@ TEST(ColumnsTest, ALastColumnThatHoldsNoClassesIsRefused) {
   EXPECT_TRUE(Parse("a,t\n1,0.5\n3,0.5\n4,1\n5,1\n", {"t", {}}).ok());
   EXPECT_EQ(Problem("a,t\n1,0.5\n3,1\n4,1.5\n", {"t", {}}),
             ":2: 't', holds 0.5, which is no class; labels are whole numbers or texts");
+  EXPECT_EQ(Problem("a,class\n1,0\n3,?\n4,NA\n5,1\n"),
+            ":3: column 'class': '?' is no class; rows without one can only be predicted");
   EXPECT_EQ(Problem("a,class\n1,0\n3,1\n4,NA\n"),
             ":4: column 'class': 'NA' is no class; rows without one can only be predicted");
 }
