@@ -196,7 +196,9 @@ void PrintComparison(const RunReport& report) {
       for (const MetricReport& metric : report.metrics()) {
         const bool wanted = metric.name() == name && metric.stage() == stage &&
                             metric.split() == SplitName(Split::kTest);
-        if (wanted) row.push_back(absl::StrFormat("%.6f", metric.value()));
+        if (!wanted) continue;
+        row.push_back(metric.has_value() ? absl::StrFormat("%.6f", metric.value())
+                                         : std::string("not finite"));
       }
     }
     if (row.size() != 4) return;

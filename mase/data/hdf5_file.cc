@@ -185,8 +185,14 @@ absl::Status Hdf5TableFile::CheckStorage() {
   // Deflate cannot shrink beyond 1032 to 1, so a small file that declares a huge table lies.
   const double most =
       static_cast<double>(H5Dget_storage_size(dataset_)) * (filters_.empty() ? 1 : 1100);
-  if (static_cast<double>(rows_) * row_bytes_ > most) {
+  const double bytes = static_cast<double>(rows_) * row_bytes_;
+  if (bytes > most) {
     return Damaged(path_, absl::StrCat("it declares ", rows_, " rows but does not hold them"));
+  }
+  if (bytes > limits::kMaxUnpackedBytes) {
+    return absl::ResourceExhaustedError(absl::StrCat(path_, ": ", rows_, " rows of ", row_bytes_,
+                                                     " bytes are more than the ",
+                                                     limits::kMaxUnpackedBytes, " bytes allowed"));
   }
   return absl::OkStatus();
 }

@@ -32,12 +32,9 @@ std::optional<double> LabelNumber(absl::string_view text) {
 // The shortest text that reads as `number`: "3", "-1", "0.5".
 std::string NumberText(double number) {
   char text[32];
-  const auto [end, error] = std::to_chars(text, text + sizeof(text), number);
-  const auto [fixed_end, fixed_error] =
-      std::to_chars(text, text + sizeof(text), number, std::chars_format::fixed);
-  if (fixed_error == std::errc()) return std::string(text, fixed_end);
-  std::to_chars(text, text + sizeof(text), number);
-  return std::string(text, end);
+  const auto fixed = std::to_chars(text, text + sizeof(text), number, std::chars_format::fixed);
+  if (fixed.ec == std::errc()) return std::string(text, fixed.ptr);
+  return std::string(text, std::to_chars(text, text + sizeof(text), number).ptr);
 }
 
 bool IsWhole(double number) { return number == std::floor(number); }

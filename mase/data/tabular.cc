@@ -257,15 +257,22 @@ absl::StatusOr<CachedData> ReadAndSplit(const TabularSet& set, const std::string
   return parts;
 }
 
+// Names as one text that no other list of names gives.
+std::string Quoted(absl::Span<const std::string> names) {
+  return absl::StrJoin(names, "", [](std::string* out, const std::string& name) {
+    absl::StrAppend(out, name.size(), ":", name);
+  });
+}
+
 // All that ReadAndSplit's result depends on besides the file. The number is the code's version.
 std::string CacheKey(const TabularSet& set, const Reading& reading) {
   std::string scaler;
   if (reading.scaling.known) scaler = ToProto(*reading.scaling.known).SerializeAsString();
-  return absl::StrCat(
-      "table 6 label=", reading.label, " features=", absl::StrJoin(reading.features, ","), ";",
-      absl::StrJoin(reading.given_features, ","), " classes=", absl::StrJoin(reading.classes, ","),
-      " hdf5=", set.hdf5_dataset, " one_hot=", absl::StrJoin(set.one_hot, ","),
-      " distinct=", set.distinct_rows, " standardize=", reading.scaling.wanted, " scaler=", scaler);
+  return absl::StrCat("table 7 label=", Quoted({reading.label}), Quoted({reading.given_label}),
+                      " features=", Quoted(reading.features), ";", Quoted(reading.given_features),
+                      " classes=", Quoted(reading.classes), " hdf5=", set.hdf5_dataset,
+                      " one_hot=", Quoted(set.one_hot), " distinct=", set.distinct_rows,
+                      " standardize=", reading.scaling.wanted, " scaler=", scaler);
 }
 
 absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& config,
