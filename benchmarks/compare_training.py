@@ -5,7 +5,7 @@
     python3 benchmarks/compare_training.py            # wants PyPI's torch
     python3 benchmarks/compare_training.py --no-images --seconds 0.5
 
-One thread each. Steps are Adam on rows in memory, picked at random, gather included; quantised ones
+One thread each. Steps are Adam on rows in memory, picked at random, gather included; quantized ones
 simulate integer 8/4 in the linear layers (PyTorch: fake_quantize_per_tensor_affine). Figures are
 million rows a second of the thread's own (CPU) time, so a busy machine disturbs them less. PyTorch's
 is the best of plain, fused Adam and torch.compile (--no-compile leaves that out). Whole commands are

@@ -6,7 +6,7 @@ docs/training.md.
     python3 benchmarks/qat_accuracy.py                # minutes
     python3 benchmarks/qat_accuracy.py --nets jsc-tiny --epochs 3
 
-All linear layers are quantised, and everything is measured on the test rows of jsc-sim. "QAT" starts
+All linear layers are quantized, and everything is measured on the test rows of jsc-sim. "QAT" starts
 from the shipped checkpoint; "clamp-aware" is the same with gradient = "clamp_aware"; "from scratch"
 starts from initial weights, clamp-aware too, and trains as long as the float checkpoints did.
 """

@@ -102,7 +102,7 @@ TEST(ChTest, PassesAreListedAndDescribedFromTheirComments) {
               AllOf(HasSubstr("rules: every other table is a QuantizeRule"),
                     HasSubstr("\nQuantizeConfig\n"), HasSubstr("FormatParameters")));
   EXPECT_THAT(Ch({"passes", "describe", "init_metadata"}).out, HasSubstr("It has no options."));
-  const CommandResult unknown = Ch({"passes", "describe", "quantise"});
+  const CommandResult unknown = Ch({"passes", "describe", "quantice"});
   EXPECT_EQ(unknown.exit_code, 2);
   EXPECT_THAT(unknown.err, HasSubstr("did you mean 'quantize'?"));
 }

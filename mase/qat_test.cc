@@ -1,4 +1,4 @@
-// Quantisation-aware training, run as its users run it: `train` with passes in its settings.
+// Quantization-aware training, run as its users run it: `train` with passes in its settings.
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -205,7 +205,7 @@ TEST(QatTest, ARunThatDiedBeforeItsFirstCheckpointBeginsAgain) {
 TEST(QatTest, WhatPassesRefuseIsOneLineAndWritesNothing) {
   const std::string folder = NewFolder();
   const std::pair<std::string, std::string> cases[] = {
-      {"[passes.quantise]\n", "did you mean 'quantize'"},
+      {"[passes.quantice]\n", "did you mean 'quantize'"},
       {"[passes.quantize]\nby = \"typ\"\n", "did you mean 'type'"},
       {"[passes.quantize.linear.config]\nname = \"integer\"\ndata_in_width = 8\n", "weight_width"},
       {"[passes.quantize.conv2d.config]\nname = \"integer\"\ndata_in_width = 8\n"

@@ -207,7 +207,7 @@ TEST(RecipeTest, WinesAreStandardisedWhetherOneThinksOfItOrNot) {
       RunTest(folder, {Set("test", "test.csv"), Set("standardize", "false")});
   EXPECT_THAT(plain.out, Not(HasSubstr("45 of 45 correct")));
   EXPECT_THAT(plain.err, HasSubstr("WARNING  dataset.standardize=false holds, but the net was "
-                                   "trained on features that were standardised"));
+                                   "trained on features that were standardized"));
 }
 
 TEST(RecipeTest, ANetKnowsTheRestOfTheFileThatItWasTrainedOn) {

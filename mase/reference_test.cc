@@ -1,4 +1,4 @@
-// A net quantised with semantics = "reference" predicts what MASE's net predicts: transform, then
+// A net quantized with semantics = "reference" predicts what MASE's net predicts: transform, then
 // test, as users run them. testdata/reference/predictions.txt has MASE's classes.
 #include <algorithm>
 #include <fstream>

@@ -291,9 +291,9 @@ TEST(TransformTest, BadInputIsOneLineAndLeavesNothing) {
       {"unknown model", {good, "jsc-tny"}, 2, {"jsc-tny", "did you mean 'jsc-tiny'"}},
       {"unknown data set", {good, "jsc-tiny", "jcs"}, 2, {"jcs", "did you mean 'jsc'"}},
       {"unknown pass",
-       {toml("p.toml", head + "[passes.quantise]\n")},
+       {toml("p.toml", head + "[passes.quantice]\n")},
        2,
-       {"p.toml:3:", "quantise", "did you mean 'quantize'"}},
+       {"p.toml:3:", "quantice", "did you mean 'quantize'"}},
       {"unknown op",
        {rule("o.toml",
              "[passes.quantize.linaer.config]\nname = \"integer\"\n"
@@ -329,7 +329,7 @@ TEST(TransformTest, BadInputIsOneLineAndLeavesNothing) {
        {good, "--set", "dataset.path=bad.csv", "--set", "dataset.name=csv"},
        2,
        {"bad.csv:3"}},
-      {"print_after", {good, "--print_after=quantise"}, 2, {"quantise"}},
+      {"print_after", {good, "--print_after=quantice"}, 2, {"quantice"}},
   };
   for (const BadInput& c : cases) {
     const CommandResult run = Transform(c.arguments, folder);

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Prints the figures of mase/train/qat_trace_test.cc: quantisation-aware training in plain PyTorch.
+"""Prints the figures of mase/train/qat_trace_test.cc: quantization-aware training in plain PyTorch.
 
     python3 tools/make_qat_trace.py          # wants torch and numpy; needed by no build or test
 
 Data are LinearJets of mase/train/testing_data.h, batches those of DataLoader(shuffle=True) after
-torch.manual_seed(0) and the construction of the net, the optimiser is Adam under a cosine schedule.
-A quantised operand is rounded to integers of 6 bits, 3 of them behind the point, ties to even, at
+torch.manual_seed(0) and the construction of the net, the optimizer is Adam under a cosine schedule.
+A quantized operand is rounded to integers of 6 bits, 3 of them behind the point, ties to even, at
 each forward; its gradient passes straight through, saturated or not. The last net has learned steps
 (LSQ) instead: 16 codes around zero, the step of each operand a parameter; its biases stay float, as
 sums of codes that are zero but for rounding make a ReLU's gradient a matter of luck. Even so the two
@@ -138,8 +138,8 @@ def main():
     torch.set_num_threads(1)
     print(f"PyTorch {torch.__version__}")
     for name, build, norm in (("tiny, batch norm in float", tiny, nn.BatchNorm1d),
-                              ("tiny, batch norm quantised", tiny, QuantizedBatchNorm),
-                              ("deep, batch norm quantised", deep, QuantizedBatchNorm),
+                              ("tiny, batch norm quantized", tiny, QuantizedBatchNorm),
+                              ("deep, batch norm quantized", deep, QuantizedBatchNorm),
                               ("deep, learned steps", learned, nn.BatchNorm1d)):
         steps, epochs, _ = run(build, norm, torch.float32)
         steps64, epochs64, learned_steps = run(build, norm, torch.float64)

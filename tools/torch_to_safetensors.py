@@ -15,7 +15,7 @@ def state_dict_of(loaded):
     """The tensors by name in whatever torch.load returned."""
     if hasattr(loaded, "state_dict"):  # A module.
         loaded = loaded.state_dict()
-    if "state_dict" in loaded:  # Lightning's, with optimiser states and more beside it.
+    if "state_dict" in loaded:  # Lightning's, with optimizer states and more beside it.
         loaded = loaded["state_dict"]
         # MASE drops everything up to the first dot of "model.seq_blocks.0.weight".
         loaded = {k.split(".", 1)[1]: v for k, v in loaded.items() if k.startswith("model.")}

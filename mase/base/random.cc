@@ -22,10 +22,10 @@ uint32_t Twist(uint32_t high, uint32_t low) {
 
 // PyTorch's AVX2 and AVX-512 kernels take logarithm, sine and cosine from the Cephes library's
 // float32 polynomials, compiled with fused multiply-adds. The functions below do the same
-// operations in the same order, so that weights initialised here have the same bits. (libm's more
+// operations in the same order, so that weights initialized here have the same bits. (libm's more
 // exact functions would differ in the last bit of one value in 50.)
 
-// All of them end up in the two versions of NormalBlock, one of which the compiler vectorises.
+// All of them end up in the two versions of NormalBlock, one of which the compiler vectorizes.
 #define MASE_ALWAYS_INLINE __attribute__((always_inline)) inline
 
 template <typename... C>
@@ -100,7 +100,7 @@ void Mt19937::Seed(uint64_t seed) {
 }
 
 // The three loops are the recurrence x[k+624] = x[k+397] ^ twist(x[k], x[k+1]) in place, cut
-// where its indexes wrap so that each loop is plain enough for the compiler's vectoriser.
+// where its indexes wrap so that each loop is plain enough for the compiler's vectorizer.
 void Mt19937::NextBlock() {
   uint32_t* x = words_.data();
   for (int k = 0; k < kWords - kShift; ++k) x[k] = x[k + kShift] ^ Twist(x[k], x[k + 1]);

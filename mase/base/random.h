@@ -1,7 +1,7 @@
 // Random numbers that are the same on every machine, and the same as PyTorch's and NumPy's.
 //
 // Both libraries draw from the 32-bit Mersenne Twister MT19937, seeded with one word by its
-// standard initialisation (low 32 bits of the seed), and differ only in how a draw becomes a
+// standard initialization (low 32 bits of the seed), and differ only in how a draw becomes a
 // number. A model built or a data set shuffled here with seed s equals the one that
 // torch.manual_seed(s) or numpy.random.RandomState(s) gives, bit for bit.
 //

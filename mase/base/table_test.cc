@@ -7,7 +7,7 @@
 namespace mase {
 namespace {
 
-// MASE's histogram of jsc-tiny with its linear layer quantised.
+// MASE's histogram of jsc-tiny with its linear layer quantized.
 Table Histogram() {
   Table table({"Original type", "OP", "Total", "Changed", "Unchanged"});
   table.AddRow({"BatchNorm1d", "batch_norm1d", "1", "0", "1"});

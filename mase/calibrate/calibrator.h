@@ -9,7 +9,7 @@
 //                    quantization, 2015, section 3; Banner, Nahshan, Soudry: Post training 4-bit
 //                    quantization, 2019, solve it for Gauss and Laplace densities)
 //   entropy          the range with the smallest Kullback-Leibler divergence of the histogram from
-//                    its quantised form (Migacz: 8-bit inference with TensorRT, GTC 2017)
+//                    its quantized form (Migacz: 8-bit inference with TensorRT, GTC 2017)
 //
 // Where ranges are tried (mse, entropy) those of the format's next power of two, its half, its
 // quarter, ... are, if its scale is one; these are all formats that can be best. Otherwise the

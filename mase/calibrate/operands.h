@@ -1,4 +1,4 @@
-// The quantised operands of a graph: what they hold, and how well a format suits them.
+// The quantized operands of a graph: what they hold, and how well a format suits them.
 //
 //   MASE_ASSIGN_OR_RETURN(FloatRun run, RunFloat(graph, samples, momentum));
 //   for (OperandValues& operand : run.operands) ...

@@ -12,7 +12,7 @@
 
 namespace mase {
 
-// Read-only bytes of a file: mapped, or unpacked in memory if the file is gzip (recognised by its
+// Read-only bytes of a file: mapped, or unpacked in memory if the file is gzip (recognized by its
 // first bytes). Copies share the memory. A file must not shrink while it is mapped.
 class FileBytes {
  public:

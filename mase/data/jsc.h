@@ -22,7 +22,7 @@ absl::StatusOr<Standardizer> BundledJscStandardizer();
 
 // Without files in `config`: the 1,000 real rows that ship with the tool, a random sample of a test
 // split; there is no training split. With files: as OpenTabular, repeated rows of a single file
-// dropped. Standardised by default, where there are no training rows with BundledJscStandardizer.
+// dropped. Standardized by default, where there are no training rows with BundledJscStandardizer.
 absl::StatusOr<Dataset> OpenJsc(const DatasetConfig& config, const OpenOptions& options);
 
 }  // namespace mase

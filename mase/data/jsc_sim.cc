@@ -187,7 +187,7 @@ void Simulate(const Simulator& simulator, uint64_t seed, int64_t begin, int64_t 
   }
 }
 
-// The first `rows` rows of a split, before standardising.
+// The first `rows` rows of a split, before standardizing.
 SplitData SimulateSplit(const Simulator& simulator, uint64_t seed, Split split, int64_t rows) {
   SplitData data;
   data.features = Tensor(DType::kFloat32, {rows, kFeatures});

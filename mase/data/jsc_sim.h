@@ -30,7 +30,7 @@
 namespace mase {
 
 // config.rows rows (200,000 if unset) of config.seed, 80 % of them for training and the rest for
-// test; validation is the training split again. Standardised with BundledJscStandardizer unless
+// test; validation is the training split again. Standardized with BundledJscStandardizer unless
 // the config or the recipe says no. InvalidArgument: a recipe with other features or classes.
 absl::StatusOr<Dataset> OpenJscSim(const DatasetConfig& config, const OpenOptions& options);
 

@@ -178,7 +178,7 @@ Scaling ChooseScaling(const DatasetConfig& config, const OpenOptions& options, b
   if (config.has_standardize() && config.standardize() != trained) {
     notes.Warn(absl::StrCat("dataset.standardize=", trained ? "false" : "true",
                             " holds, but the net was trained on features that were ",
-                            trained ? "standardised" : "as they are in the file"));
+                            trained ? "standardized" : "as they are in the file"));
     return {config.standardize()};
   }
   if (!trained) return {};

@@ -125,7 +125,7 @@ TEST(RecipeTest, FeaturesAreScaledAsTheTrainingsWere) {
               ElementsAre(AllOf(
                   Field(&Notes::Note::warning, true),
                   Field(&Notes::Note::text, HasSubstr("the net was trained on features that were "
-                                                      "standardised")))));
+                                                      "standardized")))));
 }
 
 TEST(RecipeTest, RowsWithoutClassesAreThereToPredict) {

@@ -32,7 +32,7 @@ struct TabularSet {
 // Reads `config`'s files. With one file (`path`, or the bundled one): its rows are split as MASE
 // does for jsc, 80 % for training and 20 % for test, by scikit-learn's train_test_split with seed
 // 42; validation is the training split again. With a file per split: the splits that have one.
-// Standardising uses the statistics of the training split, and needs one where nothing else says
+// Standardizing uses the statistics of the training split, and needs one where nothing else says
 // what to subtract. Without a validation file the training rows are the validation split, too.
 //
 // The training file, else the first, says which columns there are and what the classes are; the

@@ -13,10 +13,10 @@
 // programs are kept, so a short last batch costs one more, once.
 //
 // Trained tensors live in one flat vector, and their gradients in another of the same layout, so
-// that an optimiser is one loop. Nothing is shared with the graph after Create: StoreTo writes the
+// that an optimizer is one loop. Nothing is shared with the graph after Create: StoreTo writes the
 // tensors back.
 //
-// A node with a quantisation record runs simulated: the operands that the record names are rounded
+// A node with a quantization record runs simulated: the operands that the record names are rounded
 // to their formats (mase/format), the arithmetic is float. Gradients pass the rounding by the
 // format's own rule, straight through for most; the parameters stay float. Trained state of an
 // operand (lsq's learned step) is a trained tensor, too: slot "seq_blocks_2.weight_scale", one
@@ -53,7 +53,7 @@ enum class ExecutionMode {
 struct ExecutorOptions {
   // The most rows that one Forward takes.
   int64_t max_rows = 1 << 20;
-  // Nodes with a quantisation record run simulated; false runs the float network.
+  // Nodes with a quantization record run simulated; false runs the float network.
   bool simulate_quantization = true;
   // Every value of the graph can be read after Forward (NodeValue). Costs memory and fusion.
   bool keep_values = false;
@@ -65,7 +65,7 @@ struct ExecutorOptions {
   bool bfloat16 = false;
   // Of dropout's masks and stochastic formats; each training step draws anew.
   uint64_t seed = 0;
-  // What TrainStep minimises.
+  // What TrainStep minimizes.
   Loss loss = kSoftmaxCrossEntropy;
 };
 

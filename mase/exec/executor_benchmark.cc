@@ -1,6 +1,6 @@
 // Steps of training and evaluation of whole nets, and simulated inference of a small MLP.
 //   OMP_NUM_THREADS=1 ./bazelw run //mase/exec:executor_benchmark -- --benchmark_filter=vgg7
-// A training step here is forward and backward; the optimiser's loop comes on top.
+// A training step here is forward and backward; the optimizer's loop comes on top.
 #include <string>
 #include <vector>
 

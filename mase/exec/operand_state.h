@@ -3,7 +3,7 @@
 //
 // State is kept twice: in the graph as fields of the operand's format, where tables, checkpoints
 // and later runs read it, and while training in the executor's vector of parameters, where the
-// optimiser moves it. These functions are the only way between the two; a format with another kind
+// optimizer moves it. These functions are the only way between the two; a format with another kind
 // of trained numbers joins here.
 #ifndef MASE_EXEC_OPERAND_STATE_H_
 #define MASE_EXEC_OPERAND_STATE_H_

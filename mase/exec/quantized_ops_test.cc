@@ -1,4 +1,4 @@
-// Every quantisable op, as module and as function, in every number format, EXACT and REFERENCE: it
+// Every quantizable op, as module and as function, in every number format, EXACT and REFERENCE: it
 // computes the plain op on rounded operands, and gradients pass the rounding by the format's rule;
 // or an error says what there is instead.
 //
@@ -245,7 +245,7 @@ class PairTest {
   }
 
   // The same net in float on the rounded operands has the same outputs, and its gradients, passed
-  // back through the formats, are the quantised net's.
+  // back through the formats, are the quantized net's.
   absl::Status CheckTraining(Executor64& quantized) {
     Graph plain = net_.graph().Clone();
     plain.ClearQuantization(plain.FindNode(net_.node()->name()));

@@ -1,4 +1,4 @@
-// Quantised ops and nets under REFERENCE semantics give MASE's own outputs: testdata/reference,
+// Quantized ops and nets under REFERENCE semantics give MASE's own outputs: testdata/reference,
 // made by tools/formats/make_net_goldens.py from MASE's definitions.
 //
 // The largest difference of an output is at most 1e-5 of the largest output: sums in float32 have

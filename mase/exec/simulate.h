@@ -1,4 +1,4 @@
-// Simulated operands: kernels that round the tensors of quantised nodes.
+// Simulated operands: kernels that round the tensors of quantized nodes.
 #ifndef MASE_EXEC_SIMULATE_H_
 #define MASE_EXEC_SIMULATE_H_
 

@@ -10,7 +10,7 @@
 // shares them.
 //
 // Nodes and Values have stable addresses until erased; ids are dense and never
-// reused. Every edit of structure, attributes, tensors or quantisation goes
+// reused. Every edit of structure, attributes, tensors or quantization goes
 // through a Graph method and bumps version(); notes about a node (metadata) do
 // not. Not thread-safe; reading from many threads while nobody writes is fine.
 #ifndef MASE_GRAPH_GRAPH_H_
@@ -104,7 +104,7 @@ class Node {
 
   const NodeMetadata& metadata() const;
   NodeMetadata& mutable_metadata();  // For `common` and `software`; see Graph::SetQuantization.
-  // The quantisation record, or null for a float node.
+  // The quantization record, or null for a float node.
   const Quantization* quantization() const;
 
   // MASE's classification: mase_type ("module_related_func") and mase_op.
@@ -113,7 +113,7 @@ class Node {
   absl::string_view mase_op() const { return op(); }
 
   // How Python prints what the node calls: "Linear(in_features=16, ...)" for a
-  // module, the function's or method's name, else the target. A quantised
+  // module, the function's or method's name, else the target. A quantized
   // module's class carries its format: "LinearInteger".
   std::string Description() const;
   // The class or function alone: "LinearInteger", "add", "x".

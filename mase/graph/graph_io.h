@@ -18,7 +18,7 @@ enum class TensorData {
 };
 
 // The canonical form: the same graph gives the same message, byte for byte when
-// serialised deterministically.
+// serialized deterministically.
 GraphProto GraphToProto(const Graph& graph, TensorData data);
 
 // The reverse, for files from anywhere. Nodes may be in any order; they are

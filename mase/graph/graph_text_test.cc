@@ -131,7 +131,7 @@ TEST(GraphTextTest, EveryFaultIsNamedByLineAndColumn) {
       {"graph late", kInvalid, "2:7: want '=' after the name 'graph'"},
       {"r = module add(x, x)", kInvalid, "2:1: r: op add cannot be a call_module"},
       {"  data_in = integer {}", kInvalid, "2:3: want a line 'quantized FORMAT' before operands"},
-      {"  quantised integer", kInvalid, "2:3: want 'quantized FORMAT'"},
+      {"  quantized integer", kInvalid, "2:3: want 'quantized FORMAT'"},
       {"output = output(x)", kInvalid, "3:1: two nodes are named 'output'"},
   };
   for (const Case& c : cases) {
@@ -154,7 +154,7 @@ TEST(GraphTextTest, FaultsOfRecordsAndTensorsAreNamedToo) {
   EXPECT_THAT(read("", "  quantized integer kind\n"),
               StatusIs(kInvalid, HasSubstr("3:21: want class, found 'kind'")));
   EXPECT_THAT(read("", "  quantized integer\n  weight = integer { width: 8 }\n"),
-              StatusIs(kInvalid, HasSubstr("r (relu): is quantised in operand 'weight'")));
+              StatusIs(kInvalid, HasSubstr("r (relu): is quantized in operand 'weight'")));
   EXPECT_THAT(read("tensor t : f32[2]\ntensor t : f32[2]\n", ""),
               StatusIs(kInvalid, HasSubstr("2:8: two tensors are named 't'")));
   EXPECT_THAT(read("tensor t : f32[2] bufer\n", ""),

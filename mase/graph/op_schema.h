@@ -1,7 +1,7 @@
 // The table of ops: everything the graph knows about an operation, in one entry.
 //
 // A new op is one name in ops.h, one entry in one of the ops_*.cc files and one kernel in
-// mase/kernel. Fusion, quantisation, calibration, training and checks ask for its traits
+// mase/kernel. Fusion, quantization, calibration, training and checks ask for its traits
 // and roles here; a test (facts_test) sees to it that they name no op themselves.
 //
 //   if (node.Is(OpTrait::kNorm)) ...
@@ -37,7 +37,7 @@ struct ValueInfo {
 using ShapeRule = absl::StatusOr<std::vector<ValueInfo>> (*)(absl::Span<const ValueInfo> inputs,
                                                              const Attributes& attributes);
 
-// A tensor that a module owns: its local name, shape and PyTorch initialisation.
+// A tensor that a module owns: its local name, shape and PyTorch initialization.
 struct ParameterSpec {
   enum class Init {
     kUniformFanIn,  // U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's Linear and Conv.

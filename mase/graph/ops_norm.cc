@@ -1,4 +1,4 @@
-// Normalisations, softmax and dropout.
+// Normalizations, softmax and dropout.
 #include <string>
 #include <vector>
 

@@ -68,14 +68,14 @@ absl::Status CheckParameters(const Graph& graph, const Node& node) {
 absl::Status CheckQuantization(const Node& node) {
   const Quantization* record = node.quantization();
   if (record == nullptr) return absl::OkStatus();
-  if (!node.schema().quantizable) return Fault(node, "is quantised but the op is not quantisable");
+  if (!node.schema().quantizable) return Fault(node, "is quantized but the op is not quantizable");
   for (const OperandFormat& operand : record->operand()) {
     const std::string& name = operand.operand();
     bool known = name == operands::kDataOut || node.FindParameter(name) != nullptr;
     for (size_t i = 0; i < node.inputs().size(); ++i) {
       known |= node.schema().InputOperand(static_cast<int>(i)) == name;
     }
-    if (!known) return Fault(node, "is quantised in operand '", name, "', which it does not have");
+    if (!known) return Fault(node, "is quantized in operand '", name, "', which it does not have");
   }
   return absl::OkStatus();
 }

@@ -14,7 +14,7 @@ namespace mase {
 //   - every shape rule accepts its inputs, for the stored placeholder shapes;
 //   - a module has exactly the tensors that its op asks for, each in the graph,
 //     with the shape and type that the attributes give;
-//   - a quantisation record names operands that the op has.
+//   - a quantization record names operands that the op has.
 // Linear in nodes plus uses, without recursion.
 absl::Status VerifyGraph(const Graph& graph);
 

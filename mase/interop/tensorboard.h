@@ -1,6 +1,6 @@
 // TensorBoard event files: scalars by tag and step, drawn as curves.
 //
-// A file is a sequence of records in TFRecord framing, each a serialised Event:
+// A file is a sequence of records in TFRecord framing, each a serialized Event:
 //
 //   uint64 length | uint32 masked CRC32C of it | the event | uint32 masked CRC32C of the event
 //
@@ -19,7 +19,7 @@
 
 namespace mase {
 
-// A name that TensorBoard recognises as an event file of this moment:
+// A name that TensorBoard recognizes as an event file of this moment:
 // "events.out.tfevents.<seconds>.<host>".
 std::string EventFileName(double wall_time);
 

@@ -212,7 +212,7 @@ class BatchNormKernel final : public Kernel {
     const T* src = args.Src<T>(0);
     const T* dst = args.Dst<T>();
     const T* diff_dst = args.DiffDst<T>();
-    // What the ReLU lets through. Loads both, so that it vectorises.
+    // What the ReLU lets through. Loads both, so that it vectorizes.
     const auto diff = [dst, diff_dst](int64_t at) {
       const T all = diff_dst[at];
       if constexpr (kRelu) return dst[at] > 0 ? all : T(0);

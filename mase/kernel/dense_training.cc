@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
-#include "mase/kernel/dense/dense.h"
 #include "mase/graph/ops.h"
+#include "mase/kernel/dense/dense.h"
 #include "mase/kernel/dense_chain.h"
 #include "mase/kernel/dense_kernels.h"
 #include "mase/kernel/kernels.h"

@@ -1,8 +1,9 @@
 // Kernel: the arithmetic of one op for fixed shapes and element types, forward and backward.
 //
-//   KernelSpec spec = {.op = "relu", .attributes = &attributes, .srcs = {{{8, 16}}}, .dst = {{8,
-//   16}}}; MASE_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel, CreateKernel(spec)); const void*
-//   srcs[] = {x}; MASE_RETURN_IF_ERROR(kernel->Forward({.srcs = srcs, .dst = y}));
+//   KernelSpec spec = {.op = "relu", .attributes = &none, .srcs = {{{8, 16}}}, .dst = {{8, 16}}};
+//   MASE_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel, CreateKernel(spec));
+//   const void* srcs[] = {x};
+//   MASE_RETURN_IF_ERROR(kernel->Forward({.srcs = srcs, .dst = y}));
 //
 // A kernel is made for a KernelSpec (op, attributes, shapes, layouts, element types) through the
 // table of kernels: one entry for an op and the element type of its result, in the file that

@@ -1,7 +1,7 @@
 // Checkpoints: a model's tensors, its graph and what is known of the run, in one
 // safetensors file that other tools open and that runs no code when loaded.
 //
-// Metadata: "mase.graph" is the graph as text proto (quantisation included, tensors
+// Metadata: "mase.graph" is the graph as text proto (quantization included, tensors
 // without elements), "mase.recipe" how data become what the net reads and which rows it
 // was trained on (data/recipe.h); further facts are the caller's ("mase.run", ...).
 #ifndef MASE_MODEL_CHECKPOINT_H_

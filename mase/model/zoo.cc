@@ -54,7 +54,7 @@ constexpr ZooEntry kTextModels[] = {
      "seq_blocks: Conv 64 3, BN, Conv 64 3, BN, MaxPool 2, Conv 128 3, BN, Conv 128 3, BN, "
      "MaxPool 2, Conv 256 3, BN, Conv 256 3, BN; flatten(); "
      "seq_blocks_1: Linear 512, BN, Linear 512, BN, Linear classes, BN"},
-    // MASE's residual binary layers are this net quantised with the format binary_residual.
+    // MASE's residual binary layers are this net quantized with the format binary_residual.
     {"cnv_residual", "vision",
      "seq_blocks: Conv 64 3 bias=false, BN, Conv 64 3 bias=false, BN, MaxPool 2, "
      "Conv 128 3 bias=false, BN, Conv 128 3 bias=false, BN, MaxPool 2, Conv 256 3 bias=false, BN, "

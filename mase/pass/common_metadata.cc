@@ -20,7 +20,7 @@ using google::protobuf::RepeatedPtrField;
 // Beginnings of entries' names.
 constexpr absl::string_view kInputs = "data_in_", kResults = "data_out_";
 
-// MASE's type and precision of values that are not quantised: {"float", {"32"}}.
+// MASE's type and precision of values that are not quantized: {"float", {"32"}}.
 void SetPlain(absl::string_view dtype, TensorMetadata* tensor) {
   tensor->clear_precision();
   if (dtype == "bool") {

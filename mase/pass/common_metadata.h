@@ -1,6 +1,6 @@
 // MASE's "common" metadata of a node: classification, shapes, types, precision.
 //
-// A pass that quantises or rewires nodes calls these to keep the notes true.
+// A pass that quantizes or rewires nodes calls these to keep the notes true.
 #ifndef MASE_PASS_COMMON_METADATA_H_
 #define MASE_PASS_COMMON_METADATA_H_
 
@@ -17,12 +17,12 @@ namespace mase {
 // Arguments are the data inputs data_in_0, data_in_1, ..., then the trained tensors
 // (weight, bias); none for placeholders, get_attr and output. Results are
 // data_out_0, ...; the output node repeats what it is given. Tensors are "float"
-// with their width, or of the format in the node's quantisation record.
+// with their width, or of the format in the node's quantization record.
 absl::StatusOr<CommonMetadata> DescribeNode(const Graph& graph, const Node& node,
                                             const InferredShapes& shapes);
 
 // Rewrites types and precisions in the node's common metadata (where it has any)
-// after its quantisation record changed.
+// after its quantization record changed.
 absl::Status UpdatePrecision(Node& node);
 
 // The entry of that name, "data_in_0" or "weight"; null if there is none.

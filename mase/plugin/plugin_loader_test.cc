@@ -166,9 +166,9 @@ TEST(PluginLoaderTest, ABundledPluginMayBeNamedByItsPathToo) {
 
 TEST(PluginLoaderTest, AnUnknownPassIsToldTheNearestName) {
   const auto loader = ValueOrDie(PluginLoader::Create());
-  EXPECT_THAT(loader->LookUp("quantise"),
+  EXPECT_THAT(loader->LookUp("quantice"),
               StatusIs(absl::StatusCode::kNotFound,
-                       HasSubstr("no pass 'quantise'; did you mean 'quantize'?")));
+                       HasSubstr("no pass 'quantice'; did you mean 'quantize'?")));
   EXPECT_THAT(loader->opened(), IsEmpty());
 }
 

@@ -1,5 +1,5 @@
 // The operands of a node: which of its tensors belong to which, which format the record has for
-// one, and how a block format gets to see it. MASE's rules for its quantised operators and modules,
+// one, and how a block format gets to see it. MASE's rules for its quantized operators and modules,
 // in one place for what makes records and for what runs, measures and describes them.
 //
 //   for (const Operand& operand : OperandsOf(node)) {

@@ -44,7 +44,7 @@ std::string AdaptivePoolLimit(const Node& node, absl::string_view, const Inferre
   return "";
 }
 
-// MASE's maps of quantised functions and modules, without the entries that fail whatever they are
+// MASE's maps of quantized functions and modules, without the entries that fail whatever they are
 // given: add, sub and mul in log (a key that the parser drops), sub in block_log, products in
 // ternary, and tanh, softsign and softplus in all (an argument that torch does not know).
 const std::vector<ReferenceOp>& ReferenceOps() {

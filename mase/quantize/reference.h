@@ -1,5 +1,5 @@
 // What of REFERENCE semantics belongs to ops and not to formats: which nodes MASE's pass takes, in
-// which formats, and where its quantised modules compute something else than the float ones.
+// which formats, and where its quantized modules compute something else than the float ones.
 //
 // All of it is one table, a row an op (reference.cc). Rules ask it when they make a record, and
 // refuse there what MASE lacks or fails in; the executor asks it through the functions below.
@@ -70,11 +70,11 @@ bool IsReference(const Node& node);
 absl::Status CheckReference(const Node& node, absl::string_view format,
                             const InferredShapes& shapes);
 
-// The attributes by which the node computes: its own, but MASE's quantised layer_norm has
+// The attributes by which the node computes: its own, but MASE's quantized layer_norm has
 // eps = 1e-5 whatever it is told.
 Attributes EffectiveAttributes(const Node& node);
 
-// Whether the node computes without this tensor of its module: MASE's quantised group_norm drops
+// Whether the node computes without this tensor of its module: MASE's quantized group_norm drops
 // its weight and bias.
 bool IgnoresTensor(const Node& node, absl::string_view tensor);
 

@@ -1,5 +1,5 @@
-// From a rule's config to the record of a node: which operands MASE's quantised operators and
-// modules round, by which keys, as one table for all that quantise.
+// From a rule's config to the record of a node: which operands MASE's quantized operators and
+// modules round, by which keys, as one table for all that quantize.
 #ifndef MASE_QUANTIZE_RULE_H_
 #define MASE_QUANTIZE_RULE_H_
 

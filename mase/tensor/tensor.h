@@ -3,7 +3,7 @@
 // Copying a Tensor shares the buffer; writing through `mutable_data` first
 // makes the buffer unique (copy on write), so a copy never changes under its
 // holder. Buffers are 64-byte aligned (one cache line, one AVX-512 register)
-// and uninitialised unless the constructor says otherwise. A Tensor may be
+// and uninitialized unless the constructor says otherwise. A Tensor may be
 // read from many threads; writing needs the sole use of that Tensor object.
 #ifndef MASE_TENSOR_TENSOR_H_
 #define MASE_TENSOR_TENSOR_H_
@@ -55,10 +55,10 @@ class Tensor {
   // An empty float32 tensor of shape [0].
   Tensor() : shape_({0}) {}
 
-  // Uninitialised. For shapes that come from outside use Create.
+  // Uninitialized. For shapes that come from outside use Create.
   Tensor(DType dtype, Shape shape);
 
-  // Uninitialised, after checking `shape`: the errors of Shape::Validate, and
+  // Uninitialized, after checking `shape`: the errors of Shape::Validate, and
   // ResourceExhausted when memory is short.
   static absl::StatusOr<Tensor> Create(DType dtype, const Shape& shape);
 

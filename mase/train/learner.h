@@ -1,4 +1,4 @@
-// Learner: a net, its optimiser and the loss, as a trainer sees them: batch in, figures out.
+// Learner: a net, its optimizer and the loss, as a trainer sees them: batch in, figures out.
 //
 //   MASE_ASSIGN_OR_RETURN(auto learner, Learner::Create(graph, options));
 //   learner->AddBatch(data, rows, /*share=*/1);   // gradients
@@ -60,7 +60,7 @@ class Learner {
   virtual absl::StatusOr<LossFigures> AddBatch(const SplitData& data,
                                                absl::Span<const int64_t> rows, double share) = 0;
 
-  // One step of the optimiser with the gradients added since the last.
+  // One step of the optimizer with the gradients added since the last.
   virtual void Step(double rate) = 0;
 
   // Loss and accuracy in inference mode. `go_on` is called after each batch with the rows done

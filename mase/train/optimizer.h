@@ -1,10 +1,10 @@
-// Optimisers over one flat vector of parameters, step for step those of PyTorch:
+// Optimizers over one flat vector of parameters, step for step those of PyTorch:
 //
 //   adam   g += wd p;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
 //          p -= rate / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)
 //   adamw  p *= 1 - rate wd;  then as adam without its first part
-//   sgd    g += wd p;  buf = momentum buf + g (the first time buf = g);  p -= rate (g + momentum
-//   buf)
+//   sgd    g += wd p;  buf = momentum buf + g (the first time buf = g)
+//          p -= rate (g + momentum buf)
 //
 // b1 = 0.9, b2 = 0.999, eps = 1e-8, momentum = 0.9 (Nesterov); t counts steps from 1. As in MASE,
 // sgd's weight decay is always 5e-4. Every parameter decays, biases and batch norms included.

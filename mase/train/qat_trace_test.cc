@@ -1,4 +1,4 @@
-// Quantisation-aware training, step for step that of a plain PyTorch loop with the same
+// Quantization-aware training, step for step that of a plain PyTorch loop with the same
 // straight-through estimator. The figures are those of tools/make_qat_trace.py in float64; PyTorch
 // 2.15 in float32 is up to 7e-8 away from them.
 #include <algorithm>
@@ -73,7 +73,7 @@ TEST(QatTraceTest, BatchNormInFloat) {
                {0.975314205, 0.981058788, 662}});
 }
 
-TEST(QatTraceTest, BatchNormQuantised) {
+TEST(QatTraceTest, BatchNormQuantized) {
   ExpectTrace(kTiny, /*norm_too=*/true, {1.6008203, 1.6100675, 1.5972091, 1.6116346, 1.5758587},
               {{1.530742357, 1.465138546, 432},
                {1.329748046, 1.216026933, 572},

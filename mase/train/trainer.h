@@ -6,7 +6,7 @@
 // The directory gets the files of training_log.h and two checkpoints (model/checkpoint.h):
 //
 //   best.safetensors   the net after the epoch with the lowest validation loss
-//   last.safetensors   the net now and all that is needed to go on: optimiser, place in the
+//   last.safetensors   the net now and all that is needed to go on: optimizer, place in the
 //                      epoch, generator, as further tensors
 //
 // last is written before the first step, after each epoch and every so many steps; always whole
@@ -64,7 +64,7 @@ struct TrainerOptions {
   int64_t batch_size = 128;
   bool shuffle = true;
   int64_t max_epochs = 20;
-  int64_t max_steps = -1;   // Of the optimiser; -1: no limit. An epoch that it cuts is validated.
+  int64_t max_steps = -1;   // Of the optimizer; -1: no limit. An epoch that it cuts is validated.
   int64_t max_batches = 0;  // Of each pass over data, to try things out; 0: no limit.
   int64_t accumulate = 1;   // Batches to a step; the last step of an epoch takes what is left.
   int64_t log_every_n_steps = 50;
@@ -86,7 +86,7 @@ struct TrainingResult {
   // OK: trained to the end. Cancelled: interrupted, after a checkpoint. OutOfRange: a loss or a
   // weight was no finite number; says where, at which rate, what is kept and what to try.
   absl::Status ending;
-  int64_t steps = 0;  // Of the optimiser, in the whole run.
+  int64_t steps = 0;  // Of the optimizer, in the whole run.
   std::vector<EpochRecord> history;
   int64_t best_epoch = -1;         // From 0; -1: none was validated.
   std::vector<std::string> files;  // Written, relative to the directory.

@@ -16,7 +16,7 @@ struct TrainingState {
   TorchGenerator generator{0};  // Of the epochs' orders.
 
   int64_t epoch = 0;       // The present one.
-  int64_t step = 0;        // Optimiser steps made in the whole run.
+  int64_t step = 0;        // Optimizer steps made in the whole run.
   int64_t batch = 0;       // Batches of the epoch done; 0: it has not begun.
   int64_t epoch_seed = 0;  // Of its order (BatchSampler), once it has begun.
   double loss_sum = 0;     // Of its batches.

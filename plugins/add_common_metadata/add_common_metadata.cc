@@ -3,7 +3,7 @@
 //
 // Shapes are those for the batch of the run's data, else for the batch that the
 // graph was built with. Nothing is computed and no tensor is kept. Notes on
-// quantised nodes tell their formats. Cost: O(nodes + uses).
+// quantized nodes tell their formats. Cost: O(nodes + uses).
 #include <map>
 #include <memory>
 #include <string>

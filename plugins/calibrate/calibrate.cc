@@ -1,4 +1,4 @@
-// Pass plugin `calibrate`: sets the scales of quantised operands by what they hold.
+// Pass plugin `calibrate`: sets the scales of quantized operands by what they hold.
 //
 //   before: data_in integer 8/4, weight integer 8/4      after: data_in integer 8/5, weight integer
 //   8/7
@@ -9,7 +9,7 @@
 // parameter, and nodes without a record, stay as they are. Prints the figures of each method that
 // ran, and of the formats as given; writes calibrate/comparison.csv and, for the formats that were
 // kept, calibrate/operands.csv. Cost: a run of the net on the samples, and for each method another
-// one, an evaluation, and about 80 quantisations of each operand's values.
+// one, an evaluation, and about 80 quantizations of each operand's values.
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -383,7 +383,7 @@ class CalibratePass final : public Pass {
 
 absl::Status Register(PassRegistrar& registrar) {
   return registrar.AddPass<CalibratePass>(
-      "calibrate", "Sets the scales of quantised operands by data.", {.keeps_notes = true});
+      "calibrate", "Sets the scales of quantized operands by data.", {.keeps_notes = true});
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ struct Measurement {
 
 class NetMeasurer {
  public:
-  // The nodes of `ops` will be quantised; records that they have are forgotten. `inputs` are
+  // The nodes of `ops` will be quantized; records that they have are forgotten. `inputs` are
   // samples by placeholder, which give the ranges of activations. NotFound if no node has one of
   // the ops; else the executor's errors.
   static absl::StatusOr<NetMeasurer> Create(const Graph& graph, absl::Span<const std::string> ops,
@@ -48,7 +48,7 @@ class NetMeasurer {
   absl::StatusOr<Quantization> RecordFor(const Node& node, const FormatProto& format) const;
   absl::Status CountBits(const Graph& graph, Measurement* measurement) const;
 
-  Graph graph_;  // Float where it will be quantised.
+  Graph graph_;  // Float where it will be quantized.
   InferredShapes shapes_;
   std::vector<const Node*> nodes_;
   std::map<std::string, Tensor> inputs_;

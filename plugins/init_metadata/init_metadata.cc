@@ -1,6 +1,6 @@
 // Pass plugin `init_metadata`: forgets all notes on nodes (common, software).
 //
-// What a node is, its quantisation included, stays. Cost: O(nodes).
+// What a node is, its quantization included, stays. Cost: O(nodes).
 #include <memory>
 
 #include "google/protobuf/empty.pb.h"

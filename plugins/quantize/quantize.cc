@@ -2,9 +2,9 @@
 //
 //   before: Linear(16, 5)      after: LinearInteger(16, 5), data_in 8/4, weight 8/4, bias 8/4
 //
-// What a node computes, its tensors and its edges stay; it only gets a quantisation
+// What a node computes, its tensors and its edges stay; it only gets a quantization
 // record, which executors, cost models and exporters read. Nodes that no rule
-// covers stay as they are, also quantised ones. All rules are checked, and all
+// covers stay as they are, also quantized ones. All rules are checked, and all
 // records made, before the first node is touched. Every operation is reported with
 // the reason for its fate. Cost: O(nodes), times rules for regular expressions.
 #include <memory>

@@ -1,9 +1,9 @@
-// Pass plugin `summarize_quantization`: which nodes were quantised, by comparison
+// Pass plugin `summarize_quantization`: which nodes were quantized, by comparison
 // with the graph before the first pass.
 //
 // Prints the histogram of types and writes quantize/quantize_table.csv (one row a
 // node) and quantize/quantize_histogram.csv. Nodes are paired by name; a node
-// counts as changed if its quantisation record did, or if it is new. Runs by
+// counts as changed if its quantization record did, or if it is new. Runs by
 // itself after `quantize`. Cost: O(nodes log nodes).
 #include <map>
 #include <memory>
@@ -110,7 +110,7 @@ class SummarizeQuantizationPass final : public Pass {
 
 absl::Status Register(PassRegistrar& registrar) {
   return registrar.AddPass<SummarizeQuantizationPass>(
-      "summarize_quantization", "Counts and lists the nodes that were quantised.",
+      "summarize_quantization", "Counts and lists the nodes that were quantized.",
       {.kind = PassKind::kAnalysis});
 }
 

@@ -2,7 +2,7 @@
 // with one another.
 //
 //   every node     class, op and an entry for each input, trained tensor and result
-//   every entry    a known type; float of 16, 32 or 64 bits; quantised entries the type that
+//   every entry    a known type; float of 16, 32 or 64 bits; quantized entries the type that
 //                  the node's record has; integer and fixed with 0 <= frac_width <= width
 //   every edge     the same shape and element type on both ends
 //   layers         features and channels that fit the weight and the bias
@@ -82,9 +82,9 @@ class Verifier {
         Fault(entry.name(), ": float of ", absl::StrJoin(entry.precision(), ","), " bits");
     } else if (entry.type() != "int" && entry.type() != "bool" && entry.type() != "NA") {
       if (record == nullptr) {
-        Fault(entry.name(), ": type '", entry.type(), "', but the node is not quantised");
+        Fault(entry.name(), ": type '", entry.type(), "', but the node is not quantized");
       } else if (record->format() != entry.type()) {
-        Fault(entry.name(), ": type '", entry.type(), "', but the node is quantised as ",
+        Fault(entry.name(), ": type '", entry.type(), "', but the node is quantized as ",
               record->format());
       } else if (IsFixedPoint(entry.type())) {
         CheckFixed(entry);

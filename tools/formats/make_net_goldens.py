@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes testdata/reference: what MASE computes with quantised ops and nets. Needs numpy:
+"""Writes testdata/reference: what MASE computes with quantized ops and nets. Needs numpy:
 
     python3 tools/formats/make_net_goldens.py testdata
 

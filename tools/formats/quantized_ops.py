@@ -1,4 +1,4 @@
-"""What MASE's quantised functions and modules compute, in NumPy float32.
+"""What MASE's quantized functions and modules compute, in NumPy float32.
 
 Written from MASE's own definitions, not from the C++ code: which operands an op rounds, how block
 formats see tensors of any rank, and the defects. Numbers come from reference_model.py. A config is

@@ -160,7 +160,7 @@ def lsq(x, level, scale=1.0, sym=False):
     return (clamp(np.floor((x / f4(scale)).astype(f4) + f4(.5)), lo, hi) * f4(scale)).astype(f4)
 def flexround(w, s1=1.0): return (f4(s1) * np.floor((w / f4(s1)).astype(f4) + f4(.5))).astype(f4)
 def residual_sign(x, levels=2, means=None):
-    """The sum over levels, as quantised layers use it."""
+    """The sum over levels, as quantized layers use it."""
     means = [(levels - l) / (levels * (levels + 1) / 2) for l in range(levels)] if means is None else means
     rest, total = x, np.zeros_like(x)
     for m in means:

@@ -1,6 +1,6 @@
 // One call on a DenseNet: where its memory lies, and the steps of a chunk of rows.
 //
-// Training runs in segments. A segment takes a chunk from the input, or from the normalisation by
+// Training runs in segments. A segment takes a chunk from the input, or from the normalization by
 // one batch norm, to the moments of the next, or to the output; chunks do not see each other in
 // between. The moments of all chunks are then combined, in order. Gradients go back the same way.
 #ifndef MASE_KERNEL_DENSE_DENSE_PASS_H_
@@ -106,7 +106,7 @@ class DensePass {
   const bool remakes_;
 
   // The workspace.
-  float* mean_;  // Per feature of all norms: (x - mean) * scale + shift normalises,
+  float* mean_;  // Per feature of all norms: (x - mean) * scale + shift normalizes,
   float* scale_;
   float* shift_;
   float* offset_;  // (diff - offset - (x - mean) * slope) * scale is the gradient.

@@ -22,12 +22,12 @@ struct DenseStage {
   int64_t out = 0;
 
   int64_t src = 0;       // The stage's input: the result of the one before.
-  int64_t norm_src = 0;  // What the norm normalises: the linear layer's result, or `src`.
+  int64_t norm_src = 0;  // What the norm normalizes: the linear layer's result, or `src`.
   int64_t dst = 0;       // The stage's result.
   int64_t factor = 0;    // Dropout's factors.
   int64_t diff_src = 0;  // Gradients of src and dst. The same without a linear layer.
   int64_t diff_dst = 0;
-  bool cheap = false;   // dst is one normalisation away from norm_src, and only the next linear
+  bool cheap = false;   // dst is one normalization away from norm_src, and only the next linear
                         // layer reads it.
   bool masked = false;  // The stage above applies this one's ReLU mask to diff_dst.
 

@@ -1,4 +1,4 @@
-// Optimiser loops for the instruction set of simd.h. Each statement rounds where PyTorch rounds.
+// Optimizer loops for the instruction set of simd.h. Each statement rounds where PyTorch rounds.
 #ifndef MASE_KERNEL_DENSE_OPTIMIZER_KERNELS_H_
 #define MASE_KERNEL_DENSE_OPTIMIZER_KERNELS_H_
 

@@ -1,7 +1,7 @@
-// One optimiser step over flat vectors of n parameters, one loop each.
+// One optimizer step over flat vectors of n parameters, one loop each.
 //
 // State and parameters are float32 and rounded after each operation in the order of PyTorch's
-// single-tensor CPU optimisers, so that a step gives the same bits; rates and bias corrections are
+// single-tensor CPU optimizers, so that a step gives the same bits; rates and bias corrections are
 // computed in double first. Multiply-adds are fused where PyTorch's are.
 // Subnormal numbers (below 1.2e-38) count as zero. All vectors are
 // caller-owned and must not overlap. Elements whose parameter, gradient and state are zero stay
