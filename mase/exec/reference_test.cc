@@ -19,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "mase/base/runfiles.h"
 #include "mase/exec/executor.h"
+#include "mase/graph/graph_io.h"
 #include "mase/model/checkpoint.h"
 #include "mase/quantize/rule.h"
 #include "mase/testing/matchers.h"
@@ -73,7 +74,7 @@ class Goldens {
   void ReadLine(const std::string& key, const std::string& rest) {
     const std::pair<std::string, std::string> parts = absl::StrSplit(rest, absl::MaxSplits(' ', 1));
     if (key == "graph") {
-      graph_ = ParseGraph(rest);
+      graph_ = ValueOrDie(GraphFromText("format_version: 1 " + rest));
       inputs_.clear();
     } else if (key == "checkpoint") {
       graph_ = *ValueOrDie(LoadCheckpoint(Runfile("testdata/checkpoints/" + rest))).graph;

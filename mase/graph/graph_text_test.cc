@@ -131,7 +131,7 @@ TEST(GraphTextTest, EveryFaultIsNamedByLineAndColumn) {
       {"graph late", kInvalid, "2:7: want '=' after the name 'graph'"},
       {"r = module add(x, x)", kInvalid, "2:1: r: op add cannot be a call_module"},
       {"  data_in = integer {}", kInvalid, "2:3: want a line 'quantized FORMAT' before operands"},
-      {"  quantized integer", kInvalid, "2:3: want 'quantized FORMAT'"},
+      {"  quantice integer", kInvalid, "2:3: want 'quantized FORMAT'"},
       {"output = output(x)", kInvalid, "3:1: two nodes are named 'output'"},
   };
   for (const Case& c : cases) {
