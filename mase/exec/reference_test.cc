@@ -20,6 +20,7 @@
 #include "mase/base/runfiles.h"
 #include "mase/exec/executor.h"
 #include "mase/graph/graph_io.h"
+#include "mase/graph/op_schema.h"
 #include "mase/model/checkpoint.h"
 #include "mase/quantize/rule.h"
 #include "mase/testing/matchers.h"
@@ -54,6 +55,42 @@ Numbers ParseNumbers(absl::string_view text) {
   return numbers;
 }
 
+// A graph of a golden file: a text proto that leaves out what follows from its ops, the version and
+// the layers' tensors (zeros, until a line of the file sets them).
+Graph GoldenGraph(const std::string& text) {
+  GraphProto proto;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  proto.set_format_version(1);
+  for (NodeProto& node : *proto.mutable_node()) {
+    const OpSchema* schema = FindOp(node.op());
+    if (node.kind() != NodeProto::CALL_MODULE || schema == nullptr ||
+        schema->parameter_rule == nullptr) {
+      continue;
+    }
+    Attributes attributes;
+    for (const AttributeSpec& spec : schema->attributes) attributes.Set(spec.name, spec.fallback);
+    for (const AttributeProto& attribute : node.attribute()) {
+      const auto& ints = attribute.ints().value();
+      if (attribute.has_i()) attributes.Set(attribute.name(), int64_t{attribute.i()});
+      if (attribute.has_b()) attributes.Set(attribute.name(), attribute.b());
+      if (attribute.has_ints()) {
+        attributes.Set(attribute.name(), std::vector<int64_t>(ints.begin(), ints.end()));
+      }
+    }
+    for (const ParameterSpec& spec : schema->parameter_rule(attributes)) {
+      ParameterProto* parameter = node.add_parameter();
+      parameter->set_name(spec.name);
+      parameter->set_tensor(node.target() + "." + spec.name);
+      TensorProto* tensor = proto.add_tensor();
+      tensor->set_name(parameter->tensor());
+      tensor->set_dtype(std::string(DTypeName(spec.dtype)));
+      for (int64_t extent : spec.shape.dims()) tensor->add_dims(extent);
+      tensor->set_buffer(spec.buffer);
+    }
+  }
+  return ValueOrDie(GraphFromProto(proto));
+}
+
 // Reads a golden file line by line; every "y" is a case.
 class Goldens {
  public:
@@ -74,7 +111,7 @@ class Goldens {
   void ReadLine(const std::string& key, const std::string& rest) {
     const std::pair<std::string, std::string> parts = absl::StrSplit(rest, absl::MaxSplits(' ', 1));
     if (key == "graph") {
-      graph_ = ValueOrDie(GraphFromText("format_version: 1 " + rest));
+      graph_ = GoldenGraph(rest);
       inputs_.clear();
     } else if (key == "checkpoint") {
       graph_ = *ValueOrDie(LoadCheckpoint(Runfile("testdata/checkpoints/" + rest))).graph;
