@@ -9,6 +9,12 @@
 // that nodes refer to by local name ("weight"), so that a module called twice
 // shares them.
 //
+//   for (Node* node : graph.NodesInOrder()) {  // A copy of the order: erasing is safe.
+//     if (node->op() != ops::kIdentity) continue;
+//     graph.ReplaceAllUses(node->outputs()[0], node->inputs()[0]);
+//     MASE_RETURN_IF_ERROR(graph.EraseNode(node));
+//   }
+//
 // Nodes and Values have stable addresses until erased; ids are dense and never
 // reused. Every edit of structure, attributes, tensors or quantization goes
 // through a Graph method and bumps version(); notes about a node (metadata) do

@@ -38,6 +38,11 @@ absl::StatusOr<DType> ParseDType(absl::string_view name);
 
 // The extents of a dense row-major tensor, outermost first. Rank 0 is a scalar
 // with one element. Extents are >= 0; an extent of 0 makes an empty tensor.
+//
+//   Shape image = {8, 3, 32, 32};
+//   MASE_RETURN_IF_ERROR(image.Validate());  // Before trusting sizes from outside.
+//   image.dim(-1)                            // 32
+//   image.elements()                         // 24576
 class Shape {
  public:
   Shape() = default;

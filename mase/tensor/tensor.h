@@ -1,5 +1,10 @@
 // Tensor: a dense row-major array with a shared, reference-counted buffer.
 //
+//   Tensor a = Tensor::FromValues<float>({2, 3}, {1, 2, 3, 4, 5, 6});
+//   Tensor b = a;                        // Shares the buffer.
+//   b.mutable_data<float>()[0] = 9;      // Copies it first: a[0] stays 1.
+//   Tensor row = a.Rows(1, 2);           // [1, 3], in a's buffer.
+//
 // Copying a Tensor shares the buffer; writing through `mutable_data` first
 // makes the buffer unique (copy on write), so a copy never changes under its
 // holder. Buffers are 64-byte aligned (one cache line, one AVX-512 register)
