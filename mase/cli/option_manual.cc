@@ -188,11 +188,23 @@ std::vector<OptionTable> OptionManual::Describe(absl::string_view options_type) 
   return tables;
 }
 
+namespace {
+
+// "transform, experimental; owned by N; also known as A, B". A pass that was opened without an
+// index has no status and no owner.
+std::string KindAndOwner(const PassEntry& pass, absl::string_view aliases) {
+  std::string text = pass.kind();
+  if (!pass.status().empty()) absl::StrAppend(&text, ", ", pass.status());
+  if (!pass.owner().empty()) absl::StrAppend(&text, "; owner: ", pass.owner());
+  if (!aliases.empty()) absl::StrAppend(&text, "; also known as ", aliases);
+  return text;
+}
+
+}  // namespace
+
 std::string ManualText(const PassEntry& pass, const std::vector<OptionTable>& tables) {
   std::string text = Wrapped(absl::StrCat(pass.name(), ": ", pass.summary()), 0);
-  absl::StrAppend(
-      &text,
-      Wrapped(absl::StrCat(pass.kind(), "; also known as ", absl::StrJoin(pass.alias(), ", ")), 2));
+  absl::StrAppend(&text, Wrapped(KindAndOwner(pass, absl::StrJoin(pass.alias(), ", ")), 2));
   if (tables.empty()) return absl::StrCat(text, "\nIt has no options.\n");
   for (const OptionTable& table : tables) {
     const bool own = &table == &tables[0];
@@ -208,8 +220,10 @@ std::string ManualText(const PassEntry& pass, const std::vector<OptionTable>& ta
 }
 
 std::string ManualMarkdown(const PassEntry& pass, const std::vector<OptionTable>& tables) {
-  std::string text = absl::StrCat("## ", pass.name(), "\n\n", pass.summary(), " (", pass.kind(),
-                                  "; also `", absl::StrJoin(pass.alias(), "`, `"), "`)\n");
+  const std::string aliases =
+      pass.alias().empty() ? "" : absl::StrCat("`", absl::StrJoin(pass.alias(), "`, `"), "`");
+  std::string text = absl::StrCat("## ", pass.name(), "\n\n", pass.summary(), " (",
+                                  KindAndOwner(pass, aliases), ")\n");
   if (tables.empty()) absl::StrAppend(&text, "\nNo options.\n");
   for (const OptionTable& table : tables) {
     const bool own = &table == &tables[0];
