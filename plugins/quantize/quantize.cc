@@ -8,7 +8,7 @@
 // records made, before the first node is touched. Every operation is reported with
 // the reason for its fate. Cost: O(nodes), times rules for regular expressions.
 #include <memory>
-#include <regex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +22,7 @@
 #include "absl/strings/str_join.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "mase/base/error_list.h"
+#include "mase/base/pattern.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
@@ -41,7 +42,7 @@ namespace {
 
 struct Rule {
   std::string match;
-  std::regex pattern;  // For REGEX_NAME.
+  std::optional<Pattern> pattern;  // For REGEX_NAME.
   RuleFormat format;
 };
 
@@ -140,11 +141,7 @@ class QuantizePass final : public Pass {
       }
       MASE_RETURN_IF_ERROR(CheckOp(rule->format, rule->match));
     } else if (options_.by() == Options::REGEX_NAME) {
-      try {
-        rule->pattern = std::regex(rule->match);
-      } catch (const std::regex_error& error) {
-        return absl::InvalidArgumentError(absl::StrCat("not a regular expression: ", error.what()));
-      }
+      MASE_ASSIGN_OR_RETURN(rule->pattern, Pattern::Compile(rule->match));
     }
     // The first of equal rules wins, as it does for regular expressions.
     rule_by_match_.emplace(rule->match, rule.get());
@@ -155,7 +152,7 @@ class QuantizePass final : public Pass {
   const Rule* FindRule(const Node& node) const {
     if (options_.by() == Options::REGEX_NAME) {
       for (const auto& rule : rules_) {
-        if (std::regex_match(node.name(), rule->pattern)) return rule.get();
+        if (rule->pattern->Matches(node.name())) return rule.get();
       }
       return nullptr;
     }
@@ -168,7 +165,7 @@ class QuantizePass final : public Pass {
   }
 
   bool Fits(const Rule& rule, const Node& node) const {
-    return options_.by() == Options::REGEX_NAME ? std::regex_match(node.name(), rule.pattern)
+    return options_.by() == Options::REGEX_NAME ? rule.pattern->Matches(node.name())
                                                 : rule.match == Key(node);
   }
 
@@ -188,10 +185,11 @@ class QuantizePass final : public Pass {
   // Why no node that can be quantized got this rule.
   absl::Status WhyWithoutEffect(const Rule& rule, const std::vector<Plan>& plans) const {
     std::vector<std::string> taken, keys;
+    absl::flat_hash_set<std::string> seen;
     absl::btree_set<std::string> takers;
     bool fits = false;
     for (const Plan& plan : plans) {
-      if (!absl::c_linear_search(keys, Key(*plan.node))) keys.push_back(Key(*plan.node));
+      if (seen.insert(Key(*plan.node)).second) keys.push_back(Key(*plan.node));
       if (!Fits(rule, *plan.node)) continue;
       fits = true;
       if (plan.rule == &rule || !plan.node->schema().quantizable) continue;
