@@ -339,6 +339,21 @@ absl::Status Graph::SetAttribute(Node* node, absl::string_view name, Attribute v
   return absl::OkStatus();
 }
 
+absl::Status Graph::SetParameter(Node* node, absl::string_view name, absl::string_view tensor) {
+  if (!tensor_by_name_.contains(tensor)) {
+    return absl::NotFoundError(
+        absl::StrCat(node->name(), ": the graph has no tensor '", tensor, "'"));
+  }
+  Touch();
+  for (Parameter& parameter : node->parameters_) {
+    if (parameter.name != name) continue;
+    parameter.tensor = std::string(tensor);
+    return absl::OkStatus();
+  }
+  node->parameters_.push_back({std::string(name), std::string(tensor)});
+  return absl::OkStatus();
+}
+
 void Graph::SetQuantization(Node* node, Quantization quantization) {
   *node->mutable_metadata().mutable_quantization() = std::move(quantization);
   Touch();
@@ -361,6 +376,26 @@ void Graph::SetTensor(absl::string_view name, Tensor value, bool buffer) {
   tensors_[it->second].value = std::move(value);
   tensors_[it->second].buffer = buffer;
   Touch();
+}
+
+absl::Status Graph::RemoveTensor(absl::string_view name) {
+  const auto found = tensor_by_name_.find(name);
+  if (found == tensor_by_name_.end()) {
+    return absl::NotFoundError(absl::StrCat("the graph has no tensor '", name, "'"));
+  }
+  for (const Node* node = first_; node != nullptr; node = next(node)) {
+    for (const Parameter& parameter : node->parameters_) {
+      if (parameter.tensor != name) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat("tensor '", name, "' cannot be removed: ", node->name(), " reads it"));
+    }
+  }
+  const size_t index = found->second;
+  tensor_by_name_.erase(found);
+  tensors_.erase(tensors_.begin() + static_cast<std::ptrdiff_t>(index));
+  for (size_t i = index; i < tensors_.size(); ++i) tensor_by_name_[tensors_[i].name] = i;
+  Touch();
+  return absl::OkStatus();
 }
 
 Tensor* Graph::MutableTensor(absl::string_view name) {

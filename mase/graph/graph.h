@@ -206,6 +206,9 @@ class Graph {
   void ReplaceAllUses(Value* from, Value* to);
   // InvalidArgument if the op has no such attribute or it has another type.
   absl::Status SetAttribute(Node* node, absl::string_view name, Attribute value);
+  // Makes the node's tensor of that local name ("bias") the graph's tensor `tensor`. A new one goes
+  // behind those that the node has. NotFound if the graph has no such tensor.
+  absl::Status SetParameter(Node* node, absl::string_view name, absl::string_view tensor);
   void SetQuantization(Node* node, Quantization quantization);
   void ClearQuantization(Node* node);
   // Only shape_inference.h: writes what was inferred. Does not count as an edit.
@@ -217,6 +220,8 @@ class Graph {
   const GraphTensor* FindTensor(absl::string_view name) const;  // Null if absent.
   // Adds or replaces; a replaced tensor keeps its place.
   void SetTensor(absl::string_view name, Tensor value, bool buffer);
+  // NotFound without such a tensor; FailedPrecondition, naming the node, while one reads it.
+  absl::Status RemoveTensor(absl::string_view name);
   // The named tensor's elements for writing in place (training).
   Tensor* MutableTensor(absl::string_view name);
   // Elements of all trained tensors; of all buffers.

@@ -7,10 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
-#include "google/protobuf/util/message_differencer.h"
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
@@ -58,26 +56,6 @@ absl::StatusOr<Attribute> AttributeFromProto(const AttributeProto& proto) {
       break;
   }
   return Invalid("attribute '", proto.name(), "' has no value");
-}
-
-NodeProto NodeToProto(const Node& node) {
-  NodeProto proto;
-  proto.set_name(node.name());
-  // The proto's numbers are the enum's plus one, as zero is "unspecified".
-  proto.set_kind(static_cast<NodeProto::Kind>(static_cast<int>(node.kind()) + 1));
-  proto.set_op(std::string(node.op()));
-  proto.set_target(node.target());
-  for (const Value* input : node.inputs()) proto.add_input(input->name());
-  for (const auto& [name, value] : node.attributes()) {
-    AttributeToProto(name, value, proto.add_attribute());
-  }
-  for (const Parameter& parameter : node.parameters()) {
-    ParameterProto* added = proto.add_parameter();
-    added->set_name(parameter.name);
-    added->set_tensor(parameter.tensor);
-  }
-  if (node.metadata().ByteSizeLong() > 0) *proto.mutable_metadata() = node.metadata();
-  return proto;
 }
 
 absl::StatusOr<Tensor> TensorFromProto(const TensorProto& proto) {
@@ -209,38 +187,27 @@ class ErrorRecorder : public google::protobuf::io::ErrorCollector {
   std::string first_;
 };
 
-std::string FormatQuantization(const NodeProto& node) {
-  if (!node.metadata().has_quantization()) return "none";
-  return node.metadata().quantization().ShortDebugString();
-}
-
-// What differs between two nodes of one name, as "field: old -> new" parts.
-std::vector<std::string> NodeDifferences(const NodeProto& a, const NodeProto& b) {
-  std::vector<std::string> parts;
-  const auto compare = [&](absl::string_view what, const std::string& x, const std::string& y) {
-    if (x != y) parts.push_back(absl::StrCat(what, ": ", x, " -> ", y));
-  };
-  compare("op", a.op(), b.op());
-  compare("kind", NodeProto::Kind_Name(a.kind()), NodeProto::Kind_Name(b.kind()));
-  compare("target", a.target(), b.target());
-  compare("inputs", absl::StrJoin(a.input(), ", "), absl::StrJoin(b.input(), ", "));
-  const auto list = [](const auto& messages) {
-    return absl::StrJoin(messages, "; ", [](std::string* out, const auto& message) {
-      absl::StrAppend(out, message.ShortDebugString());
-    });
-  };
-  compare("attributes", list(a.attribute()), list(b.attribute()));
-  compare("parameters", list(a.parameter()), list(b.parameter()));
-  compare("quantization", FormatQuantization(a), FormatQuantization(b));
-  NodeMetadata x = a.metadata(), y = b.metadata();
-  x.clear_quantization();
-  y.clear_quantization();
-  if (!google::protobuf::util::MessageDifferencer::Equals(x, y))
-    parts.push_back("metadata differs");
-  return parts;
-}
-
 }  // namespace
+
+NodeProto NodeToProto(const Node& node) {
+  NodeProto proto;
+  proto.set_name(node.name());
+  // The proto's numbers are the enum's plus one, as zero is "unspecified".
+  proto.set_kind(static_cast<NodeProto::Kind>(static_cast<int>(node.kind()) + 1));
+  proto.set_op(std::string(node.op()));
+  proto.set_target(node.target());
+  for (const Value* input : node.inputs()) proto.add_input(input->name());
+  for (const auto& [name, value] : node.attributes()) {
+    AttributeToProto(name, value, proto.add_attribute());
+  }
+  for (const Parameter& parameter : node.parameters()) {
+    ParameterProto* added = proto.add_parameter();
+    added->set_name(parameter.name);
+    added->set_tensor(parameter.tensor);
+  }
+  if (node.metadata().ByteSizeLong() > 0) *proto.mutable_metadata() = node.metadata();
+  return proto;
+}
 
 GraphProto GraphToProto(const Graph& graph, TensorData data) {
   GraphProto proto;
@@ -319,39 +286,6 @@ absl::StatusOr<Graph> GraphFromText(absl::string_view text) {
     return Invalid("graph text ", errors.first());
   }
   return GraphFromProto(proto);
-}
-
-std::string DiffGraphs(const Graph& first, const Graph& second) {
-  std::string diff;
-  for (const Node* node = first.first(); node != nullptr; node = Graph::next(node)) {
-    const Node* other = second.FindNode(node->name());
-    if (other == nullptr) {
-      absl::StrAppend(&diff, "- ", node->name(), " (", node->op(), "): only in the first\n");
-      continue;
-    }
-    for (const std::string& part : NodeDifferences(NodeToProto(*node), NodeToProto(*other))) {
-      absl::StrAppend(&diff, "~ ", node->name(), " (", node->op(), "): ", part, "\n");
-    }
-  }
-  for (const Node* node = second.first(); node != nullptr; node = Graph::next(node)) {
-    if (first.FindNode(node->name()) == nullptr) {
-      absl::StrAppend(&diff, "+ ", node->name(), " (", node->op(), "): only in the second\n");
-    }
-  }
-  for (const GraphTensor& tensor : first.tensors()) {
-    const GraphTensor* other = second.FindTensor(tensor.name);
-    if (other == nullptr) {
-      absl::StrAppend(&diff, "- tensor ", tensor.name, ": only in the first\n");
-    } else if (!BitEqual(tensor.value, other->value)) {
-      absl::StrAppend(&diff, "~ tensor ", tensor.name, ": elements differ\n");
-    }
-  }
-  for (const GraphTensor& tensor : second.tensors()) {
-    if (first.FindTensor(tensor.name) == nullptr) {
-      absl::StrAppend(&diff, "+ tensor ", tensor.name, ": only in the second\n");
-    }
-  }
-  return diff;
 }
 
 }  // namespace mase

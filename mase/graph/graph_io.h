@@ -34,12 +34,8 @@ absl::StatusOr<Graph> GraphFromProto(const GraphProto& proto);
 std::string GraphToText(const Graph& graph);
 absl::StatusOr<Graph> GraphFromText(absl::string_view text);
 
-// One line per node and attribute that differs, as a person would write it:
-//   - seq_blocks_1 (relu): only in the first
-//   ~ seq_blocks_2 (linear): quantization: none -> integer
-// Nodes are matched by name. Empty if the graphs are equal, tensors' elements
-// included.
-std::string DiffGraphs(const Graph& first, const Graph& second);
+// One node as the file has it, notes included.
+NodeProto NodeToProto(const Node& node);
 
 }  // namespace mase
 

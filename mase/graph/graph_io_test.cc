@@ -138,18 +138,5 @@ TEST(GraphIoTest, BadTextIsNamedByLineAndColumn) {
               StatusIs(kInvalid, HasSubstr("graph text 2:")));
 }
 
-TEST(GraphIoTest, DiffNamesWhatChanged) {
-  const Graph before = ValueOrDie(GraphFromProto(Proto()));
-  Graph after = before.Clone();
-  EXPECT_EQ(DiffGraphs(before, after), "");
-  Quantization record;
-  record.set_format("integer");
-  after.SetQuantization(after.FindNode("fc"), record);
-  after.MutableTensor("fc.bias")->mutable_data<float>()[0] = 2;
-  EXPECT_EQ(DiffGraphs(before, after),
-            "~ fc (linear): quantization: none -> format: \"integer\"\n"
-            "~ tensor fc.bias: elements differ\n");
-}
-
 }  // namespace
 }  // namespace mase

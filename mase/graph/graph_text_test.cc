@@ -7,6 +7,7 @@
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/graph/graph_diff.h"
 #include "mase/graph/graph_io.h"
 #include "mase/graph/verifier.h"
 #include "mase/testing/matchers.h"

@@ -109,6 +109,13 @@ std::string ModuleRepr(const OpSchema& schema, const Attributes& attributes,
 
 InfosOr SameAsInput(Infos inputs, const Attributes&) { return OneResult(inputs, inputs[0].shape); }
 
+CostRule PerElement(uint32_t published) {
+  const auto count = [](Infos inputs, Infos, const Attributes&) -> OpCost {
+    return {0, Elements(inputs[0]), Elements(inputs[0])};
+  };
+  return {"n", "n", count, published};
+}
+
 absl::StatusOr<int> NormalizeAxis(int64_t axis, int rank) {
   const int64_t normalized = axis < 0 ? axis + rank : axis;
   if (normalized < 0 || normalized >= rank) {

@@ -56,14 +56,33 @@ struct ParameterSpec {
 // PyTorch creates and draws them.
 using ParameterRule = std::vector<ParameterSpec> (*)(const Attributes& attributes);
 
-// Arithmetic of one forward evaluation. A multiply-accumulate counts once in
-// `macs`; all other arithmetic, in element operations, counts in `flops`.
-struct OpCost {
-  int64_t macs = 0;
-  int64_t flops = 0;
+// Whose way of counting arithmetic; docs/costs.md compares them.
+enum class CostConvention : uint32_t {
+  kMac = 1 << 0,   // MASE's estimator: a multiply-accumulate counts once.
+  kFlop = 1 << 1,  // The DeepSpeed profiler: it counts as two, and norms run by stored statistics.
 };
-using CostRule = OpCost (*)(absl::Span<const ValueInfo> inputs, absl::Span<const ValueInfo> results,
-                            const Attributes& attributes);
+
+// Arithmetic of one forward evaluation, in whole operations.
+struct OpCost {
+  int64_t macs = 0;   // Multiply-accumulates: the same in all conventions.
+  int64_t other = 0;  // All other arithmetic, as CostConvention::kMac counts it.
+  int64_t flops = 0;  // The same as CostConvention::kFlop counts it.
+};
+
+// How an op is counted. Text and function say the same; n is the number of elements of the first
+// input, m that of the result.
+struct CostRule {
+  absl::string_view other = {};  // "4 n", for docs/ops.md.
+  absl::string_view flops = {};  // "2 n".
+  OpCost (*count)(absl::Span<const ValueInfo> inputs, absl::Span<const ValueInfo> results,
+                  const Attributes& attributes) = nullptr;  // Null: free.
+  // CostConvention bits: those whose authors say what this op costs. In others the rule is ours.
+  uint32_t published = 0;
+
+  bool Publishes(CostConvention convention) const {
+    return (published & static_cast<uint32_t>(convention)) != 0;
+  }
+};
 
 // What an op is, as bits of OpSchema::traits.
 enum class OpTrait : uint32_t {
@@ -141,7 +160,7 @@ struct OpSchema {
   bool quantizable = false;
   ShapeRule shape_rule = nullptr;
   ParameterRule parameter_rule = nullptr;  // Null: owns nothing.
-  CostRule cost_rule = nullptr;            // Null: free.
+  CostRule cost = {};
 
   // The module's text inside the parentheses as PyTorch prints it; {name} stands
   // for an attribute, and [name: text] for text that is printed only where the

@@ -39,6 +39,13 @@ absl::StatusOr<int> NormalizeAxis(int64_t axis, int rank);
 // Elements of a result or input.
 inline int64_t Elements(const ValueInfo& info) { return info.shape.elements(); }
 
+// Conventions of cost, as bits of CostRule::published.
+inline constexpr uint32_t kMac = static_cast<uint32_t>(CostConvention::kMac);
+inline constexpr uint32_t kFlop = static_cast<uint32_t>(CostConvention::kFlop);
+
+// One operation for each element of the first input, in all conventions.
+CostRule PerElement(uint32_t published = 0);
+
 // One result of the given shape with the first input's element type.
 inline std::vector<ValueInfo> OneResult(Infos inputs, Shape shape) {
   return {ValueInfo{inputs[0].dtype, std::move(shape), std::nullopt}};

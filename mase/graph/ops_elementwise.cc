@@ -8,8 +8,9 @@
 namespace mase {
 namespace {
 
-OpCost PerElement(Infos inputs, Infos, const Attributes&) { return {0, Elements(inputs[0])}; }
-OpCost PerResult(Infos, Infos results, const Attributes&) { return {0, Elements(results[0])}; }
+OpCost PerResult(Infos, Infos results, const Attributes&) {
+  return {0, Elements(results[0]), Elements(results[0])};
+}
 
 InfosOr Broadcast(Infos inputs, const Attributes&) {
   MASE_ASSIGN_OR_RETURN(Shape shape, BroadcastShapes(inputs[0].shape, inputs[1].shape));
@@ -27,7 +28,7 @@ OpSchema Unary(absl::string_view name, absl::string_view module_class, absl::str
           .attributes = std::move(attributes),
           .traits = static_cast<uint32_t>(OpTrait::kActivation),
           .shape_rule = SameAsInput,
-          .cost_rule = PerElement,
+          .cost = PerElement(),
           .repr = repr};
 }
 
@@ -38,7 +39,7 @@ OpSchema Binary(absl::string_view name, absl::string_view doc) {
           .arguments = {{"input"}, {"other"}},
           .traits = static_cast<uint32_t>(OpTrait::kArithmetic),
           .shape_rule = Broadcast,
-          .cost_rule = PerResult};
+          .cost = {"m", "m", PerResult}};
 }
 
 OpSchema Quantizable(OpSchema schema) {
@@ -51,10 +52,17 @@ OpSchema Cutting(OpSchema schema) {
   return schema;
 }
 
+// An op that the given conventions' authors count themselves.
+OpSchema Published(OpSchema schema, uint32_t conventions) {
+  schema.cost.published = conventions;
+  return schema;
+}
+
 OpSchema Identity() {
   OpSchema schema = Unary(ops::kIdentity, "Identity", "x");
   schema.traits = static_cast<uint32_t>(OpTrait::kRenames);
   schema.input_types = InputTypes::kAny;
+  schema.cost = {};
   return schema;
 }
 
@@ -65,8 +73,11 @@ constexpr absl::string_view kInplaceRepr = "[inplace:inplace=True]";
 
 std::vector<OpSchema> ElementwiseOps() {
   return {
-      Quantizable(Cutting(Unary(ops::kRelu, "ReLU", "max(x, 0)", {kInplace}, kInplaceRepr))),
-      Cutting(Unary(ops::kRelu6, "ReLU6", "min(max(x, 0), 6)", {kInplace}, kInplaceRepr)),
+      Published(
+          Quantizable(Cutting(Unary(ops::kRelu, "ReLU", "max(x, 0)", {kInplace}, kInplaceRepr))),
+          kMac | kFlop),
+      Published(Cutting(Unary(ops::kRelu6, "ReLU6", "min(max(x, 0), 6)", {kInplace}, kInplaceRepr)),
+                kMac),
       Quantizable(Unary(ops::kGelu, "GELU", "x Phi(x), Phi the normal distribution's",
                         {{"approximate", std::string("none")}}, "approximate={approximate}")),
       Quantizable(Unary(ops::kSelu, "SELU", "1.0507 (x, or 1.6733 (e^x - 1) below 0)", {kInplace},
@@ -91,7 +102,7 @@ std::vector<OpSchema> ElementwiseOps() {
       Unary(ops::kSoftshrink, "Softshrink", "x moved by lambd towards 0, or 0", {{"lambd", 0.5}},
             "{lambd}"),
       Identity(),
-      Quantizable(Binary(ops::kAdd, "x + y, broadcast")),
+      Published(Quantizable(Binary(ops::kAdd, "x + y, broadcast")), kMac),
       Quantizable(Binary(ops::kSub, "x - y, broadcast")),
       Quantizable(Binary(ops::kMul, "x y, broadcast")),
       Binary(ops::kDiv, "x / y, broadcast"),

@@ -34,7 +34,7 @@ std::vector<ParameterSpec> LinearParameters(const Attributes& attributes) {
 }
 
 OpCost LinearCost(Infos, Infos results, const Attributes& attributes) {
-  return {Elements(results[0]) * attributes.Int("in_features"), 0};
+  return {.macs = Elements(results[0]) * attributes.Int("in_features")};
 }
 
 // Cross-correlation over `Axes` spatial axes of [batch, channels, spatial...].
@@ -83,7 +83,7 @@ std::vector<ParameterSpec> ConvParameters(const Attributes& attributes) {
 OpCost ConvCost(Infos, Infos results, const Attributes& attributes) {
   int64_t per_result = attributes.Int("in_channels") / attributes.Int("groups");
   for (int64_t extent : attributes.Ints("kernel_size")) per_result *= extent;
-  return {Elements(results[0]) * per_result, 0};
+  return {.macs = Elements(results[0]) * per_result};
 }
 
 constexpr uint32_t kLayer =
@@ -113,7 +113,7 @@ OpSchema Conv(absl::string_view name, absl::string_view module_class, absl::stri
           .quantizable = true,
           .shape_rule = ConvShape<Axes>,
           .parameter_rule = ConvParameters,
-          .cost_rule = ConvCost,
+          .cost = {"", "", ConvCost, kMac},
           .repr =
               "{in_channels}, {out_channels}, kernel_size={kernel_size}, stride={stride}"
               "[padding:, padding={padding}][dilation:, dilation={dilation}]"
@@ -176,7 +176,7 @@ std::vector<ParameterSpec> ConvTransposeParameters(const Attributes& attributes)
 OpCost ConvTransposeCost(Infos inputs, Infos, const Attributes& attributes) {
   int64_t per_input = attributes.Int("out_channels") / attributes.Int("groups");
   for (int64_t extent : attributes.Ints("kernel_size")) per_input *= extent;
-  return {Elements(inputs[0]) * per_input, 0};
+  return {.macs = Elements(inputs[0]) * per_input};
 }
 
 // Batched product with NumPy's broadcasting of the leading axes. A vector in front is a row, one
@@ -206,7 +206,7 @@ InfosOr BmmShape(Infos inputs, const Attributes& attributes) {
 }
 
 OpCost MatmulCost(Infos inputs, Infos results, const Attributes&) {
-  return {Elements(results[0]) * inputs[0].shape[-1], 0};
+  return {.macs = Elements(results[0]) * inputs[0].shape[-1]};
 }
 
 }  // namespace
@@ -227,7 +227,7 @@ std::vector<OpSchema> MatrixOps() {
        .quantizable = true,
        .shape_rule = LinearShape,
        .parameter_rule = LinearParameters,
-       .cost_rule = LinearCost,
+       .cost = {"", "", LinearCost, kMac | kFlop},
        .repr = "in_features={in_features}, out_features={out_features}, bias={bias}"},
       Conv<1>(ops::kConv1d, "Conv1d", "cross-correlation with W along one axis, + b"),
       Conv<2>(ops::kConv2d, "Conv2d", "cross-correlation with W along two axes, + b"),
@@ -251,7 +251,7 @@ std::vector<OpSchema> MatrixOps() {
        .quantizable = true,
        .shape_rule = ConvTransposeShape,
        .parameter_rule = ConvTransposeParameters,
-       .cost_rule = ConvTransposeCost,
+       .cost = {"", "", ConvTransposeCost},
        .repr = "{in_channels}, {out_channels}, kernel_size={kernel_size}, stride={stride}"
                "[padding:, padding={padding}][dilation:, dilation={dilation}]"
                "[output_padding:, output_padding={output_padding}][groups:, groups={groups}]"
@@ -263,7 +263,7 @@ std::vector<OpSchema> MatrixOps() {
        .traits = static_cast<uint32_t>(OpTrait::kProduct),
        .quantizable = true,
        .shape_rule = MatmulShape,
-       .cost_rule = MatmulCost},
+       .cost = {"", "", MatmulCost}},
       {.name = ops::kBmm,
        .doc = "x[i] y[i], matrix by matrix",
        .function_type = "builtin_func",
@@ -271,7 +271,7 @@ std::vector<OpSchema> MatrixOps() {
        .traits = static_cast<uint32_t>(OpTrait::kProduct),
        .quantizable = true,
        .shape_rule = BmmShape,
-       .cost_rule = MatmulCost},
+       .cost = {"", "", MatmulCost}},
   };
 }
 

@@ -10,12 +10,26 @@ namespace {
 
 using Init = ParameterSpec::Init;
 
-// Convention of MASE's estimator: four operations per element.
-OpCost FourPerElement(Infos inputs, Infos, const Attributes&) {
-  return {0, 4 * Elements(inputs[0])};
+// Both conventions count operations for each element: `Mac` of them; by the DeepSpeed profiler's
+// `Flop`, one of which applies weight and bias where there are any.
+template <int64_t Mac, int64_t Flop>
+OpCost NormCost(Infos inputs, Infos, const Attributes& attributes) {
+  const Attribute* affine = attributes.Find("affine");
+  if (affine == nullptr) affine = attributes.Find("elementwise_affine");
+  const bool is_affine = affine == nullptr || std::get<bool>(*affine);
+  const int64_t n = Elements(inputs[0]);
+  return {0, Mac * n, (is_affine ? Flop : Flop - 1) * n};
 }
-OpCost FivePerElement(Infos inputs, Infos, const Attributes&) {
-  return {0, 5 * Elements(inputs[0])};
+
+// Batch norms at rest scale and shift by stored statistics.
+OpCost BatchNormCost(Infos inputs, Infos results, const Attributes& attributes) {
+  return attributes.Bool("track_running_stats") ? NormCost<4, 2>(inputs, results, attributes)
+                                                : NormCost<4, 5>(inputs, results, attributes);
+}
+
+// For each element: e^x, its sum, the division, the largest of all and its subtraction.
+OpCost SoftmaxCost(Infos inputs, Infos, const Attributes&) {
+  return {0, 5 * Elements(inputs[0]), 5 * Elements(inputs[0])};
 }
 
 // Channels are axis 1 of [batch, channels, spatial...].
@@ -74,7 +88,8 @@ OpSchema FeatureNorm(absl::string_view name, absl::string_view module_class, abs
           .quantizable = true,
           .shape_rule = FeatureNormShape<MinRank, MaxRank>,
           .parameter_rule = FeatureNormParameters,
-          .cost_rule = FourPerElement,
+          .cost = over_batch ? CostRule{"4 n", "2 n", BatchNormCost, kMac | kFlop}
+                             : CostRule{"4 n", "5 n", BatchNormCost},
           .repr =
               "{num_features}, eps={eps}, momentum={momentum}, affine={affine}, "
               "track_running_stats={track_running_stats}"};
@@ -157,7 +172,7 @@ std::vector<OpSchema> NormOps() {
        .quantizable = true,
        .shape_rule = LayerNormShape,
        .parameter_rule = LayerNormParameters,
-       .cost_rule = FivePerElement,
+       .cost = {"5 n", "5 n", NormCost<5, 5>, kMac},
        .repr = "{normalized_shape}, eps={eps}, elementwise_affine={elementwise_affine}"},
       {.name = ops::kRmsNorm,
        .doc = "weight x / sqrt(mean(x^2) + eps), over the last axes",
@@ -173,7 +188,7 @@ std::vector<OpSchema> NormOps() {
        .quantizable = true,
        .shape_rule = LayerNormShape,
        .parameter_rule = RmsNormParameters,
-       .cost_rule = FourPerElement,
+       .cost = {"4 n", "4 n", NormCost<4, 4>},
        .repr = "{normalized_shape}, eps={eps}, elementwise_affine={elementwise_affine}"},
       {.name = ops::kGroupNorm,
        .doc = "weight (x - mean) / sqrt(variance + eps) + bias, by sample and group of channels",
@@ -190,7 +205,7 @@ std::vector<OpSchema> NormOps() {
        .quantizable = true,
        .shape_rule = GroupNormShape,
        .parameter_rule = GroupNormParameters,
-       .cost_rule = FivePerElement,
+       .cost = {"5 n", "5 n", NormCost<5, 5>},
        .repr = "{num_groups}, {num_channels}, eps={eps}, affine={affine}"},
       {.name = ops::kSoftmax,
        .doc = "e^x / sum(e^x) along one axis",
@@ -201,7 +216,7 @@ std::vector<OpSchema> NormOps() {
        .attributes = {{"dim", int64_t{-1}}},
        .quantizable = true,
        .shape_rule = AxisShape,
-       .cost_rule = FivePerElement,
+       .cost = {"5 n", "5 n", SoftmaxCost},
        .repr = "dim={dim}"},
       {.name = ops::kDropout,
        .doc = "in training 0 with probability p, else x / (1 - p); x at rest",
@@ -212,6 +227,7 @@ std::vector<OpSchema> NormOps() {
        .attributes = {{"p", 0.5}, {"inplace", false}},
        .traits = static_cast<uint32_t>(OpTrait::kRenamesAtRest),
        .shape_rule = DropoutShape,
+       .cost = {.published = kMac},
        .repr = "p={p}, inplace={inplace}"},
   };
 }

@@ -49,10 +49,8 @@ InfosOr AdaptivePoolShape(Infos inputs, const Attributes& attributes) {
 OpCost PoolCost(Infos, Infos results, const Attributes& attributes) {
   int64_t window = 1;
   for (int64_t extent : attributes.Ints("kernel_size")) window *= extent;
-  return {0, Elements(results[0]) * window};
+  return {0, Elements(results[0]) * window, Elements(results[0]) * window};
 }
-
-OpCost AdaptivePoolCost(Infos inputs, Infos, const Attributes&) { return {0, Elements(inputs[0])}; }
 
 template <int Axes>
 OpSchema Pool(absl::string_view name, absl::string_view module_class, bool average) {
@@ -69,7 +67,7 @@ OpSchema Pool(absl::string_view name, absl::string_view module_class, bool avera
                                     {"ceil_mode", false}},
                      .traits = static_cast<uint32_t>(OpTrait::kPool),
                      .shape_rule = PoolShape<Axes>,
-                     .cost_rule = PoolCost,
+                     .cost = {"m window", "m window", PoolCost, Axes == 2 ? kMac : 0},
                      .repr =
                          "kernel_size={kernel_size}, stride={stride}, padding={padding}, "
                          "ceil_mode={ceil_mode}"};
@@ -94,7 +92,7 @@ OpSchema AdaptivePool(absl::string_view name, absl::string_view module_class, bo
           .traits = static_cast<uint32_t>(OpTrait::kPool),
           .quantizable = average,
           .shape_rule = AdaptivePoolShape<Axes>,
-          .cost_rule = AdaptivePoolCost,
+          .cost = PerElement(average && Axes == 2 ? kMac : 0),
           .repr = "output_size={output_size}"};
 }
 

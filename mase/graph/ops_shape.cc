@@ -144,8 +144,6 @@ InfosOr MeanShape(Infos inputs, const Attributes& attributes) {
   return OneResult(inputs, std::move(dst));
 }
 
-OpCost MeanCost(Infos inputs, Infos, const Attributes&) { return {0, Elements(inputs[0])}; }
-
 // x.size(dim): an integer scalar that follows from the shape.
 InfosOr SizeShape(Infos inputs, const Attributes& attributes) {
   const Shape& src = inputs[0].shape;
@@ -191,7 +189,7 @@ std::vector<OpSchema> ShapeOps() {
                         {{"dims", std::vector<int64_t>{}, true}, {"keepdim", false}});
   mean.function_type = "builtin_func";
   mean.input_types = InputTypes::kFloat;
-  mean.cost_rule = MeanCost;
+  mean.cost = PerElement();
   OpSchema size =
       Mover(ops::kSize, "the extent of an axis", SizeShape, {{"dim", int64_t{0}, true}});
   size.traits = static_cast<uint32_t>(OpTrait::kFromShapes);

@@ -110,17 +110,32 @@ std::string OperandsOf(const OpSchema& schema) {
   return schema.quantizable ? absl::StrJoin(operands, ", ") : "";
 }
 
+// What the op costs in a convention: "2 MACs", "4 n *".
+std::string CostText(const OpSchema& schema, CostConvention convention) {
+  const CostRule& cost = schema.cost;
+  if (cost.count == nullptr) return "0";
+  const bool is_mac = convention == CostConvention::kMac;
+  const bool sums = schema.Is(OpTrait::kWeighted) || schema.Is(OpTrait::kProduct);
+  return absl::StrCat(sums     ? (is_mac ? "MACs" : "2 MACs")
+                      : is_mac ? cost.other
+                               : cost.flops,
+                      cost.Publishes(convention) ? "" : " *");
+}
+
 TEST(OpsTest, DocsOpsMdIsTheTable) {
   std::string text =
       "# Ops\n\nEvery op that a graph can have (`mase/graph/ops_*.cc`; this page is checked "
-      "against "
-      "them). Names are\nMASE's, layers are PyTorch's classes. The last column is what `quantize` "
-      "can "
-      "round.\n\n| op | layer | result | operands |\n| --- | --- | --- | --- |\n";
+      "against them). Names are\nMASE's, layers are PyTorch's classes. Operands are what "
+      "`quantize` "
+      "can round. The last two columns are\nwhat a forward pass costs by either convention "
+      "([costs.md](costs.md)); n counts elements of the input, m\nof the result, and a star marks "
+      "rules that are our own.\n\n| op | layer | result | operands | MAC | FLOP |\n"
+      "| --- | --- | --- | --- | --- | --- |\n";
   for (const OpSchema* schema : AllOps()) {
     absl::StrAppend(&text, "| ", schema->name, " | ", schema->module_class, " | ",
                     absl::StrReplaceAll(schema->doc, {{"|", "\\|"}}), " | ", OperandsOf(*schema),
-                    " |\n");
+                    " | ", CostText(*schema, CostConvention::kMac), " | ",
+                    CostText(*schema, CostConvention::kFlop), " |\n");
   }
   const auto page = ReadFile(Runfile("docs/ops.md"), 1 << 20);
   ASSERT_TRUE(page.ok()) << page.status();
@@ -146,6 +161,9 @@ TEST(OpsTest, EveryEntryIsComplete) {
     EXPECT_FALSE(schema->doc.empty()) << schema->name;
     EXPECT_NE(schema->shape_rule, nullptr) << schema->name;
     EXPECT_EQ(schema->module_class.empty(), schema->module_type.empty()) << schema->name;
+    const bool sums = schema->Is(OpTrait::kWeighted) || schema->Is(OpTrait::kProduct);
+    EXPECT_EQ(schema->cost.other.empty(), schema->cost.count == nullptr || sums) << schema->name;
+    EXPECT_EQ(schema->cost.flops.empty(), schema->cost.other.empty()) << schema->name;
     const bool is_frame = schema->name == "placeholder" || schema->name == "output";
     EXPECT_EQ(schema->function_type.empty(), is_frame) << schema->name;
   }
@@ -186,9 +204,10 @@ TEST(OpsTest, CostsCountMultiplyAccumulatesOnce) {
   const OpSchema& linear = *FindOp("linear");
   const ValueInfo in{DType::kFloat32, {8, 16}, std::nullopt};
   const ValueInfo out{DType::kFloat32, {8, 5}, std::nullopt};
-  const OpCost cost = linear.cost_rule(
+  const OpCost cost = linear.cost.count(
       {&in, 1}, {&out, 1}, {{"in_features", int64_t{16}}, {"out_features", int64_t{5}}});
   EXPECT_EQ(cost.macs, 640);
+  EXPECT_EQ(cost.other + cost.flops, 0);
 }
 
 }  // namespace

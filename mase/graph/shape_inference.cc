@@ -66,6 +66,16 @@ absl::StatusOr<InferredShapes> InferShapesFor(const Graph& graph, int64_t batch)
   return inferred;
 }
 
+int64_t BatchOf(const Graph& graph) {
+  const std::vector<Node*> placeholders = graph.placeholders();
+  if (placeholders.empty()) return 1;
+  const Node& node = *placeholders[0];
+  const Shape& inferred = node.outputs()[0]->shape();
+  if (inferred.rank() > 0) return inferred[0];
+  const std::vector<int64_t>& declared = node.attributes().Ints("shape");
+  return declared.empty() ? 1 : declared[0];
+}
+
 absl::Status InferShapes(Graph& graph, int64_t batch) {
   MASE_ASSIGN_OR_RETURN(InferredShapes inferred, InferShapesFor(graph, batch));
   for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {

@@ -35,6 +35,10 @@ class InferredShapes {
 };
 absl::StatusOr<InferredShapes> InferShapesFor(const Graph& graph, int64_t batch = -1);
 
+// The batch that the graph was last inferred with: the extent of axis 0 of its first placeholder.
+// Before that, the one of its attribute; 1 where that has no axes.
+int64_t BatchOf(const Graph& graph);
+
 }  // namespace mase
 
 #endif  // MASE_GRAPH_SHAPE_INFERENCE_H_

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/graph/graph_diff.h"
 #include "mase/graph/graph_io.h"
 #include "mase/model/zoo.h"
 #include "mase/testing/matchers.h"

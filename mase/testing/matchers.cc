@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "glog/logging.h"
-#include "mase/graph/graph_io.h"
+#include "mase/graph/graph_diff.h"
 #include "mase/graph/graph_text.h"
 
 namespace mase {
