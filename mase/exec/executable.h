@@ -33,7 +33,7 @@ class Executable {
                                                              const CompileOptions& options,
                                                              const TensorStore& store);
 
-  // `seed` is another one for every step of training.
+  // There are as many inputs as the program has. `seed` is another one for every step of training.
   absl::Status Prepare(uint64_t seed);
   absl::Status Forward(absl::Span<const InputData> inputs, uint64_t seed);
   absl::Status Backward(absl::Span<const void* const> diff_outputs);
@@ -88,6 +88,8 @@ class Executable {
 
   Executable() = default;
   static absl::Status RunForward(Step& step, uint64_t seed);
+  static absl::Status StepError(const Step& step, const absl::Status& status);
+  absl::Status TypeError(size_t input, DType got) const;
   static absl::Status RunBackward(Step& step);
 
   std::vector<Step> prepare_, steps_;

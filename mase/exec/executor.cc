@@ -130,12 +130,16 @@ class Engine {
  private:
   absl::Status CheckInputs(int64_t rows, int count) {
     last = nullptr;
-    if (rows < 0 || rows > options.max_rows) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(rows, " rows; this executor takes 0 to ", options.max_rows));
+    if (rows >= 0 && rows <= options.max_rows && count == inputs) [[likely]] {
+      return absl::OkStatus();
     }
-    if (count == inputs) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(count, " inputs for a graph that has ", inputs));
+    return InputError(rows, count);
+  }
+
+  [[gnu::cold, gnu::noinline]] absl::Status InputError(int64_t rows, int count) const {
+    return absl::InvalidArgumentError(
+        count == inputs ? absl::StrCat(rows, " rows; this executor takes 0 to ", options.max_rows)
+                        : absl::StrCat(count, " inputs for a graph that has ", inputs));
   }
 
   absl::Status Run(Compiled& compiled, absl::Span<const InputData> sources) {
@@ -152,6 +156,13 @@ class Engine {
   }
 
   absl::StatusOr<Compiled*> FindOrCompile(Kind kind, int64_t rows) {
+    if (!programs_.empty() && programs_.front().kind == kind && programs_.front().rows == rows) {
+      return &programs_.front();
+    }
+    return FindOlderOrCompile(kind, rows);
+  }
+
+  [[gnu::noinline]] absl::StatusOr<Compiled*> FindOlderOrCompile(Kind kind, int64_t rows) {
     for (auto compiled = programs_.begin(); compiled != programs_.end(); ++compiled) {
       if (compiled->kind != kind || compiled->rows != rows) continue;
       programs_.splice(programs_.begin(), programs_, compiled);

@@ -1,8 +1,9 @@
-// The arithmetic under DenseNet: one table of functions per instruction set.
+// The arithmetic of chains of dense layers: one table of functions per instruction set.
 //
-// Matrices are stored by feature: element (feature f, row r) at f * ld + r. Rows come in groups of
-// 16; `ld` is a multiple of 16, and the rows between the last one and the end of its group, the
-// padding, may be written with anything finite. Gradients are zero there.
+// But for inference (DenseChain), matrices are stored by feature: element (feature f, row r) at f *
+// ld + r. Rows come in groups of 16; `ld` is a multiple of 16, and the rows between the last one
+// and the end of its group, the padding, may be written with anything finite. Gradients are zero
+// there.
 #ifndef MASE_KERNEL_DENSE_KERNELS_H_
 #define MASE_KERNEL_DENSE_KERNELS_H_
 
@@ -51,6 +52,32 @@ struct DenseShape {
   int64_t ld = 0;
 };
 
+// A run "linear? batch norm? ReLU?" of a chain in inference. Activations are row-major, their rows
+// padded to `stride` features, a multiple of 16, as are bias and norm. Weights lie in strips of 4,
+// 2 or 1 groups of 16 features (DenseChainStrip), each [in, its features], so that a tile walks
+// along neighbouring memory; what pads them is zero.
+struct DenseChainStage {
+  int64_t in = 0, out = 0;
+  int64_t stride = 0;
+  const float* weight = nullptr;  // Null: no product; then in == out.
+  const float* bias = nullptr;    // With `weight`: [stride].
+  const float* mean = nullptr;    // [3, stride]: mean, scale, shift. Null: no norm.
+  bool relu = false;
+};
+
+// Groups of the strip that begins at `feature`.
+inline int64_t DenseChainStrip(int64_t stride, int64_t feature) {
+  const int64_t left = (stride - feature) / 16;
+  return left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+struct DenseChain {
+  int64_t in = 0, out = 0;
+  int64_t widest = 0;  // Of the strides.
+  int64_t stage_count = 0;
+  const DenseChainStage* stages = nullptr;
+};
+
 // What AdamStep and SgdStep compute before their loops.
 struct DenseAdamFactors {
   float negative_rate;    // -learning_rate / (1 - beta1^step)
@@ -76,6 +103,12 @@ struct DenseKernels {
   // [*, features] into one stored by feature, with zero padding; and back.
   void (*load_by_feature)(const DenseShape&, const float* src, const int64_t* index, float* dst);
   void (*store_by_row)(const DenseShape&, const float* src, float* dst);
+
+  // Rows [rows, chain.in] through all layers, to [rows, chain.out]: one row, or a block that fits
+  // the L1 cache. `scratch` is 2 * rows * chain.widest floats.
+  void (*chain_row)(const DenseChain& chain, const float* src, float* dst, float* scratch);
+  void (*chain_block)(const DenseChain& chain, const float* src, int64_t rows, float* dst,
+                      float* scratch);
 
   void (*product)(const DenseProduct&);
   void (*weight_gradient)(const DenseWeightGradient&);

@@ -1,0 +1,208 @@
+// Chains of layers in inference for the instruction set of simd.h: DenseKernels::chain_row and
+// ::chain_block. Unlike the rest of this table they hold activations row-major: a row by itself
+// fills registers with neighbouring features.
+//
+// Each result is one chain of multiply-adds in the order of the depth, from zero, with bias, norm
+// and ReLU behind it: what the layers' own kernels (gemm.cc, batch_norm.cc) compute, to the bit, so
+// tile sizes and the number of rows do not show.
+#ifndef MASE_KERNEL_DENSE_CHAIN_KERNELS_H_
+#define MASE_KERNEL_DENSE_CHAIN_KERNELS_H_
+
+#include <cstring>
+#include <utility>
+
+#include "mase/kernel/dense/kernels.h"
+#include "mase/kernel/dense/simd.h"
+
+namespace mase::MASE_DENSE_NAMESPACE {
+
+MASE_INLINE V16 LoadGroup(const float* p) {
+  V16 group;
+#pragma GCC unroll 4
+  for (int part = 0; part < kParts; ++part) group.part[part] = Load(p + part * kLanes);
+  return group;
+}
+
+MASE_INLINE void StoreGroup(float* p, const V16& group) {
+#pragma GCC unroll 4
+  for (int part = 0; part < kParts; ++part) Store(p + part * kLanes, group.part[part]);
+}
+
+// (x - mean) * scale + shift and the ReLU, where the stage has them, on 16 features.
+MASE_INLINE void NormAndRelu(const DenseChainStage& s, int64_t feature, V16& x) {
+  if (s.mean != nullptr) {
+    const float* mean = s.mean + feature;
+#pragma GCC unroll 4
+    for (int part = 0; part < kParts; ++part, mean += kLanes) {
+      x.part[part] =
+          Fma(x.part[part] - Load(mean), Load(mean + s.stride), Load(mean + 2 * s.stride));
+    }
+  }
+  if (s.relu) {
+    const V zero = Set(0.0f);
+#pragma GCC unroll 4
+    for (int part = 0; part < kParts; ++part) {
+      x.part[part] = Max(zero, x.part[part]);  // NaN stays NaN.
+    }
+  }
+}
+
+// What one step of the depth adds to the sums.
+template <int kRows, int kGroups>
+MASE_INLINE void AddStep(const float* src, int64_t src_stride, const float* weight,
+                         V16 (&sums)[kRows][kGroups]) {
+  V16 columns[kGroups];
+#pragma GCC unroll 4
+  for (int g = 0; g < kGroups; ++g) columns[g] = LoadGroup(weight + g * kGroup);
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    const V factor = Set(src[r * src_stride]);
+#pragma GCC unroll 4
+    for (int g = 0; g < kGroups; ++g) {
+#pragma GCC unroll 4
+      for (int part = 0; part < kParts; ++part) {
+        sums[r][g].part[part] = Fma(factor, columns[g].part[part], sums[r][g].part[part]);
+      }
+    }
+  }
+}
+
+// kRows rows by kGroups groups of features from `feature` on, in a strip of kStrip groups whose
+// weights, from that feature on, begin at `weight`. For one row the loop takes several steps at a
+// time: fewer instructions, so that the processor begins with the next row while it waits for this
+// one's sums.
+template <int kRows, int kGroups, int kStrip>
+MASE_INLINE void ChainTile(const DenseChainStage& s, const float* weight, const float* src,
+                           int64_t src_stride, int64_t feature, float* dst) {
+  constexpr int64_t kStride = kStrip * kGroup, kSteps = kRows == 1 ? 4 : 1;
+  V16 sums[kRows][kGroups];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int g = 0; g < kGroups; ++g) sums[r][g] = ZeroGroup();
+  }
+  int64_t k = 0;
+  for (; k + kSteps <= s.in; k += kSteps, weight += kSteps * kStride) {
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kSteps; ++i)
+      AddStep(src + k + i, src_stride, weight + i * kStride, sums);
+  }
+  for (; k < s.in; ++k, weight += kStride) AddStep(src + k, src_stride, weight, sums);
+#pragma GCC unroll 4
+  for (int g = 0; g < kGroups; ++g) {
+    const int64_t at = feature + g * kGroup;
+    const V16 bias = LoadGroup(s.bias + at);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int part = 0; part < kParts; ++part) sums[r][g].part[part] += bias.part[part];
+      NormAndRelu(s, at, sums[r][g]);
+      StoreGroup(dst + r * s.stride + at, sums[r][g]);
+    }
+  }
+}
+
+// Groups and rows of a tile: what fills the registers. A row by itself waits for one multiply-add
+// after the other, so it takes many features at a time.
+constexpr int kRowGroups = kLanes == 4 ? 2 : 4;
+constexpr int kBlockGroups = kLanes == 16 ? 4 : 1;
+template <int kGroups>
+constexpr int kBlockRows = kLanes == 16  ? (kGroups == 4 ? 6 : 8)
+                           : kLanes == 8 ? 6
+                                         : 2;
+
+// One strip of kStrip groups from `feature` on, of all rows.
+template <bool kOneRow, int kStrip>
+MASE_INLINE void ChainStrip(const DenseChainStage& s, int64_t feature, const float* src,
+                                  int64_t src_stride, int64_t rows, float* dst) {
+  constexpr int kMost = kOneRow ? kRowGroups : kBlockGroups;
+  constexpr int kGroups = kStrip < kMost ? kStrip : kMost;
+  const float* weight = s.weight + feature * s.in;
+  for (int g = 0; g < kStrip;
+       g += kGroups, weight += kGroups * kGroup, feature += kGroups * kGroup) {
+    int64_t r = 0;
+    if constexpr (!kOneRow) {
+      constexpr int kRows = kBlockRows<kGroups>;
+      for (; r + kRows <= rows; r += kRows) {
+        ChainTile<kRows, kGroups, kStrip>(s, weight, src + r * src_stride, src_stride, feature,
+                                          dst + r * s.stride);
+      }
+    }
+    for (; r < rows; ++r) {
+      ChainTile<1, kGroups, kStrip>(s, weight, src + r * src_stride, src_stride, feature,
+                                    dst + r * s.stride);
+    }
+  }
+}
+
+// A stage that is no product. Rows of `src` may end inside of a group.
+inline void ChainPointwise(const DenseChainStage& s, const float* src, int64_t src_stride,
+                           int64_t rows, float* dst) {
+  for (int64_t r = 0; r < rows; ++r, src += src_stride, dst += s.stride) {
+    for (int64_t f = 0; f < s.out; f += kGroup) {
+      float last[kGroup] = {};
+      const float* from = src + f;
+      if (f + kGroup > s.out)
+        from = static_cast<const float*>(
+            std::memcpy(last, from, static_cast<size_t>(s.out - f) * sizeof(float)));
+      V16 x = LoadGroup(from);
+      NormAndRelu(s, f, x);
+      StoreGroup(dst + f, x);
+    }
+  }
+}
+
+// As memcpy, without a call: results of a row are few.
+MASE_INLINE void CopyFloats(const float* src, int64_t count, float* dst) {
+  for (; count >= kGroup; count -= kGroup, src += kGroup, dst += kGroup) {
+    StoreGroup(dst, LoadGroup(src));
+  }
+#pragma GCC unroll 4
+  for (int64_t part = kGroup / 2; part > 0; part /= 2) {
+    if ((count & part) == 0) continue;
+    std::memcpy(dst, src, static_cast<size_t>(part) * sizeof(float));
+    src += part;
+    dst += part;
+  }
+}
+
+template <bool kOneRow>
+MASE_INLINE void RunChain(const DenseChain& chain, const float* src, int64_t rows, float* dst,
+                          float* scratch) {
+  float *to = scratch, *spare = scratch + rows * chain.widest;
+  int64_t src_stride = chain.in;
+  for (int64_t i = 0; i < chain.stage_count; ++i) {
+    const DenseChainStage& s = chain.stages[i];
+    int64_t feature = 0;
+    if (s.weight == nullptr) ChainPointwise(s, src, src_stride, rows, to);
+    while (s.weight != nullptr && feature < s.stride) {
+      const int64_t groups = DenseChainStrip(s.stride, feature);
+      if (groups == 4) {
+        ChainStrip<kOneRow, 4>(s, feature, src, src_stride, rows, to);
+      } else if (groups == 2) {
+        ChainStrip<kOneRow, 2>(s, feature, src, src_stride, rows, to);
+      } else {
+        ChainStrip<kOneRow, 1>(s, feature, src, src_stride, rows, to);
+      }
+      feature += groups * kGroup;
+    }
+    src = to;
+    src_stride = s.stride;
+    std::swap(to, spare);
+  }
+  for (int64_t r = 0; r < rows; ++r)
+    CopyFloats(src + r * src_stride, chain.out, dst + r * chain.out);
+}
+
+inline void ChainRow(const DenseChain& chain, const float* src, float* dst, float* scratch) {
+  RunChain<true>(chain, src, 1, dst, scratch);
+}
+
+inline void ChainBlock(const DenseChain& chain, const float* src, int64_t rows, float* dst,
+                       float* scratch) {
+  RunChain<false>(chain, src, rows, dst, scratch);
+}
+
+}  // namespace mase::MASE_DENSE_NAMESPACE
+
+#endif  // MASE_KERNEL_DENSE_CHAIN_KERNELS_H_
