@@ -90,8 +90,7 @@ std::vector<std::string> ActionNames() {
 }
 
 void PrintOverview() {
-  Table table({"  Action", "What it does"});
-  table.SetMaxCellWidth(64);
+  Table table({{"  Action"}, {"What it does"}});
   for (const ActionEntry& action : kActions) {
     table.AddRow({absl::StrCat("  ", action.name), std::string(action.summary)});
   }
@@ -100,7 +99,7 @@ void PrintOverview() {
       "  ch ACTION [WORDS] [FLAGS]\n\n%s\n"
       "  ch help ACTION           flags and examples of an action\n"
       "  ch ACTION --dry_run      what it would do, and which setting says so\n",
-      table.Plain().c_str());
+      table.Text().c_str());
 }
 
 int UnknownAction(const std::string& name) {

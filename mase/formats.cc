@@ -161,9 +161,7 @@ absl::StatusOr<Tensor> ReadFloats(const std::string& path) {
 }
 
 absl::Status List() {
-  Table table({"Family", "Definition, example"});
-  table.SetAlign(1, Table::Align::kLeft);
-  table.SetMaxCellWidth(60);
+  Table table({{"Family"}, {.name = "Definition, example", .align = Align::kLeft}});
   for (const Family* family : Families()) {
     table.AddRow({std::string(family->name), std::string(family->summary)});
     MASE_ASSIGN_OR_RETURN(const FormatProto example, ParseFormat(family->example));
@@ -172,7 +170,7 @@ absl::Status List() {
                                  : absl::StrCat("; also ", absl::StrJoin(family->aliases, ", "));
     table.AddRow({"", absl::StrCat(FormatText(example), "; class ", family->class_suffix, also)});
   }
-  std::cout << table.Plain();
+  std::cout << table.Text();
   return absl::OkStatus();
 }
 
@@ -210,7 +208,7 @@ absl::Status PrintTable(const std::string& text, const Flags& flags) {
     return absl::InvalidArgumentError(
         absl::StrCat(FormatText(format->proto()), " has no table: more than 2^16 values"));
   }
-  Table table({"Value", "Code"});
+  Table table({{"Value"}, {"Code"}});
   for (float value : values) {
     std::string code = "-";
     // Codes of formats scaled by their data depend on the block.
@@ -220,7 +218,7 @@ absl::Status PrintTable(const std::string& text, const Flags& flags) {
     }
     table.AddRow({absl::StrFormat("%.9g", value), code});
   }
-  std::cout << table.Plain();
+  std::cout << table.Text();
   return absl::OkStatus();
 }
 
@@ -316,8 +314,12 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
   std::map<std::string, Curve> curves;
   for (const std::string& path : paths) {
     MASE_ASSIGN_OR_RETURN(const Tensor x, ReadFloats(path));
-    Table table({"Format", "Bits", "SQNR dB", "Max error", "Mean error", "SQNR"});
-    table.SetAlign(5, Table::Align::kLeft);
+    Table table({{"Format"},
+                 {"bits"},
+                 {"SQNR", "dB", 2},
+                 {"max error"},
+                 {"mean error"},
+                 {.name = "", .rank = 1, .align = Align::kLeft}});
     int64_t left_out = 0;
     for (const std::string& text : formats) {
       MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text, flags));
@@ -326,9 +328,8 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
       const QuantizationError error = MeasureQuantizationError(x.data<float>(), y->data<float>());
       left_out = error.left_out;
       const double bits = format->BitsPerValue(x.shape());
-      table.AddRow({FormatText(format->proto()), absl::StrFormat("%.3g", bits),
-                    absl::StrFormat("%.2f", error.sqnr_db), absl::StrFormat("%.4g", error.max),
-                    absl::StrFormat("%.4g", error.mean), Bar(error.sqnr_db)});
+      table.AddRow({FormatText(format->proto()), bits, error.sqnr_db, error.max, error.mean,
+                    Bar(error.sqnr_db)});
       Curve& curve = curves[std::string(format->family())];
       curve.name = std::string(format->family());
       curve.points.emplace_back(bits, error.sqnr_db);
@@ -336,7 +337,7 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
     std::cout << path << " " << x.shape().ToString()
               << (left_out == 0 ? "" : absl::StrCat(", without ", left_out, " not finite values"))
               << "\n"
-              << table.Boxed();
+              << table.Text();
   }
   if (flags.plot.empty()) return absl::OkStatus();
   std::vector<Curve> list;

@@ -1,13 +1,29 @@
 #include "mase/base/standard_output.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
 
 namespace mase {
+
+Table::Room StandardOutputRoom() {
+  Table::Room room;
+  if (::isatty(STDOUT_FILENO) != 1) return room;
+  winsize size;
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    room.columns = size.ws_col;
+  }
+  const char* no_color = std::getenv("NO_COLOR");
+  room.color = no_color == nullptr || *no_color == '\0';
+  return room;
+}
 
 void PrintByLines() { std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ); }
 

@@ -3,6 +3,7 @@
 #define MASE_BASE_STANDARD_OUTPUT_H_
 
 #include "absl/status/status.h"
+#include "mase/base/table.h"
 
 namespace mase {
 
@@ -14,6 +15,10 @@ void PrintByLines();
 // that fails or anything printed earlier was lost (a full disk). The last thing that a program
 // does before it says that it was successful.
 absl::Status FinishPrinting();
+
+// The room for a table there: the terminal's width, and colours unless the variable NO_COLOR is set
+// (no-color.org); 80 columns where it is no terminal.
+Table::Room StandardOutputRoom();
 
 }  // namespace mase
 

@@ -38,14 +38,12 @@ std::string Text(const google::protobuf::Struct& entry, const std::string& key) 
 }  // namespace
 
 std::string GivenTable(const SettingsRecord& record) {
-  Table table({"Setting", "Value", "From"});
-  table.SetAlign(1, Table::Align::kLeft);
-  table.SetMaxCellWidth(48);
+  Table table({{"Setting"}, {.name = "Value", .align = Align::kLeft}, {"From"}});
   for (const auto& [path, levels] : record) {
     const Given* given = LastGiven(levels);
     if (given != nullptr) table.AddRow({path, given->text, given->where});
   }
-  return table.num_rows() == 0 ? "" : table.Plain();
+  return table.num_rows() == 0 ? "" : table.Text();
 }
 
 std::string Explainer::Below(const std::string& path) const {

@@ -34,12 +34,11 @@ absl::Status WantNoWords(absl::string_view action, const std::vector<std::string
 }
 
 std::string PassTable(const PluginLoader& loader) {
-  Table table({"Pass", "Kind", "What it does"});
-  table.SetMaxCellWidth(44);
+  Table table({{"Pass"}, {"Kind"}, {"What it does"}});
   for (const PassEntry& pass : loader.List()) {
     table.AddRow({pass.name(), pass.kind(), pass.summary()});
   }
-  return absl::StrCat(table.Plain(), "\n`passes describe NAME` prints options and defaults.\n");
+  return absl::StrCat(table.Text(), "\n`passes describe NAME` prints options and defaults.\n");
 }
 
 absl::StatusOr<std::string> DescribePass(const std::string& name, const PluginLoader& loader) {
@@ -107,35 +106,33 @@ absl::StatusOr<std::string> ListPasses(const std::vector<std::string>& words) {
 
 absl::StatusOr<std::string> ListModels(const std::vector<std::string>& words) {
   MASE_RETURN_IF_ERROR(WantNoWords("models", words));
-  Table table({"Model", "Family", "Layers"});
-  table.SetMaxCellWidth(44);
+  Table table({{"Model"}, {"Family"}, {"Layers"}});
   for (const ZooEntry& entry : ZooModels()) {
     table.AddRow({std::string(entry.name), std::string(entry.family), std::string(entry.layers)});
   }
-  return absl::StrCat(table.Plain(),
+  return absl::StrCat(table.Text(),
                       "\nA list of layers is a model, too: \"BN, ReLU, Linear 32, Linear 5\".\n");
 }
 
 absl::StatusOr<std::string> ListDatasets(const std::vector<std::string>& words) {
   MASE_RETURN_IF_ERROR(WantNoWords("datasets", words));
-  Table table({"Data set", "What it is"});
-  table.SetMaxCellWidth(60);
+  Table table({{"Data set"}, {"What it is"}});
   for (const KnownDataset& set : KnownDatasets()) table.AddRow({set.name, set.description});
-  return absl::StrCat(table.Plain(),
+  return absl::StrCat(table.Text(),
                       "\nFiles of your own: --set dataset.path=FILE (docs/data.md).\n");
 }
 
 absl::StatusOr<std::string> ListVersions(const std::vector<std::string>& words) {
   MASE_RETURN_IF_ERROR(WantNoWords("version", words));
-  Table table({"mase", Version()});
-  table.SetAlign(1, Table::Align::kLeft);
+  Table table({{""}, {.name = "", .align = Align::kLeft}});
+  table.AddRow({"mase", Version()});
   table.AddRow({"revision", Revision()});
   for (const auto& [name, version] : Versions()) {
     if (name != "mase") table.AddRow({name, version});
   }
   table.AddRow({"oneDNN", OneDnnVersion()});
   table.AddRow({"instruction set", std::string(IsaName(CurrentIsa()))});
-  return table.Plain();
+  return table.Text();
 }
 
 }  // namespace mase

@@ -1,7 +1,5 @@
 #include "mase/cli/main.h"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -98,7 +96,7 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
   MASE_ASSIGN_OR_RETURN(const LoadedConfig settings,
                         LoadConfig(arguments, action.config_request()));
   SetLogging(settings.config);
-  std::printf("%s", SettingsTable(settings.record, isatty(STDOUT_FILENO) != 0).c_str());
+  std::printf("%s", SettingsTable(settings.record).Text(StandardOutputRoom()).c_str());
   for (const std::string& note : arguments.notes) LogWarning(note);
   for (const std::string& note : settings.notes) LogWarning(note);
   WarnOfSettings(settings.config);
@@ -109,7 +107,7 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
 }  // namespace
 
 absl::Status Action::Explain(const LoadedConfig& settings, const RunReport&) {
-  std::printf("%s", OriginsTable(settings.record).c_str());
+  std::printf("%s", OriginsTable(settings.record).Text(StandardOutputRoom()).c_str());
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "mase/base/standard_output.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/cli/class_lines.h"
@@ -23,12 +24,14 @@
 namespace mase {
 namespace {
 
+constexpr int kMostRowsShown = 100;  // Of a pass's table; the CSV has all.
+
 void PrintPasses(const PluginLoader& loader) {
-  Table table({"Pass", "Kind", "What it does", "Also known as"});
+  Table table({{"Pass"}, {"Kind"}, {"What it does"}, {"Also known as"}});
   for (const PassEntry& pass : loader.List()) {
     table.AddRow({pass.name(), pass.kind(), pass.summary(), absl::StrJoin(pass.alias(), ", ")});
   }
-  std::printf("%s", table.Plain().c_str());
+  std::printf("%s", table.Text().c_str());
 }
 
 // What the passes of one run get from it.
@@ -89,6 +92,13 @@ class SessionHost : public PassHost {
   }
 
   void Print(absl::string_view text) override { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+  void Show(const Table& table, absl::string_view whole) override {
+    Table::Room room = StandardOutputRoom();
+    room.rows = kMostRowsShown;
+    room.whole = std::string(whole);
+    Print(absl::StrCat("\n", table.Text(room)));
+  }
 
   absl::Status WriteArtifact(absl::string_view path, absl::string_view contents) override {
     transformed_.files.emplace_back(path, contents);

@@ -73,7 +73,7 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
       static_cast<uint32_t>(evaluation.samples);
 
   // The digits of the float32 that MASE's users quote: 0.5499944090843201.
-  Table table({"Test metric", "DataLoader 0"});
+  Table table({{"Test metric"}, {"DataLoader 0"}});
   table.AddRow({"test_acc_epoch", ShortestNumber(evaluation.accuracy)});
   table.AddRow({"test_loss_epoch", ShortestNumber(static_cast<float>(evaluation.loss))});
   std::printf("Data set '%s': %s, %s of %s correct\n%s%s", session.dataset.name().c_str(),

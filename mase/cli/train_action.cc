@@ -189,16 +189,15 @@ absl::Status TakeOver(RunDirectory& directory, RunReport& report) {
 // Accuracy and loss of the float net, of what passes made of it, and of what training made of
 // that, where all three were measured.
 void PrintComparison(const RunReport& report) {
-  Table table({"Metric", "Original", "Transformed", "Trained"});
+  Table table({{"Metric"}, {"Original", "", 6}, {"Transformed", "", 6}, {"Trained", "", 6}});
   for (const char* name : {"accuracy", "loss"}) {
-    std::vector<std::string> row = {name};
+    std::vector<Cell> row = {name};
     for (const char* stage : {kOriginal, kTransformed, kBest}) {
       for (const MetricReport& metric : report.metrics()) {
         const bool wanted = metric.name() == name && metric.stage() == stage &&
                             metric.split() == SplitName(Split::kTest);
         if (!wanted) continue;
-        row.push_back(metric.has_value() ? absl::StrFormat("%.6f", metric.value())
-                                         : std::string("not finite"));
+        row.push_back(metric.has_value() ? Cell(metric.value()) : Cell("not finite"));
       }
     }
     if (row.size() != 4) return;

@@ -19,11 +19,11 @@ namespace mase {
 namespace {
 
 std::string MetricsTable(const Evaluation& before, const Evaluation& after) {
-  Table table({"Metric", "Original", "Transformed", "Change"});
-  const auto add = [&](const char* name, double x, double y) {
-    table.AddRow({name, absl::StrFormat("%.6f", x), absl::StrFormat("%.6f", y),
-                  absl::StrFormat("%+.6f", y - x)});
-  };
+  Table table({{"Metric"},
+               {"Original", "", 6},
+               {"Transformed", "", 6},
+               {.name = "Change", .decimals = 6, .signs = true}});
+  const auto add = [&](const char* name, double x, double y) { table.AddRow({name, x, y, y - x}); };
   add("accuracy", before.accuracy, after.accuracy);
   add("loss", before.loss, after.loss);
   return table.Boxed();

@@ -125,15 +125,10 @@ std::string Synopsis(const std::vector<std::string>& names, bool is_switch) {
   return absl::StrCat("  ", absl::StrJoin(spelled, ", "), is_switch ? "" : " VALUE");
 }
 
-Table HelpTable() {
-  Table table({"", ""});
-  table.SetMaxCellWidth(66);
-  return table;
-}
+Table HelpTable() { return Table({{""}, {""}}); }
 
 std::string HelpSection(absl::string_view name, const Table& table) {
-  // The first line is the table's empty header.
-  return absl::StrCat("\n", name, ":", table.Plain());
+  return absl::StrCat("\n", name, ":\n", table.Text());
 }
 
 }  // namespace

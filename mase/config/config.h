@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "mase/base/table.h"
 #include "mase/config/arguments.h"
 #include "mase/config/merge.h"
 #include "proto/config.pb.h"
@@ -63,11 +64,11 @@ class ConfigBuilder {
 };
 
 // MASE's table of settings: one row for each that is plain, with what each level
-// gave. Values that lost are grey where `color`.
-std::string SettingsTable(const SettingsRecord& record, bool color);
+// gave. Values that lost are grey.
+Table SettingsTable(const SettingsRecord& record);
 
 // Every setting that was given or has a default, its value, and where it is from.
-std::string OriginsTable(const SettingsRecord& record);
+Table OriginsTable(const SettingsRecord& record);
 
 }  // namespace mase
 

@@ -366,7 +366,7 @@ TEST_F(ConfigTest, TheSettingsTableShowsEveryLevelAndWhatHolds) {
   Write("c.toml", "batch_size = 512\nseed = 42\nload_type = 'pl'\nmax_steps = 'NA'\n");
   const LoadedConfig loaded =
       Load({"jsc-tiny", "--config=c.toml", "--seed=7", "--set=max_epochs=3"}).value();
-  const std::string table = SettingsTable(loaded.record, false);
+  const std::string table = SettingsTable(loaded.record).Boxed();
   for (const char* row :
        {"| Name | Default | Config. File | Manual Override | Effective |\n",
         "| model | None | | jsc-tiny | jsc-tiny |\n", "| load_type | None | pl | | pl |\n",
@@ -380,13 +380,13 @@ TEST_F(ConfigTest, TheSettingsTableShowsEveryLevelAndWhatHolds) {
 
 TEST_F(ConfigTest, WithoutAFileTheTableHasNoColumnForIt) {
   const LoadedConfig loaded = Load({"--seed=7"}).value();
-  EXPECT_THAT(SettingsTable(loaded.record, false), Not(HasSubstr("Config. File")));
+  EXPECT_THAT(SettingsTable(loaded.record).Text(), Not(HasSubstr("Config. File")));
 }
 
 TEST_F(ConfigTest, OnATerminalValuesThatLostAreGrey) {
   Write("c.toml", "seed = 42\nbatch_size = 64\n");
   const LoadedConfig loaded = Load({"--config=c.toml", "--seed=7"}).value();
-  const std::string table = SettingsTable(loaded.record, true);
+  const std::string table = SettingsTable(loaded.record).Text({.color = true});
   for (const char* lost : {"42", "128"}) {
     const size_t at = table.find(absl::StrCat(" ", lost, " "));
     ASSERT_NE(at, std::string::npos);
@@ -399,7 +399,7 @@ TEST_F(ConfigTest, TheOriginOfEverySettingIsKept) {
   Write("c.toml", "seed = 42\n[passes.first.linear.config]\nweight_width = 8\n");
   const LoadedConfig loaded =
       Load({"--config=c.toml", "--batch-size", "8", "--set=dataset.label=y"}).value();
-  const std::string origins = OriginsTable(loaded.record);
+  const std::string origins = OriginsTable(loaded.record).Plain();
   const auto row = [&](absl::string_view name) {
     const size_t begin = origins.find(absl::StrCat("\n", name, " ")) + 1;
     std::vector<std::string> words;

@@ -145,8 +145,8 @@ void CheckMutants(absl::string_view text, const std::string& name) {
       ++loaded;
       // What loads can be written and read again.
       EXPECT_EQ(ErrorOf(ConfigText(result->config), "again.textproto"), "OK") << mutant;
-      SettingsTable(result->record, true);
-      OriginsTable(result->record);
+      SettingsTable(result->record).Text();
+      OriginsTable(result->record).Text();
       continue;
     }
     const absl::string_view message = result.status().message();

@@ -1,4 +1,5 @@
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -12,7 +13,6 @@ namespace {
 
 using google::protobuf::FieldDescriptor;
 
-constexpr int kMaxCellWidth = 24;  // MASE's.
 constexpr char kUnset[] = "None";
 
 int Index(Level level) { return static_cast<int>(level); }
@@ -57,18 +57,15 @@ bool IsPlain(const FieldDescriptor& field) {
 
 }  // namespace
 
-std::string SettingsTable(const SettingsRecord& record, bool color) {
+Table SettingsTable(const SettingsRecord& record) {
   bool has_file = false;
   for (const auto& [path, given] : record) has_file |= given[Index(Level::kFile)].has_value();
-  std::vector<std::string> header = {"Name", "Default", "Config. File", "Manual Override",
-                                     "Effective"};
-  if (!has_file) header.erase(header.begin() + 2);
-  Table table(header);
-  table.SetMaxCellWidth(kMaxCellWidth);
-  table.UseColor(color);
-  for (size_t i = 1; i < header.size(); ++i) {
-    table.SetAlign(static_cast<int>(i), Table::Align::kCenter);
+  std::vector<Column> columns = {{"Name"}};
+  for (const char* name : {"Default", "Config. File", "Manual Override", "Effective"}) {
+    columns.push_back({.name = name, .align = Align::kCenter});
   }
+  if (!has_file) columns.erase(columns.begin() + 2);
+  Table table(std::move(columns));
   for (const auto& path : LeafPaths(*RunConfig::descriptor())) {
     if (!IsPlain(*path.back())) continue;
     const auto found = record.find(PathText(path));
@@ -80,25 +77,24 @@ std::string SettingsTable(const SettingsRecord& record, bool color) {
     const auto& file = given[Index(Level::kFile)];
     const auto& manual = given[Index(given[Index(Level::kFlag)] ? Level::kFlag : Level::kSet)];
 
-    std::vector<std::string> row = {ShownName(path), fallback ? fallback->text : kUnset};
+    std::vector<Cell> row = {ShownName(path), fallback ? fallback->text : kUnset};
     if (has_file) row.push_back(TextOf(file));
     row.push_back(TextOf(manual));
     row.push_back(Effective(given));
-    table.AddRow(row);
+    table.AddRow(std::move(row));
     if (file || manual) table.Dim(table.num_rows() - 1, 1);
     if (has_file && manual) table.Dim(table.num_rows() - 1, 2);
   }
-  return table.Boxed();
+  return table;
 }
 
-std::string OriginsTable(const SettingsRecord& record) {
-  Table table({"Setting", "ConfigValue", "From"});
-  table.SetAlign(1, Table::Align::kLeft);
+Table OriginsTable(const SettingsRecord& record) {
+  Table table({{"Setting"}, {.name = "Value", .align = Align::kLeft}, {"From"}});
   for (const auto& [path, given] : record) {
     const Given* winner = Winner(given);
     if (winner != nullptr) table.AddRow({path, Effective(given), winner->where});
   }
-  return table.Plain();
+  return table;
 }
 
 }  // namespace mase

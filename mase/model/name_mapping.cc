@@ -206,8 +206,7 @@ std::string TableOfBoth(const NameMapping& nearest, absl::Span<const FoundTensor
     if (used.contains(tensor.name) || MayBeMissing(tensor.name)) continue;
     besides.push_back(absl::StrCat(tensor.name, " ", tensor.shape.ToString()));
   }
-  Table table({"Wanted", "In the file, not used"});
-  table.SetMaxCellWidth(38);
+  Table table({{"Wanted"}, {"In the file, not used"}});
   const size_t rows = std::max(lacking.size(), besides.size());
   for (size_t i = 0; i < std::min(rows, kMaxTableRows); ++i) {
     table.AddRow({i < lacking.size() ? lacking[i] : "", i < besides.size() ? besides[i] : ""});
@@ -216,7 +215,7 @@ std::string TableOfBoth(const NameMapping& nearest, absl::Span<const FoundTensor
     return all > kMaxTableRows ? absl::StrCat("and ", all - kMaxTableRows, " more") : "";
   };
   if (rows > kMaxTableRows) table.AddRow({more(lacking.size()), more(besides.size())});
-  std::string text = table.Simple();
+  std::string text = table.Text();
   text.pop_back();  // Messages end without a line break.
   return text;
 }

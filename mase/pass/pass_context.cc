@@ -1,8 +1,11 @@
 #include "mase/pass/pass_context.h"
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "mase/base/status_macros.h"
 
 namespace mase {
 
@@ -17,6 +20,27 @@ void PassContext::Note(const Node& node, absl::string_view decision, absl::strin
 }
 
 void PassContext::Warn(absl::string_view warning) { record_.warnings.emplace_back(warning); }
+
+absl::Status PassContext::AddTable(Table table) {
+  const std::string& name = table.name();
+  const bool is_word = !name.empty() && absl::c_all_of(name, [](char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-';
+  });
+  if (!is_word) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "table name '", name, "': want a word of letters, digits, '_' and '-', such as costs"));
+  }
+  for (const Table& other : record_.tables) {
+    if (other.name() == name) {
+      return absl::InvalidArgumentError(absl::StrCat("has two tables '", name, "'"));
+    }
+  }
+  const std::string path = absl::StrCat(folder_, "/", name, ".csv");
+  MASE_RETURN_IF_ERROR(WriteArtifact(path, table.Csv()));
+  host_.Show(table, path);
+  record_.tables.push_back(std::move(table));
+  return absl::OkStatus();
+}
 
 void PassContext::Print(absl::string_view text) {
   if (absl::EndsWith(text, "\n")) return host_.Print(text);

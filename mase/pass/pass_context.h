@@ -5,12 +5,14 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/struct.pb.h"
+#include "mase/base/table.h"
 #include "mase/graph/graph.h"
 #include "mase/pass/pass_host.h"
 
@@ -31,12 +33,15 @@ struct PassRecord {
   std::vector<Decision> decisions;
   google::protobuf::Struct result;
   std::vector<std::string> warnings;
+  std::vector<Table> tables;
 };
 
 // Lives as long as one Run of one pass. All it refers to outlives it.
 class PassContext {
  public:
-  PassContext(const Graph& original, PassHost& host) : original_(original), host_(host) {}
+  // `folder` is that of the run directory for the files of AddTable.
+  PassContext(const Graph& original, PassHost& host, std::string folder)
+      : original_(original), host_(host), folder_(std::move(folder)) {}
 
   // ---- Saying what was done ----
 
@@ -54,6 +59,18 @@ class PassContext {
 
   // What an analysis found, for the report (JSON).
   google::protobuf::Struct& result() { return record_.result; }
+
+  // Shows a table to the user, now; writes it as FOLDER/NAME.csv, FOLDER being the label of the
+  // pass in the settings, or else its name; keeps it typed in the report (PassReport.tables). For
+  // all that an analysis finds of each node, tensor or format; totals go to result().
+  //
+  //   Table table("costs", "Costs of each node", {{"node"}, {"MACs"}, {"share", "%", 1}});
+  //   for (...) table.AddRow({node.name(), macs, 100.0 * macs / all});
+  //   MASE_RETURN_IF_ERROR(context.AddTable(std::move(table)));
+  //
+  // InvalidArgument if its name is no word of letters, digits, '_' and '-', or is another table's
+  // of this pass.
+  absl::Status AddTable(Table table);
 
   // Shows text to the user, now. A missing newline at the end is added.
   void Print(absl::string_view text);
@@ -76,6 +93,7 @@ class PassContext {
  private:
   const Graph& original_;
   PassHost& host_;
+  const std::string folder_;
   PassRecord record_;
 };
 

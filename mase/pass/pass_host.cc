@@ -17,6 +17,7 @@ absl::StatusOr<Evaluation> PassHost::Evaluate(const Graph&) {
 }
 
 void PassHost::Print(absl::string_view) {}
+void PassHost::Show(const Table&, absl::string_view) {}
 
 absl::Status PassHost::WriteArtifact(absl::string_view, absl::string_view) {
   return absl::OkStatus();

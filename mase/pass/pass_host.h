@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "mase/base/table.h"
 #include "mase/exec/evaluation.h"
 #include "mase/graph/graph.h"
 #include "mase/tensor/tensor.h"
@@ -42,6 +43,10 @@ class PassHost {
 
   // Shows text to the user. `text` ends with a newline.
   virtual void Print(absl::string_view text);
+
+  // Shows a table to the user in the room there is. `whole` is the file that has all of it,
+  // relative to the run directory.
+  virtual void Show(const Table& table, absl::string_view whole);
 
   // Keeps a file with the run's results. `path` is relative to the run directory
   // ("quantize/quantize_table.csv") and has been checked not to leave it.

@@ -122,11 +122,9 @@ class PassTimer final : public Instrumentation {
   void AfterPipeline() override {
     double total = 0;
     for (const Row& row : rows_) total += row.seconds;
-    Table table({"Pass", "ms", "verify ms", "share"});
+    Table table({{"Pass"}, {"time", "ms", 3}, {"verifying", "ms", 3}, {"share", "%", 1}});
     const auto add = [&](const std::string& name, double seconds, double verify) {
-      table.AddRow({name, absl::StrFormat("%.3f", 1e3 * seconds),
-                    absl::StrFormat("%.3f", 1e3 * verify),
-                    absl::StrFormat("%.1f %%", total > 0 ? 100 * seconds / total : 0)});
+      table.AddRow({name, 1e3 * seconds, 1e3 * verify, total > 0 ? 100 * seconds / total : 0});
     };
     double verify = 0;
     for (const Row& row : rows_) {
@@ -134,8 +132,7 @@ class PassTimer final : public Instrumentation {
       verify += row.verify;
     }
     add("all", total, verify);
-    for (int column = 1; column < 4; ++column) table.SetAlign(column, Table::Align::kRight);
-    show_(table.Plain());
+    show_(table.Text());
   }
 
  private:

@@ -5,13 +5,16 @@
 #include <set>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/base/table_report.h"
 #include "mase/graph/graph_hash.h"
 #include "mase/graph/verifier.h"
 
@@ -145,6 +148,7 @@ google::protobuf::Value Text(const std::string& text) {
 void FillReport(const PassRecord& record, PassReport* report) {
   for (const auto& [counter, amount] : record.counts) (*report->mutable_counts())[counter] = amount;
   *report->mutable_result() = record.result;
+  for (const Table& table : record.tables) *report->add_tables() = ReportOf(table);
   if (record.decisions.empty()) return;
   auto& nodes = *(*report->mutable_result()->mutable_fields())["nodes"].mutable_list_value();
   for (const Decision& decision : record.decisions) {
@@ -207,7 +211,7 @@ class Runner {
 
   absl::Status RunChecked(const PipelineStep& step, PassReport* report, absl::Duration* verify) {
     const absl::Time start = absl::Now();
-    PassContext context(original_, host_);
+    PassContext context(original_, host_, NextFolder(step));
     MASE_ASSIGN_OR_RETURN(const PassResult result, RunPass(step, context));
     const size_t hash = HashGraph(graph_);
     const bool moved = hash != hash_;
@@ -237,6 +241,18 @@ class Runner {
     return absl::OkStatus();
   }
 
+  // Of the files of a pass's tables: the label that the user gave, else the name; "quantize-2"
+  // where another pass of the run has that already.
+  std::string NextFolder(const PipelineStep& step) {
+    std::string name = step.config.label();
+    const bool usable = !name.empty() && name[0] != '.' && absl::c_all_of(name, [](char c) {
+      return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
+    });
+    if (!usable) name = step.info->name;
+    const int used = ++folders_[name];
+    return used == 1 ? name : absl::StrCat(name, "-", used);
+  }
+
   absl::StatusOr<PassResult> RunPass(const PipelineStep& step, PassContext& context) {
     try {
       return step.pass->Run(graph_, context);
@@ -258,6 +274,7 @@ class Runner {
   int reached_ = 0;
   // Passes whose notes on the graph are still true.
   absl::flat_hash_set<std::string> noted_;
+  absl::flat_hash_map<std::string, int> folders_;  // How often each was taken.
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/empty.pb.h"
 #include "gtest/gtest.h"
@@ -18,6 +19,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 TEST_F(PipelineTest, RunsPassesInOrderAndReportsEach) {
   Add("rename", Rename);
@@ -220,6 +222,53 @@ TEST_F(PipelineTest, PassesSeeTheOriginalAndTheHost) {
   EXPECT_EQ(host_.printed, "seen\n");
   EXPECT_EQ(host_.artifacts.at("a/b.txt"), "text");
   EXPECT_EQ(report_.passes(1).counts().at("samples"), 1000);
+}
+
+TEST_F(PipelineTest, TablesAreShownWrittenAndKept) {
+  const auto look = [](Graph& graph, PassContext& context) -> absl::StatusOr<PassResult> {
+    Table table("costs", "Costs of each node", {{"node"}, {"MACs"}, {"share", "%", 1}});
+    for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+      table.AddRow({node->name(), 7, 25.0});
+    }
+    MASE_RETURN_IF_ERROR(context.AddTable(std::move(table)));
+    return PassResult::Unchanged();
+  };
+  Add("count", look, {.kind = kAnalysis});
+  Add("other", look, {.kind = kAnalysis, .needs = {"count"}});
+  auto configs = Configs({"count", "count", "count", "other"});
+  configs[1].set_label("again");
+  configs[2].set_label("no word");
+  ASSERT_OK(RunConfigs(configs));
+
+  EXPECT_THAT(host_.printed, StartsWith("Costs of each node\nnode    MACs  share (%)\n"));
+  std::vector<std::string> files;
+  for (const auto& [path, contents] : host_.artifacts) files.push_back(path);
+  EXPECT_THAT(files, ElementsAre("again/costs.csv", "count-2/costs.csv", "count/costs.csv",
+                                 "other/costs.csv"));
+  EXPECT_THAT(host_.artifacts.at("count/costs.csv"), StartsWith("node,MACs,share\nx,7,25\n"));
+  const TableReport& table = report_.passes(0).tables(0);
+  EXPECT_EQ(table.name(), "costs");
+  EXPECT_EQ(table.columns(2).unit(), "%");
+  EXPECT_EQ(table.rows(0).values(1).number_value(), 7);
+}
+
+TEST_F(PipelineTest, TablesHaveNamesThatFilesCanHave) {
+  for (const char* name : {"", "a b", "../a", "a.csv"}) {
+    Add(absl::StrCat("bad ", name), [name](Graph&, PassContext& context) {
+      const absl::Status status = context.AddTable(Table(name, "", {{"x"}}));
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("want a word")));
+      return absl::StatusOr<PassResult>(PassResult::Unchanged());
+    });
+    (void)Run({absl::StrCat("bad ", name)});
+  }
+  Add("twice", [](Graph&, PassContext& context) -> absl::StatusOr<PassResult> {
+    MASE_RETURN_IF_ERROR(context.AddTable(Table("t", "", {{"x"}})));
+    MASE_RETURN_IF_ERROR(context.AddTable(Table("t", "", {{"x"}})));
+    return PassResult::Unchanged();
+  });
+  EXPECT_THAT(Run({"twice"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("twice: has two tables 't'")));
+  EXPECT_TRUE(host_.artifacts.count("twice/t.csv"));
 }
 
 TEST_F(PipelineTest, APlainHostHasNoData) {

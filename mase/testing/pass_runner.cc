@@ -53,6 +53,8 @@ absl::StatusOr<Evaluation> TestHost::Evaluate(const Graph&) { return evaluation;
 
 void TestHost::Print(absl::string_view text) { absl::StrAppend(&printed, text); }
 
+void TestHost::Show(const Table& table, absl::string_view) { Print(table.Text()); }
+
 absl::Status TestHost::WriteArtifact(absl::string_view path, absl::string_view contents) {
   artifacts[std::string(path)] = std::string(contents);
   return absl::OkStatus();

@@ -30,6 +30,7 @@ class TestHost : public PassHost {
   absl::StatusOr<SampleRows> Samples(int64_t rows) override;
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override;
   void Print(absl::string_view text) override;
+  void Show(const Table& table, absl::string_view whole) override;  // As Print of its Text().
   absl::Status WriteArtifact(absl::string_view path, absl::string_view contents) override;
 
   std::map<std::string, Tensor> batch;

@@ -243,8 +243,11 @@ class Calibration {
 
   absl::Status Report(const std::string& caption, const std::vector<Outcome>& outcomes, size_t best,
                       PassContext& context) const {
-    Table methods(
-        {"Calibration", "Mean operand SQNR (dB)", "Output SQNR (dB)", "Accuracy", "Kept"});
+    Table methods({{"Calibration"},
+                   {"Mean operand SQNR (dB)"},
+                   {"Output SQNR (dB)"},
+                   {"Accuracy"},
+                   {"Kept"}});
     for (size_t i = 0; i < outcomes.size(); ++i) {
       methods.AddRow({outcomes[i].name, Figure(outcomes[i].mean_sqnr_db, "%.2f"),
                       Figure(outcomes[i].output_sqnr_db, "%.2f"),
@@ -252,7 +255,7 @@ class Calibration {
     }
     MASE_ASSIGN_OR_RETURN(const Table operands, OperandTable(outcomes[0], outcomes[best]));
     context.Print(
-        absl::StrCat("Calibration on ", caption, "\n", operands.Plain(), "\n", methods.Boxed()));
+        absl::StrCat("Calibration on ", caption, "\n", operands.Text(), "\n", methods.Text()));
     // Only a difference that the table shows is worth a warning.
     if (outcomes[0].output_sqnr_db.value_or(0) - outcomes[best].output_sqnr_db.value_or(0) >=
         0.01) {
@@ -265,7 +268,14 @@ class Calibration {
   }
 
   absl::StatusOr<Table> OperandTable(const Outcome& given, const Outcome& kept) const {
-    Table table({"Node", "Operand", "Given", "Calibrated", "SQNR (dB)", "was", "Saturated", "was"});
+    Table table({{"Node"},
+                 {"Operand"},
+                 {"Given"},
+                 {"Calibrated"},
+                 {"SQNR (dB)"},
+                 {"was"},
+                 {"Saturated"},
+                 {"was"}});
     for (size_t i = 0; i < kept.choices.size(); ++i) {
       const Choice &before = given.choices[i], &after = kept.choices[i];
       const OperandValues& operand = float_run_.operands[i];
@@ -288,8 +298,20 @@ class Calibration {
   }
 
   std::string OperandCsv(const Outcome& given, const Outcome& kept) const {
-    Table table({"node", "op", "operand", "decision", "method", "values", "min", "max", "given",
-                 "calibrated", "given_sqnr_db", "sqnr_db", "given_saturated", "saturated"});
+    Table table({{"node"},
+                 {"op"},
+                 {"operand"},
+                 {"decision"},
+                 {"method"},
+                 {"values"},
+                 {"min"},
+                 {"max"},
+                 {"given"},
+                 {"calibrated"},
+                 {"given_sqnr_db"},
+                 {"sqnr_db"},
+                 {"given_saturated"},
+                 {"saturated"}});
     for (size_t i = 0; i < kept.choices.size(); ++i) {
       const Choice &before = given.choices[i], &after = kept.choices[i];
       const OperandValues& operand = float_run_.operands[i];

@@ -79,9 +79,14 @@ std::string Decibels(double sqnr_db) {
 std::string Loss(double loss) { return std::isnan(loss) ? "nan" : absl::StrFormat("%.4f", loss); }
 
 std::string Report(const Measurement& base, const std::vector<Row>& rows) {
-  Table table({"Format", "Bits a weight", "Bits an activation", "Accuracy", "Change", "Loss",
-               "SQNR dB", "Front"});
-  table.SetAlign(7, Table::Align::kLeft);
+  Table table({{"Format"},
+               {"Bits a weight"},
+               {"Bits an activation"},
+               {"Accuracy"},
+               {"Change"},
+               {"Loss"},
+               {"SQNR dB"},
+               {"Front"}});
   const auto add = [&](const std::string& name, const Measurement& m, const std::string& mark) {
     table.AddRow({name, absl::StrFormat("%.4g", m.weight_bits),
                   absl::StrFormat("%.4g", m.activation_bits),
@@ -100,13 +105,21 @@ std::string Report(const Measurement& base, const std::vector<Row>& rows) {
     }
   }
   if (!refused.empty()) refused = absl::StrCat("Not for this net:\n", refused);
-  return absl::StrCat(table.Boxed(), "*: no format has at most these bits and better accuracy\n",
+  return absl::StrCat(table.Text(), "*: no format has at most these bits and better accuracy\n",
                       refused);
 }
 
 std::string Csv(const Measurement& base, const std::vector<Row>& rows) {
-  Table table({"name", "bits_weight", "bits_activation", "accuracy", "correct", "samples", "loss",
-               "sqnr_db", "front", "format"});
+  Table table({{"name"},
+               {"bits_weight"},
+               {"bits_activation"},
+               {"accuracy"},
+               {"correct"},
+               {"samples"},
+               {"loss"},
+               {"sqnr_db"},
+               {"front"},
+               {"format"}});
   const auto add = [&](const std::string& name, const Measurement& m, bool front,
                        const std::string& text) {
     table.AddRow(

@@ -103,7 +103,7 @@ class QuantizePass final : public Pass {
       changed += !HasRecord(*plan.node, plan.record);
       MASE_RETURN_IF_ERROR(Apply(plan, graph));
     }
-    context.Print(Report(plans));
+    MASE_RETURN_IF_ERROR(context.AddTable(NodeTable(plans)));
     if (const std::string taken = TakenByDefault(plans); !taken.empty()) context.Print(taken);
     return changed > 0 ? PassResult::Changed() : PassResult::Unchanged();
   }
@@ -284,13 +284,14 @@ class QuantizePass final : public Pass {
     return UpdatePrecision(*plan.node);
   }
 
-  static std::string Report(const std::vector<Plan>& plans) {
-    Table table({"Node", "Op", "Decision", "Reason"});
+  static Table NodeTable(const std::vector<Plan>& plans) {
+    Table table("nodes", "What was decided of each node",
+                {{"node"}, {"op"}, {"decision"}, {"reason"}});
     for (const Plan& plan : plans) {
       table.AddRow({plan.node->name(), std::string(plan.node->mase_op()),
                     plan.quantize ? "quantized" : "unchanged", plan.reason});
     }
-    return table.Plain();
+    return table;
   }
 
   // "The default took 3 x batch_norm1d, 2 x linear.\n"; empty if it took nothing.

@@ -134,7 +134,7 @@ int64_t CountParameters(const Graph& graph, const Node& node) {
 }
 
 std::string NodeTable(const Graph& graph, const InferredShapes& shapes) {
-  Table table({"Node", "Kind", "Op", "Shape", "Parameters"});
+  Table table({{"Node"}, {"Kind"}, {"Op"}, {"Shape"}, {"Parameters"}});
   for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
     const auto shape = [&shapes](std::string* out, const Value* value) {
       absl::StrAppend(out, shapes.shape(value).ToString());
@@ -144,9 +144,9 @@ std::string NodeTable(const Graph& graph, const InferredShapes& shapes) {
                             : absl::Span<Value* const>(node->outputs());
     table.AddRow({node->name(), std::string(NodeKindName(node->kind())),
                   std::string(node->mase_op()), absl::StrJoin(values, " ", shape),
-                  absl::StrCat(CountParameters(graph, *node))});
+                  CountParameters(graph, *node)});
   }
-  return table.Plain();
+  return table.Text();
 }
 
 class ReportGraphPass final : public Pass {

@@ -125,14 +125,14 @@ class ReportNodeMetaParamPass final : public Pass {
   }
 
   std::string NodeTable(const Graph& graph) const {
-    std::vector<std::string> header = {"Node name", "Fx Node op", "Mase type", "Mase op"};
-    if (Shows(Options::COMMON)) header.push_back("Common Param");
-    if (Shows(Options::SOFTWARE)) header.push_back("Software Param");
-    Table table(header);
+    std::vector<Column> columns = {{"Node name"}, {"Fx Node op"}, {"Mase type"}, {"Mase op"}};
+    if (Shows(Options::COMMON)) columns.push_back({"Common Param"});
+    if (Shows(Options::SOFTWARE)) columns.push_back({"Software Param"});
+    Table table(std::move(columns));
     for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
       const NodeMetadata& metadata = node->metadata();
-      std::vector<std::string> row = {node->name(), std::string(NodeKindName(node->kind())),
-                                      metadata.common().mase_type(), metadata.common().mase_op()};
+      std::vector<Cell> row = {node->name(), std::string(NodeKindName(node->kind())),
+                               metadata.common().mase_type(), metadata.common().mase_op()};
       if (Shows(Options::COMMON)) row.push_back(CommonText(metadata.common()));
       if (Shows(Options::SOFTWARE)) row.push_back(SoftwareText(metadata.software()));
       table.AddRow(std::move(row));
@@ -141,7 +141,7 @@ class ReportNodeMetaParamPass final : public Pass {
   }
 
   std::string CompactTable(const Graph& graph) const {
-    Table table({"Node", "Tensor", "Type", "Precision", "Shape", "Statistics"});
+    Table table({{"Node"}, {"Tensor"}, {"Type"}, {"Precision"}, {"Shape"}, {"Statistics"}});
     for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
       const CommonMetadata& common = node->metadata().common();
       const SoftwareMetadata& software = node->metadata().software();
@@ -155,7 +155,7 @@ class ReportNodeMetaParamPass final : public Pass {
       for (const TensorMetadata& tensor : common.args()) add(tensor, software.args());
       for (const TensorMetadata& tensor : common.results()) add(tensor, software.results());
     }
-    return table.Plain();
+    return table.Text();
   }
 
   const Options options_;

@@ -68,6 +68,7 @@ TEST(ReportNodeMetaParamTest, CompactHasOneLineForEachTensor) {
   ASSERT_OK(run.status);
   EXPECT_EQ(run.printed, std::string(kHead) +
                              "Node    Tensor      Type     Precision  Shape   Statistics\n"
+                             "------  ----------  -------  ---------  ------  ----------\n"
                              "x       data_out_0  float    32         [8, 4]\n"
                              "fc      data_in_0   integer  8/4        [8, 4]\n"
                              "fc      weight      float    32         [1, 4]\n"

@@ -23,7 +23,7 @@ class ReportNodeTypePass final : public Pass {
   }
 
   absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
-    Table table({"Node name", "Fx Node op", "Mase type", "Mase op", "Value type"});
+    Table table({{"Node name"}, {"Fx Node op"}, {"Mase type"}, {"Mase op"}, {"Value type"}});
     for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
       const CommonMetadata& common = node->metadata().common();
       const TensorMetadata* input = FindArgument(common, "data_in_0");

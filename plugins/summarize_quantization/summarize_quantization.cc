@@ -51,12 +51,17 @@ std::vector<Row> Compare(const Graph& original, const Graph& graph) {
 
 // As pandas writes a frame: an index without a name in front.
 std::string CompareCsv(const std::vector<Row>& rows) {
-  Table table({"", "Ori name", "New name", "MASE_TYPE", "Mase_OP", "Original type",
-               "Quantized type", "Changed"});
+  Table table({{""},
+               {"Ori name"},
+               {"New name"},
+               {"MASE_TYPE"},
+               {"Mase_OP"},
+               {"Original type"},
+               {"Quantized type"},
+               {"Changed"}});
   for (const Row& row : rows) {
-    table.AddRow({absl::StrCat(table.num_rows()), row.original_name, row.new_name, row.mase_type,
-                  row.mase_op, row.original_type, row.quantized_type,
-                  row.changed ? "True" : "False"});
+    table.AddRow({table.num_rows(), row.original_name, row.new_name, row.mase_type, row.mase_op,
+                  row.original_type, row.quantized_type, row.changed ? "True" : "False"});
   }
   return table.Csv();
 }
@@ -79,10 +84,9 @@ std::map<std::string, TypeCount> CountTypes(const std::vector<Row>& rows) {
 }
 
 Table Histogram(const std::map<std::string, TypeCount>& counts) {
-  Table table({"Original type", "OP", "Total", "Changed", "Unchanged"});
+  Table table({{"Original type"}, {"OP"}, {"Total"}, {"Changed"}, {"Unchanged"}});
   for (const auto& [type, count] : counts) {
-    table.AddRow({type, count.op, absl::StrCat(count.total), absl::StrCat(count.changed),
-                  absl::StrCat(count.total - count.changed)});
+    table.AddRow({type, count.op, count.total, count.changed, count.total - count.changed});
   }
   return table;
 }
