@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/suggest.h"
 #include "mase/base/table.h"
@@ -137,4 +138,10 @@ int RunProgram(int argc, char** argv) {
 }  // namespace
 }  // namespace mase
 
-int main(int argc, char** argv) { return mase::RunProgram(argc, argv); }
+int main(int argc, char** argv) {
+  const int exit_code = mase::RunProgram(argc, argv);
+  const absl::Status printed = mase::FinishPrinting();
+  if (printed.ok() || exit_code != 0) return exit_code;
+  mase::Log(mase::LogLevel::kError, printed.message());
+  return mase::ExitCode(printed);
+}

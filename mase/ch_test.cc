@@ -52,6 +52,14 @@ TEST(ChTest, HelpListsEveryAction) {
   EXPECT_THAT(Ch({"help", "formats"}).out, HasSubstr("number formats"));
 }
 
+TEST(ChTest, WhatAFullDiskSwallowsIsNoSuccess) {
+  for (const char* words : {"models", "help", "version", "passes", "formats list"}) {
+    const std::string command =
+        absl::StrCat(Runfile("mase/ch"), " ", words, " > /dev/full 2> /dev/null");
+    EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 1) << words;
+  }
+}
+
 TEST(ChTest, AWordThatIsNoActionIsNamedWithTheNearest) {
   const CommandResult unknown = Ch({"tarnsform"});
   EXPECT_EQ(unknown.exit_code, 2);

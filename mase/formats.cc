@@ -380,8 +380,7 @@ absl::Status Run(const CommandLine& line) {
 }
 
 // The exit code of a command that ended so; says what went wrong.
-int End(absl::Status status) {
-  if (status.ok()) status = FinishPrinting();
+int End(const absl::Status& status) {
   if (!status.ok()) std::cerr << "formats: " << std::string(status.message()) << "\n";
   return ExitCode(status);
 }

@@ -33,6 +33,7 @@ class Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
 
   int get() const { return fd_; }
+  int Release() { return std::exchange(fd_, -1); }
   // Closing may be where a network file system reports a failed write.
   int Close() { return ::close(std::exchange(fd_, -1)); }
 
@@ -75,6 +76,28 @@ absl::Status SyncFolder(const std::filesystem::path& folder) {
   return absl::OkStatus();
 }
 
+int64_t ChangeTime(const struct stat& info) {
+  return int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+}
+
+absl::Status NoRegularFile(absl::string_view path, mode_t mode) {
+  const char* kind = S_ISDIR(mode)    ? "a directory"
+                     : S_ISFIFO(mode) ? "a pipe"
+                     : S_ISSOCK(mode) ? "a socket"
+                                      : "a device";
+  return absl::InvalidArgumentError(absl::StrCat(path, ": is ", kind, ", no regular file"));
+}
+
+// Writes to what cannot be replaced: a device, or a pipe that somebody reads.
+absl::Status WriteInto(absl::string_view path, absl::Span<const absl::string_view> pieces) {
+  Descriptor file(::open(std::string(path).c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+  if (file.get() < 0) return FileError(path, "open", errno);
+  for (const absl::string_view piece : pieces) {
+    MASE_RETURN_IF_ERROR(WriteAll(file.get(), path, piece));
+  }
+  return file.Close() < 0 ? FileError(path, "close", errno) : absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status FileError(absl::string_view path, absl::string_view action, int error_number) {
@@ -96,40 +119,97 @@ absl::Status FileError(absl::string_view path, absl::string_view action, int err
   }
 }
 
+absl::StatusOr<InputFile> InputFile::Open(absl::string_view path) {
+  // Not blocking, a pipe opens without a writer, and can be refused.
+  const int opened = RetryOnInterrupt(
+      [&] { return ::open(std::string(path).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
+  if (opened < 0 && errno == ENXIO) return NoRegularFile(path, S_IFSOCK);
+  if (opened < 0) return FileError(path, "open", errno);
+  Descriptor file(opened);
+  struct stat info;
+  if (::fstat(file.get(), &info) != 0) return FileError(path, "open", errno);
+  if (!S_ISREG(info.st_mode)) return NoRegularFile(path, info.st_mode);
+  return InputFile(path, file.Release(), info.st_size, ChangeTime(info));
+}
+
+InputFile::InputFile(InputFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      size_(other.size_),
+      changed_(other.changed_) {}
+
+InputFile::~InputFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+absl::StatusOr<size_t> InputFile::Read(absl::Span<char> out) {
+  size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got =
+        RetryOnInterrupt([&] { return ::read(descriptor_, out.data() + done, out.size() - done); });
+    if (got < 0) return FileError(path_, "read", errno);
+    if (got == 0) break;
+    done += static_cast<size_t>(got);
+  }
+  return done;
+}
+
+absl::Status InputFile::CheckUnchanged() const {
+  struct stat info;
+  if (::fstat(descriptor_, &info) != 0) return FileError(path_, "read", errno);
+  if (info.st_size == size_ && ChangeTime(info) == changed_) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(path_, ": changed while it was read, from ", size_,
+                                             " bytes to ", info.st_size,
+                                             "; run again when nothing writes to it"));
+}
+
 absl::StatusOr<std::string> ReadFile(absl::string_view path, int64_t max_bytes) {
-  const std::string name(path);
-  const Descriptor file(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return FileError(path, "open", errno);
-  const size_t limit = static_cast<size_t>(max_bytes);
+  MASE_ASSIGN_OR_RETURN(InputFile file, InputFile::Open(path));
   const absl::Status too_large = absl::ResourceExhaustedError(
       absl::StrCat(path, ": larger than the limit of ", max_bytes, " bytes"));
-  struct stat info;
-  const bool is_regular = ::fstat(file.get(), &info) == 0 && S_ISREG(info.st_mode);
-  if (is_regular && info.st_size > max_bytes) return too_large;
-  // Sizes that the system tells may be too small (pipes, /proc): one byte more than
-  // allowed is asked for, and getting it is the error.
+  if (file.size() > max_bytes) return too_large;
+  // Sizes that the system tells may be too small (/proc, a file that grows): one byte more than
+  // told is asked for, and getting it means to ask on.
   std::string contents;
-  if (is_regular) contents.reserve(static_cast<size_t>(info.st_size) + 1);
-  while (contents.size() <= limit) {
+  size_t wanted = static_cast<size_t>(file.size()) + 1;
+  while (true) {
     const size_t before = contents.size();
-    const size_t wanted = std::min(std::max(kReadBytes, before), limit + 1 - before);
     contents.resize(before + wanted);
-    const ssize_t got =
-        RetryOnInterrupt([&] { return ::read(file.get(), contents.data() + before, wanted); });
-    if (got < 0) return FileError(path, "read", errno);
-    contents.resize(before + static_cast<size_t>(got));
-    if (got == 0) return contents;
+    MASE_ASSIGN_OR_RETURN(const size_t got, file.Read({contents.data() + before, wanted}));
+    contents.resize(before + got);
+    if (contents.size() > static_cast<size_t>(max_bytes)) return too_large;
+    if (got < wanted) return contents;
+    wanted = std::max(kReadBytes, contents.size());
+    wanted = std::min(wanted, static_cast<size_t>(max_bytes) + 1 - contents.size());
   }
-  return too_large;
+}
+
+absl::StatusOr<std::string> ReadHead(absl::string_view path, int64_t bytes) {
+  MASE_ASSIGN_OR_RETURN(InputFile file, InputFile::Open(path));
+  std::string head(static_cast<size_t>(std::min(bytes, file.size())), '\0');
+  MASE_ASSIGN_OR_RETURN(const size_t got, file.Read(absl::MakeSpan(head)));
+  head.resize(got);
+  return head;
 }
 
 absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::string_view> pieces,
                                  Durability durability) {
-  const std::filesystem::path target{std::string(path)};
+  std::filesystem::path target{std::string(path)};
+  struct stat old;
+  const bool exists = ::stat(target.c_str(), &old) == 0;
+  if (exists && !S_ISREG(old.st_mode) && !S_ISDIR(old.st_mode)) return WriteInto(path, pieces);
+  std::error_code error;
+  if (std::filesystem::is_symlink(target, error)) {
+    target = std::filesystem::canonical(target, error);
+    if (error) return FileError(path, "follow the link", error.value());
+  }
   const std::string temporary = TemporaryNameBeside(target);
   Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (file.get() < 0) return FileError(path, "create", errno);
   absl::Cleanup remove_temporary = [&] { ::unlink(temporary.c_str()); };
+  if (exists && ::fchmod(file.get(), old.st_mode & 07777) < 0) {
+    return FileError(path, "pass on the permissions", errno);
+  }
   for (const absl::string_view piece : pieces) {
     MASE_RETURN_IF_ERROR(WriteAll(file.get(), path, piece));
   }

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -60,18 +61,65 @@ TEST_F(FilesTest, ReadsUpToTheLimitAndRefusesOneByteMore) {
   }
 }
 
-TEST_F(FilesTest, StopsReadingAnEndlessFileAtTheLimit) {
-  EXPECT_EQ(ReadFile("/dev/zero", 1000).status().code(), absl::StatusCode::kResourceExhausted);
+TEST_F(FilesTest, OnlyRegularFilesAreRead) {
+  ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
+  fs::create_symlink(Path("pipe"), Path("link"));
+  const auto error = [](const std::string& path) {
+    return std::string(ReadFile(path, 1000).status().message());
+  };
+  EXPECT_THAT(error(Path("pipe")), HasSubstr("pipe: is a pipe, no regular file"));
+  EXPECT_THAT(error(Path("link")), HasSubstr("link: is a pipe, no regular file"));
+  EXPECT_EQ(error("/dev/zero"), "/dev/zero: is a device, no regular file");
+  EXPECT_THAT(error(folder_.string()), HasSubstr("is a directory, no regular file"));
+  EXPECT_EQ(ReadFile("/dev/zero", 1000).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(FilesTest, FilesWithoutASizeAreReadToTheirEndOrTheLimit) {
+  EXPECT_GT(ReadFile("/proc/self/maps", 1 << 20).value().size(), 100);
+  EXPECT_EQ(ReadFile("/proc/self/maps", 100).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(FilesTest, AFileThatChangesWhileItIsReadIsSaidTo) {
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "0123456789").ok());
+  InputFile file = InputFile::Open(Path("f")).value();
+  std::string bytes(20, ' ');
+  EXPECT_EQ(file.Read({bytes.data(), 4}).value(), 4);
+  EXPECT_TRUE(file.CheckUnchanged().ok());
+  fs::resize_file(Path("f"), 6);
+  EXPECT_EQ(file.Read({bytes.data() + 4, 16}).value(), 2);
+  EXPECT_EQ(bytes.substr(0, 6), "012345");
+  EXPECT_THAT(std::string(file.CheckUnchanged().message()),
+              HasSubstr("f: changed while it was read, from 10 bytes to 6; run again"));
+}
+
+TEST_F(FilesTest, AHeadIsWhatTheFileHasOfIt) {
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "0123456789").ok());
+  EXPECT_EQ(ReadHead(Path("f"), 4).value(), "0123");
+  EXPECT_EQ(ReadHead(Path("f"), 40).value(), "0123456789");
+}
+
+TEST_F(FilesTest, WhatIsNoFileIsWrittenToAndNotReplaced) {
+  ASSERT_TRUE(WriteFileAtomically("/dev/null", "x").ok());
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  EXPECT_EQ(WriteFileAtomically("/dev/full", "x").code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(FilesTest, AFilePassesItsPermissionsOnAndALinkStaysOne) {
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
+  fs::permissions(Path("f"), fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink("f", Path("link"));
+  ASSERT_TRUE(WriteFileAtomically(Path("link"), "new").ok());
+  EXPECT_TRUE(fs::is_symlink(Path("link")));
+  EXPECT_EQ(ReadFile(Path("f"), 100).value(), "new");
+  EXPECT_EQ(fs::status(Path("f")).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink("nowhere", Path("dangling"));
+  EXPECT_EQ(WriteFileAtomically(Path("dangling"), "x").code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(FilesTest, NamesAFileThatDoesNotExist) {
   const absl::Status status = ReadFile(Path("none"), 1).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()), HasSubstr("none: cannot open: No such file"));
-}
-
-TEST_F(FilesTest, RefusesToReadAFolder) {
-  EXPECT_EQ(ReadFile(folder_.string(), 1).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(FilesTest, ReplacesAFileAndLeavesNothingElse) {

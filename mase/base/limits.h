@@ -13,7 +13,7 @@ inline constexpr int64_t kMaxGraphNodes = 1 << 21;
 inline constexpr int64_t kMaxGraphTextElements = int64_t{1} << 28;  // Of all tensors together.
 inline constexpr int64_t kMaxTensorElements = int64_t{1} << 32;
 inline constexpr int kMaxTensorRank = 8;
-inline constexpr int64_t kMaxNameBytes = 1024;  // Of a node, value, tensor or column.
+inline constexpr int64_t kMaxNameBytes = 1024;        // Of a node, value, tensor or column.
 inline constexpr int64_t kMaxPatternBytes = 1 << 16;  // Of a regular expression.
 inline constexpr int64_t kMaxPatternMemoryBytes = 8 << 20;
 inline constexpr int64_t kMaxConfigFileBytes = 16 << 20;
@@ -23,6 +23,11 @@ inline constexpr int64_t kMaxCheckpointHeaderBytes = int64_t{1} << 29;  // Graph
 inline constexpr int64_t kMaxReproducerBytes = (int64_t{1} << 31) - 1;  // A protobuf message's.
 inline constexpr int64_t kMaxDataFileBytes = int64_t{64} << 30;
 inline constexpr int64_t kMaxUnpackedBytes = int64_t{8} << 30;  // Of a compressed data file.
+// A compressed file may become this much, and beyond it this many times its size. Tables of numbers
+// shrink 3 to 30 times; zeros, 1,000 times.
+inline constexpr int64_t kUnpackedBytesFree = int64_t{64} << 20;
+inline constexpr int64_t kMaxUnpackRatio = 200;
+inline constexpr int64_t kMaxArchiveMembers = 10000;  // Of a zip archive.
 inline constexpr int64_t kMaxHdf5ChunkBytes = int64_t{1} << 30;
 inline constexpr int64_t kMaxDataRows = int64_t{1} << 31;
 inline constexpr int64_t kMaxDataColumns = 1 << 20;

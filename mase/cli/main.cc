@@ -121,7 +121,6 @@ int Main(Action& action, int argc, char** argv) {
   } catch (const std::exception& e) {
     status = absl::InternalError(absl::StrCat("unexpected exception: ", e.what()));
   }
-  if (status.ok()) status = FinishPrinting();
   if (!status.ok()) Log(LogLevel::kError, status.message());
   return ExitCode(status);
 }

@@ -31,6 +31,7 @@ constexpr size_t kPreludeBytes = 16;
 constexpr size_t kAlignment = 64;  // Of each tensor, as in memory.
 constexpr int64_t kWorthCaching = 1 << 20;
 constexpr int64_t kMaxMemoBytes = 4096;
+constexpr size_t kReadBytes = 1 << 20;
 
 size_t Aligned(size_t offset) { return (offset + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -43,10 +44,27 @@ std::string CacheFolder() {
   return home != nullptr && *home != '\0' ? absl::StrCat(home, "/.cache/mase") : "";
 }
 
-std::string Hash(absl::string_view bytes) {
-  const uint64_t hash =
-      crc64_ecma_refl(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
-  return absl::StrCat(absl::Hex(hash, absl::kZeroPad16));
+// The hash of bytes behind those of hash `before`.
+uint64_t Extend(uint64_t before, absl::string_view bytes) {
+  return crc64_ecma_refl(before, reinterpret_cast<const unsigned char*>(bytes.data()),
+                         bytes.size());
+}
+
+std::string HashText(uint64_t hash) { return absl::StrCat(absl::Hex(hash, absl::kZeroPad16)); }
+
+std::string Hash(absl::string_view bytes) { return HashText(Extend(0, bytes)); }
+
+absl::StatusOr<std::string> HashFile(const std::string& path) {
+  MASE_ASSIGN_OR_RETURN(InputFile file, InputFile::Open(path));
+  std::string part(kReadBytes, '\0');
+  uint64_t hash = 0;
+  while (true) {
+    MASE_ASSIGN_OR_RETURN(const size_t got, file.Read(absl::MakeSpan(part)));
+    hash = Extend(hash, absl::string_view(part).substr(0, got));
+    if (got < part.size()) break;
+  }
+  MASE_RETURN_IF_ERROR(file.CheckUnchanged());
+  return HashText(hash);
 }
 
 absl::Status Keep(const std::string& folder, const std::string& name,
@@ -76,14 +94,13 @@ absl::StatusOr<std::string> ContentKey(const std::string& folder, const std::str
   if (memo.ok() && memo->size() == stat_key.size() + 16 && memo->rfind(stat_key, 0) == 0) {
     return absl::StrCat(memo->substr(stat_key.size()), "-", facts.st_size);
   }
-  MASE_ASSIGN_OR_RETURN(const FileBytes file, FileBytes::Map(path));
-  const std::string hash = Hash(file.bytes());
+  MASE_ASSIGN_OR_RETURN(const std::string hash, HashFile(path));
   // A write in the same tick of the clock as ours would leave the times as they are.
   if (std::time(nullptr) - std::max(facts.st_mtim.tv_sec, facts.st_ctim.tv_sec) > 2) {
     // Without a memo the file is only read again, so failing to write one needs no word.
     Keep(folder, memo_name, {stat_key, hash}).IgnoreError();
   }
-  return absl::StrCat(hash, "-", file.bytes().size());
+  return absl::StrCat(hash, "-", facts.st_size);
 }
 
 absl::Status Damaged(absl::string_view what) {

@@ -12,16 +12,18 @@
 
 namespace mase {
 
-// Read-only bytes of a file: mapped, or unpacked in memory if the file is gzip (recognized by its
-// first bytes). Copies share the memory. A file must not shrink while it is mapped.
+// Read-only bytes of a file. Copies share the memory.
 class FileBytes {
  public:
-  // As FileError (base/files.h) for what cannot be opened; DataLoss for damaged or truncated
-  // gzip; ResourceExhausted beyond kMaxDataFileBytes, or if it unpacks to more than `max_unpacked`.
+  // Reads a user's file, and unpacks it if it is gzip (recognized by its first bytes). As InputFile
+  // (base/files.h) for what cannot be opened or changes meanwhile; DataLoss for damaged or
+  // truncated gzip; ResourceExhausted beyond kMaxDataFileBytes, if it unpacks to more than
+  // `max_unpacked`, and as Inflate.
   static absl::StatusOr<FileBytes> Open(absl::string_view path,
                                         int64_t max_unpacked = limits::kMaxUnpackedBytes);
 
-  // The file as it lies on disk, gzip or not.
+  // Maps a file of ours as it lies on disk: one that is replaced whole and never written to. To
+  // touch a page that somebody cut off would end the process.
   static absl::StatusOr<FileBytes> Map(absl::string_view path);
 
   absl::string_view bytes() const { return bytes_; }

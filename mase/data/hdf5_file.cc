@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -46,8 +47,9 @@ uint32_t ExchangeBytes(uint32_t sum) { return (sum & 0x00ff00ff) << 8 | (sum & 0
 constexpr size_t kMaxListed = 1000;  // Of the data sets of a file.
 
 absl::StatusOr<Hdf5Handle> OpenFile(const std::string& path) {
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // Errors are ours to report.
-  H5PLset_loading_state(0);                     // A file must not make us load code.
+  MASE_RETURN_IF_ERROR(InputFile::Open(path).status());  // The library would wait for a pipe.
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);           // Errors are ours to report.
+  H5PLset_loading_state(0);                              // A file must not make us load code.
   const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_file_locking(access, false, true);  // Locks fail on read-only and network folders.
   Hdf5Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);

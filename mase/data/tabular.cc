@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "mase/base/files.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/data/data_cache.h"
@@ -105,16 +106,18 @@ TableColumns ArrayColumns(const Reading& reading, bool may_lack_label) {
 
 absl::StatusOr<DataTable> ReadAnyTable(const TabularSet& set, const std::string& path,
                                        const Reading& reading, bool may_lack_label) {
-  MASE_ASSIGN_OR_RETURN(const FileBytes file, FileBytes::Map(path));
-  const bool numpy = IsNumpyFile(file.bytes());
+  constexpr int64_t kHeadBytes = 1 << 16;
+  MASE_ASSIGN_OR_RETURN(const std::string head, ReadHead(path, kHeadBytes));
+  const bool numpy = IsNumpyFile(head);
   if (numpy && set.features.empty()) {
+    MASE_ASSIGN_OR_RETURN(const FileBytes file, FileBytes::Open(path));
     return ReadNumpyTable(path, file.bytes(), ArrayColumns(reading, may_lack_label));
   }
   if (numpy) {
     return absl::InvalidArgumentError(absl::StrCat(
         path, ": a NumPy file has no column names, by which data set ", set.name, " is read"));
   }
-  if (!IsHdf5(file.bytes())) return ReadText(path, reading, may_lack_label);
+  if (!IsHdf5(head)) return ReadText(path, reading, may_lack_label);
   if (set.hdf5_dataset.empty()) {
     return ReadHdf5(path,
                     {may_lack_label ? reading.label : reading.given_label,

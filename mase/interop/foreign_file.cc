@@ -1,16 +1,12 @@
 #include "mase/interop/foreign_file.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "mase/base/files.h"
 
 namespace mase {
 namespace {
@@ -129,18 +125,6 @@ std::string DescribeForeignFile(absl::string_view bytes) {
   }
   if (IsText(bytes)) return "is text, no checkpoint";
   return "";
-}
-
-absl::Status CheckRegularFile(absl::string_view path) {
-  struct stat info;
-  if (stat(std::string(path).c_str(), &info) != 0) return FileError(path, "open", errno);
-  const char* kind = S_ISDIR(info.st_mode)    ? "a directory"
-                     : S_ISFIFO(info.st_mode) ? "a pipe"
-                     : S_ISSOCK(info.st_mode) ? "a socket"
-                     : S_ISREG(info.st_mode)  ? nullptr
-                                              : "a device";
-  if (kind == nullptr) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(path, ": is ", kind, ", no regular file"));
 }
 
 }  // namespace mase

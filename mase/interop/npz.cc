@@ -1,14 +1,18 @@
 #include "mase/interop/npz.h"
 
-#include <zlib.h>
+#include <zlib.h>  // For crc32_z.
 
 #include <cstdint>
 #include <cstring>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
+#include "mase/interop/inflate.h"
 
 namespace mase {
 namespace {
@@ -30,23 +34,6 @@ T Load(absl::string_view bytes, size_t at) {
   return value;
 }
 
-// Unpacks one member of an archive to exactly `size` bytes.
-absl::StatusOr<std::string> Inflate(absl::string_view packed, size_t size) {
-  // Deflate cannot shrink beyond 1032 to 1, so a small member that declares more lies.
-  if (size > packed.size() * 1100 + 1100) return Damaged("member size");
-  std::string bytes(size, '\0');
-  z_stream stream = {};
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
-  stream.avail_in = static_cast<uInt>(packed.size());
-  stream.next_out = reinterpret_cast<Bytef*>(bytes.data());
-  stream.avail_out = static_cast<uInt>(size);
-  if (inflateInit2(&stream, -15) != Z_OK) return absl::ResourceExhaustedError("zlib: memory");
-  const int result = inflate(&stream, Z_FINISH);
-  inflateEnd(&stream);
-  if (result != Z_STREAM_END || stream.avail_out != 0) return Damaged("member");
-  return bytes;
-}
-
 // The unpacked member that the central directory's entry at `at` describes.
 absl::StatusOr<std::string> ReadMember(absl::string_view archive, size_t at) {
   const uint16_t method = Load<uint16_t>(archive, at + 10);
@@ -64,7 +51,8 @@ absl::StatusOr<std::string> ReadMember(absl::string_view archive, size_t at) {
   if (method == 0 && size == packed_size) {
     bytes = std::string(packed);
   } else if (method == Z_DEFLATED) {
-    MASE_ASSIGN_OR_RETURN(bytes, Inflate(packed, size));
+    MASE_ASSIGN_OR_RETURN(bytes, Inflate(packed, Packing::kDeflate, static_cast<int64_t>(size)));
+    if (bytes.size() != size) return Damaged("member size");
   } else {
     return Damaged("compression method");
   }
@@ -91,16 +79,25 @@ absl::StatusOr<NpzFile> NpzFile::Open(absl::string_view bytes) {
   if (bytes.size() >= UINT32_MAX) return absl::UnimplementedError("an archive of 4 GiB or more");
   MASE_ASSIGN_OR_RETURN(const size_t end, FindDirectoryEnd(bytes));
   const int entries = Load<uint16_t>(bytes, end + 10);
+  if (entries > limits::kMaxArchiveMembers) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "an archive of ", entries, " members; the limit is ", limits::kMaxArchiveMembers));
+  }
   size_t at = Load<uint32_t>(bytes, end + 16);
+  absl::flat_hash_set<uint32_t> begins;
   NpzFile file(bytes);
   for (int i = 0; i < entries; ++i) {
     if (at + kEntryBytes > end || bytes.substr(at, 4) != kEntryMagic) return Damaged("directory");
     const size_t name_size = Load<uint16_t>(bytes, at + 28);
     if (at + kEntryBytes + name_size > end) return Damaged("directory");
+    // Many names for one member would make of one small file as many large arrays.
+    if (!begins.insert(Load<uint32_t>(bytes, at + 42)).second) return Damaged("shared members");
     absl::string_view name = bytes.substr(at + kEntryBytes, name_size);
     if (absl::EndsWith(name, ".npy")) {
       name.remove_suffix(4);
-      file.entries_[std::string(name)] = at;
+      if (!file.entries_.emplace(name, at).second) {
+        return Damaged(absl::StrCat("two arrays named '", absl::CHexEscape(name), "'"));
+      }
     }
     at += kEntryBytes + name_size + Load<uint16_t>(bytes, at + 30) + Load<uint16_t>(bytes, at + 32);
   }

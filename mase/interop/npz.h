@@ -24,14 +24,16 @@ bool IsNpz(absl::string_view bytes);
 class NpzFile {
  public:
   // `bytes` must outlive the result. Members other than .npy files are left out. DataLoss: a
-  // damaged archive. Unimplemented: an archive of 4 GiB or more.
+  // damaged archive, one with two names for one member or two members of one name.
+  // ResourceExhausted: more than limits::kMaxArchiveMembers. Unimplemented: 4 GiB or more.
   static absl::StatusOr<NpzFile> Open(absl::string_view bytes);
 
   // The names of the arrays, sorted: "x" for the member x.npy.
   std::vector<std::string> names() const;
   bool Has(const std::string& name) const { return entries_.count(name) > 0; }
 
-  // The .npy file of an array of this archive. DataLoss: damaged, also by its checksum.
+  // The .npy file of an array of this archive. DataLoss: damaged, also by its checksum;
+  // ResourceExhausted as Inflate.
   absl::StatusOr<std::string> Unpack(const std::string& name) const;
 
  private:

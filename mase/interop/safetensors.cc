@@ -311,7 +311,6 @@ std::string SafeTensors::TypeOf(const std::string& name, const Tensor& tensor) c
 }
 
 absl::StatusOr<SafeTensors> ReadSafeTensors(absl::string_view path) {
-  MASE_RETURN_IF_ERROR(CheckRegularFile(path));
   MASE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, limits::kMaxCheckpointBytes));
   absl::StatusOr<SafeTensors> contents =
       ParseFile(std::make_shared<const std::string>(std::move(bytes)));

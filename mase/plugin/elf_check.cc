@@ -8,6 +8,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "mase/base/files.h"
+#include "mase/base/status_macros.h"
 
 namespace mase {
 namespace {
@@ -23,6 +25,7 @@ absl::Status Refuse(absl::string_view why) { return absl::PermissionDeniedError(
 }  // namespace
 
 absl::Status CheckElfSharedObject(const std::string& path) {
+  MASE_RETURN_IF_ERROR(InputFile::Open(path).status());  // A pipe would be waited for.
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) return absl::NotFoundError("no such file, or not readable");
   const auto size = static_cast<uint64_t>(file.tellg());
