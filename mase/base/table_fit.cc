@@ -110,15 +110,17 @@ int TotalWidth(const std::vector<Strip>& strips) {
   return total;
 }
 
-// Takes from the widest columns until all fit. False if they cannot.
+// Takes from the widest columns until all fit; from the first one, which has the names, last. False
+// if they cannot.
 bool Narrow(int room, std::vector<Strip>& strips) {
   for (Strip& strip : strips) strip.width = strip.natural;
   for (int over = TotalWidth(strips) - room; over > 0; --over) {
     Strip* widest = nullptr;
-    for (Strip& strip : strips) {
-      if (strip.width <= strip.narrowest) continue;
-      if (widest == nullptr || strip.width > widest->width) widest = &strip;
+    for (size_t i = 1; i < strips.size(); ++i) {
+      if (strips[i].width <= strips[i].narrowest) continue;
+      if (widest == nullptr || strips[i].width > widest->width) widest = &strips[i];
     }
+    if (widest == nullptr && strips[0].width > strips[0].narrowest) widest = &strips[0];
     if (widest == nullptr) return false;
     --widest->width;
   }

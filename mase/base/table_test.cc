@@ -165,11 +165,11 @@ TEST(TableTest, WideCellsGoOnInTheNextLine) {
   Table table({{"node"}, {"why"}, {"MACs"}});
   table.AddRow({"encoder.layers.0.attention.self_q", "MASE's pass of 2024 does not take it", 7});
   EXPECT_EQ(table.Text({.columns = 44}),
-            "node                why                 MACs\n"
-            "------------------  ------------------  ----\n"
-            "encoder.layers.0.   MASE's pass of         7\n"
-            "attention.self_q    2024 does not take\n"
-            "                    it\n");
+            "node                  why               MACs\n"
+            "--------------------  ----------------  ----\n"
+            "encoder.layers.0.     MASE's pass of       7\n"
+            "attention.self_q      2024 does not\n"
+            "                      take it\n");
 }
 
 TEST(TableTest, ColumnsWithoutRoomAreLeftOutByRank) {

@@ -37,13 +37,14 @@ std::string Text(const google::protobuf::Struct& entry, const std::string& key) 
 
 }  // namespace
 
-std::string GivenTable(const SettingsRecord& record) {
-  Table table({{"Setting"}, {.name = "Value", .align = Align::kLeft}, {"From"}});
+Table GivenTable(const SettingsRecord& record) {
+  Table table("settings", "Settings that were given",
+              {{"Setting"}, {.name = "Value", .align = Align::kLeft}, {"From"}});
   for (const auto& [path, levels] : record) {
     const Given* given = LastGiven(levels);
     if (given != nullptr) table.AddRow({path, given->text, given->where});
   }
-  return table.num_rows() == 0 ? "" : table.Text();
+  return table;
 }
 
 std::string Explainer::Below(const std::string& path) const {

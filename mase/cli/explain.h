@@ -4,14 +4,15 @@
 
 #include <string>
 
+#include "mase/base/table.h"
 #include "mase/config/config.h"
 #include "mase/pipeline/pipeline.h"
 
 namespace mase {
 
 // The settings that were given, as a table of path, value and place; not those that have their
-// default. "" if there are none.
-std::string GivenTable(const SettingsRecord& record);
+// default.
+Table GivenTable(const SettingsRecord& record);
 
 // Writes down, for every pass that runs, what it decided about each node, and under each node the
 // settings that decided:

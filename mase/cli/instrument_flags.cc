@@ -1,6 +1,5 @@
 #include "mase/cli/instrument_flags.h"
 
-#include <cstdio>
 #include <string>
 #include <utility>
 
@@ -12,18 +11,16 @@
 
 namespace mase {
 
-absl::StatusOr<std::vector<std::unique_ptr<Instrumentation>>> FlaggedInstruments(
-    const PassFlags& flags, const Pipeline& pipeline, const RunConfig& config) {
-  const ShowText show = [](absl::string_view text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-  };
+absl::StatusOr<Instruments> FlaggedInstruments(const PassFlags& flags, const Pipeline& pipeline,
+                                               const RunConfig& config, Reporter& reporter) {
+  const ShowText show = [&reporter](absl::string_view text) { reporter.Print(text); };
   MASE_ASSIGN_OR_RETURN(const std::string fallback, UserPath("mase_output"));
   const std::string project = config.has_project_dir() ? config.project_dir() : fallback;
   MASE_ASSIGN_OR_RETURN(
       auto printer,
       PrintGraphAfter({flags.print_after().begin(), flags.print_after().end()}, pipeline, show));
 
-  std::vector<std::unique_ptr<Instrumentation>> instruments;
+  Instruments instruments;
   if (flags.has_max_passes()) instruments.push_back(RunFirstPasses(flags.max_passes(), show));
   instruments.push_back(WriteReproducers(config, {flags.plugins().begin(), flags.plugins().end()},
                                          absl::StrCat(project, "/reproducers")));

@@ -2,21 +2,19 @@
 #ifndef MASE_CLI_INSTRUMENT_FLAGS_H_
 #define MASE_CLI_INSTRUMENT_FLAGS_H_
 
-#include <memory>
-#include <vector>
-
 #include "absl/status/statusor.h"
-#include "mase/pipeline/instrumentation.h"
 #include "mase/pipeline/pipeline.h"
+#include "mase/run/run.h"
 #include "proto/config.pb.h"
 #include "proto/flags.pb.h"
 
 namespace mase {
 
 // What the flags ask for, and reproducers of passes that fail or crash, in the settings'
-// project_dir. Shows on stdout. NotFound for a name in --print_after that is not in the pipeline.
-absl::StatusOr<std::vector<std::unique_ptr<Instrumentation>>> FlaggedInstruments(
-    const PassFlags& flags, const Pipeline& pipeline, const RunConfig& config);
+// project_dir. They show what they have on the reporter. NotFound for a name in --print_after that
+// is not in the pipeline.
+absl::StatusOr<Instruments> FlaggedInstruments(const PassFlags& flags, const Pipeline& pipeline,
+                                               const RunConfig& config, Reporter& reporter);
 
 }  // namespace mase
 

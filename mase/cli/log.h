@@ -6,10 +6,9 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "mase/run/reporter.h"
 
 namespace mase {
-
-enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
 // The least level that is printed; kInfo at first.
 void SetLogLevel(LogLevel level);
@@ -22,8 +21,6 @@ std::string WrapLines(absl::string_view text, int columns, int hanging);
 // Prints a message: on a terminal, in lines that fit its width, below each other; elsewhere as it
 // is, so that a log can be searched. Not for use from several threads at once.
 void Log(LogLevel level, absl::string_view message);
-inline void LogInfo(absl::string_view message) { Log(LogLevel::kInfo, message); }
-inline void LogWarning(absl::string_view message) { Log(LogLevel::kWarning, message); }
 
 }  // namespace mase
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,17 +11,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "glog/logging.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/version.h"
 #include "mase/cli/log.h"
-#include "mase/cli/report_json.h"
 #include "mase/config/arguments.h"
 #include "mase/config/own_flags.h"
+#include "mase/run/report_json.h"
+#include "mase/run/run.h"
 
 namespace mase {
 namespace {
@@ -28,6 +28,7 @@ namespace {
 std::vector<ProcessFlag> OwnFlags(Action& action) {
   std::vector<ProcessFlag> own = {{"help", true, "Print this text."},
                                   {"version", true, "Print the version."}};
+  for (ProcessFlag& flag : FlagsOf(*OutputFlags::descriptor())) own.push_back(std::move(flag));
   if (const google::protobuf::Message* flags = action.own_flags(); flags != nullptr) {
     for (ProcessFlag& flag : FlagsOf(*flags->GetDescriptor())) own.push_back(std::move(flag));
   }
@@ -72,42 +73,52 @@ void SetLogging(const RunConfig& config) {
 }
 
 // Settings that other machines honour and this tool cannot.
-void WarnOfSettings(const RunConfig& config) {
+void WarnOfSettings(const RunConfig& config, Reporter& reporter) {
   if (config.accelerator() == "gpu" || config.accelerator() == "mps") {
-    LogWarning(absl::StrCat("accelerator ", config.accelerator(),
-                            " is not supported: everything runs on the CPU"));
+    reporter.Warn(absl::StrCat("accelerator ", config.accelerator(),
+                               " is not supported: everything runs on the CPU"));
   }
 }
 
 absl::Status RunAction(Action& action, int argc, char** argv) {
-  RunReport begun;
-  begun.set_action(std::string(action.name()));
-  begun.set_started(absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::LocalTimeZone()));
+  RunReport begun = BeginReport(action.name());
   begun.mutable_command_line()->Add(argv, argv + argc);
   const std::vector<std::string> words(argv + 1, argv + argc);
   MASE_ASSIGN_OR_RETURN(const Arguments arguments, ParseArguments(words, OwnFlags(action)));
+  OutputFlags output;
   for (const auto& [name, value] : arguments.process) {
     if (name == "help") return PrintHelp(action), absl::OkStatus();
     if (name == "version") return std::printf("mase %s\n", Version()), absl::OkStatus();
-    MASE_RETURN_IF_ERROR(SetFlag(name, value, *action.own_flags()));
+    const bool is_output = OutputFlags::descriptor()->FindFieldByName(name) != nullptr;
+    google::protobuf::Message& flags = is_output ? output : *action.own_flags();
+    MASE_RETURN_IF_ERROR(SetFlag(name, value, flags));
   }
+  action.set_reporter(std::make_unique<TerminalReporter>(output));
+  TerminalReporter& reporter = action.reporter();
   MASE_ASSIGN_OR_RETURN(const bool done, action.Prepare());
   if (done) return absl::OkStatus();
   MASE_ASSIGN_OR_RETURN(const LoadedConfig settings,
                         LoadConfig(arguments, action.config_request()));
   SetLogging(settings.config);
-  std::printf("%s", SettingsTable(settings.record).Text(StandardOutputRoom()).c_str());
-  for (const std::string& note : arguments.notes) LogWarning(note);
-  for (const std::string& note : settings.notes) LogWarning(note);
-  WarnOfSettings(settings.config);
+  const Table shown = SettingsTable(
+      settings.record, reporter.verbose() ? ShownSettings::kAll : ShownSettings::kChanged);
+  if (shown.num_rows() > 0) reporter.Show(shown, "");
+  for (const std::string& note : arguments.notes) reporter.Warn(note);
+  for (const std::string& note : settings.notes) reporter.Warn(note);
+  WarnOfSettings(settings.config, reporter);
   SetSettings(settings.config, begun);
   return IsDryRun(action) ? action.Explain(settings, begun) : action.Run(settings, begun);
 }
 
 }  // namespace
 
+absl::Status Action::Finish(const RunResult& run) {
+  reporter_->PrintJson(ReportJson(run.report));
+  return run.status;
+}
+
 absl::Status Action::Explain(const LoadedConfig& settings, const RunReport&) {
-  std::printf("%s", OriginsTable(settings.record).Text(StandardOutputRoom()).c_str());
+  reporter().Show(OriginsTable(settings.record), "");
   return absl::OkStatus();
 }
 

@@ -3,11 +3,15 @@
 #ifndef MASE_CLI_MAIN_H_
 #define MASE_CLI_MAIN_H_
 
+#include <memory>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
+#include "mase/cli/terminal_reporter.h"
 #include "mase/config/config.h"
+#include "mase/run/run.h"
 #include "proto/report.pb.h"
 
 namespace mase {
@@ -35,9 +39,19 @@ class Action {
   // settings.
   virtual absl::Status Run(const LoadedConfig& settings, const RunReport& begun) = 0;
 
+  // Where it says what it does. Set before anything else is called.
+  TerminalReporter& reporter() { return *reporter_; }
+  void set_reporter(std::unique_ptr<TerminalReporter> reporter) { reporter_ = std::move(reporter); }
+
+  // The end of Run: prints the report where JSON is asked for.
+  absl::Status Finish(const RunResult& run);
+
   // In place of Run where the flag dry_run is set: says what Run would do, and which setting says
   // so. Here, the settings that were given and where.
   virtual absl::Status Explain(const LoadedConfig& settings, const RunReport& begun);
+
+ private:
+  std::unique_ptr<TerminalReporter> reporter_;
 };
 
 // The whole of main(): parses, prints the effective settings, runs, prints an error

@@ -63,9 +63,13 @@ class ConfigBuilder {
   Merger merger_;
 };
 
-// MASE's table of settings: one row for each that is plain, with what each level
-// gave. Values that lost are grey.
-Table SettingsTable(const SettingsRecord& record);
+enum class ShownSettings {
+  kChanged,  // Those whose value is not the default.
+  kAll,      // MASE's table.
+};
+
+// The plain settings, one row for each with what each level gave. Values that lost are grey.
+Table SettingsTable(const SettingsRecord& record, ShownSettings shown);
 
 // Every setting that was given or has a default, its value, and where it is from.
 Table OriginsTable(const SettingsRecord& record);

@@ -221,7 +221,7 @@ TEST(ValuesTest, AWholeNumberIsAnIntegerHoweverItIsWritten) {
   EXPECT_EQ(Load("trainer_precision = 32.0").trainer_precision(), "32");
   EXPECT_THAT(LoadOptions("sizes = [3.0, -4.0]").sizes(), ElementsAre(3, -4));
   EXPECT_THAT(ErrorOf("batch_size = 0.0"), HasSubstr("0 is out of range, want at least 1"));
-  EXPECT_THAT(ErrorOf("batch_size = 1e12"), HasSubstr("want an integer from"));
+  EXPECT_THAT(ErrorOf("num_devices = 1e12"), HasSubstr("want an integer from"));
   EXPECT_THAT(ErrorOf("batch_size = inf"), HasSubstr("want an integer, got inf"));
   EXPECT_THAT(ErrorOf("max_steps = 1e300"), HasSubstr("want an integer, got 1e+300"));
 }
@@ -231,10 +231,12 @@ TEST(ValuesTest, NumbersMustFitTheirField) {
   EXPECT_EQ(ErrorOf("seed = 4294967296"),
             "f.toml:1:8: seed: want an integer from 0 to 4294967295, got 4294967296");
   EXPECT_THAT(ErrorOf("seed = -1"), HasSubstr("want an integer from 0 to"));
-  EXPECT_THAT(ErrorOf("batch_size = 2147483648"), HasSubstr("want an integer from -2147483648"));
+  EXPECT_THAT(ErrorOf("num_devices = 2147483648"), HasSubstr("want an integer from -2147483648"));
   EXPECT_EQ(ErrorOf("batch_size = 1"), "OK");
+  EXPECT_THAT(ErrorOf("batch_size = 100000000"), HasSubstr("at most 16777216"));
+  EXPECT_THAT(ErrorOf("max_epochs = 2000000000"), HasSubstr("want at least 0 and at most 1e+06"));
   EXPECT_EQ(ErrorOf("batch_size = 0"),
-            "f.toml:1:14: batch_size: 0 is out of range, want at least 1");
+            "f.toml:1:14: batch_size: 0 is out of range, want at least 1 and at most 16777216");
   EXPECT_EQ(ErrorOf("learning_rate = nan"),
             "f.toml:1:17: learning_rate: want a finite number, got nan");
   EXPECT_THAT(ErrorOf("learning_rate = inf"), HasSubstr("want a finite number"));

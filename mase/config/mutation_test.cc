@@ -145,7 +145,7 @@ void CheckMutants(absl::string_view text, const std::string& name) {
       ++loaded;
       // What loads can be written and read again.
       EXPECT_EQ(ErrorOf(ConfigText(result->config), "again.textproto"), "OK") << mutant;
-      SettingsTable(result->record).Text();
+      SettingsTable(result->record, ShownSettings::kAll).Text();
       OriginsTable(result->record).Text();
       continue;
     }

@@ -117,7 +117,7 @@ TEST(TextProtoTest, ErrorsHaveLineColumnAndSuggestion) {
 
 TEST(TextProtoTest, ChecksOfTheEngineNameTheirPlaceToo) {
   EXPECT_EQ(ErrorOf("seed: 1\nbatch_size: 0\n", "f.textproto"),
-            "f.textproto:2:1: batch_size: 0 is out of range, want at least 1");
+            "f.textproto:2:1: batch_size: 0 is out of range, want at least 1 and at most 16777216");
   EXPECT_THAT(ErrorOf("passes {\n  name: 'first'\n  options {\n"
                       "    [type.googleapis.com/mase.plugins.shape_up.ShapeUpOptions] {\n"
                       "      by: 'typ'\n    }\n  }\n}\n",

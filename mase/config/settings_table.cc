@@ -57,7 +57,7 @@ bool IsPlain(const FieldDescriptor& field) {
 
 }  // namespace
 
-Table SettingsTable(const SettingsRecord& record) {
+Table SettingsTable(const SettingsRecord& record, ShownSettings shown) {
   bool has_file = false;
   for (const auto& [path, given] : record) has_file |= given[Index(Level::kFile)].has_value();
   std::vector<Column> columns = {{"Name"}};
@@ -65,7 +65,8 @@ Table SettingsTable(const SettingsRecord& record) {
     columns.push_back({.name = name, .align = Align::kCenter});
   }
   if (!has_file) columns.erase(columns.begin() + 2);
-  Table table(std::move(columns));
+  Table table("settings", shown == ShownSettings::kAll ? "" : "Settings other than the defaults",
+              std::move(columns));
   for (const auto& path : LeafPaths(*RunConfig::descriptor())) {
     if (!IsPlain(*path.back())) continue;
     const auto found = record.find(PathText(path));
@@ -77,6 +78,9 @@ Table SettingsTable(const SettingsRecord& record) {
     const auto& file = given[Index(Level::kFile)];
     const auto& manual = given[Index(given[Index(Level::kFlag)] ? Level::kFlag : Level::kSet)];
 
+    if (shown == ShownSettings::kChanged &&
+        Effective(given) == (fallback ? fallback->text : kUnset))
+      continue;
     std::vector<Cell> row = {ShownName(path), fallback ? fallback->text : kUnset};
     if (has_file) row.push_back(TextOf(file));
     row.push_back(TextOf(manual));

@@ -1,15 +1,16 @@
 // The data of a run, and the recipe that goes with its net.
-#ifndef MASE_CLI_OPEN_DATA_H_
-#define MASE_CLI_OPEN_DATA_H_
+#ifndef MASE_RUN_OPEN_DATA_H_
+#define MASE_RUN_OPEN_DATA_H_
 
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "mase/cli/open_model.h"
 #include "mase/data/dataset.h"
 #include "mase/data/recipe.h"
+#include "mase/run/open_model.h"
+#include "mase/run/run.h"
 #include "proto/config.pb.h"
 
 namespace mase {
@@ -23,15 +24,16 @@ struct OpenedData {
 // Opens the data that the settings name, under the recipe of the loaded checkpoint unless the
 // settings say dataset.recipe=false. A training takes features, classes and scaling from there, and
 // the data as they are named; other actions also take the settings of the data from there, where
-// the set is the same, and the set itself, where none is named. The log says what a user should
-// know: that there is no recipe, another set, the data set's own notes.
+// the set is the same, and the set itself, where none is named. The reporter is told what a user
+// should know: that there is no recipe, another set, the data set's own notes.
 //
 // InvalidArgument: no data are named; else OpenDataset's errors.
 absl::StatusOr<OpenedData> OpenData(const RunConfig& config, absl::string_view action,
-                                    const std::optional<OpenedCheckpoint>& opened);
+                                    const std::optional<OpenedCheckpoint>& opened,
+                                    const RunEnvironment& environment);
 
-// The data set's notes since the last call, on the log.
-void LogNotes(const Dataset& dataset);
+// Tells the data set's notes since the last call.
+void ReportNotes(const Dataset& dataset, Reporter& reporter);
 
 // The recipe for checkpoints of a training on these data: rows that the loaded net was trained on
 // before stay known.
@@ -49,4 +51,4 @@ std::string OverlapWarning(const std::optional<DataRecipe>& recipe, Split split,
 
 }  // namespace mase
 
-#endif  // MASE_CLI_OPEN_DATA_H_
+#endif  // MASE_RUN_OPEN_DATA_H_

@@ -3,8 +3,8 @@
 // Every file is written to a temporary name, synced and renamed. summary.json is
 // written last, so a directory without it, or whose summary says another status
 // than "ok", is not complete.
-#ifndef MASE_CLI_RUN_DIRECTORY_H_
-#define MASE_CLI_RUN_DIRECTORY_H_
+#ifndef MASE_RUN_RUN_DIRECTORY_H_
+#define MASE_RUN_RUN_DIRECTORY_H_
 
 #include <string>
 #include <vector>
@@ -67,4 +67,4 @@ absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path);
 
 }  // namespace mase
 
-#endif  // MASE_CLI_RUN_DIRECTORY_H_
+#endif  // MASE_RUN_RUN_DIRECTORY_H_

@@ -1,4 +1,4 @@
-#include "mase/cli/open_model.h"
+#include "mase/run/open_model.h"
 
 #include <string>
 #include <utility>
@@ -8,10 +8,9 @@
 #include "absl/strings/str_join.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
-#include "mase/cli/log.h"
-#include "mase/cli/run_directory.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/model/zoo.h"
+#include "mase/run/run_directory.h"
 
 namespace mase {
 namespace {
@@ -31,28 +30,30 @@ std::string Some(absl::Span<const std::string> names) {
 }
 
 // Takes the checkpoint's weights and says how the names went together.
-absl::Status Bind(const OpenedCheckpoint& opened, Graph& graph) {
+absl::Status Bind(const OpenedCheckpoint& opened, Graph& graph, Reporter& reporter) {
   absl::StatusOr<BindReport> report = BindTensors(opened.checkpoint.contents, graph);
   if (!report.ok()) return Annotate(report.status(), opened.path);
-  LogInfo(absl::StrCat("Loaded ", opened.path, ": ", report->matched.size(), " tensors matched, ",
-                       report->optional_missing.size(), " missing, ", report->extra.size(),
-                       " extra"));
-  for (const std::string& note : report->notes) LogInfo(absl::StrCat("  ", note));
+  reporter.Info(absl::StrCat("Loaded ", opened.path, ": ", report->matched.size(),
+                             " tensors matched, ", report->optional_missing.size(), " missing, ",
+                             report->extra.size(), " extra"));
+  for (const std::string& note : report->notes) reporter.Info(absl::StrCat("  ", note));
   if (!report->optional_missing.empty()) {
-    LogInfo(absl::StrCat("  missing (optional): ", Some(report->optional_missing)));
+    reporter.Info(absl::StrCat("  missing (optional): ", Some(report->optional_missing)));
   }
-  if (!report->extra.empty()) LogInfo(absl::StrCat("  extra (unused): ", Some(report->extra)));
+  if (!report->extra.empty())
+    reporter.Info(absl::StrCat("  extra (unused): ", Some(report->extra)));
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig& model) {
+absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig& model,
+                                                               Reporter& reporter) {
   if (!model.has_load_name()) return std::nullopt;
   OpenedCheckpoint opened;
   MASE_ASSIGN_OR_RETURN(opened.path, CheckpointOfRun(model.load_name()));
   if (opened.path != model.load_name()) {
-    LogInfo(absl::StrCat(model.load_name(), " is a run: its best net is ", opened.path));
+    reporter.Info(absl::StrCat(model.load_name(), " is a run: its best net is ", opened.path));
   }
   MASE_ASSIGN_OR_RETURN(opened.checkpoint, LoadCheckpoint(opened.path));
   return opened;
@@ -60,13 +61,13 @@ absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig
 
 absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data,
                                 const std::optional<OpenedCheckpoint>& opened,
-                                TorchGenerator& generator) {
+                                TorchGenerator& generator, Reporter& reporter) {
   const std::string& name = config.model().name();
   if (opened.has_value() && opened->checkpoint.graph.has_value() &&
       (name.empty() || name == opened->checkpoint.graph->name())) {
     Graph graph = opened->checkpoint.graph->Clone();
-    LogInfo(absl::StrCat("Loaded ", opened->path, ": graph '", graph.name(), "' with ",
-                         graph.tensors().size(), " tensors"));
+    reporter.Info(absl::StrCat("Loaded ", opened->path, ": graph '", graph.name(), "' with ",
+                               graph.tensors().size(), " tensors"));
     MASE_RETURN_IF_ERROR(InferShapes(graph, config.batch_size()));
     // A PyTorch loop builds its net before it loads weights, and draws batches from what that
     // left. Nets that are not ours to build leave the generator as it is.
@@ -78,9 +79,9 @@ absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data
         opened.has_value() ? absl::StrCat(opened->path, " holds no graph: name the model too")
                            : "No model and/or dataset provided! These are required.");
   }
-  LogInfo(absl::StrCat("Initialising model '", name, "'..."));
+  reporter.Info(absl::StrCat("Initialising model '", name, "'..."));
   MASE_ASSIGN_OR_RETURN(Graph graph, BuildModel(Request(name, config, data), &generator));
-  if (opened.has_value()) MASE_RETURN_IF_ERROR(Bind(*opened, graph));
+  if (opened.has_value()) MASE_RETURN_IF_ERROR(Bind(*opened, graph, reporter));
   return graph;
 }
 

@@ -1,4 +1,4 @@
-#include "mase/cli/report_json.h"
+#include "mase/run/report_json.h"
 
 #include <cmath>
 #include <cstdint>
@@ -147,11 +147,20 @@ Json FromField(const Message& message, const FieldDescriptor& field, Fields fiel
   return FromElement(message, field, -1, fields);
 }
 
+Json FromList(const google::protobuf::ListValue& list) {
+  google::protobuf::Value value;
+  *value.mutable_list_value() = list;
+  return FromValue(value);
+}
+
 // Messages nest as deep as their types do.
 Json FromMessage(const Message& message, Fields fields) {
   const google::protobuf::Descriptor& type = *message.GetDescriptor();
   if (&type == google::protobuf::Struct::descriptor()) {
     return FromStruct(static_cast<const google::protobuf::Struct&>(message));
+  }
+  if (&type == google::protobuf::ListValue::descriptor()) {
+    return FromList(static_cast<const google::protobuf::ListValue&>(message));
   }
   if (&type == google::protobuf::Any::descriptor()) {
     return FromAny(static_cast<const google::protobuf::Any&>(message), fields);

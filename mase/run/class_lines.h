@@ -1,6 +1,6 @@
 // What stands beside an accuracy on the terminal, and in the report.
-#ifndef MASE_CLI_CLASS_LINES_H_
-#define MASE_CLI_CLASS_LINES_H_
+#ifndef MASE_RUN_CLASS_LINES_H_
+#define MASE_RUN_CLASS_LINES_H_
 
 #include <string>
 #include <vector>
@@ -22,4 +22,4 @@ void ReportClasses(const ClassCounts& counts, const std::vector<std::string>& na
 
 }  // namespace mase
 
-#endif  // MASE_CLI_CLASS_LINES_H_
+#endif  // MASE_RUN_CLASS_LINES_H_

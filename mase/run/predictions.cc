@@ -1,4 +1,4 @@
-#include "mase/cli/predictions.h"
+#include "mase/run/predictions.h"
 
 #include <charconv>
 #include <cmath>

@@ -1,6 +1,6 @@
-// The steps that actions share: data, model, checkpoint, report.
-#ifndef MASE_CLI_SESSION_H_
-#define MASE_CLI_SESSION_H_
+// The steps that runs share: data, model, checkpoint, report.
+#ifndef MASE_RUN_SESSION_H_
+#define MASE_RUN_SESSION_H_
 
 #include <optional>
 #include <string>
@@ -10,11 +10,12 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "mase/base/random.h"
-#include "mase/cli/run_directory.h"
 #include "mase/data/dataset.h"
 #include "mase/data/recipe.h"
 #include "mase/exec/evaluation.h"
 #include "mase/graph/graph.h"
+#include "mase/run/run.h"
+#include "mase/run/run_directory.h"
 #include "proto/config.pb.h"
 #include "proto/report.pb.h"
 
@@ -22,24 +23,28 @@ namespace mase {
 
 // A run's data and net.
 struct Session {
+  const RunEnvironment& environment;
   absl::Time began;  // For the report.
   Dataset dataset;
   Graph graph;
   TorchGenerator generator{0};  // As building the net left it, or would have where it was loaded.
   RunReport report;             // Action, seed, model, data and versions are filled in.
   std::optional<DataRecipe> recipe;  // What a checkpoint of the net is to carry.
+
+  Reporter& reporter() const { return environment.reporter; }
 };
 
 // Opens the data set and builds or loads the net, saying so, and fills in the report, which is
 // `begun` at first. Nothing is written. InvalidArgument if model or data set is missing in the
 // settings; else the errors of OpenData, OpenCheckpoint and OpenModel.
-absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun);
+absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun,
+                                    const RunEnvironment& environment);
 
 // The split's samples, after checking that they fit the net's input and classes.
 absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split);
 
 // What a user must know of figures of these rows besides: that the weights were never trained, that
-// the net was trained on some of the rows. To the log and the report's warnings.
+// the net was trained on some of the rows. To the reporter and the report's warnings.
 void WarnOfFigures(Split split, const SplitData& data, Session& session);
 
 // The split of a name that the settings allow.
@@ -55,10 +60,10 @@ void ReportMetrics(const Evaluation& evaluation, absl::string_view stage, Split 
 absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose, Split split);
 
 // The last step of a run that ended with `status`: writes summary.json, then says `done`
-// ("Training is completed") and which files there are, or returns the first error.
-absl::Status CompleteRun(const absl::Status& status, absl::string_view done,
-                         RunDirectory& directory, Session& session);
+// ("Training is completed") and which files there are. The result has the first error.
+RunResult CompleteRun(const absl::Status& status, absl::string_view done, RunDirectory& directory,
+                      Session& session);
 
 }  // namespace mase
 
-#endif  // MASE_CLI_SESSION_H_
+#endif  // MASE_RUN_SESSION_H_

@@ -1,6 +1,6 @@
 // The net of a run: built, or taken from a checkpoint.
-#ifndef MASE_CLI_OPEN_MODEL_H_
-#define MASE_CLI_OPEN_MODEL_H_
+#ifndef MASE_RUN_OPEN_MODEL_H_
+#define MASE_RUN_OPEN_MODEL_H_
 
 #include <optional>
 #include <string>
@@ -10,6 +10,7 @@
 #include "mase/data/dataset.h"
 #include "mase/graph/graph.h"
 #include "mase/model/checkpoint.h"
+#include "mase/run/reporter.h"
 #include "proto/config.pb.h"
 
 namespace mase {
@@ -21,18 +22,19 @@ struct OpenedCheckpoint {
 };
 
 // Reads what --load names, or nothing where it names nothing. A directory stands for the best
-// checkpoint of the run in it, and the log says which that is. Errors of CheckpointOfRun and
+// checkpoint of the run in it, and `reporter` is told which that is. Errors of CheckpointOfRun and
 // LoadCheckpoint.
-absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig& model);
+absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig& model,
+                                                               Reporter& reporter);
 
 // The checkpoint's own graph if it has one and no other model was asked for, else the named model,
-// with the checkpoint's weights if there is a checkpoint. The log says how names and element types
-// went together. `generator` becomes what building the net leaves. InvalidArgument: there is
+// with the checkpoint's weights if there is a checkpoint. `reporter` is told how names and element
+// types went together. `generator` becomes what building the net leaves. InvalidArgument: there is
 // neither a name nor a graph; the errors of BuildModel and BindTensors.
 absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data,
                                 const std::optional<OpenedCheckpoint>& opened,
-                                TorchGenerator& generator);
+                                TorchGenerator& generator, Reporter& reporter);
 
 }  // namespace mase
 
-#endif  // MASE_CLI_OPEN_MODEL_H_
+#endif  // MASE_RUN_OPEN_MODEL_H_

@@ -1,16 +1,16 @@
 // The test of a net as MASE prints it.
-#ifndef MASE_CLI_TEST_METRICS_H_
-#define MASE_CLI_TEST_METRICS_H_
+#ifndef MASE_RUN_TEST_METRICS_H_
+#define MASE_RUN_TEST_METRICS_H_
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "mase/cli/session.h"
 #include "mase/exec/evaluation.h"
+#include "mase/run/session.h"
 
 namespace mase {
 
 // Runs `graph` on all rows of the session's split with the batch size and precision of `config` (64
-// and 16-mixed mean 32 here), prints the table of test_acc_epoch and test_loss_epoch in full
+// and 16-mixed mean 32 here), tells the table of test_acc_epoch and test_loss_epoch in full
 // float32 precision with what was measured and how the classes fared (class_lines.h), and adds all
 // that to the report under `stage`. Cancelled if interrupted; what is not measured by then is not
 // told. A loss that is no finite number is told, reported, and then for the caller to judge
@@ -25,4 +25,4 @@ absl::Status Predict(Session& session, const Graph& graph, Split split, const Ru
 
 }  // namespace mase
 
-#endif  // MASE_CLI_TEST_METRICS_H_
+#endif  // MASE_RUN_TEST_METRICS_H_

@@ -1,6 +1,6 @@
 // What a net said of each row, as a file of the user's.
-#ifndef MASE_CLI_PREDICTIONS_H_
-#define MASE_CLI_PREDICTIONS_H_
+#ifndef MASE_RUN_PREDICTIONS_H_
+#define MASE_RUN_PREDICTIONS_H_
 
 #include <cstdint>
 #include <string>
@@ -34,4 +34,4 @@ absl::Status WritePredictions(const std::string& path, const Predictions& predic
 
 }  // namespace mase
 
-#endif  // MASE_CLI_PREDICTIONS_H_
+#endif  // MASE_RUN_PREDICTIONS_H_

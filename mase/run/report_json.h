@@ -1,6 +1,6 @@
 // summary.json: a RunReport as text. proto/report.proto says what it promises.
-#ifndef MASE_CLI_REPORT_JSON_H_
-#define MASE_CLI_REPORT_JSON_H_
+#ifndef MASE_RUN_REPORT_JSON_H_
+#define MASE_RUN_REPORT_JSON_H_
 
 #include <string>
 
@@ -25,4 +25,4 @@ void SetSettings(const RunConfig& config, RunReport& report);
 
 }  // namespace mase
 
-#endif  // MASE_CLI_REPORT_JSON_H_
+#endif  // MASE_RUN_REPORT_JSON_H_

@@ -1,7 +1,6 @@
-#include "mase/cli/session.h"
+#include "mase/run/session.h"
 
 #include <cmath>
-#include <cstdio>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,11 +11,10 @@
 #include "absl/time/clock.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/version.h"
-#include "mase/cli/log.h"
-#include "mase/cli/open_data.h"
-#include "mase/cli/open_model.h"
 #include "mase/data/open_dataset.h"
 #include "mase/model/zoo.h"
+#include "mase/run/open_data.h"
+#include "mase/run/open_model.h"
 
 namespace mase {
 namespace {
@@ -61,15 +59,19 @@ absl::Status CheckOrder(const RunConfig& config) {
 
 }  // namespace
 
-absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun) {
+absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun,
+                                    const RunEnvironment& environment) {
+  Reporter& reporter = environment.reporter;
   MASE_RETURN_IF_ERROR(CheckOrder(config));
   const absl::Time now = absl::Now();
   MASE_ASSIGN_OR_RETURN(const std::optional<OpenedCheckpoint> opened,
-                        OpenCheckpoint(config.model()));
-  MASE_ASSIGN_OR_RETURN(const OpenedData data, OpenData(config, begun.action(), opened));
+                        OpenCheckpoint(config.model(), reporter));
+  MASE_ASSIGN_OR_RETURN(const OpenedData data,
+                        OpenData(config, begun.action(), opened, environment));
   TorchGenerator generator(config.seed());
-  MASE_ASSIGN_OR_RETURN(Graph graph, OpenModel(config, data.dataset.info(), opened, generator));
-  Session session{now, data.dataset, std::move(graph), generator, begun};
+  MASE_ASSIGN_OR_RETURN(Graph graph,
+                        OpenModel(config, data.dataset.info(), opened, generator, reporter));
+  Session session{environment, now, data.dataset, std::move(graph), generator, begun};
   FillReport(config, opened, session, session.report);
   const bool untrained = !opened.has_value() || (data.recipe && data.recipe->untrained());
   if (begun.action() == "train") {
@@ -95,7 +97,7 @@ absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split) {
                      session.dataset.name(), "' is ", sample.ToString()));
   }
   absl::StatusOr<SplitData> data = session.dataset.Get(split);
-  LogNotes(session.dataset);
+  ReportNotes(session.dataset, session.reporter());
   if (!absl::IsNotFound(data.status()) || session.dataset.Has(split)) return data;
   // What the set is tells what to do instead.
   for (const KnownDataset& known : KnownDatasets()) {
@@ -108,7 +110,7 @@ absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split) {
 
 void WarnOfFigures(Split split, const SplitData& data, Session& session) {
   const auto warn = [&session](const std::string& warning) {
-    LogWarning(warning);
+    session.reporter().Warn(warning);
     session.report.add_warnings(warning);
   };
   if (session.report.model().untrained()) {
@@ -147,19 +149,20 @@ absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose
       "for nan and inf in the weights, and for formats whose range is too small"));
 }
 
-absl::Status CompleteRun(const absl::Status& status, absl::string_view done,
-                         RunDirectory& directory, Session& session) {
+RunResult CompleteRun(const absl::Status& status, absl::string_view done, RunDirectory& directory,
+                      Session& session) {
   RunReport& report = session.report;
   report.set_status(status.ok() ? "ok" : absl::IsCancelled(status) ? "interrupted" : "failed");
   if (!status.ok()) report.set_error(std::string(status.message()));
   report.set_seconds(absl::ToDoubleSeconds(absl::Now() - session.began));
   const absl::Status finished = directory.Finish(report);
-  MASE_RETURN_IF_ERROR(status);
-  MASE_RETURN_IF_ERROR(finished);
-  LogInfo(done);
-  std::printf("Files written to %s:\n", directory.path().c_str());
-  for (const std::string& file : directory.artifacts()) std::printf("  %s\n", file.c_str());
-  return absl::OkStatus();
+  RunResult result = {status.ok() ? finished : status, report, directory.path()};
+  if (!result.status.ok()) return result;
+  session.reporter().Info(done);
+  std::string files = absl::StrCat("Files written to ", directory.path(), ":\n");
+  for (const std::string& file : directory.artifacts()) absl::StrAppend(&files, "  ", file, "\n");
+  session.reporter().Print(files);
+  return result;
 }
 
 }  // namespace mase

@@ -1,4 +1,4 @@
-#include "mase/cli/run_directory.h"
+#include "mase/run/run_directory.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,9 +23,9 @@
 #include "mase/base/runfiles.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
-#include "mase/cli/report_json.h"
 #include "mase/config/text_proto.h"
 #include "mase/model/checkpoint.h"
+#include "mase/run/report_json.h"
 
 namespace mase {
 namespace {

@@ -1,4 +1,4 @@
-#include "mase/cli/class_lines.h"
+#include "mase/run/class_lines.h"
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"

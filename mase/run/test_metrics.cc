@@ -1,6 +1,5 @@
-#include "mase/cli/test_metrics.h"
+#include "mase/run/test_metrics.h"
 
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,10 +8,9 @@
 #include "mase/base/progress.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
-#include "mase/cli/class_lines.h"
-#include "mase/cli/interrupt.h"
 #include "mase/exec/class_counts.h"
 #include "mase/exec/executor.h"
+#include "mase/run/class_lines.h"
 #include "mase/train/training_log.h"
 
 namespace mase {
@@ -23,15 +21,18 @@ absl::StatusOr<std::unique_ptr<Executor>> MakeExecutor(const Graph& graph,
   return Executor::Create(graph, {.bfloat16 = config.trainer_precision() == "bf16"});
 }
 
-absl::StatusOr<Evaluation> RunRows(Executor& executor, const Tensor& features, const Tensor& labels,
+absl::StatusOr<Evaluation> RunRows(const RunEnvironment& environment, Executor& executor,
+                                   const Tensor& features, const Tensor& labels,
                                    const RunConfig& config, const std::string& doing,
                                    const OutputSink<float>& sink) {
-  const std::atomic<bool>& interrupted = CatchInterrupt();
-  Progress progress(doing, labels.elements(), "row");
+  const std::atomic<bool>* interrupted =
+      environment.watch_interrupt ? &environment.watch_interrupt() : nullptr;
+  Progress progress(doing, labels.elements(), "row", environment.reporter.progress());
   return Evaluate(executor, features, labels, config.batch_size(),
                   [&](int64_t first_row, absl::Span<const float> outputs) {
                     progress.Update(first_row);
-                    if (interrupted) return absl::CancelledError("interrupted");
+                    if (interrupted != nullptr && *interrupted)
+                      return absl::CancelledError("interrupted");
                     return sink ? sink(first_row, outputs) : absl::OkStatus();
                   });
 }
@@ -45,7 +46,8 @@ absl::Status Predict(Session& session, const Graph& graph, Split split, const Ru
   // Evaluate wants classes; what it finds of these is not looked at.
   const Tensor none = Tensor::Zeros(DType::kInt64, {data.rows()});
   MASE_RETURN_IF_ERROR(
-      RunRows(*executor, data.features, none, config, "predicting", sink).status());
+      RunRows(session.environment, *executor, data.features, none, config, "predicting", sink)
+          .status());
   (*session.report.mutable_data()->mutable_rows())[std::string(SplitName(split))] =
       static_cast<uint32_t>(data.rows());
   return absl::OkStatus();
@@ -60,8 +62,8 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
   const std::vector<std::string>& names = session.dataset.info().class_names;
   ClassCounts counts(data.labels.data<int64_t>(), session.dataset.num_classes());
   MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
-                        RunRows(*executor, data.features, data.labels, config, "testing",
-                                [&](int64_t first_row, absl::Span<const float> outputs) {
+                        RunRows(session.environment, *executor, data.features, data.labels, config,
+                                "testing", [&](int64_t first_row, absl::Span<const float> outputs) {
                                   counts.Add(first_row, outputs, executor->output_shape()[1]);
                                   return sink ? sink(first_row, outputs) : absl::OkStatus();
                                 }));
@@ -76,10 +78,10 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
   Table table({{"Test metric"}, {"DataLoader 0"}});
   table.AddRow({"test_acc_epoch", ShortestNumber(evaluation.accuracy)});
   table.AddRow({"test_loss_epoch", ShortestNumber(static_cast<float>(evaluation.loss))});
-  std::printf("Data set '%s': %s, %s of %s correct\n%s%s", session.dataset.name().c_str(),
-              caption.c_str(), WithCommas(evaluation.correct).c_str(),
-              WithCommas(evaluation.samples).c_str(), table.Boxed().c_str(),
-              ClassLines(counts, names).c_str());
+  session.reporter().Print(absl::StrCat("Data set '", session.dataset.name(), "': ", caption, ", ",
+                                        WithCommas(evaluation.correct), " of ",
+                                        WithCommas(evaluation.samples), " correct\n", table.Boxed(),
+                                        ClassLines(counts, names)));
   return evaluation;
 }
 

@@ -1,7 +1,8 @@
-#include "mase/cli/report_json.h"
+#include "mase/run/report_json.h"
 
 #include <cmath>
 
+#include "mase/base/table_report.h"
 #include "mase/testing/matchers.h"
 
 namespace mase {
@@ -46,6 +47,18 @@ TEST(ReportJsonTest, NumbersAreNumbersOrNull) {
                           HasSubstr("\"a\": 2"), HasSubstr("\"best_epoch\": null")));
   EXPECT_THAT(json, Not(HasSubstr("NaN")));
   EXPECT_THAT(json, Not(HasSubstr("Infinity")));
+}
+
+TEST(ReportJsonTest, RowsOfTablesAreLists) {
+  RunReport report = Sample();
+  Table table("costs", "Costs", {{"node"}, {"share", "%", 1}, {"ours"}, {"why"}});
+  table.AddRow({"linear", 12.5, true, Cell()});
+  *report.mutable_passes(0)->add_tables() = ReportOf(table);
+  const std::string json = ReportJson(report);
+  EXPECT_THAT(json, HasSubstr("\"linear\",\n       12.5,\n       true,\n       null\n"));
+  const RunReport read = ValueOrDie(ParseReportJson(json));
+  EXPECT_EQ(ReportJson(read), json);
+  EXPECT_EQ(ValueOrDie(TableOf(read.passes(0).tables(0))).Csv(), table.Csv());
 }
 
 TEST(ReportJsonTest, IsReadBack) {

@@ -1,4 +1,4 @@
-#include "mase/cli/open_data.h"
+#include "mase/run/open_data.h"
 
 #include <utility>
 #include <vector>
@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
-#include "mase/cli/log.h"
 #include "mase/data/open_dataset.h"
 #include "mase/data/row_sketch.h"
 
@@ -61,14 +60,16 @@ absl::Status NoData(const std::optional<DataRecipe>& recipe) {
 
 }  // namespace
 
-void LogNotes(const Dataset& dataset) {
+void ReportNotes(const Dataset& dataset, Reporter& reporter) {
   for (const Notes::Note& note : dataset.notes().Take()) {
-    Log(note.warning ? LogLevel::kWarning : LogLevel::kInfo, note.text);
+    reporter.Message(note.warning ? LogLevel::kWarning : LogLevel::kInfo, note.text);
   }
 }
 
 absl::StatusOr<OpenedData> OpenData(const RunConfig& config, absl::string_view action,
-                                    const std::optional<OpenedCheckpoint>& opened) {
+                                    const std::optional<OpenedCheckpoint>& opened,
+                                    const RunEnvironment& environment) {
+  Reporter& reporter = environment.reporter;
   std::optional<DataRecipe> recipe;
   if (opened.has_value()) recipe = opened->checkpoint.recipe;
   DatasetConfig data = config.dataset();
@@ -79,22 +80,25 @@ absl::StatusOr<OpenedData> OpenData(const RunConfig& config, absl::string_view a
   const bool named = NamesFiles(data) || (!data.name().empty() && data.name() != kOwnFiles);
   if (!named) return NoData(recipe);
   const std::string added = Added(config.dataset(), data);
-  if (!added.empty()) LogInfo(absl::StrCat("Data as in training: ", added));
+  if (!added.empty()) reporter.Info(absl::StrCat("Data as in training: ", added));
   const std::string name = data.name().empty() ? kOwnFiles : data.name();
-  LogInfo(absl::StrCat("Initialising dataset '", name, "'..."));
+  reporter.Info(absl::StrCat("Initialising dataset '", name, "'..."));
   if (opened.has_value() && !recipe.has_value()) {
-    LogWarning(absl::StrCat(opened->path,
-                            " carries no data recipe: classes, features and scaling "
-                            "are those of the data and settings at hand"));
+    reporter.Warn(absl::StrCat(opened->path,
+                               " carries no data recipe: classes, features and scaling "
+                               "are those of the data and settings at hand"));
   } else if (recipe.has_value() && !under_recipe) {
-    LogWarning("dataset.recipe=false: the data are not read as those that the net was trained on");
+    reporter.Warn(
+        "dataset.recipe=false: the data are not read as those that the net was trained on");
   }
   OpenOptions options{.recipe = under_recipe ? &*recipe : nullptr, .for_test = action == "test"};
-  MASE_ASSIGN_OR_RETURN(Dataset dataset, OpenDataset(data, options));
-  LogNotes(dataset);
+  MASE_ASSIGN_OR_RETURN(Dataset dataset, environment.data != nullptr
+                                             ? environment.data->Open(data, options)
+                                             : OpenDataset(data, options));
+  ReportNotes(dataset, reporter);
   if (under_recipe && dataset.name() != recipe->dataset().name()) {
-    LogInfo(absl::StrCat("The net was trained on data set '", recipe->dataset().name(),
-                         "'; this is '", dataset.name(), "', read in the same way"));
+    reporter.Info(absl::StrCat("The net was trained on data set '", recipe->dataset().name(),
+                               "'; this is '", dataset.name(), "', read in the same way"));
   }
   return OpenedData{std::move(dataset), std::move(data), std::move(recipe)};
 }

@@ -1,0 +1,175 @@
+#include "mase/run/run_passes.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/status_macros.h"
+#include "mase/exec/class_counts.h"
+#include "mase/exec/executor.h"
+#include "mase/pipeline/reproducer.h"
+#include "mase/run/class_lines.h"
+
+namespace mase {
+namespace {
+
+// What the passes of one run get from it.
+class SessionHost : public PassHost {
+ public:
+  // Files that passes write wait in `transformed`.
+  SessionHost(const RunConfig& config, const Session& session, Transformed& transformed)
+      : config_(config),
+        session_(session),
+        transformed_(transformed),
+        split_(SplitByName(config.evaluation().split())) {}
+
+  absl::StatusOr<std::map<std::string, Tensor>> DummyBatch() override {
+    const bool has_train = session_.dataset.Has(Split::kTrain);
+    MASE_ASSIGN_OR_RETURN(const SplitData data,
+                          OpenSplit(session_, has_train ? Split::kTrain : split_));
+    const int64_t rows = std::min<int64_t>(config_.batch_size(), data.rows());
+    return std::map<std::string, Tensor>{
+        {session_.graph.placeholders()[0]->name(), data.features.Rows(0, rows)}};
+  }
+
+  absl::StatusOr<SampleRows> Samples(int64_t rows) override {
+    const Split split = session_.dataset.Has(Split::kTrain) ? Split::kTrain : split_;
+    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split));
+    MASE_ASSIGN_OR_RETURN(std::string caption, session_.dataset.Caption(split));
+    const Tensor& all = data.features;
+    SampleRows taken{{{session_.graph.placeholders()[0]->name(), all}}, std::move(caption)};
+    if (rows >= data.rows()) return taken;
+    Shape shape = all.shape();
+    shape.set_dim(0, rows);
+    Tensor spread(all.dtype(), shape);
+    const int64_t size = all.elements() / data.rows();
+    for (int64_t i = 0; i < rows; ++i) {
+      const float* row = all.data<float>().data() + i * data.rows() / rows * size;
+      std::copy(row, row + size, spread.mutable_data<float>().data() + i * size);
+    }
+    taken.inputs.begin()->second = std::move(spread);
+    taken.caption = absl::StrCat(WithCommas(rows), " of ", taken.caption);
+    return taken;
+  }
+
+  absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override {
+    return Evaluate(graph, nullptr);
+  }
+
+  // The same; counts the predictions of each class, too, if `counts` is not null.
+  absl::StatusOr<Evaluation> Evaluate(const Graph& graph, ClassCounts* counts) {
+    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split_));
+    MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph));
+    OutputSink<float> sink;
+    if (counts != nullptr) {
+      sink = [&](int64_t first_row, absl::Span<const float> scores) {
+        counts->Add(first_row, scores, executor->output_shape()[1]);
+        return absl::OkStatus();
+      };
+    }
+    return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size(), sink);
+  }
+
+  void Print(absl::string_view text) override { session_.reporter().Print(text); }
+  void Show(const Table& table, absl::string_view whole) override {
+    session_.reporter().Show(table, whole);
+  }
+
+  absl::Status WriteArtifact(absl::string_view path, absl::string_view contents) override {
+    transformed_.files.emplace_back(path, contents);
+    return absl::OkStatus();
+  }
+
+ private:
+  const RunConfig& config_;
+  const Session& session_;
+  Transformed& transformed_;
+  const Split split_;
+};
+
+absl::StatusOr<Instruments> MakeInstruments(const RunConfig& config, const Pipeline& pipeline,
+                                            const RunEnvironment& environment) {
+  if (!environment.instruments) return Instruments();
+  return environment.instruments(pipeline, config);
+}
+
+}  // namespace
+
+absl::Status Transformed::WriteFiles(RunDirectory& directory) const {
+  for (const auto& [path, contents] : files) {
+    MASE_RETURN_IF_ERROR(directory.Write(path, contents));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Pipeline> CreatePasses(const RunConfig& config, const RunEnvironment& environment) {
+  if (config.passes().empty()) return Pipeline();
+  MASE_ASSIGN_OR_RETURN(Pipeline pipeline, BuildPipeline(config.passes(), *environment.passes));
+  // Flags are checked before anything is opened.
+  MASE_RETURN_IF_ERROR(MakeInstruments(config, pipeline, environment).status());
+  return pipeline;
+}
+
+absl::StatusOr<Transformed> RunPasses(const RunConfig& config, const Pipeline& pipeline,
+                                      Session& session, bool evaluate) {
+  if (session.environment.passes != nullptr) {
+    for (const PluginEntry& plugin : session.environment.passes->opened()) {
+      (*session.report.mutable_versions())[absl::StrCat("plugin ", plugin.name())] =
+          plugin.version();
+    }
+  }
+  Transformed result{session.graph.Clone()};
+  SessionHost host(config, session, result);
+  const Split split = SplitByName(config.evaluation().split());
+  if (evaluate) {
+    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
+    WarnOfFigures(split, data, session);
+    MASE_ASSIGN_OR_RETURN(result.before, host.Evaluate(session.graph));
+    ReportMetrics(result.before, kOriginal, split, session.report);
+  }
+  MASE_ASSIGN_OR_RETURN(const Instruments owned,
+                        MakeInstruments(config, pipeline, session.environment));
+  std::vector<Instrumentation*> instruments;
+  for (const auto& instrument : owned) instruments.push_back(instrument.get());
+  const int warned = session.report.warnings_size();
+  MASE_RETURN_IF_ERROR(RunPipeline(pipeline, result.graph, host, &session.report, instruments));
+  for (int i = warned; i < session.report.warnings_size(); ++i) {
+    session.reporter().Warn(session.report.warnings(i));
+  }
+  if (evaluate) {
+    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
+    const std::vector<std::string>& names = session.dataset.info().class_names;
+    ClassCounts counts(data.labels.data<int64_t>(), session.dataset.num_classes());
+    MASE_ASSIGN_OR_RETURN(result.after, host.Evaluate(result.graph, &counts));
+    ReportMetrics(result.after, kTransformed, split, session.report);
+    ReportClasses(counts, names, session.report);
+    result.classes = ClassLines(counts, names);
+  }
+  return result;
+}
+
+absl::Status Reproduce(const std::string& path, absl::string_view action,
+                       const RunEnvironment& environment) {
+  MASE_ASSIGN_OR_RETURN(Reproduction again, ReadReproducer(path));
+  for (const std::string& plugin : again.plugins) {
+    MASE_RETURN_IF_ERROR(environment.passes->Open(plugin).status());
+  }
+  MASE_ASSIGN_OR_RETURN(
+      const Pipeline pipeline,
+      BuildPipeline(again.settings.passes(), *environment.passes, RunsAlone::kYes));
+  MASE_ASSIGN_OR_RETURN(Session session,
+                        OpenSession(again.settings, BeginReport(action), environment));
+  Transformed unused{session.graph.Clone()};
+  SessionHost host(again.settings, session, unused);
+  MASE_RETURN_IF_ERROR(
+      RunPipeline(pipeline, again.graph, host, &session.report, {}, &again.original));
+  environment.reporter.Info(
+      absl::StrCat("pass ", again.settings.passes(0).name(), " of ", path, " went well"));
+  return absl::OkStatus();
+}
+
+}  // namespace mase

@@ -1,0 +1,95 @@
+#include "mase/run/test_run.h"
+
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "mase/base/status_macros.h"
+#include "mase/run/predictions.h"
+#include "mase/run/run_directory.h"
+#include "mase/run/session.h"
+#include "mase/run/test_metrics.h"
+
+namespace mase {
+namespace {
+
+// The split that the settings name. A file of rows without classes is there to be predicted.
+absl::StatusOr<Split> ChooseSplit(const RunConfig& config, const Session& session, bool predicts) {
+  const Split named = SplitByName(config.evaluation().split());
+  const Dataset& data = session.dataset;
+  if (named != Split::kTest || data.Has(named) || !data.Has(Split::kPred)) return named;
+  if (predicts) return Split::kPred;
+  return absl::InvalidArgumentError(
+      "the rows have no classes to compare with; --predictions=FILE writes what the net says of "
+      "them");
+}
+
+absl::Status Write(const Session& session, Split split, std::vector<float> scores,
+                   const std::string& path) {
+  MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
+  Predictions predictions;
+  predictions.outputs = static_cast<int64_t>(scores.size()) / data.rows();
+  predictions.scores = std::move(scores);
+  predictions.labels = data.labels.data<int64_t>();
+  predictions.class_names = session.dataset.info().class_names;
+  MASE_RETURN_IF_ERROR(WritePredictions(path, predictions));
+  session.reporter().Info(
+      absl::StrCat("Wrote the outputs of ", data.rows(), " rows to ", path,
+                   "; classes: ", absl::StrJoin(predictions.class_names, ", ")));
+  return absl::OkStatus();
+}
+
+absl::Status Test(const RunConfig& config, Split split, const std::string& predictions,
+                  Session& session) {
+  std::vector<float> scores;
+  OutputSink<float> sink;
+  if (!predictions.empty()) {
+    sink = [&scores](int64_t, absl::Span<const float> batch) {
+      scores.insert(scores.end(), batch.begin(), batch.end());
+      return absl::OkStatus();
+    };
+  }
+  if (split == Split::kPred) {
+    MASE_RETURN_IF_ERROR(Predict(session, session.graph, split, config, sink));
+    return Write(session, split, std::move(scores), predictions);
+  }
+  MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
+                        TestAndReport(session, session.graph, split, config, "test", sink));
+  if (!predictions.empty()) {
+    MASE_RETURN_IF_ERROR(Write(session, split, std::move(scores), predictions));
+  }
+  return CheckMeasured(evaluation, "tested", split);
+}
+
+absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predictions,
+                              const RunReport& begun, const RunEnvironment& environment) {
+  if (!predictions.empty()) MASE_RETURN_IF_ERROR(CheckPredictionsPath(predictions));
+  if (!config.model().has_load_name()) {
+    const std::string& given = config.model().name();
+    std::error_code unused;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected checkpoint via --load, got None",
+        std::filesystem::exists(given, unused) ? absl::StrCat("; say --load=", given) : ""));
+  }
+  MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
+  MASE_ASSIGN_OR_RETURN(const Split split, ChooseSplit(config, session, !predictions.empty()));
+  MASE_RETURN_IF_ERROR(OpenSplit(session, split).status());
+  MASE_ASSIGN_OR_RETURN(
+      RunDirectory directory,
+      RunDirectory::Create(config, "test", session.graph.name(), session.dataset.name()));
+  return CompleteRun(Test(config, split, predictions, session), "Testing is completed", directory,
+                     session);
+}
+
+}  // namespace
+
+RunResult TestRun(const RunConfig& config, const std::string& predictions, const RunReport& begun,
+                  const RunEnvironment& environment) {
+  return ResultOf(Run(config, predictions, begun, environment), begun);
+}
+
+}  // namespace mase

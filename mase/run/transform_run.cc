@@ -1,0 +1,85 @@
+#include "mase/run/transform_run.h"
+
+#include <map>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/table.h"
+#include "mase/model/checkpoint.h"
+#include "mase/run/run_directory.h"
+#include "mase/run/run_passes.h"
+#include "mase/run/session.h"
+
+namespace mase {
+namespace {
+
+std::string MetricsTable(const Evaluation& before, const Evaluation& after) {
+  Table table({{"Metric"},
+               {"Original", "", 6},
+               {"Transformed", "", 6},
+               {.name = "Change", .decimals = 6, .signs = true}});
+  const auto add = [&](const char* name, double x, double y) { table.AddRow({name, x, y, y - x}); };
+  add("accuracy", before.accuracy, after.accuracy);
+  add("loss", before.loss, after.loss);
+  return table.Boxed();
+}
+
+absl::Status WriteResults(const RunConfig& config, const Graph& transformed, const Session& session,
+                          RunDirectory& directory) {
+  MASE_ASSIGN_OR_RETURN(const std::string checkpoint, directory.Reserve(kTransformedCheckpoint));
+  std::map<std::string, std::string> facts = {
+      {"mase.action", "transform"},
+      {"mase.seed", absl::StrCat(config.seed())},
+      {"mase.data", session.report.data().description()},
+  };
+  if (session.recipe.has_value()) facts[kRecipeFact] = RecipeText(*session.recipe);
+  MASE_RETURN_IF_ERROR(SaveCheckpoint(checkpoint, transformed, facts));
+  return directory.WriteSettings(config);
+}
+absl::Status Transform(const RunConfig& config, const Pipeline& pipeline, Session& session,
+                       RunDirectory& directory) {
+  const Split split = SplitByName(config.evaluation().split());
+  MASE_ASSIGN_OR_RETURN(const Transformed transformed,
+                        RunPasses(config, pipeline, session, config.evaluation().enabled()));
+  MASE_RETURN_IF_ERROR(transformed.WriteFiles(directory));
+  if (config.evaluation().enabled()) {
+    MASE_ASSIGN_OR_RETURN(const std::string caption, session.dataset.Caption(split));
+    session.report.mutable_data()->set_description(caption);
+    (*session.report.mutable_data()->mutable_rows())[std::string(SplitName(split))] =
+        static_cast<uint32_t>(transformed.after.samples);
+    const bool untrained = session.report.model().untrained();
+    session.reporter().Print(absl::StrCat("Data set '", session.dataset.name(), "': ", caption,
+                                          untrained ? "; weights untrained" : "", "\n",
+                                          MetricsTable(transformed.before, transformed.after),
+                                          transformed.classes));
+  }
+  MASE_RETURN_IF_ERROR(WriteResults(config, transformed.graph, session, directory));
+  MASE_RETURN_IF_ERROR(CheckMeasured(transformed.before, "original", split));
+  return CheckMeasured(transformed.after, "transformed", split);
+}
+
+absl::StatusOr<RunResult> Run(const RunConfig& config, const RunReport& begun,
+                              const RunEnvironment& environment) {
+  if (config.passes().empty()) {
+    return absl::InvalidArgumentError(
+        "nothing to do: no passes; expected configuration via --config with a [passes.NAME] "
+        "table");
+  }
+  MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, CreatePasses(config, environment));
+  MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
+  MASE_ASSIGN_OR_RETURN(
+      RunDirectory directory,
+      RunDirectory::Create(config, "transform", session.graph.name(), session.dataset.name()));
+  return CompleteRun(Transform(config, pipeline, session, directory), "Transformation is completed",
+                     directory, session);
+}
+
+}  // namespace
+
+RunResult TransformRun(const RunConfig& config, const RunReport& begun,
+                       const RunEnvironment& environment) {
+  return ResultOf(Run(config, begun, environment), begun);
+}
+
+}  // namespace mase
