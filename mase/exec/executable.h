@@ -44,6 +44,8 @@ class Executable {
     DType dtype = DType::kFloat32;
   };
   const std::vector<Result>& outputs() const { return outputs_; }
+  // Of the block of memory that it works in.
+  int64_t bytes() const { return arena_.size(); }
   // By node id, where the options keep values; null data elsewhere.
   const std::vector<Result>& node_values() const { return node_values_; }
   // By input.

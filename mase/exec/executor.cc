@@ -74,6 +74,12 @@ class Engine {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<int64_t> PlannedBytes(int64_t rows) {
+    MASE_RETURN_IF_ERROR(CheckInputs(rows, inputs));
+    MASE_ASSIGN_OR_RETURN(const Compiled* compiled, FindOrCompile(Kind::kInference, rows));
+    return compiled->executable->bytes();
+  }
+
   absl::StatusOr<LossFigures> TrainStep(const TrainingBatch& batch) {
     MASE_RETURN_IF_ERROR(CheckInputs(batch.rows, static_cast<int>(batch.inputs.size())));
     const Kind kind = batch.picked == nullptr ? Kind::kTrainStep : Kind::kTrainPickedStep;
@@ -229,6 +235,11 @@ template <typename T>
 absl::Status BasicExecutor<T>::Forward(ExecutionMode mode, int64_t rows,
                                        absl::Span<const InputData> inputs) {
   return impl_->Forward(mode, rows, inputs);
+}
+
+template <typename T>
+absl::StatusOr<int64_t> BasicExecutor<T>::PlannedBytes(int64_t rows) {
+  return impl_->PlannedBytes(rows);
 }
 
 template <typename T>

@@ -124,6 +124,11 @@ class BasicExecutor {
   // channel. Unimplemented: an op without a kernel. OutOfRange: a format that refuses NaN met one.
   absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const InputData> inputs);
 
+  // Bytes of the one block of memory that a Forward of `rows` rows in inference works in: values
+  // between steps, scratch, and rounded parameters; what is not needed at the same time shares. The
+  // inputs are the caller's and not part of it. There is no output() afterwards. Errors of Forward.
+  absl::StatusOr<int64_t> PlannedBytes(int64_t rows);
+
   // Results of the last Forward, valid until the next.
   int output_count() const;
   absl::Span<const T> output(int i = 0) const;

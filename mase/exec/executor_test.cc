@@ -269,6 +269,19 @@ TEST(ExecutorTest, EveryNodesValueCanBeKept) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("keep_values")));
 }
 
+TEST(ExecutorTest, PlannedBytesAreTheBlockThatForwardWorksIn) {
+  const Graph graph = ParseGraph(R"(
+x = placeholder() : f32[8, 1024]
+a = tanh(x)
+b = sigmoid(a)
+output = output(b)
+)");
+  auto executor = MakeExecutor<float>(graph, {.max_rows = 16});
+  EXPECT_EQ(ValueOrDie(executor->PlannedBytes(8)), 8 * 1024 * 4);  // b takes the place of a.
+  EXPECT_EQ(ValueOrDie(executor->PlannedBytes(16)), 16 * 1024 * 4);
+  EXPECT_THAT(executor->PlannedBytes(17), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
 TEST(ExecutorTest, RefusesWhatItCannotRun) {
   const Graph graph = JetNet(4);
   auto executor = MakeExecutor<float>(graph, {.max_rows = 4});

@@ -1,10 +1,14 @@
 #include "mase/quantize/operands.h"
 
+#include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "mase/format/family.h"
+#include "mase/format/format.h"
 #include "mase/quantize/reference.h"
 
 namespace mase {
@@ -89,6 +93,16 @@ const FormatProto* FindFormat(const Node& node, absl::string_view operand) {
     if (format.operand() == operand) return &format.format();
   }
   return nullptr;
+}
+
+std::string DescribeRecord(const Quantization& record) {
+  if (record.operand().empty()) return absl::StrCat(record.format(), ", computes in float");
+  std::vector<std::string> operands;
+  for (const OperandFormat& operand : record.operand()) {
+    operands.push_back(
+        absl::StrCat(operand.operand(), " ", absl::StrJoin(PrecisionOf(operand.format()), "/")));
+  }
+  return absl::StrCat(record.format(), " ", absl::StrJoin(operands, ", "));
 }
 
 bool SkipsFirstDim(const Node& node, absl::string_view operand, const Shape& shape,

@@ -9,12 +9,14 @@
 #ifndef MASE_QUANTIZE_OPERANDS_H_
 #define MASE_QUANTIZE_OPERANDS_H_
 
+#include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "mase/graph/graph.h"
 #include "mase/graph/shape_inference.h"
 #include "proto/format.pb.h"
+#include "proto/metadata.pb.h"
 
 namespace mase {
 
@@ -45,6 +47,9 @@ absl::string_view TensorOperand(const Node& node, absl::string_view tensor, bool
 
 // The record's format of an operand, or null where it stays float.
 const FormatProto* FindFormat(const Node& node, absl::string_view operand);
+
+// "integer data_in 8/4, weight 8/4": the operands that a record rounds, with their precision.
+std::string DescribeRecord(const Quantization& record);
 
 // Whether every index of an operand's first axis has blocks of its own, where the config leaves
 // `skip_first_dim` open: the op decides, for some by the rank of the tensor, for add, sub and mul

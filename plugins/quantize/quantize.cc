@@ -27,12 +27,12 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/base/table.h"
-#include "mase/format/format.h"
 #include "mase/graph/graph.h"
 #include "mase/graph/op_schema.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/pass/common_metadata.h"
 #include "mase/plugin/plugin.h"
+#include "mase/quantize/operands.h"
 #include "mase/quantize/reference.h"
 #include "mase/quantize/rule.h"
 #include "plugins/quantize/quantize_options.pb.h"
@@ -57,17 +57,6 @@ std::vector<std::string> QuantizableOps() {
 bool IsOperation(const Node& node) {
   return node.kind() == NodeKind::kCallModule || node.kind() == NodeKind::kCallFunction ||
          node.kind() == NodeKind::kCallMethod;
-}
-
-// "data_in 8/4, weight 8/4"
-std::string DescribeRecord(const Quantization& record) {
-  if (record.operand().empty()) return absl::StrCat(record.format(), ", computes in float");
-  std::vector<std::string> operands;
-  for (const OperandFormat& operand : record.operand()) {
-    operands.push_back(
-        absl::StrCat(operand.operand(), " ", absl::StrJoin(PrecisionOf(operand.format()), "/")));
-  }
-  return absl::StrCat(record.format(), " ", absl::StrJoin(operands, ", "));
 }
 
 // What will happen to one node.
