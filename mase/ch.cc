@@ -13,6 +13,8 @@
 #include "mase/base/suggest.h"
 #include "mase/base/table.h"
 #include "mase/cli/completion.h"
+#include "mase/cli/diff_action.h"
+#include "mase/cli/info_action.h"
 #include "mase/cli/listings.h"
 #include "mase/cli/log.h"
 #include "mase/cli/main.h"
@@ -67,6 +69,9 @@ const ActionEntry kActions[] = {
        words.push_back("--dry_run");
        return RunAs(*MakeTransformAction(), std::move(words));
      }},
+    {"info", "show a net's layers, shapes, parameters and MACs; no data needed",
+     [](std::vector<std::string> words) { return RunAs(*MakeInfoAction(), std::move(words)); }},
+    {"diff", "what differs between two nets: checkpoints, runs or configs", RunDiff},
     {"formats", "number formats: list, describe, apply to a tensor, compare", RunFormats},
     {"passes", "list the passes; `passes describe quantize` is the manual of one",
      Print<ListPasses>},

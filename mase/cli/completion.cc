@@ -34,7 +34,7 @@ _ch() {
       names="@FLAGS@"
     else
       case ${COMP_WORDS[1]} in
-        transform|train|test) names="@MODELS@ @DATASETS@" ;;
+        info|transform|train|test) names="@MODELS@ @DATASETS@" ;;
         formats) names="list describe table quantize encode decode error" ;;
         passes) names="describe reference" ;;
         completion) names="bash zsh" ;;

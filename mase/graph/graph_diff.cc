@@ -109,12 +109,13 @@ bool GraphDiff::equal() const {
 
 GraphDiff CompareGraphs(const Graph& first, const Graph& second) {
   GraphDiff diff;
-  for (const Node* node = first.first(); node != nullptr; node = Graph::next(node)) {
-    const Node* after = second.FindNode(node->name());
-    diff.nodes.push_back(after == nullptr ? NodeDiff{node, nullptr} : CompareNodes(*node, *after));
-  }
   for (const Node* node = second.first(); node != nullptr; node = Graph::next(node)) {
-    if (first.FindNode(node->name()) == nullptr) diff.nodes.push_back({nullptr, node});
+    const Node* before = first.FindNode(node->name());
+    diff.nodes.push_back(before == nullptr ? NodeDiff{nullptr, node}
+                                           : CompareNodes(*before, *node));
+  }
+  for (const Node* node = first.first(); node != nullptr; node = Graph::next(node)) {
+    if (second.FindNode(node->name()) == nullptr) diff.nodes.push_back({node, nullptr});
   }
   for (const GraphTensor& tensor : first.tensors()) {
     const GraphTensor* after = second.FindTensor(tensor.name);

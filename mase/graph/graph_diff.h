@@ -45,7 +45,7 @@ struct TensorDiff {
 };
 
 struct GraphDiff {
-  std::vector<NodeDiff> nodes;  // All: those of the first graph in its order, then new ones.
+  std::vector<NodeDiff> nodes;  // All: those of the second graph in its order, then lost ones.
   std::vector<TensorDiff> tensors;
 
   // Nothing but notes differs.

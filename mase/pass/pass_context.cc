@@ -47,7 +47,9 @@ void PassContext::Print(absl::string_view text) {
   host_.Print(absl::StrCat(text, "\n"));
 }
 
-absl::Status PassContext::WriteArtifact(absl::string_view path, absl::string_view contents) {
+namespace {
+
+absl::Status CheckInside(absl::string_view path) {
   for (absl::string_view part : absl::StrSplit(path, '/')) {
     // An absolute path begins with an empty part.
     if (part.empty() || part == "." || part == "..") {
@@ -55,7 +57,19 @@ absl::Status PassContext::WriteArtifact(absl::string_view path, absl::string_vie
           "file name '", path, "': want a path inside the run directory, such as report.txt"));
     }
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status PassContext::WriteArtifact(absl::string_view path, absl::string_view contents) {
+  MASE_RETURN_IF_ERROR(CheckInside(path));
   return host_.WriteArtifact(path, contents);
+}
+
+absl::Status PassContext::WriteGraph(absl::string_view path, const Graph& graph) {
+  MASE_RETURN_IF_ERROR(CheckInside(path));
+  return host_.WriteGraph(path, graph);
 }
 
 }  // namespace mase

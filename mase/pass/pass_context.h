@@ -79,6 +79,8 @@ class PassContext {
   // '/' between folders, which are made: "quantize/quantize_table.csv".
   // InvalidArgument if it is absolute, empty or leaves the directory.
   absl::Status WriteArtifact(absl::string_view path, absl::string_view contents);
+  // The same for a net, as a checkpoint: "saved_graph/graph.safetensors".
+  absl::Status WriteGraph(absl::string_view path, const Graph& graph);
 
   // ---- Asking ----
 
@@ -87,6 +89,9 @@ class PassContext {
   absl::StatusOr<std::map<std::string, Tensor>> DummyBatch() { return host_.DummyBatch(); }
   absl::StatusOr<SampleRows> Samples(int64_t rows) { return host_.Samples(rows); }
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) { return host_.Evaluate(graph); }
+  // A file that an option names, by a field with the annotation `path`.
+  absl::StatusOr<Graph> ReadGraph(absl::string_view path) { return host_.ReadGraph(path); }
+  absl::StatusOr<std::string> ReadText(absl::string_view path) { return host_.ReadText(path); }
 
   const PassRecord& record() const { return record_; }
 

@@ -1,5 +1,7 @@
 #include "mase/pass/pass_host.h"
 
+#include "absl/strings/str_cat.h"
+
 namespace mase {
 
 PassHost::~PassHost() = default;
@@ -21,6 +23,16 @@ void PassHost::Show(const Table&, absl::string_view) {}
 
 absl::Status PassHost::WriteArtifact(absl::string_view, absl::string_view) {
   return absl::OkStatus();
+}
+
+absl::Status PassHost::WriteGraph(absl::string_view, const Graph&) { return absl::OkStatus(); }
+
+absl::StatusOr<Graph> PassHost::ReadGraph(absl::string_view path) {
+  return absl::UnimplementedError(absl::StrCat("this program reads no files, so not ", path));
+}
+
+absl::StatusOr<std::string> PassHost::ReadText(absl::string_view path) {
+  return absl::UnimplementedError(absl::StrCat("this program reads no files, so not ", path));
 }
 
 }  // namespace mase

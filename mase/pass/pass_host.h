@@ -51,6 +51,17 @@ class PassHost {
   // Keeps a file with the run's results. `path` is relative to the run directory
   // ("quantize/quantize_table.csv") and has been checked not to leave it.
   virtual absl::Status WriteArtifact(absl::string_view path, absl::string_view contents);
+
+  // The same for a net, as a checkpoint that every program of this tool loads.
+  virtual absl::Status WriteGraph(absl::string_view path, const Graph& graph);
+
+  // The net of a checkpoint, or the best one of a run's directory. NotFound, or DataLoss for a
+  // damaged file; InvalidArgument for a file without a graph. Unimplemented where there are no
+  // files.
+  virtual absl::StatusOr<Graph> ReadGraph(absl::string_view path);
+
+  // A file that an option names. NotFound; ResourceExhausted beyond limits::kMaxConfigFileBytes.
+  virtual absl::StatusOr<std::string> ReadText(absl::string_view path);
 };
 
 }  // namespace mase

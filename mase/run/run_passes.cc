@@ -8,9 +8,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/files.h"
+#include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/class_counts.h"
 #include "mase/exec/executor.h"
+#include "mase/model/checkpoint.h"
 #include "mase/pipeline/reproducer.h"
 #include "mase/run/class_lines.h"
 
@@ -84,6 +87,24 @@ class SessionHost : public PassHost {
     return absl::OkStatus();
   }
 
+  absl::Status WriteGraph(absl::string_view path, const Graph& graph) override {
+    std::map<std::string, std::string> facts;
+    if (session_.recipe.has_value()) facts[kRecipeFact] = RecipeText(*session_.recipe);
+    transformed_.graphs.push_back({std::string(path), graph.Clone(), std::move(facts)});
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Graph> ReadGraph(absl::string_view path) override {
+    MASE_ASSIGN_OR_RETURN(const std::string file, CheckpointOfRun(path));
+    MASE_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(file));
+    if (checkpoint.graph.has_value()) return *std::move(checkpoint.graph);
+    return absl::InvalidArgumentError(absl::StrCat(file, " holds tensors, but no graph"));
+  }
+
+  absl::StatusOr<std::string> ReadText(absl::string_view path) override {
+    return ReadFile(path, limits::kMaxConfigFileBytes);
+  }
+
  private:
   const RunConfig& config_;
   const Session& session_;
@@ -102,6 +123,10 @@ absl::StatusOr<Instruments> MakeInstruments(const RunConfig& config, const Pipel
 absl::Status Transformed::WriteFiles(RunDirectory& directory) const {
   for (const auto& [path, contents] : files) {
     MASE_RETURN_IF_ERROR(directory.Write(path, contents));
+  }
+  for (const SavedGraph& saved : graphs) {
+    MASE_ASSIGN_OR_RETURN(const std::string file, directory.Reserve(saved.path));
+    MASE_RETURN_IF_ERROR(SaveCheckpoint(file, saved.graph, saved.facts));
   }
   return absl::OkStatus();
 }

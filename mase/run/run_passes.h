@@ -2,6 +2,7 @@
 #ifndef MASE_RUN_RUN_PASSES_H_
 #define MASE_RUN_RUN_PASSES_H_
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,13 @@ namespace mase {
 inline constexpr char kOriginal[] = "original";
 inline constexpr char kTransformed[] = "transformed";
 
+// A net that a pass wants kept.
+struct SavedGraph {
+  std::string path;  // Relative to the run directory.
+  Graph graph;
+  std::map<std::string, std::string> facts;  // As SaveCheckpoint's.
+};
+
 // What passes made of a session's net.
 struct Transformed {
   Graph graph;
@@ -30,7 +38,9 @@ struct Transformed {
   std::string classes;       // Lines on how the classes fared after (class_lines.h).
   std::vector<std::pair<std::string, std::string>> files;  // Relative path and contents.
 
-  // Writes `files` into the run directory.
+  std::vector<SavedGraph> graphs;
+
+  // Writes `files` and `graphs` into the run directory.
   absl::Status WriteFiles(RunDirectory& directory) const;
 };
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "glog/logging.h"
 #include "google/protobuf/text_format.h"
 #include "mase/pass/pass_registry.h"
@@ -60,6 +61,23 @@ absl::Status TestHost::WriteArtifact(absl::string_view path, absl::string_view c
   return absl::OkStatus();
 }
 
+absl::Status TestHost::WriteGraph(absl::string_view path, const Graph& graph) {
+  graphs.insert_or_assign(std::string(path), graph.Clone());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Graph> TestHost::ReadGraph(absl::string_view path) {
+  const auto it = graphs.find(std::string(path));
+  if (it == graphs.end()) return absl::NotFoundError(absl::StrCat("no file ", path));
+  return it->second.Clone();
+}
+
+absl::StatusOr<std::string> TestHost::ReadText(absl::string_view path) {
+  const auto it = artifacts.find(std::string(path));
+  if (it == artifacts.end()) return absl::NotFoundError(absl::StrCat("no file ", path));
+  return it->second;
+}
+
 const PassReport& PassRun::pass_report() const {
   const PassReport* found = &PassReport::default_instance();
   for (const PassReport& each : report.passes()) {
@@ -72,6 +90,23 @@ double PassRun::count(const std::string& counter) const {
   const auto& counts = pass_report().counts();
   const auto it = counts.find(counter);
   return it == counts.end() ? 0 : it->second;
+}
+
+double PassRun::result(absl::string_view path) const {
+  const google::protobuf::Struct* level = &pass_report().result();
+  const google::protobuf::Value* value = nullptr;
+  for (absl::string_view name : absl::StrSplit(path, '.')) {
+    if (value != nullptr) level = &value->struct_value();
+    const auto it = level->fields().find(std::string(name));
+    if (it == level->fields().end()) return -1;
+    value = &it->second;
+  }
+  return value->number_value();
+}
+
+std::string PassRun::table(absl::string_view name) const {
+  const auto it = artifacts.find(absl::StrCat(pass, "/", name, ".csv"));
+  return it == artifacts.end() ? "" : it->second;
 }
 
 std::string PassRun::decision(absl::string_view node) const {

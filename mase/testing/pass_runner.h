@@ -32,12 +32,16 @@ class TestHost : public PassHost {
   void Print(absl::string_view text) override;
   void Show(const Table& table, absl::string_view whole) override;  // As Print of its Text().
   absl::Status WriteArtifact(absl::string_view path, absl::string_view contents) override;
+  absl::Status WriteGraph(absl::string_view path, const Graph& graph) override;
+  absl::StatusOr<Graph> ReadGraph(absl::string_view path) override;       // One of `graphs`.
+  absl::StatusOr<std::string> ReadText(absl::string_view path) override;  // One of `artifacts`.
 
   std::map<std::string, Tensor> batch;
   std::map<std::string, Tensor> samples;  // By placeholder.
   absl::StatusOr<Evaluation> evaluation = absl::UnimplementedError("no data in this test");
   std::string printed;
   std::map<std::string, std::string> artifacts;
+  std::map<std::string, Graph> graphs;
 };
 
 // How a run went. The accessors look at the last pass of that run which is not a
@@ -52,6 +56,10 @@ struct PassRun {
   const PassReport& pass_report() const;
   bool changed() const { return status.ok() && pass_report().changed(); }
   double count(const std::string& counter) const;
+  // A number of the result: "total.forward". -1 if there is none.
+  double result(absl::string_view path) const;
+  // A table of the pass as CSV; "" if there is none.
+  std::string table(absl::string_view name) const;
   // "quantized: integer 8/4": decision and reason of a node; "" if there is none.
   std::string decision(absl::string_view node) const;
 };

@@ -12,10 +12,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/empty.pb.h"
-#include "google/protobuf/util/message_differencer.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/graph/graph.h"
+#include "mase/graph/graph_diff.h"
 #include "mase/plugin/plugin.h"
 
 namespace mase::plugins::summarize_quantization {
@@ -28,23 +28,18 @@ struct Row {
   bool changed = false;
 };
 
-bool SameQuantization(const Node& a, const Node& b) {
-  if ((a.quantization() == nullptr) != (b.quantization() == nullptr)) return false;
-  return a.quantization() == nullptr ||
-         google::protobuf::util::MessageDifferencer::Equals(*a.quantization(), *b.quantization());
-}
-
 std::vector<Row> Compare(const Graph& original, const Graph& graph) {
   std::vector<Row> rows;
-  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
-    const Node* before = original.FindNode(node->name());
+  for (const NodeDiff& node : CompareGraphs(original, graph).nodes) {
+    if (node.after == nullptr) continue;
+    const Node* before = node.before;
     rows.push_back({.original_name = before == nullptr ? "" : before->name(),
-                    .new_name = node->name(),
-                    .mase_type = std::string(node->mase_type()),
-                    .mase_op = std::string(node->mase_op()),
+                    .new_name = node.after->name(),
+                    .mase_type = std::string(node.after->mase_type()),
+                    .mase_op = std::string(node.after->mase_op()),
                     .original_type = before == nullptr ? "" : before->TypeName(),
-                    .quantized_type = node->TypeName(),
-                    .changed = before == nullptr || !SameQuantization(*before, *node)});
+                    .quantized_type = node.after->TypeName(),
+                    .changed = before == nullptr || node.record_changed});
   }
   return rows;
 }
