@@ -65,6 +65,16 @@ constexpr char kHistogram[] =
 | x               | placeholder  |       1 |         0 |           1 |
 )";
 
+// A metric of a stage in a summary.
+json Metric(const json& summary, absl::string_view name, absl::string_view stage) {
+  for (const json& metric : summary["metrics"]) {
+    if (metric["name"] == std::string(name) && metric["stage"] == std::string(stage)) {
+      return metric["value"];
+    }
+  }
+  return nullptr;
+}
+
 TEST(TransformTest, QuantisesJscTinyAndMeasuresItOnRealJets) {
   const std::string folder = NewFolder();
   const CommandResult run = Transform({Config(), "--run_dir=run"}, folder);
@@ -84,14 +94,12 @@ TEST(TransformTest, QuantisesJscTinyAndMeasuresItOnRealJets) {
   EXPECT_EQ(summary["model"]["parameters"], 117);
   EXPECT_EQ(summary["data"]["name"], "jsc");
   EXPECT_EQ(summary["data"]["real"], true);
-  ASSERT_EQ(summary["metrics"].size(), 4u);
   for (const json& metric : summary["metrics"]) {
     EXPECT_EQ(metric["split"], "test");
     EXPECT_EQ(metric["samples"], 1000);
   }
-  EXPECT_EQ(summary["metrics"][0]["stage"], "original");
-  EXPECT_FLOAT_EQ(summary["metrics"][0]["value"], 0.717);  // The shipped checkpoint's.
-  EXPECT_EQ(summary["metrics"][3]["stage"], "transformed");
+  EXPECT_FLOAT_EQ(Metric(summary, "accuracy", "original"), 0.717);  // The shipped checkpoint's.
+  EXPECT_TRUE(Metric(summary, "loss", "transformed").is_number());
   bool quantized = false;
   for (const json& pass : summary["passes"]) {
     if (pass["name"] != "quantize") continue;
@@ -155,15 +163,16 @@ TEST(TransformTest, CalibrationRescuesFourBitsAndComparesItsMethods) {
   EXPECT_GT(std::stod(rows["mse"][2]), 0.5);
   EXPECT_EQ(rows["mse"][3], "yes");
   const json summary = json::parse(Contents(folder + "/run/summary.json"));
-  EXPECT_NEAR(summary["metrics"][2]["value"].get<double>(), std::stod(rows["mse"][2]), 1e-6);
+  const json found = Metric(summary, "accuracy", "transformed");
+  EXPECT_NEAR(found.get<double>(), std::stod(rows["mse"][2]), 1e-6);
   // The checkpoint has the formats that were found.
   Write(folder + "/r.toml", "dataset = \"jsc\"\n[passes.summarize_quantization]\n");
   ASSERT_EQ(Transform({"--config=r.toml", "--load=run/transformed.safetensors", "--run_dir=again"},
                       folder)
                 .exit_code,
             0);
-  EXPECT_EQ(json::parse(Contents(folder + "/again/summary.json"))["metrics"][0]["value"],
-            summary["metrics"][2]["value"]);
+  EXPECT_EQ(Metric(json::parse(Contents(folder + "/again/summary.json")), "accuracy", "original"),
+            found);
 }
 
 TEST(TransformTest, AFlagCalibratesAnyConfigTheSameForAnyNumberOfThreads) {
@@ -199,11 +208,10 @@ TEST(TransformTest, ATransformedNetLoadsAgainAndCanBeTransformedFurther) {
   const CommandResult again = Transform(
       {"--config=report.toml", "--load=first/transformed.safetensors", "--run_dir=again"}, folder);
   ASSERT_EQ(again.exit_code, 0) << again.err;
-  const auto metrics = [&](const std::string& run) {
-    return json::parse(Contents(folder + "/" + run + "/summary.json"))["metrics"];
-  };
-  EXPECT_EQ(metrics("first")[2]["value"], metrics("again")[0]["value"]);
-  EXPECT_EQ(metrics("first")[3]["value"], metrics("again")[1]["value"]);
+  for (const char* name : {"accuracy", "loss"}) {
+    EXPECT_EQ(Metric(json::parse(Contents(folder + "/first/summary.json")), name, "transformed"),
+              Metric(json::parse(Contents(folder + "/again/summary.json")), name, "original"));
+  }
 }
 
 TEST(TransformTest, ARunDirectoryIsNeverShared) {
@@ -367,7 +375,7 @@ TEST(TransformTest, HelpAndListings) {
               AllOf(HasSubstr("Examples:"), HasSubstr("--batch"), HasSubstr("--plugins")));
   const CommandResult passes = Transform({"--list_passes"}, folder);
   EXPECT_EQ(passes.exit_code, 0);
-  EXPECT_THAT(passes.out, AllOf(HasSubstr("quantize"), HasSubstr("report_graph_analysis_")));
+  EXPECT_THAT(passes.out, AllOf(HasSubstr("quantize"), HasSubstr("report_graph_")));
   EXPECT_THAT(Transform({"--version"}, folder).out, HasSubstr("mase "));
 }
 

@@ -19,6 +19,7 @@
 #include "mase/cli/log.h"
 #include "mase/config/arguments.h"
 #include "mase/config/own_flags.h"
+#include "mase/run/goal.h"
 #include "mase/run/report_json.h"
 #include "mase/run/run.h"
 
@@ -80,6 +81,17 @@ void WarnOfSettings(const RunConfig& config, Reporter& reporter) {
   }
 }
 
+// Where the highest level gave a setting, for messages.
+std::string PlaceOf(const SettingsRecord& record, const std::string& path) {
+  std::string place = path;
+  const auto found = record.find(path);
+  if (found == record.end()) return place;
+  for (const absl::optional<Given>& given : found->second) {
+    if (given.has_value()) place = given->where;
+  }
+  return place;
+}
+
 absl::Status RunAction(Action& action, int argc, char** argv) {
   RunReport begun = BeginReport(action.name());
   begun.mutable_command_line()->Add(argv, argv + argc);
@@ -107,6 +119,8 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
   for (const std::string& note : settings.notes) reporter.Warn(note);
   WarnOfSettings(settings.config, reporter);
   SetSettings(settings.config, begun);
+  MASE_RETURN_IF_ERROR(Annotate(ReadGoals(settings.config, action.name()).status(),
+                                PlaceOf(settings.record, "goals.require")));
   return IsDryRun(action) ? action.Explain(settings, begun) : action.Run(settings, begun);
 }
 

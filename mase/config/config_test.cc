@@ -333,6 +333,23 @@ TEST_F(ConfigTest, WrittenSettingsLoadAsTheSameRun) {
   EXPECT_TRUE(MessageDifferencer::Equals(again->config, config)) << ConfigText(again->config);
 }
 
+TEST_F(ConfigTest, FlagsOfOneListAddUpAndReplaceThoseOfTheFile) {
+  Write("c.toml", "[goals]\nrequire = ['loss <= 1']\n");
+  const LoadedConfig file = *Load({"--config", "c.toml"});
+  EXPECT_THAT(file.config.goals().require(), ElementsAre("loss <= 1"));
+  const LoadedConfig both =
+      *Load({"--config", "c.toml", "--goal", "accuracy >= 0.7", "--goal=bytes <= 2000"});
+  EXPECT_THAT(both.config.goals().require(), ElementsAre("accuracy >= 0.7", "bytes <= 2000"));
+  EXPECT_THAT(OriginsTable(both.record).Csv(),
+              HasSubstr("\"[\"\"accuracy >= 0.7\"\", \"\"bytes <= 2000\"\"]\",--goal\n"));
+}
+
+TEST_F(ConfigTest, WhereOneRunWritesIsNoSettingOfTheNext) {
+  const RunConfig config = Load({"--goal=loss <= 1", "--junit=goals.xml"})->config;
+  EXPECT_EQ(config.goals().junit(), (folder_ / "goals.xml").string());
+  EXPECT_THAT(ConfigText(config), AllOf(HasSubstr("loss <= 1"), Not(HasSubstr("goals.xml"))));
+}
+
 TEST_F(ConfigTest, AnActionWithoutPassesReadsTheRestAndSaysSo) {
   const auto read = [](const std::string& text, const char* name) -> absl::StatusOr<LoadedConfig> {
     ConfigBuilder builder(ConfigRequest{nullptr, /*read_passes=*/false});

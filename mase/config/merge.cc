@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "glog/logging.h"
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/struct.pb.h"
@@ -226,7 +227,13 @@ absl::Status Merger::MergeKeyedMember(const Field& field, const Member& member,
 
 absl::Status Merger::MergeList(const Field& field, const ValueList& list, const std::string& path,
                                Message& message) {
-  Forget(field, message);
+  // --goal A --goal B: flags of one list add up.
+  const int level = static_cast<int>(source_->level);
+  const auto known = record_.find(path);
+  const bool adds = source_->level == Level::kFlag && !IsMessage(field) && known != record_.end() &&
+                    known->second[level].has_value();
+  const std::string before = adds ? known->second[level]->text : "";
+  if (!adds) Forget(field, message);
   for (const ConfigValue& item : list) {
     if (IsMessage(field)) {
       errors_.Add(MergeElement(field, item, path, message));
@@ -235,7 +242,11 @@ absl::Status Merger::MergeList(const Field& field, const ValueList& list, const 
     const absl::Status status = SetScalar(Resolve(item, field), field, *source_, message);
     if (!status.ok()) errors_.Add(Error(item.position, path, status.message()));
   }
-  if (!IsMessage(field)) Record(path, {list, Position()});
+  if (IsMessage(field)) return absl::OkStatus();
+  Record(path, {list, Position()});
+  if (!adds) return absl::OkStatus();
+  std::string& text = record_[path][level]->text;
+  text = absl::StrCat(absl::StripSuffix(before, "]"), ", ", absl::StripPrefix(text, "["));
   return absl::OkStatus();
 }
 

@@ -11,7 +11,8 @@
 //
 // A message is set by a table, or by a scalar if it has a scalar_key. A list of
 // messages is set by a list, or by a table if it is keyed_by a field; a list of
-// scalars by a list or one scalar. A list replaces; a table adds.
+// scalars by a list or one scalar. A list replaces, but flags of
+// one list add up (--goal A --goal B); a table adds.
 #ifndef MASE_CONFIG_MERGE_H_
 #define MASE_CONFIG_MERGE_H_
 

@@ -278,6 +278,7 @@ absl::StatusOr<ConfigValue> ParseTextProto(absl::string_view text, absl::string_
 std::string ConfigText(const RunConfig& config) {
   RunConfig written = config;
   written.clear_run_dir();
+  if (written.has_goals()) written.mutable_goals()->clear_junit();
   TextFormat::Printer printer;
   printer.SetExpandAny(true);
   std::string text;

@@ -31,6 +31,21 @@ TEST(PredictionsTest, CsvHasClassesByNumberAndNameAndAllScores) {
             "2,,,,,nan,1e-30\n");
 }
 
+TEST(PredictionsTest, CsvListsTheBestOutputsWhereAsked) {
+  const std::string path = ::testing::TempDir() + "/x.csv";
+  Predictions predictions = Three();
+  predictions.scores = {0, 0, -1, -INFINITY, NAN, 1};
+  predictions.class_names = {"a", "b"};
+  predictions.top_k = 5;
+  ASSERT_OK(WritePredictions(path, predictions));
+  EXPECT_EQ(ValueOrDie(ReadFile(path, 1 << 20)),
+            "row,predicted,predicted_name,true,true_name,top1_name,top1_share,top2_name,top2_share,"
+            "score_a,score_b\n"
+            "0,0,a,1,b,a,0.5,b,0.5,0,0\n"
+            "1,0,a,0,a,a,1,b,0,-1,-inf\n"
+            "2,,,,,,,,,nan,1\n");
+}
+
 TEST(PredictionsTest, NpyHasTheScoresAlone) {
   const std::string path = ::testing::TempDir() + "/x.npy";
   ASSERT_OK(WritePredictions(path, Three()));

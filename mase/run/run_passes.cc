@@ -11,11 +11,11 @@
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
-#include "mase/exec/class_counts.h"
 #include "mase/exec/executor.h"
 #include "mase/model/checkpoint.h"
 #include "mase/pipeline/reproducer.h"
-#include "mase/run/class_lines.h"
+#include "mase/run/measure.h"
+#include "mase/run/net_figures.h"
 
 namespace mase {
 namespace {
@@ -60,21 +60,21 @@ class SessionHost : public PassHost {
   }
 
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override {
-    return Evaluate(graph, nullptr);
-  }
-
-  // The same; counts the predictions of each class, too, if `counts` is not null.
-  absl::StatusOr<Evaluation> Evaluate(const Graph& graph, ClassCounts* counts) {
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split_));
     MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph));
-    OutputSink<float> sink;
-    if (counts != nullptr) {
-      sink = [&](int64_t first_row, absl::Span<const float> scores) {
-        counts->Add(first_row, scores, executor->output_shape()[1]);
-        return absl::OkStatus();
-      };
-    }
-    return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size(), sink);
+    return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size());
+  }
+
+  // The same and more, for the report.
+  absl::StatusOr<Measurement> Measure(const Graph& graph, absl::string_view stage,
+                                      RunReport& report) {
+    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split_));
+    MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph));
+    MASE_ASSIGN_OR_RETURN(Measurement measured,
+                          MeasureNet(*executor, data, session_.dataset.num_classes(), config_));
+    ReportMeasurement(measured, stage, split_, session_.dataset.info().class_names, report);
+    MASE_RETURN_IF_ERROR(ReportNeededFigures(graph, *executor, data.features, stage, report));
+    return measured;
   }
 
   void Print(absl::string_view text) override { session_.reporter().Print(text); }
@@ -153,8 +153,9 @@ absl::StatusOr<Transformed> RunPasses(const RunConfig& config, const Pipeline& p
   if (evaluate) {
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
     WarnOfFigures(split, data, session);
-    MASE_ASSIGN_OR_RETURN(result.before, host.Evaluate(session.graph));
-    ReportMetrics(result.before, kOriginal, split, session.report);
+    MASE_ASSIGN_OR_RETURN(const Measurement before,
+                          host.Measure(session.graph, kOriginal, session.report));
+    result.before = before.evaluation;
   }
   MASE_ASSIGN_OR_RETURN(const Instruments owned,
                         MakeInstruments(config, pipeline, session.environment));
@@ -166,13 +167,13 @@ absl::StatusOr<Transformed> RunPasses(const RunConfig& config, const Pipeline& p
     session.reporter().Warn(session.report.warnings(i));
   }
   if (evaluate) {
-    MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
-    const std::vector<std::string>& names = session.dataset.info().class_names;
-    ClassCounts counts(data.labels.data<int64_t>(), session.dataset.num_classes());
-    MASE_ASSIGN_OR_RETURN(result.after, host.Evaluate(result.graph, &counts));
-    ReportMetrics(result.after, kTransformed, split, session.report);
-    ReportClasses(counts, names, session.report);
-    result.classes = ClassLines(counts, names);
+    MASE_ASSIGN_OR_RETURN(const Measurement after,
+                          host.Measure(result.graph, kTransformed, session.report));
+    result.after = after.evaluation;
+    const ComparisonReport* comparison = ReportComparison(kOriginal, kTransformed, session.report);
+    result.classes =
+        absl::StrCat(comparison == nullptr ? "" : ComparisonText(*comparison),
+                     ClassificationText(after.classification, session.dataset.info().class_names));
   }
   return result;
 }

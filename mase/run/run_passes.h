@@ -35,7 +35,7 @@ struct SavedGraph {
 struct Transformed {
   Graph graph;
   Evaluation before, after;  // Of no samples, if nobody asked for them.
-  std::string classes;       // Lines on how the classes fared after (class_lines.h).
+  std::string classes;       // Lines on the difference and on how the classes fared after.
   std::vector<std::pair<std::string, std::string>> files;  // Relative path and contents.
 
   std::vector<SavedGraph> graphs;

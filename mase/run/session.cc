@@ -9,10 +9,13 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "mase/base/files.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/version.h"
 #include "mase/data/open_dataset.h"
 #include "mase/model/zoo.h"
+#include "mase/run/goal.h"
+#include "mase/run/goal_report.h"
 #include "mase/run/open_data.h"
 #include "mase/run/open_model.h"
 
@@ -63,6 +66,7 @@ absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& be
                                     const RunEnvironment& environment) {
   Reporter& reporter = environment.reporter;
   MASE_RETURN_IF_ERROR(CheckOrder(config));
+  MASE_ASSIGN_OR_RETURN(const std::vector<Goal> goals, ReadGoals(config, begun.action()));
   const absl::Time now = absl::Now();
   MASE_ASSIGN_OR_RETURN(const std::optional<OpenedCheckpoint> opened,
                         OpenCheckpoint(config.model(), reporter));
@@ -72,6 +76,8 @@ absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& be
   MASE_ASSIGN_OR_RETURN(Graph graph,
                         OpenModel(config, data.dataset.info(), opened, generator, reporter));
   Session session{environment, now, data.dataset, std::move(graph), generator, begun};
+  session.junit = config.goals().junit();
+  SetGoals(goals, session.report);
   FillReport(config, opened, session, session.report);
   const bool untrained = !opened.has_value() || (data.recipe && data.recipe->untrained());
   if (begun.action() == "train") {
@@ -127,20 +133,6 @@ Split SplitByName(absl::string_view name) {
   return Split::kTest;
 }
 
-void ReportMetrics(const Evaluation& evaluation, absl::string_view stage, Split split,
-                   RunReport& report) {
-  const std::pair<const char*, double> metrics[] = {{"accuracy", evaluation.accuracy},
-                                                    {"loss", evaluation.loss}};
-  for (const auto& [name, value] : metrics) {
-    MetricReport* metric = report.add_metrics();
-    metric->set_name(name);
-    metric->set_stage(std::string(stage));
-    metric->set_split(std::string(SplitName(split)));
-    if (std::isfinite(value)) metric->set_value(value);
-    metric->set_samples(static_cast<uint32_t>(evaluation.samples));
-  }
-}
-
 absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose, Split split) {
   if (std::isfinite(evaluation.loss)) return absl::OkStatus();
   return absl::OutOfRangeError(absl::StrCat(
@@ -149,15 +141,27 @@ absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose
       "for nan and inf in the weights, and for formats whose range is too small"));
 }
 
-RunResult CompleteRun(const absl::Status& status, absl::string_view done, RunDirectory& directory,
+RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDirectory& directory,
                       Session& session) {
   RunReport& report = session.report;
-  report.set_status(status.ok() ? "ok" : absl::IsCancelled(status) ? "interrupted" : "failed");
-  if (!status.ok()) report.set_error(std::string(status.message()));
   report.set_seconds(absl::ToDoubleSeconds(absl::Now() - session.began));
-  const absl::Status finished = directory.Finish(report);
-  RunResult result = {status.ok() ? finished : status, report, directory.path()};
-  if (!result.status.ok()) return result;
+  const absl::Status status = ended.ok() ? MeasureGoals(report) : ended;
+  const bool missed = absl::IsAborted(status);
+  report.set_status(status.ok()                 ? "ok"
+                    : missed                    ? "missed"
+                    : absl::IsCancelled(status) ? "interrupted"
+                                                : "failed");
+  if (!status.ok()) report.set_error(std::string(status.message()));
+  absl::Status finished = directory.Finish(report);
+  if (!session.junit.empty()) {
+    const absl::Status written = WriteFileAtomically(session.junit, GoalsAsJunit(report));
+    if (finished.ok()) finished = written;
+  }
+  if (ended.ok() && report.goals_size() > 0) session.reporter().Show(GoalTable(report), "");
+  RunResult result = {status, report, directory.path()};
+  if (!status.ok() && !missed) return result;
+  if (!finished.ok()) result.status = finished;
+  if (!finished.ok()) return result;
   session.reporter().Info(done);
   std::string files = absl::StrCat("Files written to ", directory.path(), ":\n");
   for (const std::string& file : directory.artifacts()) absl::StrAppend(&files, "  ", file, "\n");

@@ -30,13 +30,14 @@ struct Session {
   TorchGenerator generator{0};  // As building the net left it, or would have where it was loaded.
   RunReport report;             // Action, seed, model, data and versions are filled in.
   std::optional<DataRecipe> recipe;  // What a checkpoint of the net is to carry.
+  std::string junit;                 // The file that the goals are to be written to; "": none.
 
   Reporter& reporter() const { return environment.reporter; }
 };
 
 // Opens the data set and builds or loads the net, saying so, and fills in the report, which is
 // `begun` at first. Nothing is written. InvalidArgument if model or data set is missing in the
-// settings; else the errors of OpenData, OpenCheckpoint and OpenModel.
+// settings; else the errors of ReadGoals, OpenData, OpenCheckpoint and OpenModel.
 absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun,
                                     const RunEnvironment& environment);
 
@@ -50,18 +51,14 @@ void WarnOfFigures(Split split, const SplitData& data, Session& session);
 // The split of a name that the settings allow.
 Split SplitByName(absl::string_view name);
 
-// Adds accuracy and loss of one stage ("original", "transformed") to the report; a loss that is no
-// finite number is left out there.
-void ReportMetrics(const Evaluation& evaluation, absl::string_view stage, Split split,
-                   RunReport& report);
-
 // OutOfRange, "the transformed net's loss is nan on the test split: ...", if the figures mean
 // nothing. `whose` is "transformed".
 absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose, Split split);
 
-// The last step of a run that ended with `status`: writes summary.json, then says `done`
-// ("Training is completed") and which files there are. The result has the first error.
-RunResult CompleteRun(const absl::Status& status, absl::string_view done, RunDirectory& directory,
+// The last step of a run that ended so: compares with the goals, writes summary.json and the goals'
+// own file, then says `done` ("Training is completed") and which files there are. The result has
+// the first error; Aborted where all went well but a goal was missed.
+RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDirectory& directory,
                       Session& session);
 
 }  // namespace mase

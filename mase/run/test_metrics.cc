@@ -8,9 +8,9 @@
 #include "mase/base/progress.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
-#include "mase/exec/class_counts.h"
 #include "mase/exec/executor.h"
-#include "mase/run/class_lines.h"
+#include "mase/run/measure.h"
+#include "mase/run/net_figures.h"
 #include "mase/train/training_log.h"
 
 namespace mase {
@@ -21,20 +21,16 @@ absl::StatusOr<std::unique_ptr<Executor>> MakeExecutor(const Graph& graph,
   return Executor::Create(graph, {.bfloat16 = config.trainer_precision() == "bf16"});
 }
 
-absl::StatusOr<Evaluation> RunRows(const RunEnvironment& environment, Executor& executor,
-                                   const Tensor& features, const Tensor& labels,
-                                   const RunConfig& config, const std::string& doing,
-                                   const OutputSink<float>& sink) {
+// `sink`, behind what shows the progress and ends the run where the user interrupts it.
+OutputSink<float> Watched(const RunEnvironment& environment, Progress& progress,
+                          const OutputSink<float>& sink) {
   const std::atomic<bool>* interrupted =
       environment.watch_interrupt ? &environment.watch_interrupt() : nullptr;
-  Progress progress(doing, labels.elements(), "row", environment.reporter.progress());
-  return Evaluate(executor, features, labels, config.batch_size(),
-                  [&](int64_t first_row, absl::Span<const float> outputs) {
-                    progress.Update(first_row);
-                    if (interrupted != nullptr && *interrupted)
-                      return absl::CancelledError("interrupted");
-                    return sink ? sink(first_row, outputs) : absl::OkStatus();
-                  });
+  return [&progress, &sink, interrupted](int64_t first_row, absl::Span<const float> outputs) {
+    progress.Update(first_row);
+    if (interrupted != nullptr && *interrupted) return absl::CancelledError("interrupted");
+    return sink ? sink(first_row, outputs) : absl::OkStatus();
+  };
 }
 
 }  // namespace
@@ -45,9 +41,10 @@ absl::Status Predict(Session& session, const Graph& graph, Split split, const Ru
   MASE_ASSIGN_OR_RETURN(const auto executor, MakeExecutor(graph, config));
   // Evaluate wants classes; what it finds of these is not looked at.
   const Tensor none = Tensor::Zeros(DType::kInt64, {data.rows()});
-  MASE_RETURN_IF_ERROR(
-      RunRows(session.environment, *executor, data.features, none, config, "predicting", sink)
-          .status());
+  Progress progress("predicting", data.rows(), "row", session.reporter().progress());
+  MASE_RETURN_IF_ERROR(Evaluate(*executor, data.features, none, config.batch_size(),
+                                Watched(session.environment, progress, sink))
+                           .status());
   (*session.report.mutable_data()->mutable_rows())[std::string(SplitName(split))] =
       static_cast<uint32_t>(data.rows());
   return absl::OkStatus();
@@ -60,15 +57,16 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
   WarnOfFigures(split, data, session);
   MASE_ASSIGN_OR_RETURN(const auto executor, MakeExecutor(graph, config));
   const std::vector<std::string>& names = session.dataset.info().class_names;
-  ClassCounts counts(data.labels.data<int64_t>(), session.dataset.num_classes());
-  MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
-                        RunRows(session.environment, *executor, data.features, data.labels, config,
-                                "testing", [&](int64_t first_row, absl::Span<const float> outputs) {
-                                  counts.Add(first_row, outputs, executor->output_shape()[1]);
-                                  return sink ? sink(first_row, outputs) : absl::OkStatus();
-                                }));
-  ReportMetrics(evaluation, stage, split, session.report);
-  ReportClasses(counts, names, session.report);
+  Measurement measured;
+  {
+    Progress progress("testing", data.rows(), "row", session.reporter().progress());
+    MASE_ASSIGN_OR_RETURN(measured,
+                          MeasureNet(*executor, data, session.dataset.num_classes(), config,
+                                     Watched(session.environment, progress, sink)));
+  }
+  const Evaluation& evaluation = measured.evaluation;
+  ReportMeasurement(measured, stage, split, names, session.report);
+  MASE_RETURN_IF_ERROR(ReportNeededFigures(graph, *executor, data.features, stage, session.report));
   MASE_ASSIGN_OR_RETURN(const std::string caption, session.dataset.Caption(split));
   session.report.mutable_data()->set_description(caption);
   (*session.report.mutable_data()->mutable_rows())[std::string(SplitName(split))] =
@@ -81,7 +79,7 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
   session.reporter().Print(absl::StrCat("Data set '", session.dataset.name(), "': ", caption, ", ",
                                         WithCommas(evaluation.correct), " of ",
                                         WithCommas(evaluation.samples), " correct\n", table.Boxed(),
-                                        ClassLines(counts, names)));
+                                        ClassificationText(measured.classification, names)));
   return evaluation;
 }
 

@@ -11,7 +11,7 @@ namespace mase {
 
 // Runs `graph` on all rows of the session's split with the batch size and precision of `config` (64
 // and 16-mixed mean 32 here), tells the table of test_acc_epoch and test_loss_epoch in full
-// float32 precision with what was measured and how the classes fared (class_lines.h), and adds all
+// float32 precision with what was measured and how the classes fared (measure.h), and adds all
 // that to the report under `stage`. Cancelled if interrupted; what is not measured by then is not
 // told. A loss that is no finite number is told, reported, and then for the caller to judge
 // (CheckMeasured). `sink`, if not null, gets the raw outputs.

@@ -28,14 +28,15 @@ absl::StatusOr<Split> ChooseSplit(const RunConfig& config, const Session& sessio
       "them");
 }
 
-absl::Status Write(const Session& session, Split split, std::vector<float> scores,
-                   const std::string& path) {
+absl::Status Write(const RunConfig& config, const Session& session, Split split,
+                   std::vector<float> scores, const std::string& path) {
   MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
   Predictions predictions;
   predictions.outputs = static_cast<int64_t>(scores.size()) / data.rows();
   predictions.scores = std::move(scores);
   predictions.labels = data.labels.data<int64_t>();
   predictions.class_names = session.dataset.info().class_names;
+  predictions.top_k = config.evaluation().topk();
   MASE_RETURN_IF_ERROR(WritePredictions(path, predictions));
   session.reporter().Info(
       absl::StrCat("Wrote the outputs of ", data.rows(), " rows to ", path,
@@ -55,12 +56,12 @@ absl::Status Test(const RunConfig& config, Split split, const std::string& predi
   }
   if (split == Split::kPred) {
     MASE_RETURN_IF_ERROR(Predict(session, session.graph, split, config, sink));
-    return Write(session, split, std::move(scores), predictions);
+    return Write(config, session, split, std::move(scores), predictions);
   }
   MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
                         TestAndReport(session, session.graph, split, config, "test", sink));
   if (!predictions.empty()) {
-    MASE_RETURN_IF_ERROR(Write(session, split, std::move(scores), predictions));
+    MASE_RETURN_IF_ERROR(Write(config, session, split, std::move(scores), predictions));
   }
   return CheckMeasured(evaluation, "tested", split);
 }

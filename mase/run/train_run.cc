@@ -11,6 +11,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/model/checkpoint.h"
+#include "mase/run/measure.h"
 #include "mase/run/report_json.h"
 #include "mase/run/resumed_settings.h"
 #include "mase/run/run_directory.h"
@@ -68,6 +69,7 @@ void ReportEpochs(const TrainingResult& result, int64_t train_rows, RunReport& r
     add("loss", epoch, "train", epoch.train_loss, train_rows);
     add("loss", epoch, "validation", epoch.val_loss, epoch.val_total);
     add("accuracy", epoch, "validation", epoch.val_acc, epoch.val_total);
+    report.mutable_metrics()->rbegin()->set_correct(static_cast<uint32_t>(epoch.val_correct));
   }
 }
 
@@ -79,6 +81,7 @@ absl::Status TakeOver(RunDirectory& directory, RunReport& report) {
   *report.mutable_passes() = begun.passes();
   *report.mutable_warnings() = begun.warnings();
   *report.mutable_versions() = begun.versions();
+  *report.mutable_comparisons() = begun.comparisons();
   for (const MetricReport& metric : begun.metrics()) {
     if (metric.stage() == kOriginal || metric.stage() == kTransformed) {
       *report.add_metrics() = metric;
@@ -135,6 +138,9 @@ absl::Status TestBest(const RunConfig& config, const TrainingResult& result,
   MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
                         TestAndReport(session, *checkpoint.graph, Split::kTest, config, kBest));
   ShowComparison(session.report, session.reporter());
+  if (const auto* comparison = ReportComparison(kOriginal, kBest, session.report)) {
+    session.reporter().Print(ComparisonText(*comparison));
+  }
   return CheckMeasured(evaluation, "trained", Split::kTest);
 }
 absl::StatusOr<RunResult> Complete(const RunConfig& config,

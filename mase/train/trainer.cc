@@ -16,7 +16,6 @@
 #include "mase/base/flush_subnormals.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
-#include "mase/exec/class_counts.h"
 #include "mase/exec/evaluation.h"
 #include "mase/graph/finite.h"
 #include "mase/graph/shape_inference.h"
@@ -70,6 +69,16 @@ std::string Figure(double value) {
 std::string RunName(const Graph& graph, const std::string& directory) {
   const std::filesystem::path path = std::filesystem::path(directory + "/").parent_path();
   return absl::StrCat(graph.name(), ", run ", path.filename().string());
+}
+
+// The share of the rows that are of the class with most of them.
+double LargestShare(absl::Span<const int64_t> labels, int64_t classes) {
+  std::vector<int64_t> rows(classes);
+  for (const int64_t label : labels) ++rows[label];
+  const auto largest = std::max_element(rows.begin(), rows.end());
+  return largest == rows.end() || labels.empty()
+             ? 0
+             : static_cast<double>(*largest) / static_cast<double>(labels.size());
 }
 
 }  // namespace
@@ -127,9 +136,9 @@ void Trainer::Announce(const Dataset& dataset) const {
   const auto announce = [&](const char* name, Split split, const SplitData& data) {
     options_.print(
         absl::StrCat(name, ": ", dataset.Caption(split).value_or(""), ":\n  ", data.origin));
-    const ClassCounts counts(data.labels.data<int64_t>(), dataset.num_classes());
     const std::string line =
-        absl::StrFormat("  %s; largest %.3f", ClassBalance(data, names), counts.largest_share());
+        absl::StrFormat("  %s; largest %.3f", ClassBalance(data, names),
+                        LargestShare(data.labels.data<int64_t>(), dataset.num_classes()));
     if (line != balance) options_.print(line);
     balance = line;
   };
