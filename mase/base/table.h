@@ -122,9 +122,9 @@ class Table {
 
   // Title, header, rows: columns two blanks apart, at most room.columns wide whatever the table
   // holds. Cells and headers that are too wide go on in the next line, broken at blanks or behind
-  // one of . _ / , : = - where there are any; if that is not enough, columns are left out, and a
-  // line below says which and where the whole table is. Whole numbers from 10,000 on have commas;
-  // truths are "yes" and "no".
+  // one of . _ / , : = - where there are any, eight lines at most; if that is not enough, columns
+  // are left out, and a line below says which and where the whole table is. Whole numbers from
+  // 10,000 on have commas; truths are "yes" and "no".
   std::string Text(const Room& room) const;
   std::string Text() const { return Text(Room()); }
 

@@ -28,6 +28,7 @@ constexpr char kReset[] = "\033[0m";
 constexpr int kBetween = 2;         // Blanks between columns.
 constexpr int kNarrowestText = 16;  // Text in columns is wrapped to this width, not below.
 constexpr int kLongestPiece = 24;   // Longer words are broken anywhere.
+constexpr size_t kMostLines = 8;    // Of a cell; the rest is left out.
 
 // Whether a line may end behind this character.
 bool EndsPiece(char c) { return absl::string_view(" ._/,:=-").find(c) != absl::string_view::npos; }
@@ -46,8 +47,11 @@ int LongestPiece(absl::string_view text) {
   return longest;
 }
 
-// `text` in lines of at most `width` characters, its own line breaks kept.
-std::vector<std::string> Wrapped(absl::string_view text, int width) {
+bool IsBlank(char c) { return c == ' '; }
+
+// `text` in lines of at most `width` characters, its own line breaks kept; broken at blanks, behind
+// a character that `may_end` a line, or anywhere if there is neither.
+std::vector<std::string> Wrapped(absl::string_view text, int width, bool (*may_end)(char)) {
   std::vector<std::string> lines;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     while (CharacterCount(line) > width) {
@@ -56,7 +60,7 @@ std::vector<std::string> Wrapped(absl::string_view text, int width) {
       size_t end = whole + 1;
       if (line[whole] != ' ') {
         end = whole;
-        while (end > 0 && !EndsPiece(line[end - 1])) --end;
+        while (end > 0 && !may_end(line[end - 1])) --end;
       }
       if (end == 0 || absl::StripAsciiWhitespace(line.substr(0, end)).empty()) end = whole;
       lines.emplace_back(absl::StripTrailingAsciiWhitespace(line.substr(0, end)));
@@ -110,9 +114,11 @@ int TotalWidth(const std::vector<Strip>& strips) {
   return total;
 }
 
-// Takes from the widest columns until all fit; from the first one, which has the names, last. False
-// if they cannot.
-bool Narrow(int room, std::vector<Strip>& strips) {
+enum class First { kStays, kMayNarrow };
+
+// Takes from the widest columns until all fit; from the first one, which has the names, last, if it
+// may. False if they cannot.
+bool Narrow(int room, First first, std::vector<Strip>& strips) {
   for (Strip& strip : strips) strip.width = strip.natural;
   for (int over = TotalWidth(strips) - room; over > 0; --over) {
     Strip* widest = nullptr;
@@ -120,7 +126,8 @@ bool Narrow(int room, std::vector<Strip>& strips) {
       if (strips[i].width <= strips[i].narrowest) continue;
       if (widest == nullptr || strips[i].width > widest->width) widest = &strips[i];
     }
-    if (widest == nullptr && strips[0].width > strips[0].narrowest) widest = &strips[0];
+    const bool first_gives = first == First::kMayNarrow && strips[0].width > strips[0].narrowest;
+    if (widest == nullptr && first_gives) widest = &strips[0];
     if (widest == nullptr) return false;
     --widest->width;
   }
@@ -130,15 +137,19 @@ bool Narrow(int room, std::vector<Strip>& strips) {
 // Fits the columns into the room; returns the headings of those that had to go, in their order.
 std::vector<std::string> Fit(const Table& table, int room, std::vector<Strip>& strips) {
   std::vector<Strip> gone;
-  while (!Narrow(room, strips)) {
+  const auto rank = [&](const Strip& strip) { return table.columns()[strip.column].rank; };
+  while (!Narrow(room, First::kStays, strips)) {
+    // Columns that matter less go before names are broken.
+    const bool some_matter_less = std::any_of(strips.begin() + 1, strips.end(),
+                                              [&](const Strip& strip) { return rank(strip) > 0; });
+    if (!some_matter_less && Narrow(room, First::kMayNarrow, strips)) break;
     if (strips.size() == 1) {
       strips[0].width = std::max(room, 1);
       break;
     }
     size_t least = 1;
-    const auto rank = [&](size_t i) { return table.columns()[strips[i].column].rank; };
     for (size_t i = 1; i < strips.size(); ++i) {
-      if (rank(i) >= rank(least)) least = i;
+      if (rank(strips[i]) >= rank(strips[least])) least = i;
     }
     gone.push_back(std::move(strips[least]));
     strips.erase(strips.begin() + static_cast<int64_t>(least));
@@ -155,7 +166,11 @@ std::string RowText(const std::vector<Strip>& strips, const std::vector<absl::st
   std::vector<std::vector<std::string>> wrapped;
   size_t height = 1;
   for (size_t i = 0; i < strips.size(); ++i) {
-    wrapped.push_back(Wrapped(cells[i], strips[i].width));
+    wrapped.push_back(Wrapped(cells[i], strips[i].width, EndsPiece));
+    if (wrapped[i].size() > kMostLines) {
+      wrapped[i].resize(kMostLines);
+      wrapped[i].back() = std::string(std::min(strips[i].width, 3), '.');
+    }
     height = std::max(height, wrapped[i].size());
   }
   std::string text;
@@ -174,7 +189,7 @@ std::string RowText(const std::vector<Strip>& strips, const std::vector<absl::st
 }
 
 std::string Paragraph(absl::string_view text, int width) {
-  return absl::StrCat(absl::StrJoin(Wrapped(text, width), "\n"), "\n");
+  return absl::StrCat(absl::StrJoin(Wrapped(text, width, IsBlank), "\n"), "\n");
 }
 
 }  // namespace

@@ -196,6 +196,18 @@ TEST(TableTest, ColumnsWithoutRoomAreLeftOutByRank) {
             "wider terminal.\n");
 }
 
+TEST(TableTest, NamesAreBrokenOnlyWhenNoColumnMattersLess) {
+  Table table({{"node"}, {"codes"}, {.name = "minimum", .rank = 1}});
+  table.AddRow({"encoder.layers.0.attention", 1234567, 1234567});
+  EXPECT_EQ(table.Text({.columns = 40, .whole = "a/long/path/of-a-file.csv"}),
+            "node                            codes\n"
+            "--------------------------  ---------\n"
+            "encoder.layers.0.attention  1,234,567\n"
+            "Not shown: for want of room minimum. The\n"
+            "whole table is\n"
+            "a/long/path/of-a-file.csv.\n");
+}
+
 TEST(TableTest, RowsBeyondTheRoomAreCounted) {
   Table table({{"x"}});
   for (int i = 0; i < 5; ++i) table.AddRow({i});

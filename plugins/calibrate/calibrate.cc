@@ -59,11 +59,6 @@ struct Outcome {
   std::optional<double> output_sqnr_db, accuracy;
 };
 
-std::string Figure(const std::optional<double>& value, const char* format) {
-  if (!value.has_value()) return "-";
-  return absl::StrFormat(*absl::ParsedFormat<'f'>::New(format), *value);
-}
-
 // "integer 8/4", "affine 8, scale 0.05, zero point 3", "affine 8, 64 scales".
 std::string Describe(const FormatProto& proto) {
   const Family& family = *FindFamily(proto.family_case());
@@ -243,19 +238,22 @@ class Calibration {
 
   absl::Status Report(const std::string& caption, const std::vector<Outcome>& outcomes, size_t best,
                       PassContext& context) const {
-    Table methods({{"Calibration"},
-                   {"Mean operand SQNR (dB)"},
-                   {"Output SQNR (dB)"},
-                   {"Accuracy"},
-                   {"Kept"}});
+    const std::string title = absl::StrCat("Calibration on ", caption);
+    Table methods("comparison", absl::StrCat(title, ", by method"),
+                  {{"calibration"},
+                   {"operand_sqnr", "dB", 2},
+                   {"output_sqnr", "dB", 2},
+                   {"accuracy", "", 6},
+                   {"kept"}});
+    const auto figure = [](const std::optional<double>& value) {
+      return value.has_value() ? Cell(*value) : Cell();
+    };
     for (size_t i = 0; i < outcomes.size(); ++i) {
-      methods.AddRow({outcomes[i].name, Figure(outcomes[i].mean_sqnr_db, "%.2f"),
-                      Figure(outcomes[i].output_sqnr_db, "%.2f"),
-                      Figure(outcomes[i].accuracy, "%.6f"), i == best ? "yes" : "no"});
+      methods.AddRow({outcomes[i].name, figure(outcomes[i].mean_sqnr_db),
+                      figure(outcomes[i].output_sqnr_db), figure(outcomes[i].accuracy), i == best});
     }
-    MASE_ASSIGN_OR_RETURN(const Table operands, OperandTable(outcomes[0], outcomes[best]));
-    context.Print(
-        absl::StrCat("Calibration on ", caption, "\n", operands.Text(), "\n", methods.Text()));
+    MASE_RETURN_IF_ERROR(context.AddTable(OperandTable(title, outcomes[0], outcomes[best])));
+    MASE_RETURN_IF_ERROR(context.AddTable(std::move(methods)));
     // Only a difference that the table shows is worth a warning.
     if (outcomes[0].output_sqnr_db.value_or(0) - outcomes[best].output_sqnr_db.value_or(0) >=
         0.01) {
@@ -263,70 +261,43 @@ class Calibration {
           "the formats as given are nearer to the float net: output SQNR %.2f dB, %s %.2f dB",
           *outcomes[0].output_sqnr_db, outcomes[best].name, *outcomes[best].output_sqnr_db));
     }
-    MASE_RETURN_IF_ERROR(context.WriteArtifact("calibrate/comparison.csv", methods.Csv()));
-    return context.WriteArtifact("calibrate/operands.csv", OperandCsv(outcomes[0], outcomes[best]));
+    return absl::OkStatus();
   }
 
-  absl::StatusOr<Table> OperandTable(const Outcome& given, const Outcome& kept) const {
-    Table table({{"Node"},
-                 {"Operand"},
-                 {"Given"},
-                 {"Calibrated"},
-                 {"SQNR (dB)"},
-                 {"was"},
-                 {"Saturated"},
-                 {"was"}});
+  // People see `from` and `to`; programs have the whole formats.
+  Table OperandTable(const std::string& title, const Outcome& given, const Outcome& kept) const {
+    Table table("operands", title,
+                {{"node"},
+                 {.name = "op", .rank = 3},
+                 {"operand"},
+                 {"from"},
+                 {"to"},
+                 {.name = "given_sqnr_db", .decimals = 2, .rank = 1},
+                 {.name = "sqnr_db", .decimals = 2},
+                 {.name = "given_saturated", .decimals = 5, .rank = 2},
+                 {.name = "saturated", .decimals = 5, .rank = 1},
+                 {.name = "decision", .rank = 2},
+                 {.name = "method", .rank = 4},
+                 {.name = "values", .rank = 4},
+                 {.name = "min", .rank = 4},
+                 {.name = "max", .rank = 4},
+                 {.name = "given", .rank = 5},
+                 {.name = "calibrated", .rank = 5}});
     for (size_t i = 0; i < kept.choices.size(); ++i) {
       const Choice &before = given.choices[i], &after = kept.choices[i];
       const OperandValues& operand = float_run_.operands[i];
-      std::string given_text = Describe(operand.format);
-      std::string text = after.decision;
-      if (after.decision == "calibrated" || after.decision == "estimated") {
-        text = Describe(*after.format);
-        if (after.decision == "estimated") text += " (estimated)";
-      }
       const bool measured = after.decision == "calibrated";
-      const auto figure = [measured](double value, const char* format) {
-        return Figure(measured ? std::optional<double>(value) : std::nullopt, format);
-      };
-      table.AddRow({operand.node, operand.operand, std::move(given_text), std::move(text),
-                    figure(after.error.sqnr_db, "%.2f"), figure(before.error.sqnr_db, "%.2f"),
-                    figure(100 * after.error.saturated, "%.3f %%"),
-                    figure(100 * before.error.saturated, "%.3f %%")});
+      const bool changed = measured || after.decision == "estimated";
+      const auto figure = [measured](double value) { return measured ? Cell(value) : Cell(); };
+      table.AddRow({operand.node, operand.op, operand.operand, Describe(operand.format),
+                    changed ? Describe(*after.format) : "as given", figure(before.error.sqnr_db),
+                    figure(after.error.sqnr_db), figure(before.error.saturated),
+                    figure(after.error.saturated), after.decision, kept.name,
+                    operand.observer.count(), operand.observer.range().lo,
+                    operand.observer.range().hi, FormatText(operand.format),
+                    after.format.has_value() ? FormatText(*after.format) : ""});
     }
     return table;
-  }
-
-  std::string OperandCsv(const Outcome& given, const Outcome& kept) const {
-    Table table({{"node"},
-                 {"op"},
-                 {"operand"},
-                 {"decision"},
-                 {"method"},
-                 {"values"},
-                 {"min"},
-                 {"max"},
-                 {"given"},
-                 {"calibrated"},
-                 {"given_sqnr_db"},
-                 {"sqnr_db"},
-                 {"given_saturated"},
-                 {"saturated"}});
-    for (size_t i = 0; i < kept.choices.size(); ++i) {
-      const Choice &before = given.choices[i], &after = kept.choices[i];
-      const OperandValues& operand = float_run_.operands[i];
-      table.AddRow({operand.node, operand.op, operand.operand, after.decision, kept.name,
-                    absl::StrCat(operand.observer.count()),
-                    absl::StrFormat("%.9g", operand.observer.range().lo),
-                    absl::StrFormat("%.9g", operand.observer.range().hi),
-                    FormatText(operand.format),
-                    after.format.has_value() ? FormatText(*after.format) : "",
-                    absl::StrFormat("%.6f", before.error.sqnr_db),
-                    absl::StrFormat("%.6f", after.error.sqnr_db),
-                    absl::StrFormat("%.9g", before.error.saturated),
-                    absl::StrFormat("%.9g", after.error.saturated)});
-    }
-    return table.Csv();
   }
 
   // Gives the nodes of `graph` the outcome's formats.

@@ -70,70 +70,50 @@ void MarkBest(std::vector<Row>* rows) {
   if (best != nullptr) best->is_best = true;
 }
 
-std::string Decibels(double sqnr_db) {
-  if (std::isinf(sqnr_db)) return sqnr_db > 0 ? "exact" : "-inf";
-  return std::isnan(sqnr_db) ? "" : absl::StrFormat("%.1f", sqnr_db);
-}
-
-// REFERENCE formats can make NaNs of numbers.
-std::string Loss(double loss) { return std::isnan(loss) ? "nan" : absl::StrFormat("%.4f", loss); }
-
-std::string Report(const Measurement& base, const std::vector<Row>& rows) {
-  Table table({{"Format"},
-               {"Bits a weight"},
-               {"Bits an activation"},
-               {"Accuracy"},
-               {"Change"},
-               {"Loss"},
-               {"SQNR dB"},
-               {"Front"}});
-  const auto add = [&](const std::string& name, const Measurement& m, const std::string& mark) {
-    table.AddRow({name, absl::StrFormat("%.4g", m.weight_bits),
-                  absl::StrFormat("%.4g", m.activation_bits),
-                  absl::StrFormat("%.4f", m.evaluation.accuracy),
-                  absl::StrFormat("%+.4f", m.evaluation.accuracy - base.evaluation.accuracy),
-                  Loss(m.evaluation.loss), Decibels(m.sqnr_db), mark});
-  };
-  add("float32", base, "");
-  std::string refused;
-  for (const Row& row : rows) {
-    if (row.measured.ok()) {
-      add(row.format.name, *row.measured, row.is_best ? "* best" : row.on_front ? "*" : "");
-    } else {
-      absl::StrAppend(&refused, row.format.name, ": ", std::string(row.measured.status().message()),
-                      "\n");
-    }
-  }
-  if (!refused.empty()) refused = absl::StrCat("Not for this net:\n", refused);
-  return absl::StrCat(table.Text(), "*: no format has at most these bits and better accuracy\n",
-                      refused);
-}
-
-std::string Csv(const Measurement& base, const std::vector<Row>& rows) {
-  Table table({{"name"},
+Table FormatTable(const std::string& title, const Measurement& base, const std::vector<Row>& rows) {
+  Table table("formats", title,
+              {{"name"},
                {"bits_weight"},
                {"bits_activation"},
-               {"accuracy"},
-               {"correct"},
-               {"samples"},
-               {"loss"},
-               {"sqnr_db"},
+               {"accuracy", "", 4},
+               {.name = "change", .decimals = 4, .signs = true},
+               {.name = "correct", .rank = 2},
+               {.name = "samples", .rank = 2},
+               {.name = "loss", .decimals = 4, .rank = 1},
+               {"sqnr_db", "", 1},
                {"front"},
-               {"format"}});
-  const auto add = [&](const std::string& name, const Measurement& m, bool front,
-                       const std::string& text) {
-    table.AddRow(
-        {name, absl::StrFormat("%.6g", m.weight_bits), absl::StrFormat("%.6g", m.activation_bits),
-         absl::StrFormat("%.6f", m.evaluation.accuracy), absl::StrCat(m.evaluation.correct),
-         absl::StrCat(m.evaluation.samples), Loss(m.evaluation.loss),
-         absl::StrFormat("%.3f", m.sqnr_db), front ? "1" : "0", text});
+               {.name = "format", .rank = 3}});
+  const auto add = [&](const std::string& name, const Measurement& m, const std::string& front,
+                       const std::string& format) {
+    const Evaluation& evaluation = m.evaluation;
+    table.AddRow({name, m.weight_bits, m.activation_bits, evaluation.accuracy,
+                  evaluation.accuracy - base.evaluation.accuracy, evaluation.correct,
+                  evaluation.samples, evaluation.loss,
+                  std::isnan(m.sqnr_db) ? Cell() : Cell(m.sqnr_db), front, format});
   };
-  add("float32", base, false, "");
+  add("float32", base, "", "");
   for (const Row& row : rows) {
     if (!row.measured.ok()) continue;
-    add(row.format.name, *row.measured, row.on_front, FormatText(row.format.format));
+    add(row.format.name, *row.measured,
+        row.is_best    ? "best"
+        : row.on_front ? "*"
+                       : "",
+        FormatText(row.format.format));
   }
-  return table.Csv();
+  return table;
+}
+
+// What stands below the table.
+std::string Remarks(const std::vector<Row>& rows) {
+  std::string text = "*: no format has at most these bits and better accuracy\n";
+  std::string refused;
+  for (const Row& row : rows) {
+    if (row.measured.ok()) continue;
+    absl::StrAppend(&refused, row.format.name, ": ", std::string(row.measured.status().message()),
+                    "\n");
+  }
+  if (!refused.empty()) absl::StrAppend(&text, "Not for this net:\n", refused);
+  return text;
 }
 
 std::string Plot(const std::string& title, const std::vector<Row>& rows) {
@@ -230,9 +210,10 @@ class CompareFormatsPass final : public Pass {
     MarkBest(&rows);
     const std::string title = absl::StrFormat("%s, accuracy over bits (float32: %.4f)",
                                               graph.name(), base.evaluation.accuracy);
-    context.Print(absl::StrCat(net.node_count(), " nodes quantized, ranges from ", samples.caption,
-                               "\n", Report(base, rows)));
-    MASE_RETURN_IF_ERROR(context.WriteArtifact("compare_formats/formats.csv", Csv(base, rows)));
+    const std::string how =
+        absl::StrCat(net.node_count(), " nodes quantized, ranges from ", samples.caption);
+    MASE_RETURN_IF_ERROR(context.AddTable(FormatTable(how, base, rows)));
+    context.Print(Remarks(rows));
     MASE_RETURN_IF_ERROR(context.WriteArtifact("compare_formats/formats.svg", Plot(title, rows)));
     Describe(base, rows, context);
     return PassResult::Unchanged();

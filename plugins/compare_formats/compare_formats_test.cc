@@ -92,11 +92,11 @@ TEST(CompareFormatsTest, ListsEveryFormatByBitsAndLeavesTheGraphAlone) {
   EXPECT_GE(run.count("formats_measured"), 45);
   EXPECT_EQ(run.count("formats_refused"), 0);
   EXPECT_THAT(run.printed, HasSubstr("1 nodes quantized, ranges from 64 test rows"));
-  EXPECT_EQ(CsvRow(run, "float32")[3], "1.000000");
-  EXPECT_THAT(CsvRow(run, "integer 16")[3], "1.000000");
+  EXPECT_EQ(CsvRow(run, "float32")[3], "1");
+  EXPECT_THAT(CsvRow(run, "integer 16")[3], "1");
   const size_t wide = run.printed.find("integer 16"), narrow = run.printed.find("integer 3");
   EXPECT_LT(wide, narrow);
-  EXPECT_THAT(run.printed, HasSubstr("* best"));
+  EXPECT_THAT(run.printed, HasSubstr("  best"));
   EXPECT_THAT(run.artifacts.at("compare_formats/formats.svg"), StartsWith("<svg"));
 }
 
@@ -105,7 +105,7 @@ TEST(CompareFormatsTest, MoreBitsOfOneFamilyGiveAHigherRatioOfSignalToNoise) {
   const PassRun run = Compare("", graph);
   double last = -1e9;
   for (const char* name : {"integer 3", "integer 4", "integer 6", "integer 8", "integer 12"}) {
-    const double sqnr = std::stod(CsvRow(run, name)[7]);
+    const double sqnr = std::stod(CsvRow(run, name)[8]);
     EXPECT_GT(sqnr, last) << name;
     last = sqnr;
   }
@@ -141,7 +141,7 @@ TEST(CompareFormatsTest, EqualsTheQuantizedNetWhereNothingIsLeftOpen) {
     operand->mutable_format()->mutable_integer()->set_frac_width(2);
   }
   quantized.SetQuantization(quantized.FindNode("fc"), record);
-  EXPECT_EQ(CsvRow(run, "integer 4/2")[4], std::to_string(host.Evaluate(quantized)->correct));
+  EXPECT_EQ(CsvRow(run, "integer 4/2")[5], std::to_string(host.Evaluate(quantized)->correct));
 }
 
 TEST(CompareFormatsTest, RecordsThatNodesHaveAreForgottenInTheComparison) {
@@ -155,7 +155,7 @@ TEST(CompareFormatsTest, RecordsThatNodesHaveAreForgottenInTheComparison) {
   graph.SetQuantization(graph.FindNode("fc"), record);
   const PassRun again = Compare("formats: 'integer 5'", graph);
   ASSERT_OK(again.status);
-  EXPECT_EQ(CsvRow(again, "integer 5")[7], CsvRow(plain, "integer 5")[7]);
+  EXPECT_EQ(CsvRow(again, "integer 5")[8], CsvRow(plain, "integer 5")[8]);
   EXPECT_NE(graph.FindNode("fc")->quantization(), nullptr);
 }
 

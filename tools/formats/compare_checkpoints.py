@@ -63,8 +63,8 @@ def main():
     lines.append("| format | bits | " + " | ".join(NETS) + " |")
     lines.append("| --- | --- |" + " --- |" * len(NETS))
     for name, row in nets[NETS[0]].items():
-        bits = (row["bits_weight"] if row["bits_weight"] == row["bits_activation"]
-                else f'{row["bits_weight"]}; {row["bits_activation"]}')
+        weight, activation = f'{float(row["bits_weight"]):.6g}', f'{float(row["bits_activation"]):.6g}'
+        bits = weight if weight == activation else f"{weight}; {activation}"
         cells = [nets[net][name]["correct"] if name in nets[net] else "" for net in NETS]
         lines.append(f"| {name} | {bits} | " + " | ".join(cells) + " |")
     with open(os.path.join(docs, "accuracy_by_format.md"), "w") as file:
