@@ -1,6 +1,8 @@
 // The one program: `ch ACTION [WORDS]`. transform, train, test and formats are names of it.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +20,7 @@
 #include "mase/cli/listings.h"
 #include "mase/cli/log.h"
 #include "mase/cli/main.h"
+#include "mase/cli/sweep_action.h"
 #include "mase/cli/test_action.h"
 #include "mase/cli/train_action.h"
 #include "mase/cli/transform_action.h"
@@ -44,14 +47,35 @@ int RunAs(Action& action, std::vector<std::string> words) {
   return Main(action, static_cast<int>(words.size()), pointers.data());
 }
 
-// Prints what a listing makes of the words behind its name.
-template <absl::StatusOr<std::string> (*List)(const std::vector<std::string>&)>
+absl::StatusOr<std::string> ListingText(const absl::StatusOr<Listing>& listing, bool json) {
+  if (!listing.ok()) return listing.status();
+  const std::optional<Table>& table = listing->table;
+  if (json && table.has_value()) return table->Json();
+  if (json) return absl::InvalidArgumentError("--json: this is a text, no table");
+  return absl::StrCat(table.has_value() ? table->Text(StandardOutputRoom()) : "", listing->text);
+}
+
+// Prints what a listing makes of the words behind its name; with --json its table as JSON.
+template <absl::StatusOr<Listing> (*List)(const std::vector<std::string>&)>
 int Print(std::vector<std::string> words) {
   words.erase(words.begin());
-  const absl::StatusOr<std::string> text = List(words);
+  const auto flag = std::find(words.begin(), words.end(), "--json");
+  const bool json = flag != words.end();
+  if (json) words.erase(flag);
+  absl::StatusOr<std::string> text = ListingText(List(words), json);
   if (text.ok()) std::printf("%s", text->c_str());
   if (!text.ok()) Log(LogLevel::kError, text.status().message());
   return ExitCode(text.status());
+}
+
+// `sweep train ...`: which action is swept stands before its words.
+int RunSweepAction(std::vector<std::string> words) {
+  std::string swept;
+  if (words.size() > 1 && words[1][0] != '-') {
+    swept = words[1];
+    words.erase(words.begin() + 1);
+  }
+  return RunAs(*MakeSweepAction(swept), std::move(words));
 }
 
 const ActionEntry kActions[] = {
@@ -63,6 +87,7 @@ const ActionEntry kActions[] = {
      [](std::vector<std::string> words) { return RunAs(*MakeTrainAction(), std::move(words)); }},
     {"test", "measure a trained or transformed net on the test split",
      [](std::vector<std::string> words) { return RunAs(*MakeTestAction(), std::move(words)); }},
+    {"sweep", "run train, transform or test for many values of any settings", RunSweepAction},
     {"explain", "what a transform would do to each node, by which line of which file",
      [](std::vector<std::string> words) {
        words[0] = "transform";

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
@@ -12,6 +13,7 @@
 #include "mase/base/runfiles.h"
 #include "mase/testing/command.h"
 #include "mase/testing/matchers.h"
+#include "nlohmann/json.hpp"
 
 namespace mase {
 namespace {
@@ -40,7 +42,7 @@ TEST(ChTest, HelpListsEveryAction) {
     const CommandResult help = Ch(words);
     EXPECT_EQ(help.exit_code, 0) << help.err;
     for (const char* action : {"transform", "train", "test", "explain", "formats", "passes",
-                               "models", "datasets", "completion", "version", "help"}) {
+                               "models", "datasets", "sweep", "completion", "version", "help"}) {
       EXPECT_THAT(help.out, ContainsRegex(absl::StrCat("\n  ", action, " +[a-z]")));
     }
     ExpectFits80Columns(help.out);
@@ -50,6 +52,65 @@ TEST(ChTest, HelpListsEveryAction) {
   EXPECT_THAT(Ch({"help", "transform"}).out,
               AllOf(HasSubstr("--print-after VALUE"), Not(HasSubstr("--predictions"))));
   EXPECT_THAT(Ch({"help", "formats"}).out, HasSubstr("number formats"));
+}
+
+// In a pipe a line may be no longer than that of the smallest terminal.
+TEST(ChTest, NoTableIsWiderThan80Columns) {
+  const std::string calibrated =
+      absl::StrCat("--config=", Runfile("testdata/configs/jsc_s_calibrated.toml"));
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"models"},
+        {"datasets"},
+        {"passes"},
+        {"formats", "list"},
+        {"transform", "--list_passes"},
+        {"help", "train"},
+        {"help", "sweep"},
+        {"transform", Config(), "--verbose", "--timing", "--run_dir=run"},
+        {"transform", calibrated, "--calibrate=compare", "--run_dir=run"}}) {
+    const CommandResult run = Ch(words);
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    std::string tables;  // Without the line that names a folder, and examples of commands.
+    for (const absl::string_view line : absl::StrSplit(run.out, '\n')) {
+      const bool exempt =
+          absl::StartsWith(line, "Files written to ") || absl::StartsWith(line, "  ch ");
+      if (!exempt) absl::StrAppend(&tables, line, "\n");
+    }
+    ExpectFits80Columns(tables);
+  }
+}
+
+TEST(ChTest, JsonIsOneDocumentOnStdoutAndAllElseIsOnStderr) {
+  const CommandResult run = Ch({"transform", Config(), "--json", "--run_dir=run"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const nlohmann::json document = nlohmann::json::parse(run.out);
+  EXPECT_EQ(document["status"], "ok");
+  EXPECT_EQ(document["passes"][1]["tables"][0]["rows"][2][2], "quantized");
+  EXPECT_THAT(run.err, HasSubstr("| accuracy |"));
+  EXPECT_EQ(nlohmann::json::parse(Ch({"models", "--json"}).out)["columns"][0]["name"], "Model");
+  EXPECT_EQ(Ch({"passes", "describe", "quantize", "--json"}).exit_code, 2);
+  // Also of a run that fails.
+  const CommandResult failed = Ch({"train", "jsc-tinny", "jsc-sim", "--json"});
+  EXPECT_EQ(failed.exit_code, 2);
+  EXPECT_EQ(nlohmann::json::parse(failed.out)["status"], "failed");
+  EXPECT_THAT(failed.err, HasSubstr("did you mean 'jsc-tiny'?"));
+}
+
+TEST(ChTest, QuietPrintsWarningsAlone) {
+  const CommandResult run = Ch({"transform", Config(), "--quiet", "--run_dir=run"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_EQ(run.out, "");
+  EXPECT_THAT(run.err, Not(HasSubstr("INFO")));
+}
+
+TEST(ChTest, OnlySettingsOtherThanTheDefaultsAreShown) {
+  const std::vector<std::string> words = {"train", "jsc-tiny", "jsc-sim", "--seed=3", "--dry_run"};
+  const CommandResult few = Ch(words);
+  EXPECT_THAT(few.out, AllOf(HasSubstr("Settings other than the defaults\n"),
+                             ContainsRegex("\nseed +0 +3 +3\n"), Not(HasSubstr("weight_decay"))));
+  std::vector<std::string> all = words;
+  all.push_back("--verbose");
+  EXPECT_THAT(Ch(all).out, HasSubstr("\nweight_decay "));
 }
 
 TEST(ChTest, WhatAFullDiskSwallowsIsNoSuccess) {

@@ -1,6 +1,7 @@
 #include "mase/cli/completion.h"
 
 #include <memory>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -35,6 +36,7 @@ _ch() {
     else
       case ${COMP_WORDS[1]} in
         info|transform|train|test) names="@MODELS@ @DATASETS@" ;;
+        sweep) names="transform train test @MODELS@ @DATASETS@" ;;
         formats) names="list describe table quantize encode decode error" ;;
         passes) names="describe reference" ;;
         completion) names="bash zsh" ;;
@@ -62,7 +64,7 @@ std::string Flags() {
 
 }  // namespace
 
-absl::StatusOr<std::string> ListCompletions(const std::vector<std::string>& words) {
+absl::StatusOr<Listing> ListCompletions(const std::vector<std::string>& words) {
   const bool zsh = words == std::vector<std::string>{"zsh"};
   if (!zsh && words != std::vector<std::string>{"bash"}) {
     return absl::InvalidArgumentError(
@@ -75,14 +77,15 @@ absl::StatusOr<std::string> ListCompletions(const std::vector<std::string>& word
   for (const PassEntry& pass : loader->List()) passes.push_back(pass.name());
   for (const Family* family : Families()) formats.emplace_back(family->name);
   const std::string script = absl::StrReplaceAll(
-      kBash,
-      {{"@ACTIONS@", "transform train test formats passes models datasets completion version help"},
-       {"@FLAGS@", Flags()},
-       {"@MODELS@", absl::StrJoin(models, " ")},
-       {"@DATASETS@", absl::StrJoin(datasets, " ")},
-       {"@PASSES@", absl::StrJoin(passes, " ")},
-       {"@FORMATS@", absl::StrJoin(formats, " ")}});
-  return zsh ? absl::StrCat(kZshHead, script) : script;
+      kBash, {{"@ACTIONS@",
+               "transform train test sweep explain info diff formats passes models "
+               "datasets completion version help"},
+              {"@FLAGS@", Flags()},
+              {"@MODELS@", absl::StrJoin(models, " ")},
+              {"@DATASETS@", absl::StrJoin(datasets, " ")},
+              {"@PASSES@", absl::StrJoin(passes, " ")},
+              {"@FORMATS@", absl::StrJoin(formats, " ")}});
+  return Listing{std::nullopt, zsh ? absl::StrCat(kZshHead, script) : script};
 }
 
 }  // namespace mase

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "mase/cli/listings.h"
 
 namespace mase {
 
@@ -13,7 +14,7 @@ namespace mase {
 //
 //   source <(ch completion bash)
 //   ch completion zsh > ~/.zfunc/_ch
-absl::StatusOr<std::string> ListCompletions(const std::vector<std::string>& words);
+absl::StatusOr<Listing> ListCompletions(const std::vector<std::string>& words);
 
 }  // namespace mase
 

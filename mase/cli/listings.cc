@@ -33,12 +33,12 @@ absl::Status WantNoWords(absl::string_view action, const std::vector<std::string
       absl::StrCat(action, " takes no words, not '", absl::StrJoin(words, " "), "'"));
 }
 
-std::string PassTable(const PluginLoader& loader) {
-  Table table({{"Pass"}, {"Kind"}, {"What it does"}});
+Listing AllPasses(const PluginLoader& loader) {
+  Table table("passes", "", {{"Pass"}, {"Kind"}, {"What it does"}});
   for (const PassEntry& pass : loader.List()) {
     table.AddRow({pass.name(), pass.kind(), pass.summary()});
   }
-  return absl::StrCat(table.Text(), "\n`passes describe NAME` prints options and defaults.\n");
+  return {std::move(table), "\n`passes describe NAME` prints options and defaults.\n"};
 }
 
 absl::StatusOr<std::string> DescribePass(const std::string& name, const PluginLoader& loader) {
@@ -94,37 +94,43 @@ std::string Revision() {
 
 }  // namespace
 
-absl::StatusOr<std::string> ListPasses(const std::vector<std::string>& words) {
+absl::StatusOr<Listing> ListPasses(const std::vector<std::string>& words) {
   MASE_ASSIGN_OR_RETURN(const std::unique_ptr<PluginLoader> loader, PluginLoader::Create());
-  if (words.empty() || words[0] == "--help" || words[0] == "list") return PassTable(*loader);
-  if (words[0] == "describe" && words.size() == 2) return DescribePass(words[1], *loader);
-  if (words[0] == "reference" && words.size() == 1) return PassReference(*loader);
+  if (words.empty() || words[0] == "--help" || words[0] == "list") return AllPasses(*loader);
+  if (words[0] == "describe" && words.size() == 2) {
+    MASE_ASSIGN_OR_RETURN(std::string manual, DescribePass(words[1], *loader));
+    return Listing{std::nullopt, std::move(manual)};
+  }
+  if (words[0] == "reference" && words.size() == 1) {
+    MASE_ASSIGN_OR_RETURN(std::string reference, PassReference(*loader));
+    return Listing{std::nullopt, std::move(reference)};
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("passes: want nothing, `describe NAME` or `reference`, not '",
                    absl::StrJoin(words, " "), "'"));
 }
 
-absl::StatusOr<std::string> ListModels(const std::vector<std::string>& words) {
+absl::StatusOr<Listing> ListModels(const std::vector<std::string>& words) {
   MASE_RETURN_IF_ERROR(WantNoWords("models", words));
-  Table table({{"Model"}, {"Family"}, {"Layers"}});
+  Table table("models", "", {{"Model"}, {"Family"}, {"Layers"}});
   for (const ZooEntry& entry : ZooModels()) {
     table.AddRow({std::string(entry.name), std::string(entry.family), std::string(entry.layers)});
   }
-  return absl::StrCat(table.Text(),
-                      "\nA list of layers is a model, too: \"BN, ReLU, Linear 32, Linear 5\".\n");
+  return Listing{std::move(table),
+                 "\nA list of layers is a model, too: \"BN, ReLU, Linear 32, Linear 5\".\n"};
 }
 
-absl::StatusOr<std::string> ListDatasets(const std::vector<std::string>& words) {
+absl::StatusOr<Listing> ListDatasets(const std::vector<std::string>& words) {
   MASE_RETURN_IF_ERROR(WantNoWords("datasets", words));
-  Table table({{"Data set"}, {"What it is"}});
+  Table table("datasets", "", {{"Data set"}, {"What it is"}});
   for (const KnownDataset& set : KnownDatasets()) table.AddRow({set.name, set.description});
-  return absl::StrCat(table.Text(),
-                      "\nFiles of your own: --set dataset.path=FILE (docs/data.md).\n");
+  return Listing{std::move(table),
+                 "\nFiles of your own: --set dataset.path=FILE (docs/data.md).\n"};
 }
 
-absl::StatusOr<std::string> ListVersions(const std::vector<std::string>& words) {
+absl::StatusOr<Listing> ListVersions(const std::vector<std::string>& words) {
   MASE_RETURN_IF_ERROR(WantNoWords("version", words));
-  Table table({{""}, {.name = "", .align = Align::kLeft}});
+  Table table("version", "", {{""}, {.name = "", .align = Align::kLeft}});
   table.AddRow({"mase", Version()});
   table.AddRow({"revision", Revision()});
   for (const auto& [name, version] : Versions()) {
@@ -132,7 +138,7 @@ absl::StatusOr<std::string> ListVersions(const std::vector<std::string>& words) 
   }
   table.AddRow({"oneDNN", OneDnnVersion()});
   table.AddRow({"instruction set", std::string(IsaName(CurrentIsa()))});
-  return table.Text();
+  return Listing{std::move(table)};
 }
 
 }  // namespace mase

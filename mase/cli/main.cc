@@ -26,6 +26,8 @@
 namespace mase {
 namespace {
 
+constexpr int kColumns = 80;  // Of help, which is not as wide as the terminal.
+
 std::vector<ProcessFlag> OwnFlags(Action& action) {
   std::vector<ProcessFlag> own = {{"help", true, "Print this text."},
                                   {"version", true, "Print the version."}};
@@ -38,9 +40,8 @@ std::vector<ProcessFlag> OwnFlags(Action& action) {
 
 // How one calls the action here: with Bazel from a source tree, else by the program's name.
 std::string Command(absl::string_view action) {
-  return std::getenv("BUILD_WORKSPACE_DIRECTORY") != nullptr
-             ? absl::StrCat("./bazelw run //mase:", action, " --")
-             : absl::StrCat("ch ", action);
+  if (std::getenv("BUILD_WORKSPACE_DIRECTORY") == nullptr) return absl::StrCat("ch ", action);
+  return absl::StrCat("./bazelw run //mase:ch -- ", action);
 }
 
 void PrintHelp(Action& action) {
@@ -50,8 +51,10 @@ void PrintHelp(Action& action) {
   for (absl::string_view line : absl::StrSplit(action.examples(), '\n', absl::SkipEmpty())) {
     absl::StrAppend(&examples, "  ", absl::StrReplaceAll(line, {{written, command}}), "\n");
   }
-  std::printf("%s\n", absl::StrCat(action.name(), ": ", action.summary(), "\n\nUsage: ", command,
-                                   " [MODEL] [DATASET] [flags]\n\nExamples:\n", examples,
+  const std::string title =
+      WrapLines(absl::StrCat(action.name(), ": ", action.summary()), kColumns, 2);
+  std::printf("%s\n", absl::StrCat(title, "\nUsage: ", command, " ", action.usage(),
+                                   "\n\nExamples:\n", examples,
                                    "\nSettings come from defaults < --config file < --set < "
                                    "flags.\n\n",
                                    FlagHelp(OwnFlags(action)))
@@ -105,7 +108,7 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
     google::protobuf::Message& flags = is_output ? output : *action.own_flags();
     MASE_RETURN_IF_ERROR(SetFlag(name, value, flags));
   }
-  action.set_reporter(std::make_unique<TerminalReporter>(output));
+  action.Begin(arguments, output);
   TerminalReporter& reporter = action.reporter();
   MASE_ASSIGN_OR_RETURN(const bool done, action.Prepare());
   if (done) return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
 #include "mase/cli/terminal_reporter.h"
+#include "mase/config/arguments.h"
 #include "mase/config/config.h"
 #include "mase/run/run.h"
 #include "proto/report.pb.h"
@@ -26,6 +27,9 @@ class Action {
   virtual absl::string_view summary() const = 0;   // One sentence, for --help.
   virtual absl::string_view examples() const = 0;  // Command lines, one each, for --help.
 
+  // Of the usage in --help, behind the action's name.
+  virtual absl::string_view usage() const { return "[MODEL] [DATASET] [flags]"; }
+
   // The action's own flags (proto/flags.proto), which are set before anything below is called; null
   // if it has none.
   virtual google::protobuf::Message* own_flags() { return nullptr; }
@@ -39,9 +43,13 @@ class Action {
   // settings.
   virtual absl::Status Run(const LoadedConfig& settings, const RunReport& begun) = 0;
 
-  // Where it says what it does. Set before anything else is called.
+  // Where it says what it does, and the command line. Set before anything else is called.
   TerminalReporter& reporter() { return *reporter_; }
-  void set_reporter(std::unique_ptr<TerminalReporter> reporter) { reporter_ = std::move(reporter); }
+  const Arguments& arguments() const { return arguments_; }
+  void Begin(const Arguments& arguments, const OutputFlags& output) {
+    arguments_ = arguments;
+    reporter_ = std::make_unique<TerminalReporter>(output);
+  }
 
   // The end of Run: prints the report where JSON is asked for.
   absl::Status Finish(const RunResult& run);
@@ -51,6 +59,7 @@ class Action {
   virtual absl::Status Explain(const LoadedConfig& settings, const RunReport& begun);
 
  private:
+  Arguments arguments_;
   std::unique_ptr<TerminalReporter> reporter_;
 };
 

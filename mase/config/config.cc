@@ -12,6 +12,7 @@
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/runfiles.h"
+#include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/json.h"
 #include "mase/config/text_proto.h"
@@ -73,8 +74,9 @@ absl::Status ConfigBuilder::AddSet(absl::string_view assignment) {
 
 absl::Status ConfigBuilder::AddFlag(absl::string_view flag, absl::string_view key,
                                     absl::string_view text) {
-  const ConfigValue table =
-      Nested(absl::StrSplit(key, '.'), {RawText{std::string(text)}, Position()});
+  absl::StatusOr<Assignment> path = ParseAssignment(absl::StrCat(key, "=", text));
+  if (!path.ok()) return Annotate(path.status(), flag);
+  const ConfigValue table = Nested(std::move(path->keys), {RawText{std::string(text)}, Position()});
   return merger_.Merge(table, {Level::kFlag, std::string(flag), ""});
 }
 

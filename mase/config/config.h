@@ -53,7 +53,7 @@ class ConfigBuilder {
   // "a.b.c=value"; keys may be quoted. The value is TOML, or a bare word.
   absl::Status AddSet(absl::string_view assignment);
 
-  // A key or alias of the top level, or a path; `flag` is what the user typed.
+  // A key or alias of the top level, or a path as in AddSet; `flag` is what the user typed.
   absl::Status AddFlag(absl::string_view flag, absl::string_view key, absl::string_view text);
 
   LoadedConfig Build();

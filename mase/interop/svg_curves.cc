@@ -55,8 +55,14 @@ Axis MakeAxis(double low, double high, double low_pixel, double high_pixel, bool
   return {low, high, low_pixel, high_pixel, whole ? std::max(step, 1.0) : step};
 }
 
-void AppendTicks(const Axis& x, const Axis& y, std::string* svg) {
-  for (double t = x.FirstTick(); t <= x.high + 1e-9 * x.step; t += x.step) {
+void AppendTicks(const Picture& picture, const Axis& x, const Axis& y, std::string* svg) {
+  for (size_t i = 0; i < picture.x_names.size(); ++i) {
+    absl::StrAppendFormat(svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n",
+                          x.Pixel(static_cast<double>(i)), y.low_pixel + 18,
+                          Escape(picture.x_names[i]));
+  }
+  for (double t = x.FirstTick(); picture.x_names.empty() && t <= x.high + 1e-9 * x.step;
+       t += x.step) {
     absl::StrAppendFormat(svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g</text>\n",
                           x.Pixel(t), y.low_pixel + 18, std::abs(t) < 1e-9 * x.step ? 0 : t);
   }
@@ -149,7 +155,7 @@ void AppendFrame(const Picture& picture, const Axis& x, const Axis& y, std::stri
   absl::StrAppendFormat(
       svg, "<text transform=\"translate(16 %g) rotate(-90)\" text-anchor=\"middle\">%s</text>\n",
       kHeight / 2, Escape(picture.y_label));
-  AppendTicks(x, y, svg);
+  AppendTicks(picture, x, y, svg);
   absl::StrAppendFormat(svg, "<path d=\"M%g %gV%gH%g\" fill=\"none\" stroke=\"black\"/>\n", kLeft,
                         kTop, kHeight - kBottom, kWidth - kRight);
 }
@@ -165,6 +171,10 @@ std::string CurvesAsSvg(const Picture& picture) {
       if (!std::isfinite(point.second)) continue;
       y_low = std::min(y_low, point.second), y_high = std::max(y_high, point.second);
     }
+  }
+  if (!picture.x_names.empty()) {
+    x_low = 0;
+    x_high = static_cast<double>(picture.x_names.size() - 1);
   }
   const Axis x = MakeAxis(x_low, x_high, kLeft, kWidth - kRight, picture.whole_x);
   const Axis y = MakeAxis(y_low, y_high, kHeight - kBottom, kTop, /*whole=*/false);

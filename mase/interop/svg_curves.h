@@ -22,6 +22,9 @@ struct Curve {
 struct Picture {
   std::string title, x_label, y_label;
   bool whole_x = false;  // Ticks of x at whole numbers only: epochs, counts.
+  // If not empty, x has a tick at 0, 1, 2, ... for each of them, and these texts: for what is no
+  // number, or no number of even steps.
+  std::vector<std::string> x_names;
   std::vector<Curve> curves;
 };
 

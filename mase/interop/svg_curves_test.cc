@@ -29,6 +29,17 @@ TEST(SvgCurvesTest, PointsLieBetweenTheAxesFromCornerToCorner) {
   }
 }
 
+TEST(SvgCurvesTest, PlacesOfXMayHaveNames) {
+  Picture picture = Line({{0, 1}, {2, 3}});
+  picture.x_names = {"1e-4", "<1e-3", "none"};
+  const std::string svg = CurvesAsSvg(picture);
+  EXPECT_THAT(svg,
+              AllOf(HasSubstr("<text x=\"70.0\" y=\"368.0\" text-anchor=\"middle\">1e-4<"),
+                    HasSubstr("<text x=\"345.0\" y=\"368.0\" text-anchor=\"middle\">&lt;1e-3<"),
+                    HasSubstr("<text x=\"620.0\" y=\"368.0\" text-anchor=\"middle\">none<"),
+                    HasSubstr("points=\"70.00,350.00 620.00,40.00 \"")));
+}
+
 TEST(SvgCurvesTest, NamesAreEscaped) {
   EXPECT_THAT(CurvesAsSvg({.title = "a<b & c"}), HasSubstr(">a&lt;b &amp; c</text>"));
 }

@@ -12,13 +12,12 @@
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "mase/base/status_macros.h"
+#include "mase/train/trainer.h"
 
 namespace mase {
 namespace {
 
-// Settings that a resumed run may change: Trainer::Restore's, and those that change no number.
-constexpr absl::string_view kChangesTraining[] = {"max_epochs", "max_steps", "learning_rate",
-                                                  "eta_min", "t_max"};
+// Settings that change no number of a training.
 constexpr absl::string_view kChangesNoNumber[] = {"log_every_n_steps", "checkpoint_every_n_steps",
                                                   "log_level",         "no_warnings",
                                                   "accelerator",       "num_workers",
@@ -73,7 +72,7 @@ absl::StatusOr<ResumedSettings> SettingsOf(const RunDirectory& run, const Loaded
     if (last == nullptr || path == "resume") continue;
     const std::string before = ValueAt(settings.config, path);
     if (before == ValueAt(given.config, path)) continue;
-    if (absl::c_linear_search(kChangesTraining, path) ||
+    if (absl::c_linear_search(kMayChangeOnResume, path) ||
         absl::c_linear_search(kChangesNoNumber, path)) {
       changes.add_paths(path);
     } else if (absl::StartsWith(path, "passes.")) {
@@ -86,7 +85,7 @@ absl::StatusOr<ResumedSettings> SettingsOf(const RunDirectory& run, const Loaded
   if (!refused.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--resume keeps the settings of the run; these cannot be others:\n  ",
-        absl::StrJoin(refused, "\n  "), "\n  These can: ", absl::StrJoin(kChangesTraining, ", "),
+        absl::StrJoin(refused, "\n  "), "\n  These can: ", absl::StrJoin(kMayChangeOnResume, ", "),
         ",\n  and what changes no number of the training (docs/training.md, Going on)"));
   }
   google::protobuf::util::FieldMaskUtil::MergeMessageTo(given.config, changes, {},

@@ -82,6 +82,7 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predic
   MASE_ASSIGN_OR_RETURN(
       RunDirectory directory,
       RunDirectory::Create(config, "test", session.graph.name(), session.dataset.name()));
+  MASE_RETURN_IF_ERROR(directory.WriteSettings(config));
   return CompleteRun(Test(config, split, predictions, session), "Testing is completed", directory,
                      session);
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -166,23 +167,22 @@ void Trainer::Announce(const Dataset& dataset) const {
 }
 
 std::vector<Trainer::Setting> Trainer::Settings() const {
-  constexpr bool kFixed = false, kMayChange = true;
   return {
-      {"training_optimizer", std::string(OptimizerName(options_.optimizer)), kFixed},
-      {"learning_rate", ShortestNumber(options_.learning_rate), kMayChange},
-      {"weight_decay", ShortestNumber(options_.weight_decay), kFixed},
-      {"eta_min", ShortestNumber(schedule_.floor), kMayChange},
-      {"t_max", absl::StrCat(schedule_.period), kMayChange},
-      {"trainer_precision", std::string(PrecisionName(options_.precision)), kFixed},
-      {"batch_size", absl::StrCat(options_.batch_size), kFixed},
-      {"shuffle", options_.shuffle ? "true" : "false", kFixed},
-      {"max_epochs", absl::StrCat(options_.max_epochs), kMayChange},
-      {"max_steps", absl::StrCat(options_.max_steps), kMayChange},
-      {"max_batches", absl::StrCat(options_.max_batches), kFixed},
-      {"accumulate_grad_batches", absl::StrCat(options_.accumulate), kFixed},
-      {"seed", absl::StrCat(options_.seed), kFixed},
-      {"train_rows", absl::StrCat(train_.rows()), kFixed},
-      {"validation_rows", absl::StrCat(validation_.rows()), kFixed},
+      {"training_optimizer", std::string(OptimizerName(options_.optimizer))},
+      {"learning_rate", ShortestNumber(options_.learning_rate)},
+      {"weight_decay", ShortestNumber(options_.weight_decay)},
+      {"eta_min", ShortestNumber(schedule_.floor)},
+      {"t_max", absl::StrCat(schedule_.period)},
+      {"trainer_precision", std::string(PrecisionName(options_.precision))},
+      {"batch_size", absl::StrCat(options_.batch_size)},
+      {"shuffle", options_.shuffle ? "true" : "false"},
+      {"max_epochs", absl::StrCat(options_.max_epochs)},
+      {"max_steps", absl::StrCat(options_.max_steps)},
+      {"max_batches", absl::StrCat(options_.max_batches)},
+      {"accumulate_grad_batches", absl::StrCat(options_.accumulate)},
+      {"seed", absl::StrCat(options_.seed)},
+      {"train_rows", absl::StrCat(train_.rows())},
+      {"validation_rows", absl::StrCat(validation_.rows())},
   };
 }
 
@@ -201,7 +201,7 @@ absl::Status Trainer::CompareSettings(absl::string_view saved) const {
   for (const Setting& now : Settings()) {
     const auto was = before.find(now.name);
     if (was == before.end() || was->second == now.value) continue;
-    if (!now.may_change) {
+    if (!absl::c_linear_search(kMayChangeOnResume, now.name)) {
       return absl::InvalidArgumentError(absl::StrCat("cannot go on with ", now.name, "=", now.value,
                                                      ", it was made with ", was->second));
     }

@@ -82,6 +82,11 @@ struct TrainerOptions {
   const std::atomic<bool>* interrupted = nullptr;
 };
 
+// The settings (names as in config.proto) that may be others when a training goes on; the rest
+// decides numbers that are part of it already, or where it writes.
+inline constexpr absl::string_view kMayChangeOnResume[] = {"max_epochs", "max_steps",
+                                                           "learning_rate", "eta_min", "t_max"};
+
 struct TrainingResult {
   // OK: trained to the end. Cancelled: interrupted, after a checkpoint. OutOfRange: a loss or a
   // weight was no finite number; says where, at which rate, what is kept and what to try.
@@ -105,12 +110,11 @@ class Trainer {
                                                          const TrainerOptions& options);
 
   // Makes Run go on where the directory's last checkpoint was written, bit for bit if graph, data
-  // and options are those that the run was begun with. Of the options these may be others:
-  // max_epochs, max_steps, learning_rate, rate_floor, rate_period, and how often is logged and
-  // written; the schedule of the new ones holds from the present epoch on. A run that is finished
-  // says so, and how to train on. Writes nothing. NotFound: there is no checkpoint.
-  // InvalidArgument: another option that differs, by its name in settings; fewer epochs or steps
-  // than are done. DataLoss: a damaged file.
+  // and options are those that the run was begun with. Of the options those of
+  // kMayChangeOnResume may be others, and how often is logged and written; the schedule of the new
+  // ones holds from the present epoch on. A run that is finished says so, and how to train on.
+  // Writes nothing. NotFound: there is no checkpoint. InvalidArgument: another option that differs,
+  // by its name in settings; fewer epochs or steps than are done. DataLoss: a damaged file.
   absl::Status Restore(const std::string& directory);
 
   // Trains to one of the endings that TrainingResult knows; only what cannot go on at all (a full
@@ -127,7 +131,6 @@ class Trainer {
   struct Setting {
     const char* name;  // As in config.proto, where it is there.
     std::string value;
-    bool may_change;  // When the run is resumed.
   };
   std::vector<Setting> Settings() const;
   std::string SettingsText() const;  // One "name=value" a line.

@@ -1,0 +1,138 @@
+#include "mase/cli/sweep_action.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/suggest.h"
+#include "mase/cli/interrupt.h"
+#include "mase/plugin/plugin_loader.h"
+#include "mase/run/sweep.h"
+#include "mase/run/sweep_points.h"
+#include "mase/run/sweep_table.h"
+#include "proto/flags.pb.h"
+
+namespace mase {
+namespace {
+
+class SweepAction : public Action {
+ public:
+  explicit SweepAction(std::string swept) : swept_(std::move(swept)) { flags_.set_jobs(1); }
+
+  absl::string_view name() const override { return "sweep"; }
+  absl::string_view summary() const override {
+    return "run train, transform or test for many values of any settings; one table of them all";
+  }
+  absl::string_view examples() const override {
+    return "./bazelw run //mase:sweep -- train jsc-tiny jsc-sim --max-epochs 3 "
+           "--sweep batch_size=64,256,1024 --sweep learning_rate=1e-2,1e-3 --jobs 2\n"
+           "./bazelw run //mase:sweep -- transform --config=my.toml "
+           "--sweep passes.quantize.linear.data_in_width=4,6,8\n"
+           "./bazelw run //mase:sweep -- train --sweep model=@nets.txt jsc-sim\n"
+           "./bazelw run //mase:sweep -- train --points=runs.csv --run_dir=sweep\n";
+  }
+
+  absl::string_view usage() const override {
+    return "ACTION [MODEL] [DATASET] --sweep ... [flags]";
+  }
+
+  google::protobuf::Message* own_flags() override { return &flags_; }
+
+  absl::StatusOr<bool> Prepare() override {
+    const std::vector<std::string> known = {"train", "transform", "test"};
+    if (!absl::c_linear_search(known, swept_)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("sweep of what? want one of ", absl::StrJoin(known, ", "),
+                       swept_.empty() ? "" : absl::StrCat(", not '", swept_, "'"),
+                       swept_.empty() ? "" : Suggest(swept_, known),
+                       "; for example: sweep train jsc-tiny jsc-sim --sweep batch_size=64,256"));
+    }
+    MASE_ASSIGN_OR_RETURN(points_, Points());
+    MASE_ASSIGN_OR_RETURN(loader_, PluginLoader::Create());
+    for (const std::string& path : flags_.plugins()) {
+      MASE_RETURN_IF_ERROR(loader_->Open(path).status());
+    }
+    return false;
+  }
+
+  ConfigRequest config_request() const override {
+    return {[this](absl::string_view pass) -> absl::StatusOr<const google::protobuf::Descriptor*> {
+              MASE_ASSIGN_OR_RETURN(const PassInfo* info, loader_->LookUp(pass));
+              return info->options->GetDescriptor();
+            },
+            /*read_passes=*/swept_ != "test"};
+  }
+
+  absl::Status Run(const LoadedConfig&, const RunReport& begun) override {
+    SweepRequest request = {
+        .action = swept_,
+        .points = points_,
+        .config_request = config_request(),
+        .jobs = flags_.jobs(),
+        .command_line = {begun.command_line().begin(), begun.command_line().end()}};
+    MASE_ASSIGN_OR_RETURN(request.settings, SettingsOfAll());
+    const RunEnvironment environment = {
+        .reporter = reporter(), .passes = loader_.get(), .watch_interrupt = CatchInterrupt};
+    const SweepResult result = RunSweep(request, environment);
+    reporter().PrintJson(result.json);
+    return result.status;
+  }
+
+  absl::Status Explain(const LoadedConfig&, const RunReport&) override {
+    MASE_RETURN_IF_ERROR(SettingsOfAll().status());
+    std::vector<SweepRow> rows;
+    for (size_t i = 0; i < points_.points.size(); ++i)
+      rows.push_back({.run = PointName(points_, i)});
+    reporter().Show(SweepTable(swept_, points_, rows), "");
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::StatusOr<SweepPoints> Points() const {
+    if (!flags_.points().empty()) {
+      if (flags_.sweep().empty()) return ReadPointList(flags_.points());
+      return absl::InvalidArgumentError("want --sweep or --points, not both");
+    }
+    std::vector<SweepAxis> axes;
+    for (const auto& [flag, text] : arguments().process) {
+      if (flag != "sweep") continue;
+      MASE_ASSIGN_OR_RETURN(SweepAxis axis, ParseSweepAxis(text));
+      axes.push_back(std::move(axis));
+    }
+    return flags_.zip() ? ZipOf(axes) : GridOf(axes);
+  }
+
+  // The settings of every point: those that were given, and on top of them the point's.
+  absl::StatusOr<std::vector<LoadedConfig>> SettingsOfAll() const {
+    std::vector<LoadedConfig> all;
+    for (size_t i = 0; i < points_.points.size(); ++i) {
+      Arguments of_point = arguments();
+      for (size_t j = 0; j < points_.settings.size(); ++j) {
+        of_point.settings.push_back({"--sweep", points_.settings[j], points_.points[i][j]});
+      }
+      absl::StatusOr<LoadedConfig> loaded = LoadConfig(of_point, config_request());
+      if (!loaded.ok()) return Annotate(loaded.status(), PointName(points_, i));
+      all.push_back(*std::move(loaded));
+    }
+    return all;
+  }
+
+  const std::string swept_;
+  SweepFlags flags_;
+  SweepPoints points_;
+  std::unique_ptr<PluginLoader> loader_;
+};
+
+}  // namespace
+
+std::unique_ptr<Action> MakeSweepAction(const std::string& swept) {
+  return std::make_unique<SweepAction>(swept);
+}
+
+}  // namespace mase

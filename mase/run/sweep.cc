@@ -1,0 +1,283 @@
+#include "mase/run/sweep.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
+#include "mase/base/files.h"
+#include "mase/base/limits.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/threads.h"
+#include "mase/config/text_proto.h"
+#include "mase/model/checkpoint.h"
+#include "mase/run/dataset_cache.h"
+#include "mase/run/report_json.h"
+#include "mase/run/run_directory.h"
+#include "mase/run/run_passes.h"
+#include "mase/run/sweep_table.h"
+#include "mase/run/test_run.h"
+#include "mase/run/train_run.h"
+#include "mase/run/transform_run.h"
+
+namespace mase {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kTableFile[] = "sweep.json";  // Of which a folder is known as a sweep's.
+constexpr char kLockFile[] = ".lock";
+constexpr char kMissed[] = "missed";  // RunReport.status of a run that missed a goal.
+
+bool IsDone(absl::string_view status) { return status == "ok" || status == kMissed; }
+
+// The folder of the sweep, made or found.
+absl::StatusOr<std::string> OpenFolder(const RunConfig& config, absl::string_view action) {
+  std::error_code error;
+  if (!config.has_run_dir() || !fs::exists(config.run_dir(), error)) {
+    MASE_ASSIGN_OR_RETURN(const RunDirectory made,
+                          RunDirectory::Create(config, absl::StrCat("sweep-", action),
+                                               config.model().name(), config.dataset().name()));
+    return made.path();
+  }
+  const fs::path folder = config.run_dir();
+  const bool usable = fs::is_directory(folder, error) &&
+                      (fs::exists(folder / kTableFile, error) || fs::is_empty(folder, error));
+  if (usable) return folder.string();
+  return absl::AlreadyExistsError(absl::StrCat("run_dir ", config.run_dir(),
+                                               " exists and is no sweep: it has no ", kTableFile));
+}
+
+// Keeps other processes out of the folder while it lives.
+class FolderLock {
+ public:
+  static absl::StatusOr<FolderLock> Take(const std::string& folder) {
+    const std::string path = absl::StrCat(folder, "/", kLockFile);
+    FolderLock lock(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666));
+    if (lock.file_ < 0) return FileError(path, "open", errno);
+    if (::flock(lock.file_, LOCK_EX | LOCK_NB) == 0) return lock;
+    return absl::UnavailableError(
+        absl::StrCat(folder, ": another process runs this sweep; wait for it or end it"));
+  }
+  FolderLock(FolderLock&& other) : file_(std::exchange(other.file_, -1)) {}
+  ~FolderLock() {
+    if (file_ >= 0) ::close(file_);
+  }
+
+ private:
+  explicit FolderLock(int file) : file_(file) {}
+
+  int file_;
+};
+
+class Sweep {
+ public:
+  Sweep(const SweepRequest& request, const RunEnvironment& environment, std::string folder)
+      : request_(request), environment_(environment), folder_(std::move(folder)) {
+    for (size_t i = 0; i < request.points.points.size(); ++i) {
+      rows_.push_back({.run = PointName(request.points, i)});
+    }
+  }
+
+  absl::Status Run() {
+    MASE_RETURN_IF_ERROR(CheckAll());
+    MASE_RETURN_IF_ERROR(Write());
+    if (environment_.watch_interrupt) interrupted_ = &environment_.watch_interrupt();
+    const int jobs = std::min<int>(request_.jobs, static_cast<int>(rows_.size()));
+    if (jobs <= 1) {
+      Work();
+    } else {
+      std::vector<std::thread> threads;
+      for (int i = 0; i < jobs; ++i) {
+        threads.emplace_back([this, jobs] {
+          const ThreadShare share(jobs);
+          Work();
+        });
+      }
+      for (std::thread& thread : threads) thread.join();
+    }
+    MASE_RETURN_IF_ERROR(Write());
+    return Ending();
+  }
+
+  Table table() const { return SweepTable(request_.action, request_.points, rows_); }
+  std::string json() const { return SweepJson(request_.action, request_.points, rows_); }
+
+ private:
+  std::string PathOf(size_t point) const { return absl::StrCat(folder_, "/", rows_[point].run); }
+
+  // What can be known to be wrong before anything runs, and what is done already.
+  absl::Status CheckAll() {
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      const RunConfig& config = request_.settings[i].config;
+      MASE_RETURN_IF_ERROR(Annotate(CreatePasses(config, environment_).status(), rows_[i].run));
+      std::error_code error;
+      if (!fs::exists(PathOf(i), error)) continue;
+      const absl::StatusOr<RunDirectory> directory = RunDirectory::Reopen(PathOf(i));
+      if (!directory.ok()) continue;  // It died before it wrote its settings.
+      MASE_ASSIGN_OR_RETURN(
+          const std::string settings,
+          ReadFile(directory->File(RunDirectory::kSettings), limits::kMaxConfigFileBytes));
+      if (settings != ConfigText(config)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(PathOf(i), ": was run with other settings (", RunDirectory::kSettings,
+                         "); name another --run_dir for another sweep"));
+      }
+      const absl::StatusOr<RunReport> report = directory->ReadSummary();
+      if (!report.ok() || !IsDone(report->status())) continue;
+      FillSweepRow(*report, rows_[i]);
+      ++kept_;
+    }
+    ended_ = kept_;
+    if (kept_ > 0) {
+      environment_.reporter.Info(
+          absl::StrCat(kept_, " of ", rows_.size(), " runs are done already"));
+    }
+    return absl::OkStatus();
+  }
+
+  bool Interrupted() const { return interrupted_ != nullptr && *interrupted_; }
+
+  // Takes points until there are none, together with other threads.
+  void Work() {
+    for (size_t i = next_++; i < rows_.size() && !Interrupted(); i = next_++) {
+      {
+        const absl::MutexLock lock(&mutex_);
+        if (IsDone(rows_[i].status) || !written_.ok()) continue;
+        rows_[i].status = "running";
+      }
+      const RunResult result = RunPoint(i);
+      const absl::MutexLock lock(&mutex_);
+      FillSweepRow(result.report, rows_[i]);
+      if (!result.status.ok()) rows_[i].error = std::string(result.status.message());
+      ++ended_;
+      environment_.reporter.Info(Line(i));
+      const absl::Status written = WriteFiles();
+      if (written_.ok()) written_ = written;
+    }
+  }
+
+  RunResult RunPoint(size_t i) {
+    Reporter silent;
+    const RunEnvironment environment = {.reporter = silent,
+                                        .passes = environment_.passes,
+                                        .data = &data_,
+                                        .watch_interrupt = environment_.watch_interrupt};
+    LoadedConfig settings = request_.settings[i];
+    settings.config.set_run_dir(PathOf(i));
+    RunReport begun = BeginReport(request_.action);
+    for (const std::string& word : request_.command_line) begun.add_command_line(word);
+    SetSettings(settings.config, begun);
+    std::error_code error;
+    const fs::path path = PathOf(i);
+    if (request_.action == "train" && fs::exists(path / kLastCheckpoint, error)) {
+      settings.config.set_resume(path.string());
+      settings.record.erase("run_dir");  // It is the sweep's.
+      return ResumeTraining(settings, request_.config_request, begun, environment);
+    }
+    fs::remove_all(path, error);  // What an unfinished run left there.
+    if (request_.action == "train") return TrainRun(settings.config, begun, environment);
+    if (request_.action == "test") return TestRun(settings.config, "", begun, environment);
+    return TransformRun(settings.config, begun, environment);
+  }
+
+  // "[3/20] batch_size=64,learning_rate=0.001: accuracy 0.7012, loss 0.8912, 0.41 s"
+  std::string Line(size_t i) const {
+    const SweepRow& row = rows_[i];
+    std::vector<std::string> said;
+    for (const auto& [name, value] : row.figures) {
+      if (said.size() < 2) said.push_back(absl::StrFormat("%s %.4f", name, value));
+    }
+    said.push_back(absl::StrFormat("%.2f s", row.seconds));
+    if (!row.error.empty()) said = {absl::StrCat(row.status, ": ", row.error)};
+    return absl::StrCat("[", ended_, "/", rows_.size(), "] ", row.run, ": ",
+                        absl::StrJoin(said, ", "));
+  }
+
+  absl::Status Write() {
+    const absl::MutexLock lock(&mutex_);
+    MASE_RETURN_IF_ERROR(written_);
+    return WriteFiles();
+  }
+
+  absl::Status WriteFiles() {
+    const Table rows = table();
+    const std::string plot = SweepPlot(request_.action, request_.points, rows_);
+    const std::pair<const char*, std::string> files[] = {{kTableFile, json()},
+                                                         {"sweep.csv", rows.Csv()},
+                                                         {"sweep.md", rows.Markdown()},
+                                                         {"sweep.svg", plot}};
+    for (const auto& [name, contents] : files) {
+      if (contents.empty()) continue;
+      MASE_RETURN_IF_ERROR(WriteFileAtomically(absl::StrCat(folder_, "/", name), contents));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Ending() const {
+    int failed = 0, missed = 0, left = 0;
+    for (const SweepRow& row : rows_) {
+      failed += row.status == "failed";
+      missed += row.status == kMissed;
+      left += !IsDone(row.status) && row.status != "failed";
+    }
+    if (Interrupted() && left > 0) {
+      return absl::CancelledError(
+          absl::StrCat("interrupted with ", left, " of ", rows_.size(),
+                       " runs left; the same command with --run_dir=", folder_, " goes on"));
+    }
+    if (failed > 0) {
+      return absl::UnknownError(
+          absl::StrCat(failed, " of ", rows_.size(), " runs failed; the table has their errors"));
+    }
+    if (missed > 0) {
+      return absl::AbortedError(absl::StrCat(missed, " of ", rows_.size(), " runs missed a goal"));
+    }
+    return absl::OkStatus();
+  }
+
+  const SweepRequest& request_;
+  const RunEnvironment& environment_;
+  const std::string folder_;
+  DatasetCache data_;
+  const std::atomic<bool>* interrupted_ = nullptr;
+  std::atomic<size_t> next_ = 0;
+  absl::Mutex mutex_;  // Guards what follows while threads run, and the reporter.
+  std::vector<SweepRow> rows_;
+  size_t kept_ = 0, ended_ = 0;
+  absl::Status written_;
+};
+
+}  // namespace
+
+SweepResult RunSweep(const SweepRequest& request, const RunEnvironment& environment) {
+  SweepResult result;
+  absl::StatusOr<std::string> folder = OpenFolder(request.settings[0].config, request.action);
+  if (!folder.ok()) return {folder.status()};
+  const absl::StatusOr<FolderLock> lock = FolderLock::Take(*folder);
+  if (!lock.ok()) return {lock.status()};
+  Sweep sweep(request, environment, *folder);
+  result.status = sweep.Run();
+  result.directory = *folder;
+  result.json = sweep.json();
+  environment.reporter.Show(sweep.table(), absl::StrCat(*folder, "/sweep.csv"));
+  environment.reporter.Print(
+      absl::StrCat("Files written to ", *folder,
+                   ":\n  sweep.csv\n  sweep.md\n  sweep.json\n  sweep.svg\n  and a directory for "
+                   "each run\n"));
+  return result;
+}
+
+}  // namespace mase
