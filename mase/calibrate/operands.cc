@@ -1,7 +1,6 @@
 #include "mase/calibrate/operands.h"
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <utility>
 
@@ -10,7 +9,6 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
-#include "mase/exec/run_net.h"
 #include "mase/format/block_layout.h"
 #include "mase/format/format.h"
 #include "mase/format/metrics.h"
@@ -66,18 +64,6 @@ absl::Status ObserveTensors(OperandValues* operand) {
   return absl::OkStatus();
 }
 
-// Calls fn(executor, rows of the batch) after each batch.
-absl::Status RunBatches(const Graph& graph, const SampleBatches& samples,
-                        const ExecutorOptions& options,
-                        const std::function<absl::Status(const Executor&, int64_t)>& fn) {
-  MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, options));
-  const RowBatches batches = RowBatches::Equal(samples.rows(), samples.batches);
-  if (batches.count() == 0) return absl::OkStatus();
-  MASE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, InputsFor(graph, samples.inputs));
-  return RunNet(*executor, inputs, batches,
-                [&](int64_t, int64_t rows) { return fn(*executor, rows); });
-}
-
 void AppendOutputs(const Executor& executor, std::vector<float>* outputs) {
   for (int i = 0; i < executor.output_count(); ++i) {
     outputs->insert(outputs->end(), executor.output(i).begin(), executor.output(i).end());
@@ -103,10 +89,6 @@ absl::Status ObserveBatch(const Executor& executor, int64_t batch_rows, int64_t 
 
 }  // namespace
 
-int64_t SampleBatches::rows() const {
-  return inputs.empty() ? 0 : inputs.begin()->second.shape()[0];
-}
-
 absl::StatusOr<FloatRun> RunFloat(const Graph& graph, const SampleBatches& samples,
                                   double momentum) {
   FloatRun run;
@@ -129,7 +111,7 @@ absl::StatusOr<FloatRun> RunFloat(const Graph& graph, const SampleBatches& sampl
     taps.insert(taps.end(), source.nodes.begin(), source.nodes.end());
   }
   MASE_RETURN_IF_ERROR(
-      RunBatches(graph, samples, {.simulate_quantization = false, .taps = std::move(taps)},
+      RunSamples(graph, samples, {.simulate_quantization = false, .taps = std::move(taps)},
                  [&](const Executor& executor, int64_t batch_rows) {
                    AppendOutputs(executor, &run.outputs);
                    for (size_t i = 0; i < sources.size(); ++i) {
@@ -144,7 +126,7 @@ absl::StatusOr<FloatRun> RunFloat(const Graph& graph, const SampleBatches& sampl
 
 absl::StatusOr<std::vector<float>> RunQuantized(const Graph& graph, const SampleBatches& samples) {
   std::vector<float> outputs;
-  MASE_RETURN_IF_ERROR(RunBatches(graph, samples, {}, [&](const Executor& executor, int64_t) {
+  MASE_RETURN_IF_ERROR(RunSamples(graph, samples, {}, [&](const Executor& executor, int64_t) {
     AppendOutputs(executor, &outputs);
     return absl::OkStatus();
   }));

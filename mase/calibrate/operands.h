@@ -10,7 +10,6 @@
 #define MASE_CALIBRATE_OPERANDS_H_
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +18,7 @@
 #include "absl/types/span.h"
 #include "mase/calibrate/calibrator.h"
 #include "mase/calibrate/observer.h"
+#include "mase/calibrate/samples.h"
 #include "mase/graph/graph.h"
 #include "mase/tensor/tensor.h"
 #include "proto/format.pb.h"
@@ -31,14 +31,6 @@ struct OperandValues {
   FormatProto format;           // As the record has it.
   std::vector<Tensor> tensors;  // Of the node's module; empty for an activation.
   Observer observer{0};         // Of all values.
-};
-
-// Samples cut into batches of nearly equal size, none empty.
-struct SampleBatches {
-  std::map<std::string, Tensor> inputs;  // By placeholder; all with as many rows. May be empty.
-  int64_t batches = 1;
-
-  int64_t rows() const;
 };
 
 struct FloatRun {

@@ -8,26 +8,33 @@
 
 namespace mase {
 
-QuantizationError MeasureQuantizationError(absl::Span<const float> x, absl::Span<const float> y) {
-  QuantizationError error;
-  double signal = 0, noise = 0, sum = 0;
-  int64_t count = 0;
+void ErrorSum::Add(absl::Span<const float> x, absl::Span<const float> y) {
   for (size_t i = 0; i < x.size(); ++i) {
     if (!std::isfinite(x[i])) {
-      ++error.left_out;
+      ++left_out_;
       continue;
     }
     const double difference = std::isfinite(y[i]) ? std::fabs(double{x[i]} - y[i])
                                                   : std::numeric_limits<double>::infinity();
-    signal += double{x[i]} * x[i];
-    noise += difference * difference;
-    sum += difference;
-    error.max = std::max(error.max, difference);
-    ++count;
+    signal_ += double{x[i]} * x[i];
+    noise_ += difference * difference;
+    sum_ += difference;
+    max_ = std::max(max_, difference);
+    ++count_;
   }
-  error.mean = count > 0 ? sum / static_cast<double>(count) : 0;
-  error.sqnr_db = 10 * std::log10(signal / noise);
-  return error;
+}
+
+QuantizationError ErrorSum::Total() const {
+  return {.sqnr_db = 10 * std::log10(signal_ / noise_),
+          .max = max_,
+          .mean = count_ > 0 ? sum_ / static_cast<double>(count_) : 0,
+          .left_out = left_out_};
+}
+
+QuantizationError MeasureQuantizationError(absl::Span<const float> x, absl::Span<const float> y) {
+  ErrorSum sum;
+  sum.Add(x, y);
+  return sum.Total();
 }
 
 }  // namespace mase

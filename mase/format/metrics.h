@@ -17,7 +17,19 @@ struct QuantizationError {
   int64_t left_out = 0;  // Values of x that are not finite.
 };
 
-// Of spans of equal size. Sums in double, in order.
+// The same over many pieces: Add each, then Total. Sums in double, in order.
+class ErrorSum {
+ public:
+  // Spans of equal size.
+  void Add(absl::Span<const float> x, absl::Span<const float> y);
+  QuantizationError Total() const;
+
+ private:
+  double signal_ = 0, noise_ = 0, sum_ = 0, max_ = 0;
+  int64_t count_ = 0, left_out_ = 0;
+};
+
+// Of spans of equal size.
 QuantizationError MeasureQuantizationError(absl::Span<const float> x, absl::Span<const float> y);
 
 }  // namespace mase

@@ -156,10 +156,26 @@ TEST(GraphTextTest, FaultsOfRecordsAndTensorsAreNamedToo) {
               StatusIs(kInvalid, HasSubstr("3:21: want class, found 'kind'")));
   EXPECT_THAT(read("", "  quantized integer\n  weight = integer { width: 8 }\n"),
               StatusIs(kInvalid, HasSubstr("r (relu): is quantized in operand 'weight'")));
+  EXPECT_THAT(read("",
+                   "  quantized integer\n  data_in = integer { width: 8 }\n"
+                   "  data_in = integer { width: 4 }\n"),
+              StatusIs(kInvalid, HasSubstr("r (relu): is quantized in operand 'data_in' twice")));
+  EXPECT_THAT(read("", "  quantized integer\n  data_in = semantics: REFERENCE\n"),
+              StatusIs(kInvalid, HasSubstr("in operand 'data_in' in no format")));
   EXPECT_THAT(read("tensor t : f32[2]\ntensor t : f32[2]\n", ""),
               StatusIs(kInvalid, HasSubstr("2:8: two tensors are named 't'")));
   EXPECT_THAT(read("tensor t : f32[2] bufer\n", ""),
               StatusIs(kInvalid, HasSubstr("1:19: want buffer, found 'bufer'")));
+}
+
+TEST(GraphTextTest, ARecordNamesOnlyWhatTheOpRounds) {
+  EXPECT_THAT(ReadGraphText("x = placeholder() : f32[8, 4]\n"
+                            "bn = batch_norm1d(x, num_features=4)\n"
+                            "  quantized integer\n"
+                            "  running_mean = integer { width: 8 }\n"
+                            "output = output(bn)\n"),
+              StatusIs(kInvalid, HasSubstr("bn (batch_norm1d): is quantized in operand "
+                                           "'running_mean', which it does not have")));
 }
 
 TEST(GraphTextTest, AFewBytesOfTextDoNotFillTheMemory) {

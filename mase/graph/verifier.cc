@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/status_macros.h"
@@ -69,13 +70,25 @@ absl::Status CheckQuantization(const Node& node) {
   const Quantization* record = node.quantization();
   if (record == nullptr) return absl::OkStatus();
   if (!node.schema().quantizable) return Fault(node, "is quantized but the op is not quantizable");
+  absl::flat_hash_set<absl::string_view> rounded = {operands::kDataOut};
+  for (size_t i = 0; i < node.inputs().size(); ++i) {
+    rounded.insert(node.schema().InputOperand(static_cast<int>(i)));
+  }
+  for (const Parameter& parameter : node.parameters()) {
+    rounded.insert(node.schema().TensorOperand(parameter.name));
+  }
+  absl::flat_hash_set<absl::string_view> seen;
   for (const OperandFormat& operand : record->operand()) {
     const std::string& name = operand.operand();
-    bool known = name == operands::kDataOut || node.FindParameter(name) != nullptr;
-    for (size_t i = 0; i < node.inputs().size(); ++i) {
-      known |= node.schema().InputOperand(static_cast<int>(i)) == name;
+    if (name.empty() || !rounded.contains(name)) {
+      return Fault(node, "is quantized in operand '", name, "', which it does not have");
     }
-    if (!known) return Fault(node, "is quantized in operand '", name, "', which it does not have");
+    if (!seen.insert(name).second) {
+      return Fault(node, "is quantized in operand '", name, "' twice");
+    }
+    if (operand.format().family_case() == FormatProto::FAMILY_NOT_SET) {
+      return Fault(node, "is quantized in operand '", name, "' in no format");
+    }
   }
   return absl::OkStatus();
 }

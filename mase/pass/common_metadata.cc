@@ -43,19 +43,6 @@ TensorMetadata Describe(absl::string_view name, DType dtype, const Shape& shape)
   return tensor;
 }
 
-// The name of the entry for an operand: "data_in_1", "weight", "data_out_0".
-std::string EntryName(const Node& node, const Operand& operand) {
-  switch (operand.source) {
-    case Operand::Source::kInput:
-      return absl::StrCat(kInputs, operand.index);
-    case Operand::Source::kTensor:
-      return node.parameters()[operand.index].name;
-    case Operand::Source::kResult:
-      return absl::StrCat(kResults, operand.index);
-  }
-  return "";
-}
-
 void SetPrecisions(const Node& node, CommonMetadata* common) {
   absl::flat_hash_map<std::string, const FormatProto*> formats;
   for (const Operand& operand : OperandsOf(node)) {

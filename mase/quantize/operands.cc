@@ -74,6 +74,18 @@ std::vector<Operand> OperandsOf(const Node& node) {
   return operands;
 }
 
+std::string EntryName(const Node& node, const Operand& operand) {
+  switch (operand.source) {
+    case Operand::Source::kInput:
+      return absl::StrCat("data_in_", operand.index);
+    case Operand::Source::kTensor:
+      return node.parameters()[operand.index].name;
+    case Operand::Source::kResult:
+      return absl::StrCat("data_out_", operand.index);
+  }
+  return "";
+}
+
 absl::string_view InputOperand(const Node& node, int input) {
   return node.schema().InputOperand(input);
 }

@@ -35,6 +35,9 @@ struct Operand {
 // TensorOperand.
 std::vector<Operand> OperandsOf(const Node& node);
 
+// The name of an operand's entry in metadata: "data_in_1", "weight", "data_out_0".
+std::string EntryName(const Node& node, const Operand& operand);
+
 // The operand that data input `input` of the node belongs to: "data_in", or "weight" for the second
 // input of a product.
 absl::string_view InputOperand(const Node& node, int input);

@@ -186,9 +186,10 @@ void AdaptToOp(const Node& node, absl::string_view operand, const InferredShapes
   if (input == 1 && !reference && shape.rank() > 1) FillBlockDim(-2, format);
 }
 
-// Whether the format takes every tensor of the operand, as far as ranks tell.
-absl::Status CheckRanks(const Node& node, absl::string_view operand, const Format& format,
-                        const InferredShapes& shapes) {
+// Whether the format takes every tensor of the operand: those of the module, whose extents are
+// known, and others as far as ranks tell.
+absl::Status CheckShapes(const Node& node, absl::string_view operand, const Format& format,
+                         const InferredShapes& shapes) {
   if (!format.is_reference()) return absl::OkStatus();
   const auto check = [&](const Shape& shape) {
     const OperandView view = ViewOperand(node, operand, format.proto(), shape, shapes);
@@ -203,7 +204,9 @@ absl::Status CheckRanks(const Node& node, absl::string_view operand, const Forma
   if (rule == nullptr || node.kind() != NodeKind::kCallModule) return absl::OkStatus();
   for (const ParameterSpec& spec : rule(node.attributes())) {
     if (TensorOperand(node, spec.name, /*reference=*/true) != operand) continue;
-    MASE_RETURN_IF_ERROR(check(spec.shape));
+    const OperandView view = ViewOperand(node, operand, format.proto(), spec.shape, shapes);
+    std::vector<float> zeros(view.shape.elements());
+    MASE_RETURN_IF_ERROR(format.Quantize(zeros.data(), zeros.data(), view.shape));
   }
   return absl::OkStatus();
 }
@@ -333,7 +336,7 @@ absl::StatusOr<Quantization> QuantizationFor(const Node& node, const RuleFormat&
     AdaptToOp(node, operand, shapes, &proto);
     const auto format = Format::Create(proto);
     if (!format.ok()) return Annotate(format.status(), operand);
-    MASE_RETURN_IF_ERROR(Annotate(CheckRanks(node, operand, **format, shapes), operand));
+    MASE_RETURN_IF_ERROR(Annotate(CheckShapes(node, operand, **format, shapes), operand));
     OperandFormat* entry = record.add_operand();
     entry->set_operand(std::string(operand));
     *entry->mutable_format() = std::move(proto);

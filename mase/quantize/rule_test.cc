@@ -204,5 +204,15 @@ TEST(RuleTest, AUniformRuleGivesEveryOperandTheFormat) {
   EXPECT_THAT(UniformRule(format), StatusIs(kInvalid, "integer: width 0, allowed 1 to 32"));
 }
 
+// MASE's blocks go on from one row to the next, and have to end with the tensor.
+TEST(RuleTest, ABlockThatDoesNotDivideAWeightIsRefusedWithTheRecord) {
+  const std::string config = "name: 'mxint' weight { width: 8 block_size: 3 }";
+  EXPECT_THAT(Record("linear", config, FormatProto::REFERENCE),
+              StatusIs(kInvalid, HasSubstr("weight: mxint")));
+  EXPECT_THAT(Record("linear", config, FormatProto::REFERENCE).status().message(),
+              HasSubstr("3 does not divide the 8"));
+  EXPECT_OK(Record("linear", config, FormatProto::EXACT));
+}
+
 }  // namespace
 }  // namespace mase
