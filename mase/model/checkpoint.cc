@@ -103,19 +103,31 @@ class ConversionNotes {
   std::map<std::string, Counts> counts_;
 };
 
+absl::Status Save(absl::string_view path, const Graph& graph,
+                  const std::map<std::string, std::string>& facts,
+                  std::vector<NamedTensor> tensors) {
+  SafeTensors contents;
+  contents.metadata = facts;
+  contents.metadata[kGraphFact] = GraphToText(graph);
+  contents.tensors = std::move(tensors);
+  return WriteSafeTensors(path, contents);
+}
+
 }  // namespace
 
 absl::Status SaveCheckpoint(absl::string_view path, const Graph& graph,
                             const std::map<std::string, std::string>& facts,
                             const std::vector<NamedTensor>& extra) {
-  SafeTensors contents;
-  contents.metadata = facts;
-  contents.metadata[kGraphFact] = GraphToText(graph);
-  for (const GraphTensor& tensor : graph.tensors()) {
-    contents.tensors.push_back({tensor.name, tensor.value});
-  }
-  contents.tensors.insert(contents.tensors.end(), extra.begin(), extra.end());
-  return WriteSafeTensors(path, contents);
+  std::vector<NamedTensor> tensors;
+  for (const GraphTensor& tensor : graph.tensors()) tensors.push_back({tensor.name, tensor.value});
+  tensors.insert(tensors.end(), extra.begin(), extra.end());
+  return Save(path, graph, facts, std::move(tensors));
+}
+
+absl::Status SaveCheckpoint(absl::string_view path, const Graph& graph,
+                            const std::map<std::string, std::string>& facts,
+                            const StoredTensors& stored) {
+  return Save(path, graph, facts, stored.tensors);
 }
 
 absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path) {
@@ -131,6 +143,7 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path) {
   if (fact == checkpoint.contents.metadata.end()) return checkpoint;
   absl::StatusOr<Graph> graph = GraphFromText(fact->second);
   absl::Status status = graph.status();
+  if (status.ok()) status = DecodeTensors(*graph, checkpoint.contents);
   if (status.ok()) status = BindTensors(checkpoint.contents, *graph).status();
   if (!status.ok()) {
     // The file contradicts itself, whatever the finding is called elsewhere.

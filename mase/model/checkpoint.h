@@ -18,6 +18,7 @@
 #include "mase/data/recipe.h"
 #include "mase/graph/graph.h"
 #include "mase/interop/safetensors.h"
+#include "mase/model/stored_codes.h"
 
 namespace mase {
 
@@ -27,18 +28,23 @@ absl::Status SaveCheckpoint(absl::string_view path, const Graph& graph,
                             const std::map<std::string, std::string>& facts,
                             const std::vector<NamedTensor>& extra = {});
 
+// The same with the graph's tensors as EncodeTensors(graph) made them; LoadCheckpoint decodes them.
+absl::Status SaveCheckpoint(absl::string_view path, const Graph& graph,
+                            const std::map<std::string, std::string>& facts,
+                            const StoredTensors& stored);
+
 // The fact that is the data recipe, as RecipeText.
 inline constexpr char kRecipeFact[] = "mase.recipe";
 
 struct Checkpoint {
   std::optional<Graph> graph;        // With its elements; absent in files of other tools.
   std::optional<DataRecipe> recipe;  // Absent there, and in files from before there were any.
-  SafeTensors contents;              // Everything in the file.
+  SafeTensors contents;              // Everything in the file, codes decoded.
 };
 
 // Reads a checkpoint or any other safetensors file. Errors of ReadSafeTensors;
 // DataLoss naming the file if the recipe is damaged, or, with the tensor, if the graph
-// inside does not fit its tensors.
+// inside does not fit its tensors or their codes (stored_codes.h).
 absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path);
 
 // How a file and a model went together.

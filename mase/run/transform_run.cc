@@ -25,6 +25,17 @@ std::string MetricsTable(const Evaluation& before, const Evaluation& after) {
   return table.Boxed();
 }
 
+// What of a checkpoint is codes, and what with a number format is not, and why.
+std::string DescribeStored(const StoredTensors& stored) {
+  std::string text =
+      absl::StrCat("Stored as codes: ", stored.coded, " tensors, ", WithCommas(stored.values),
+                   " values in ", WithCommas(stored.bytes), " bytes\n");
+  for (const auto& [tensor, why] : stored.left) {
+    absl::StrAppend(&text, "  ", tensor, " stays float32: ", why, "\n");
+  }
+  return text;
+}
+
 absl::Status WriteResults(const RunConfig& config, const Graph& transformed, const Session& session,
                           RunDirectory& directory) {
   MASE_ASSIGN_OR_RETURN(const std::string checkpoint, directory.Reserve(kTransformedCheckpoint));
@@ -34,9 +45,16 @@ absl::Status WriteResults(const RunConfig& config, const Graph& transformed, con
       {"mase.data", session.report.data().description()},
   };
   if (session.recipe.has_value()) facts[kRecipeFact] = RecipeText(*session.recipe);
-  MASE_RETURN_IF_ERROR(SaveCheckpoint(checkpoint, transformed, facts));
+  if (config.transform().store() == "quantized") {
+    MASE_ASSIGN_OR_RETURN(const StoredTensors stored, EncodeTensors(transformed));
+    session.reporter().Print(DescribeStored(stored));
+    MASE_RETURN_IF_ERROR(SaveCheckpoint(checkpoint, transformed, facts, stored));
+  } else {
+    MASE_RETURN_IF_ERROR(SaveCheckpoint(checkpoint, transformed, facts));
+  }
   return directory.WriteSettings(config);
 }
+
 absl::Status Transform(const RunConfig& config, const Pipeline& pipeline, Session& session,
                        RunDirectory& directory) {
   const Split split = SplitByName(config.evaluation().split());
