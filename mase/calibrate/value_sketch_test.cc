@@ -28,10 +28,13 @@ std::vector<float> Draw(int64_t count, uint64_t seed) {
 // The largest distance of the sketch's quantiles from their ranks, as a share of all values.
 double WorstRankError(const ValueSketch& sketch, std::vector<float> values) {
   std::sort(values.begin(), values.end());
+  std::vector<double> shares;
+  for (int i = 0; i <= 1000; ++i) shares.push_back(i / 1000.0);
+  const std::vector<double> quantiles = sketch.Quantiles(shares);
   double worst = 0;
   for (int i = 0; i <= 1000; ++i) {
-    const double share = i / 1000.0;
-    const float x = static_cast<float>(sketch.Quantiles({share})[0]);
+    const double share = shares[i];
+    const float x = static_cast<float>(quantiles[i]);
     const auto low = std::lower_bound(values.begin(), values.end(), x) - values.begin();
     const auto high = std::upper_bound(values.begin(), values.end(), x) - values.begin();
     const double rank = share * static_cast<double>(values.size() - 1);

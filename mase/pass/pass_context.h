@@ -72,6 +72,11 @@ class PassContext {
   // of this pass.
   absl::Status AddTable(Table table);
 
+  // Shows how far the pass is, where it takes long: `done` of `total` units ("net").
+  void Progress(int64_t done, int64_t total, absl::string_view unit) {
+    host_.Progress(done, total, unit);
+  }
+
   // Shows text to the user, now. A missing newline at the end is added.
   void Print(absl::string_view text);
 
@@ -87,7 +92,9 @@ class PassContext {
   // The graph as it was before the pipeline's first pass.
   const Graph& original() const { return original_; }
   absl::StatusOr<std::map<std::string, Tensor>> DummyBatch() { return host_.DummyBatch(); }
-  absl::StatusOr<SampleRows> Samples(int64_t rows) { return host_.Samples(rows); }
+  absl::StatusOr<SampleRows> Samples(int64_t rows, absl::string_view split = "") {
+    return host_.Samples(rows, split);
+  }
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) { return host_.Evaluate(graph); }
   // A file that an option names, by a field with the annotation `path`.
   absl::StatusOr<Graph> ReadGraph(absl::string_view path) { return host_.ReadGraph(path); }

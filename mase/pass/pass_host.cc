@@ -10,13 +10,15 @@ absl::StatusOr<std::map<std::string, Tensor>> PassHost::DummyBatch() {
   return absl::UnimplementedError("this program has no data to take a batch of");
 }
 
-absl::StatusOr<SampleRows> PassHost::Samples(int64_t) {
+absl::StatusOr<SampleRows> PassHost::Samples(int64_t, absl::string_view) {
   return absl::UnimplementedError("this program has no data to take samples of");
 }
 
 absl::StatusOr<Evaluation> PassHost::Evaluate(const Graph&) {
   return absl::UnimplementedError("this program has no data to evaluate on");
 }
+
+void PassHost::Progress(int64_t, int64_t, absl::string_view) {}
 
 void PassHost::Print(absl::string_view) {}
 void PassHost::Show(const Table&, absl::string_view) {}

@@ -20,6 +20,7 @@ namespace mase {
 // Rows of the run's data for a pass to look at.
 struct SampleRows {
   std::map<std::string, Tensor> inputs;  // By placeholder name; row i of all is one sample.
+  Tensor labels;                         // int64 [rows]; [0] where nobody knows them.
   std::string caption;                   // What they are: "256 of 1,000 real rows, test split".
 };
 
@@ -33,9 +34,14 @@ class PassHost {
   // Unimplemented where there is no data.
   virtual absl::StatusOr<std::map<std::string, Tensor>> DummyBatch();
 
-  // At most `rows` (>= 1) samples, the same at each call, spread evenly over the training split, or
-  // over the split that is evaluated where there is none to train on. Unimplemented without data.
-  virtual absl::StatusOr<SampleRows> Samples(int64_t rows);
+  // At most `rows` (>= 1) samples, the same at each call, spread evenly over a split: "train",
+  // "validation" or "test". Without a name over the training split, or where there is none to train
+  // on over the one that is evaluated; the rows that a net is judged by are for those who ask for
+  // them. NotFound, naming the splits that there are; Unimplemented without data.
+  virtual absl::StatusOr<SampleRows> Samples(int64_t rows, absl::string_view split);
+
+  // Shows how far a long pass is: `done` of `total` units ("net").
+  virtual void Progress(int64_t done, int64_t total, absl::string_view unit);
 
   // Loss and accuracy of a graph on the run's data. Unimplemented where there is
   // none; else errors name the node that cannot be computed.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
+#include "mase/base/progress.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
 #include "mase/model/checkpoint.h"
@@ -19,6 +21,20 @@
 
 namespace mase {
 namespace {
+
+// `rows` of the tensor's rows, evenly spread.
+template <typename T>
+Tensor SpreadRows(const Tensor& all, int64_t rows) {
+  Shape shape = all.shape();
+  shape.set_dim(0, rows);
+  Tensor spread(all.dtype(), shape);
+  const int64_t size = all.elements() / all.shape()[0];
+  for (int64_t i = 0; i < rows; ++i) {
+    const T* row = all.data<T>().data() + i * all.shape()[0] / rows * size;
+    std::copy(row, row + size, spread.mutable_data<T>().data() + i * size);
+  }
+  return spread;
+}
 
 // What the passes of one run get from it.
 class SessionHost : public PassHost {
@@ -39,24 +55,26 @@ class SessionHost : public PassHost {
         {session_.graph.placeholders()[0]->name(), data.features.Rows(0, rows)}};
   }
 
-  absl::StatusOr<SampleRows> Samples(int64_t rows) override {
-    const Split split = session_.dataset.Has(Split::kTrain) ? Split::kTrain : split_;
+  absl::StatusOr<SampleRows> Samples(int64_t rows, absl::string_view name) override {
+    Split split = session_.dataset.Has(Split::kTrain) ? Split::kTrain : split_;
+    if (!name.empty()) split = SplitByName(name);
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split));
     MASE_ASSIGN_OR_RETURN(std::string caption, session_.dataset.Caption(split));
-    const Tensor& all = data.features;
-    SampleRows taken{{{session_.graph.placeholders()[0]->name(), all}}, std::move(caption)};
-    if (rows >= data.rows()) return taken;
-    Shape shape = all.shape();
-    shape.set_dim(0, rows);
-    Tensor spread(all.dtype(), shape);
-    const int64_t size = all.elements() / data.rows();
-    for (int64_t i = 0; i < rows; ++i) {
-      const float* row = all.data<float>().data() + i * data.rows() / rows * size;
-      std::copy(row, row + size, spread.mutable_data<float>().data() + i * size);
+    const bool all = rows >= data.rows();
+    if (!all) caption = absl::StrCat(WithCommas(rows), " of ", caption);
+    const bool labelled = data.labels.elements() == data.rows();
+    return SampleRows{{{session_.graph.placeholders()[0]->name(),
+                        all ? data.features : SpreadRows<float>(data.features, rows)}},
+                      all || !labelled ? data.labels : SpreadRows<int64_t>(data.labels, rows),
+                      std::move(caption)};
+  }
+
+  void Progress(int64_t done, int64_t total, absl::string_view unit) override {
+    if (!progress_.has_value()) {
+      progress_.emplace("pass", total, std::string(unit), session_.reporter().progress());
     }
-    taken.inputs.begin()->second = std::move(spread);
-    taken.caption = absl::StrCat(WithCommas(rows), " of ", taken.caption);
-    return taken;
+    progress_->Update(done);
+    if (done >= total) progress_.reset();
   }
 
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override {
@@ -110,6 +128,7 @@ class SessionHost : public PassHost {
   const Session& session_;
   Transformed& transformed_;
   const Split split_;
+  std::optional<mase::Progress> progress_;  // Of the pass that is running, where it says how far.
 };
 
 absl::StatusOr<Instruments> MakeInstruments(const RunConfig& config, const Pipeline& pipeline,

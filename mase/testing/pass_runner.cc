@@ -39,18 +39,22 @@ absl::StatusOr<std::map<std::string, Tensor>> TestHost::DummyBatch() {
   return batch;
 }
 
-absl::StatusOr<SampleRows> TestHost::Samples(int64_t rows) {
+absl::StatusOr<SampleRows> TestHost::Samples(int64_t rows, absl::string_view of) {
+  split = std::string(of);
   if (samples.empty()) return absl::UnimplementedError("no data in this test");
   SampleRows taken;
   for (const auto& [placeholder, tensor] : samples) {
     const int64_t count = std::min(rows, tensor.shape()[0]);
     taken.inputs[placeholder] = tensor.Rows(0, count);
     taken.caption = absl::StrCat(count, " test rows");
+    if (labels.elements() > 0) taken.labels = labels.Rows(0, count);
   }
   return taken;
 }
 
 absl::StatusOr<Evaluation> TestHost::Evaluate(const Graph&) { return evaluation; }
+
+void TestHost::Progress(int64_t done, int64_t, absl::string_view) { progress.push_back(done); }
 
 void TestHost::Print(absl::string_view text) { absl::StrAppend(&printed, text); }
 

@@ -27,7 +27,8 @@ namespace mase {
 class TestHost : public PassHost {
  public:
   absl::StatusOr<std::map<std::string, Tensor>> DummyBatch() override;
-  absl::StatusOr<SampleRows> Samples(int64_t rows) override;
+  absl::StatusOr<SampleRows> Samples(int64_t rows, absl::string_view split) override;
+  void Progress(int64_t done, int64_t total, absl::string_view unit) override;
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override;
   void Print(absl::string_view text) override;
   void Show(const Table& table, absl::string_view whole) override;  // As Print of its Text().
@@ -38,6 +39,9 @@ class TestHost : public PassHost {
 
   std::map<std::string, Tensor> batch;
   std::map<std::string, Tensor> samples;  // By placeholder.
+  Tensor labels;                          // Of the samples.
+  std::string split;                      // That samples were asked for last.
+  std::vector<int64_t> progress;          // Every `done`.
   absl::StatusOr<Evaluation> evaluation = absl::UnimplementedError("no data in this test");
   std::string printed;
   std::map<std::string, std::string> artifacts;

@@ -88,6 +88,11 @@ class QuantizePass final : public Pass {
       context.Note(*plan.node, plan.quantize ? "quantized" : "unchanged", plan.reason,
                    OptionOf(plan));
       context.Count(plan.quantize ? "nodes_quantized" : "nodes_unchanged");
+      if (KeepsFloat(*plan.node) && plan.node->quantization() != nullptr) {
+        graph.ClearQuantization(plan.node);
+        MASE_RETURN_IF_ERROR(UpdatePrecision(*plan.node));
+        ++changed;
+      }
       if (!plan.quantize) continue;
       changed += !HasRecord(*plan.node, plan.record);
       MASE_RETURN_IF_ERROR(Apply(plan, graph));
@@ -212,6 +217,9 @@ class QuantizePass final : public Pass {
 
   absl::StatusOr<std::vector<Plan>> MakePlans(const Graph& graph) const {
     MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph));
+    for (const std::string& name : options_.keep_float()) {
+      MASE_RETURN_IF_ERROR(Annotate(graph.LookUpNode(name).status(), "keep_float"));
+    }
     std::vector<Plan> plans;
     for (Node* node : graph.NodesInOrder()) {
       if (IsOperation(*node)) plans.push_back({.node = node, .rule = FindRule(*node)});
@@ -231,6 +239,10 @@ class QuantizePass final : public Pass {
     const Node& node = *plan->node;
     if (!node.schema().quantizable) {
       plan->reason = absl::StrCat(node.op(), " cannot be quantized");
+      return absl::OkStatus();
+    }
+    if (KeepsFloat(node)) {
+      plan->reason = "keep_float names it";
       return absl::OkStatus();
     }
     const RuleFormat& format = plan->rule == nullptr ? default_ : plan->rule->format;
@@ -256,8 +268,13 @@ class QuantizePass final : public Pass {
     return absl::OkStatus();
   }
 
+  bool KeepsFloat(const Node& node) const {
+    return absl::c_linear_search(options_.keep_float(), node.name());
+  }
+
   // The key of the rule that decided.
-  static std::string OptionOf(const Plan& plan) {
+  std::string OptionOf(const Plan& plan) const {
+    if (plan.node->schema().quantizable && KeepsFloat(*plan.node)) return "keep_float";
     if (plan.rule != nullptr) return plan.rule->match;
     return plan.quantize ? "default" : "";
   }

@@ -363,6 +363,21 @@ TEST(QuantizeTest, AllowUnmatchedServesSeveralNetsWithOneSetOfRules) {
       RunPass("quantize", "allow_unmatched: true" + Rule("conv2d") + Rule("linear"), graph).status);
 }
 
+TEST(QuantizeTest, NamedNodesStayFloatWhateverTheRulesSay) {
+  Graph graph = ParseGraph(kTiny);
+  const std::string all = absl::StrCat("default { config {", kEightFour, "} }");
+  ASSERT_OK(RunPass("quantize", all, graph).status);
+  ASSERT_NE(graph.FindNode("seq_blocks_1")->quantization(), nullptr);
+  const PassRun run = RunPass("quantize", all + " keep_float: 'seq_blocks_1'", graph);
+  ASSERT_OK(run.status);
+  EXPECT_TRUE(run.changed());
+  EXPECT_EQ(graph.FindNode("seq_blocks_1")->quantization(), nullptr);
+  EXPECT_NE(graph.FindNode("seq_blocks_2")->quantization(), nullptr);
+  EXPECT_EQ(run.decision("seq_blocks_1"), "unchanged: keep_float names it");
+  EXPECT_THAT(RunPass("quantize", all + " keep_float: 'seq_blocks_11'", graph).status,
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("keep_float: ")));
+}
+
 TEST(QuantizeTest, ABaselineIsWarnedAbout) {
   Graph graph = ParseGraph(kTiny);
   const PassRun run = RunPass("quantize", "baseline_weight_path: 'a.mz'" + Rule("linear"), graph);
