@@ -12,19 +12,18 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/types/span.h"
 #include "glog/logging.h"
 #include "mase/base/files.h"
-#include "mase/base/runfiles.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/base/table.h"
+#include "mase/config/arguments.h"
+#include "mase/config/own_flags.h"
 #include "mase/format/family.h"
 #include "mase/format/format.h"
 #include "mase/format/format_text.h"
@@ -32,6 +31,7 @@
 #include "mase/interop/npy.h"
 #include "mase/interop/svg_curves.h"
 #include "mase/tensor/convert.h"
+#include "proto/flags.pb.h"
 
 namespace mase {
 namespace {
@@ -52,99 +52,31 @@ text, 'block_fp { width: 8 block_size: 16 }'. Policies may follow:
 `list` shows (docs/formats.md). --in and --out may be repeated. Block formats
 encode into two files: the codes, and NAME.blocks.npy with a code a block.
 
-  --format F        the format of quantize, encode and decode
-  --semantics S     exact or reference; where not given, what the format says
-  --in, --out FILE  .npy files of float32 (decode: of int32 codes)
-  --seed N          of stochastic rounding [default 0]
-  --plot FILE       error: SQNR over bits, as SVG
+)";
 
+constexpr char kExamples[] = R"(
   ./bazelw run //mase:formats -- list
   ./bazelw run //mase:formats -- table 'minifloat_ieee 4/2'
   ./bazelw run //mase:formats -- quantize --format='integer 8/4' \
       --semantics=reference --in=x.npy --out=y.npy
-  ./bazelw run //mase:formats -- error --in=x.npy --plot=error.svg integer block_fp mxfp)";
+  ./bazelw run //mase:formats -- error --in=x.npy --plot=error.svg integer block_fp mxfp
+)";
 
-struct Flags {
-  std::string format, semantics, plot;
-  std::vector<std::string> in, out;
-  uint64_t seed = 0;
-};
+using Flags = FormatsFlags;
 
-// What a command line says besides flags, and the flags.
-struct CommandLine {
-  std::vector<std::string> words;
-  Flags flags;
-  bool help = false;
-};
-
-absl::Status CheckFlagName(const std::string& name) {
-  std::vector<std::string> known;
-  for (const char* flag : {"format", "semantics", "in", "out", "seed", "plot"}) {
-    if (name == flag) return absl::OkStatus();
-    known.push_back(absl::StrCat("--", flag));
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown flag --", name, Suggest("--" + name, known), "; see --help"));
-}
-
-absl::Status SetFlag(const std::string& name, const std::string& value, Flags* flags) {
-  const std::map<std::string, std::string*> texts = {
-      {"format", &flags->format}, {"semantics", &flags->semantics}, {"plot", &flags->plot}};
-  const std::map<std::string, std::vector<std::string>*> files = {{"in", &flags->in},
-                                                                  {"out", &flags->out}};
-  if (const auto text = texts.find(name); text != texts.end()) {
-    *text->second = value;
-  } else if (const auto list = files.find(name); list != files.end()) {
-    MASE_ASSIGN_OR_RETURN(list->second->emplace_back(), UserPath(value));
-  } else if (!absl::SimpleAtoi(value, &flags->seed)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--seed=", value, ": want an integer from 0 to 2^64 - 1"));
-  }
-  return absl::OkStatus();
-}
-
-// --flag=value or --flag value; --in and --out may be repeated.
-absl::StatusOr<CommandLine> ParseCommandLine(absl::Span<char* const> arguments) {
-  CommandLine line;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    const std::string argument = arguments[i];
-    if (argument.empty() || argument[0] != '-' || argument == "-") {
-      line.words.push_back(argument);
-      continue;
-    }
-    const std::string body = argument.substr(std::min<size_t>(2, argument.find_first_not_of('-')));
-    const size_t equals = body.find('=');
-    const std::string name = body.substr(0, equals);
-    if (name == "help" || name == "h") {
-      line.help = true;
-      continue;
-    }
-    const bool apart = equals == std::string::npos;
-    const bool has_next = i + 1 < arguments.size();
-    const std::string value = !apart     ? body.substr(equals + 1)
-                              : has_next ? std::string(arguments[i + 1])
-                                         : "";
-    MASE_RETURN_IF_ERROR(CheckFlagName(name));
-    if (apart && !has_next) {
-      return absl::InvalidArgumentError(absl::StrCat("--", name, ": needs a value"));
-    }
-    MASE_RETURN_IF_ERROR(SetFlag(name, value, &line.flags));
-    i += apart ? 1 : 0;
-  }
-  return line;
+// The flags, and --help.
+std::vector<ProcessFlag> KnownFlags() {
+  std::vector<ProcessFlag> flags = FlagsOf(*Flags::descriptor());
+  flags.push_back({"help", true, "Print this text."});
+  return flags;
 }
 
 // --semantics wins over the text, before it is known whether the family can have that.
 absl::StatusOr<std::unique_ptr<const Format>> MakeFormat(const std::string& text,
                                                          const Flags& flags) {
   MASE_ASSIGN_OR_RETURN(FormatProto proto, ParseFormat(text));
-  if (flags.semantics == "reference") {
-    proto.set_semantics(FormatProto::REFERENCE);
-  } else if (flags.semantics == "exact") {
-    proto.set_semantics(FormatProto::EXACT);
-  } else if (!flags.semantics.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--semantics=", flags.semantics, ", allowed exact, reference"));
+  if (!flags.semantics().empty()) {
+    proto.set_semantics(flags.semantics() == "exact" ? FormatProto::EXACT : FormatProto::REFERENCE);
   }
   return Format::Create(proto);
 }
@@ -226,20 +158,20 @@ absl::Status PrintTable(const std::string& text, const Flags& flags) {
 absl::Status ForEachPair(
     const Flags& flags,
     const std::function<absl::Status(const std::string&, const std::string&)>& fn) {
-  const std::vector<std::string>&in = flags.in, &out = flags.out;
+  const auto &in = flags.in(), &out = flags.out();
   if (in.empty() || in.size() != out.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat(in.size(), " --in and ", out.size(), " --out, want as many, at least one"));
   }
-  for (size_t i = 0; i < in.size(); ++i) MASE_RETURN_IF_ERROR(fn(in[i], out[i]));
+  for (int i = 0; i < in.size(); ++i) MASE_RETURN_IF_ERROR(fn(in[i], out[i]));
   return absl::OkStatus();
 }
 
 absl::Status Quantize(const Flags& flags) {
-  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(flags.format, flags));
+  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(flags.format(), flags));
   return ForEachPair(flags, [&](const std::string& in, const std::string& out) -> absl::Status {
     MASE_ASSIGN_OR_RETURN(const Tensor x, ReadFloats(in));
-    const absl::StatusOr<Tensor> y = format->Quantize(x, flags.seed);
+    const absl::StatusOr<Tensor> y = format->Quantize(x, flags.seed());
     if (!y.ok()) return Annotate(y.status(), in);
     return WriteNpy(out, *y);
   });
@@ -272,7 +204,7 @@ absl::StatusOr<Tensor> ReadCodes(const std::string& path) {
 }
 
 absl::Status Encode(const Flags& flags) {
-  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(flags.format, flags));
+  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(flags.format(), flags));
   return ForEachPair(flags, [&](const std::string& in, const std::string& out) -> absl::Status {
     MASE_ASSIGN_OR_RETURN(const Tensor x, ReadFloats(in));
     const absl::StatusOr<EncodedTensor> encoded = format->Encode(x);
@@ -285,15 +217,18 @@ absl::Status Encode(const Flags& flags) {
 }
 
 absl::Status Decode(const Flags& flags) {
-  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(flags.format, flags));
+  MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(flags.format(), flags));
   return ForEachPair(flags, [&](const std::string& in, const std::string& out) -> absl::Status {
     EncodedTensor encoded;
     MASE_ASSIGN_OR_RETURN(const Tensor codes, ReadCodes(in));
     encoded.shape = codes.shape();
     encoded.codes.assign(codes.data<int32_t>().begin(), codes.data<int32_t>().end());
     // Only some formats have block codes: where there is no such file, decoding tells.
-    if (const auto blocks = ReadCodes(BlocksPath(in)); blocks.ok()) {
+    const absl::StatusOr<Tensor> blocks = ReadCodes(BlocksPath(in));
+    if (blocks.ok()) {
       encoded.block_codes.assign(blocks->data<int32_t>().begin(), blocks->data<int32_t>().end());
+    } else if (!absl::IsNotFound(blocks.status())) {
+      return blocks.status();
     }
     const absl::StatusOr<Tensor> y = format->Decode(encoded);
     if (!y.ok()) return Annotate(y.status(), in);
@@ -307,7 +242,7 @@ std::string Bar(double sqnr_db) {
 }
 
 absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags& flags) {
-  const std::vector<std::string>& paths = flags.in;
+  const auto& paths = flags.in();
   if (paths.empty() || formats.empty()) {
     return absl::InvalidArgumentError("error needs --in=x.npy and at least one format");
   }
@@ -323,7 +258,7 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
     int64_t left_out = 0;
     for (const std::string& text : formats) {
       MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text, flags));
-      const absl::StatusOr<Tensor> y = format->Quantize(x, flags.seed);
+      const absl::StatusOr<Tensor> y = format->Quantize(x, flags.seed());
       if (!y.ok()) return Annotate(y.status(), path);
       const QuantizationError error = MeasureQuantizationError(x.data<float>(), y->data<float>());
       left_out = error.left_out;
@@ -339,22 +274,19 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
               << "\n"
               << table.Text();
   }
-  if (flags.plot.empty()) return absl::OkStatus();
+  if (flags.plot().empty()) return absl::OkStatus();
   std::vector<Curve> list;
   for (auto& [name, curve] : curves) {
     std::sort(curve.points.begin(), curve.points.end());
     list.push_back(std::move(curve));
   }
-  MASE_ASSIGN_OR_RETURN(const std::string file, UserPath(flags.plot));
-  return WriteFileAtomically(file, CurvesAsSvg({.title = "Signal to quantization noise",
-                                                .x_label = "bits a value",
-                                                .y_label = "SQNR in dB",
-                                                .curves = list}));
+  return WriteFileAtomically(flags.plot(), CurvesAsSvg({.title = "Signal to quantization noise",
+                                                        .x_label = "bits a value",
+                                                        .y_label = "SQNR in dB",
+                                                        .curves = list}));
 }
 
-absl::Status Run(const CommandLine& line) {
-  const std::vector<std::string>& words = line.words;
-  const Flags& flags = line.flags;
+absl::Status Run(const std::vector<std::string>& words, const Flags& flags) {
   const std::string command = words.empty() ? "" : words[0];
   const std::vector<std::string> rest(words.begin() + (words.empty() ? 0 : 1), words.end());
   if (command == "list") return List();
@@ -389,15 +321,18 @@ int End(const absl::Status& status) {
 
 int RunFormats(std::vector<std::string> words) {
   google::InitGoogleLogging("formats");
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  const absl::StatusOr<CommandLine> line =
-      ParseCommandLine(absl::MakeConstSpan(arguments).subspan(1));
-  if (line.ok() && line->help) {
-    std::cout << kUsage << "\n";
-    return End(absl::OkStatus());
+  words.erase(words.begin());
+  const absl::StatusOr<Arguments> arguments = ParseArguments(words, KnownFlags(), FlagScope::kOwn);
+  if (!arguments.ok()) return End(arguments.status());
+  Flags flags;
+  for (const auto& [name, value] : arguments->process) {
+    if (name == "help") {
+      std::cout << kUsage << FlagHelp(KnownFlags(), FlagScope::kOwn) << kExamples;
+      return End(absl::OkStatus());
+    }
+    if (const absl::Status status = SetFlag(name, value, flags); !status.ok()) return End(status);
   }
-  return End(line.ok() ? Run(*line) : line.status());
+  return End(Run(arguments->positionals, flags));
 }
 
 }  // namespace mase

@@ -65,8 +65,14 @@ std::vector<std::string> FlagNames(const std::vector<const FieldDescriptor*>& pa
   return names;
 }
 
-KnownFlags AllFlags(absl::Span<const ProcessFlag> process_flags) {
+KnownFlags AllFlags(absl::Span<const ProcessFlag> process_flags, FlagScope scope) {
   KnownFlags flags;
+  if (scope == FlagScope::kOwn) {
+    for (const ProcessFlag& flag : process_flags) {
+      flags[flag.name] = {Kind::kProcess, flag.is_switch};
+    }
+    return flags;
+  }
   for (const auto& path : LeafPaths(*RunConfig::descriptor())) {
     for (const std::string& name : FlagNames(path)) {
       flags[name] = {Kind::kSetting, IsSwitch(*path.back())};
@@ -88,9 +94,10 @@ KnownFlag LookUp(const KnownFlags& flags, const std::string& name, const Ignored
   return {Kind::kIgnored, ignored != nullptr && ignored->is_switch};
 }
 
-absl::Status UnknownFlag(const std::string& given, const std::string& name,
-                         const KnownFlags& flags) {
-  const std::string here = NameFromElsewhere(name, *RunConfig::descriptor());
+absl::Status UnknownFlag(const std::string& given, const std::string& name, const KnownFlags& flags,
+                         FlagScope scope) {
+  const std::string here =
+      scope == FlagScope::kOwn ? "" : NameFromElsewhere(name, *RunConfig::descriptor());
   if (!here.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("unknown flag ", given, "; did you mean '--",
                                                    absl::StrReplaceAll(here, {{"_", "-"}}), "'?"));
@@ -134,8 +141,9 @@ std::string HelpSection(absl::string_view name, const Table& table) {
 }  // namespace
 
 absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
-                                         absl::Span<const ProcessFlag> process_flags) {
-  const KnownFlags flags = AllFlags(process_flags);
+                                         absl::Span<const ProcessFlag> process_flags,
+                                         FlagScope scope) {
+  const KnownFlags flags = AllFlags(process_flags, scope);
   Arguments result;
   bool flags_ended = false;
   for (size_t i = 0; i < args.size(); ++i) {
@@ -154,10 +162,10 @@ absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
     const std::string given = arg.substr(0, equals);
     const bool long_flag = absl::StartsWith(given, "--");
     const std::string name = absl::StrReplaceAll(given.substr(long_flag ? 2 : 1), {{"-", "_"}});
-    const IgnoredKey* ignored = FindIgnoredSetting(name);
+    const IgnoredKey* ignored = scope == FlagScope::kOwn ? nullptr : FindIgnoredSetting(name);
     bool known;
     const KnownFlag flag = LookUp(flags, name, ignored, known);
-    if (!known || !long_flag) return UnknownFlag(given, name, flags);
+    if (!known || !long_flag) return UnknownFlag(given, name, flags, scope);
 
     std::string text = "true";
     if (equals != std::string::npos) {
@@ -185,11 +193,18 @@ absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
 
 std::vector<std::string> SettingFlagNames() {
   std::vector<std::string> names;
-  for (const auto& [name, flag] : AllFlags({})) names.push_back(name);
+  for (const auto& [name, flag] : AllFlags({}, FlagScope::kRun)) names.push_back(name);
   return names;
 }
 
-std::string FlagHelp(absl::Span<const ProcessFlag> process_flags) {
+std::string FlagHelp(absl::Span<const ProcessFlag> process_flags, FlagScope scope) {
+  Table process = HelpTable();
+  const auto add_own = [&] {
+    for (const ProcessFlag& flag : process_flags) {
+      process.AddRow({Synopsis({flag.name}, flag.is_switch), flag.help});
+    }
+  };
+  if (scope == FlagScope::kOwn) return add_own(), process.Text();
   std::string help;
   Table table = HelpTable();
   std::string section;
@@ -207,16 +222,13 @@ std::string FlagHelp(absl::Span<const ProcessFlag> process_flags) {
     table.AddRow({Synopsis(names, IsSwitch(*path.back())), Description(*path.back())});
   }
   if (table.num_rows() > 0) help += HelpSection(section, table);
-  Table process = HelpTable();
   process.AddRow({"  --config FILE", "Settings file: .toml, .json or .textproto."});
   process.AddRow({"  --set KEY=VALUE",
                   "Set anything by its path: --set passes.quantize.linear.config.weight_width=4"});
   for (const PathFlag& flag : kPathFlags) {
     process.AddRow({Synopsis({flag.name}, /*is_switch=*/false), flag.help});
   }
-  for (const ProcessFlag& flag : process_flags) {
-    process.AddRow({Synopsis({flag.name}, flag.is_switch), flag.help});
-  }
+  add_own();
   return absl::StrCat(help, HelpSection("this command", process));
 }
 

@@ -26,6 +26,12 @@ struct ProcessFlag {
   std::string help;
 };
 
+// Whose flags a command line may have.
+enum class FlagScope {
+  kRun,  // Those of settings, of MASE, and the process's own.
+  kOwn,  // The process's own alone.
+};
+
 struct Arguments {
   struct Setting {
     std::string flag;  // As given, for messages: "--batch-size".
@@ -45,13 +51,15 @@ struct Arguments {
 // "version"; "--" ends the flags. InvalidArgument for an unknown flag (with the
 // nearest known one) or one without its value.
 absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
-                                         absl::Span<const ProcessFlag> process_flags);
+                                         absl::Span<const ProcessFlag> process_flags,
+                                         FlagScope scope = FlagScope::kRun);
 
 // The names of all flags that are settings, sorted, with '_': "batch_size".
 std::vector<std::string> SettingFlagNames();
 
 // The flags by section, each with its help, values and default.
-std::string FlagHelp(absl::Span<const ProcessFlag> process_flags);
+std::string FlagHelp(absl::Span<const ProcessFlag> process_flags,
+                     FlagScope scope = FlagScope::kRun);
 
 }  // namespace mase
 
