@@ -78,6 +78,19 @@ int RunSweepAction(std::vector<std::string> words) {
   return RunAs(*MakeSweepAction(swept), std::move(words));
 }
 
+// A transform that runs one pass behind those of the settings, and measures nothing besides.
+template <const char* kPass>
+int RunPass(std::vector<std::string> words) {
+  words[0] = "transform";
+  words.push_back("--evaluate=false");
+  words.push_back(absl::StrCat("--set=passes.", kPass, "={}"));
+  return RunAs(*MakeTransformAction(), std::move(words));
+}
+constexpr char kProfile[] = "profile_statistics";
+constexpr char kVerify[] = "verify_quantization";
+constexpr char kCompareActivations[] = "compare_activations";
+constexpr char kSensitivity[] = "sensitivity";
+
 const ActionEntry kActions[] = {
     {"transform", "run the passes of a config on a net; measure it before and after",
      [](std::vector<std::string> words) {
@@ -97,6 +110,12 @@ const ActionEntry kActions[] = {
     {"info", "show a net's layers, shapes, parameters and MACs; no data needed",
      [](std::vector<std::string> words) { return RunAs(*MakeInfoAction(), std::move(words)); }},
     {"diff", "what differs between two nets: checkpoints, runs or configs", RunDiff},
+    {"profile", "statistics of weights and activations", RunPass<kProfile>},
+    {"verify", "what rounding makes of every operand; fails where one is off its grid",
+     RunPass<kVerify>},
+    {"compare-activations", "float against quantized, layer by layer",
+     RunPass<kCompareActivations>},
+    {"sensitivity", "what each node's number formats cost", RunPass<kSensitivity>},
     {"formats", "number formats: list, describe, apply to a tensor, compare", RunFormats},
     {"passes", "list the passes; `passes describe quantize` is the manual of one",
      Print<ListPasses>},

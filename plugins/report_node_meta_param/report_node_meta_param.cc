@@ -9,12 +9,16 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/status_macros.h"
+#include "mase/base/suggest.h"
 #include "mase/base/table.h"
 #include "mase/graph/graph.h"
+#include "mase/pass/common_metadata.h"
 #include "mase/plugin/plugin.h"
 #include "plugins/report_node_meta_param/report_node_meta_param_options.pb.h"
 
@@ -107,7 +111,10 @@ class ReportNodeMetaParamPass final : public Pass {
   explicit ReportNodeMetaParamPass(Options options) : options_(std::move(options)) {}
 
   absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
-    const std::string text = options_.compact() ? CompactTable(graph) : NodeTable(graph);
+    MASE_RETURN_IF_ERROR(CheckNodes(graph));
+    MASE_ASSIGN_OR_RETURN(const Table table, ShownColumns(options_.compact() ? CompactTable(graph)
+                                                                             : NodeTable(graph)));
+    const std::string text = options_.compact() ? table.Text() : table.Grid();
     context.Print("Inspecting graph [report_node_meta_param_analysis_pass]");
     context.Print(text);
     if (!options_.save_path().empty()) {
@@ -124,12 +131,62 @@ class ReportNodeMetaParamPass final : public Pass {
                        [&](int which) { return which == Options::ALL || which == section; });
   }
 
-  std::string NodeTable(const Graph& graph) const {
+  bool Shows(const Node& node) const {
+    return options_.nodes().empty() || absl::c_linear_search(options_.nodes(), node.name()) ||
+           absl::c_linear_search(options_.nodes(), node.mase_op());
+  }
+
+  absl::Status CheckNodes(const Graph& graph) const {
+    std::vector<std::string> known;
+    for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+      known.push_back(node->name());
+      known.emplace_back(node->mase_op());
+    }
+    for (const std::string& name : options_.nodes()) {
+      if (absl::c_linear_search(known, name)) continue;
+      return absl::NotFoundError(
+          absl::StrCat("nodes: no node and no op is called '", name, "'", Suggest(name, known)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Table> ShownColumns(const Table& table) const {
+    if (options_.columns().empty()) return table;
+    std::vector<size_t> shown;
+    std::vector<std::string> known;
+    for (const Column& column : table.columns()) {
+      const auto is_it = [&](const std::string& name) {
+        return absl::EqualsIgnoreCase(name, column.name);
+      };
+      if (absl::c_any_of(options_.columns(), is_it)) shown.push_back(known.size());
+      known.push_back(column.name);
+    }
+    for (const std::string& name : options_.columns()) {
+      const auto is_it = [&](const std::string& column) {
+        return absl::EqualsIgnoreCase(name, column);
+      };
+      if (absl::c_any_of(known, is_it)) continue;
+      return absl::NotFoundError(
+          absl::StrCat("columns: there is no '", name, "', only ", absl::StrJoin(known, ", ")));
+    }
+    std::vector<Column> columns;
+    for (const size_t i : shown) columns.push_back(table.columns()[i]);
+    Table result(std::move(columns));
+    for (const std::vector<Cell>& row : table.rows()) {
+      std::vector<Cell> cells;
+      for (const size_t i : shown) cells.push_back(row[i]);
+      result.AddRow(std::move(cells));
+    }
+    return result;
+  }
+
+  Table NodeTable(const Graph& graph) const {
     std::vector<Column> columns = {{"Node name"}, {"Fx Node op"}, {"Mase type"}, {"Mase op"}};
     if (Shows(Options::COMMON)) columns.push_back({"Common Param"});
     if (Shows(Options::SOFTWARE)) columns.push_back({"Software Param"});
     Table table(std::move(columns));
     for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+      if (!Shows(*node)) continue;
       const NodeMetadata& metadata = node->metadata();
       std::vector<Cell> row = {node->name(), std::string(NodeKindName(node->kind())),
                                metadata.common().mase_type(), metadata.common().mase_op()};
@@ -137,25 +194,33 @@ class ReportNodeMetaParamPass final : public Pass {
       if (Shows(Options::SOFTWARE)) row.push_back(SoftwareText(metadata.software()));
       table.AddRow(std::move(row));
     }
-    return table.Grid();
+    return table;
   }
 
-  std::string CompactTable(const Graph& graph) const {
+  Table CompactTable(const Graph& graph) const {
     Table table({{"Node"}, {"Tensor"}, {"Type"}, {"Precision"}, {"Shape"}, {"Statistics"}});
     for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+      if (!Shows(*node)) continue;
       const CommonMetadata& common = node->metadata().common();
       const SoftwareMetadata& software = node->metadata().software();
       const auto add = [&](const TensorMetadata& tensor, const auto& statistics) {
-        const bool show = Shows(Options::COMMON);
+        const bool show = Shows(Options::COMMON) && !tensor.type().empty();
         table.AddRow({node->name(), tensor.name(), show ? tensor.type() : "",
                       show ? absl::StrJoin(tensor.precision(), "/") : "",
                       show ? absl::StrCat("[", absl::StrJoin(tensor.shape(), ", "), "]") : "",
                       Shows(Options::SOFTWARE) ? FindStatistics(statistics, tensor.name()) : ""});
       };
       for (const TensorMetadata& tensor : common.args()) add(tensor, software.args());
+      // Buffers have statistics alone.
+      for (const TensorStatistics& tensor : software.args()) {
+        if (tensor.stat_size() == 0 || FindArgument(common, tensor.name()) != nullptr) continue;
+        TensorMetadata buffer;
+        buffer.set_name(tensor.name());
+        add(buffer, software.args());
+      }
       for (const TensorMetadata& tensor : common.results()) add(tensor, software.results());
     }
-    return table.Text();
+    return table;
   }
 
   const Options options_;

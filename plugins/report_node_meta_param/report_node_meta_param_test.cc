@@ -76,6 +76,33 @@ TEST(ReportNodeMetaParamTest, CompactHasOneLineForEachTensor) {
                              "output  data_out_0  float    32         [8, 1]\n");
 }
 
+TEST(ReportNodeMetaParamTest, NodesByNameOrOpAndColumnsByTitle) {
+  Graph graph = ParseGraph(kNet);
+  PassRun run = RunPass("report_node_meta_param",
+                        "compact: true nodes: 'fc' columns: ['node', 'tensor', 'shape']", graph);
+  ASSERT_OK(run.status);
+  EXPECT_THAT(run.printed, HasSubstr("fc    data_in_0   [8, 4]\n"
+                                     "fc    weight      [1, 4]\n"
+                                     "fc    data_out_0  [8, 1]\n"));
+  EXPECT_THAT(run.printed, Not(HasSubstr("output")));
+  EXPECT_THAT(run.printed, Not(HasSubstr("Precision")));
+  run = RunPass("report_node_meta_param", "nodes: 'linear' columns: 'Node name'", graph);
+  EXPECT_EQ(run.printed, std::string(kHead) +
+                             "+-------------+\n"
+                             "| Node name   |\n"
+                             "+=============+\n"
+                             "| fc          |\n"
+                             "+-------------+\n");
+}
+
+TEST(ReportNodeMetaParamTest, FiltersThatFitNothingAreNamed) {
+  Graph graph = ParseGraph(kNet);
+  EXPECT_THAT(RunPass("report_node_meta_param", "nodes: 'linaer'", graph).status,
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("did you mean 'linear'")));
+  EXPECT_THAT(RunPass("report_node_meta_param", "columns: 'Shape'", graph).status.message(),
+              HasSubstr("columns: there is no 'Shape', only Node name, Fx Node op"));
+}
+
 TEST(ReportNodeMetaParamTest, AnUnknownSectionIsNamed) {
   Graph graph = ParseGraph(kNet);
   EXPECT_THAT(RunPass("report_node_meta_param", "which: 9", graph).status,

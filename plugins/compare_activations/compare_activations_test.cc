@@ -1,0 +1,100 @@
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/testing/matchers.h"
+#include "mase/testing/pass_runner.h"
+
+namespace mase {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Two layers, of which the first is rounded a little and the second a lot.
+Graph MakeNet() {
+  Graph graph = ParseGraph(R"(
+x = placeholder() : f32[2, 2]
+first = linear(x, in_features=2, out_features=2, bias=False)
+  quantized integer
+  data_in = integer { width: 12 frac_width: 8 }
+relu = relu(first)
+second = linear(relu, in_features=2, out_features=2, bias=False)
+  quantized integer
+  weight = integer { width: 3 frac_width: 1 }
+output = output(second)
+)");
+  graph.SetTensor("first.weight", Tensor::FromValues<float>({2, 2}, {1, 0.5f, -0.25f, 1}), false);
+  graph.SetTensor("second.weight", Tensor::FromValues<float>({2, 2}, {0.3f, 0.8f, 1.2f, -1}),
+                  false);
+  return graph;
+}
+
+class Host : public TestHost {
+ public:
+  Host() {
+    std::vector<float> x(400);
+    for (size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
+    samples["x"] = Tensor::FromValues<float>({200, 2}, x);
+  }
+};
+
+TEST(CompareActivationsTest, LayerByLayerAndTheFirstThatFalls) {
+  Graph graph = MakeNet();
+  Host host;
+  const PassRun run = RunPasses({MakePass("compare_activations")}, graph, host);
+  ASSERT_OK(run.status);
+  EXPECT_FALSE(run.changed());
+  EXPECT_THAT(run.printed, HasSubstr("Float against quantized on 200 test rows"));
+  EXPECT_THAT(run.printed, HasSubstr("The first layer below 20 dB is second (linear), at 1"));
+  // What adds most comes first.
+  EXPECT_THAT(run.printed, HasSubstr("  [passes.quantize]\n"
+                                     "  keep_float = [\"second\", \"first\"]\n"));
+  const std::vector<std::string> lines =
+      absl::StrSplit(run.artifacts.at("compare_activations/layers.csv"), '\n');
+  ASSERT_EQ(lines.size(), 6);
+  EXPECT_THAT(lines[1], HasSubstr("first,linear,integer,"));
+  EXPECT_THAT(lines[4], HasSubstr("output,output,,"));
+  const auto& result = run.pass_report().result().fields();
+  EXPECT_EQ(result.at("first_fallen").string_value(), "second");
+}
+
+TEST(CompareActivationsTest, AsManyLayersAsAreAskedFor) {
+  Graph graph = MakeNet();
+  Host host;
+  PassRun run =
+      RunPasses({MakePass("compare_activations", "worst: 1 least_sqnr_db: 0")}, graph, host);
+  EXPECT_THAT(run.printed, HasSubstr("No layer falls below 0 dB."));
+  EXPECT_THAT(run.printed, HasSubstr("To keep the 1 layer in float that adds most"));
+  EXPECT_THAT(run.printed, HasSubstr("keep_float = [\"second\"]\n"));
+  Host other;
+  run = RunPasses({MakePass("compare_activations", "worst: 0")}, graph, other);
+  EXPECT_THAT(run.printed, Not(HasSubstr("keep_float")));
+}
+
+TEST(CompareActivationsTest, FormatsThatChangeNothingAreExact) {
+  Graph graph = MakeNet();
+  graph.ClearQuantization(graph.FindNode("second"));
+  Host host;
+  for (float& x : host.samples["x"].mutable_data<float>()) x = 0.5f;
+  const PassRun run = RunPasses({MakePass("compare_activations")}, graph, host);
+  EXPECT_THAT(run.printed, HasSubstr("exact"));
+  EXPECT_THAT(run.printed, HasSubstr("No layer falls below 20 dB."));
+  EXPECT_THAT(run.printed, Not(HasSubstr("keep_float")));
+}
+
+TEST(CompareActivationsTest, NeedsFormatsAndData) {
+  Graph graph = MakeNet();
+  EXPECT_THAT(RunPass("compare_activations", "", graph).status,
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("no data")));
+  graph.ClearQuantization(graph.FindNode("first"));
+  graph.ClearQuantization(graph.FindNode("second"));
+  EXPECT_THAT(RunPass("compare_activations", "", graph).status.message(),
+              HasSubstr("no node has a number format"));
+}
+
+}  // namespace
+}  // namespace mase
