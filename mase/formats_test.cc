@@ -131,7 +131,7 @@ TEST_F(FormatsTest, InfiniteErrorsAreErrorsAndInfiniteInputsLeftOut) {
       folder_);
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("huge.npy [4], without 2 not finite values\n"));
-  EXPECT_THAT(result.out, HasSubstr("     -inf        inf         inf\n"));
+  EXPECT_THAT(result.out, HasSubstr("     -inf      inf       inf\n"));
 }
 
 TEST_F(FormatsTest, RefusesInOneLineWithExitCode2) {

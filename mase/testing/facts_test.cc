@@ -39,6 +39,7 @@ const std::pair<const char*, const char*> kOtherWords[] = {
     {"mase/data/images.cc", "cat"},
     {"mase/data/data_cache.cc", "size"},
     {"mase/data/jsc_sim.cc", "mean"},
+    {"mase/calibrate/statistics.cc", "mean"},
 };
 
 std::set<std::string> Names() {

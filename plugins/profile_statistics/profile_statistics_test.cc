@@ -49,7 +49,7 @@ TEST(ProfileStatisticsTest, WeightsAndActivationsByDefault) {
   EXPECT_FALSE(run.changed());
   EXPECT_EQ(run.count("statistics"), 10);
   EXPECT_THAT(run.printed, HasSubstr("Statistics of 2 test rows"));
-  EXPECT_EQ(run.artifacts.at(kCsv).substr(0, 330),
+  EXPECT_EQ(run.artifacts.at(kCsv).substr(0, 351),
             "node,tensor,statistic,key,value,exact\n"
             "fc,weight,range_min_max,min,1,true\n"
             "fc,weight,range_min_max,max,9,true\n"
@@ -87,12 +87,12 @@ TEST(ProfileStatisticsTest, WhatIsAskedForOfTheNodesThatAreNamed) {
             "fc,data_in_0,abs_mean,\"abs_mean[0, 1]\",3.5,true\n"
             "fc,data_in_0,abs_mean,\"abs_mean[0, 2]\",6,true\n"
             "fc,data_in_0,abs_mean,count,2,true\n"
-            "fc,data_out_0,range_quantile,min,17.6,true\n"
-            "fc,data_out_0,range_quantile,max,106.9,true\n"
-            "fc,data_out_0,range_quantile,range,89.3,true\n"
+            "fc,data_out_0,range_quantile,min,21.799999999999997,true\n"
+            "fc,data_out_0,range_quantile,max,97.00000000000001,true\n"
+            "fc,data_out_0,range_quantile,range,75.20000000000002,true\n"
             "fc,data_out_0,range_quantile,count,4,true\n"
             "fc,data_out_0,abs_mean,\"abs_mean[0, 0]\",27.5,true\n"
-            "fc,data_out_0,abs_mean,\"abs_mean[0, 1]\",85,true\n"
+            "fc,data_out_0,abs_mean,\"abs_mean[0, 1]\",80.5,true\n"
             "fc,data_out_0,abs_mean,count,2,true\n");
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -82,15 +83,16 @@ std::string FirstValues(const OperandRounding& operand) {
   std::string text =
       absl::StrCat(operand.node, ".", operand.tensor, ": ", FormatText(operand.format), ", ",
                    operand.rounding.values, " values\n");
-  int column = 0;
-  for (const RoundedValue& value : operand.rounding.first) {
+  std::string line;
+  for (size_t i = 0; i < operand.rounding.first.size(); ++i) {
+    const RoundedValue& value = operand.rounding.first[i];
     std::string entry = absl::StrFormat("%.4f -> %.4f", value.original, value.quantized);
     if (value.code.has_value()) absl::StrAppend(&entry, " (", CodeText(operand, *value.code), ")");
-    const bool last = ++column % kValuesALine == 0;
-    absl::StrAppendFormat(&text, column % kValuesALine == 1 ? "  %-24s" : " %-24s", entry);
-    if (last) text.append("\n");
+    absl::StrAppendFormat(&line, line.empty() ? "  %-24s" : " %-24s", entry);
+    if ((i + 1) % kValuesALine != 0 && i + 1 < operand.rounding.first.size()) continue;
+    absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
+    line.clear();
   }
-  if (column % kValuesALine != 0) text.append("\n");
   return text;
 }
 
