@@ -80,7 +80,7 @@ TEST(AnalysisTest, CodesTakeTheirBitsAndChangeNoFigure) {
   const CommandResult bad = verify("float4", "bad");
   EXPECT_EQ(bad.exit_code, 3);
   EXPECT_THAT(bad.err, HasSubstr("of the weights are off their grids"));
-  EXPECT_EQ(json::parse(Read(folder + "/bad/summary.json"))["status"], "failed");
+  EXPECT_EQ(json::parse(Read(folder + "/bad/summary.json"))["status"], "missed");
 }
 
 TEST(AnalysisTest, EachAnalysisIsAWordOfTheProgramAndATable) {
