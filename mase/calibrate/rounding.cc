@@ -22,6 +22,16 @@ double Share(int64_t count, size_t all) {
   return all == 0 ? 0 : static_cast<double>(count) / static_cast<double>(all);
 }
 
+CodeKind KindOfCodes(const Format& format) {
+  const FormatProto& proto = format.proto();
+  const bool integers = proto.has_integer() || proto.has_scale_integer() || proto.has_affine() ||
+                        proto.has_logicnets() || proto.has_mxint() || proto.has_mxint_hardware();
+  if (!integers) return CodeKind::kBits;
+  // A zero point moves the range of the values, not that of the codes.
+  const bool is_signed = proto.has_affine() ? proto.affine().is_signed() : format.lowest() < 0;
+  return is_signed ? CodeKind::kTwosComplement : CodeKind::kUnsigned;
+}
+
 // Fills in what codes say of `quantized`, which is what `format` made of `values`.
 absl::Status CompareWithCodes(const Format& format, const Tensor& values, const Tensor& quantized,
                               Rounding* rounding) {
@@ -82,6 +92,7 @@ absl::StatusOr<Rounding> MeasureRounding(const OperandView& view, absl::Span<con
   rounding.values = static_cast<int64_t>(values.size());
   rounding.error = MeasureQuantizationError(values, rounded);
   rounding.code_bits = format->code_bits();
+  rounding.code_kind = KindOfCodes(*format);
   std::vector<uint8_t> saturated(values.size());
   const absl::Status found = format->FindSaturated(values.data(), saturated.data(), view.shape);
   if (found.ok()) {

@@ -30,6 +30,9 @@ struct RoundedValue {
   std::optional<uint32_t> code;
 };
 
+// What the codes of a format are, besides bits.
+enum class CodeKind { kBits, kUnsigned, kTwosComplement };
+
 // What a format makes of the values of a tensor.
 struct Rounding {
   int64_t values = 0;
@@ -42,6 +45,7 @@ struct Rounding {
   std::optional<bool> on_grid;
   std::string off_grid;  // The first that is not: "element 3, 1e-09 after quantizing, has no code".
   int code_bits = 0;     // Of the format; 0: it has no codes.
+  CodeKind code_kind = CodeKind::kBits;
   std::vector<RoundedValue> first;
 };
 

@@ -8,6 +8,11 @@
 
 namespace mase {
 
+Cell SqnrCell(double sqnr_db) {
+  if (std::isinf(sqnr_db)) return sqnr_db > 0 ? Cell("exact") : Cell("-inf");
+  return std::isnan(sqnr_db) ? Cell() : Cell(sqnr_db);
+}
+
 void ErrorSum::Add(absl::Span<const float> x, absl::Span<const float> y) {
   for (size_t i = 0; i < x.size(); ++i) {
     if (!std::isfinite(x[i])) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "absl/types/span.h"
+#include "mase/base/table.h"
 
 namespace mase {
 
@@ -16,6 +17,10 @@ struct QuantizationError {
   double mean = 0;     // Mean |x - y|.
   int64_t left_out = 0;  // Values of x that are not finite.
 };
+
+// An SQNR for tables: "exact" without error, "-inf" where an error is infinite, empty without
+// signal.
+Cell SqnrCell(double sqnr_db);
 
 // The same over many pieces: Add each, then Total. Sums in double, in order.
 class ErrorSum {

@@ -22,6 +22,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/calibrate/samples.h"
+#include "mase/format/metrics.h"
 #include "mase/graph/graph.h"
 #include "mase/plugin/plugin.h"
 #include "plugins/compare_activations/compare_activations_options.pb.h"
@@ -37,11 +38,6 @@ struct Layer {
 };
 
 double NoiseOf(double sqnr_db) { return std::isnan(sqnr_db) ? 0 : std::pow(10, -sqnr_db / 10); }
-
-Cell Decibels(double sqnr_db) {
-  if (std::isinf(sqnr_db)) return sqnr_db > 0 ? Cell("exact") : Cell("-inf");
-  return std::isnan(sqnr_db) ? Cell() : Cell(sqnr_db);
-}
 
 std::vector<Layer> FindLayers(const Graph& graph, const std::vector<NodeError>& errors) {
   std::vector<Layer> layers;
@@ -105,7 +101,7 @@ class CompareActivationsPass final : public Pass {
           layer.added > 0 ? -10 * std::log10(layer.added) : std::numeric_limits<double>::infinity();
       table.AddRow({layer.node->name(), std::string(layer.node->mase_op()),
                     record == nullptr ? Cell() : Cell(record->format()),
-                    Decibels(layer.error.sqnr_db), Decibels(own), layer.error.max,
+                    SqnrCell(layer.error.sqnr_db), SqnrCell(own), layer.error.max,
                     layer.error.mean});
     }
     return table;

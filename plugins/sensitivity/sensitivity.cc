@@ -107,11 +107,6 @@ double Severity(const Row& row, SensitivityOptions::Sort sort) {
   return -number(row.alone.sqnr_db, -INFINITY);
 }
 
-Cell Decibels(double sqnr_db) {
-  if (std::isinf(sqnr_db)) return sqnr_db > 0 ? Cell("exact") : Cell("-inf");
-  return std::isnan(sqnr_db) ? Cell() : Cell(sqnr_db);
-}
-
 Cell Accuracy(const Figures& figures) {
   return figures.evaluation.has_value() ? Cell(figures.evaluation->accuracy) : Cell();
 }
@@ -186,8 +181,8 @@ class SensitivityPass final : public Pass {
                  {"all but: SQNR", "dB", 2}});
     for (const Row& row : rows) {
       table.AddRow({row.node->name(), std::string(row.node->mase_op()), Accuracy(row.alone),
-                    Loss(row.alone), Decibels(row.alone.sqnr_db), Accuracy(row.others),
-                    Loss(row.others), Decibels(row.others.sqnr_db)});
+                    Loss(row.alone), SqnrCell(row.alone.sqnr_db), Accuracy(row.others),
+                    Loss(row.others), SqnrCell(row.others.sqnr_db)});
       context.Count("nodes");
     }
     MASE_RETURN_IF_ERROR(context.AddTable(std::move(table)));

@@ -28,6 +28,7 @@
 #include "mase/format/family.h"
 #include "mase/format/format.h"
 #include "mase/format/format_text.h"
+#include "mase/format/metrics.h"
 #include "mase/graph/graph.h"
 #include "mase/plugin/plugin.h"
 #include "plugins/verify_quantization/verify_quantization_options.pb.h"
@@ -37,20 +38,19 @@ namespace {
 
 constexpr int kValuesALine = 3;
 
-// Codes of two's complement as the numbers they are; others as bits.
-std::string CodeText(const OperandRounding& operand, uint32_t code) {
-  const int bits = operand.rounding.code_bits;
-  const FormatKind kind = KindOf(operand.format);
-  const bool two = kind == FormatKind::kFixedPoint || operand.format.has_mxint();
-  if (!two) return absl::StrFormat("0x%0*x", (bits + 3) / 4, code);
-  const bool is_signed =
-      !(operand.format.has_integer() && operand.format.integer().has_is_signed() &&
-        !operand.format.integer().is_signed()) &&
-      !(operand.format.has_affine() && operand.format.affine().has_is_signed() &&
-        !operand.format.affine().is_signed());
-  const int64_t value = code;
-  return absl::StrCat(is_signed && (code >> (bits - 1)) != 0 ? value - (int64_t{1} << bits)
-                                                             : value);
+// Codes of integers as the numbers they are; others as bits.
+std::string CodeText(const Rounding& rounding, uint32_t code) {
+  const int bits = rounding.code_bits;
+  switch (rounding.code_kind) {
+    case CodeKind::kBits:
+      return absl::StrFormat("0x%0*x", (bits + 3) / 4, code);
+    case CodeKind::kUnsigned:
+      return absl::StrCat(code);
+    case CodeKind::kTwosComplement:
+      break;
+  }
+  const int64_t wrap = code >> (bits - 1) != 0 ? int64_t{1} << bits : 0;
+  return absl::StrCat(int64_t{code} - wrap);
 }
 
 // What kept values from their grid, for weights that must not be off.
@@ -69,11 +69,6 @@ std::string OnGrid(const OperandRounding& operand, bool stored) {
   return *operand.rounding.on_grid ? "yes" : "NO";
 }
 
-Cell Decibels(double sqnr_db) {
-  if (std::isinf(sqnr_db)) return sqnr_db > 0 ? Cell("exact") : Cell("-inf");
-  return std::isnan(sqnr_db) ? Cell() : Cell(sqnr_db);
-}
-
 Cell Share(const std::optional<double>& share) {
   return share.has_value() ? Cell(100 * *share) : Cell();
 }
@@ -87,7 +82,8 @@ std::string FirstValues(const OperandRounding& operand) {
   for (size_t i = 0; i < operand.rounding.first.size(); ++i) {
     const RoundedValue& value = operand.rounding.first[i];
     std::string entry = absl::StrFormat("%.4f -> %.4f", value.original, value.quantized);
-    if (value.code.has_value()) absl::StrAppend(&entry, " (", CodeText(operand, *value.code), ")");
+    if (value.code.has_value())
+      absl::StrAppend(&entry, " (", CodeText(operand.rounding, *value.code), ")");
     absl::StrAppendFormat(&line, line.empty() ? "  %-24s" : " %-24s", entry);
     if ((i + 1) % kValuesALine != 0 && i + 1 < operand.rounding.first.size()) continue;
     absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
@@ -157,12 +153,13 @@ class VerifyQuantizationPass final : public Pass {
     for (const OperandRounding& operand : all) {
       const Rounding& r = operand.rounding;
       operands.AddRow({operand.node, operand.tensor, FormatText(operand.format), r.values,
-                       Decibels(r.error.sqnr_db), r.error.max, r.error.mean, Share(r.saturated),
+                       SqnrCell(r.error.sqnr_db), r.error.max, r.error.mean, Share(r.saturated),
                        Share(r.zero), r.distinct, OnGrid(operand, options_.stored())});
       for (size_t i = 0; i < r.first.size(); ++i) {
         const RoundedValue& value = r.first[i];
-        values.AddRow({operand.node, operand.tensor, i, value.original, value.quantized,
-                       value.code.has_value() ? Cell(CodeText(operand, *value.code)) : Cell()});
+        values.AddRow(
+            {operand.node, operand.tensor, i, value.original, value.quantized,
+             value.code.has_value() ? Cell(CodeText(operand.rounding, *value.code)) : Cell()});
       }
       absl::StrAppend(&shown, r.first.empty() ? "" : FirstValues(operand));
       const std::string fault = Fault(operand, options_.stored());
