@@ -111,7 +111,7 @@ absl::StatusOr<FloatRun> RunFloat(const Graph& graph, const SampleBatches& sampl
     taps.insert(taps.end(), source.nodes.begin(), source.nodes.end());
   }
   MASE_RETURN_IF_ERROR(
-      RunSamples(graph, samples, {.simulate_quantization = false, .taps = std::move(taps)},
+      RunSamples(graph, samples, {.execution = Execution::kFloat, .taps = std::move(taps)},
                  [&](const Executor& executor, int64_t batch_rows) {
                    AppendOutputs(executor, &run.outputs);
                    for (size_t i = 0; i < sources.size(); ++i) {

@@ -50,7 +50,7 @@ absl::StatusOr<std::vector<NodeError>> CompareWithFloat(const Graph& graph,
   }
   std::vector<ErrorSum> sums(nodes.size() + 1);
   MASE_ASSIGN_OR_RETURN(const auto exact,
-                        Executor::Create(graph, {.simulate_quantization = false, .taps = taps}));
+                        Executor::Create(graph, {.execution = Execution::kFloat, .taps = taps}));
   MASE_ASSIGN_OR_RETURN(const auto rounded, Executor::Create(graph, {.taps = taps}));
   MASE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, InputsFor(graph, samples.inputs));
   const RowBatches batches = RowBatches::Equal(samples.rows(), samples.batches);

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/btree_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -48,7 +49,10 @@ std::string PathOf(const std::string& name) {
 }
 
 bool IsSwitch(const FieldDescriptor& field) {
-  return field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL;
+  // A choice may be one for a switch, too: --require_int8, --require_int8=all.
+  const auto& allowed = field.options().GetExtension(setting).allowed();
+  return field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL ||
+         absl::c_linear_search(allowed, "true");
 }
 
 // The names that a leaf of RunConfig has on the command line; often none.

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 
@@ -30,8 +32,11 @@ void Add(const void* from, void* to, int64_t elements, DType dtype) {
 // Gives the steps of a program their pointers.
 class Executable::Binder {
  public:
-  Binder(Program program, Executable& executable)
-      : program_(std::move(program)), memory_(PlaceMemory(program_)), executable_(executable) {
+  Binder(Program program, bool measures, Executable& executable)
+      : program_(std::move(program)),
+        memory_(PlaceMemory(program_)),
+        measures_(measures),
+        executable_(executable) {
     executable_.arena_ = AlignedBytes(memory_.bytes);
   }
 
@@ -43,6 +48,7 @@ class Executable::Binder {
       if (bytes > 0) executable_.preparations_.push_back(i);
       executable_.prepared_bytes_ += bytes;
     }
+    executable_.notes_ = std::move(program_.notes);
     BindResults(program_.outputs, &executable_.outputs_);
     BindResults(program_.nodes, &executable_.node_values_);
     for (const Program::Seed& seed : program_.seeds) {
@@ -83,6 +89,8 @@ class Executable::Binder {
   }
 
   void BindStep(Program::Step& draft, const Memory::OfStep& memory, Step& step) {
+    step.report = Describe(draft);
+    step.measured = measures_;
     step.label = std::move(draft.label);
     step.kernel = std::move(draft.kernel);
     for (const Program::Operand& src : draft.srcs) step.srcs.push_back(Data(src.value));
@@ -113,6 +121,24 @@ class Executable::Binder {
     step.args.diff_tensors = step.diff_tensors.data();
   }
 
+  // What the program knows of the step.
+  StepExecution Describe(const Program::Step& draft) const {
+    StepExecution report = {.label = draft.label};
+    const bool renamed = draft.on_codes && draft.schema != nullptr && !draft.kernel_name.empty();
+    report.kernel = renamed ? draft.kernel_name : draft.op;
+    for (const FusedOp& next : draft.fused) absl::StrAppend(&report.kernel, " + ", next.op);
+    for (const Program::Operand& src : draft.srcs) {
+      report.operands.push_back(program_.desc(src.value).dtype);
+    }
+    if (!draft.weight.scales.empty()) {
+      report.operands.push_back(draft.weight.is_byte() ? DType::kInt8 : DType::kInt32);
+    } else if (!draft.tensors.empty() && draft.Is(OpTrait::kWeighted)) {
+      report.operands.push_back(program_.desc(draft.tensors[0]).dtype);
+    }
+    report.result = program_.desc(draft.dst).dtype;
+    return report;
+  }
+
   // Where the step writes the gradient; null where nobody wants it.
   void* BindDiff(const Program::Gradient& gradient, int value, int64_t temporary,
                  Step& step) const {
@@ -135,6 +161,7 @@ class Executable::Binder {
 
   Program program_;
   const Memory memory_;
+  const bool measures_;
   Executable& executable_;
 };
 
@@ -146,7 +173,7 @@ absl::StatusOr<std::unique_ptr<Executable>> Executable::Compile(const Graph& gra
   MASE_RETURN_IF_ERROR(ChooseLayouts(options.kernels, program));
   if (program.training) PlanBackward(program);
   std::unique_ptr<Executable> executable(new Executable);
-  Binder(std::move(program), *executable).Run();
+  Binder(std::move(program), options.measure_steps, *executable).Run();
   return executable;
 }
 
@@ -162,10 +189,32 @@ absl::StatusOr<std::unique_ptr<Executable>> Executable::Compile(const Graph& gra
                                                  DTypeName(input_types_[input])));
 }
 
+std::vector<StepExecution> Executable::steps() const {
+  std::vector<StepExecution> steps;
+  for (const Step& step : steps_) {
+    StepExecution report = step.report;
+    const KernelFacts facts = step.kernel->facts();
+    report.implementation = facts.implementation;
+    report.isa = facts.isa;
+    report.macs = facts.macs;
+    report.sum_bits = facts.sum_bits;
+    steps.push_back(std::move(report));
+  }
+  return steps;
+}
+
+[[gnu::cold, gnu::noinline]] absl::Status Executable::RunMeasured(Step& step) {
+  ++step.report.calls;
+  const absl::Time begun = absl::Now();
+  const absl::Status status = step.kernel->Forward(step.args);
+  step.report.seconds += absl::ToDoubleSeconds(absl::Now() - begun);
+  return status;
+}
+
 inline absl::Status Executable::RunForward(Step& step, uint64_t seed) {
   step.args.seed = seed;
   step.args.scratch = step.scratch;
-  absl::Status status = step.kernel->Forward(step.args);
+  absl::Status status = step.measured ? RunMeasured(step) : step.kernel->Forward(step.args);
   if (!status.ok()) [[unlikely]]
     return StepError(step, status);
   return status;

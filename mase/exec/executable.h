@@ -24,6 +24,7 @@ namespace mase {
 struct CompileOptions {
   LoweringOptions lowering;
   KernelOptions kernels;
+  bool measure_steps = false;
 };
 
 class Executable {
@@ -48,6 +49,11 @@ class Executable {
   int64_t bytes() const { return arena_.size(); }
   // By node id, where the options keep values; null data elsewhere.
   const std::vector<Result>& node_values() const { return node_values_; }
+  // How each node is computed, by node id.
+  const std::vector<Program::Note>& notes() const { return notes_; }
+  // The steps of the net; facts of kernels are those after Prepare.
+  std::vector<StepExecution> steps() const;
+
   // By input.
   const std::vector<DType>& input_types() const { return input_types_; }
 
@@ -60,7 +66,9 @@ class Executable {
     DType dtype;
   };
   struct Step {
-    std::string label;  // For messages.
+    std::string label;     // For messages.
+    StepExecution report;  // But for what its kernel knows.
+    bool measured = false;
     std::unique_ptr<Kernel> kernel;
     std::vector<const void*> srcs;
     std::vector<void*> tensors;
@@ -90,6 +98,7 @@ class Executable {
 
   Executable() = default;
   static absl::Status RunForward(Step& step, uint64_t seed);
+  static absl::Status RunMeasured(Step& step);
   static absl::Status StepError(const Step& step, const absl::Status& status);
   absl::Status TypeError(size_t input, DType got) const;
   static absl::Status RunBackward(Step& step);
@@ -101,6 +110,7 @@ class Executable {
   std::vector<Seed> seeds_;
   std::vector<Result> outputs_, node_values_;
   std::vector<DType> input_types_;
+  std::vector<Program::Note> notes_;
   AlignedBytes arena_;
 };
 

@@ -116,6 +116,18 @@ class Engine {
     return last->executable->node_values()[node->id()];
   }
 
+  absl::StatusOr<ExecutionReport> Report() const {
+    if (last == nullptr) return absl::FailedPreconditionError("a report before Forward");
+    ExecutionReport report = {.steps = last->executable->steps()};
+    for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+      const Program::Note& note = last->executable->notes()[node->id()];
+      if (!note.way.has_value()) continue;
+      report.nodes.push_back({node->name(), std::string(node->op()), *note.way, note.has_record,
+                              note.exact, note.reason});
+    }
+    return report;
+  }
+
   // What a program is made for, beside a number of rows.
   enum class Kind { kInference, kTraining, kTrainStep, kTrainPickedStep };
   struct Compiled {
@@ -180,12 +192,13 @@ class Engine {
     const CompileOptions how = {
         .lowering = {.training = training,
                      .rows = rows,
-                     .simulate_quantization = options.simulate_quantization,
+                     .execution = options.execution,
                      .keep_values = options.keep_values && !has_loss,
                      .taps = has_loss ? absl::Span<const std::string>() : options.taps,
                      .loss = has_loss ? &options.loss : nullptr,
                      .picks_rows = kind == Kind::kTrainPickedStep},
-        .kernels = {.bfloat16 = options.bfloat16, .folds_norms = options.taps.empty()}};
+        .kernels = {.bfloat16 = options.bfloat16, .folds_norms = options.taps.empty()},
+        .measure_steps = options.measure_steps};
     MASE_ASSIGN_OR_RETURN(auto executable, Executable::Compile(graph, how, store));
     if (programs_.size() == kMaxPrograms) programs_.pop_back();
     programs_.push_front({kind, rows, -1, std::move(executable)});
@@ -269,6 +282,11 @@ template <typename T>
 absl::StatusOr<Shape> BasicExecutor<T>::NodeShape(absl::string_view node) const {
   MASE_ASSIGN_OR_RETURN(const auto result, impl_->NodeResult(node));
   return result.shape;
+}
+
+template <typename T>
+absl::StatusOr<ExecutionReport> BasicExecutor<T>::Report() const {
+  return impl_->Report();
 }
 
 template <typename T>

@@ -39,6 +39,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "mase/exec/execution_report.h"
 #include "mase/graph/graph.h"
 #include "mase/kernel/loss.h"
 #include "mase/tensor/tensor.h"
@@ -53,8 +54,9 @@ enum class ExecutionMode {
 struct ExecutorOptions {
   // The most rows that one Forward takes.
   int64_t max_rows = 1 << 20;
-  // Nodes with a quantization record run simulated; false runs the float network.
-  bool simulate_quantization = true;
+  Execution execution = Execution::kSimulated;
+  // Takes the time of every step, which Report tells.
+  bool measure_steps = false;
   // Every value of the graph can be read after Forward (NodeValue). Costs memory and fusion.
   bool keep_values = false;
   // The same for these nodes alone. Names that the graph has not are NotFound at the first Forward.
@@ -138,6 +140,9 @@ class BasicExecutor {
   // keep_values or a tap there, or before Forward; NotFound with the nearest name.
   absl::StatusOr<absl::Span<const T>> NodeValue(absl::string_view node) const;
   absl::StatusOr<Shape> NodeShape(absl::string_view node) const;
+
+  // How the last Forward was computed. FailedPrecondition before the first.
+  absl::StatusOr<ExecutionReport> Report() const;
 
   // Gradients of all trained tensors, given those of the outputs (diff_outputs[i] has the shape of
   // output(i)), after a Forward in training mode: overwrites gradients(). FailedPrecondition

@@ -198,7 +198,7 @@ TEST(ExecutorTest, AQuantisedLinearIsTheWorkedExample) {
   }
   EXPECT_THAT(Evaluate(*MakeExecutor<double>(graph), ExecutionMode::kInference, 1, x),
               ElementsAre(1.05859375, 2.34375));
-  EXPECT_NEAR(Evaluate(*MakeExecutor<float>(graph, {.simulate_quantization = false}),
+  EXPECT_NEAR(Evaluate(*MakeExecutor<float>(graph, {.execution = Execution::kFloat}),
                        ExecutionMode::kInference, 1, x)[0],
               1.161555, 1e-6);
   Graph rounded = graph.Clone();

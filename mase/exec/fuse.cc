@@ -1,4 +1,5 @@
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,6 +43,10 @@ class Fuser {
     for (size_t i = 0; i < steps_.size(); ++i) {
       if (is_part_[i]) continue;
       Step& step = steps_[i];
+      if (FuseOnCodes(step)) {
+        program_.steps.push_back(std::move(step));
+        continue;
+      }
       if (std::vector<int> chain = DenseChain(step); !program_.training && !chain.empty()) {
         Join(chain, kDenseChain, step);
       } else if (step.op == ops::kLinear && !program_.training) {
@@ -83,6 +88,49 @@ class Fuser {
       value = steps_[next].dst;
     }
     return parts;
+  }
+
+  // Whether an epilogue of integer kernels computes the step: rounding to codes and back, and what
+  // is computed on numbers between a sum and that.
+  bool IsEpilogue(const Step& step) const {
+    if (step.on_codes) return step.kernel_name == kConvert;
+    return !program_.training && !step.simulated && step.dst >= 0 &&
+           program_.desc(step.dst).dtype == DType::kFloat32 &&
+           (IsRelu(step) || (step.Is(OpTrait::kBatchNorm) && FoldsIntoWeights(step)));
+  }
+
+  // Makes what follows a step on codes part of it, or what leads to one: a norm and relu of numbers
+  // that are encoded next. Returns whether it did.
+  bool FuseOnCodes(Step& first) {
+    // Where codes are chosen or moved there are no numbers to go on with.
+    const bool chooses =
+        first.kernel_name != kConvert && program_.desc(first.dst).codes.has_value();
+    const bool starts = first.on_codes && !first.kernel_name.empty() && !chooses;
+    if (!starts && !IsEpilogue(first)) return false;
+    std::vector<int> parts;
+    bool encodes = first.on_codes;
+    for (int next = OnlyReader(first.dst); next >= 0 && IsEpilogue(steps_[next]);
+         next = OnlyReader(steps_[next].dst)) {
+      if (steps_[next].Is(OpTrait::kBatchNorm) && !HasChannels(first)) break;
+      parts.push_back(next);
+      encodes |= steps_[next].on_codes;
+    }
+    if (!encodes) return false;
+    // What codes are rounded to is lost with the value that they were.
+    std::vector<std::optional<Codes>> codes;
+    for (const int part : parts) codes.push_back(steps_[part].codes);
+    const std::string kernel = starts ? first.kernel_name : std::string(kConvert);
+    Join(parts, kernel, first);
+    first.kernel_name = kernel;
+    first.on_codes = true;
+    for (size_t i = 0; i < parts.size(); ++i) first.fused[i].codes = codes[i];
+    return true;
+  }
+
+  // Whether the columns of what the step computes are the channels of a norm behind it.
+  bool HasChannels(const Step& step) const {
+    if (step.Is(OpTrait::kProduct)) return false;
+    return step.op != ops::kLinear || program_.desc(step.dst).shape.rank() == 2;
   }
 
   bool IsDense(const Step& step) const {

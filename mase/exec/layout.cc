@@ -40,7 +40,9 @@ class LayoutChooser {
   absl::Status Place(Step& step) {
     for (Program::Operand& src : step.srcs) {
       const TensorDesc& desc = program_.desc(src.value);
-      if (desc.shape == src.shape) continue;
+      // Only integer kernels know channels that are last.
+      const bool foreign = desc.layout == Layout::kChannelsLast && !step.on_codes;
+      if (desc.shape == src.shape && !foreign) continue;
       src.value = InLayout(step.label, src.value, Layout::kPlain);
     }
     if (step.kernel == nullptr) {
@@ -66,10 +68,13 @@ class LayoutChooser {
         .dst = dst,
         .tensors = step.tensor_names,
         .stream = step.stream,
-        .fused = step.fused};
+        .fused = step.fused,
+        .sum_bits = step.sum_bits,
+        .weight = step.weight,
+        .codes = step.codes};
     for (const Program::Operand& src : step.srcs) {
       const TensorDesc& desc = program_.desc(src.value);
-      spec.srcs.push_back({src.shape, desc.layout, desc.dtype});
+      spec.srcs.push_back({src.shape, desc.layout, desc.dtype, desc.codes});
     }
     return CreateKernel(spec);
   }
@@ -77,11 +82,16 @@ class LayoutChooser {
   int InLayout(const std::string& label, int src, Layout layout) {
     const TensorDesc desc = program_.desc(src);
     if (desc.layout == layout) return src;
+    // Any other two meet in the plain one.
+    if (desc.layout != Layout::kPlain && layout != Layout::kPlain) {
+      return InLayout(label, InLayout(label, src, Layout::kPlain), layout);
+    }
     const auto [entry, is_new] = reordered_.try_emplace({src, layout}, -1);
     if (is_new) {
       Step step = {.op = "reorder", .label = label, .srcs = {{src, desc.shape}}};
       step.kernel = MakeReorderKernel(desc, layout);
-      entry->second = program_.Append(std::move(step), {desc.shape, layout, desc.dtype});
+      entry->second =
+          program_.Append(std::move(step), {desc.shape, layout, desc.dtype, desc.codes});
     }
     return entry->second;
   }

@@ -46,6 +46,11 @@ Lowerer::Lowerer(const Graph& graph, const LoweringOptions& options, const Tenso
       shapes_(std::move(shapes)),
       results_(graph.id_limit(), -1) {
   program_.training = options.training;
+  program_.notes.resize(graph.id_limit());
+  if (options.execution == Execution::kInteger && !options.training &&
+      store.dtype() == DType::kFloat32) {
+    plans_.emplace(graph, shapes_, store);
+  }
   if (!options.picks_rows) return;
   Program::Value index;
   index.desc = {{options.rows}, Layout::kPlain, DType::kInt64};
@@ -64,14 +69,66 @@ absl::Status Lowerer::AddNode(const Node& node) {
   if (node.kind() == NodeKind::kOutput) return AddOutputs(node);
   if (node.Is(OpTrait::kFromShapes)) return absl::OkStatus();
   if (node.Is(OpTrait::kRenames) || (!training() && node.Is(OpTrait::kRenamesAtRest))) {
-    MASE_ASSIGN_OR_RETURN(const Program::Operand src, Source(node, 0));
+    MASE_ASSIGN_OR_RETURN(const Program::Operand src, SourceAsIs(node, 0));
     SetResult(node, src.value);
     return absl::OkStatus();
   }
-  if (!options_.simulate_quantization || node.quantization() == nullptr) {
+  Program::Note& note = program_.notes[node.id()];
+  note.has_record = node.quantization() != nullptr;
+  if (plans_.has_value()) {
+    const absl::StatusOr<IntegerPlan>& plan = plans_->of(node);
+    note.way = Execution::kInteger;
+    if (plan.ok()) {
+      note.exact = plan->exact;
+      return LowerInteger(node, *plan, *this);
+    }
+    if (!note.has_record) {
+      MASE_ASSIGN_OR_RETURN(const bool done, LowerOnCodes(node, plans_->wanted(node), *this));
+      if (done) return absl::OkStatus();
+      // What cuts numbers at zero right before all readers round them computes no number.
+      if (node.Is(OpTrait::kCutsNegatives) && plans_->wanted(node).has_value()) {
+        return LowerFloat(node, *this);
+      }
+    }
+    note.reason = std::string(plan.status().message());
+  }
+  if (options_.execution == Execution::kFloat || !note.has_record) {
+    note.way = Execution::kFloat;
     return LowerFloat(node, *this);
   }
+  note.way = Execution::kSimulated;
   return IsReference(node) ? LowerReference(node, *this) : LowerSimulated(node, *this);
+}
+
+int Lowerer::AsCodes(const Node& node, int value, const Codes& codes) {
+  if (CodesOf(value) == codes) return value;
+  for (const Converted& known : converted_) {
+    if (known.from == value && known.codes == codes) return known.to;
+  }
+  Program::Step step = {.op = std::string(kEncode), .label = Label(node)};
+  step.kernel_name = std::string(kConvert);
+  step.on_codes = true;
+  step.codes = codes;
+  step.srcs = {{value, ShapeOf(value)}};
+  const Shape shape = ShapeOf(value);
+  const int encoded = AppendCodes(std::move(step), shape, codes);
+  converted_.push_back({value, codes, encoded});
+  return encoded;
+}
+
+int Lowerer::AsNumbers(const std::string& label, int value) {
+  if (!CodesOf(value).has_value()) return value;
+  for (const Converted& known : converted_) {
+    if (known.from == value && !known.codes.has_value()) return known.to;
+  }
+  Program::Step step = {.op = std::string(kDecode), .label = label};
+  step.kernel_name = std::string(kConvert);
+  step.on_codes = true;
+  step.srcs = {{value, ShapeOf(value)}};
+  const Shape shape = ShapeOf(value);
+  const int decoded = Append(std::move(step), shape);
+  converted_.push_back({value, std::nullopt, decoded});
+  return decoded;
 }
 
 int Lowerer::AddInput(TensorDesc desc, absl::string_view label) {
@@ -114,8 +171,9 @@ absl::Status Lowerer::AddOutputs(const Node& node) {
 }
 
 void Lowerer::KeepValue(const Node& node) {
-  const int value = results_[node.id()];
-  if (value >= 0) program_.nodes[node.id()] = {value, shapes_.shape(node.outputs()[0])};
+  if (results_[node.id()] < 0) return;
+  const int value = AsNumbers(Label(node), results_[node.id()]);
+  program_.nodes[node.id()] = {value, shapes_.shape(node.outputs()[0])};
 }
 
 Program::Step Lowerer::StartStep(const Node& node) const {
@@ -126,7 +184,13 @@ Program::Step Lowerer::StartStep(const Node& node) const {
           .schema = &node.schema()};
 }
 
-absl::StatusOr<Program::Operand> Lowerer::Source(const Node& node, int input) const {
+absl::StatusOr<Program::Operand> Lowerer::Source(const Node& node, int input) {
+  MASE_ASSIGN_OR_RETURN(Program::Operand src, SourceAsIs(node, input));
+  src.value = AsNumbers(Label(node), src.value);
+  return src;
+}
+
+absl::StatusOr<Program::Operand> Lowerer::SourceAsIs(const Node& node, int input) const {
   const Value* value = node.inputs()[input];
   const int id = results_[value->producer()->id()];
   if (id < 0) {
@@ -151,6 +215,10 @@ int Lowerer::StoredTensor(const std::string& name) {
 
 int Lowerer::Append(Program::Step step, const Shape& dst) {
   return program_.Append(std::move(step), {dst, Layout::kPlain, store_.dtype()});
+}
+
+int Lowerer::AppendCodes(Program::Step step, const Shape& dst, const Codes& codes) {
+  return program_.Append(std::move(step), {dst, Layout::kPlain, codes.dtype(), codes});
 }
 
 }  // namespace mase

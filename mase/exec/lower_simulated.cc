@@ -10,49 +10,38 @@
 #include "mase/quantize/operands.h"
 
 namespace mase {
-namespace {
-
-// Rounds the operands of one node.
-class Rounder {
- public:
-  Rounder(const Node& node, Lowerer& lowerer) : node_(node), lowerer_(lowerer) {}
-
-  // The value as `operand`: rounded, where the record has a format for that.
-  absl::StatusOr<int> Round(absl::string_view operand, int value, const Shape& shape) {
-    const FormatProto* format = operand.empty() ? nullptr : FindFormat(node_, operand);
-    if (format == nullptr) return value;
-    Program::Step step = lowerer_.StartStep(node_);
-    step.op = "quantize";
-    step.schema = nullptr;
-    absl::StrAppend(&step.label, ": ", operand);
-    // Every operand that a node rounds has random numbers of its own, behind the op's.
-    step.stream += ++rounded_;
-    step.simulated = true;
-    step.srcs = {{value, shape}};
-    if (HasOperandState(*format)) {
-      step.tensors = {lowerer_.StoredTensor(OperandStateSlot(node_, operand))};
-      step.tensor_names = {"state"};
-    }
-    auto kernel = MakeQuantizeKernel(ViewOperand(node_, operand, *format, shape, lowerer_.shapes()),
-                                     lowerer_.dtype(), step.stream);
-    if (!kernel.ok()) return Annotate(kernel.status(), operand);
-    step.kernel = *std::move(kernel);
-    return lowerer_.Append(std::move(step), shape);
+absl::StatusOr<int> OperandRounder::Round(absl::string_view operand, int value,
+                                          const Shape& shape) {
+  const FormatProto* format = operand.empty() ? nullptr : FindFormat(node_, operand);
+  if (format == nullptr) return value;
+  Program::Step step = lowerer_.StartStep(node_);
+  step.op = "quantize";
+  step.schema = nullptr;
+  absl::StrAppend(&step.label, ": ", operand);
+  // Every operand that a node rounds has random numbers of its own, behind the op's.
+  step.stream += ++rounded_;
+  step.simulated = true;
+  step.srcs = {{value, shape}};
+  if (HasOperandState(*format)) {
+    step.tensors = {lowerer_.StoredTensor(OperandStateSlot(node_, operand))};
+    step.tensor_names = {"state"};
   }
-
- private:
-  const Node& node_;
-  Lowerer& lowerer_;
-  int rounded_ = 0;
-};
-
-}  // namespace
+  auto kernel = MakeQuantizeKernel(ViewOperand(node_, operand, *format, shape, lowerer_.shapes()),
+                                   lowerer_.dtype(), step.stream);
+  if (!kernel.ok()) return Annotate(kernel.status(), operand);
+  step.kernel = *std::move(kernel);
+  return lowerer_.Append(std::move(step), shape);
+}
 
 absl::Status LowerByRules(const Node& node, SimulatedRules rules, Lowerer& lowerer) {
-  Rounder rounder(node, lowerer);
+  OperandRounder rounder(node, lowerer);
   Program::Step step = lowerer.StartStep(node);
   step.simulated = true;
   step.attributes = std::move(rules.attributes);
+  // Sums of whole numbers are exact, for integer arithmetic to have the same. MASE's are not.
+  if (!rules.reference && !lowerer.training()) {
+    step.sum_bits = SumBits(node, lowerer.shapes(), lowerer.store());
+  }
   for (size_t i = 0; i < node.inputs().size(); ++i) {
     const int input = static_cast<int>(i);
     MASE_ASSIGN_OR_RETURN(Program::Operand src, lowerer.Source(node, input));

@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,10 @@ struct Program {
     std::vector<FusedOp> fused;             // and what it computes behind `op`.
     int dst = -1;
     bool simulated = false;  // Stands for a node with a record.
+    bool on_codes = false;   // Reads codes (kernel/codes.h), or makes them.
+    int sum_bits = 0;        // As these three of KernelSpec.
+    WeightCodes weight;
+    std::optional<Codes> codes;
     // The op's entry in the table of ops; null for steps that stand for no node.
     const OpSchema* schema = nullptr;
     bool Is(OpTrait trait) const { return schema != nullptr && schema->Is(trait); }
@@ -90,6 +95,14 @@ struct Program {
     bool adds = false;
   };
 
+  // How a node is computed, for reports.
+  struct Note {
+    std::optional<Execution> way;  // None: it computes nothing.
+    bool has_record = false;
+    bool exact = true;   // Of integers: the results are those of the simulation, to the bit.
+    std::string reason;  // Why not in integers, where those were asked for.
+  };
+
   bool training = false;
   bool has_loss = false;  // The last step is a loss, and outputs[0] its figures.
   // Inputs are the graph's; with a loss then the labels and, where rows are picked, which.
@@ -98,6 +111,7 @@ struct Program {
   std::vector<Step> prepare, steps;
   std::vector<Operand> outputs;
   std::vector<Operand> nodes;  // By node id, where values are kept; value -1 elsewhere.
+  std::vector<Note> notes;     // By node id.
   std::vector<Seed> seeds;     // By the backward stage.
 
   // Appends a step with a new value as its result, to `prepare` if it reads nothing but stored

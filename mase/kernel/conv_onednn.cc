@@ -7,7 +7,7 @@
 //
 // Convolutions of 3 x 3 with many channels and positions run by Winograd's F(4 x 4, 3 x 3), which
 // takes a quarter of the multiplications: twice as fast, with errors of about 1e-6 of the result
-// where direct sums have 3e-7.
+// where direct sums have 3e-7. Not where direct sums have none (KernelSpec::sum_bits).
 #include "mase/kernel/conv_onednn.h"
 
 #include <omp.h>
@@ -15,10 +15,12 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "mase/base/parallel.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/bfloat16.h"
@@ -70,7 +72,11 @@ class OneDnnConvKernel final : public Kernel {
  public:
   // Throws dnnl::error.
   explicit OneDnnConvKernel(const KernelSpec& spec)
-      : g_(spec), norm_(spec), training_(spec.training), bfloat16_(spec.bfloat16) {
+      : g_(spec),
+        norm_(spec),
+        training_(spec.training),
+        bfloat16_(spec.bfloat16),
+        exact_(spec.sum_bits > 0) {
     has_backward_ = true;
     reads_src_ = !bfloat16_;  // Backward reads the rounded one.
     src_row_ = g_.in_channels * g_.in[0] * g_.in[1];
@@ -99,6 +105,8 @@ class OneDnnConvKernel final : public Kernel {
     scratch_bytes_ = (parts_scratch_ + rounded) * kFloatBytes;
     if (bfloat16_) workspace_bytes_ = g_.batch * src_row_ * kFloatBytes;
   }
+
+  KernelFacts facts() const override { return {.implementation = implementation_}; }
 
   absl::Status Prepare(const KernelArgs& args) override {
     try {
@@ -180,7 +188,7 @@ class OneDnnConvKernel final : public Kernel {
     const bool has_positions = g_.batch / 2 * Tiles() >= kLeastTiles &&
                                2 * g_.out[0] * g_.out[1] >= Tiles() * kTileSide * kTileSide;
     const bool has_channels = std::min(g_.in_channels, g_.out_channels) >= kLeastWinogradChannels;
-    if (fits && has_positions && has_channels && src_blocked_ && ChannelBlock() == 16) {
+    if (fits && !exact_ && has_positions && has_channels && src_blocked_ && ChannelBlock() == 16) {
       algorithm_ = algorithm::convolution_winograd;
     }
   }
@@ -283,6 +291,7 @@ class OneDnnConvKernel final : public Kernel {
       const int64_t samples = Samples(g_.batch, parts_, part);
       const auto desc = ForwardDesc(samples, weights);
       weights = desc.weights_desc();
+      implementation_ = absl::StrCat("oneDNN ", desc.impl_info_str());
       scratch = std::max(scratch, FloatsOf(desc.scratchpad_desc()));
       std::vector<std::pair<int, Desc>> arguments = {{DNNL_ARG_SRC, desc.src_desc()},
                                                      {DNNL_ARG_WEIGHTS, weights},
@@ -400,6 +409,7 @@ class OneDnnConvKernel final : public Kernel {
   const ConvNorm norm_;
   const bool training_;
   const bool bfloat16_;
+  const bool exact_;           // Sums are to be exact, which those of transformed numbers are not.
   int64_t src_row_, dst_row_;  // Elements of a sample.
   bool src_blocked_ = false, dst_blocked_ = false;
   algorithm algorithm_ = algorithm::convolution_direct;
@@ -407,6 +417,7 @@ class OneDnnConvKernel final : public Kernel {
   const int64_t slots_ = std::min<int64_t>(kMaxParts, omp_get_max_threads());  // Run at a time.
   std::vector<OneDnnCall> forward_, data_, weights_;                           // By part.
   Desc forward_weights_;
+  std::string implementation_ = "own";
   std::optional<OneDnnCall> forward_reorder_, backward_reorder_;
   std::vector<OneDnnCall> diff_weights_;  // By run of output channels.
   // Numbers of floats; scratch of one slot.

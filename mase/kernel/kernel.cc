@@ -19,7 +19,8 @@ const Table& AllKernels() {
     for (const auto part :
          {UnaryKernels, BinaryKernels, LinearKernels, ConvKernels, ConvTransposeKernels,
           PoolKernels, BatchNormKernels, NormKernels, SoftmaxKernels, DropoutKernels, MoveKernels,
-          DenseChainKernels, LossKernels, PickRowsKernels}) {
+          DenseChainKernels, LossKernels, PickRowsKernels, IntegerProductKernels,
+          IntegerElementwiseKernels}) {
       for (const KernelEntry& entry : part()) {
         table->emplace(std::pair(entry.op, entry.dtype), entry);
       }
@@ -29,21 +30,9 @@ const Table& AllKernels() {
   return table;
 }
 
-int Find(const std::vector<std::string>& names, absl::string_view name) {
-  const auto found = std::find(names.begin(), names.end(), name);
-  return found == names.end() ? -1 : static_cast<int>(found - names.begin());
-}
-
 }  // namespace
 
 int64_t ChannelBlock() { return CurrentIsa() == Isa::kAvx512 ? 16 : 8; }
-
-int KernelSpec::TensorIndex(absl::string_view name) const { return Find(tensors, name); }
-
-int FusedOp::TensorIndex(absl::string_view name) const {
-  const int index = Find(tensors, name);
-  return index < 0 ? -1 : first_tensor + index;
-}
 
 bool HasKernel(absl::string_view op, DType dtype) {
   return AllKernels().contains(std::pair(op, dtype));

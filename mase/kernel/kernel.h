@@ -18,8 +18,10 @@
 #ifndef MASE_KERNEL_KERNEL_H_
 #define MASE_KERNEL_KERNEL_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,7 @@
 #include "absl/types/span.h"
 #include "mase/base/mix64.h"
 #include "mase/graph/attribute.h"
+#include "mase/kernel/codes.h"
 #include "mase/tensor/shape.h"
 
 namespace mase {
@@ -37,6 +40,7 @@ namespace mase {
 enum class Layout : uint8_t {
   kPlain,    // Dense row-major.
   kBlocked,  // [N, C/b, spatial..., b] with b = ChannelBlock(), of which C is a multiple: oneDNN's.
+  kChannelsLast,  // [N, spatial..., C]: that of integer kernels.
 };
 
 // Channels of a block: 16 where the machine has AVX-512, else 8.
@@ -47,9 +51,16 @@ struct TensorDesc {
   Shape shape;
   Layout layout = Layout::kPlain;
   DType dtype = DType::kFloat32;
+  std::optional<Codes> codes = {};  // What the elements stand for, where they are no numbers.
   int64_t elements() const { return shape.elements(); }
   int64_t bytes() const { return elements() * static_cast<int64_t>(ElementSize(dtype)); }
 };
+
+// The position of a name; -1 where it is missing.
+inline int FindName(const std::vector<std::string>& names, absl::string_view name) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  return found == names.end() ? -1 : static_cast<int>(found - names.begin());
+}
 
 // One more op that a fused kernel computes on the result of the one before it.
 struct FusedOp {
@@ -59,9 +70,13 @@ struct FusedOp {
   // Its tensors are KernelSpec::tensors [first_tensor, first_tensor + tensors.size()).
   int first_tensor = 0;
   std::vector<std::string> tensors;
+  std::optional<Codes> codes = {};  // Of "encode": what it rounds to.
 
   // The position of a tensor in KernelArgs::tensors; -1 where the module lacks it.
-  int TensorIndex(absl::string_view name) const;
+  int TensorIndex(absl::string_view name) const {
+    const int index = FindName(tensors, name);
+    return index < 0 ? -1 : first_tensor + index;
+  }
 };
 
 // What a kernel is made for.
@@ -79,9 +94,16 @@ struct KernelSpec {
   uint64_t stream = 0;
   // What a fused kernel computes behind `op`, in order.
   absl::Span<const FusedOp> fused;
+  // Of a product: if not 0, operands are whole numbers of some unit, and no sum of products reaches
+  // 2^sum_bits units. The result is then to be the exact sum, rounded once, so that the same net in
+  // integers gives the same bits. Up to 24 float32 sums are exact in any order; beyond that kernels
+  // add in double.
+  int sum_bits = 0;
+  WeightCodes weight;          // Of integer products with a stored weight.
+  std::optional<Codes> codes;  // Of "encode": what it rounds to.
 
   // The position of a tensor of the first op in KernelArgs::tensors; -1 where it lacks it.
-  int TensorIndex(absl::string_view name) const;
+  int TensorIndex(absl::string_view name) const { return FindName(tensors, name); }
 };
 
 // The memory of one call. The accessors give it the element type that the kernel knows it has.
@@ -142,6 +164,14 @@ struct BackwardArgs : KernelArgs {
   }
 };
 
+// What a report of execution says of a kernel.
+struct KernelFacts {
+  std::string implementation = "own";  // Or what oneDNN calls its own.
+  std::string isa;   // Of the inner loop, where the kernel chooses one itself: "AVX-512 VNNI".
+  int64_t macs = 0;  // Multiplications and additions of a call, of products of codes.
+  int sum_bits = 0;  // The smallest accumulator that holds every sum, of products of codes.
+};
+
 class Kernel {
  public:
   Kernel() = default;
@@ -178,6 +208,9 @@ class Kernel {
   virtual absl::Status Backward(const BackwardArgs& /*args*/) {
     return absl::UnimplementedError("has no gradient");
   }
+
+  // For reports; what weights decide is there after Prepare.
+  virtual KernelFacts facts() const { return {}; }
 
  protected:
   std::vector<Layout> src_layouts_;  // Missing ones are plain.

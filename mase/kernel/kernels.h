@@ -28,10 +28,12 @@ std::vector<KernelEntry> BatchNormKernels();
 std::vector<KernelEntry> NormKernels();     // layer_norm, rms_norm, group_norm, ...
 std::vector<KernelEntry> SoftmaxKernels();  // softmax
 std::vector<KernelEntry> DropoutKernels();
-std::vector<KernelEntry> MoveKernels();        // permute, transpose, cat, mean
-std::vector<KernelEntry> DenseChainKernels();  // dense_chain, dense_chain_loss
-std::vector<KernelEntry> LossKernels();        // softmax_cross_entropy
-std::vector<KernelEntry> PickRowsKernels();    // pick_rows
+std::vector<KernelEntry> MoveKernels();                // permute, transpose, cat, mean
+std::vector<KernelEntry> DenseChainKernels();          // dense_chain, dense_chain_loss
+std::vector<KernelEntry> LossKernels();                // softmax_cross_entropy
+std::vector<KernelEntry> PickRowsKernels();            // pick_rows
+std::vector<KernelEntry> IntegerProductKernels();      // integer_linear, integer_conv, ...
+std::vector<KernelEntry> IntegerElementwiseKernels();  // convert, integer_arithmetic, integer_pool
 
 // The error of batch statistics over one value a channel.
 absl::Status OneValuePerChannel(const Shape& input);

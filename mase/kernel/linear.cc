@@ -4,8 +4,10 @@
 
 #include "mase/base/status_macros.h"
 #include "mase/kernel/bfloat16.h"
+#include "mase/kernel/exact_sums.h"
 #include "mase/kernel/gemm.h"
 #include "mase/kernel/kernels.h"
+#include "mase/kernel/matmul_batch.h"
 
 namespace mase {
 namespace {
@@ -104,42 +106,6 @@ class LinearKernel final : public Kernel {
   const int64_t transposed_;  // Where W^T starts in what Prepare writes.
 };
 
-// One product of the batch: offsets in matrices of each operand, after broadcasting.
-struct BatchEntry {
-  int64_t a, b;
-};
-
-std::vector<BatchEntry> BroadcastBatch(const Shape& a, const Shape& b, const Shape& dst) {
-  int64_t batches = 1;
-  for (int i = 0; i < dst.rank() - 2; ++i) batches *= dst[i];
-  std::vector<BatchEntry> entries(batches);
-  for (int64_t entry = 0; entry < batches; ++entry) {
-    int64_t rest = entry, a_step = 1, b_step = 1;
-    for (int axis = 3; axis <= dst.rank(); ++axis) {  // From the innermost batch axis.
-      const int64_t index = rest % dst[-axis];
-      rest /= dst[-axis];
-      if (axis <= a.rank()) {
-        entries[entry].a += (a[-axis] == 1 ? 0 : index) * a_step;
-        a_step *= a[-axis];
-      }
-      if (axis <= b.rank()) {
-        entries[entry].b += (b[-axis] == 1 ? 0 : index) * b_step;
-        b_step *= b[-axis];
-      }
-    }
-  }
-  return entries;
-}
-
-// The result with its rows and columns; where an input is a vector, it lacks that axis.
-Shape WholeProduct(const Shape& a, const Shape& b, const Shape& dst) {
-  const int axes = (a.rank() > 1 ? 1 : 0) + (b.rank() > 1 ? 1 : 0);
-  Shape whole(dst.dims().subspan(0, dst.rank() - axes));
-  whole.push_back(a.rank() > 1 ? a[-2] : 1);
-  whole.push_back(b.rank() > 1 ? b[-1] : 1);
-  return whole;
-}
-
 template <typename T>
 class MatmulKernel final : public Kernel {
  public:
@@ -223,15 +189,27 @@ class MatmulKernel final : public Kernel {
   const bool bfloat16_;
 };
 
+template <typename T>
+KernelOr MakeLinear(const KernelSpec& spec) {
+  if (std::is_same_v<T, float> && NeedsExactSums(spec)) return MakeExactLinear(spec);
+  return std::make_unique<LinearKernel<T>>(spec);
+}
+
+template <typename T>
+KernelOr MakeMatmul(const KernelSpec& spec) {
+  if (std::is_same_v<T, float> && NeedsExactSums(spec)) return MakeExactMatmul(spec);
+  return std::make_unique<MatmulKernel<T>>(spec);
+}
+
 }  // namespace
 
 std::vector<KernelEntry> LinearKernels() {
   return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
     return {
-        Entry<T, LinearKernel<T>>("linear"),
-        Entry<T, LinearKernel<T>>("linear_relu"),
-        Entry<T, MatmulKernel<T>>("matmul"),
-        Entry<T, MatmulKernel<T>>("bmm"),
+        {"linear", DTypeOf<T>::value, MakeLinear<T>},
+        {"linear_relu", DTypeOf<T>::value, MakeLinear<T>},
+        {"matmul", DTypeOf<T>::value, MakeMatmul<T>},
+        {"bmm", DTypeOf<T>::value, MakeMatmul<T>},
     };
   });
 }

@@ -195,14 +195,21 @@ class MeanKernel final : public Kernel {
 }  // namespace
 
 std::vector<KernelEntry> MoveKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
+  const auto moves = []<typename T>() -> std::vector<KernelEntry> {
     return {
         Entry<T, PermuteKernel<T>>("permute"),
         Entry<T, PermuteKernel<T>>("transpose"),
         Entry<T, CatKernel<T>>("cat"),
-        Entry<T, MeanKernel<T>>("mean"),
     };
-  });
+  };
+  std::vector<KernelEntry> entries = ForFloats(moves);
+  // Codes (codes.h) are moved as they are.
+  for (const auto& codes : {moves.operator()<uint8_t>(), moves.operator()<int32_t>()}) {
+    entries.insert(entries.end(), codes.begin(), codes.end());
+  }
+  entries.push_back(Entry<float, MeanKernel<float>>("mean"));
+  entries.push_back(Entry<double, MeanKernel<double>>("mean"));
+  return entries;
 }
 
 }  // namespace mase

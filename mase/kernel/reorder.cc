@@ -1,10 +1,57 @@
 // Conversion between layouts.
+#include <algorithm>
+
 #include "glog/logging.h"
 #include "mase/base/parallel.h"
 #include "mase/kernel/kernel.h"
 
 namespace mase {
 namespace {
+
+// Plain [N, C, space] to [N, space, C], or back. Only inference has such layouts.
+template <typename T>
+class ChannelsLastKernel final : public Kernel {
+ public:
+  ChannelsLastKernel(const TensorDesc& src, Layout dst)
+      : samples_(src.shape[0]), channels_(src.shape[1]), to_last_(dst == Layout::kChannelsLast) {
+    for (int i = 2; i < src.shape.rank(); ++i) space_ *= src.shape[i];
+    src_layouts_ = {src.layout};
+    dst_layout_ = dst;
+  }
+
+  absl::Status Forward(const KernelArgs& args) override {
+    // A matrix transposed, by blocks of rows.
+    constexpr int64_t kBlock = 16;
+    const int64_t rows = to_last_ ? channels_ : space_, cols = to_last_ ? space_ : channels_;
+    const int64_t blocks = (rows + kBlock - 1) / kBlock;
+    const T* src = args.Src<T>(0);
+    T* dst = args.Dst<T>();
+    ParallelFor(samples_ * blocks, kElementGrain / (kBlock * cols + 1) + 1,
+                [&](int64_t begin, int64_t end) {
+                  for (int64_t i = begin; i < end; ++i) {
+                    const int64_t first = i % blocks * kBlock;
+                    const int64_t last = std::min(first + kBlock, rows);
+                    const int64_t sample = i / blocks * rows * cols;
+                    for (int64_t col = 0; col < cols; ++col) {
+                      for (int64_t row = first; row < last; ++row) {
+                        dst[sample + col * rows + row] = src[sample + row * cols + col];
+                      }
+                    }
+                  }
+                });
+    return absl::OkStatus();
+  }
+
+ private:
+  const int64_t samples_, channels_;
+  const bool to_last_;
+  int64_t space_ = 1;
+};
+
+template <typename T>
+std::unique_ptr<Kernel> MakeChannelsLast(const TensorDesc& src, Layout dst) {
+  return std::make_unique<ChannelsLastKernel<T>>(src, dst);
+}
 
 // Plain [N, C, space] to blocked [N, C/b, space, b], or back. The gradient is the way back.
 template <typename T>
@@ -58,6 +105,16 @@ class ReorderKernel final : public Kernel {
 }  // namespace
 
 std::unique_ptr<Kernel> MakeReorderKernel(const TensorDesc& src, Layout dst) {
+  if (src.layout == Layout::kChannelsLast || dst == Layout::kChannelsLast) {
+    switch (src.dtype) {
+      case DType::kUInt8:
+        return MakeChannelsLast<uint8_t>(src, dst);
+      case DType::kInt32:
+        return MakeChannelsLast<int32_t>(src, dst);
+      default:
+        return MakeChannelsLast<float>(src, dst);
+    }
+  }
   if (src.dtype == DType::kFloat64) return std::make_unique<ReorderKernel<double>>(src, dst);
   CHECK(src.dtype == DType::kFloat32) << "only floats have blocked layouts";
   return std::make_unique<ReorderKernel<float>>(src, dst);

@@ -16,6 +16,7 @@
 #include "mase/exec/executor.h"
 #include "mase/model/checkpoint.h"
 #include "mase/pipeline/reproducer.h"
+#include "mase/run/execution.h"
 #include "mase/run/measure.h"
 #include "mase/run/net_figures.h"
 
@@ -79,7 +80,9 @@ class SessionHost : public PassHost {
 
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override {
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split_));
-    MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph));
+    MASE_ASSIGN_OR_RETURN(
+        const auto executor,
+        Executor::Create(graph, {.execution = ExecutorOptionsOf(config_).execution}));
     return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size());
   }
 
@@ -87,7 +90,9 @@ class SessionHost : public PassHost {
   absl::StatusOr<Measurement> Measure(const Graph& graph, absl::string_view stage,
                                       RunReport& report) {
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split_));
-    MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph));
+    MASE_ASSIGN_OR_RETURN(
+        const auto executor,
+        Executor::Create(graph, {.execution = ExecutorOptionsOf(config_).execution}));
     MASE_ASSIGN_OR_RETURN(Measurement measured,
                           MeasureNet(*executor, data, session_.dataset.num_classes(), config_));
     ReportMeasurement(measured, stage, split_, session_.dataset.info().class_names, report);

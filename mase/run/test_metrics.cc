@@ -9,6 +9,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/exec/executor.h"
+#include "mase/run/execution.h"
 #include "mase/run/measure.h"
 #include "mase/run/net_figures.h"
 #include "mase/train/training_log.h"
@@ -18,7 +19,7 @@ namespace {
 
 absl::StatusOr<std::unique_ptr<Executor>> MakeExecutor(const Graph& graph,
                                                        const RunConfig& config) {
-  return Executor::Create(graph, {.bfloat16 = config.trainer_precision() == "bf16"});
+  return Executor::Create(graph, ExecutorOptionsOf(config));
 }
 
 // `sink`, behind what shows the progress and ends the run where the user interrupts it.

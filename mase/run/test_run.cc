@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/status_macros.h"
+#include "mase/run/execution.h"
 #include "mase/run/predictions.h"
 #include "mase/run/run_directory.h"
 #include "mase/run/session.h"
@@ -54,16 +55,19 @@ absl::Status Test(const RunConfig& config, Split split, const std::string& predi
       return absl::OkStatus();
     };
   }
+  MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
   if (split == Split::kPred) {
     MASE_RETURN_IF_ERROR(Predict(session, session.graph, split, config, sink));
-    return Write(config, session, split, std::move(scores), predictions);
+    MASE_RETURN_IF_ERROR(Write(config, session, split, std::move(scores), predictions));
+    return ReportExecution(config, session.graph, data.features, session);
   }
   MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
                         TestAndReport(session, session.graph, split, config, "test", sink));
   if (!predictions.empty()) {
     MASE_RETURN_IF_ERROR(Write(config, session, split, std::move(scores), predictions));
   }
-  return CheckMeasured(evaluation, "tested", split);
+  MASE_RETURN_IF_ERROR(CheckMeasured(evaluation, "tested", split));
+  return ReportExecution(config, session.graph, data.features, session);
 }
 
 absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predictions,

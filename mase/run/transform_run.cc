@@ -7,6 +7,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/model/checkpoint.h"
+#include "mase/run/execution.h"
 #include "mase/run/run_directory.h"
 #include "mase/run/run_passes.h"
 #include "mase/run/session.h"
@@ -74,7 +75,10 @@ absl::Status Transform(const RunConfig& config, const Pipeline& pipeline, Sessio
   }
   MASE_RETURN_IF_ERROR(WriteResults(config, transformed.graph, session, directory));
   MASE_RETURN_IF_ERROR(CheckMeasured(transformed.before, "original", split));
-  return CheckMeasured(transformed.after, "transformed", split);
+  MASE_RETURN_IF_ERROR(CheckMeasured(transformed.after, "transformed", split));
+  if (!session.dataset.Has(split)) return absl::OkStatus();
+  MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
+  return ReportExecution(config, transformed.graph, data.features, session);
 }
 
 absl::StatusOr<RunResult> Run(const RunConfig& config, const RunReport& begun,

@@ -60,7 +60,8 @@ class Meter {
       return absl::OkStatus();
     };
     Figures figures;
-    const ExecutorOptions options = {.simulate_quantization = quantized};
+    const ExecutorOptions options = {.execution =
+                                         quantized ? Execution::kSimulated : Execution::kFloat};
     if (has_labels_) {
       MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, options));
       MASE_ASSIGN_OR_RETURN(figures.evaluation,

@@ -1,0 +1,418 @@
+// Integer execution: results are those of the simulation, to the bit, on random nets and on the
+// zoo's, and on every instruction set; what does not run on codes says why.
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "mase/base/isa.h"
+#include "mase/base/mix64.h"
+#include "mase/exec/executor.h"
+#include "mase/format/format.h"
+#include "mase/kernel/integer/tile.h"
+#include "mase/model/zoo.h"
+#include "mase/quantize/rule.h"
+#include "mase/testing/matchers.h"
+#include "mase/testing/numerics/test_net.h"
+
+namespace mase {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+FormatProto ParseFormat(const std::string& text) {
+  FormatProto format;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &format)) << text;
+  return format;
+}
+
+using Formats = std::vector<std::pair<std::string, std::string>>;
+
+void SetRecord(Graph& graph, Node* node, const Formats& operands) {
+  Quantization record;
+  for (const auto& [name, format] : operands) {
+    OperandFormat* operand = record.add_operand();
+    operand->set_operand(name);
+    *operand->mutable_format() = ParseFormat(format);
+  }
+  graph.SetQuantization(node, record);
+}
+
+void SetRecord(Graph& graph, absl::string_view node, const Formats& operands) {
+  SetRecord(graph, ValueOrDie(graph.LookUpNode(node)), operands);
+}
+
+struct Ran {
+  std::vector<float> output;
+  ExecutionReport report;
+};
+
+Ran RunNet(const Graph& graph, Execution execution, int64_t rows, const std::vector<float>& x) {
+  auto executor = ValueOrDie(Executor::Create(graph, {.execution = execution}));
+  EXPECT_OK(executor->Forward(ExecutionMode::kInference, rows, {x.data()}));
+  return {{executor->output().begin(), executor->output().end()}, ValueOrDie(executor->Report())};
+}
+
+// Fails where a number differs in a bit; says how many of the nodes with a record ran on codes.
+void ExpectEqualBits(const std::vector<float>& integer, const std::vector<float>& simulated) {
+  ASSERT_EQ(integer.size(), simulated.size());
+  for (size_t i = 0; i < integer.size(); ++i) {
+    ASSERT_EQ(std::bit_cast<uint32_t>(integer[i]), std::bit_cast<uint32_t>(simulated[i]))
+        << "element " << i << ": " << integer[i] << " in integers, " << simulated[i]
+        << " simulated";
+  }
+}
+
+// Random choices, one after the other.
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : seed_(seed) {}
+  int64_t Between(int64_t lo, int64_t hi) {
+    return lo + static_cast<int64_t>(Mix64(seed_, ++draws_) % static_cast<uint64_t>(hi - lo + 1));
+  }
+  bool Chance(int percent) { return Between(0, 99) < percent; }
+  uint64_t Seed() { return Mix64(seed_, ++draws_); }
+
+ private:
+  const uint64_t seed_;
+  uint64_t draws_ = 0;
+};
+
+// "integer { width: 5 frac_width: 3 }", or an affine with such steps, of values around 1.
+std::string RandomFormat(Dice& dice, int most_width = 8) {
+  const int64_t width = dice.Between(2, most_width);
+  const bool is_signed = dice.Chance(70);
+  const int64_t frac = width - 1 - dice.Between(-1, 2);
+  const char* const kRoundings[] = {"NEAREST_EVEN", "NEAREST_AWAY", "FLOOR",
+                                    "CEILING",      "TOWARD_ZERO",  "AWAY_FROM_ZERO"};
+  if (dice.Chance(15)) {
+    const int64_t least = is_signed ? -(1 << (width - 1)) : 0;
+    return absl::StrCat("affine { width: ", width, " is_signed: ", is_signed,
+                        " scale: ", absl::StrFormat("%.17g", std::ldexp(1.0, -frac)),
+                        " zero_point: ", dice.Between(least, least + (1 << width) - 1), " }");
+  }
+  const std::string rounding =
+      dice.Chance(70) ? "" : absl::StrCat(" rounding: ", kRoundings[dice.Between(0, 5)]);
+  return absl::StrCat("integer { width: ", width, " frac_width: ", frac, " is_signed: ", is_signed,
+                      " }", rounding);
+}
+
+Formats LayerFormats(Dice& dice, bool has_bias, int most_width) {
+  Formats formats = {{"data_in", RandomFormat(dice, most_width)},
+                     {"weight", RandomFormat(dice, most_width)}};
+  if (has_bias && dice.Chance(85)) formats.push_back({"bias", RandomFormat(dice, 12)});
+  if (dice.Chance(10)) formats.push_back({"data_out", RandomFormat(dice)});
+  // Now and then one is missing: the node then stays simulated.
+  if (dice.Chance(5)) formats.erase(formats.begin() + dice.Between(0, 1));
+  return formats;
+}
+
+struct RandomNet {
+  Graph graph;
+  int64_t rows;
+  std::vector<float> input;
+  std::string text;  // What it is, for messages.
+};
+
+// A net of up to `layers` blocks "layer, norm?, relu?, pool?", with residual sums.
+class NetMaker {
+ public:
+  explicit NetMaker(uint64_t seed) : dice_(seed), rows_(dice_.Between(1, 9)) {}
+
+  RandomNet Make() {
+    const int64_t axes = dice_.Between(0, 2);  // Of space: a chain of linear layers, or conv1d, 2d.
+    Shape shape = {rows_, dice_.Between(1, axes == 0 ? 70 : 20)};
+    for (int64_t i = 0; i < axes; ++i) shape.push_back(dice_.Between(3, 9));
+    const Shape input = shape;
+    net_ = std::make_unique<TestNet>(input, dice_.Seed());
+    most_width_ = dice_.Chance(85) ? 8 : 14;
+    Value* x = net_->input();
+    if (dice_.Chance(30)) x = Norm(x, shape);
+    for (int64_t layers = dice_.Between(1, 4); layers > 0; --layers) x = Block(x, shape);
+    if (axes > 0) {
+      x = net_->Module("flatten", {x}, {{"start_dim", int64_t{1}}});
+      shape = {rows_, shape.elements() / rows_};
+      x = Linear(x, shape);
+    }
+    RandomNet made = {net_->Finish({x}), rows_, {}, text_};
+    for (const auto& [name, formats] : records_) SetRecord(made.graph, name, formats);
+    made.input = RandomValues(input.elements(), dice_.Seed());
+    for (float& value : made.input) value *= 2;
+    return made;
+  }
+
+ private:
+  Value* Block(Value* x, Shape& shape) {
+    const Shape before = shape;
+    Value* const from = x;
+    x = shape.rank() == 2 ? Linear(x, shape) : Conv(x, shape);
+    if (dice_.Chance(40)) x = Norm(x, shape);
+    if (before == shape && dice_.Chance(50)) {
+      x = Record(net_->Function("add", {x, from}), {{"data_in", RandomFormat(dice_, 10)}}, 80);
+    }
+    if (dice_.Chance(60)) {
+      x = Record(net_->Module("relu", {x}), {{"data_in", RandomFormat(dice_)}}, 40);
+    }
+    if (shape.rank() > 2 && std::min(shape[2], shape[-1]) > 1 && dice_.Chance(40)) x = Pool(x, shape);
+    if (dice_.Chance(15)) {
+      x = net_->Function("cat", {x, x}, {{"dim", int64_t{1}}});
+      shape.set_dim(1, 2 * shape[1]);
+      absl::StrAppend(&text_, " cat");
+    }
+    return x;
+  }
+
+  Value* Linear(Value* x, Shape& shape) {
+    const int64_t in = shape[1], out = dice_.Chance(25) ? in : dice_.Between(1, 70);
+    const bool has_bias = dice_.Chance(75);
+    x = net_->Module("linear", {x},
+                     {{"in_features", in}, {"out_features", out}, {"bias", has_bias}});
+    shape.set_dim(1, out);
+    return Record(x, LayerFormats(dice_, has_bias, most_width_), 90);
+  }
+
+  Value* Conv(Value* x, Shape& shape) {
+    const int64_t axes = shape.rank() - 2, in = shape[1];
+    int64_t groups = 1, out = dice_.Chance(25) ? in : dice_.Between(1, 20);
+    if (dice_.Chance(20)) groups = out = in;
+    if (dice_.Chance(20) && in % 2 == 0) groups = 2, out = 2 * dice_.Between(1, 9);
+    std::vector<int64_t> kernel, stride, padding, dilation;
+    for (int64_t i = 0; i < axes; ++i) {
+      kernel.push_back(dice_.Between(1, 3));
+      stride.push_back(dice_.Chance(75) ? 1 : 2);
+      padding.push_back(dice_.Chance(50) ? kernel.back() / 2 : dice_.Between(0, 1));
+      dilation.push_back(dice_.Chance(80) ? 1 : 2);
+      const int64_t window = (kernel.back() - 1) * dilation.back() + 1;
+      if (shape[2 + i] + 2 * padding.back() < window) padding.back() = window;
+      shape.set_dim(2 + i, (shape[2 + i] + 2 * padding.back() - window) / stride.back() + 1);
+    }
+    shape.set_dim(1, out);
+    const bool has_bias = dice_.Chance(75);
+    x = net_->Module(axes == 1 ? "conv1d" : "conv2d", {x},
+                     {{"in_channels", in},
+                      {"out_channels", out},
+                      {"kernel_size", kernel},
+                      {"stride", stride},
+                      {"padding", padding},
+                      {"dilation", dilation},
+                      {"groups", groups},
+                      {"bias", has_bias}});
+    return Record(x, LayerFormats(dice_, has_bias, most_width_), 90);
+  }
+
+  Value* Pool(Value* x, Shape& shape) {
+    const int64_t axes = shape.rank() - 2;
+    const bool averages = dice_.Chance(50);
+    const std::vector<int64_t> two(axes, 2), none(axes, 0);
+    x = net_->Module(absl::StrCat(averages ? "avg_pool" : "max_pool", axes, "d"), {x},
+                     {{"kernel_size", two}, {"stride", two}, {"padding", none}});
+    for (int64_t i = 0; i < axes; ++i) shape.set_dim(2 + i, shape[2 + i] / 2);
+    return Record(x, {{"data_in", RandomFormat(dice_)}}, averages ? 60 : 20);
+  }
+
+  Value* Norm(Value* x, const Shape& shape) {
+    absl::StrAppend(&text_, " norm");
+    return net_->Module(shape.rank() == 4 ? "batch_norm2d" : "batch_norm1d", {x},
+                        {{"num_features", shape[1]}});
+  }
+
+  // Gives the value's node a record, or not.
+  Value* Record(Value* x, Formats formats, int percent) {
+    absl::StrAppend(&text_, " ", x->producer()->op());
+    if (!x->producer()->schema().quantizable || !dice_.Chance(percent)) return x;
+    for (const auto& [operand, format] : formats) {
+      absl::StrAppend(&text_, " [", operand, " ", format, "]");
+    }
+    records_.emplace_back(x->producer()->name(), std::move(formats));
+    return x;
+  }
+
+  Dice dice_;
+  const int64_t rows_;
+  int most_width_ = 8;
+  std::unique_ptr<TestNet> net_;
+  std::vector<std::pair<std::string, Formats>> records_;
+  std::string text_;
+};
+
+int CountIntegers(const ExecutionReport& report) {
+  int count = 0;
+  for (const NodeExecution& node : report.nodes) {
+    count += node.has_record && node.way == Execution::kInteger;
+  }
+  return count;
+}
+
+TEST(IntegerTest, ThousandRandomNetsAreTheirSimulationToTheBit) {
+  int in_integers = 0, with_records = 0;
+  for (uint64_t seed = 1; seed <= 1000; ++seed) {
+    const RandomNet net = NetMaker(seed).Make();
+    SCOPED_TRACE(absl::StrCat("net ", seed, " of ", net.rows, " rows:", net.text));
+    const Ran integer = RunNet(net.graph, Execution::kInteger, net.rows, net.input);
+    ExpectEqualBits(integer.output,
+                    RunNet(net.graph, Execution::kSimulated, net.rows, net.input).output);
+    if (HasFatalFailure()) return;
+    in_integers += CountIntegers(integer.report);
+    for (const NodeExecution& node : integer.report.nodes) {
+      with_records += node.has_record;
+      EXPECT_EQ(node.way == Execution::kInteger, node.reason.empty()) << node.node;
+    }
+  }
+  // What stays simulated is what lacks an operand.
+  EXPECT_GT(in_integers, with_records * 9 / 10);
+  EXPECT_GT(with_records, 3000);
+}
+
+// Runs `body` on every instruction set that the machine has.
+template <typename Body>
+void OnEveryIsa(const Body& body) {
+  const Isa best = CurrentIsa();
+  for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
+    if (!SetIsaForTest(isa)) continue;
+    for (const bool vnni : {false, true}) {
+      if (!SetVnniForTest(vnni) && vnni) continue;
+      SCOPED_TRACE(absl::StrCat(IntegerIsaName(CurrentIntegerIsa())));
+      body();
+    }
+  }
+  ASSERT_TRUE(SetIsaForTest(best));
+}
+
+TEST(IntegerTest, EveryInstructionSetGivesTheSimulationsBits) {
+  OnEveryIsa([] {
+    for (uint64_t seed = 2001; seed <= 2100; ++seed) {
+      const RandomNet net = NetMaker(seed).Make();
+      SCOPED_TRACE(absl::StrCat("net ", seed, ":", net.text));
+      ExpectEqualBits(RunNet(net.graph, Execution::kInteger, net.rows, net.input).output,
+                      RunNet(net.graph, Execution::kSimulated, net.rows, net.input).output);
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+  });
+}
+
+// Every node that a record can be given to has one.
+void QuantizeAll(const std::string& format, Graph& graph) {
+  const RuleFormat rule = ValueOrDie(UniformRule(ParseFormat(format)));
+  const InferredShapes shapes = ValueOrDie(InferShapesFor(graph, 2));
+  for (Node* node : graph.NodesInOrder()) {
+    if (!node->schema().quantizable || !CheckOp(rule, node->op()).ok()) continue;
+    const auto record = QuantizationFor(*node, rule, shapes);
+    if (record.ok()) graph.SetQuantization(node, *record);
+  }
+}
+
+TEST(IntegerTest, EveryNetOfTheZooIsItsSimulationToTheBit) {
+  for (const ZooEntry& entry : ZooModels()) {
+    SCOPED_TRACE(entry.name);
+    const bool jets = entry.family == "jet substructure";
+    Graph graph = ValueOrDie(BuildModel({.model = std::string(entry.name),
+                                         .input = jets ? Shape{16} : Shape{3, 32, 32},
+                                         .classes = jets ? 5 : 10}));
+    QuantizeAll("integer { width: 8 frac_width: 5 }", graph);
+    const int64_t rows = jets ? 33 : 2;
+    const std::vector<float> x = RandomValues(rows * (jets ? 16 : 3 * 32 * 32), 7);
+    const Ran integer = RunNet(graph, Execution::kInteger, rows, x);
+    ExpectEqualBits(integer.output, RunNet(graph, Execution::kSimulated, rows, x).output);
+    EXPECT_GT(CountIntegers(integer.report), 0);
+  }
+}
+
+Graph OneLinear(int64_t in, int64_t out, const Formats& formats) {
+  TestNet net({4, in});
+  Graph graph = net.Finish(
+      {net.Module("linear", {net.input()}, {{"in_features", in}, {"out_features", out}})});
+  SetRecord(graph, "linear", formats);
+  return graph;
+}
+
+constexpr char kEight[] = "integer { width: 8 frac_width: 4 }";
+
+const NodeExecution& NodeOf(const ExecutionReport& report, absl::string_view name) {
+  for (const NodeExecution& node : report.nodes) {
+    if (node.node == name) return node;
+  }
+  ADD_FAILURE() << "no node " << name;
+  return report.nodes[0];
+}
+
+TEST(IntegerTest, WorkedExample) {
+  // The layer of the specification's worked example.
+  TestNet net({1, 3});
+  Graph graph = net.Finish({net.Module(
+      "linear", {net.input()}, {{"in_features", int64_t{3}}, {"out_features", int64_t{2}}})});
+  const Node* linear = ValueOrDie(graph.LookUpNode("linear"));
+  const auto set = [&](const char* name, std::vector<float> values, Shape shape) {
+    Tensor tensor(DType::kFloat32, std::move(shape));
+    std::copy(values.begin(), values.end(), tensor.mutable_data<float>().begin());
+    graph.SetTensor(*linear->FindParameter(name), std::move(tensor), /*is_buffer=*/false);
+  };
+  set("weight", {0.2186f, -0.2631f, 0.3352f, 1.9f, -3.3f, 0.03f}, {2, 3});
+  set("bias", {0.0753f, -1.2f}, {2});
+  SetRecord(graph, "linear", {{"data_in", kEight}, {"weight", kEight}, {"bias", kEight}});
+  const Ran ran = RunNet(graph, Execution::kInteger, 1, {1.03f, -0.47f, 2.2f});
+  EXPECT_THAT(ran.output, ::testing::ElementsAre(1.05859375f, 2.34375f));
+  EXPECT_EQ(NodeOf(ran.report, "linear").way, Execution::kInteger);
+}
+
+TEST(IntegerTest, SumsBeyondFloat32AreExactInBoth) {
+  // 2,048 products of 16 x 8 bits: far beyond 2^24, and still an int32.
+  const Formats formats = {{"data_in", "integer { width: 11 frac_width: 8 }"},
+                           {"weight", "integer { width: 10 frac_width: 13 }"},
+                           {"bias", "integer { width: 16 frac_width: 20 }"}};
+  const Graph graph = OneLinear(1800, 3, formats);
+  const std::vector<float> x = RandomValues(4 * 1800, 3);
+  const Ran integer = RunNet(graph, Execution::kInteger, 4, x);
+  ExpectEqualBits(integer.output, RunNet(graph, Execution::kSimulated, 4, x).output);
+  EXPECT_EQ(NodeOf(integer.report, "linear").way, Execution::kInteger);
+}
+
+TEST(IntegerTest, ReasonsNameWhatCannotBeLowered) {
+  const std::vector<float> x = RandomValues(4 * 20, 3);
+  const auto reason = [&](const Formats& formats) {
+    const Ran ran = RunNet(OneLinear(20, 3, formats), Execution::kInteger, 4, x);
+    EXPECT_EQ(NodeOf(ran.report, "linear").way, Execution::kSimulated);
+    return NodeOf(ran.report, "linear").reason;
+  };
+  EXPECT_THAT(reason({{"weight", kEight}, {"bias", kEight}}), HasSubstr("data_in is not rounded"));
+  EXPECT_THAT(
+      reason({{"data_in", "minifloat_ieee { width: 8 exponent_width: 4 }"}, {"weight", kEight}}),
+      HasSubstr("data_in: minifloat_ieee is no multiple of one step"));
+  EXPECT_THAT(reason({{"data_in", kEight}, {"weight", "integer { width: 24 frac_width: 8 }"}}),
+              HasSubstr("weight: codes of 24 bits; integer kernels take up to 16"));
+  EXPECT_THAT(
+      reason({{"data_in", std::string(kEight) + " rounding: STOCHASTIC"}, {"weight", kEight}}),
+      HasSubstr("stochastic"));
+  EXPECT_THAT(
+      reason({{"data_in", std::string(kEight) + " semantics: REFERENCE"}, {"weight", kEight}}),
+      HasSubstr("REFERENCE semantics"));
+}
+
+TEST(IntegerTest, AnAccumulatorThatMayOverflowIsNamed) {
+  const Formats wide = {{"data_in", "integer { width: 16 frac_width: 12 }"},
+                        {"weight", "integer { width: 16 frac_width: 15 }"},
+                        {"bias", kEight}};
+  const Ran ran =
+      RunNet(OneLinear(4000, 2, wide), Execution::kInteger, 4, RandomValues(4 * 4000, 3));
+  EXPECT_EQ(NodeOf(ran.report, "linear").way, Execution::kSimulated);
+  EXPECT_THAT(NodeOf(ran.report, "linear").reason, HasSubstr("accumulator may overflow"));
+}
+
+TEST(IntegerTest, ANanInTheDataIsNoCode) {
+  const Graph graph = OneLinear(20, 3, {{"data_in", kEight}, {"weight", kEight}});
+  std::vector<float> x = RandomValues(4 * 20, 3);
+  x[30] = std::nanf("");
+  auto executor = ValueOrDie(Executor::Create(graph, {.execution = Execution::kInteger}));
+  EXPECT_THAT(executor->Forward(ExecutionMode::kInference, 4, {x.data()}),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("NaN")));
+}
+
+}  // namespace
+}  // namespace mase

@@ -1,0 +1,140 @@
+// Integer execution, run as its users run it.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/base/files.h"
+#include "mase/base/runfiles.h"
+#include "mase/testing/command.h"
+#include "mase/testing/matchers.h"
+#include "nlohmann/json.hpp"
+
+namespace mase {
+namespace {
+
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kInteger[] = R"(
+model = "jsc-s"
+dataset = "jsc"
+batch_size = 256
+[passes.quantize]
+by = "type"
+[passes.quantize.linear.config]
+name = "integer"
+data_in_width = 8
+data_in_frac_width = 4
+weight_width = 8
+weight_frac_width = 4
+bias_width = 8
+bias_frac_width = 4
+)";
+
+constexpr char kMinifloat[] = R"(
+model = "jsc-s"
+dataset = "jsc"
+[passes.quantize]
+by = "type"
+[passes.quantize.linear.config]
+name = "minifloat_ieee"
+data_in_width = 8
+data_in_exponent_width = 4
+weight_width = 8
+weight_exponent_width = 4
+bias_width = 8
+bias_exponent_width = 4
+)";
+
+struct Outcome {
+  CommandResult command;
+  json summary;
+};
+
+Outcome Transform(const std::string& config, const std::vector<std::string>& flags) {
+  const std::string folder =
+      absl::StrCat(::testing::TempDir(), "/",
+                   ::testing::UnitTest::GetInstance()->current_test_info()->name(), flags.size());
+  std::filesystem::create_directories(folder);
+  EXPECT_OK(WriteFileAtomically(folder + "/my.toml", config));
+  std::vector<std::string> arguments = {
+      "--config=" + folder + "/my.toml", "--run_dir=" + folder + "/run",
+      absl::StrCat("--load=", Runfile("testdata/checkpoints"), "/jsc-s.safetensors")};
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  Outcome run = {RunCommand("mase/transform", arguments, folder), {}};
+  const auto text = ReadFile(folder + "/run/summary.json", int64_t{1} << 26);
+  if (text.ok()) run.summary = json::parse(*text);
+  return run;
+}
+
+double Metric(const json& summary, const std::string& name) {
+  for (const json& metric : summary["metrics"]) {
+    if (metric["name"] == name && metric["stage"] == "transformed") return metric["value"];
+  }
+  ADD_FAILURE() << "no " << name;
+  return 0;
+}
+
+TEST(IntegerRunTest, AWholeDataSetGivesTheSimulationsFigures) {
+  const Outcome simulated = Transform(kInteger, {});
+  const Outcome integer = Transform(kInteger, {"--execution=integer"});
+  ASSERT_EQ(simulated.command.exit_code, 0) << simulated.command.err;
+  ASSERT_EQ(integer.command.exit_code, 0) << integer.command.err;
+  for (const char* metric : {"accuracy", "loss"}) {
+    EXPECT_EQ(Metric(integer.summary, metric), Metric(simulated.summary, metric)) << metric;
+  }
+}
+
+TEST(IntegerRunTest, TheReportNamesKernelsTypesAndReasons) {
+  const Outcome run =
+      Transform(kInteger, {"--execution=integer", "--report_execution", "--require_int8"});
+  ASSERT_EQ(run.command.exit_code, 0) << run.command.err;
+  EXPECT_THAT(run.command.out, AllOf(HasSubstr("integer_linear"), HasSubstr("uint8 x int8"),
+                                     HasSubstr("nodes ran on integer codes")));
+  int integers = 0;
+  for (const json& step : run.summary["execution"]) {
+    if (step["operands"] != json::array({"uint8", "int8"})) continue;
+    ++integers;
+    EXPECT_GT(step["accumulator_bits"], 8);
+    EXPECT_LE(step["accumulator_bits"], 32);
+  }
+  EXPECT_EQ(integers, 3);  // Its linear layers.
+  for (const json& node : run.summary["nodes"]) {
+    EXPECT_EQ(node["execution"] == "integer", node["reason"] == "") << node;
+    EXPECT_TRUE(node["execution"] == "integer" || node["has_record"] == false) << node;
+  }
+}
+
+TEST(IntegerRunTest, RequirementsThatAreNotMetExitWithThree) {
+  const Outcome simulated = Transform(kInteger, {"--require_int8"});
+  EXPECT_EQ(simulated.command.exit_code, 3) << simulated.command.err;
+  EXPECT_THAT(simulated.command.err, HasSubstr("ran simulated"));
+  const Outcome floats = Transform(kMinifloat, {"--execution=integer", "--require_int8"});
+  EXPECT_EQ(floats.command.exit_code, 3) << floats.command.err;
+  EXPECT_THAT(floats.command.err, AllOf(HasSubstr("(linear) ran simulated: data_in: minifloat_ieee "
+                                                  "is no multiple of one step")));
+  // Its batch norms have no record.
+  const Outcome all = Transform(kInteger, {"--execution=integer", "--require_int8=all", "--debug"});
+  EXPECT_EQ(all.command.exit_code, 3) << all.command.err;
+  EXPECT_THAT(all.command.err,
+              AllOf(HasSubstr("(batch_norm1d) ran float"), Not(HasSubstr("(linear) ran"))));
+}
+
+TEST(IntegerRunTest, TheBenchmarkComparesThreeWays) {
+  const Outcome run = Transform(kInteger, {"--benchmark"});
+  ASSERT_EQ(run.command.exit_code, 0) << run.command.err;
+  EXPECT_THAT(run.command.out, HasSubstr("is the fastest"));
+  ASSERT_EQ(run.summary["timings"].size(), 6);
+  for (const json& timing : run.summary["timings"]) {
+    EXPECT_GT(timing["median_microseconds"], 0);
+    EXPECT_GE(timing["p99_microseconds"], timing["median_microseconds"]);
+  }
+}
+
+}  // namespace
+}  // namespace mase

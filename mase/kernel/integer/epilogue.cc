@@ -1,0 +1,107 @@
+#include "mase/kernel/integer/epilogue.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "mase/graph/ops.h"
+
+namespace mase {
+namespace {
+
+// Positive and negative fractions from which on a rounding goes away from zero.
+void SetBySign(Codes::Rounding rounding, Rounder& rounder) {
+  constexpr float kAny = 0x1p-126f, kHalf = 0.5f, kNone = 2;
+  rounder.to_even = false;
+  switch (rounding) {
+    case Codes::Rounding::kNearestEven:
+      rounder.to_even = true;
+      return;
+    case Codes::Rounding::kNearestAway:
+      rounder.up_positive = rounder.up_negative = kHalf;
+      return;
+    case Codes::Rounding::kFloor:
+      rounder.up_positive = kNone, rounder.up_negative = kAny;
+      return;
+    case Codes::Rounding::kCeiling:
+      rounder.up_positive = kAny, rounder.up_negative = kNone;
+      return;
+    case Codes::Rounding::kTowardZero:
+      rounder.up_positive = rounder.up_negative = kNone;
+      return;
+    case Codes::Rounding::kAwayFromZero:
+      rounder.up_positive = rounder.up_negative = kAny;
+      return;
+  }
+}
+
+}  // namespace
+
+Rounder::Rounder(const Codes& codes)
+    : scale(codes.scale),
+      inverse(1 / codes.scale),
+      least(static_cast<float>(codes.least())),
+      most(static_cast<float>(codes.most())),
+      zero(codes.zero),
+      nan_is_zero(codes.nan_is_zero) {
+  SetBySign(codes.rounding, *this);
+}
+
+Epilogue::Epilogue(const KernelSpec& spec, int64_t channels) : channels_(channels) {
+  // The step itself may be one of those that are fused behind others.
+  std::vector<FusedOp> all;
+  if (spec.op == ops::kRelu || spec.op == kEncode || spec.op == ops::kBatchNorm1d ||
+      spec.op == ops::kBatchNorm2d) {
+    FusedOp first = {.op = std::string(spec.op), .attributes = *spec.attributes};
+    first.tensors = spec.tensors;
+    first.codes = spec.codes;
+    all.push_back(std::move(first));
+  }
+  all.insert(all.end(), spec.fused.begin(), spec.fused.end());
+  bool rounded = false;
+  for (const FusedOp& op : all) {
+    if (op.op == ops::kRelu) {
+      ops_.push_back({Op::kRelu});
+    } else if (op.op == kEncode) {
+      ops_.push_back({Op::kRound, 0, Rounder(*op.codes)});
+      if (!rounded) refuses_nan_ = !op.codes->nan_is_zero;
+      rounded = true;
+    } else if (op.op != kDecode) {
+      ops_.push_back({Op::kNorm, norms_++});
+      norm_tensors_.push_back({op.attributes.Float("eps"), op.TensorIndex("weight"),
+                               op.TensorIndex("bias"), op.TensorIndex("running_mean"),
+                               op.TensorIndex("running_var")});
+    }
+  }
+  if (!spec.dst.codes.has_value()) return;
+  stores_codes_ = true;
+  bytes_ = spec.dst.codes->is_byte();
+  rounder_ = Rounder(*spec.dst.codes);
+  // Rounding twice to one grid is rounding once.
+  if (!all.empty() && all.back().op == kEncode && all.back().codes == spec.dst.codes) {
+    ops_.pop_back();
+  }
+}
+
+void Epilogue::Prepare(const KernelArgs& args, float* prepared) const {
+  const int64_t stride = RoundUpToLanes(channels_);
+  for (const Norm& norm : norm_tensors_) {
+    std::fill_n(prepared, 3 * stride, 0.0f);
+    for (int64_t c = 0; c < channels_; ++c) {
+      const double weight =
+          norm.weight < 0 ? 1.0 : static_cast<double>(args.Tensor<float>(norm.weight)[c]);
+      prepared[c] = args.Tensor<float>(norm.mean)[c];
+      prepared[stride + c] =
+          static_cast<float>(weight / std::sqrt(args.Tensor<float>(norm.variance)[c] + norm.eps));
+      prepared[2 * stride + c] = norm.bias < 0 ? 0.0f : args.Tensor<float>(norm.bias)[c];
+    }
+    prepared += 3 * stride;
+  }
+}
+
+Epilogue::Loop Epilogue::MakeLoop(const float* prepared) const {
+  return {ops_.data(),   static_cast<int>(ops_.size()),
+          prepared,      RoundUpToLanes(channels_),
+          stores_codes_, rounder_};
+}
+
+}  // namespace mase

@@ -1,0 +1,170 @@
+// What an integer kernel does to its sums on their way to memory: the arithmetic that the same
+// steps do in the simulated program, operation for operation, but in registers.
+//
+//   number            (sum + offset) * scale + shift, by output
+//   batch_norm1d, 2d  (x - mean) * scale + shift, by channel, with running statistics
+//   relu              0 for what is below it
+//   encode            clamp(round(x / scale)) * scale
+//   decode            nothing: numbers stay numbers
+//
+// in the order in which KernelSpec::fused lists them; the result is stored as float32, or, where
+// the last is an "encode" to the codes of the result, as codes.
+#ifndef MASE_KERNEL_INTEGER_EPILOGUE_H_
+#define MASE_KERNEL_INTEGER_EPILOGUE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "mase/kernel/kernel.h"
+
+namespace mase {
+
+// Numbers are worked on 16 at a time, in as many registers as the instruction set needs.
+inline constexpr int64_t kEpilogueLanes = 16;
+inline int64_t RoundUpToLanes(int64_t n) {
+  return (n + kEpilogueLanes - 1) / kEpilogueLanes * kEpilogueLanes;
+}
+typedef float EpilogueFloats __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t EpilogueInts __attribute__((vector_size(64), aligned(4), may_alias));
+
+// Rounding to codes, as loops want it.
+struct Rounder {
+  explicit Rounder(const Codes& codes);
+  Rounder() = default;
+
+  float scale = 1, inverse = 1;
+  float least = 0, most = 0;  // In steps.
+  int32_t zero = 0;
+  bool to_even = true, nan_is_zero = false;
+  float up_positive = 0, up_negative = 0;  // Else: the least fraction that goes up, by sign.
+
+  // The number in whole steps. A NaN is the least, or zero.
+  [[gnu::always_inline]] EpilogueFloats Steps(EpilogueFloats x) const {
+    if (nan_is_zero) x = x == x ? x : EpilogueFloats{};
+    EpilogueFloats scaled = x * inverse;
+    scaled = scaled > least ? scaled : EpilogueFloats{} + least;
+    scaled = scaled < most ? scaled : EpilogueFloats{} + most;
+    // Steps are less than 2^22, so that adding 1.5 * 2^23 leaves no place for a fraction.
+    constexpr float kMagic = 0x1.8p23f;
+    if (to_even) {
+      return (scaled + kMagic) - kMagic;
+    }
+    const EpilogueFloats whole =
+        __builtin_convertvector(__builtin_convertvector(scaled, EpilogueInts), EpilogueFloats);
+    EpilogueFloats fraction = scaled - whole;
+    fraction = fraction < 0 ? -fraction : fraction;
+    // What 1 / scale flushed to zero had a fraction all the same.
+    const EpilogueFloats tiny = EpilogueFloats{} + 0x1p-126f;
+    fraction = (whole == 0) & (x != 0) & (fraction < tiny) ? tiny : fraction;
+    const EpilogueFloats up =
+        x < 0 ? EpilogueFloats{} + up_negative : EpilogueFloats{} + up_positive;
+    const EpilogueFloats one = x < 0 ? EpilogueFloats{} - 1.0f : EpilogueFloats{} + 1.0f;
+    const EpilogueFloats rounded = fraction >= up ? whole + one : whole;
+    // What was tiny may have left a range that ends at zero.
+    const EpilogueFloats low = EpilogueFloats{} + least, high = EpilogueFloats{} + most;
+    return rounded < low ? low : rounded > high ? high : rounded;
+  }
+};
+
+class Epilogue {
+ public:
+  // `fused` and `dst` are those of the kernel's spec; `channels` is the extent of axis 1 of the
+  // result, which is that of norms and outputs.
+  Epilogue(const KernelSpec& spec, int64_t channels);
+
+  // Floats that Prepare writes.
+  int64_t prepared_floats() const { return norms_ * 3 * RoundUpToLanes(channels_); }
+  // Writes the norms' numbers, from the tensors, to `prepared`.
+  void Prepare(const KernelArgs& args, float* prepared) const;
+
+  struct Op {
+    enum Kind : uint8_t { kNorm, kRelu, kRound };
+    Kind kind;
+    int norm = 0;  // Its place among the norms.
+    Rounder rounder;
+  };
+
+  // What the loops read. `by_lane`: neighbouring numbers are those of neighbouring channels; else
+  // they are all of one channel.
+  struct Loop {
+    const Op* ops;
+    int count;
+    const float* norms;
+    int64_t stride;  // Of the norms' numbers.
+    bool stores_codes;
+    Rounder rounder;  // Of the result.
+
+    template <bool kByLane>
+    [[gnu::always_inline]] EpilogueFloats Apply(EpilogueFloats x, int64_t channel) const {
+      for (int i = 0; i < count; ++i) {
+        const Op& op = ops[i];
+        if (op.kind == Op::kRelu) {
+          x = x < 0 ? EpilogueFloats{} : x;
+        } else if (op.kind == Op::kNorm) {
+          const float* mean = norms + op.norm * 3 * stride + channel;
+          const auto at = [&](const float* p) {
+            if constexpr (kByLane) return *reinterpret_cast<const EpilogueFloats*>(p);
+            return EpilogueFloats{} + *p;
+          };
+          x = (x - at(mean)) * at(mean + stride) + at(mean + 2 * stride);
+        } else {
+          // Formats know one zero.
+          x = op.rounder.Steps(x) * op.rounder.scale + 0.0f;
+        }
+      }
+      return x;
+    }
+
+    // Stores the first `n` of x, whose place in the result is `at`.
+    [[gnu::always_inline]] void Store(EpilogueFloats x, void* dst, int64_t at, int64_t n,
+                                      bool bytes) const {
+      if (!stores_codes) {
+        StoreLanes(x, static_cast<float*>(dst) + at, n);
+        return;
+      }
+      const EpilogueInts stored =
+          __builtin_convertvector(rounder.Steps(x), EpilogueInts) + rounder.zero;
+      if (bytes) {
+        typedef uint8_t Bytes __attribute__((vector_size(16), aligned(1), may_alias));
+        StoreLanes(__builtin_convertvector(stored, Bytes), static_cast<uint8_t*>(dst) + at, n);
+      } else {
+        StoreLanes(stored, static_cast<int32_t*>(dst) + at, n);
+      }
+    }
+
+   private:
+    template <typename V, typename T>
+    [[gnu::always_inline]] static void StoreLanes(V x, T* dst, int64_t n) {
+      if (n >= kEpilogueLanes) {
+        __builtin_memcpy(dst, &x, sizeof(x));
+        return;
+      }
+      T lanes[kEpilogueLanes];
+      __builtin_memcpy(lanes, &x, sizeof(x));
+      for (int64_t i = 0; i < n; ++i) dst[i] = lanes[i];
+    }
+  };
+  Loop MakeLoop(const float* prepared) const;
+
+  bool stores_bytes() const { return bytes_; }
+  // Whether a NaN that reaches the first rounding is an error.
+  bool refuses_nan() const { return refuses_nan_; }
+  bool stores_codes() const { return stores_codes_; }
+
+ private:
+  struct Norm {
+    double eps;
+    int weight, bias, mean, variance;  // Positions of tensors.
+  };
+
+  const int64_t channels_;
+  std::vector<Op> ops_;
+  std::vector<Norm> norm_tensors_;
+  int norms_ = 0;
+  bool stores_codes_ = false, bytes_ = false, refuses_nan_ = false;
+  Rounder rounder_;
+};
+
+}  // namespace mase
+
+#endif  // MASE_KERNEL_INTEGER_EPILOGUE_H_

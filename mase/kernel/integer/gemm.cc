@@ -1,0 +1,182 @@
+#include "mase/kernel/integer/gemm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "mase/base/isa.h"
+#include "mase/base/parallel.h"
+
+namespace mase {
+namespace {
+
+constexpr int64_t kMaxColumns = 64, kMaxTileRows = 6;
+// float32 holds whole numbers up to this.
+constexpr double kExactFloat = 16777216;
+
+bool IsPowerOfTwo(float x) {
+  int exponent;
+  return std::frexp(x, &exponent) == 0.5f;
+}
+
+typedef uint32_t Words __attribute__((vector_size(64), aligned(4), may_alias));
+typedef double Doubles __attribute__((vector_size(128)));
+
+// The results of a tile, from its sums.
+template <typename Columns>
+[[gnu::always_inline]] inline void FinishTile(const Tile& tile, const Columns& columns,
+                                              int64_t cols, const Epilogue::Loop& epilogue,
+                                              bool stores_bytes, void* dst, int64_t at,
+                                              int64_t dst_stride, int64_t channel) {
+  for (int r = 0; r < tile.rows; ++r) {
+    const int32_t* sums = tile.sums + r * tile.vectors * kTileLanes;
+    for (int64_t c = 0; c < cols; c += kTileLanes) {
+      const EpilogueInts sum =
+          reinterpret_cast<EpilogueInts>(*reinterpret_cast<const Words*>(sums + c) +
+                                         *reinterpret_cast<const Words*>(columns.offset + c));
+      const EpilogueFloats scale = *reinterpret_cast<const EpilogueFloats*>(columns.scale + c);
+      const EpilogueFloats shift = *reinterpret_cast<const EpilogueFloats*>(columns.shift + c);
+      EpilogueFloats x;
+      if (columns.in_double) {
+        for (int i = 0; i < kTileLanes; ++i) {
+          x[i] = static_cast<float>(static_cast<double>(sum[i]) * static_cast<double>(scale[i]) +
+                                    static_cast<double>(shift[i]));
+        }
+      } else {
+        x = __builtin_convertvector(sum, EpilogueFloats) * scale + shift;
+      }
+      x = epilogue.Apply<true>(x, channel + c);
+      epilogue.Store(x, dst, at + r * dst_stride + c, cols - c, stores_bytes);
+    }
+  }
+}
+
+}  // namespace
+
+int SumBound::bits() const {
+  int bits = 1;
+  while (least < -std::ldexp(1.0, bits - 1) || most > std::ldexp(1.0, bits - 1) - 1) ++bits;
+  return bits;
+}
+
+void SumBound::Include(double from, double to) {
+  least = std::min(least, from);
+  most = std::max(most, to);
+}
+
+IntegerGemm::IntegerGemm(const Codes& src, bool b_is_bytes, int64_t taps, int64_t depth,
+                         int64_t cols)
+    : src_(src),
+      loop_(ChooseTileLoop(CurrentIntegerIsa(), src.is_byte() && b_is_bytes)),
+      taps_(taps),
+      depth_(depth),
+      cols_(cols),
+      steps_((depth + loop_.depth_step() - 1) / loop_.depth_step()) {}
+
+int64_t IntegerGemm::packed_bytes() const { return columns_at() + 3 * padded_cols() * 4; }
+
+void IntegerGemm::Widen(const void* src, int64_t elements, int16_t* words) const {
+  const bool bytes = src_.is_byte();
+  ParallelFor(elements, kElementGrain, [&](int64_t begin, int64_t end) {
+    ForBestIsa([=] {
+      if (bytes) {
+        const uint8_t* from = static_cast<const uint8_t*>(src);
+        for (int64_t i = begin; i < end; ++i) words[i] = from[i];
+      } else {
+        const int32_t* from = static_cast<const int32_t*>(src);
+        for (int64_t i = begin; i < end; ++i) words[i] = static_cast<int16_t>(from[i]);
+      }
+    });
+  });
+}
+
+absl::Status IntegerGemm::PackColumns(const std::function<float(int64_t)>& scale, const float* bias,
+                                      void* packed, const std::vector<double>& least,
+                                      const std::vector<double>& most,
+                                      const std::vector<int64_t>& totals, SumBound* bound) {
+  char* columns = static_cast<char*>(packed) + columns_at();
+  std::memset(columns, 0, 3 * padded_cols() * 4);
+  int32_t* offset = reinterpret_cast<int32_t*>(columns);
+  float* scales = reinterpret_cast<float*>(columns) + padded_cols();
+  float* shifts = scales + padded_cols();
+  in_double_ = false;
+  for (int64_t c = 0; c < cols_; ++c) {
+    if (least[c] < -kLargestSum || most[c] > kLargestSum) {
+      return absl::FailedPreconditionError(absl::StrFormat(
+          "output %d: its sum may be %.0f to %.0f, an int32 holds 2147483647; take narrower codes "
+          "for input or weight, or run it simulated",
+          c, least[c], most[c]));
+    }
+    scales[c] = scale(c);
+    double whole = 0;  // The bias in units of the sum.
+    bool is_whole = true;
+    if (bias != nullptr) {
+      if (!std::isfinite(bias[c])) {
+        return absl::OutOfRangeError(absl::StrCat("bias ", c, " is ", bias[c]));
+      }
+      whole = static_cast<double>(bias[c]) / scales[c];
+      is_whole = IsPowerOfTwo(scales[c]) && whole == std::nearbyint(whole) &&
+                 least[c] + whole >= -kLargestSum && most[c] + whole <= kLargestSum;
+      if (!is_whole) {
+        shifts[c] = bias[c];
+        // The float32 product and sum are exact but for the sum's rounding.
+        in_double_ |=
+            IsPowerOfTwo(scales[c]) && (least[c] <= -kExactFloat || most[c] >= kExactFloat);
+        whole = 0;
+      }
+    }
+    offset[c] = static_cast<int32_t>(
+        static_cast<uint32_t>(static_cast<int64_t>(whole) - totals[c] * src_.zero));
+    bound->Include(least[c] + whole, most[c] + whole);
+    bound->Include(least[c], most[c]);
+  }
+  return absl::OkStatus();
+}
+
+void IntegerGemm::Finish(const void* packed, int32_t* sums, int64_t col, int64_t count,
+                         const Epilogue::Loop& epilogue, bool stores_bytes, void* dst, int64_t at,
+                         int64_t channel) const {
+  const Tile tile = {.rows = 1, .vectors = 1, .sums = sums};
+  const Columns numbers = ColumnsAt(packed, col);
+  ForBestIsa(
+      [&] { FinishTile(tile, numbers, count, epilogue, stores_bytes, dst, at, 0, channel); });
+}
+
+IntegerGemm::Columns IntegerGemm::ColumnsAt(const void* packed, int64_t col) const {
+  const char* columns = static_cast<const char*>(packed) + columns_at();
+  const float* scales = reinterpret_cast<const float*>(columns) + padded_cols();
+  return {reinterpret_cast<const int32_t*>(columns) + col, scales + col,
+          scales + padded_cols() + col, in_double_};
+}
+
+void IntegerGemm::RunChunk(const void* packed, const void* const* pointers, int64_t stride,
+                           int64_t first, int64_t rows, const Epilogue::Loop& epilogue,
+                           bool stores_bytes, void* dst, int64_t dst_stride, int64_t dst_col,
+                           int64_t channel) const {
+  alignas(64) int32_t sums[kMaxTileRows * kMaxColumns];
+  const char* factors = static_cast<const char*>(packed);
+  for (int64_t block = 0; block < blocks(); ++block) {
+    const int64_t col = block * columns_per_block();
+    const int64_t cols = std::min(columns_per_block(), cols_ - col);
+    const Columns numbers = ColumnsAt(packed, col);
+    Tile tile = {.vectors = static_cast<int>((cols + kTileLanes - 1) / kTileLanes),
+                 .a_stride = stride,
+                 .taps = taps_,
+                 .steps = steps_,
+                 .b = factors + taps_ * steps_ * 4 * col,
+                 .sums = sums};
+    for (int64_t r = 0; r < rows; r += loop_.rows) {
+      tile.rows = static_cast<int>(std::min<int64_t>(loop_.rows, rows - r));
+      tile.a = pointers + r;
+      loop_.run(tile);
+      const int64_t at = (first + r) * dst_stride + dst_col + col;
+      ForBestIsa([&] {
+        FinishTile(tile, numbers, cols, epilogue, stores_bytes, dst, at, dst_stride, channel + col);
+      });
+    }
+  }
+}
+
+}  // namespace mase

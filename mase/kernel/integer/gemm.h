@@ -1,0 +1,167 @@
+// Products of whole numbers, from packed factors to finished results: what linear layers,
+// convolutions and matrix products in integers share.
+//
+//   result[r][c] = epilogue((sum over t, k of (a[t][r][k] - zero) * b[t][k][c] + offset[c])
+//                           * scale[c] + shift[c])
+//
+// a are stored codes (kernel/codes.h) with one zero point, b whole numbers known when they are
+// packed, sums int32. That a result is its exact sum, rounded once to float32, is seen to where
+// b is packed:
+//
+//   shift 0       the bias is a whole number of the sum's units, and part of offset
+//   shift = bias  else; the sum is below 2^24, so that the one rounding is that of the addition
+//   in double     else: sum and bias are added in double, and that is rounded
+//
+// With a scale that is no power of two there is no such promise: products are float32.
+#ifndef MASE_KERNEL_INTEGER_GEMM_H_
+#define MASE_KERNEL_INTEGER_GEMM_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "mase/kernel/codes.h"
+#include "mase/kernel/integer/epilogue.h"
+#include "mase/kernel/integer/tile.h"
+
+namespace mase {
+
+// What sums can be, from the weights at hand: the overflow proof of a step.
+struct SumBound {
+  double least = 0, most = 0;
+
+  // The smallest width of a two's complement accumulator that holds all of them.
+  int bits() const;
+  void Include(double from, double to);
+};
+
+// Sums beyond this are FailedPrecondition: an int32 does not hold them.
+inline constexpr double kLargestSum = 2147483647;
+
+class IntegerGemm {
+ public:
+  // `src` are a's codes; b is bytes (-128 to 127) or words (to 16 bits with sign).
+  IntegerGemm(const Codes& src, bool b_is_bytes, int64_t taps, int64_t depth, int64_t cols);
+
+  // Whether a is read as the bytes that they are; else as words that Widen made of them.
+  bool reads_bytes() const { return loop_.bytes; }
+  int64_t a_bytes() const { return loop_.bytes ? 1 : 2; }
+  // Of a row of a, elements that may be read behind its end.
+  static constexpr int64_t kOverread = 4;
+  void Widen(const void* src, int64_t elements, int16_t* words) const;
+
+  // What Pack writes; 64-byte aligned parts.
+  int64_t packed_bytes() const;
+
+  // b and, of each column, the scale of its sum and the bias, null where there is none.
+  // `weight(col, tap, k)` is a whole number. FailedPrecondition if a sum may not fit.
+  template <typename Weight>
+  absl::Status Pack(const Weight& weight, const std::function<float(int64_t)>& scale,
+                    const float* bias, void* packed, SumBound* bound) {
+    std::vector<double> least(cols_), most(cols_);
+    std::vector<int64_t> totals(cols_);
+    PackFactors(weight, packed, least, most, totals);
+    return PackColumns(scale, bias, packed, least, most, totals, bound);
+  }
+
+  // Rows [begin, end) of the result. `row(r, t)` is where row r of tap t starts, in bytes or words.
+  // Results go to dst[r * dst_stride + dst_col + c]; `channel` is that of column 0, for the
+  // epilogue.
+  template <typename Row>
+  void Run(const void* packed, int64_t begin, int64_t end, const Row& row,
+           const Epilogue::Loop& epilogue, bool stores_bytes, void* dst, int64_t dst_stride,
+           int64_t dst_col, int64_t channel) const {
+    const void* pointers[kMaxPointers];
+    const int64_t chunk = ChunkRows();
+    for (int64_t first = begin; first < end; first += chunk) {
+      const int64_t rows = std::min(chunk, end - first);
+      for (int64_t t = 0; t < taps_; ++t) {
+        for (int64_t r = 0; r < rows; ++r) pointers[t * chunk + r] = row(first + r, t);
+      }
+      RunChunk(packed, pointers, chunk, first, rows, epilogue, stores_bytes, dst, dst_stride,
+               dst_col, channel);
+    }
+  }
+
+  // The results of one row of sums, without their offsets: columns [col, col + count), at most 16.
+  void Finish(const void* packed, int32_t* sums, int64_t col, int64_t count,
+              const Epilogue::Loop& epilogue, bool stores_bytes, void* dst, int64_t at,
+              int64_t channel) const;
+
+  // The most taps that there can be.
+  static constexpr int64_t kMaxTaps = 512;
+
+  IntegerIsa isa() const { return loop_.isa; }
+
+ private:
+  static constexpr int64_t kMaxPointers = 4096;
+  static constexpr int64_t kMaxRows = 6;
+
+  // What sums become results by, from a column on.
+  struct Columns {
+    const int32_t* offset;
+    const float *scale, *shift;
+    bool in_double;
+  };
+  Columns ColumnsAt(const void* packed, int64_t col) const;
+
+  int64_t ChunkRows() const { return kMaxPointers / taps_ / kMaxRows * kMaxRows; }
+  int64_t columns_per_block() const { return loop_.vectors * kTileLanes; }
+  int64_t blocks() const { return (cols_ + columns_per_block() - 1) / columns_per_block(); }
+  int64_t padded_cols() const { return (cols_ + 63) / 64 * 64; }
+  int64_t factor_bytes() const {
+    return taps_ * steps_ * 4 * ((cols_ + kTileLanes - 1) / kTileLanes * kTileLanes);
+  }
+  int64_t columns_at() const { return (factor_bytes() + 63) / 64 * 64; }
+  // Where column `col` of a block that is `width` columns wide lies.
+  int64_t Place(int64_t tap, int64_t k, int64_t col) const {
+    const int64_t block = col / columns_per_block(), first = block * columns_per_block();
+    const int64_t rest = (cols_ - first + kTileLanes - 1) / kTileLanes * kTileLanes;
+    const int64_t width = std::min(columns_per_block(), rest);
+    const int64_t step = loop_.depth_step();
+    return taps_ * steps_ * step * first +
+           ((tap * steps_ + k / step) * width + (col - first)) * step + k % step;
+  }
+
+  template <typename Weight>
+  void PackFactors(const Weight& weight, void* packed, std::vector<double>& least,
+                   std::vector<double>& most, std::vector<int64_t>& totals) const {
+    std::fill_n(static_cast<char*>(packed), factor_bytes(), 0);
+    for (int64_t c = 0; c < cols_; ++c) {
+      for (int64_t t = 0; t < taps_; ++t) {
+        for (int64_t k = 0; k < depth_; ++k) {
+          const int w = weight(c, t, k);
+          const int64_t at = Place(t, k, c);
+          if (loop_.bytes) {
+            static_cast<int8_t*>(packed)[at] = static_cast<int8_t>(w);
+          } else {
+            static_cast<int16_t*>(packed)[at] = static_cast<int16_t>(w);
+          }
+          totals[c] += w;
+          const double a = static_cast<double>(w) * src_.least();
+          const double b = static_cast<double>(w) * src_.most();
+          least[c] += std::min(a, b);
+          most[c] += std::max(a, b);
+        }
+      }
+    }
+  }
+  absl::Status PackColumns(const std::function<float(int64_t)>& scale, const float* bias,
+                           void* packed, const std::vector<double>& least,
+                           const std::vector<double>& most, const std::vector<int64_t>& totals,
+                           SumBound* bound);
+  void RunChunk(const void* packed, const void* const* pointers, int64_t stride, int64_t first,
+                int64_t rows, const Epilogue::Loop& epilogue, bool stores_bytes, void* dst,
+                int64_t dst_stride, int64_t dst_col, int64_t channel) const;
+
+  const Codes src_;
+  const TileLoop loop_;
+  const int64_t taps_, depth_, cols_, steps_;
+  bool in_double_ = false;
+};
+
+}  // namespace mase
+
+#endif  // MASE_KERNEL_INTEGER_GEMM_H_

@@ -1,0 +1,213 @@
+#include "mase/kernel/integer/tile.h"
+
+#include <immintrin.h>
+
+#include <atomic>
+#include <cstring>
+
+#include "mase/base/isa.h"
+
+namespace mase {
+namespace {
+
+std::atomic<bool>& UsesVnni() {
+  static std::atomic<bool> uses{__builtin_cpu_supports("avx512vnni") != 0};
+  return uses;
+}
+
+// The body of a loop for one instruction set, whose `Set` has registers of kLanes sums:
+//   Register Broadcast(const void* a)            one step of a row, to all lanes
+//   Register Load(const void* b)                 one step of kLanes columns
+//   Register Add(Register sum, Register a, Register b)
+template <typename Set, int kRows, int kVectors>
+[[gnu::always_inline]] inline void RunTile(const Tile& tile) {
+  using Register = typename Set::Register;
+  constexpr int kParts = kVectors * static_cast<int>(kTileLanes) / Set::kLanes;
+  constexpr int64_t kStepBytes = 4;
+  Register sums[kRows][kParts];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kParts; ++v) sums[r][v] = Set::Zero();
+  }
+  const char* b = static_cast<const char*>(tile.b);
+  for (int64_t tap = 0; tap < tile.taps; ++tap) {
+    const char* a[kRows];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      a[r] = static_cast<const char*>(tile.a[tap * tile.a_stride + r]);
+    }
+    for (int64_t step = 0; step < tile.steps; ++step) {
+      Register columns[kParts];
+#pragma GCC unroll 8
+      for (int v = 0; v < kParts; ++v) {
+        columns[v] = Set::Load(b + v * Set::kLanes * kStepBytes);
+      }
+      b += kParts * Set::kLanes * kStepBytes;
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        const Register row = Set::Broadcast(a[r] + step * kStepBytes);
+#pragma GCC unroll 8
+        for (int v = 0; v < kParts; ++v) sums[r][v] = Set::Add(sums[r][v], row, columns[v]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    std::memcpy(tile.sums + r * kVectors * kTileLanes, sums[r], sizeof(sums[r]));
+  }
+}
+
+template <typename Set, int kVectors>
+[[gnu::always_inline]] inline void RunRows(const Tile& tile) {
+  switch (tile.rows) {
+    case 1:
+      return RunTile<Set, 1, kVectors>(tile);
+    case 2:
+      return RunTile<Set, 2, kVectors>(tile);
+    case 3:
+      return RunTile<Set, 3, kVectors>(tile);
+    case 4:
+      return RunTile<Set, 4, kVectors>(tile);
+    case 5:
+      return RunTile<Set, 5, kVectors>(tile);
+    default:
+      return RunTile<Set, 6, kVectors>(tile);
+  }
+}
+
+template <typename Set>
+[[gnu::always_inline]] inline void RunWide(const Tile& tile) {
+  switch (tile.vectors) {
+    case 1:
+      return RunRows<Set, 1>(tile);
+    case 2:
+      return RunRows<Set, 2>(tile);
+    case 3:
+      return RunRows<Set, 3>(tile);
+    default:
+      return RunRows<Set, 4>(tile);
+  }
+}
+
+[[gnu::always_inline]] inline int32_t LoadStep(const void* from) {
+  int32_t step;
+  std::memcpy(&step, from, sizeof(step));
+  return step;
+}
+
+struct Sse2 {
+  using Register = __m128i;
+  static constexpr int kLanes = 4;
+  static Register Zero() { return _mm_setzero_si128(); }
+  static Register Broadcast(const void* a) { return _mm_set1_epi32(LoadStep(a)); }
+  static Register Load(const void* b) { return _mm_loadu_si128(static_cast<const __m128i*>(b)); }
+  static Register Add(Register sum, Register a, Register b) {
+    return _mm_add_epi32(sum, _mm_madd_epi16(a, b));
+  }
+};
+
+void RunSse2(const Tile& tile) {
+  switch (tile.rows) {
+    case 1:
+      return RunTile<Sse2, 1, 1>(tile);
+    default:
+      return RunTile<Sse2, 2, 1>(tile);
+  }
+}
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,bmi,bmi2")
+struct Avx2 {
+  using Register = __m256i;
+  static constexpr int kLanes = 8;
+  static Register Zero() { return _mm256_setzero_si256(); }
+  static Register Broadcast(const void* a) { return _mm256_set1_epi32(LoadStep(a)); }
+  static Register Load(const void* b) { return _mm256_loadu_si256(static_cast<const __m256i*>(b)); }
+  static Register Add(Register sum, Register a, Register b) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+  }
+};
+void RunAvx2Words(const Tile& tile) { RunRows<Avx2, 1>(tile); }
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2")
+struct Avx512 {
+  using Register = __m512i;
+  static constexpr int kLanes = 16;
+  static Register Zero() { return _mm512_setzero_si512(); }
+  static Register Broadcast(const void* a) { return _mm512_set1_epi32(LoadStep(a)); }
+  static Register Load(const void* b) { return _mm512_loadu_si512(b); }
+  static Register Add(Register sum, Register a, Register b) {
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+  }
+};
+void RunAvx512Words(const Tile& tile) { RunWide<Avx512>(tile); }
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi,bmi2")
+struct Vnni {
+  using Register = __m512i;
+  static constexpr int kLanes = 16;
+  static Register Zero() { return _mm512_setzero_si512(); }
+  static Register Broadcast(const void* a) { return _mm512_set1_epi32(LoadStep(a)); }
+  static Register Load(const void* b) { return _mm512_loadu_si512(b); }
+  static Register Add(Register sum, Register a, Register b) {
+    return _mm512_dpbusd_epi32(sum, a, b);
+  }
+};
+void RunVnniBytes(const Tile& tile) { RunWide<Vnni>(tile); }
+#pragma GCC pop_options
+
+constexpr TileLoop kLoops[] = {
+    {IntegerIsa::kSse2, false, 2, 1, RunSse2},
+    {IntegerIsa::kAvx2, false, 6, 1, RunAvx2Words},
+    {IntegerIsa::kAvx512, false, 6, 4, RunAvx512Words},
+    {IntegerIsa::kVnni, true, 6, 4, RunVnniBytes},
+};
+
+}  // namespace
+
+IntegerIsa CurrentIntegerIsa() {
+  switch (CurrentIsa()) {
+    case Isa::kAvx512:
+      return UsesVnni() ? IntegerIsa::kVnni : IntegerIsa::kAvx512;
+    case Isa::kAvx2:
+      return IntegerIsa::kAvx2;
+    case Isa::kBaseline:
+      break;
+  }
+  return IntegerIsa::kSse2;
+}
+
+absl::string_view IntegerIsaName(IntegerIsa isa) {
+  switch (isa) {
+    case IntegerIsa::kSse2:
+      return "SSE2";
+    case IntegerIsa::kAvx2:
+      return "AVX2";
+    case IntegerIsa::kAvx512:
+      return "AVX-512";
+    case IntegerIsa::kVnni:
+      return "AVX-512 VNNI";
+  }
+  return "unknown";
+}
+
+bool SetVnniForTest(bool used) {
+  if (!__builtin_cpu_supports("avx512vnni")) return false;
+  UsesVnni() = used;
+  return true;
+}
+
+const TileLoop& ChooseTileLoop(IntegerIsa isa, bool bytes) {
+  const TileLoop* best = &kLoops[0];
+  for (const TileLoop& loop : kLoops) {
+    if (loop.isa <= isa && (bytes || !loop.bytes)) best = &loop;
+  }
+  return *best;
+}
+
+}  // namespace mase

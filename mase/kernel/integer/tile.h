@@ -1,0 +1,61 @@
+// The inner loop of integer products, for each instruction set: a tile of sums
+//
+//   sums[r][c] = sum over taps t and depth k of a[t][r][k] * b[t][k][c]
+//
+// of a few rows by up to 64 columns, in int32 registers. Rows are pointers, one for each tap, so
+// that a convolution needs no copy of its windows: a tap is a position of its kernel, and a row
+// points to the channels of a pixel, or to zeros. A linear layer has one tap.
+//
+//   bytes   uint8 by int8, four at a time          vpdpbusd, where the machine has VNNI
+//   words   int16 by int16, two at a time          pmaddwd in SSE2, AVX2, AVX-512
+//
+// Neither saturates: a sum is exact modulo 2^32, in any order, so all give the same bits wherever
+// the true sum fits an int32 (which the kernels see to). The instruction for bytes of CPUs without
+// VNNI (pmaddubsw) saturates at 16 bits, so there bytes are widened to words first.
+#ifndef MASE_KERNEL_INTEGER_TILE_H_
+#define MASE_KERNEL_INTEGER_TILE_H_
+
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+namespace mase {
+
+enum class IntegerIsa { kSse2, kAvx2, kAvx512, kVnni };
+
+// What the kernels use: the best of this machine, below CurrentIsa() (base/isa.h).
+IntegerIsa CurrentIntegerIsa();
+absl::string_view IntegerIsaName(IntegerIsa isa);  // "AVX-512 VNNI"
+// Leaves VNNI out, or not, for a test; returns false if the machine has none to use.
+bool SetVnniForTest(bool used);
+
+inline constexpr int64_t kTileLanes = 16;  // Columns come in vectors of this many.
+
+struct Tile {
+  int rows;
+  int vectors;           // Of columns.
+  const void* const* a;  // [taps][a_stride]: the rows' first elements, bytes or words.
+  int64_t a_stride;
+  int64_t taps;
+  int64_t steps;  // Of depth in a tap: four bytes or two words each.
+  const void* b;  // Packed: [taps][steps][vectors][16 columns][4 or 2 elements].
+  int32_t* sums;  // [rows][vectors * 16]
+};
+
+// The largest tiles of an instruction set, and its loop.
+struct TileLoop {
+  IntegerIsa isa;
+  bool bytes;  // Reads uint8 by int8; else int16 by int16.
+  int rows;
+  int vectors;
+  void (*run)(const Tile& tile);
+
+  int depth_step() const { return bytes ? 4 : 2; }
+};
+
+// The loop for factors that are bytes, or words.
+const TileLoop& ChooseTileLoop(IntegerIsa isa, bool bytes);
+
+}  // namespace mase
+
+#endif  // MASE_KERNEL_INTEGER_TILE_H_

@@ -1,0 +1,225 @@
+#include "mase/run/execution.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/table.h"
+
+namespace mase {
+namespace {
+
+// Of what is measured: enough calls for a 99th percentile, in bounded time.
+constexpr int kMostCalls = 1000, kLeastCalls = 20;
+constexpr absl::Duration kTimeForCalls = absl::Milliseconds(400);
+
+Execution ExecutionOf(const RunConfig& config) {
+  for (const Execution way : {Execution::kFloat, Execution::kInteger}) {
+    if (config.evaluation().execution() == ExecutionName(way)) return way;
+  }
+  return Execution::kSimulated;
+}
+
+std::string OperandTypes(const StepExecution& step) {
+  return absl::StrCat(
+      absl::StrJoin(step.operands, " x ",
+                    [](std::string* out, DType dtype) { absl::StrAppend(out, DTypeName(dtype)); }),
+      " -> ", DTypeName(step.result));
+}
+
+// The steps, from most time to least where people see them; in their order in the report.
+void TellSteps(const ExecutionReport& ran, int64_t rows, Session& session) {
+  double all = 0;
+  for (const StepExecution& step : ran.steps) all += step.seconds;
+  Table table("execution", absl::StrCat("Kernels that ran, ", rows, " rows a call"),
+              {{"node"},
+               {"kernel"},
+               {.name = "implementation", .rank = 1},
+               {.name = "ISA", .rank = 1},
+               {"types"},
+               {"time", "us", 1},
+               {"share", "%", 1},
+               {.name = "GMAC/s", .decimals = 1},
+               {.name = "sum", .unit = "bits"}});
+  session.report.clear_execution();
+  for (const StepExecution& step : ran.steps) {
+    const double seconds = step.seconds / static_cast<double>(std::max<int64_t>(step.calls, 1));
+    const double share = all > 0 ? step.seconds / all : 0;
+    const double speed = seconds > 0 ? static_cast<double>(step.macs) / seconds : 0;
+    table.AddRow({step.label, step.kernel, step.implementation, step.isa, OperandTypes(step),
+                  seconds * 1e6, share * 100, step.macs > 0 ? Cell(speed / 1e9) : Cell(),
+                  step.sum_bits > 0 ? Cell(step.sum_bits) : Cell()});
+    StepReport* report = session.report.add_execution();
+    report->set_node(step.label);
+    report->set_kernel(step.kernel);
+    report->set_implementation(step.implementation);
+    report->set_isa(step.isa);
+    for (const DType dtype : step.operands) report->add_operands(std::string(DTypeName(dtype)));
+    report->set_result(std::string(DTypeName(step.result)));
+    report->set_microseconds(seconds * 1e6);
+    report->set_share(share);
+    if (step.macs > 0) report->set_macs_per_second(speed);
+    if (step.sum_bits > 0) report->set_accumulator_bits(static_cast<uint32_t>(step.sum_bits));
+  }
+  session.reporter().Show(table, "");
+}
+
+void TellNodes(const ExecutionReport& ran, bool shows, Session& session) {
+  Table table("nodes", "Nodes that did not run on integer codes", {{"node"}, {"ran"}, {"why"}});
+  session.report.clear_nodes();
+  int integers = 0, inexact = 0;
+  for (const NodeExecution& node : ran.nodes) {
+    NodeReport* report = session.report.add_nodes();
+    report->set_node(node.node);
+    report->set_op(node.op);
+    report->set_execution(ExecutionName(node.way));
+    report->set_has_record(node.has_record);
+    report->set_reason(node.reason);
+    if (node.way == Execution::kInteger) {
+      report->set_exact(node.exact);
+      ++integers;
+      inexact += !node.exact;
+    } else {
+      table.AddRow(
+          {absl::StrCat(node.node, " (", node.op, ")"), ExecutionName(node.way), node.reason});
+    }
+  }
+  if (!shows) return;
+  if (table.num_rows() > 0) session.reporter().Show(table, "");
+  session.reporter().Print(absl::StrCat(
+      integers, " of ", ran.nodes.size(), " nodes ran on integer codes",
+      inexact == 0 ? "" : absl::StrCat(", ", inexact, " with steps that are no powers of two"),
+      ".\n"));
+}
+
+// What of the nodes breaks --require_int8.
+absl::Status CheckRequirement(const std::string& required, const ExecutionReport& ran) {
+  std::vector<std::string> broken;
+  bool rounded = false;  // Something was.
+  for (const NodeExecution& node : ran.nodes) {
+    rounded |= node.has_record;
+    const bool counts = required == "all" ? rounded : node.has_record;
+    if (!counts || node.way == Execution::kInteger) continue;
+    broken.push_back(absl::StrCat(node.node, " (", node.op, ") ran ", ExecutionName(node.way),
+                                  node.reason.empty() ? "" : ": ", node.reason));
+  }
+  if (!rounded) broken.push_back("no node has a record; quantize the net first");
+  if (broken.empty()) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("--require_int8", required == "all" ? "=all" : "",
+                                         " is not met: ", absl::StrJoin(broken, "; ")));
+}
+
+Tensor FirstRows(const Tensor& features, int64_t rows) {
+  return features.Rows(0, std::min(rows, features.shape()[0]));
+}
+
+absl::Status RunOnce(Executor& executor, const Tensor& batch) {
+  return executor.Forward(ExecutionMode::kInference, batch.shape()[0],
+                          {InputData(batch.data<float>().data())});
+}
+
+// Seconds of calls of each executor, in turns, so that none has the machine to itself.
+absl::StatusOr<std::vector<std::vector<double>>> TimeCalls(
+    const std::vector<std::unique_ptr<Executor>>& executors, const Tensor& batch) {
+  std::vector<std::vector<double>> seconds(executors.size());
+  for (const auto& executor : executors) MASE_RETURN_IF_ERROR(RunOnce(*executor, batch));
+  const absl::Time end = absl::Now() + kTimeForCalls * executors.size();
+  for (int call = 0; call < kMostCalls && (call < kLeastCalls || absl::Now() < end); ++call) {
+    for (size_t i = 0; i < executors.size(); ++i) {
+      const absl::Time begun = absl::Now();
+      MASE_RETURN_IF_ERROR(RunOnce(*executors[i], batch));
+      seconds[i].push_back(absl::ToDoubleSeconds(absl::Now() - begun));
+    }
+  }
+  for (std::vector<double>& each : seconds) std::sort(each.begin(), each.end());
+  return seconds;
+}
+
+absl::Status Benchmark(const RunConfig& config, const Graph& graph, const Tensor& features,
+                       Session& session) {
+  constexpr Execution kWays[] = {Execution::kFloat, Execution::kSimulated, Execution::kInteger};
+  std::vector<std::unique_ptr<Executor>> executors;
+  for (const Execution way : kWays) {
+    ExecutorOptions options = ExecutorOptionsOf(config);
+    options.execution = way;
+    MASE_ASSIGN_OR_RETURN(executors.emplace_back(), Executor::Create(graph, options));
+  }
+  Table table("timings", "Time of a call",
+              {{"rows"},
+               {"execution"},
+               {"median", "us", 1},
+               {"p99", "us", 1},
+               {.name = "rows/s", .decimals = 0}});
+  std::vector<std::string> verdicts;
+  session.report.clear_timings();
+  for (const int64_t wanted : {int64_t{1}, static_cast<int64_t>(config.batch_size())}) {
+    const Tensor batch = FirstRows(features, wanted);
+    const int64_t rows = batch.shape()[0];
+    MASE_ASSIGN_OR_RETURN(const auto seconds, TimeCalls(executors, batch));
+    std::vector<double> medians;
+    for (size_t i = 0; i < executors.size(); ++i) {
+      const std::vector<double>& sorted = seconds[i];
+      const double median = sorted[sorted.size() / 2];
+      const double p99 = sorted[(sorted.size() * 99 + 99) / 100 - 1];
+      medians.push_back(median);
+      const double speed = static_cast<double>(rows) / median;
+      table.AddRow({rows, ExecutionName(kWays[i]), median * 1e6, p99 * 1e6, speed});
+      TimingReport* report = session.report.add_timings();
+      report->set_execution(ExecutionName(kWays[i]));
+      report->set_rows(static_cast<uint32_t>(rows));
+      report->set_median_microseconds(median * 1e6);
+      report->set_p99_microseconds(p99 * 1e6);
+      report->set_rows_per_second(speed);
+    }
+    const size_t best = std::min_element(medians.begin(), medians.end()) - medians.begin();
+    std::string verdict = absl::StrCat(
+        rows, rows == 1 ? " row: " : " rows: ", ExecutionName(kWays[best]), " is the fastest");
+    for (size_t i = 0; i < medians.size(); ++i) {
+      if (i == best) continue;
+      absl::StrAppendFormat(&verdict, ", %s takes %.2f times as long", ExecutionName(kWays[i]),
+                            medians[i] / medians[best]);
+    }
+    verdicts.push_back(absl::StrCat(verdict, ".\n"));
+    if (rows == config.batch_size() && rows == 1) break;
+  }
+  session.reporter().Show(table, "");
+  for (const std::string& verdict : verdicts) session.reporter().Print(verdict);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+ExecutorOptions ExecutorOptionsOf(const RunConfig& config) {
+  return {.execution = ExecutionOf(config), .bfloat16 = config.trainer_precision() == "bf16"};
+}
+
+absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const Tensor& features,
+                             Session& session) {
+  const EvaluationConfig& evaluation = config.evaluation();
+  const bool requires_integers = evaluation.require_int8() != "false";
+  if (features.shape()[0] == 0) return absl::OkStatus();
+  if (evaluation.benchmark()) {
+    MASE_RETURN_IF_ERROR(Benchmark(config, graph, features, session));
+  }
+  if (!evaluation.report_execution() && !requires_integers) return absl::OkStatus();
+  ExecutorOptions options = ExecutorOptionsOf(config);
+  options.measure_steps = true;
+  MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, options));
+  const Tensor batch = FirstRows(features, config.batch_size());
+  for (int call = 0; call < kLeastCalls; ++call) {
+    MASE_RETURN_IF_ERROR(RunOnce(*executor, batch));
+  }
+  MASE_ASSIGN_OR_RETURN(const ExecutionReport ran, executor->Report());
+  if (evaluation.report_execution()) TellSteps(ran, batch.shape()[0], session);
+  TellNodes(ran, evaluation.report_execution(), session);
+  return requires_integers ? CheckRequirement(evaluation.require_int8(), ran) : absl::OkStatus();
+}
+
+}  // namespace mase

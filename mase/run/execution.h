@@ -1,0 +1,26 @@
+// How a run computes its net, proves it, and times it: --execution, --report_execution,
+// --require_int8 and --benchmark (docs/integer.md).
+#ifndef MASE_RUN_EXECUTION_H_
+#define MASE_RUN_EXECUTION_H_
+
+#include "absl/status/status.h"
+#include "mase/exec/executor.h"
+#include "mase/graph/graph.h"
+#include "mase/run/session.h"
+#include "mase/tensor/tensor.h"
+#include "proto/config.pb.h"
+
+namespace mase {
+
+// The executor of a net that is measured, as the settings say.
+ExecutorOptions ExecutorOptionsOf(const RunConfig& config);
+
+// What the settings want to know of how `graph` was computed on `features`, [rows, ...]: tells
+// tables, fills in the report. Nothing if they want nothing. Aborted, naming the nodes with reason,
+// if they require integers and something ran otherwise; the report is told before.
+absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const Tensor& features,
+                             Session& session);
+
+}  // namespace mase
+
+#endif  // MASE_RUN_EXECUTION_H_
