@@ -170,6 +170,8 @@ absl::StatusOr<std::unique_ptr<Executable>> Executable::Compile(const Graph& gra
                                                                 const TensorStore& store) {
   MASE_ASSIGN_OR_RETURN(Program program, Lower(graph, options.lowering, store));
   Fuse(options.kernels, program);
+  // What is measured stays a step for each layer.
+  if (!program.training && !options.measure_steps) FuseIntegerChains(program);
   MASE_RETURN_IF_ERROR(ChooseLayouts(options.kernels, program));
   if (program.training) PlanBackward(program);
   std::unique_ptr<Executable> executable(new Executable);

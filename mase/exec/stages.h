@@ -28,6 +28,11 @@ struct KernelOptions {
 //                                 so not where a record rounds operands
 void Fuse(const KernelOptions& options, Program& program);
 
+// Then, in inference: makes one step, "integer_chain", of a "convert" of rows to codes and small
+// "integer_linear"s behind it, up to numbers again (kernel/integer_chain.h). The step brings its
+// kernel.
+void FuseIntegerChains(Program& program);
+
 // Makes the kernels, and puts "reorder" steps where a kernel wants a value in another layout than
 // its maker leaves it in; a tensor is converted once for all its readers. Results, kept values and
 // what is read under another shape are plain. Errors name the step.

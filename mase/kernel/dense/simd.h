@@ -1,5 +1,5 @@
 // Vectors of kLanes floats for one instruction set, chosen by MASE_DENSE_LANES (16: AVX-512,
-// 8: AVX2, 4: SSE2). Included once per kernels_*.cc, after every other header: what follows in that
+// 8: AVX2, 4: SSE2), with VNNI if MASE_DENSE_VNNI is defined. Included once per kernels_*.cc, after every other header: what follows in that
 // file is compiled for that instruction set, and lives in a namespace of its own.
 //
 // +, -, *, /, comparisons and ?: are GCC's on vectors, each rounded on its own; a fused
@@ -11,7 +11,10 @@
 
 #include <cstdint>
 
-#if MASE_DENSE_LANES == 16
+#if MASE_DENSE_LANES == 16 && defined(MASE_DENSE_VNNI)
+#pragma GCC target("avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2")
+#define MASE_DENSE_NAMESPACE dense_avx512_vnni
+#elif MASE_DENSE_LANES == 16
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2")  // Isa::kAvx512
 #define MASE_DENSE_NAMESPACE dense_avx512
 #elif MASE_DENSE_LANES == 8

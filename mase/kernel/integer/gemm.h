@@ -95,10 +95,6 @@ class IntegerGemm {
 
   IntegerIsa isa() const { return loop_.isa; }
 
- private:
-  static constexpr int64_t kMaxPointers = 4096;
-  static constexpr int64_t kMaxRows = 6;
-
   // What sums become results by, from a column on.
   struct Columns {
     const int32_t* offset;
@@ -106,6 +102,10 @@ class IntegerGemm {
     bool in_double;
   };
   Columns ColumnsAt(const void* packed, int64_t col) const;
+
+ private:
+  static constexpr int64_t kMaxPointers = 4096;
+  static constexpr int64_t kMaxRows = 6;
 
   int64_t ChunkRows() const { return kMaxPointers / taps_ / kMaxRows * kMaxRows; }
   int64_t columns_per_block() const { return loop_.vectors * kTileLanes; }

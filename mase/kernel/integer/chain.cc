@@ -1,0 +1,212 @@
+#include "mase/kernel/integer/chain.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/isa.h"
+#include "mase/base/parallel.h"
+#include "mase/base/status_macros.h"
+#include "mase/graph/ops.h"
+#include "mase/kernel/dense/integer_chain.h"
+#include "mase/kernel/integer/gemm.h"
+
+namespace mase {
+namespace {
+
+using Kind = IntegerChainOp::Kind;
+
+// Weights of a layer that stay in the nearest caches beside those of others.
+constexpr int64_t kMostWeights = 1 << 14;
+// Multiplications that are worth a task.
+constexpr int64_t kTaskMacs = 1 << 21;
+constexpr int64_t kMaxTasks = 32;
+
+void SetRange(const Codes& codes, float& step, float& least, float& most) {
+  step = codes.scale;
+  least = static_cast<float>(codes.least());
+  most = static_cast<float>(codes.most());
+}
+
+class IntegerChainKernel final : public Kernel {
+ public:
+  IntegerChainKernel(int64_t rows, int64_t features, std::vector<IntegerChainPart> parts)
+      : rows_(rows),
+        parts_(std::move(parts)),
+        isa_(CurrentIntegerIsa()),
+        kernels_(IntegerChainKernelsFor(CurrentIsa(), isa_ == IntegerIsa::kVnni)) {
+    layers_.push_back({.in = features, .out = features});
+    for (const IntegerChainPart& part : parts_) Add(part);
+    prepared_bytes_ = PackIntegerChain(layers_, kernels_, nullptr);
+    tasks_ = ChunkCount(rows_ * macs_, kTaskMacs,
+                        std::clamp<int64_t>(rows_ / kernels_.lanes, 1, kMaxTasks));
+    task_bytes_ = IntegerChainScratch(WidestOfChain(layers_));
+    scratch_bytes_ = tasks_ * task_bytes_;
+  }
+
+  absl::Status Prepare(const KernelArgs& args) override {
+    std::vector<IntegerChainLayer> layers = layers_;
+    auto layer = layers.begin();
+    size_t op = 0;
+    bound_ = {};
+    for (const IntegerChainPart& part : parts_) {
+      if (part.op.op == ops::kLinear) {
+        ++layer;
+        op = 0;
+        MASE_RETURN_IF_ERROR(FillProduct(part, args, *layer));
+      } else if (part.op.op == ops::kBatchNorm1d) {
+        while (layer->ops[op].kind != Kind::kNorm) ++op;
+        FillNorm(part.op, args, layer->out, layer->ops[op++]);
+      }
+    }
+    PackIntegerChain(layers, kernels_, args.prepared);
+    return absl::OkStatus();
+  }
+
+  absl::Status Forward(const KernelArgs& args) override {
+    const IntegerChain& chain = *args.Prepared<IntegerChain>();
+    const float* src = args.Src<float>(0);
+    float* dst = args.Dst<float>();
+    bool ok = true;
+    if (rows_ > kernels_.few_rows) {
+      ok = RunBlocks(chain, src, dst, args.Scratch<char>());
+    } else {
+      for (int64_t r = 0; r < rows_; ++r, src += chain.in, dst += chain.out) {
+        ok &= kernels_.row(chain, src, dst, args.scratch);
+      }
+    }
+    if (ok) [[likely]]
+      return absl::OkStatus();
+    return absl::OutOfRangeError(
+        "reads a NaN, for which the format has no code; run the net simulated, or clean the data");
+  }
+
+  KernelFacts facts() const override {
+    return {.implementation = "own",
+            .isa = std::string(IntegerIsaName(isa_)),
+            .macs = rows_ * macs_,
+            .sum_bits = bound_.bits()};
+  }
+
+ private:
+  [[gnu::noinline]] bool RunBlocks(const IntegerChain& chain, const float* src, float* dst,
+                                   char* scratch) const {
+    bool ok[kMaxTasks];
+    std::fill_n(ok, tasks_, true);
+    ForChunks(rows_, tasks_, [&](int64_t task, int64_t begin, int64_t end) {
+      ok[task] = kernels_.rows(chain, src + begin * chain.in, end - begin, dst + begin * chain.out,
+                               scratch + task * task_bytes_);
+    });
+    return std::all_of(ok, ok + tasks_, [](bool task_ok) { return task_ok; });
+  }
+
+  void Add(const IntegerChainPart& part) {
+    IntegerChainLayer* layer = &layers_.back();
+    IntegerChainLayer::Op op;
+    if (part.op.op == ops::kLinear) {
+      // Rounding twice to one grid is rounding once.
+      if (last_codes_ == part.src) layer->ops.pop_back();
+      SetRange(*part.src, layer->step, layer->least, layer->most);
+      const int64_t in = layer->out, out = part.op.attributes.Int("out_features");
+      layers_.push_back({.in = in, .out = out, .byte_weight = part.weight.is_byte()});
+      macs_ += in * out;
+      last_codes_.reset();
+    } else if (part.op.op == kEncode) {
+      op.kind = Kind::kRound;
+      SetRange(*part.op.codes, op.step, op.least, op.most);
+      layer->ops.push_back(op);
+      last_codes_ = part.op.codes;
+    } else if (part.op.op != kDecode) {
+      op.kind = part.op.op == ops::kRelu ? Kind::kRelu : Kind::kNorm;
+      layer->ops.push_back(op);
+      last_codes_.reset();
+    }
+  }
+
+  absl::Status FillProduct(const IntegerChainPart& part, const KernelArgs& args,
+                           IntegerChainLayer& layer) {
+    const int weight_at = part.op.TensorIndex("weight"), bias_at = part.op.TensorIndex("bias");
+    const float* weight = args.Tensor<float>(weight_at);
+    const std::vector<float>& scales = part.weight.scales;
+    const auto scale = [&](int64_t o) { return scales[scales.size() == 1 ? 0 : o]; };
+    for (int64_t i = 0; i < layer.out * layer.in; ++i) {
+      const double code = std::nearbyint(static_cast<double>(weight[i]) / scale(i / layer.in));
+      if (code < part.weight.least || code > part.weight.most) {
+        return absl::OutOfRangeError(absl::StrCat("weight ", i, " is ", weight[i],
+                                                  ", whose code is none of the format's, ",
+                                                  part.weight.least, " to ", part.weight.most));
+      }
+      layer.weight.push_back(static_cast<int32_t>(code));
+    }
+    // The numbers behind the sums, and the proof of their range, are those of the layer by itself.
+    IntegerGemm gemm(*part.src, layer.byte_weight, 1, layer.in, layer.out);
+    std::vector<char> packed(gemm.packed_bytes());
+    SumBound bound;
+    MASE_RETURN_IF_ERROR(
+        gemm.Pack([&](int64_t o, int64_t, int64_t k) { return layer.weight[o * layer.in + k]; },
+                  [&](int64_t o) { return part.src->scale * scale(o); },
+                  bias_at < 0 ? nullptr : args.Tensor<float>(bias_at), packed.data(), &bound));
+    const IntegerGemm::Columns columns = gemm.ColumnsAt(packed.data(), 0);
+    layer.in_double = columns.in_double;
+    layer.largest = std::max(-bound.least, bound.most);
+    layer.scale.assign(columns.scale, columns.scale + layer.out);
+    layer.shift.assign(columns.shift, columns.shift + layer.out);
+    for (int64_t o = 0; o < layer.out; ++o) {
+      uint32_t total = 0;
+      for (int64_t k = 0; k < layer.in; ++k) {
+        total += static_cast<uint32_t>(layer.weight[o * layer.in + k]);
+      }
+      // Of numbers, where that is of stored codes.
+      layer.bias.push_back(static_cast<int32_t>(static_cast<uint32_t>(columns.offset[o]) +
+                                                total * static_cast<uint32_t>(part.src->zero)));
+    }
+    bound_.Include(bound.least, bound.most);
+    return absl::OkStatus();
+  }
+
+  static void FillNorm(const FusedOp& norm, const KernelArgs& args, int64_t features,
+                       IntegerChainLayer::Op& op) {
+    const double eps = norm.attributes.Float("eps");
+    const int weight = norm.TensorIndex("weight"), bias = norm.TensorIndex("bias");
+    const float* mean = args.Tensor<float>(norm.TensorIndex("running_mean"));
+    const float* variance = args.Tensor<float>(norm.TensorIndex("running_var"));
+    op.mean.assign(mean, mean + features);
+    for (int64_t c = 0; c < features; ++c) {
+      const double gamma = weight < 0 ? 1.0 : static_cast<double>(args.Tensor<float>(weight)[c]);
+      op.scale.push_back(static_cast<float>(gamma / std::sqrt(variance[c] + eps)));
+      op.shift.push_back(bias < 0 ? 0.0f : args.Tensor<float>(bias)[c]);
+    }
+  }
+
+  const int64_t rows_;
+  const std::vector<IntegerChainPart> parts_;
+  const IntegerIsa isa_;
+  const IntegerChainKernels& kernels_;
+  std::vector<IntegerChainLayer> layers_;  // Without tensors.
+  std::optional<Codes> last_codes_;        // Of the last layer's last op, if that rounds.
+  int64_t macs_ = 0, tasks_ = 1, task_bytes_ = 0;
+  SumBound bound_;
+};
+
+}  // namespace
+
+bool ServesIntegerChain(const Codes& codes) {
+  return codes.rounding == Codes::Rounding::kNearestEven && !codes.nan_is_zero;
+}
+
+bool ServesIntegerChain(const IntegerChainPart& linear) {
+  const Attributes& attributes = linear.op.attributes;
+  return attributes.Int("in_features") * attributes.Int("out_features") <= kMostWeights &&
+         attributes.Int("in_features") > 0 && attributes.Int("out_features") > 0 &&
+         linear.src.has_value() && ServesIntegerChain(*linear.src);
+}
+
+std::unique_ptr<Kernel> MakeIntegerChain(int64_t rows, int64_t features,
+                                         std::vector<IntegerChainPart> parts) {
+  return std::make_unique<IntegerChainKernel>(rows, features, std::move(parts));
+}
+
+}  // namespace mase

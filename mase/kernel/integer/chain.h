@@ -1,0 +1,37 @@
+// Chains of small linear layers on codes as one kernel, from float32 rows to float32 results
+// (kernel/dense/integer_chain.h): what the steps compute one by one, to the bit, without leaving
+// the cache. The fuse stage makes it.
+#ifndef MASE_KERNEL_INTEGER_CHAIN_H_
+#define MASE_KERNEL_INTEGER_CHAIN_H_
+
+#include <optional>
+#include <vector>
+
+#include "mase/kernel/kernel.h"
+
+namespace mase {
+
+inline constexpr absl::string_view kIntegerChain = "integer_chain";
+
+// One op of the chain, in its order: "linear", "batch_norm1d", "relu", "encode", "decode".
+struct IntegerChainPart {
+  FusedOp op;
+  // Of a linear: the codes that it reads, and its weight's.
+  std::optional<Codes> src;
+  WeightCodes weight;
+};
+
+// Whether a linear layer of this size is better in a chain than by itself, and its codes are ones
+// that the chain rounds to.
+bool ServesIntegerChain(const IntegerChainPart& linear);
+// Whether the chain rounds to these codes: ties to even.
+bool ServesIntegerChain(const Codes& codes);
+
+// The kernel for `rows` rows of `features`. Parts are served ones; the first linear follows an
+// encode to the codes that it reads, as each other does.
+std::unique_ptr<Kernel> MakeIntegerChain(int64_t rows, int64_t features,
+                                         std::vector<IntegerChainPart> parts);
+
+}  // namespace mase
+
+#endif  // MASE_KERNEL_INTEGER_CHAIN_H_
