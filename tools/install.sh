@@ -13,6 +13,7 @@ install_below() {
   mkdir -p "$prefix/bin" "$share" "$plugins" "$prefix/share/man/man1"
   mkdir -p "$prefix/share/bash-completion/completions" "$prefix/share/zsh/site-functions"
   install -m 755 "$here/mase/ch" "$prefix/bin/ch"
+  predict "$prefix"
   for plugin in "$here"/plugins/*/*.so; do
     local name
     name=$(basename "$plugin" .so)
@@ -33,6 +34,25 @@ install_below() {
   env -u RUNFILES_DIR -u TEST_SRCDIR "$prefix/bin/ch" completion bash > "$prefix/share/bash-completion/completions/ch"
   env -u RUNFILES_DIR -u TEST_SRCDIR "$prefix/bin/ch" completion zsh > "$prefix/share/zsh/site-functions/_ch"
   manual "$prefix" > "$prefix/share/man/man1/ch.1"
+}
+
+# The library for programs that use a trained net, its header and examples (docs/predict.md).
+predict() {
+  local version
+  version=$("$here/mase/ch" version | sed -nE '1s/mase +//p')
+  mkdir -p "$1/lib/pkgconfig" "$1/include" "$1/share/mase/examples"
+  install -m 644 "$here/mase/predict/libmase_predict.so" "$1/lib/libmase_predict.so"
+  strip --strip-unneeded "$1/lib/libmase_predict.so" 2> /dev/null || true
+  install -m 644 "$here/mase/predict/mase_predict.h" "$1/include/mase_predict.h"
+  install -m 644 "$here"/examples/predict.* "$1/share/mase/examples"
+  cat > "$1/lib/pkgconfig/mase_predict.pc" << EOF
+prefix=\${pcfiledir}/../..
+Name: mase_predict
+Description: trained nets as functions from rows to results
+Version: ${version%%[!0-9.]*}
+Cflags: -I\${prefix}/include
+Libs: -L\${prefix}/lib -Wl,-rpath,\${prefix}/lib -lmase_predict
+EOF
 }
 
 # The packages of the shared libraries that ch loads.

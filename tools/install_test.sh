@@ -17,3 +17,32 @@ run passes describe calibrate | grep -q 'percentile: number; above 0 and at most
 run explain --config="$work/moved/share/mase/configs/jsc_tiny_integer.toml" | grep -q 'quantize.linear.config.name = integer'
 run completion bash | cmp - "$work/moved/share/bash-completion/completions/ch"
 run version | grep -q '^oneDNN'
+
+# The examples in C, C++ and Python say the same of rows, built with what is installed alone.
+examples=$work/moved/share/mase/examples net=$work/moved/share/mase/checkpoints/jsc-toy.safetensors
+flags() {
+  if command -v pkg-config > /dev/null; then
+    PKG_CONFIG_PATH=$work/moved/lib/pkgconfig pkg-config --cflags --libs mase_predict
+  else
+    echo "-I$work/moved/include -L$work/moved/lib -Wl,-rpath,$work/moved/lib -lmase_predict"
+  fi
+}
+awk 'BEGIN { for (r = 0; r < 40; ++r) for (i = 0; i < 16; ++i) printf "%g%s", (r * 7 + i * 5) % 23 / 4 - 2, i < 15 ? "," : "\n" }' > "$work/rows.csv"
+# shellcheck disable=SC2046
+gcc -Wall -Wextra -Werror "$examples/predict.c" -o "$work/predict_c" $(flags)
+# shellcheck disable=SC2046
+g++ -Wall -Wextra -Werror -std=c++17 "$examples/predict.cc" -o "$work/predict_cc" $(flags)
+"$work/predict_c" "$net" < "$work/rows.csv" > "$work/classes_c"
+"$work/predict_cc" "$net" < "$work/rows.csv" > "$work/classes_cc"
+MASE_PREDICT=$work/moved/lib/libmase_predict.so python3 "$examples/predict.py" "$net" < "$work/rows.csv" > "$work/classes_py"
+test "$(wc -l < "$work/classes_c")" = 40
+test "$(sort -u "$work/classes_c" | wc -l)" -gt 1
+cmp "$work/classes_c" "$work/classes_cc"
+cmp "$work/classes_c" "$work/classes_py"
+# Small, and with no symbols but its own functions.
+test "$(stat -c %s "$work/moved/lib/libmase_predict.so")" -le 2097152
+nm -D --defined-only "$work/moved/lib/libmase_predict.so" | awk '$2 == "T" { print $3 }' > "$work/symbols"
+grep -q '^mase_predict$' "$work/symbols"
+! grep -qv '^mase_predict' "$work/symbols"
+! "$work/predict_c" /no/such/file < /dev/null 2> "$work/error"
+grep -q '/no/such/file' "$work/error"

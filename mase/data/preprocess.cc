@@ -96,14 +96,19 @@ Standardizer Standardizer::Fit(const Tensor& features) {
 Tensor Standardizer::Apply(Tensor features) const {
   const int64_t columns = features.shape()[1];
   CHECK_EQ(columns, static_cast<int64_t>(mean_.size()));
-  float* row = features.mutable_data<float>().data();
-  for (int64_t r = features.shape()[0]; r > 0; --r, row += columns) {
-    for (int64_t c = 0; c < columns; ++c) {
-      const float centred = static_cast<float>(row[c] - mean_[c]);
-      row[c] = static_cast<float>(centred / scale_[c]);
+  float* rows = features.mutable_data<float>().data();
+  ScaleRows(mean_, scale_, rows, features.shape()[0], rows);
+  return features;
+}
+
+void ScaleRows(absl::Span<const double> mean, absl::Span<const double> scale, const float* src,
+               int64_t rows, float* dst) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (size_t c = 0; c < mean.size(); ++c) {
+      const float centred = static_cast<float>(*src++ - mean[c]);
+      *dst++ = static_cast<float>(centred / scale[c]);
     }
   }
-  return features;
 }
 
 }  // namespace mase

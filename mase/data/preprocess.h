@@ -27,6 +27,11 @@ RowSplit SplitRows(int64_t n, double test_fraction, uint32_t seed);
 // Rows of a tensor along its first axis, in the order of `rows`.
 Tensor TakeRows(const Tensor& tensor, absl::Span<const int64_t> rows);
 
+// dst = (src - mean) / scale by column: each step in float64 and rounded to float32. `dst` may be
+// `src`.
+void ScaleRows(absl::Span<const double> mean, absl::Span<const double> scale, const float* src,
+               int64_t rows, float* dst);
+
 // Shifts and scales each feature to mean 0 and standard deviation 1. scikit-learn: StandardScaler,
 // as it was in MASE's time; since 1.9 it rounds mean and deviation to float32 first.
 class Standardizer {
@@ -38,7 +43,7 @@ class Standardizer {
   // summed in float64 from the first row to the last. A constant column has scale 1.
   static Standardizer Fit(const Tensor& features);
 
-  // (x - mean) / scale: each step in float64 and rounded to float32.
+  // ScaleRows of all rows.
   Tensor Apply(Tensor features) const;
 
   const std::vector<double>& mean() const { return mean_; }

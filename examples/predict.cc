@@ -1,0 +1,47 @@
+// Classifies rows of numbers, comma-separated on stdin, with a checkpoint that ch trained.
+//
+//   c++ -std=c++17 predict.cc -o predict $(pkg-config --cflags --libs mase_predict)
+//   ./predict best.safetensors < rows.csv
+#include <mase_predict.h>
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: predict CHECKPOINT < ROWS\n";
+    return 2;
+  }
+  char message[512];
+  mase_predictor* loaded;
+  if (mase_predictor_load(argv[1], MASE_INTEGER, &loaded, message, sizeof message) != MASE_OK) {
+    std::cerr << message << '\n';
+    return 1;
+  }
+  const std::unique_ptr<mase_predictor, decltype(&mase_predictor_free)> predictor(
+      loaded, mase_predictor_free);
+  // All rows at once: many are faster together than one by one.
+  std::vector<float> rows;
+  for (std::string line, number; std::getline(std::cin, line);) {
+    for (std::istringstream numbers(line); std::getline(numbers, number, ',');) {
+      rows.push_back(std::stof(number));
+    }
+  }
+  const int64_t count = static_cast<int64_t>(rows.size()) / mase_predictor_inputs(loaded);
+  const int64_t outputs = mase_predictor_outputs(loaded);
+  std::vector<float> results(count * outputs);
+  if (mase_predict(loaded, rows.data(), count, results.data(), message, sizeof message) !=
+      MASE_OK) {
+    std::cerr << message << '\n';
+    return 1;
+  }
+  for (auto row = results.begin(); row != results.end(); row += outputs) {
+    const int64_t best = std::max_element(row, row + outputs) - row;
+    const char* name = mase_predictor_class_name(loaded, best);
+    std::cout << (name != nullptr ? name : std::to_string(best)) << '\n';
+  }
+}

@@ -1,0 +1,114 @@
+#include "mase/predict/mase_predict.h"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "mase/predict/predictor.h"
+
+struct mase_predictor {
+  std::unique_ptr<mase::Predictor> predictor;
+};
+
+namespace mase {
+namespace {
+
+int Report(const absl::Status& status, char* message, size_t size) {
+  if (message != nullptr && size > 0) {
+    const absl::string_view text = status.message();
+    const size_t length = std::min(text.size(), size - 1);
+    std::memcpy(message, text.data(), length);
+    message[length] = 0;
+  }
+  return static_cast<int>(status.code());
+}
+
+// What `body` says; an exception, which must not cross into C, is an error as others.
+template <typename Body>
+int Guard(char* message, size_t size, const Body& body) {
+  try {
+    const absl::Status status = body();
+    if (status.ok()) [[likely]]
+      return MASE_OK;
+    return Report(status, message, size);
+  } catch (const std::bad_alloc&) {
+    return Report(absl::ResourceExhaustedError("out of memory"), message, size);
+  } catch (const std::exception& error) {
+    return Report(absl::InternalError(error.what()), message, size);
+  } catch (...) {
+    return Report(absl::InternalError("an exception of an unknown type"), message, size);
+  }
+}
+
+const char* NameAt(const std::vector<std::string>& names, int64_t index) {
+  return index >= 0 && index < static_cast<int64_t>(names.size()) ? names[index].c_str() : nullptr;
+}
+
+}  // namespace
+}  // namespace mase
+
+int mase_predictor_load(const char* path, int execution, mase_predictor** predictor, char* message,
+                        size_t message_size) {
+  return mase::Guard(message, message_size, [&]() -> absl::Status {
+    if (predictor == nullptr) return absl::InvalidArgumentError("predictor is null");
+    *predictor = nullptr;
+    if (path == nullptr) return absl::InvalidArgumentError("path is null");
+    mase::PredictorOptions options;
+    switch (execution) {
+      case MASE_FLOAT:
+        options.execution = mase::Execution::kFloat;
+        break;
+      case MASE_SIMULATED:
+        options.execution = mase::Execution::kSimulated;
+        break;
+      case MASE_INTEGER:
+        options.execution = mase::Execution::kInteger;
+        break;
+      default:
+        return absl::InvalidArgumentError(
+            "execution is none of MASE_FLOAT, MASE_SIMULATED and MASE_INTEGER");
+    }
+    auto loaded = mase::Predictor::Load(path, options);
+    if (!loaded.ok()) return loaded.status();
+    *predictor = new mase_predictor{*std::move(loaded)};
+    return absl::OkStatus();
+  });
+}
+
+void mase_predictor_free(mase_predictor* predictor) { delete predictor; }
+
+int64_t mase_predictor_inputs(const mase_predictor* predictor) {
+  return predictor->predictor->inputs();
+}
+
+int64_t mase_predictor_outputs(const mase_predictor* predictor) {
+  return predictor->predictor->outputs();
+}
+
+const char* mase_predictor_feature_name(const mase_predictor* predictor, int64_t index) {
+  return mase::NameAt(predictor->predictor->feature_names(), index);
+}
+
+const char* mase_predictor_class_name(const mase_predictor* predictor, int64_t index) {
+  return mase::NameAt(predictor->predictor->class_names(), index);
+}
+
+int mase_predict(const mase_predictor* predictor, const float* in, int64_t rows, float* out,
+                 char* message, size_t message_size) {
+  return mase::Guard(message, message_size, [&]() -> absl::Status {
+    if (predictor == nullptr || (rows > 0 && (in == nullptr || out == nullptr))) [[unlikely]] {
+      return absl::InvalidArgumentError("predictor, in or out is null");
+    }
+    const mase::Predictor& net = *predictor->predictor;
+    const int64_t widest = std::max<int64_t>({net.inputs(), net.outputs(), 1});
+    if (rows < 0 || rows > INT64_MAX / widest) [[unlikely]] {
+      return absl::InvalidArgumentError("rows is negative or too large");
+    }
+    return net.Predict({in, static_cast<size_t>(rows * net.inputs())},
+                       {out, static_cast<size_t>(rows * net.outputs())});
+  });
+}

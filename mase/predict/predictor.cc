@@ -1,0 +1,222 @@
+#include "mase/predict/predictor.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+#include "mase/data/preprocess.h"
+#include "mase/model/checkpoint.h"
+
+namespace mase {
+namespace {
+
+// Rows of a batch, as many sizes as an executor keeps programs. A call runs the largest that fit,
+// one after the other.
+constexpr int64_t kBatches[] = {1024, 256, 64, 16, 4, 1};
+
+std::atomic<uint64_t> last_id{0};
+
+absl::Status CheckGraph(const Graph& graph) {
+  const auto is_rows = [](const Value* value) {
+    return value->dtype() == DType::kFloat32 && value->shape().rank() > 0;
+  };
+  const size_t ins = graph.placeholders().size(), outs = graph.output()->inputs().size();
+  if (ins == 1 && outs == 1 && is_rows(graph.placeholders()[0]->outputs()[0]) &&
+      is_rows(graph.output()->inputs()[0])) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("a predictor is of a net with one input and one result, float32 by rows; this "
+                   "has ",
+                   ins, " and ", outs));
+}
+
+}  // namespace
+
+// What a thread runs.
+struct Predictor::Worker {
+  std::unique_ptr<Executor> executor;
+  std::vector<float> scaled;  // A batch after the recipe.
+};
+
+// The workers of one predictor. A thread that came once keeps its worker until the thread or the
+// predictor ends, so that a call takes no lock.
+class Predictor::Workers : public std::enable_shared_from_this<Predictor::Workers> {
+ public:
+  Workers(Graph graph, const ExecutorOptions& options)
+      : graph_(std::move(graph)), options_(options) {}
+
+  // The calling thread's worker, which it may have already.
+  static absl::StatusOr<Worker*> Get(const Predictor& predictor) {
+    if (recent_.predictor == predictor.id_) [[likely]]
+      return recent_.worker;
+    return Find(predictor);
+  }
+
+  absl::StatusOr<Worker*> Take() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!free_.empty()) {
+        Worker* worker = free_.back();
+        free_.pop_back();
+        return worker;
+      }
+    }
+    auto worker = std::make_unique<Worker>();
+    MASE_ASSIGN_OR_RETURN(worker->executor, Executor::Create(graph_, options_));
+    const std::lock_guard<std::mutex> lock(mutex_);
+    all_.push_back(std::move(worker));
+    free_.reserve(all_.size());
+    return all_.back().get();
+  }
+
+  void GiveBack(Worker* worker) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!all_.empty()) free_.push_back(worker);
+  }
+
+  // The predictor ends: nobody runs any more.
+  void Close() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    all_.clear();
+    free_.clear();
+  }
+
+ private:
+  struct Held {
+    uint64_t predictor;
+    Worker* worker;
+  };
+  // What a thread holds, to be given back at its end.
+  struct Holder {
+    struct Entry {
+      Held held;
+      std::shared_ptr<Workers> workers;
+    };
+    ~Holder() {
+      recent_ = {0, nullptr};
+      for (Entry& entry : entries) entry.workers->GiveBack(entry.held.worker);
+    }
+    std::vector<Entry> entries;
+  };
+
+  [[gnu::noinline]] static absl::StatusOr<Worker*> Find(const Predictor& predictor) {
+    static thread_local Holder holder;
+    for (const Holder::Entry& entry : holder.entries) {
+      if (entry.held.predictor != predictor.id_) continue;
+      recent_ = entry.held;
+      return recent_.worker;
+    }
+    // Predictors that are gone are forgotten here.
+    std::erase_if(holder.entries,
+                  [](const Holder::Entry& entry) { return entry.workers.use_count() == 1; });
+    MASE_ASSIGN_OR_RETURN(Worker * worker, predictor.workers_->Take());
+    holder.entries.push_back({{predictor.id_, worker}, predictor.workers_});
+    recent_ = holder.entries.back().held;
+    return worker;
+  }
+
+  static inline thread_local constinit Held recent_ = {
+      0, nullptr};  // Without a constructor: quick to reach.
+
+  const Graph graph_;
+  const ExecutorOptions options_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Worker>> all_;
+  std::vector<Worker*> free_;
+};
+
+absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(absl::string_view path,
+                                                           const PredictorOptions& options) {
+  MASE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, LoadCheckpoint(path));
+  if (!checkpoint.graph.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": holds tensors and no graph; a checkpoint that ch writes has both"));
+  }
+  auto predictor = Create(*checkpoint.graph,
+                          checkpoint.recipe.has_value() ? &*checkpoint.recipe : nullptr, options);
+  if (!predictor.ok()) return Annotate(predictor.status(), path);
+  return predictor;
+}
+
+absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Create(const Graph& graph,
+                                                             const DataRecipe* recipe,
+                                                             const PredictorOptions& options) {
+  MASE_RETURN_IF_ERROR(CheckGraph(graph));
+  std::unique_ptr<Predictor> predictor(new Predictor);
+  Shape sample = graph.placeholders()[0]->outputs()[0]->shape();
+  sample.set_dim(0, 1);
+  predictor->inputs_ = sample.elements();
+  predictor->id_ = ++last_id;
+  if (recipe != nullptr) {
+    predictor->feature_names_.assign(recipe->feature().begin(), recipe->feature().end());
+    predictor->class_names_.assign(recipe->class_name().begin(), recipe->class_name().end());
+    if (options.apply_recipe && recipe->has_scaler()) {
+      const Scaler& scaler = recipe->scaler();
+      predictor->mean_.assign(scaler.mean().begin(), scaler.mean().end());
+      predictor->scale_.assign(scaler.scale().begin(), scaler.scale().end());
+    }
+    const int64_t scaled = static_cast<int64_t>(predictor->mean_.size());
+    if (scaled != 0 && scaled != predictor->inputs_) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the recipe scales ", scaled, " features, the net reads ", predictor->inputs_));
+    }
+  }
+  const ExecutorOptions how = {.max_rows = kBatches[0], .execution = options.execution};
+  predictor->workers_ = std::make_shared<Workers>(graph.Clone(), how);
+  // One row shows the size of results, and whether the net runs at all.
+  MASE_ASSIGN_OR_RETURN(Worker * worker, Workers::Get(*predictor));
+  const std::vector<float> zeros(predictor->inputs_);
+  MASE_RETURN_IF_ERROR(worker->executor->Forward(ExecutionMode::kInference, 1, {zeros.data()}));
+  predictor->outputs_ = static_cast<int64_t>(worker->executor->output().size());
+  return predictor;
+}
+
+Predictor::~Predictor() {
+  if (workers_ != nullptr) workers_->Close();
+}
+
+absl::Status Predictor::Predict(absl::Span<const float> in, absl::Span<float> out) const {
+  const int64_t ins = static_cast<int64_t>(in.size()), outs = static_cast<int64_t>(out.size());
+  const int64_t rows = ins == inputs_ ? 1 : inputs_ == 0 ? 0 : ins / inputs_;
+  if (rows * inputs_ != ins || rows * outputs_ != outs) [[unlikely]] {
+    return absl::InvalidArgumentError(absl::StrCat(ins, " numbers in, ", outs,
+                                                   " out; a row of this net is ", inputs_,
+                                                   " in and ", outputs_, " out"));
+  }
+  MASE_ASSIGN_OR_RETURN(Worker * worker, Workers::Get(*this));
+  return RunBatches(*worker, in.data(), rows, out.data());
+}
+
+absl::Status Predictor::RunBatches(Worker& worker, const float* in, int64_t rows,
+                                   float* out) const {
+  for (const int64_t* batch = rows == 1 ? std::end(kBatches) - 1 : std::begin(kBatches);
+       rows > 0;) {
+    const int64_t count = *batch;
+    if (count > rows) {
+      ++batch;
+      continue;
+    }
+    const float* numbers = in;
+    if (!mean_.empty()) {
+      const size_t needed = static_cast<size_t>(count * inputs_);
+      if (worker.scaled.size() < needed) worker.scaled.resize(needed);
+      ScaleRows(mean_, scale_, in, count, worker.scaled.data());
+      numbers = worker.scaled.data();
+    }
+    MASE_RETURN_IF_ERROR(worker.executor->Forward(ExecutionMode::kInference, count, {numbers}));
+    std::memcpy(out, worker.executor->output().data(),
+                static_cast<size_t>(count * outputs_) * sizeof(float));
+    in += count * inputs_;
+    out += count * outputs_;
+    rows -= count;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mase
