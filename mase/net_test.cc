@@ -115,6 +115,36 @@ TEST(NetTest, EveryPassRunsFromAConfig) {
   EXPECT_THAT(same.out, HasSubstr("The nets are the same."));
 }
 
+TEST(NetTest, ANetIsTakenUpFromACheckpointOrARunToo) {
+  const std::string folder = NewFolder();
+  ASSERT_EQ(Ch({"transform", "--config=" + Runfile("testdata/configs/jsc_tiny_integer.toml"),
+                "--run_dir=run"},
+               folder)
+                .exit_code,
+            0);
+  const auto load = [&](const std::string& from, const std::string& run) {
+    EXPECT_OK(WriteFileAtomically(folder + "/load.toml",
+                                  "model = 'jsc-tiny'\ndataset = 'jsc'\n"
+                                  "[passes.load_graph]\nload_dir = '" +
+                                      from + "'\n"));
+    return Ch({"transform", "--config=load.toml", "--run_dir=" + run}, folder);
+  };
+  EXPECT_EQ(load("run", "one").exit_code, 0);
+  EXPECT_EQ(load(Checkpoint("jsc-tiny"), "two").exit_code, 0);
+  EXPECT_EQ(Ch({"diff", "one", "run", "--exit_code"}, folder).exit_code, 0);
+  EXPECT_EQ(Ch({"diff", "two", Checkpoint("jsc-tiny"), "--exit_code"}, folder).exit_code, 0);
+  const CommandResult other = load(Checkpoint("jsc-toy"), "three");
+  EXPECT_EQ(other.exit_code, 0) << other.err;  // Another net of the same inputs and outputs.
+  EXPECT_THAT(load("nowhere", "four").err, HasSubstr("nowhere"));
+  // Two passes that keep nets keep them in two places.
+  ASSERT_OK(WriteFileAtomically(folder + "/save.textproto",
+                                "model { name: 'jsc-tiny' } dataset { name: 'jsc' }\n"
+                                "passes { name: 'save_graph' } passes { name: 'save_graph' }\n"));
+  const CommandResult both = Ch({"transform", "--config=save.textproto", "--run_dir=five"}, folder);
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_THAT(both.err, HasSubstr("another pass of the run keeps a net as saved_graph/"));
+}
+
 TEST(NetTest, DiffComparesCheckpointsRunsAndConfigs) {
   const std::string folder = NewFolder();
   const std::string config = Runfile("testdata/configs/jsc_tiny_integer.toml");
@@ -150,6 +180,7 @@ TEST(NetTest, DiffSaysWhatItCannotCompare) {
   EXPECT_THAT(missing.err, HasSubstr("nowhere.safetensors"));
   EXPECT_THAT(Ch({"diff", "--exit-kode", "a", "b"}).err, HasSubstr("did you mean '--exit-code'?"));
   EXPECT_EQ(Ch({"help", "diff"}).exit_code, 0);
+  EXPECT_THAT(Ch({"help"}).out, AllOf(HasSubstr("\n  diff "), HasSubstr("\n  info ")));
 }
 
 TEST(NetTest, InfoNeedsNoData) {

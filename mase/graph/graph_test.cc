@@ -210,5 +210,33 @@ TEST(GraphTest, AChainOfAsManyNodesAsAllowedBuildsVerifiesAndCopies) {
   EXPECT_EQ(graph.Clone().node_count(), limits::kMaxGraphNodes);
 }
 
+TEST(GraphTest, TensorsAreGivenToNodesAndTakenOutOfTheGraph) {
+  Graph graph = ParseGraph(R"(
+x = placeholder() : f32[2, 3]
+fc = linear(x, in_features=3, out_features=4, bias=False)
+output = output(fc)
+)");
+  Node* fc = graph.FindNode("fc");
+  EXPECT_THAT(graph.SetParameter(fc, "bias", "fc.bias"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("fc: the graph has no tensor")));
+  graph.SetTensor("fc.bias", Tensor(DType::kFloat32, {4}), /*buffer=*/false);
+  const int64_t version = graph.version();
+  ASSERT_OK(graph.SetParameter(fc, "bias", "fc.bias"));
+  ASSERT_OK(graph.SetAttribute(fc, "bias", true));
+  EXPECT_GT(graph.version(), version);
+  EXPECT_OK(VerifyGraph(graph));
+  EXPECT_EQ(*fc->FindParameter("bias"), "fc.bias");
+
+  EXPECT_THAT(graph.RemoveTensor("fc.bias"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("fc reads it")));
+  EXPECT_THAT(graph.RemoveTensor("nothing"), StatusIs(absl::StatusCode::kNotFound));
+  graph.SetTensor("spare", Tensor(DType::kFloat32, {7}), /*buffer=*/false);
+  graph.SetTensor("last", Tensor(DType::kFloat32, {5}), /*buffer=*/false);
+  ASSERT_OK(graph.RemoveTensor("spare"));
+  EXPECT_EQ(graph.FindTensor("spare"), nullptr);
+  EXPECT_EQ(graph.FindTensor("last")->value.elements(), 5);
+  EXPECT_EQ(graph.parameter_count(), 12 + 4 + 5);
+}
+
 }  // namespace
 }  // namespace mase

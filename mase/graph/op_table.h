@@ -4,6 +4,7 @@
 #define MASE_GRAPH_OP_TABLE_H_
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,12 @@ inline int64_t Elements(const ValueInfo& info) { return info.shape.elements(); }
 // Conventions of cost, as bits of CostRule::published.
 inline constexpr uint32_t kMac = static_cast<uint32_t>(CostConvention::kMac);
 inline constexpr uint32_t kFlop = static_cast<uint32_t>(CostConvention::kFlop);
+
+// a * b, both >= 0, or the largest number where that is more: shapes of files may be absurd.
+inline int64_t BoundedProduct(int64_t a, int64_t b) {
+  int64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<int64_t>::max() : product;
+}
 
 // One operation for each element of the first input, in all conventions.
 CostRule PerElement(uint32_t published = 0);

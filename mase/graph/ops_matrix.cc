@@ -34,7 +34,7 @@ std::vector<ParameterSpec> LinearParameters(const Attributes& attributes) {
 }
 
 OpCost LinearCost(Infos, Infos results, const Attributes& attributes) {
-  return {.macs = Elements(results[0]) * attributes.Int("in_features")};
+  return {.macs = BoundedProduct(Elements(results[0]), attributes.Int("in_features"))};
 }
 
 // Cross-correlation over `Axes` spatial axes of [batch, channels, spatial...].
@@ -82,8 +82,10 @@ std::vector<ParameterSpec> ConvParameters(const Attributes& attributes) {
 
 OpCost ConvCost(Infos, Infos results, const Attributes& attributes) {
   int64_t per_result = attributes.Int("in_channels") / attributes.Int("groups");
-  for (int64_t extent : attributes.Ints("kernel_size")) per_result *= extent;
-  return {.macs = Elements(results[0]) * per_result};
+  for (int64_t extent : attributes.Ints("kernel_size")) {
+    per_result = BoundedProduct(per_result, extent);
+  }
+  return {.macs = BoundedProduct(Elements(results[0]), per_result)};
 }
 
 constexpr uint32_t kLayer =
@@ -175,8 +177,10 @@ std::vector<ParameterSpec> ConvTransposeParameters(const Attributes& attributes)
 
 OpCost ConvTransposeCost(Infos inputs, Infos, const Attributes& attributes) {
   int64_t per_input = attributes.Int("out_channels") / attributes.Int("groups");
-  for (int64_t extent : attributes.Ints("kernel_size")) per_input *= extent;
-  return {.macs = Elements(inputs[0]) * per_input};
+  for (int64_t extent : attributes.Ints("kernel_size")) {
+    per_input = BoundedProduct(per_input, extent);
+  }
+  return {.macs = BoundedProduct(Elements(inputs[0]), per_input)};
 }
 
 // Batched product with NumPy's broadcasting of the leading axes. A vector in front is a row, one
@@ -206,7 +210,7 @@ InfosOr BmmShape(Infos inputs, const Attributes& attributes) {
 }
 
 OpCost MatmulCost(Infos inputs, Infos results, const Attributes&) {
-  return {.macs = Elements(results[0]) * inputs[0].shape[-1]};
+  return {.macs = BoundedProduct(Elements(results[0]), inputs[0].shape[-1])};
 }
 
 }  // namespace

@@ -47,9 +47,9 @@ InfosOr AdaptivePoolShape(Infos inputs, const Attributes& attributes) {
 }
 
 OpCost PoolCost(Infos, Infos results, const Attributes& attributes) {
-  int64_t window = 1;
-  for (int64_t extent : attributes.Ints("kernel_size")) window *= extent;
-  return {0, Elements(results[0]) * window, Elements(results[0]) * window};
+  int64_t reads = Elements(results[0]);
+  for (int64_t extent : attributes.Ints("kernel_size")) reads = BoundedProduct(reads, extent);
+  return {0, reads, reads};
 }
 
 template <int Axes>

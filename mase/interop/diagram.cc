@@ -38,13 +38,13 @@ void Set(void* object, const char* name, const std::string& value) {
 // A graph of Graphviz's, and the context that renders it.
 class Drawing {
  public:
-  Drawing() {
+  explicit Drawing(const std::string& title) {
     static const lt_symlist_t parts[] = {
         {"gvplugin_core_LTX_library", &gvplugin_core_LTX_library},
         {"gvplugin_dot_layout_LTX_library", &gvplugin_dot_layout_LTX_library},
         {nullptr, nullptr}};
     context_ = gvContextPlugins(parts, /*demand_loading=*/0);
-    graph_ = agopen(const_cast<char*>("diagram"), Agdirected, nullptr);
+    graph_ = agopen(const_cast<char*>(title.c_str()), Agdirected, nullptr);
   }
   ~Drawing() {
     gvFreeLayout(context_, graph_);
@@ -56,9 +56,16 @@ class Drawing {
 
   Agraph_t* graph() { return graph_; }
 
-  Agnode_t* AddBox(const std::string& id, const std::string& label, const std::string& color) {
-    Agnode_t* box = agnode(graph_, const_cast<char*>(id.c_str()), 1);
-    Set(box, "label", label);
+  // Browsers show a box's name where the pointer rests on it: its first line, or that with a number
+  // where it is taken.
+  Agnode_t* AddBox(const std::vector<std::string>& lines, const std::string& color) {
+    const std::string first = lines.empty() ? "" : lines[0];
+    std::string name = first;
+    for (int i = 2; agnode(graph_, const_cast<char*>(name.c_str()), 0) != nullptr; ++i) {
+      name = absl::StrCat(first, " ", i);
+    }
+    Agnode_t* box = agnode(graph_, const_cast<char*>(name.c_str()), 1);
+    Set(box, "label", Label(lines));
     Set(box, "shape", "box");
     Set(box, "style", "rounded,filled");
     Set(box, "fillcolor", color);
@@ -108,7 +115,7 @@ absl::StatusOr<std::string> DiagramAsSvg(const Diagram& diagram) {
   static std::mutex* const mutex = new std::mutex;
   const std::lock_guard<std::mutex> lock(*mutex);
   agseterr(AGMAX);  // Errors are kept for aglasterr and not printed.
-  Drawing drawing;
+  Drawing drawing(diagram.title);
   Set(drawing.graph(), "label", Label({diagram.title}));
   Set(drawing.graph(), "labelloc", "t");
   Set(drawing.graph(), "fontname", "Helvetica");
@@ -116,9 +123,8 @@ absl::StatusOr<std::string> DiagramAsSvg(const Diagram& diagram) {
   Set(drawing.graph(), "nodesep", "0.3");
   Set(drawing.graph(), "ranksep", "0.3");
   std::vector<Agnode_t*> boxes;
-  for (size_t i = 0; i < diagram.boxes.size(); ++i) {
-    const Diagram::Box& box = diagram.boxes[i];
-    boxes.push_back(drawing.AddBox(absl::StrCat("box", i), Label(box.lines), box.color));
+  for (const Diagram::Box& box : diagram.boxes) {
+    boxes.push_back(drawing.AddBox(box.lines, box.color));
   }
   for (size_t i = 0; i < diagram.arrows.size(); ++i) {
     const Diagram::Arrow& arrow = diagram.arrows[i];
@@ -130,14 +136,14 @@ absl::StatusOr<std::string> DiagramAsSvg(const Diagram& diagram) {
     Set(edge, "fontname", "Helvetica");
     Set(edge, "fontsize", "9");
   }
-  for (size_t i = 0; i < diagram.legend.size(); ++i) {
-    const auto& [text, color] = diagram.legend[i];
-    Agnode_t* box = drawing.AddBox(absl::StrCat("legend", i), Label({text}), color);
+  Agnode_t* above = nullptr;
+  for (const auto& [text, color] : diagram.legend) {
+    Agnode_t* box = drawing.AddBox({text}, color);
     Set(box, "style", "filled");
-    if (i == 0) continue;
-    Agnode_t* above =
-        agnode(drawing.graph(), const_cast<char*>(absl::StrCat("legend", i - 1).c_str()), 0);
-    Set(agedge(drawing.graph(), above, box, nullptr, 1), "style", "invis");
+    if (above != nullptr) {
+      Set(agedge(drawing.graph(), above, box, nullptr, 1), "style", "invis");
+    }
+    above = box;
   }
   return drawing.Render();
 }

@@ -33,13 +33,13 @@ struct Diagram {
   std::string title;
   std::vector<Box> boxes;
   std::vector<Arrow> arrows;
-  std::vector<std::pair<std::string, std::string>> legend;  // Text and color. Often none.
+  std::vector<std::pair<std::string, std::string>> legend;  // Text and colour. Often none.
 };
 
 // The most boxes of a diagram.
 inline constexpr size_t kMaxDiagramBoxes = 2000;
 
-// Colors that are easily told apart and carry black text, "#rrggbb": twelve, which then repeat.
+// Colours that are easily told apart and carry black text, "#rrggbb": twelve, which then repeat.
 std::string DiagramColor(int index);
 
 // The picture's text; arrows run downwards. ResourceExhausted for more than

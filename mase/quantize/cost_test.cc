@@ -206,5 +206,16 @@ TEST(CostTest, MaseCannotAddUpEveryPrecision) {
                        HasSubstr("seq_blocks_2: weight: MASE cannot add up the precision [0, ")));
 }
 
+TEST(CostTest, ACostOf2To63OrMoreIsRefused) {
+  // A window of 2^48 elements over an input of 2^20, all but one of them padding.
+  const Graph graph = ParseGraph(R"(
+x = placeholder() : f32[1, 1048576, 1, 1]
+pool = max_pool2d(x, kernel_size=(16777216, 16777216), stride=(1, 1), padding=(8388608, 8388608))
+output = output(pool)
+)");
+  EXPECT_THAT(CostsOf(graph, ValueOrDie(InferShapesFor(graph))),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("pool: a cost is 2^63 or more")));
+}
+
 }  // namespace
 }  // namespace mase

@@ -9,7 +9,8 @@
 namespace mase {
 
 // A box for every node: its name, its type ("LinearInteger") and the shape of its result. Boxes of
-// equal formats have one color, which the legend explains; float ones are white. Arrows are values.
+// equal formats have one colour, which the legend explains; float ones are white. Arrows are
+// values.
 Diagram NetDiagram(const Graph& graph, const InferredShapes& shapes);
 
 }  // namespace mase

@@ -111,6 +111,11 @@ class SessionHost : public PassHost {
   }
 
   absl::Status WriteGraph(absl::string_view path, const Graph& graph) override {
+    for (const SavedGraph& saved : transformed_.graphs) {
+      if (saved.path != path) continue;
+      return absl::AlreadyExistsError(
+          absl::StrCat("another pass of the run keeps a net as ", path));
+    }
     std::map<std::string, std::string> facts;
     if (session_.recipe.has_value()) facts[kRecipeFact] = RecipeText(*session_.recipe);
     transformed_.graphs.push_back({std::string(path), graph.Clone(), std::move(facts)});

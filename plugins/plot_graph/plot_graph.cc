@@ -1,6 +1,6 @@
 // Pass plugin `plot_graph`: the net as a picture that any browser shows.
 //
-// A box for every node with its name, type, and the shape of its result; its color is that of its
+// A box for every node with its name, type, and the shape of its result; its colour is that of its
 // formats, which a legend explains. Arrows are values. Laid out by Graphviz: seconds for a thousand
 // nodes.
 #include <memory>
@@ -42,7 +42,7 @@ class PlotGraphPass final : public Pass {
 };
 
 absl::Status Register(PassRegistrar& registrar) {
-  return registrar.AddPass<PlotGraphPass>("plot_graph", "Draws the net, colored by formats.",
+  return registrar.AddPass<PlotGraphPass>("plot_graph", "Draws the net, coloured by formats.",
                                           {.kind = PassKind::kAnalysis});
 }
 

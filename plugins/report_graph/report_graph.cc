@@ -160,7 +160,7 @@ class ReportGraphPass final : public Pass {
   explicit ReportGraphPass(Options options) : options_(std::move(options)) {}
 
   absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
-    MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph));
+    MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph, BatchOf(graph)));
     const std::string report =
         absl::StrCat(GraphText(graph), "\nNetwork overview:\n", Overview(graph), "\nLayer types:\n",
                      LayerTypes(graph), "\n\n", Legend(graph), "\n", NodeTable(graph, shapes));

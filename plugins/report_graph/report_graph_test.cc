@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/graph/shape_inference.h"
 #include "mase/testing/matchers.h"
 #include "mase/testing/pass_runner.h"
 
@@ -45,6 +46,12 @@ TEST(ReportGraphTest, PrintsTheGraphAsMaseDoesAndExplainsIt) {
               HasSubstr("seq_blocks_1  call_module    linear        [8, 5]           85"));
   EXPECT_EQ(run.count("call_module"), 2);
   EXPECT_THAT(graph, EqualsGraph(kNet));
+}
+
+TEST(ReportGraphTest, ShapesAreThoseOfTheRunsBatch) {
+  Graph graph = ParseGraph(kNet);
+  ASSERT_OK(InferShapes(graph, 3));
+  EXPECT_THAT(RunPass("report_graph", "", graph).printed, HasSubstr("[3, 5]"));
 }
 
 TEST(ReportGraphTest, WritesAFileInsteadWhereOneIsNamed) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
 #include "mase/graph/graph.h"
@@ -84,10 +85,7 @@ class LoadGraphPass final : public Pass {
   explicit LoadGraphPass(Options options) : options_(std::move(options)) {}
 
   absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
-    // A folder of save_graph's has no summary; its file is known.
-    absl::StatusOr<Graph> loaded =
-        context.ReadGraph(absl::StrCat(options_.load_dir(), "/", kGraphFile));
-    if (!loaded.ok()) loaded = context.ReadGraph(options_.load_dir());
+    absl::StatusOr<Graph> loaded = Load(context);
     if (!loaded.ok()) return loaded.status();
     MASE_RETURN_IF_ERROR(CheckSameFrame(graph, *loaded));
     MASE_RETURN_IF_ERROR(InferShapes(*loaded, BatchOf(graph)));
@@ -98,6 +96,14 @@ class LoadGraphPass final : public Pass {
   }
 
  private:
+  // From the file in save_graph's folder, or whatever else the path stands for.
+  absl::StatusOr<Graph> Load(PassContext& context) const {
+    const std::string& path = options_.load_dir();
+    if (absl::EndsWith(path, ".safetensors")) return context.ReadGraph(path);
+    absl::StatusOr<Graph> saved = context.ReadGraph(absl::StrCat(path, "/", kGraphFile));
+    return absl::IsNotFound(saved.status()) ? context.ReadGraph(path) : std::move(saved);
+  }
+
   const Options options_;
 };
 

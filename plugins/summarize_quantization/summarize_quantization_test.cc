@@ -3,6 +3,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/model/zoo.h"
 #include "mase/testing/matchers.h"
 #include "mase/testing/pass_runner.h"
 
@@ -38,6 +39,35 @@ Quantized graph histogram:
 | output          | output       |       1 |         0 |           1 |
 | x               | placeholder  |       1 |         0 |           1 |
 )"));
+}
+
+TEST(SummarizeQuantizationTest, TheHistogramsOfTheReportsOtherNets) {
+  struct Case {
+    std::string model;
+    bool relus;
+    std::string rows;  // Of the histogram, but for output and x, which are 1, 0, 1.
+  };
+  const Case cases[] = {
+      {"jsc-toy10x", true,
+       "BatchNorm1d,batch_norm1d,5,0,5\nLinear,linear,4,4,0\nReLU,relu,5,5,0\n"},
+      {"jsc-custom", true,
+       "BatchNorm1d,batch_norm1d,4,0,4\nDropout,dropout,2,0,2\nLinear,linear,3,3,0\n"
+       "ReLU,relu,4,4,0\n"},
+      {"report-000", false,
+       "BatchNorm1d,batch_norm1d,4,0,4\nLinear,linear,3,3,0\nReLU,relu,4,0,4\n"},
+  };
+  for (const Case& want : cases) {
+    Graph graph =
+        ValueOrDie(BuildModel({.model = want.model, .input = {16}, .classes = 5, .batch = 8}));
+    std::string rules = kLinear;
+    if (want.relus) rules += "rules { match: 'relu' config { format: 'integer 8/4' } }";
+    const PassRun run = RunPass("quantize", rules, graph);
+    ASSERT_OK(run.status);
+    EXPECT_EQ(run.artifacts.at("quantize/quantize_histogram.csv"),
+              "Original type,OP,Total,Changed,Unchanged\n" + want.rows +
+                  "output,output,1,0,1\nx,placeholder,1,0,1\n")
+        << want.model;
+  }
 }
 
 TEST(SummarizeQuantizationTest, WritesBothTables) {
