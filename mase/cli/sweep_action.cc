@@ -77,6 +77,11 @@ class SweepAction : public Action {
         .jobs = flags_.jobs(),
         .command_line = {begun.command_line().begin(), begun.command_line().end()}};
     MASE_ASSIGN_OR_RETURN(request.settings, SettingsOfAll());
+    if (!request.settings[0].config.goals().junit().empty()) {
+      return absl::InvalidArgumentError(
+          "--junit is the file of one run, and a sweep has many; sweep.json says which missed a "
+          "goal");
+    }
     const RunEnvironment environment = {
         .reporter = reporter(), .passes = loader_.get(), .watch_interrupt = CatchInterrupt};
     const SweepResult result = RunSweep(request, environment);

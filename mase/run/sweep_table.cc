@@ -68,6 +68,14 @@ std::vector<std::string> ShortNames(const std::vector<std::string>& settings) {
   return names;
 }
 
+// How soon a figure gives way on a narrow terminal.
+int RankOf(absl::string_view figure) {
+  if (figure == kAccuracy || figure == kLoss) return 0;
+  const bool stage = absl::StartsWith(figure, "validation_") ||
+                     absl::StartsWith(figure, "original_") || figure == "train_loss";
+  return stage ? 2 : 3;
+}
+
 // The values of one setting, numbers by size, else as they come.
 std::vector<std::string> ValuesOf(const SweepPoints& points, size_t setting) {
   std::vector<std::string> values;
@@ -167,10 +175,15 @@ void FillSweepRow(const RunReport& report, SweepRow& row) {
       epoch.emplace_back(absl::StrCat(metric.split(), "_", figure.first), figure.second);
     }
   }
-  row.figures = std::move(last);
-  for (auto* more : {&epoch, &original}) {
+  // Accuracy and loss in front, then those to hold against them, then the rest.
+  absl::c_stable_partition(last, [](const auto& figure) { return RankOf(figure.first) == 0; });
+  const auto rest =
+      absl::c_find_if(last, [](const auto& figure) { return RankOf(figure.first) > 0; });
+  row.figures.assign(last.begin(), rest);
+  for (const auto* more : {&epoch, &original}) {
     row.figures.insert(row.figures.end(), more->begin(), more->end());
   }
+  row.figures.insert(row.figures.end(), rest, last.end());
 }
 
 Table SweepTable(absl::string_view action, const SweepPoints& points,
@@ -179,15 +192,13 @@ Table SweepTable(absl::string_view action, const SweepPoints& points,
   for (const std::string& name : ShortNames(points.settings)) columns.push_back({name});
   const std::vector<std::string> figures = FigureNames(rows);
   for (const std::string& figure : figures) {
-    const bool main = figure == kAccuracy || figure == kLoss;
-    const int rank = main ? 0 : absl::EndsWith(figure, kLoss) ? 3 : 2;
-    columns.push_back({.name = figure, .decimals = 4, .rank = rank});
+    columns.push_back({.name = figure, .decimals = 4, .rank = RankOf(figure)});
   }
   const bool all_well = absl::c_all_of(rows, [](const SweepRow& row) { return row.error.empty(); });
   columns.push_back({.name = "seconds", .decimals = 2, .rank = 1});
   columns.push_back({.name = "status", .rank = 1});
-  columns.push_back({.name = "run", .rank = 4});
-  columns.push_back({.name = "error", .rank = all_well ? 3 : 0});
+  columns.push_back({.name = "run", .rank = 5});
+  columns.push_back({.name = "error", .rank = all_well ? 4 : 0});
   Table table("sweep", absl::StrCat("Sweep of ", action, ": ", rows.size(), " runs"),
               std::move(columns));
   for (size_t i = 0; i < rows.size(); ++i) {

@@ -45,11 +45,12 @@ TEST(SweepTableTest, FiguresAreThoseOfTheNetThatTheRunLeft) {
       metrics { name: "loss" stage: "epoch 0" split: "train" value: 9 }
       metrics { name: "loss" stage: "epoch 1" split: "train" value: 0.25 }
       metrics { name: "accuracy" stage: "epoch 1" split: "validation" value: 0.625 }
+      metrics { name: "f1" stage: "best" split: "test" value: 0.5 }
       metrics { name: "accuracy" stage: "best" split: "test" value: 0.6 }
       metrics { name: "loss" stage: "best" split: "test" })");
-  EXPECT_THAT(row.figures,
-              ElementsAre(Pair("accuracy", 0.6), Pair("train_loss", 0.25),
-                          Pair("validation_accuracy", 0.625), Pair("original_accuracy", 0.7)));
+  EXPECT_THAT(row.figures, ElementsAre(Pair("accuracy", 0.6), Pair("train_loss", 0.25),
+                                       Pair("validation_accuracy", 0.625),
+                                       Pair("original_accuracy", 0.7), Pair("f1", 0.5)));
 }
 
 TEST(SweepTableTest, EveryPointIsARowWithItsSettingsFiguresAndError) {
