@@ -1,4 +1,9 @@
 // The one program, as its users run it.
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -78,6 +83,57 @@ TEST(ChTest, NoTableIsWiderThan80Columns) {
     }
     ExpectFits80Columns(tables);
   }
+}
+
+// What the program writes to a terminal of that width, with NO_COLOR set so.
+std::string OnTerminal(const std::vector<std::string>& words, uint16_t columns,
+                       const char* no_color) {
+  const std::string program = Runfile("mase/ch"), folder = NewFolder();
+  winsize size = {};
+  size.ws_row = 50;
+  size.ws_col = columns;
+  int terminal = -1;
+  const pid_t child = forkpty(&terminal, nullptr, nullptr, &size);
+  if (child == 0) {
+    if (chdir(folder.c_str()) != 0) _exit(1);
+    setenv("NO_COLOR", no_color, 1);
+    std::vector<char*> arguments = {const_cast<char*>(program.c_str())};
+    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    execv(program.c_str(), arguments.data());
+    _exit(1);
+  }
+  EXPECT_GT(child, 0);
+  std::string out;
+  char buffer[4096];
+  for (ssize_t n; (n = read(terminal, buffer, sizeof(buffer))) > 0;) out.append(buffer, n);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0) << out;
+  close(terminal);
+  return out;
+}
+
+TEST(ChTest, TablesHaveTheWidthOfTheTerminal) {
+  size_t longest = 0;
+  const std::string narrow = OnTerminal({"models"}, 60, "1");
+  for (const absl::string_view line : absl::StrSplit(narrow, "\r\n")) {
+    if (line.empty()) break;  // The table ends.
+    EXPECT_LE(line.size(), 60) << line;
+  }
+  const std::string wide = OnTerminal({"models"}, 150, "1");
+  for (const absl::string_view line : absl::StrSplit(wide, "\r\n")) {
+    longest = std::max(longest, line.size());
+  }
+  EXPECT_GT(longest, 80);
+}
+
+TEST(ChTest, ColoursAreForTerminalsWithoutNoColor) {
+  const std::vector<std::string> words = {"transform", Config(), "--seed=3", "--run_dir=run"};
+  EXPECT_THAT(OnTerminal(words, 80, ""),
+              AllOf(HasSubstr("\033[32mINFO"), HasSubstr("\033[38;5;8m")));
+  EXPECT_THAT(OnTerminal(words, 80, "1"), Not(HasSubstr("\033[3")));
+  EXPECT_THAT(Ch(words).err, Not(HasSubstr("\033")));
 }
 
 TEST(ChTest, JsonIsOneDocumentOnStdoutAndAllElseIsOnStderr) {

@@ -13,6 +13,11 @@
 
 namespace mase {
 
+bool ColorsAreWelcome() {
+  const char* no_color = std::getenv("NO_COLOR");
+  return no_color == nullptr || *no_color == '\0';
+}
+
 Table::Room StandardOutputRoom() {
   Table::Room room;
   if (::isatty(STDOUT_FILENO) != 1) return room;
@@ -20,8 +25,7 @@ Table::Room StandardOutputRoom() {
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
     room.columns = size.ws_col;
   }
-  const char* no_color = std::getenv("NO_COLOR");
-  room.color = no_color == nullptr || *no_color == '\0';
+  room.color = ColorsAreWelcome();
   return room;
 }
 

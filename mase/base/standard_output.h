@@ -16,8 +16,12 @@ void PrintByLines();
 // does before it says that it was successful.
 absl::Status FinishPrinting();
 
-// The room for a table there: the terminal's width, and colours unless the variable NO_COLOR is set
-// (no-color.org); 80 columns where it is no terminal.
+// Whether terminals may be written to in colours: not where the variable NO_COLOR is set to
+// something (no-color.org).
+bool ColorsAreWelcome();
+
+// The room for a table there: the terminal's width, and colours if they are welcome; 80 columns
+// where it is no terminal.
 Table::Room StandardOutputRoom();
 
 }  // namespace mase

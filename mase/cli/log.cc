@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "mase/base/progress.h"
+#include "mase/base/standard_output.h"
 
 namespace mase {
 namespace {
@@ -66,7 +67,9 @@ void Log(LogLevel level, absl::string_view message) {
   std::string text = absl::StrCat(name, " ", message);
   if (terminal.interactive) {
     text = WrapLines(text, terminal.columns, name.size() + 1);
-    text.replace(0, name.size(), absl::StrCat(look.color, name, "\033[0m"));
+    if (ColorsAreWelcome()) {
+      text.replace(0, name.size(), absl::StrCat(look.color, name, "\033[0m"));
+    }
   } else {
     text += '\n';
   }
