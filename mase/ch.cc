@@ -20,6 +20,7 @@
 #include "mase/cli/listings.h"
 #include "mase/cli/log.h"
 #include "mase/cli/main.h"
+#include "mase/cli/run_listings.h"
 #include "mase/cli/sweep_action.h"
 #include "mase/cli/test_action.h"
 #include "mase/cli/train_action.h"
@@ -90,6 +91,15 @@ constexpr char kProfile[] = "profile_statistics";
 constexpr char kVerify[] = "verify_quantization";
 constexpr char kCompareActivations[] = "compare_activations";
 constexpr char kSensitivity[] = "sensitivity";
+// Does what the words behind the name say.
+template <absl::Status (*Action)(const std::vector<std::string>&)>
+int Do(std::vector<std::string> words) {
+  PrintByLines();
+  words.erase(words.begin());
+  const absl::Status status = Action(words);
+  if (!status.ok()) Log(LogLevel::kError, status.message());
+  return ExitCode(status);
+}
 
 const ActionEntry kActions[] = {
     {"transform", "run the passes of a config on a net; measure it before and after",
@@ -116,6 +126,9 @@ const ActionEntry kActions[] = {
     {"compare-activations", "float against quantized, layer by layer",
      RunPass<kCompareActivations>},
     {"sensitivity", "what each node's number formats cost", RunPass<kSensitivity>},
+    {"report", "a table, or a page, of runs that are over", Do<ReportRuns>},
+    {"compare", "two runs or nets side by side; do their accuracies differ?", Do<CompareTwoRuns>},
+    {"plot", "the training curves of several runs in one picture", Do<PlotRuns>},
     {"formats", "number formats: list, describe, apply to a tensor, compare", RunFormats},
     {"passes", "list the passes; `passes describe quantize` is the manual of one",
      Print<ListPasses>},

@@ -46,8 +46,9 @@ TEST(ChTest, HelpListsEveryAction) {
        {std::vector<std::string>{}, {"help"}, {"--help"}, {"-h"}}) {
     const CommandResult help = Ch(words);
     EXPECT_EQ(help.exit_code, 0) << help.err;
-    for (const char* action : {"transform", "train", "test", "explain", "formats", "passes",
-                               "models", "datasets", "sweep", "completion", "version", "help"}) {
+    for (const char* action :
+         {"transform", "train", "test", "explain", "formats", "passes", "models", "datasets",
+          "sweep", "report", "compare", "plot", "completion", "version", "help"}) {
       EXPECT_THAT(help.out, ContainsRegex(absl::StrCat("\n  ", action, " +[a-z]")));
     }
     ExpectFits80Columns(help.out);

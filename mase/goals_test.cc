@@ -111,7 +111,7 @@ TEST(GoalsTest, WhatCannotBeReachedIsSaidBeforeTheRun) {
        "--goal: goal 'acuracy >= 0.7': no figure 'acuracy'; did you mean "
        "'accuracy'?"},
       {"--goal=best.loss <= 1", "'best' is no stage or split of this run; did you mean 'test'?"},
-      {"--goal=quantise.x <= 1", "no figure 'quantise'; did you mean 'quantize'?"},
+      {"--goal=quantze.x <= 1", "no figure 'quantze'; did you mean 'quantize'?"},
       {"--goal=accuracy >= 0.7 bytes", "'bytes' is no unit of accuracy"},
       {"--goal=top3_accuracy >= 0.7", "top3_accuracy is counted with --topk=3"},
   };
@@ -126,9 +126,9 @@ TEST(GoalsTest, WhatCannotBeReachedIsSaidBeforeTheRun) {
 TEST(GoalsTest, AFigureThatAPassDoesNotReportMissesItsGoal) {
   const std::string folder = NewFolder();
   const CommandResult run =
-      Transform({"--run_dir=run", "--goal=quantize.nodes_quantised >= 1"}, folder);
+      Transform({"--run_dir=run", "--goal=quantize.nodes_quantzed >= 1"}, folder);
   EXPECT_EQ(run.exit_code, 3);
-  EXPECT_THAT(run.err, HasSubstr("no 'nodes_quantised' in what the pass found"));
+  EXPECT_THAT(run.err, HasSubstr("no 'nodes_quantzed' in what the pass found"));
 }
 
 }  // namespace

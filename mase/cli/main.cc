@@ -15,6 +15,7 @@
 #include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/base/table_report.h"
 #include "mase/base/version.h"
 #include "mase/cli/log.h"
 #include "mase/config/arguments.h"
@@ -122,6 +123,7 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
   for (const std::string& note : settings.notes) reporter.Warn(note);
   WarnOfSettings(settings.config, reporter);
   SetSettings(settings.config, begun);
+  if (settings.config.html()) *begun.add_tables() = ReportOf(OriginsTable(settings.record));
   MASE_RETURN_IF_ERROR(Annotate(ReadGoals(settings.config, action.name()).status(),
                                 PlaceOf(settings.record, "goals.require")));
   return IsDryRun(action) ? action.Explain(settings, begun) : action.Run(settings, begun);

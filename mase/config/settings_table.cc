@@ -93,7 +93,7 @@ Table SettingsTable(const SettingsRecord& record, ShownSettings shown) {
 }
 
 Table OriginsTable(const SettingsRecord& record) {
-  Table table({{"Setting"}, {.name = "Value", .align = Align::kLeft}, {"From"}});
+  Table table("settings", "", {{"Setting"}, {.name = "Value", .align = Align::kLeft}, {"From"}});
   for (const auto& [path, given] : record) {
     const Given* winner = Winner(given);
     if (winner != nullptr) table.AddRow({path, Effective(given), winner->where});

@@ -11,10 +11,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/status_macros.h"
+#include "mase/base/table_report.h"
 #include "mase/format/format.h"
 #include "mase/format/format_text.h"
 #include "mase/graph/shape_inference.h"
+#include "mase/interop/diagram.h"
 #include "mase/quantize/cost.h"
+#include "mase/quantize/net_picture.h"
 #include "mase/quantize/operands.h"
 #include "mase/run/goal_report.h"
 
@@ -102,6 +105,21 @@ absl::StatusOr<double> MedianLatencyUs(Executor& executor, const Tensor& feature
   const auto middle = times.begin() + static_cast<int64_t>(times.size() / 2);
   std::nth_element(times.begin(), middle, times.end());
   return *middle;
+}
+
+absl::StatusOr<std::string> DescribeNet(const Graph& graph, RunReport& report) {
+  MASE_ASSIGN_OR_RETURN(const Table nodes, NodeTable(graph));
+  MASE_ASSIGN_OR_RETURN(const std::vector<HistogramReport> histograms, WeightHistograms(graph));
+  auto* tables = report.mutable_tables();
+  tables->erase(
+      std::remove_if(tables->begin(), tables->end(),
+                     [&](const TableReport& table) { return table.name() == nodes.name(); }),
+      tables->end());
+  *tables->Add() = ReportOf(nodes);
+  report.mutable_histograms()->Assign(histograms.begin(), histograms.end());
+  MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph));
+  absl::StatusOr<std::string> picture = DiagramAsSvg(NetDiagram(graph, shapes));
+  return absl::IsResourceExhausted(picture.status()) ? "" : picture;
 }
 
 absl::Status ReportNeededFigures(const Graph& graph, Executor& executor, const Tensor& features,

@@ -3,6 +3,7 @@
 #define MASE_RUN_NET_FIGURES_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,6 +24,11 @@ absl::StatusOr<int64_t> WeightBytes(const Graph& graph);
 // The median time of a forward pass over the first row of `features` alone, in microseconds, of at
 // least 200 passes or a second. Errors of Forward.
 absl::StatusOr<double> MedianLatencyUs(Executor& executor, const Tensor& features);
+
+// What a page shows of a net: the report gets the table "nodes" and histograms of its weights in
+// place of those that it has, and the picture of the graph is returned, as SVG; "" of a graph that
+// has too many nodes for one. Errors of NodeTable and WeightHistograms.
+absl::StatusOr<std::string> DescribeNet(const Graph& graph, RunReport& report);
 
 // Adds to the report what its goals need of the net at this stage: "bytes", "latency_us".
 // `executor` runs it as the run does.

@@ -169,11 +169,11 @@ absl::Status RunDirectory::Finish(RunReport& report) {
   return Write(kSummary, ReportJson(report));
 }
 
-absl::StatusOr<RunReport> RunDirectory::ReadSummary() const {
-  MASE_ASSIGN_OR_RETURN(const std::string json,
-                        ReadFile(File(kSummary), limits::kMaxConfigFileBytes));
+absl::StatusOr<RunReport> ReadSummary(absl::string_view path) {
+  const std::string file = (fs::path(std::string(path)) / RunDirectory::kSummary).string();
+  MASE_ASSIGN_OR_RETURN(const std::string json, ReadFile(file, limits::kMaxConfigFileBytes));
   absl::StatusOr<RunReport> report = ParseReportJson(json);
-  return report.ok() ? report : Annotate(report.status(), File(kSummary));
+  return report.ok() ? report : Annotate(report.status(), file);
 }
 
 absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path) {

@@ -46,8 +46,6 @@ class RunDirectory {
 
   // Fills in the report's artifacts and writes it as summary.json.
   absl::Status Finish(RunReport& report);
-  // The report that the run wrote before. DataLoss if it is none.
-  absl::StatusOr<RunReport> ReadSummary() const;
   static constexpr char kSummary[] = "summary.json";
 
   // Relative paths, in the order written.
@@ -59,6 +57,10 @@ class RunDirectory {
   std::string path_;
   std::vector<std::string> artifacts_;
 };
+
+// The report that a run wrote into the directory `path`. NotFound if there is none; DataLoss if it
+// is no report.
+absl::StatusOr<RunReport> ReadSummary(absl::string_view path);
 
 // The checkpoint file that `path` stands for. A run's directory stands for the best net in it:
 // best.safetensors of a training, transformed.safetensors of a transform. Anything else stands for

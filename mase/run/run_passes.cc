@@ -204,6 +204,9 @@ absl::StatusOr<Transformed> RunPasses(const RunConfig& config, const Pipeline& p
         absl::StrCat(comparison == nullptr ? "" : ComparisonText(*comparison),
                      ClassificationText(after.classification, session.dataset.info().class_names));
   }
+  if (session.html) {
+    MASE_ASSIGN_OR_RETURN(session.picture, DescribeNet(result.graph, session.report));
+  }
   return result;
 }
 

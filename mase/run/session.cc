@@ -18,6 +18,7 @@
 #include "mase/run/goal_report.h"
 #include "mase/run/open_data.h"
 #include "mase/run/open_model.h"
+#include "mase/run/page/page.h"
 
 namespace mase {
 namespace {
@@ -60,6 +61,19 @@ absl::Status CheckOrder(const RunConfig& config) {
       config.model().has_load_name() ? model : ""));
 }
 
+// A page that cannot be made is no reason to lose the summary.
+absl::Status WritePage(RunDirectory& directory, const Session& session) {
+  if (!session.picture.empty()) {
+    MASE_RETURN_IF_ERROR(directory.Write("graph.svg", session.picture));
+  }
+  FinishedRun run{directory.path(), "", session.report};
+  for (const std::string& file : directory.artifacts()) run.report.add_artifacts(file);
+  if (absl::StatusOr<std::vector<EpochRecord>> history = ReadHistory(run.path); history.ok()) {
+    run.history = *std::move(history);
+  }
+  return directory.Write("report.html", PageOf({&run, 1}));
+}
+
 }  // namespace
 
 absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun,
@@ -77,6 +91,7 @@ absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& be
                         OpenModel(config, data.dataset.info(), opened, generator, reporter));
   Session session{environment, now, data.dataset, std::move(graph), generator, begun};
   session.junit = config.goals().junit();
+  session.html = config.html();
   SetGoals(goals, session.report);
   FillReport(config, opened, session, session.report);
   const bool untrained = !opened.has_value() || (data.recipe && data.recipe->untrained());
@@ -152,7 +167,8 @@ RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDire
                     : absl::IsCancelled(status) ? "interrupted"
                                                 : "failed");
   if (!status.ok()) report.set_error(std::string(status.message()));
-  absl::Status finished = directory.Finish(report);
+  absl::Status finished = session.html ? WritePage(directory, session) : absl::OkStatus();
+  if (const absl::Status summary = directory.Finish(report); finished.ok()) finished = summary;
   if (!session.junit.empty()) {
     const absl::Status written = WriteFileAtomically(session.junit, GoalsAsJunit(report));
     if (finished.ok()) finished = written;

@@ -31,6 +31,8 @@ struct Session {
   RunReport report;             // Action, seed, model, data and versions are filled in.
   std::optional<DataRecipe> recipe;  // What a checkpoint of the net is to carry.
   std::string junit;                 // The file that the goals are to be written to; "": none.
+  bool html = false;                 // Is the run to write a page?
+  std::string picture;               // Of the graph, for the page: SVG.
 
   Reporter& reporter() const { return environment.reporter; }
 };
@@ -55,9 +57,10 @@ Split SplitByName(absl::string_view name);
 // nothing. `whose` is "transformed".
 absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose, Split split);
 
-// The last step of a run that ended so: compares with the goals, writes summary.json and the goals'
-// own file, then says `done` ("Training is completed") and which files there are. The result has
-// the first error; Aborted where all went well but a goal was missed.
+// The last step of a run that ended so: compares with the goals, writes the page if one is
+// asked for, summary.json and the goals' own file, then says `done` ("Training is completed") and
+// which files there are. The result has the first error; Aborted where all went well but a goal was
+// missed.
 RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDirectory& directory,
                       Session& session);
 

@@ -135,7 +135,7 @@ class Sweep {
             absl::StrCat(PathOf(i), ": was run with other settings (", RunDirectory::kSettings,
                          "); name another --run_dir for another sweep"));
       }
-      const absl::StatusOr<RunReport> report = directory->ReadSummary();
+      const absl::StatusOr<RunReport> report = ReadSummary(directory->path());
       if (!report.ok() || !IsDone(report->status())) continue;
       FillSweepRow(*report, rows_[i]);
       ++kept_;

@@ -67,6 +67,9 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
   }
   const Evaluation& evaluation = measured.evaluation;
   ReportMeasurement(measured, stage, split, names, session.report);
+  if (session.html) {
+    MASE_ASSIGN_OR_RETURN(session.picture, DescribeNet(graph, session.report));
+  }
   MASE_RETURN_IF_ERROR(ReportNeededFigures(graph, *executor, data.features, stage, session.report));
   MASE_ASSIGN_OR_RETURN(const std::string caption, session.dataset.Caption(split));
   session.report.mutable_data()->set_description(caption);

@@ -76,7 +76,7 @@ void ReportEpochs(const TrainingResult& result, int64_t train_rows, RunReport& r
 // What the summary of a run that goes on has to say of its beginning: the passes, what they wrote,
 // and the figures from before training.
 absl::Status TakeOver(RunDirectory& directory, RunReport& report) {
-  MASE_ASSIGN_OR_RETURN(const RunReport begun, directory.ReadSummary());
+  MASE_ASSIGN_OR_RETURN(const RunReport begun, ReadSummary(directory.path()));
   *report.mutable_model() = begun.model();
   *report.mutable_passes() = begun.passes();
   *report.mutable_warnings() = begun.warnings();

@@ -97,12 +97,28 @@ std::string ShortestNumber(double value) {
   return std::string(text, end.ptr);
 }
 
+absl::StatusOr<std::vector<EpochRecord>> ReadHistory(absl::string_view directory) {
+  const std::string path = absl::StrCat(directory, "/", kHistoryFile);
+  MASE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, limits::kMaxDataFileBytes));
+  std::vector<EpochRecord> history;
+  int64_t line_number = 0;
+  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    if (++line_number == 1 && line == kHistoryHeader) continue;
+    EpochRecord record;
+    if (!ParseHistoryLine(line, &record)) {
+      return absl::DataLossError(absl::StrCat(path, ":", line_number, ": not a line of history"));
+    }
+    history.push_back(record);
+  }
+  return history;
+}
+
 absl::StatusOr<TrainingLog> TrainingLog::Open(const Options& options) {
   Options complete = options;
   if (!complete.wall_time) complete.wall_time = SystemWallTime;
   TrainingLog log(complete, ChooseEventFile(complete));
   MASE_RETURN_IF_ERROR(log.ReplayMetrics());
-  MASE_RETURN_IF_ERROR(log.ReadHistory());
+  MASE_RETURN_IF_ERROR(log.TakeOverHistory());
   log.metrics_.open(log.Path(kMetricsFile), std::ios::app | std::ios::binary);
   if (!log.metrics_) return FileError(log.Path(kMetricsFile), "open", errno);
   log.events_.open(log.Path(log.event_file_), std::ios::app | std::ios::binary);
@@ -150,17 +166,13 @@ absl::Status TrainingLog::ReplayMetrics() {
   return WriteFileAtomically(Path(event_file_), events);
 }
 
-absl::Status TrainingLog::ReadHistory() {
-  MASE_ASSIGN_OR_RETURN(const std::string text, ReadIfThere(Path(kHistoryFile)));
-  int64_t line_number = 0;
-  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
-    if (++line_number == 1 && line == kHistoryHeader) continue;
-    EpochRecord record;
-    if (!ParseHistoryLine(line, &record)) {
-      return absl::DataLossError(
-          absl::StrCat(Path(kHistoryFile), ":", line_number, ": not a line of history"));
+absl::Status TrainingLog::TakeOverHistory() {
+  absl::StatusOr<std::vector<EpochRecord>> before = ReadHistory(options_.directory);
+  if (!before.ok() && !absl::IsNotFound(before.status())) return before.status();
+  if (before.ok()) {
+    for (const EpochRecord& record : *before) {
+      if (record.epoch < options_.epoch) history_.push_back(record);
     }
-    if (record.epoch < options_.epoch) history_.push_back(record);
   }
   return WriteHistory();
 }

@@ -40,6 +40,11 @@ struct EpochRecord {
   double seconds = 0;  // Wall time; of an epoch that was resumed, only since then.
 };
 
+// The epochs in the history.csv of a run directory, as they were written: seconds to the digits
+// that the file has. NotFound if it has none; DataLoss, naming file and line, where it is not what
+// TrainingLog wrote.
+absl::StatusOr<std::vector<EpochRecord>> ReadHistory(absl::string_view directory);
+
 // Not thread-safe.
 class TrainingLog {
  public:
@@ -79,7 +84,7 @@ class TrainingLog {
 
   std::string Path(absl::string_view name) const;
   absl::Status ReplayMetrics();
-  absl::Status ReadHistory();
+  absl::Status TakeOverHistory();
   absl::Status WriteHistory() const;
 
   Options options_;

@@ -1,0 +1,161 @@
+#include "mase/cli/run_listings.h"
+
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "mase/base/files.h"
+#include "mase/base/runfiles.h"
+#include "mase/base/standard_output.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/table.h"
+#include "mase/config/arguments.h"
+#include "mase/config/own_flags.h"
+#include "mase/interop/svg_curves.h"
+#include "mase/run/compare_runs.h"
+#include "mase/run/finished_run.h"
+#include "mase/run/page/page.h"
+#include "mase/run/run_table.h"
+#include "proto/flags.pb.h"
+
+namespace mase {
+namespace {
+
+struct Usage {
+  const char* line;     // "report DIR..."
+  const char* summary;  // What it does.
+};
+constexpr Usage kReport = {"report DIR...",
+                           "a table of runs, a row each; a folder stands for all "
+                           "runs below it"};
+constexpr Usage kCompare = {"compare A B", "two runs or checkpoints side by side"};
+constexpr Usage kPlot = {"plot DIR...", "training curves of several runs in one SVG picture"};
+
+// Reads the flags into `flags` and returns the other words, completed as paths of the user's.
+// Nothing if help was asked for and printed.
+absl::StatusOr<std::optional<std::vector<std::string>>> ReadWords(
+    const Usage& usage, const std::vector<std::string>& words, google::protobuf::Message& flags) {
+  std::vector<ProcessFlag> known = FlagsOf(*flags.GetDescriptor());
+  known.push_back({"help", true, "Print this text."});
+  MASE_ASSIGN_OR_RETURN(const Arguments arguments, ParseArguments(words, known));
+  for (const auto& [name, value] : arguments.process) {
+    if (name == "help") {
+      std::printf("%s\n\nUsage: ch %s [flags]\n\n", usage.summary, usage.line);
+      for (const ProcessFlag& flag : known) {
+        std::printf("  --%s%s\n      %s\n", flag.name.c_str(), flag.is_switch ? "" : " VALUE",
+                    flag.help.c_str());
+      }
+      return std::nullopt;
+    }
+    MASE_RETURN_IF_ERROR(SetFlag(name, value, flags));
+  }
+  if (!arguments.settings.empty() || !arguments.sets.empty() || !arguments.config.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("it takes no settings of runs; usage: ch ", usage.line, " [flags]"));
+  }
+  std::vector<std::string> paths;
+  for (const std::string& word : arguments.positionals) {
+    MASE_ASSIGN_OR_RETURN(paths.emplace_back(), UserPath(word));
+  }
+  if (paths.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("no run is named; usage: ch ", usage.line));
+  }
+  return paths;
+}
+
+std::string Formatted(const Table& table, absl::string_view format) {
+  if (format == "markdown") return table.Markdown();
+  if (format == "csv") return table.Csv();
+  if (format == "json") return table.Json();
+  return table.Text(StandardOutputRoom());
+}
+
+std::pair<double, double> PointOf(const EpochRecord& epoch, absl::string_view metric) {
+  const double y = metric == "train_loss" ? epoch.train_loss
+                   : metric == "val_acc"  ? epoch.val_acc
+                   : metric == "lr"       ? epoch.rate
+                                          : epoch.val_loss;
+  return {static_cast<double>(epoch.epoch), y};
+}
+
+}  // namespace
+
+absl::Status ReportRuns(const std::vector<std::string>& words) {
+  ReportFlags flags;
+  MASE_ASSIGN_OR_RETURN(const auto paths, ReadWords(kReport, words, flags));
+  if (!paths.has_value()) return absl::OkStatus();
+  const FinishedRuns read = ReadRuns(*paths);
+  if (read.runs.empty()) return read.problems;
+  if (flags.html()) {
+    std::string output = flags.output();
+    if (output.empty()) {
+      MASE_ASSIGN_OR_RETURN(output, UserPath("report.html"));
+    }
+    MASE_RETURN_IF_ERROR(WriteFileAtomically(output, PageOf(read.runs)));
+    std::printf("page of %d runs: %s\n", static_cast<int>(read.runs.size()), output.c_str());
+    return read.problems;
+  }
+  const std::vector<std::string> columns(flags.columns().begin(), flags.columns().end());
+  MASE_ASSIGN_OR_RETURN(
+      const Table table,
+      RunTable(read.runs, columns.empty() ? DefaultRunColumns() : columns, flags.sort()));
+  const std::string text = Formatted(table, flags.format());
+  if (flags.output().empty()) {
+    std::printf("%s", text.c_str());
+  } else {
+    MASE_RETURN_IF_ERROR(WriteFileAtomically(flags.output(), text));
+  }
+  return read.problems;
+}
+
+absl::Status CompareTwoRuns(const std::vector<std::string>& words) {
+  CompareFlags flags;
+  MASE_ASSIGN_OR_RETURN(const auto paths, ReadWords(kCompare, words, flags));
+  if (!paths.has_value()) return absl::OkStatus();
+  if (paths->size() != 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("compare takes two runs, not ", paths->size(), "; `report` takes any number"));
+  }
+  MASE_ASSIGN_OR_RETURN(const ComparedRun first, OpenCompared((*paths)[0]));
+  MASE_ASSIGN_OR_RETURN(const ComparedRun second, OpenCompared((*paths)[1]));
+  const RunComparison comparison = CompareRuns(first, second);
+  std::printf("%s", Formatted(comparison.table, flags.format()).c_str());
+  const bool for_people = flags.format().empty() || flags.format() == "text";
+  if (for_people && !comparison.text.empty()) std::printf("\n%s", comparison.text.c_str());
+  return absl::OkStatus();
+}
+
+absl::Status PlotRuns(const std::vector<std::string>& words) {
+  PlotFlags flags;
+  MASE_ASSIGN_OR_RETURN(const auto paths, ReadWords(kPlot, words, flags));
+  if (!paths.has_value()) return absl::OkStatus();
+  const FinishedRuns read = ReadRuns(*paths);
+  const std::string metric = flags.metric().empty() ? "val_loss" : flags.metric();
+  Picture picture{.title = absl::StrReplaceAll(metric, {{"_", " "}}),
+                  .x_label = "epoch",
+                  .y_label = metric,
+                  .whole_x = true};
+  for (const FinishedRun& run : read.runs) {
+    if (run.history.empty()) continue;
+    Curve& curve = picture.curves.emplace_back();
+    curve.name = run.name;
+    for (const EpochRecord& epoch : run.history) curve.points.push_back(PointOf(epoch, metric));
+  }
+  if (picture.curves.empty()) {
+    MASE_RETURN_IF_ERROR(read.problems);
+    return absl::InvalidArgumentError(
+        "none of the runs is a training: they have no history.csv to plot");
+  }
+  std::string output = flags.output();
+  if (output.empty()) {
+    MASE_ASSIGN_OR_RETURN(output, UserPath(absl::StrCat(metric, ".svg")));
+  }
+  MASE_RETURN_IF_ERROR(WriteFileAtomically(output, CurvesAsSvg(picture)));
+  std::printf("%s of %d runs: %s\n", metric.c_str(), static_cast<int>(picture.curves.size()),
+              output.c_str());
+  return read.problems;
+}
+
+}  // namespace mase

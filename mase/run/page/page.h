@@ -1,0 +1,22 @@
+// Runs as one HTML page that needs nothing else: no network, no other file. With JavaScript tables
+// can be sorted and filtered and plots answer to the pointer (d3, from Debian's node-d3); without
+// it all is there to read. Light and dark follow the reader's system.
+#ifndef MASE_RUN_PAGE_PAGE_H_
+#define MASE_RUN_PAGE_PAGE_H_
+
+#include <string>
+
+#include "absl/types/span.h"
+#include "mase/run/finished_run.h"
+
+namespace mase {
+
+// Of one run: what ran, its figures, goals, classes, curves, graph, nodes, histograms, everything
+// that passes found, timings, warnings and settings. Of several: a table of them and their curves
+// in one picture, then each. All of it is what the reports hold; the picture of the graph is the
+// run's graph.svg, if it has one.
+std::string PageOf(absl::Span<const FinishedRun> runs);
+
+}  // namespace mase
+
+#endif  // MASE_RUN_PAGE_PAGE_H_
