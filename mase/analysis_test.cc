@@ -80,7 +80,11 @@ TEST(AnalysisTest, CodesTakeTheirBitsAndChangeNoFigure) {
   const CommandResult bad = verify("float4", "bad");
   EXPECT_EQ(bad.exit_code, 3);
   EXPECT_THAT(bad.err, HasSubstr("of the weights are off their grids"));
-  EXPECT_EQ(json::parse(Read(folder + "/bad/summary.json"))["status"], "missed");
+  const json summary = json::parse(Read(folder + "/bad/summary.json"));
+  EXPECT_EQ(summary["status"], "missed");
+  EXPECT_EQ(summary["passes"][0]["name"], "verify_quantization");
+  EXPECT_EQ(summary["passes"][0]["tables"][0]["name"], "operands");
+  EXPECT_THAT(Read(folder + "/bad/verify_quantization/operands.csv"), HasSubstr(",NO\n"));
 }
 
 TEST(AnalysisTest, EachAnalysisIsAWordOfTheProgramAndATable) {

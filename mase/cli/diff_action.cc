@@ -66,8 +66,9 @@ absl::StatusOr<Graph> NetOfSettings(const std::string& path, Arguments arguments
   MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, CreatePasses(settings.config, environment));
   MASE_ASSIGN_OR_RETURN(Session session,
                         OpenSession(settings.config, BeginReport("diff"), environment));
-  MASE_ASSIGN_OR_RETURN(Transformed transformed,
-                        RunPasses(settings.config, pipeline, session, /*evaluate=*/false));
+  Transformed transformed;
+  MASE_RETURN_IF_ERROR(
+      RunPasses(settings.config, pipeline, session, /*evaluate=*/false, transformed));
   return std::move(transformed.graph);
 }
 

@@ -197,6 +197,8 @@ class Runner {
     absl::Duration verify;
     absl::Status status = Annotate(RunChecked(step, &report, &verify), step.info->name);
     if (!status.ok()) {
+      // A goal that was missed: what the pass found belongs to the report.
+      if (absl::IsAborted(status)) *report_->add_passes() = report;
       for (Instrumentation* instrument : instruments_) {
         status = instrument->PassFailed(running, status);
       }
@@ -212,10 +214,22 @@ class Runner {
   absl::Status RunChecked(const PipelineStep& step, PassReport* report, absl::Duration* verify) {
     const absl::Time start = absl::Now();
     PassContext context(original_, host_, NextFolder(step));
-    MASE_ASSIGN_OR_RETURN(const PassResult result, RunPass(step, context));
+    const auto describe = [&](bool changed) {
+      report->set_name(step.info->name);
+      report->set_label(step.config.label());
+      report->set_changed(changed);
+      report->set_seconds(absl::ToDoubleSeconds(absl::Now() - start));
+      FillReport(context.record(), report);
+      for (const std::string& warning : context.record().warnings) {
+        report_->add_warnings(absl::StrCat(step.info->name, ": ", warning));
+      }
+    };
+    const absl::StatusOr<PassResult> result = RunPass(step, context);
+    if (absl::IsAborted(result.status())) describe(/*changed=*/false);
+    MASE_RETURN_IF_ERROR(result.status());
     const size_t hash = HashGraph(graph_);
     const bool moved = hash != hash_;
-    MASE_RETURN_IF_ERROR(CheckResult(step, result, graph_, moved, context.record()));
+    MASE_RETURN_IF_ERROR(CheckResult(step, *result, graph_, moved, context.record()));
     hash_ = hash;
     if (moved) {
       const absl::Time verify_start = absl::Now();
@@ -230,14 +244,7 @@ class Runner {
     if (traits.discards_notes || (moved && !traits.keeps_notes)) noted_.clear();
     noted_.insert(step.info->name);
 
-    report->set_name(step.info->name);
-    report->set_label(step.config.label());
-    report->set_changed(moved);
-    report->set_seconds(absl::ToDoubleSeconds(absl::Now() - start));
-    FillReport(context.record(), report);
-    for (const std::string& warning : context.record().warnings) {
-      report_->add_warnings(absl::StrCat(step.info->name, ": ", warning));
-    }
+    describe(moved);
     return absl::OkStatus();
   }
 

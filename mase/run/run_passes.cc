@@ -168,46 +168,47 @@ absl::StatusOr<Pipeline> CreatePasses(const RunConfig& config, const RunEnvironm
   return pipeline;
 }
 
-absl::StatusOr<Transformed> RunPasses(const RunConfig& config, const Pipeline& pipeline,
-                                      Session& session, bool evaluate) {
+absl::Status RunPasses(const RunConfig& config, const Pipeline& pipeline, Session& session,
+                       bool evaluate, Transformed& transformed) {
   if (session.environment.passes != nullptr) {
     for (const PluginEntry& plugin : session.environment.passes->opened()) {
       (*session.report.mutable_versions())[absl::StrCat("plugin ", plugin.name())] =
           plugin.version();
     }
   }
-  Transformed result{session.graph.Clone()};
-  SessionHost host(config, session, result);
+  transformed = Transformed{session.graph.Clone()};
+  SessionHost host(config, session, transformed);
   const Split split = SplitByName(config.evaluation().split());
   if (evaluate) {
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
     WarnOfFigures(split, data, session);
     MASE_ASSIGN_OR_RETURN(const Measurement before,
                           host.Measure(session.graph, kOriginal, session.report));
-    result.before = before.evaluation;
+    transformed.before = before.evaluation;
   }
   MASE_ASSIGN_OR_RETURN(const Instruments owned,
                         MakeInstruments(config, pipeline, session.environment));
   std::vector<Instrumentation*> instruments;
   for (const auto& instrument : owned) instruments.push_back(instrument.get());
   const int warned = session.report.warnings_size();
-  MASE_RETURN_IF_ERROR(RunPipeline(pipeline, result.graph, host, &session.report, instruments));
+  MASE_RETURN_IF_ERROR(
+      RunPipeline(pipeline, transformed.graph, host, &session.report, instruments));
   for (int i = warned; i < session.report.warnings_size(); ++i) {
     session.reporter().Warn(session.report.warnings(i));
   }
   if (evaluate) {
     MASE_ASSIGN_OR_RETURN(const Measurement after,
-                          host.Measure(result.graph, kTransformed, session.report));
-    result.after = after.evaluation;
+                          host.Measure(transformed.graph, kTransformed, session.report));
+    transformed.after = after.evaluation;
     const ComparisonReport* comparison = ReportComparison(kOriginal, kTransformed, session.report);
-    result.classes =
+    transformed.classes =
         absl::StrCat(comparison == nullptr ? "" : ComparisonText(*comparison),
                      ClassificationText(after.classification, session.dataset.info().class_names));
   }
   if (session.html) {
-    MASE_ASSIGN_OR_RETURN(session.picture, DescribeNet(result.graph, session.report));
+    MASE_ASSIGN_OR_RETURN(session.picture, DescribeNet(transformed.graph, session.report));
   }
-  return result;
+  return absl::OkStatus();
 }
 
 absl::Status Reproduce(const std::string& path, absl::string_view action,

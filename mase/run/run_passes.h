@@ -33,7 +33,7 @@ struct SavedGraph {
 
 // What passes made of a session's net.
 struct Transformed {
-  Graph graph;
+  Graph graph{};
   Evaluation before, after;  // Of no samples, if nobody asked for them.
   std::string classes;       // Lines on the difference and on how the classes fared after.
   std::vector<std::pair<std::string, std::string>> files;  // Relative path and contents.
@@ -50,9 +50,9 @@ absl::StatusOr<Pipeline> CreatePasses(const RunConfig& config, const RunEnvironm
 // Runs them on a copy of the session's net, which they can measure on evaluation.split and which
 // is measured so before and after if `evaluate`. The report gets the passes, their warnings, the
 // plugins' versions, the figures and how the classes fared after. Writes nothing. Errors of
-// RunPipeline and Evaluate.
-absl::StatusOr<Transformed> RunPasses(const RunConfig& config, const Pipeline& pipeline,
-                                      Session& session, bool evaluate);
+// RunPipeline and Evaluate; `transformed` has then what passes had wanted kept so far.
+absl::Status RunPasses(const RunConfig& config, const Pipeline& pipeline, Session& session,
+                       bool evaluate, Transformed& transformed);
 
 // Runs the pass of a reproducer (mase/pipeline/reproducer.h), on its data, and writes nothing.
 absl::Status Reproduce(const std::string& path, absl::string_view action,

@@ -183,8 +183,8 @@ absl::StatusOr<RunResult> Begin(const RunConfig& config, const RunReport& begun,
   const bool measure = has_passes && config.model().has_load_name() &&
                        config.evaluation().enabled() &&
                        session.dataset.Has(SplitByName(config.evaluation().split()));
-  MASE_ASSIGN_OR_RETURN(const Transformed transformed,
-                        RunPasses(config, pipeline, session, measure));
+  Transformed transformed;
+  MASE_RETURN_IF_ERROR(RunPasses(config, pipeline, session, measure, transformed));
   MASE_ASSIGN_OR_RETURN(
       const auto trainer,
       Trainer::Create(transformed.graph.Clone(), session.dataset, session.generator, options));

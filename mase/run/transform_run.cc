@@ -59,9 +59,12 @@ absl::Status WriteResults(const RunConfig& config, const Graph& transformed, con
 absl::Status Transform(const RunConfig& config, const Pipeline& pipeline, Session& session,
                        RunDirectory& directory) {
   const Split split = SplitByName(config.evaluation().split());
-  MASE_ASSIGN_OR_RETURN(const Transformed transformed,
-                        RunPasses(config, pipeline, session, config.evaluation().enabled()));
+  Transformed transformed;
+  const absl::Status ran =
+      RunPasses(config, pipeline, session, config.evaluation().enabled(), transformed);
+  // A pass that fails for what it found has files that say what.
   MASE_RETURN_IF_ERROR(transformed.WriteFiles(directory));
+  MASE_RETURN_IF_ERROR(ran);
   if (config.evaluation().enabled()) {
     MASE_ASSIGN_OR_RETURN(const std::string caption, session.dataset.Caption(split));
     session.report.mutable_data()->set_description(caption);
