@@ -103,7 +103,7 @@ TEST(IntegerRunTest, TheReportNamesKernelsTypesAndReasons) {
     EXPECT_GT(step["accumulator_bits"], 8);
     EXPECT_LE(step["accumulator_bits"], 32);
   }
-  EXPECT_EQ(integers, 3);  // Its linear layers.
+  EXPECT_EQ(integers, 5);  // Its linear layers.
   for (const json& node : run.summary["nodes"]) {
     EXPECT_EQ(node["execution"] == "integer", node["reason"] == "") << node;
     EXPECT_TRUE(node["execution"] == "integer" || node["has_record"] == false) << node;

@@ -22,18 +22,16 @@ constexpr int64_t kBatches[] = {1024, 256, 64, 16, 4, 1};
 std::atomic<uint64_t> last_id{0};
 
 absl::Status CheckGraph(const Graph& graph) {
-  const auto is_rows = [](const Value* value) {
-    return value->dtype() == DType::kFloat32 && value->shape().rank() > 0;
-  };
   const size_t ins = graph.placeholders().size(), outs = graph.output()->inputs().size();
-  if (ins == 1 && outs == 1 && is_rows(graph.placeholders()[0]->outputs()[0]) &&
-      is_rows(graph.output()->inputs()[0])) {
-    return absl::OkStatus();
+  if (ins != 1 || outs != 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a predictor is of a net with one input and one result; this has ", ins, " and ", outs));
   }
+  const Value* input = graph.placeholders()[0]->outputs()[0];
+  if (input->dtype() == DType::kFloat32 && input->shape().rank() > 0) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("a predictor is of a net with one input and one result, float32 by rows; this "
-                   "has ",
-                   ins, " and ", outs));
+      absl::StrCat("a predictor's rows are float32; the net's input '", input->name(), "' is ",
+                   DTypeName(input->dtype()), input->shape().ToString()));
 }
 
 }  // namespace
@@ -173,7 +171,12 @@ absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Create(const Graph& graph,
   MASE_ASSIGN_OR_RETURN(Worker * worker, Workers::Get(*predictor));
   const std::vector<float> zeros(predictor->inputs_);
   MASE_RETURN_IF_ERROR(worker->executor->Forward(ExecutionMode::kInference, 1, {zeros.data()}));
-  predictor->outputs_ = static_cast<int64_t>(worker->executor->output().size());
+  const Shape& result = worker->executor->output_shape();
+  if (result.rank() == 0 || result[0] != 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a predictor's results are rows; of one row the net makes ", result.ToString()));
+  }
+  predictor->outputs_ = result.elements();
   return predictor;
 }
 
