@@ -36,8 +36,8 @@ def mase_figures(seconds):
     for run in json.loads(out)["benchmarks"]:
         if run["run_type"] != "iteration":
             continue
-        _, _, way, rows = run["name"].split("/")
-        key = (f"mase {way}", int(rows))
+        _, name, rows = run["name"].split("/")
+        key = (f"mase {name.removeprefix('mlp_')}", int(rows))
         figures[key] = min(figures.get(key, float("inf")), run["cpu_time"] / int(rows))
     return figures
 

@@ -10,6 +10,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/data/preprocess.h"
+#include "mase/graph/shape_inference.h"
 #include "mase/model/checkpoint.h"
 
 namespace mase {
@@ -27,11 +28,10 @@ absl::Status CheckGraph(const Graph& graph) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a predictor is of a net with one input and one result; this has ", ins, " and ", outs));
   }
-  const Value* input = graph.placeholders()[0]->outputs()[0];
-  if (input->dtype() == DType::kFloat32 && input->shape().rank() > 0) return absl::OkStatus();
+  const DType type = graph.placeholders()[0]->outputs()[0]->dtype();
+  if (type == DType::kFloat32) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("a predictor's rows are float32; the net's input '", input->name(), "' is ",
-                   DTypeName(input->dtype()), input->shape().ToString()));
+      absl::StrCat("a predictor's rows are float32, the net's input is ", DTypeName(type)));
 }
 
 }  // namespace
@@ -147,9 +147,8 @@ absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Create(const Graph& graph,
                                                              const PredictorOptions& options) {
   MASE_RETURN_IF_ERROR(CheckGraph(graph));
   std::unique_ptr<Predictor> predictor(new Predictor);
-  Shape sample = graph.placeholders()[0]->outputs()[0]->shape();
-  sample.set_dim(0, 1);
-  predictor->inputs_ = sample.elements();
+  MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph, 1));
+  predictor->inputs_ = shapes.shape(graph.placeholders()[0]->outputs()[0]).elements();
   predictor->id_ = ++last_id;
   if (recipe != nullptr) {
     predictor->feature_names_.assign(recipe->feature().begin(), recipe->feature().end());

@@ -47,15 +47,15 @@ void Predict(benchmark::State& state, const std::string& model, Execution execut
 void Rows(benchmark::internal::Benchmark* benchmark) {
   for (const int64_t rows : {1, 1024, 16384}) benchmark->Arg(rows);
 }
-BENCHMARK_CAPTURE(Predict, mlp / float, kMlp, Execution::kFloat)->Apply(Rows);
-BENCHMARK_CAPTURE(Predict, mlp / simulated, kMlp, Execution::kSimulated)->Apply(Rows);
-BENCHMARK_CAPTURE(Predict, mlp / integer, kMlp, Execution::kInteger)->Apply(Rows);
+BENCHMARK_CAPTURE(Predict, mlp_float, kMlp, Execution::kFloat)->Apply(Rows);
+BENCHMARK_CAPTURE(Predict, mlp_simulated, kMlp, Execution::kSimulated)->Apply(Rows);
+BENCHMARK_CAPTURE(Predict, mlp_integer, kMlp, Execution::kInteger)->Apply(Rows);
 
 void Jsc(benchmark::internal::Benchmark* benchmark) { benchmark->Arg(1)->Arg(16)->Arg(1024); }
 #define MASE_BENCHMARK_NET(name, net)                                                   \
-  BENCHMARK_CAPTURE(Predict, name / float, net, Execution::kFloat)->Apply(Jsc);         \
-  BENCHMARK_CAPTURE(Predict, name / simulated, net, Execution::kSimulated)->Apply(Jsc); \
-  BENCHMARK_CAPTURE(Predict, name / integer, net, Execution::kInteger)->Apply(Jsc)
+  BENCHMARK_CAPTURE(Predict, name##_float, net, Execution::kFloat)->Apply(Jsc);         \
+  BENCHMARK_CAPTURE(Predict, name##_simulated, net, Execution::kSimulated)->Apply(Jsc); \
+  BENCHMARK_CAPTURE(Predict, name##_integer, net, Execution::kInteger)->Apply(Jsc)
 MASE_BENCHMARK_NET(jsc_tiny, "jsc-tiny");
 MASE_BENCHMARK_NET(jsc_toy, "jsc-toy");
 MASE_BENCHMARK_NET(jsc_s, "jsc-s");
