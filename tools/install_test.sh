@@ -43,6 +43,6 @@ cmp "$work/classes_c" "$work/classes_py"
 test "$(stat -c %s "$work/moved/lib/libmase_predict.so")" -le 6000000
 nm -D --defined-only "$work/moved/lib/libmase_predict.so" | awk '$2 == "T" { print $3 }' > "$work/symbols"
 grep -q '^mase_predict$' "$work/symbols"
-! grep -qv '^mase_predict' "$work/symbols"
-! "$work/predict_c" /no/such/file < /dev/null 2> "$work/error"
+if grep -qv '^mase_predict' "$work/symbols"; then exit 1; fi
+if "$work/predict_c" /no/such/file < /dev/null 2> "$work/error"; then exit 1; fi
 grep -q '/no/such/file' "$work/error"

@@ -161,7 +161,8 @@ class NetMaker {
     if (dice_.Chance(60)) {
       x = Record(net_->Module("relu", {x}), {{"data_in", RandomFormat(dice_)}}, 40);
     }
-    if (shape.rank() > 2 && std::min(shape[2], shape[-1]) > 1 && dice_.Chance(40)) x = Pool(x, shape);
+    if (shape.rank() > 2 && std::min(shape[2], shape[-1]) > 1 && dice_.Chance(40))
+      x = Pool(x, shape);
     if (dice_.Chance(15)) {
       x = net_->Function("cat", {x, x}, {{"dim", int64_t{1}}});
       shape.set_dim(1, 2 * shape[1]);

@@ -8,8 +8,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "mase/base/files.h"
-#include "mase/base/status_macros.h"
 
 namespace mase {
 namespace {
@@ -25,7 +25,11 @@ absl::Status Refuse(absl::string_view why) { return absl::PermissionDeniedError(
 }  // namespace
 
 absl::Status CheckElfSharedObject(const std::string& path) {
-  MASE_RETURN_IF_ERROR(InputFile::Open(path).status());  // A pipe would be waited for.
+  // A pipe would be waited for. The file is named by the caller.
+  if (const absl::Status opened = InputFile::Open(path).status(); !opened.ok()) {
+    return absl::Status(opened.code(),
+                        absl::StripPrefix(opened.message(), absl::StrCat(path, ": ")));
+  }
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) return absl::NotFoundError("no such file, or not readable");
   const auto size = static_cast<uint64_t>(file.tellg());

@@ -107,9 +107,9 @@ TEST(PluginLoaderTest, ANameThatIsTakenIsRefusedNamingBothPlugins) {
 
 TEST(PluginLoaderTest, WhatIsNoWholeSharedObjectIsRefusedUnopened) {
   PluginLoader loader(PluginIndex(), "");
-  EXPECT_THAT(
-      loader.Open("/nowhere/a.so"),
-      StatusIs(absl::StatusCode::kNotFound, HasSubstr("plugin /nowhere/a.so: no such file")));
+  EXPECT_THAT(loader.Open("/nowhere/a.so"),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("plugin /nowhere/a.so: cannot open: No such file")));
   const std::string path = NewFolder() + "/damaged.so";
   const auto open = [&](absl::string_view bytes) {
     EXPECT_OK(WriteFileAtomically(path, bytes));

@@ -2,11 +2,9 @@
  *
  *   char message[256];
  *   mase_predictor *p;
- *   if (mase_predictor_load("best.safetensors", MASE_INTEGER, &p, message, sizeof message) != MASE_OK)
- *     return fail(message);
- *   float in[16], out[5];
- *   mase_predict(p, in, 1, out, message, sizeof message);
- *   mase_predictor_free(p);
+ *   if (mase_predictor_load("best.safetensors", MASE_INTEGER, &p, message, sizeof message) !=
+ * MASE_OK) return fail(message); float in[16], out[5]; mase_predict(p, in, 1, out, message, sizeof
+ * message); mase_predictor_free(p);
  *
  * Build with: cc program.c $(pkg-config --cflags --libs mase_predict)
  *
@@ -48,26 +46,26 @@ typedef struct mase_predictor mase_predictor;
 /* Reads a checkpoint that ch wrote; *predictor is the caller's to free. On failure *predictor is
  * null and, as with all functions that take them, `message` says what is wrong: at most
  * `message_size` bytes with the zero. It may be null. */
-int mase_predictor_load(const char *path, int execution, mase_predictor **predictor, char *message,
+int mase_predictor_load(const char* path, int execution, mase_predictor** predictor, char* message,
                         size_t message_size);
 
 /* Frees a predictor; null is fine. */
-void mase_predictor_free(mase_predictor *predictor);
+void mase_predictor_free(mase_predictor* predictor);
 
 /* Numbers of a row that go in and come out. */
-int64_t mase_predictor_inputs(const mase_predictor *predictor);
-int64_t mase_predictor_outputs(const mase_predictor *predictor);
+int64_t mase_predictor_inputs(const mase_predictor* predictor);
+int64_t mase_predictor_outputs(const mase_predictor* predictor);
 
 /* The name of input or class `index`; null where the checkpoint has none. Valid until the predictor
  * is freed. */
-const char *mase_predictor_feature_name(const mase_predictor *predictor, int64_t index);
-const char *mase_predictor_class_name(const mase_predictor *predictor, int64_t index);
+const char* mase_predictor_feature_name(const mase_predictor* predictor, int64_t index);
+const char* mase_predictor_class_name(const mase_predictor* predictor, int64_t index);
 
-/* Writes the results of `rows` rows, [rows, outputs], given their numbers as the data file has them,
- * [rows, inputs]; both row-major. They are scaled as the training scaled them. Allocates nothing
- * after a thread's first call with as many rows. On failure `out` is unspecified. */
-int mase_predict(const mase_predictor *predictor, const float *in, int64_t rows, float *out,
-                 char *message, size_t message_size);
+/* Writes the results of `rows` rows, [rows, outputs], given their numbers as the data file has
+ * them, [rows, inputs]; both row-major. They are scaled as the training scaled them. Allocates
+ * nothing after a thread's first call with as many rows. On failure `out` is unspecified. */
+int mase_predict(const mase_predictor* predictor, const float* in, int64_t rows, float* out,
+                 char* message, size_t message_size);
 
 #ifdef __cplusplus
 }

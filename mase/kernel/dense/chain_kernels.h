@@ -114,7 +114,7 @@ constexpr int kBlockRows = kLanes == 16  ? (kGroups == 4 ? 6 : 8)
 // One strip of kStrip groups from `feature` on, of all rows.
 template <bool kOneRow, int kStrip>
 MASE_INLINE void ChainStrip(const DenseChainStage& s, int64_t feature, const float* src,
-                                  int64_t src_stride, int64_t rows, float* dst) {
+                            int64_t src_stride, int64_t rows, float* dst) {
   constexpr int kMost = kOneRow ? kRowGroups : kBlockGroups;
   constexpr int kGroups = kStrip < kMost ? kStrip : kMost;
   const float* weight = s.weight + feature * s.in;

@@ -1,6 +1,7 @@
 // Vectors of kLanes floats for one instruction set, chosen by MASE_DENSE_LANES (16: AVX-512,
-// 8: AVX2, 4: SSE2), with VNNI if MASE_DENSE_VNNI is defined. Included once per kernels_*.cc, after every other header: what follows in that
-// file is compiled for that instruction set, and lives in a namespace of its own.
+// 8: AVX2, 4: SSE2), with VNNI if MASE_DENSE_VNNI is defined. Included once per kernels_*.cc, after
+// every other header: what follows in that file is compiled for that instruction set, and lives in
+// a namespace of its own.
 //
 // +, -, *, /, comparisons and ?: are GCC's on vectors, each rounded on its own; a fused
 // multiply-add happens only where Fma is written (two roundings on SSE2, which has none).
