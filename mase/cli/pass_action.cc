@@ -57,8 +57,9 @@ ConfigRequest PassAction::config_request() const {
 
 absl::Status PassAction::Explain(const LoadedConfig& settings, const RunReport& begun) {
   const RunConfig& config = settings.config;
-  MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, CreatePasses(config, environment()));
-  MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment()));
+  const RunEnvironment around = environment();
+  MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, CreatePasses(config, around));
+  MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, around));
   reporter().Print("\n");
   reporter().Show(GivenTable(settings.record), "");
   reporter().Print(absl::StrCat("\nNet ", session.graph.name(), ": ", session.graph.node_count(),

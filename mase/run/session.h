@@ -42,6 +42,9 @@ struct Session {
 // settings; else the errors of ReadGoals, OpenData, OpenCheckpoint and OpenModel.
 absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun,
                                     const RunEnvironment& environment);
+// The session keeps a reference to its environment.
+absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun,
+                                    RunEnvironment&& environment) = delete;
 
 // The split's samples, after checking that they fit the net's input and classes.
 absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split);
