@@ -375,6 +375,40 @@ TEST(IntegerTest, SumsBeyondFloat32AreExactInBoth) {
   EXPECT_EQ(NodeOf(integer.report, "linear").way, Execution::kInteger);
 }
 
+// Sums of 27 bits, which float32 holds for an eighth of the depth: the simulation adds in chunks.
+TEST(IntegerTest, SumsOfChunksAreExactInALinearLayer) {
+  const Graph graph =
+      OneLinear(5000, 7, {{"data_in", kEight}, {"weight", kEight}, {"bias", kEight}});
+  const std::vector<float> x = RandomValues(3 * 5000, 5);
+  const Ran integer = RunNet(graph, Execution::kInteger, 3, x);
+  ExpectEqualBits(integer.output, RunNet(graph, Execution::kSimulated, 3, x).output);
+  EXPECT_EQ(NodeOf(integer.report, "linear").way, Execution::kInteger);
+}
+
+TEST(IntegerTest, SumsOfChunksAreExactInAConvolution) {
+  using Sizes = std::vector<int64_t>;
+  for (const int64_t groups : {int64_t{1}, int64_t{2}}) {
+    TestNet net({2, 256, 9, 11});
+    Graph graph = net.Finish({net.Module("conv2d", {net.input()},
+                                         {{"in_channels", int64_t{256}},
+                                          {"out_channels", int64_t{6}},
+                                          {"kernel_size", Sizes{3, 2}},
+                                          {"stride", Sizes{2, 1}},
+                                          {"padding", Sizes{2, 1}},
+                                          {"dilation", Sizes{2, 3}},
+                                          {"groups", groups},
+                                          {"bias", true}})});
+    SetRecord(graph, "conv2d",
+              {{"data_in", "integer { width: 9 frac_width: 5 }"},
+               {"weight", "integer { width: 9 frac_width: 8 }"},
+               {"bias", kEight}});
+    const std::vector<float> x = RandomValues(2 * 256 * 9 * 11, 6);
+    const Ran integer = RunNet(graph, Execution::kInteger, 2, x);
+    ExpectEqualBits(integer.output, RunNet(graph, Execution::kSimulated, 2, x).output);
+    EXPECT_EQ(NodeOf(integer.report, "conv2d").way, Execution::kInteger);
+  }
+}
+
 TEST(IntegerTest, ReasonsNameWhatCannotBeLowered) {
   const std::vector<float> x = RandomValues(4 * 20, 3);
   const auto reason = [&](const Formats& formats) {
