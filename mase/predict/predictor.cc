@@ -80,6 +80,7 @@ class Predictor::Workers : public std::enable_shared_from_this<Predictor::Worker
 
   // The predictor ends: nobody runs any more.
   void Close() {
+    closed_ = true;
     const std::lock_guard<std::mutex> lock(mutex_);
     all_.clear();
     free_.clear();
@@ -112,7 +113,7 @@ class Predictor::Workers : public std::enable_shared_from_this<Predictor::Worker
     }
     // Predictors that are gone are forgotten here.
     std::erase_if(holder.entries,
-                  [](const Holder::Entry& entry) { return entry.workers.use_count() == 1; });
+                  [](const Holder::Entry& entry) { return entry.workers->closed_.load(); });
     MASE_ASSIGN_OR_RETURN(Worker * worker, predictor.workers_->Take());
     holder.entries.push_back({{predictor.id_, worker}, predictor.workers_});
     recent_ = holder.entries.back().held;
@@ -124,6 +125,7 @@ class Predictor::Workers : public std::enable_shared_from_this<Predictor::Worker
 
   const Graph graph_;
   const ExecutorOptions options_;
+  std::atomic<bool> closed_{false};
   std::mutex mutex_;
   std::vector<std::unique_ptr<Worker>> all_;
   std::vector<Worker*> free_;
@@ -212,8 +214,13 @@ absl::Status Predictor::RunBatches(Worker& worker, const float* in, int64_t rows
       numbers = worker.scaled.data();
     }
     MASE_RETURN_IF_ERROR(worker.executor->Forward(ExecutionMode::kInference, count, {numbers}));
-    std::memcpy(out, worker.executor->output().data(),
-                static_cast<size_t>(count * outputs_) * sizeof(float));
+    const absl::Span<const float> results = worker.executor->output();
+    if (static_cast<int64_t>(results.size()) != count * outputs_) [[unlikely]] {
+      return absl::InvalidArgumentError(absl::StrCat("of ", count, " rows the net makes ",
+                                                     results.size(), " numbers, of one ", outputs_,
+                                                     ": they are no rows"));
+    }
+    std::memcpy(out, results.data(), results.size() * sizeof(float));
     in += count * inputs_;
     out += count * outputs_;
     rows -= count;

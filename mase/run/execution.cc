@@ -200,11 +200,18 @@ ExecutorOptions ExecutorOptionsOf(const RunConfig& config) {
   return {.execution = ExecutionOf(config), .bfloat16 = config.trainer_precision() == "bf16"};
 }
 
+absl::Status CheckNothingRequired(const RunConfig& config) {
+  if (config.evaluation().require_int8() == "false") return absl::OkStatus();
+  return absl::AbortedError(
+      "--require_int8 is not met: there are no rows to run the net on; name a data set that has "
+      "some, or another evaluation.split");
+}
+
 absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const Tensor& features,
                              Session& session) {
   const EvaluationConfig& evaluation = config.evaluation();
   const bool requires_integers = evaluation.require_int8() != "false";
-  if (features.shape()[0] == 0) return absl::OkStatus();
+  if (features.shape()[0] == 0) return CheckNothingRequired(config);
   if (evaluation.benchmark()) {
     MASE_RETURN_IF_ERROR(Benchmark(config, graph, features, session));
   }

@@ -21,6 +21,9 @@ ExecutorOptions ExecutorOptionsOf(const RunConfig& config);
 absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const Tensor& features,
                              Session& session);
 
+// Where there are no rows to run: Aborted if the settings require integers, which nothing proved.
+absl::Status CheckNothingRequired(const RunConfig& config);
+
 }  // namespace mase
 
 #endif  // MASE_RUN_EXECUTION_H_

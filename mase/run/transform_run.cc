@@ -79,7 +79,7 @@ absl::Status Transform(const RunConfig& config, const Pipeline& pipeline, Sessio
   MASE_RETURN_IF_ERROR(WriteResults(config, transformed.graph, session, directory));
   MASE_RETURN_IF_ERROR(CheckMeasured(transformed.before, "original", split));
   MASE_RETURN_IF_ERROR(CheckMeasured(transformed.after, "transformed", split));
-  if (!session.dataset.Has(split)) return absl::OkStatus();
+  if (!session.dataset.Has(split)) return CheckNothingRequired(config);
   MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
   return ReportExecution(config, transformed.graph, data.features, session);
 }

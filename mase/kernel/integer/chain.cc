@@ -12,6 +12,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/graph/ops.h"
 #include "mase/kernel/dense/integer_chain.h"
+#include "mase/kernel/integer/epilogue.h"
 #include "mase/kernel/integer/gemm.h"
 
 namespace mase {
@@ -59,7 +60,7 @@ class IntegerChainKernel final : public Kernel {
         MASE_RETURN_IF_ERROR(FillProduct(part, args, *layer));
       } else if (part.op.op == ops::kBatchNorm1d) {
         while (layer->ops[op].kind != Kind::kNorm) ++op;
-        FillNorm(part.op, args, layer->out, layer->ops[op++]);
+        MASE_RETURN_IF_ERROR(FillNorm(part.op, args, layer->out, layer->ops[op++]));
       }
     }
     PackIntegerChain(layers, kernels_, args.prepared);
@@ -134,7 +135,7 @@ class IntegerChainKernel final : public Kernel {
     const auto scale = [&](int64_t o) { return scales[scales.size() == 1 ? 0 : o]; };
     for (int64_t i = 0; i < layer.out * layer.in; ++i) {
       const double code = std::nearbyint(static_cast<double>(weight[i]) / scale(i / layer.in));
-      if (code < part.weight.least || code > part.weight.most) {
+      if (!(code >= part.weight.least && code <= part.weight.most)) {  // Nor nan.
         return absl::OutOfRangeError(absl::StrCat("weight ", i, " is ", weight[i],
                                                   ", whose code is none of the format's, ",
                                                   part.weight.least, " to ", part.weight.most));
@@ -167,8 +168,8 @@ class IntegerChainKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  static void FillNorm(const FusedOp& norm, const KernelArgs& args, int64_t features,
-                       IntegerChainLayer::Op& op) {
+  static absl::Status FillNorm(const FusedOp& norm, const KernelArgs& args, int64_t features,
+                               IntegerChainLayer::Op& op) {
     const double eps = norm.attributes.Float("eps");
     const int weight = norm.TensorIndex("weight"), bias = norm.TensorIndex("bias");
     const float* mean = args.Tensor<float>(norm.TensorIndex("running_mean"));
@@ -178,7 +179,9 @@ class IntegerChainKernel final : public Kernel {
       const double gamma = weight < 0 ? 1.0 : static_cast<double>(args.Tensor<float>(weight)[c]);
       op.scale.push_back(static_cast<float>(gamma / std::sqrt(variance[c] + eps)));
       op.shift.push_back(bias < 0 ? 0.0f : args.Tensor<float>(bias)[c]);
+      MASE_RETURN_IF_ERROR(CheckNorm(c, mean[c], op.scale[c], op.shift[c]));
     }
+    return absl::OkStatus();
   }
 
   const int64_t rows_;

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "mase/base/isa.h"
 #include "mase/base/parallel.h"
+#include "mase/base/status_macros.h"
 #include "mase/kernel/broadcast.h"
 #include "mase/kernel/integer/epilogue.h"
 #include "mase/kernel/kernels.h"
@@ -102,7 +103,7 @@ class ConvertKernel final : public Kernel {
   }
 
   absl::Status Prepare(const KernelArgs& args) override {
-    epilogue_.Prepare(args, args.Prepared<float>());
+    MASE_RETURN_IF_ERROR(epilogue_.Prepare(args, args.Prepared<float>()));
     return absl::OkStatus();
   }
 
@@ -198,7 +199,7 @@ class ArithmeticKernel final : public Kernel {
   }
 
   absl::Status Prepare(const KernelArgs& args) override {
-    epilogue_.Prepare(args, args.Prepared<float>());
+    MASE_RETURN_IF_ERROR(epilogue_.Prepare(args, args.Prepared<float>()));
     return absl::OkStatus();
   }
 
@@ -301,7 +302,7 @@ class IntegerPoolKernel final : public Kernel {
   }
 
   absl::Status Prepare(const KernelArgs& args) override {
-    epilogue_.Prepare(args, args.Prepared<float>());
+    MASE_RETURN_IF_ERROR(epilogue_.Prepare(args, args.Prepared<float>()));
     return absl::OkStatus();
   }
 

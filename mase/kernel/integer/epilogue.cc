@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
+#include "mase/base/status_macros.h"
 #include "mase/graph/ops.h"
 
 namespace mase {
@@ -82,7 +84,7 @@ Epilogue::Epilogue(const KernelSpec& spec, int64_t channels) : channels_(channel
   }
 }
 
-void Epilogue::Prepare(const KernelArgs& args, float* prepared) const {
+absl::Status Epilogue::Prepare(const KernelArgs& args, float* prepared) const {
   const int64_t stride = RoundUpToLanes(channels_);
   for (const Norm& norm : norm_tensors_) {
     std::fill_n(prepared, 3 * stride, 0.0f);
@@ -93,9 +95,20 @@ void Epilogue::Prepare(const KernelArgs& args, float* prepared) const {
       prepared[stride + c] =
           static_cast<float>(weight / std::sqrt(args.Tensor<float>(norm.variance)[c] + norm.eps));
       prepared[2 * stride + c] = norm.bias < 0 ? 0.0f : args.Tensor<float>(norm.bias)[c];
+      if (!refuses_nan_) continue;
+      MASE_RETURN_IF_ERROR(
+          CheckNorm(c, prepared[c], prepared[stride + c], prepared[2 * stride + c]));
     }
     prepared += 3 * stride;
   }
+  return absl::OkStatus();
+}
+
+absl::Status CheckNorm(int64_t channel, float mean, float scale, float shift) {
+  if (!std::isnan(mean) && !std::isnan(scale) && !std::isnan(shift)) return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat(
+      "channel ", channel, " of a batch norm subtracts ", mean, ", multiplies with ", scale,
+      " and adds ", shift, ", and no code stands for nan; look at its running_var and weights"));
 }
 
 Epilogue::Loop Epilogue::MakeLoop(const float* prepared) const {

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "mase/kernel/kernel.h"
 
 namespace mase {
@@ -66,6 +67,10 @@ struct Rounder {
   }
 };
 
+// OutOfRange, naming the channel, where a norm's numbers are NaN: what it makes is NaN then, which
+// no code stands for, and which must not become one silently.
+absl::Status CheckNorm(int64_t channel, float mean, float scale, float shift);
+
 class Epilogue {
  public:
   // `fused` and `dst` are those of the kernel's spec; `channels` is the extent of axis 1 of the
@@ -74,8 +79,9 @@ class Epilogue {
 
   // Floats that Prepare writes.
   int64_t prepared_floats() const { return norms_ * 3 * RoundUpToLanes(channels_); }
-  // Writes the norms' numbers, from the tensors, to `prepared`.
-  void Prepare(const KernelArgs& args, float* prepared) const;
+  // Writes the norms' numbers, from the tensors, to `prepared`. As CheckNorm where a rounding
+  // follows that has no code for a NaN.
+  absl::Status Prepare(const KernelArgs& args, float* prepared) const;
 
   struct Op {
     enum Kind : uint8_t { kNorm, kRelu, kRound };

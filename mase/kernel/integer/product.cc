@@ -92,7 +92,8 @@ class IntegerLinearKernel final : public ProductKernel {
         gemm_.Pack([&](int64_t o, int64_t, int64_t k) { return weight.Code(o, k); },
                    [&](int64_t o) { return src_scale_ * weight.Scale(o); },
                    bias_ < 0 ? nullptr : args.Tensor<float>(bias_), prepared, &bound_));
-    epilogue_.Prepare(args, reinterpret_cast<float*>(prepared + epilogue_at_));
+    MASE_RETURN_IF_ERROR(
+        epilogue_.Prepare(args, reinterpret_cast<float*>(prepared + epilogue_at_)));
     return absl::OkStatus();
   }
 
@@ -184,7 +185,8 @@ class IntegerConvKernel final : public ProductKernel {
           &bound_));
     }
     char* prepared = args.Prepared<char>();
-    epilogue_.Prepare(args, reinterpret_cast<float*>(prepared + epilogue_at_));
+    MASE_RETURN_IF_ERROR(
+        epilogue_.Prepare(args, reinterpret_cast<float*>(prepared + epilogue_at_)));
     if (gemms_[0].reads_bytes()) {
       std::memset(prepared + padding_at_, src_codes_.zero, PixelBytes());
     } else {
@@ -286,7 +288,8 @@ class DepthwiseKernel final : public ProductKernel {
         codes[tap * RoundUpToLanes(channels) + c] = weight.Code(c, tap);
       }
     }
-    epilogue_.Prepare(args, reinterpret_cast<float*>(args.Prepared<char>() + epilogue_at_));
+    MASE_RETURN_IF_ERROR(
+        epilogue_.Prepare(args, reinterpret_cast<float*>(args.Prepared<char>() + epilogue_at_)));
     return absl::OkStatus();
   }
 
@@ -321,6 +324,12 @@ class DepthwiseKernel final : public ProductKernel {
     prepared_bytes_ = epilogue_at_ + (epilogue_.prepared_floats() + kEpilogueLanes) * 4;
   }
 
+  // Modulo 2^32: sums of stored codes may leave an int32 on the way to one that does not.
+  static int32_t AddProduct(int32_t sum, int32_t code, int32_t weight) {
+    return static_cast<int32_t>(static_cast<uint32_t>(sum) +
+                                static_cast<uint32_t>(code) * static_cast<uint32_t>(weight));
+  }
+
   template <typename T>
   void Rows(const KernelArgs& args, const T* src, int64_t begin, int64_t end,
             const Epilogue::Loop& epilogue) const {
@@ -338,13 +347,13 @@ class DepthwiseKernel final : public ProductKernel {
           for (int64_t tap = 0; tap < taps; ++tap) {
             const int32_t* w = weights + tap * stride + c;
             if (pixels[tap] < 0) {
-              for (int64_t i = 0; i < kTileLanes; ++i) sums[i] += zero * w[i];
+              for (int64_t i = 0; i < kTileLanes; ++i) sums[i] = AddProduct(sums[i], zero, w[i]);
             } else if (count == kTileLanes) {
               const T* at = src + pixels[tap] * channels + c;
-              for (int64_t i = 0; i < kTileLanes; ++i) sums[i] += at[i] * w[i];
+              for (int64_t i = 0; i < kTileLanes; ++i) sums[i] = AddProduct(sums[i], at[i], w[i]);
             } else {
               const T* at = src + pixels[tap] * channels + c;
-              for (int64_t i = 0; i < count; ++i) sums[i] += at[i] * w[i];
+              for (int64_t i = 0; i < count; ++i) sums[i] = AddProduct(sums[i], at[i], w[i]);
             }
           }
           gemm_.Finish(args.Prepared<char>(), sums, c, count, epilogue, epilogue_.stores_bytes(),
