@@ -129,7 +129,7 @@ const ActionEntry kActions[] = {
     {"report", "a table, or a page, of runs that are over", Do<ReportRuns>},
     {"compare", "two runs or nets side by side; do their accuracies differ?", Do<CompareTwoRuns>},
     {"plot", "the training curves of several runs in one picture", Do<PlotRuns>},
-    {"formats", "number formats: list, describe, apply to a tensor, compare", RunFormats},
+    {"formats", "number formats: list, describe, apply to a tensor, measure the error", RunFormats},
     {"passes", "list the passes; `passes describe quantize` is the manual of one",
      Print<ListPasses>},
     {"models", "list the nets that a name stands for", Print<ListModels>},

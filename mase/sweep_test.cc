@@ -177,6 +177,21 @@ TEST(SweepTest, WhatCannotRunIsSaidBeforeAnythingRuns) {
   expect({"train", "jsc-tiny", "jsc-sim", "--sweep", "batch_size=1,x"},
          "batch_size=x: --sweep: batch_size: want an integer");
   expect({"train", "jsc-tiny", "jsc-sim", "--sweep", "seed=1,2", "--points=a.csv"}, "not both");
+  expect({"train", "jsc-tiny", "jsc-sim", "--sweep", "learning_rate=1e-2,0.1,0.01"},
+         "run 1, learning_rate=1e-2, and run 3, learning_rate=0.01, have the same settings");
+  // What was refused stands in the way of nothing and claims no files.
+  const std::string width = "passes.quantize.linear.config.weight_width=";
+  const auto widths = [&](const std::string& values) {
+    return RunCommand("mase/ch",
+                      {"sweep", "transform",
+                       absl::StrCat("--config=", Runfile("testdata/configs/jsc_tiny_integer.toml")),
+                       "--sweep", width + values, "--run_dir=widths"},
+                      folder);
+  };
+  const CommandResult refused = widths("8,99");
+  EXPECT_EQ(refused.exit_code, 2) << refused.err;
+  EXPECT_THAT(refused.out, Not(HasSubstr("Files written")));
+  EXPECT_EQ(widths("8,6").exit_code, 0);
   fs::create_directory(folder + "/full");
   ASSERT_OK(WriteFileAtomically(folder + "/full/file", "x"));
   expect({"train", "jsc-tiny", "jsc-sim", "--sweep", "seed=1,2", "--run_dir=full"},

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/status.h"
@@ -113,9 +114,11 @@ class SweepAction : public Action {
     return flags_.zip() ? ZipOf(axes) : GridOf(axes);
   }
 
-  // The settings of every point: those that were given, and on top of them the point's.
+  // The settings of every point: those that were given, and on top of them the point's. Two of the
+  // same would run twice in one directory.
   absl::StatusOr<std::vector<LoadedConfig>> SettingsOfAll() const {
     std::vector<LoadedConfig> all;
+    absl::flat_hash_map<std::string, size_t> seen;
     for (size_t i = 0; i < points_.points.size(); ++i) {
       Arguments of_point = arguments();
       for (size_t j = 0; j < points_.settings.size(); ++j) {
@@ -123,6 +126,12 @@ class SweepAction : public Action {
       }
       absl::StatusOr<LoadedConfig> loaded = LoadConfig(of_point, config_request());
       if (!loaded.ok()) return Annotate(loaded.status(), PointName(points_, i));
+      const auto [before, is_new] = seen.emplace(loaded->config.ShortDebugString(), i);
+      if (!is_new) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "run ", before->second + 1, ", ", PointName(points_, before->second), ", and run ",
+            i + 1, ", ", PointName(points_, i), ", have the same settings; give every value once"));
+      }
       all.push_back(*std::move(loaded));
     }
     return all;

@@ -1,5 +1,7 @@
 #include "mase/run/run_directory.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -114,7 +116,9 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const RunConfig& config, absl:
   if (!config.has_run_dir()) {
     MASE_ASSIGN_OR_RETURN(const std::string project, ProjectFolder(config, model, dataset));
     MASE_ASSIGN_OR_RETURN(std::string path, MakeNext(project, action));
-    return RunDirectory(std::move(path));
+    RunDirectory made(std::move(path));
+    MASE_RETURN_IF_ERROR(made.Lock());
+    return made;
   }
   const fs::path path = fs::path(config.run_dir()).lexically_normal();
   MASE_RETURN_IF_ERROR(MakeFolders(path.parent_path()));
@@ -125,7 +129,22 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const RunConfig& config, absl:
     }
     return FileError(path.string(), "create", errno);
   }
-  return RunDirectory(path.string());
+  RunDirectory made(path.string());
+  MASE_RETURN_IF_ERROR(made.Lock());
+  return made;
+}
+
+absl::Status RunDirectory::Lock() {
+  const int opened = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (opened < 0) return FileError(path_, "open", errno);
+  lock_ = std::shared_ptr<const int>(new int(opened), [](const int* file) {
+    ::close(*file);
+    delete file;
+  });
+  // File systems that know no locks say something else.
+  if (::flock(opened, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat(path_, ": another run is at this directory; wait for it or end it"));
 }
 
 absl::StatusOr<RunDirectory> RunDirectory::Reopen(absl::string_view path) {
@@ -134,6 +153,7 @@ absl::StatusOr<RunDirectory> RunDirectory::Reopen(absl::string_view path) {
   if (!fs::exists(directory.File(kSettings), error)) {
     return absl::NotFoundError(absl::StrCat(path, ": no run directory: it has no ", kSettings));
   }
+  MASE_RETURN_IF_ERROR(directory.Lock());
   directory.artifacts_.push_back(kSettings);
   return directory;
 }

@@ -6,6 +6,7 @@
 #ifndef MASE_RUN_RUN_DIRECTORY_H_
 #define MASE_RUN_RUN_DIRECTORY_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ class RunDirectory {
   static absl::StatusOr<RunDirectory> Create(const RunConfig& config, absl::string_view action,
                                              absl::string_view model, absl::string_view dataset);
 
-  // The directory of an earlier run, to go on in. NotFound if it has no settings of one.
+  // The directory of an earlier run, to go on in. NotFound if it has no settings of one;
+  // Unavailable while another run is at it, in this process or another.
   static absl::StatusOr<RunDirectory> Reopen(absl::string_view path);
 
   const std::string& path() const { return path_; }
@@ -54,8 +56,11 @@ class RunDirectory {
  private:
   explicit RunDirectory(std::string path) : path_(std::move(path)) {}
 
+  absl::Status Lock();
+
   std::string path_;
   std::vector<std::string> artifacts_;
+  std::shared_ptr<const int> lock_;  // A descriptor, closed by the last copy; also by kill -9.
 };
 
 // The report that a run wrote into the directory `path`. NotFound if there is none; DataLoss if it

@@ -43,6 +43,15 @@ constexpr char kMissed[] = "missed";  // RunReport.status of a run that missed a
 
 bool IsDone(absl::string_view status) { return status == "ok" || status == kMissed; }
 
+// Nothing is in it but the lock of a sweep that was refused.
+bool IsFree(const fs::path& folder) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().filename() != kLockFile) return false;
+  }
+  return !error;
+}
+
 // The folder of the sweep, made or found.
 absl::StatusOr<std::string> OpenFolder(const RunConfig& config, absl::string_view action) {
   std::error_code error;
@@ -53,8 +62,8 @@ absl::StatusOr<std::string> OpenFolder(const RunConfig& config, absl::string_vie
     return made.path();
   }
   const fs::path folder = config.run_dir();
-  const bool usable = fs::is_directory(folder, error) &&
-                      (fs::exists(folder / kTableFile, error) || fs::is_empty(folder, error));
+  const bool usable =
+      fs::is_directory(folder, error) && (fs::exists(folder / kTableFile, error) || IsFree(folder));
   if (usable) return folder.string();
   return absl::AlreadyExistsError(absl::StrCat("run_dir ", config.run_dir(),
                                                " exists and is no sweep: it has no ", kTableFile));
@@ -112,6 +121,7 @@ class Sweep {
     return Ending();
   }
 
+  bool wrote() const { return wrote_; }  // Its files, before or after the runs.
   Table table() const { return SweepTable(request_.action, request_.points, rows_); }
   std::string json() const { return SweepJson(request_.action, request_.points, rows_); }
 
@@ -223,6 +233,7 @@ class Sweep {
       if (contents.empty()) continue;
       MASE_RETURN_IF_ERROR(WriteFileAtomically(absl::StrCat(folder_, "/", name), contents));
     }
+    wrote_ = true;
     return absl::OkStatus();
   }
 
@@ -258,6 +269,7 @@ class Sweep {
   std::vector<SweepRow> rows_;
   size_t kept_ = 0, ended_ = 0;
   absl::Status written_;
+  bool wrote_ = false;
 };
 
 }  // namespace
@@ -272,6 +284,7 @@ SweepResult RunSweep(const SweepRequest& request, const RunEnvironment& environm
   result.status = sweep.Run();
   result.directory = *folder;
   result.json = sweep.json();
+  if (!sweep.wrote()) return result;
   environment.reporter.Show(sweep.table(), absl::StrCat(*folder, "/sweep.csv"));
   environment.reporter.Print(
       absl::StrCat("Files written to ", *folder,
