@@ -449,5 +449,31 @@ TEST(IntegerTest, ANanInTheDataIsNoCode) {
               StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("NaN")));
 }
 
+// A batch norm between two layers makes NaN of every number where its variance is below 0. Fused
+// into one step, and, measured, in a step for each layer.
+TEST(IntegerTest, ANanOfABatchNormIsNoCode) {
+  TestNet net({4, 20});
+  Value* x = net.Module("linear", {net.input()},
+                        {{"in_features", int64_t{20}}, {"out_features", int64_t{6}}});
+  x = net.Module("batch_norm1d", {x}, {{"num_features", int64_t{6}}});
+  x = net.Module("linear", {x}, {{"in_features", int64_t{6}}, {"out_features", int64_t{3}}});
+  Graph graph = net.Finish({x});
+  for (const char* layer : {"linear", "linear_1"}) {
+    SetRecord(graph, layer, {{"data_in", kEight}, {"weight", kEight}, {"bias", kEight}});
+  }
+  const Node* norm = ValueOrDie(graph.LookUpNode("batch_norm1d"));
+  Tensor variance(DType::kFloat32, {6});
+  std::fill_n(variance.mutable_data<float>().begin(), 6, 1.0f);
+  variance.mutable_data<float>()[4] = -1;
+  graph.SetTensor(*norm->FindParameter("running_var"), std::move(variance), /*is_buffer=*/true);
+  const std::vector<float> rows = RandomValues(4 * 20, 3);
+  for (const bool measure : {false, true}) {
+    auto executor = ValueOrDie(
+        Executor::Create(graph, {.execution = Execution::kInteger, .measure_steps = measure}));
+    EXPECT_THAT(executor->Forward(ExecutionMode::kInference, 4, {rows.data()}),
+                StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("channel 4 of a batch norm")));
+  }
+}
+
 }  // namespace
 }  // namespace mase

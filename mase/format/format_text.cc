@@ -241,7 +241,6 @@ std::string FormatText(const FormatProto& format) {
   const std::string whole = format.ShortDebugString();
   if (format.family_case() == FormatProto::FAMILY_NOT_SET) return whole;
   FormatProto policies = format;
-  MutableFamily(*FindFamily(format.family_case()), &policies);
   policies.clear_family();
   const std::string tail = policies.ShortDebugString();
   const absl::string_view space = tail.empty() ? "" : " ";

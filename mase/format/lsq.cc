@@ -119,13 +119,6 @@ float LsqScaleGradient(const FormatProto& proto, absl::Span<const float> src,
   return static_cast<float>(sum / std::sqrt(range.hi * static_cast<double>(src.size())));
 }
 
-float LsqInitialScale(const FormatProto& proto, absl::Span<const float> src) {
-  double sum = 0;
-  for (float x : src) sum += std::fabs(x);
-  return static_cast<float>(2 * (sum / static_cast<double>(src.size())) /
-                            std::sqrt(static_cast<double>(LsqRangeOf(proto).hi)));
-}
-
 const Family& LsqFamily() {
   static constexpr Family kFamily = {
       .family_case = FormatProto::kLsq,

@@ -22,10 +22,6 @@ bool HasLearnedStep(const FormatProto& proto);
 float LsqScaleGradient(const FormatProto& proto, absl::Span<const float> src,
                        absl::Span<const float> diff_dst);
 
-// The step that training starts from: 2 mean|x| / sqrt(hi). MASE's first 20 training steps set
-// and then average it, s = 0.9 s + 0.1 (this).
-float LsqInitialScale(const FormatProto& proto, absl::Span<const float> src);
-
 }  // namespace mase
 
 #endif  // MASE_FORMAT_LSQ_H_

@@ -107,10 +107,6 @@ TEST(LsqTest, GradientOfTheStepIsRoundingErrorInsideAndTheEndOutside) {
   EXPECT_NEAR(LsqScaleGradient(lsq, x, {1, 1, 1}), (0.4 + 0 + 15) / std::sqrt(45.0), 1e-5);
 }
 
-TEST(LsqTest, StartsFromTheMeanMagnitude) {
-  EXPECT_FLOAT_EQ(LsqInitialScale(Proto("lsq { level: 16 }"), {0.5, -1, 2, 0.1}), 0.4647580f);
-}
-
 TEST(LsqTest, IsTheIdentityFromLevel256On) {
   auto format = *Format::FromText("lsq { level: 256 }");
   const float x = 0.1234567f;

@@ -18,6 +18,7 @@
 #include "mase/model/zoo.h"
 #include "mase/predict/mase_predict.h"
 #include "mase/testing/matchers.h"
+#include "mase/testing/numerics/test_net.h"
 
 namespace {
 std::atomic<int64_t> allocations{0};
@@ -130,6 +131,18 @@ TEST(PredictorTest, AnyNumberOfRowsGivesEachRowsResult) {
   }
   EXPECT_EQ(ways[1], ways[2]);
   EXPECT_NE(ways[0], ways[1]);
+}
+
+// One row cannot tell: its mean over the rows is a row.
+TEST(PredictorTest, ResultsThatDoNotGrowWithTheRowsAreRefused) {
+  TestNet net({2, 16});
+  const Graph graph = net.Finish({net.Function(
+      "mean", {net.input()}, {{"dims", std::vector<int64_t>{0}}, {"keepdim", true}})});
+  const auto predictor = ValueOrDie(Predictor::Create(graph, nullptr));
+  const std::vector<float> rows = SomeRows(64, 16);
+  std::vector<float> out(64 * 16);
+  EXPECT_THAT(predictor->Predict(rows, absl::MakeSpan(out)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("they are no rows")));
 }
 
 TEST(PredictorTest, OnePredictorServesManyThreads) {
