@@ -46,6 +46,7 @@ ConfigValue Nested(std::vector<std::string> keys, ConfigValue value) {
 ConfigBuilder::ConfigBuilder(const ConfigRequest& request)
     : request_(request), merger_(request.resolve_pass) {
   if (!request.read_passes) merger_.SkipPasses();
+  if (!request.read_search) merger_.SkipSearch();
 }
 
 absl::Status ConfigBuilder::AddFile(absl::string_view path) {

@@ -29,6 +29,9 @@ struct ConfigRequest {
 
   // Actions that run no passes leave them unread, whatever they are.
   bool read_passes = true;
+
+  // The same of the section [search], which one action alone has a use for.
+  bool read_search = false;
 };
 
 // Defaults < file < --set < flags and positionals (MODEL, DATASET), wherever they

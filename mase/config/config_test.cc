@@ -99,8 +99,8 @@ TEST_F(ConfigTest, PositionalsAreModelAndDataset) {
 TEST_F(ConfigTest, TextOfTheCommandLineIsReadByItsTarget) {
   const RunConfig config =
       Load({"--project", "12", "--trainer-precision", "32", "--learning-rate", "1e-3", "--load",
-            "true", "--set", "dataset.label=\"quoted\"", "--set", "search.a.b=[1, 'x']",
-            "--set=search.a.c=bare word", "--dataset", "7", "--set", "dataset={rows = 5}"})
+            "true", "--set", "dataset.label=\"quoted\"", "--set", "cf_args.a.b=[1, 'x']",
+            "--set=cf_args.a.c=bare word", "--dataset", "7", "--set", "dataset={rows = 5}"})
           ->config;
   EXPECT_EQ(config.project(), "12");
   EXPECT_EQ(config.trainer_precision(), "32");
@@ -109,7 +109,7 @@ TEST_F(ConfigTest, TextOfTheCommandLineIsReadByItsTarget) {
   EXPECT_EQ(config.dataset().label(), "quoted");
   EXPECT_EQ(config.dataset().name(), "7");
   EXPECT_EQ(config.dataset().rows(), 5);
-  const auto& a = config.search().fields().at("a").struct_value().fields();
+  const auto& a = config.cf_args().fields().at("a").struct_value().fields();
   EXPECT_EQ(a.at("b").list_value().values(1).string_value(), "x");
   EXPECT_EQ(a.at("c").string_value(), "bare word");
 }
@@ -215,6 +215,7 @@ style = "graph"
 name = "graph/quantize/mixed_precision_ptq"
 [search.strategy]
 name = "optuna"
+[search.strategy.setup]
 n_trials = 20
 )toml";
 
@@ -232,7 +233,7 @@ constexpr char kSameJson[] = R"json({
                                    "weight": {"width": 8, "block_size": [1, 16]}}}]}}],
   "transform": {"style": "graph"},
   "search": {"search_space": {"name": "graph/quantize/mixed_precision_ptq"},
-             "strategy": {"name": "optuna", "n_trials": 20}}
+             "strategy": {"name": "optuna", "setup": {"n_trials": 20}}}
 })json";
 
 constexpr char kSameTextProto[] = R"pb(
@@ -272,31 +273,10 @@ constexpr char kSameTextProto[] = R"pb(
   }
   transform { style: "graph" }
   search {
-    fields {
-      key: "search_space"
-      value {
-        struct_value {
-          fields {
-            key: "name"
-            value { string_value: "graph/quantize/mixed_precision_ptq" }
-          }
-        }
-      }
-    }
-    fields {
-      key: "strategy"
-      value {
-        struct_value {
-          fields {
-            key: "name"
-            value { string_value: "optuna" }
-          }
-          fields {
-            key: "n_trials"
-            value { number_value: 20 }
-          }
-        }
-      }
+    search_space { name: "graph/quantize/mixed_precision_ptq" }
+    strategy {
+      name: "optuna"
+      setup { n_trials: 20 }
     }
   }
 )pb";

@@ -40,8 +40,14 @@ std::string Child(const std::string& path, absl::string_view key) {
   return path.empty() ? shown : absl::StrCat(path, ".", shown);
 }
 
+// A list of values of any type.
+bool HoldsValues(const FieldDescriptor& field) {
+  return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && field.is_repeated() &&
+         field.message_type() == google::protobuf::Value::descriptor();
+}
+
 bool IsMessage(const FieldDescriptor& field) {
-  return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+  return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !HoldsValues(field);
 }
 
 // The path of a field of the message at `path`. Catch-all fields and the "value" of
@@ -114,6 +120,7 @@ absl::Status Merger::MergeKey(absl::string_view key, const Member& member, const
     Note(member, "this action runs no passes; transform and train do");
     return absl::OkStatus();
   }
+  if (at_top && key == "search" && skip_search_) return absl::OkStatus();
 
   const Field* field = descriptor.FindFieldByName(std::string(key));
   if (field != nullptr && field != hidden) return MergeField(*field, member.value, path, message);
@@ -177,7 +184,10 @@ absl::Status Merger::MergeMessage(const Field& field, const ConfigValue& value,
                                   const std::string& path, Message& message) {
   const Descriptor& type = *field.message_type();
   if (type.full_name() == "google.protobuf.Any") return MergeOptions(value, path, message);
+  const bool begins = field.options().GetExtension(on_demand) &&
+                      !message.GetReflection()->HasField(message, &field);
   Message& inner = *message.GetReflection()->MutableMessage(&message, &field);
+  if (begins) MASE_RETURN_IF_ERROR(FillDefaults(path, inner));
   if (auto* free_form = dynamic_cast<google::protobuf::Struct*>(&inner)) {
     if (value.table() == nullptr) return Error(value.position, path, "want a table");
     MergeIntoStruct(*value.table(), *free_form);
@@ -222,6 +232,9 @@ absl::Status Merger::MergeKeyedMember(const Field& field, const Member& member,
   if (value.table() != nullptr) {
     return MergeTable(*value.table(), KeyField(field), element_path, *element);
   }
+  if (const Field* scalar = ScalarKey(*field.message_type())) {
+    return MergeField(*scalar, value, element_path, *element);
+  }
   return Error(value.position, element_path, absl::StrCat("want a table, got ", ShowValue(value)));
 }
 
@@ -237,6 +250,11 @@ absl::Status Merger::MergeList(const Field& field, const ValueList& list, const 
   for (const ConfigValue& item : list) {
     if (IsMessage(field)) {
       errors_.Add(MergeElement(field, item, path, message));
+      continue;
+    }
+    if (HoldsValues(field)) {
+      Message& added = *message.GetReflection()->AddMessage(&message, &field);
+      SetStructValue(item, static_cast<google::protobuf::Value&>(added));
       continue;
     }
     const absl::Status status = SetScalar(Resolve(item, field), field, *source_, message);

@@ -9,7 +9,8 @@
 //   4. the message's catch_all field (options.proto);
 //   5. a key of MASE's that has no meaning here: accepted, with a note.
 //
-// A message is set by a table, or by a scalar if it has a scalar_key. A list of
+// A message is set by a table, or by a scalar if it has a scalar_key (by a list, if that is one of
+// values of any type). A list of
 // messages is set by a list, or by a table if it is keyed_by a field; a list of
 // scalars by a list or one scalar. A list replaces, but flags of
 // one list add up (--goal A --goal B); a table adds.
@@ -61,6 +62,8 @@ class Merger {
 
   // Leaves the passes of all sources aside: unread, unchecked.
   void SkipPasses() { skip_passes_ = true; }
+  // The same of what is searched for.
+  void SkipSearch() { skip_search_ = true; }
 
   // Merges a table. Sources come in the order of their levels. InvalidArgument
   // for keys or values that do not fit, with place and path: all of them, as an
@@ -118,6 +121,7 @@ class Merger {
 
   const PassOptionsResolver resolve_pass_;
   bool skip_passes_ = false;
+  bool skip_search_ = false;
   RunConfig config_;
   const Source* source_ = nullptr;  // Of the merge at hand, as are the errors.
   ErrorList errors_;

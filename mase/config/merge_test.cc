@@ -307,15 +307,36 @@ TEST(ValuesTest, NaUnsetsAndGivesDefaultsBack) {
 }
 
 TEST(ValuesTest, FreeFormTablesAreKeptAsTheyAre) {
-  const RunConfig config = Load(
-      "[search.search_space]\nname = 'graph/x'\n[search.search_space.seed]\n"
-      "default.config.name = ['integer', 'NA']\nwidths = [2, 4.5]\n");
-  const auto& space = config.search().fields().at("search_space").struct_value().fields();
-  EXPECT_EQ(space.at("name").string_value(), "graph/x");
-  const auto& seed = space.at("seed").struct_value().fields();
+  const RunConfig config =
+      Load("[cf_args.seed]\ndefault.name = ['integer', 'NA']\nwidths = [2, 4.5]\n");
+  const auto& seed = config.cf_args().fields().at("seed").struct_value().fields();
   EXPECT_EQ(seed.at("widths").list_value().values(1).number_value(), 4.5);
-  const auto& names = seed.at("default").struct_value().fields().at("config").struct_value();
-  EXPECT_TRUE(names.fields().at("name").list_value().values(1).has_null_value());
+  const auto& names = seed.at("default").struct_value().fields().at("name").list_value();
+  EXPECT_TRUE(names.values(1).has_null_value());
+}
+
+TEST(ValuesTest, ListsOfValuesOfAnyTypeKeepTheirOrderAndThatOfTheirKeys) {
+  const RunConfig config = Load(
+      "[search.search_space.seed.linear.config]\nweight_width = [8, 2.5, 'x', 'NA', true]\n"
+      "data_in_width = 4\n[search.search_space.settings]\nlearning_rate = {low = 1, high = 2}\n");
+  const auto& choices = config.search().search_space().seed(0).config();
+  ASSERT_EQ(choices.size(), 2);
+  EXPECT_EQ(choices[0].name(), "weight_width");
+  ASSERT_EQ(choices[0].values_size(), 5);
+  EXPECT_EQ(choices[0].values(1).number_value(), 2.5);
+  EXPECT_EQ(choices[0].values(2).string_value(), "x");
+  EXPECT_TRUE(choices[0].values(3).has_null_value());
+  EXPECT_TRUE(choices[0].values(4).bool_value());
+  EXPECT_EQ(choices[1].values(0).number_value(), 4);
+  EXPECT_EQ(config.search().search_space().settings(0).high(), 2);
+}
+
+TEST(ValuesTest, ASectionOnDemandHasItsDefaultsOnceItIsGiven) {
+  EXPECT_FALSE(Load("seed = 1").has_search());
+  const RunConfig config = Load("[search.strategy.hw_runner.average_bitwidth]");
+  EXPECT_EQ(config.search().strategy().setup().sampler(), "tpe");
+  EXPECT_EQ(config.search().strategy().hw_runner().average_bitwidth().compare_to(), 32);
+  EXPECT_FALSE(config.search().strategy().hw_runner().has_latency());
 }
 
 TEST(ValuesTest, RelativePathsInAFileAreTheFiles) {

@@ -39,7 +39,9 @@ data_in_width = 8
 [passes.linear.config]
 name = "NA"
 weight_block_size = [1, 16]
-[search.strategy]
+[search.search_space.seed.default.config]
+width = [1, "NA"]
+[cf_args]
 name = """text
 more"""
 at = 1979-05-27T07:32:00Z
@@ -50,7 +52,7 @@ constexpr char kJson[] = R"json({
   "passes": {"shape_up": {"by": "type", "sizes": [1, 2], "default": {"config": {"name": null}},
     "linear": {"config": {"data_in_width": 8, "left": {"width": 1}, "right_width": 2}}},
     "first": {"@type": "x/mase.plugins.shape_up.ShapeUpOptions", "weights": {"a": 1.5e3}}},
-  "search": {"\u00e9\"\\": [true, {"a": [[]]}]}, "seed": 42
+  "search": {"search_space": {"settings": {"a": [1]}}}, "cf_args": {"\u00e9\"\\": [true, {"a": [[]]}]}, "seed": 42
 })json";
 
 constexpr char kTextProto[] = R"pb(
@@ -78,6 +80,14 @@ constexpr char kTextProto[] = R"pb(
     }
   }
   search {
+    search_space {
+      settings {
+        name: "a"
+        values { number_value: 20 }
+      }
+    }
+  }
+  cf_args {
     fields {
       key: "a"
       value { number_value: 20 }

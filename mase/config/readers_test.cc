@@ -156,29 +156,29 @@ TEST(HostileTextTest, NulBytesAndBrokenUtf8AreRefusedWithTheirPlace) {
 
 TEST(HostileTextTest, EscapesDoNotSmuggleThemIn) {
   EXPECT_THAT(ErrorOf("a = 1\nproject = \"x\\u0000\""), HasSubstr("f.toml:2:11: NUL byte in text"));
-  EXPECT_THAT(ErrorOf("{\"search\": {\"a\\u0000\": 1}}", "f.json"), HasSubstr("NUL byte"));
+  EXPECT_THAT(ErrorOf("{\"cf_args\": {\"a\\u0000\": 1}}", "f.json"), HasSubstr("NUL byte"));
   EXPECT_THAT(ErrorOf("project: '\\xff'", "f.textproto"), HasSubstr("not UTF-8"));
-  EXPECT_THAT(ErrorOf("search { fields { key: '\\xff' value {} } }", "f.textproto"),
+  EXPECT_THAT(ErrorOf("cf_args { fields { key: '\\xff' value {} } }", "f.textproto"),
               HasSubstr("not UTF-8"));
 }
 
 TEST(HostileTextTest, NestingIsAllowedUpToTheLimitAndNoDeeper) {
   const int limit = limits::kMaxConfigNesting;
-  const auto in_search = [](int depth) {  // [search] is one level itself.
-    return absl::StrCat("search = ", Repeated("{a = ", depth - 1), "1", Repeated("}", depth - 1));
+  const auto in_args = [](int depth) {  // [cf_args] is one level itself.
+    return absl::StrCat("cf_args = ", Repeated("{a = ", depth - 1), "1", Repeated("}", depth - 1));
   };
-  EXPECT_EQ(ErrorOf(in_search(limit)), "OK");
-  EXPECT_EQ(CodeOf(in_search(limit + 2), "f.toml"), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorOf(in_args(limit)), "OK");
+  EXPECT_EQ(CodeOf(in_args(limit + 2), "f.toml"), absl::StatusCode::kResourceExhausted);
 
   const auto json = [](int depth) {
-    return absl::StrCat("{\"search\": ", Repeated("{\"a\": ", depth - 1), "1",
+    return absl::StrCat("{\"cf_args\": ", Repeated("{\"a\": ", depth - 1), "1",
                         Repeated("}", depth - 1), "}");
   };
   EXPECT_EQ(ErrorOf(json(limit), "f.json"), "OK");
   EXPECT_EQ(CodeOf(json(limit + 1), "f.json"), absl::StatusCode::kResourceExhausted);
 
   const auto proto = [](int depth) {  // A level of a Struct is three messages deep.
-    return absl::StrCat("search {", Repeated("fields { key: 'a' value { struct_value {", depth),
+    return absl::StrCat("cf_args {", Repeated("fields { key: 'a' value { struct_value {", depth),
                         Repeated("}}}", depth), "}");
   };
   EXPECT_EQ(ErrorOf(proto(limit / 3 - 1), "f.textproto"), "OK");
@@ -196,7 +196,7 @@ TEST(HostileTextTest, EnormousNestingDoesNotOverflowTheStack) {
   EXPECT_EQ(CodeOf("a = " + Repeated("[", many) + Repeated("]", many), "f.toml"),
             absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(CodeOf(Repeated("{\"a\":[", many), "f.json"), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(CodeOf("search {" + Repeated("fields { value { struct_value {", many), "f.textproto"),
+  EXPECT_EQ(CodeOf("cf_args {" + Repeated("fields { value { struct_value {", many), "f.textproto"),
             absl::StatusCode::kResourceExhausted);
   EXPECT_NE(ErrorOf(Repeated("unknown {", many), "f.textproto"), "OK");
 }
@@ -205,7 +205,7 @@ TEST(HostileTextTest, BracketsInStringsAndCommentsDoNotCount) {
   const std::string brackets = Repeated("[{.", 200);
   EXPECT_EQ(
       ErrorOf(absl::StrCat("# ", brackets, "\nproject = '", brackets, "'\nmodel = \"", brackets,
-                           "\\\"", brackets, "\"\n[search]\na = '''\n'", brackets, "'''\n")),
+                           "\\\"", brackets, "\"\n[cf_args]\na = '''\n'", brackets, "'''\n")),
       "OK");
 }
 

@@ -66,7 +66,7 @@ void CollectLeaves(const Descriptor& message, std::vector<const FieldDescriptor*
 
 bool IsSubMessage(const FieldDescriptor& field) {
   return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !field.is_repeated() &&
-         !IsWellKnown(*field.message_type());
+         !IsWellKnown(*field.message_type()) && !field.options().GetExtension(on_demand);
 }
 
 std::vector<std::vector<const FieldDescriptor*>> LeafPaths(const Descriptor& message) {

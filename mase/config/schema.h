@@ -19,7 +19,7 @@ struct FieldAlias {
 };
 
 // A singular message with fields of its own to set: neither repeated nor a map,
-// nor one of google.protobuf's (Struct, Any).
+// nor one of google.protobuf's (Struct, Any), nor one on demand.
 bool IsSubMessage(const google::protobuf::FieldDescriptor& field);
 
 // The fields of `message` and of its sub-messages, each with its path from the

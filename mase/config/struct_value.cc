@@ -48,6 +48,10 @@ void MergeIntoStruct(const ValueTable& table, google::protobuf::Struct& target) 
   }
 }
 
+void SetStructValue(const ConfigValue& value, ProtoValue& target) {
+  std::visit(Setter{target}, value.data);
+}
+
 ConfigValue FromStruct(const google::protobuf::Struct& source, Position position) {
   ValueTable table;
   // Hash order would differ from run to run.

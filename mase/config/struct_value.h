@@ -12,6 +12,9 @@ namespace mase {
 // else a string.
 void MergeIntoStruct(const ValueTable& table, google::protobuf::Struct& target);
 
+// The same of one value.
+void SetStructValue(const ConfigValue& value, google::protobuf::Value& target);
+
 ConfigValue FromStruct(const google::protobuf::Struct& source, Position position);
 ConfigValue FromStructValue(const google::protobuf::Value& source, Position position);
 

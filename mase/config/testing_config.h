@@ -15,7 +15,9 @@ namespace mase {
 // and empty, which has none.
 absl::StatusOr<const google::protobuf::Descriptor*> ResolveTestPass(absl::string_view name);
 
-inline ConfigRequest TestRequest() { return {ResolveTestPass}; }
+inline ConfigRequest TestRequest() {
+  return {ResolveTestPass, /*read_passes=*/true, /*read_search=*/true};
+}
 
 // A text as the only file, called "f.toml" or the like, in the folder /configs.
 absl::StatusOr<LoadedConfig> LoadText(absl::string_view text, absl::string_view name = "f.toml");

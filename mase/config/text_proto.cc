@@ -106,6 +106,9 @@ class Converter {
     if (const auto* free_form = dynamic_cast<const google::protobuf::Struct*>(&message)) {
       return FromStruct(*free_form, position);
     }
+    if (const auto* free_value = dynamic_cast<const google::protobuf::Value*>(&message)) {
+      return FromStructValue(*free_value, position);
+    }
     std::vector<const FieldDescriptor*> fields;
     message.GetReflection()->ListFields(message, &fields);
     ValueTable table;
