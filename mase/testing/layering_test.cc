@@ -22,7 +22,7 @@ const char* const kRooms[] = {
     "//mase/config", "//mase/graph",     "//mase/format",   "//mase/quantize", "//mase/kernel",
     "//mase/exec",   "//mase/calibrate", "//mase/data",     "//mase/model",    "//mase/predict",
     "//mase/train",  "//mase/pass",      "//mase/pipeline", "//mase/plugin",   "//plugins",
-    "//mase/run",    "//mase/cli",       "//mase",
+    "//mase/run",    "//mase/search",    "//mase/cli",      "//mase",
 };
 
 // The position of a label's room, the longest folder that matches; -1 for other repositories

@@ -1,0 +1,70 @@
+// Samplers: which point of a space the next trial looks at.
+//
+//   SamplerSettings settings;
+//   settings.set_name(SamplerSettings::TPE);
+//   MASE_ASSIGN_OR_RETURN(std::unique_ptr<Sampler> sampler,
+//                         MakeSampler(settings, space, {Direction::kMaximize}, /*seed=*/0));
+//   MASE_ASSIGN_OR_RETURN(Point point, sampler->Sample(history.size(), history, {}));
+//
+// The point of a trial is a function of the settings, the space, the seed, the trial's number, the
+// set of finished trials and the running ones: not of what the same sampler object was asked
+// before, nor of the order in which trials finished, nor of the machine. Samplers keep what they
+// derived from a history, so that the next trial costs little, and forget it when they see another
+// history. Not thread-safe.
+//
+// Finished trials that failed teach nothing. Trials that violate constraints (Trial::constraints)
+// are worse than all that do not, the more the worse. Conditional parameters are chosen parents
+// first.
+#ifndef MASE_SEARCH_SAMPLER_H_
+#define MASE_SEARCH_SAMPLER_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "mase/search/parameter.h"
+#include "mase/search/trial.h"
+#include "proto/sampler.pb.h"
+
+namespace mase {
+
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+
+  // The point of trial `number` >= 0. `running` are the trials whose points are chosen and whose
+  // values are not known yet; those without a point are skipped.
+  //
+  // OutOfRange where there is no point left: the grid has fewer.
+  virtual absl::StatusOr<Point> Sample(int64_t number, const TrialHistory& finished,
+                                       absl::Span<const Trial> running) = 0;
+};
+
+// One line of the table of samplers.
+struct SamplerInfo {
+  SamplerSettings::Name name;
+  absl::string_view text;   // As people type it: "tpe".
+  absl::string_view about;  // One line for listings.
+  bool categorical;         // Whether it can choose categorical parameters.
+  bool continuous;          // Whether reals may be without a step.
+  bool learns;              // Whether finished trials change its points.
+};
+
+// All of them, in the order of listings.
+absl::Span<const SamplerInfo> Samplers();
+const SamplerInfo& InfoOf(SamplerSettings::Name name);
+
+// A sampler of `space`, which is copied. Settings that are not given have their defaults.
+// InvalidArgument: a setting out of its range, a parameter that the sampler cannot
+// choose (named), or no direction.
+absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(SamplerSettings settings,
+                                                     const ParameterSpace& space,
+                                                     std::vector<Direction> directions,
+                                                     uint64_t seed);
+
+}  // namespace mase
+
+#endif  // MASE_SEARCH_SAMPLER_H_
