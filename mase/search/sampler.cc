@@ -6,37 +6,70 @@
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/complete.h"
+#include "mase/search/distinct.h"
 #include "mase/search/sampler_table.h"
 
 namespace mase {
 namespace {
 
+constexpr size_t kMostQmcDimensions = 3667;  // Of Joe and Kuo's table.
+
 struct Row {
   SamplerInfo info;
-  std::unique_ptr<Sampler> (*make)(SamplerSpec spec);
+  std::unique_ptr<Proposer> (*make)(const SamplerSpec& spec);
 };
 
-// name, text, about; categorical, continuous, learns; factory.
+// name, text, about; categorical, conditional, continuous, several objectives; factory.
 const Row kRows[] = {
-    {{SamplerSettings::GRID, "grid", "All points in turn, the last parameter fastest.", true, false,
-      false},
-     MakeGridSampler},
-    {{SamplerSettings::RANDOM, "random", "Points drawn evenly.", true, true, false},
-     MakeRandomSampler},
+    {{SamplerSettings::TPE, "tpe", "Tree-structured Parzen estimator.", true, true, true, true},
+     MakeTpe},
+    {{SamplerSettings::GRID, "grid", "All points in turn, the last parameter fastest.", true, true,
+      false, true},
+     MakeGrid},
+    {{SamplerSettings::RANDOM, "random", "Points drawn evenly.", true, true, true, true},
+     MakeRandom},
+    {{SamplerSettings::QMC, "qmc", "Sobol's sequence, which leaves no gaps.", true, true, true,
+      true},
+     MakeQmc},
+    {{SamplerSettings::NSGAII, "nsgaii", "Genetic, keeps the front and spreads along it.", true,
+      true, true, true},
+     MakeNsga2},
+    {{SamplerSettings::NSGAIII, "nsgaiii", "Genetic, for three and more objectives.", true, true,
+      true, true},
+     MakeNsga3},
+    {{SamplerSettings::MOEAD, "moead", "Genetic, one problem for each part of the front.", true,
+      true, true, true},
+     MakeMoead},
+    {{SamplerSettings::CMAES, "cmaes", "Evolution strategy for numbers and one objective.", false,
+      false, true, false},
+     MakeCmaes},
 };
 
-absl::Status CheckParameters(const SamplerInfo& info, const ParameterSpace& space) {
+absl::Status CheckFits(const SamplerInfo& info, const ParameterSpace& space, size_t objectives) {
+  const auto refuse = [&](absl::string_view can, const SearchParameter& p, absl::string_view but) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("sampler ", info.text, " ", can, ", and parameter '", p.name, "' ", but));
+  };
   for (const SearchParameter& p : space.parameters()) {
     if (!info.categorical && p.kind == SearchParameter::Kind::kCategorical) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("sampler ", info.text, " chooses numbers only, and parameter '", p.name,
-                       "' is a list of choices; use tpe or nsgaii, or give a range of numbers"));
+      return refuse("chooses numbers only", p,
+                    "is a list of choices; use tpe or nsgaii, or give a range of numbers");
+    }
+    if (!info.conditional && p.parent >= 0) {
+      return refuse("chooses all parameters", p,
+                    "depends on another; use tpe or nsgaii, or make it independent");
     }
     if (!info.continuous && !p.size().has_value()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("sampler ", info.text, " tries all values, and parameter '", p.name,
-                       "' has infinitely many; give it a step or choices"));
+      return refuse("tries all values", p, "has infinitely many; give it a step or choices");
     }
+  }
+  if (!info.several_objectives && objectives > 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "sampler ", info.text, " has one objective, not ", objectives, "; use tpe or nsgaii"));
+  }
+  if (info.name == SamplerSettings::QMC && space.dimensions() > kMostQmcDimensions) {
+    return absl::InvalidArgumentError(absl::StrCat("sampler qmc chooses up to ", kMostQmcDimensions,
+                                                   " parameters, not ", space.dimensions()));
   }
   return absl::OkStatus();
 }
@@ -65,9 +98,9 @@ absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(SamplerSettings settings,
   if (directions.empty()) return absl::InvalidArgumentError("a search needs an objective");
   const auto row = absl::c_find_if(
       kRows, [&](const Row& candidate) { return candidate.info.name == settings.name(); });
-  if (row == std::end(kRows)) return absl::UnimplementedError("no such sampler");
-  MASE_RETURN_IF_ERROR(CheckParameters(row->info, space));
-  return row->make({settings, space, std::move(directions), seed});
+  MASE_RETURN_IF_ERROR(CheckFits(row->info, space, directions.size()));
+  const SamplerSpec spec = {settings, space, std::move(directions), seed};
+  return MakeDistinctSampler(spec, row->make(spec), settings.name() == SamplerSettings::GRID);
 }
 
 }  // namespace mase

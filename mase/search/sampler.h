@@ -38,7 +38,8 @@ class Sampler {
   // The point of trial `number` >= 0. `running` are the trials whose points are chosen and whose
   // values are not known yet; those without a point are skipped.
   //
-  // OutOfRange where there is no point left: the grid has fewer.
+  // No point comes twice in a study, of finished and running trials, while the space has others.
+  // OutOfRange, "all 18 points of the search space are tried", where it has none.
   virtual absl::StatusOr<Point> Sample(int64_t number, const TrialHistory& finished,
                                        absl::Span<const Trial> running) = 0;
 };
@@ -49,8 +50,9 @@ struct SamplerInfo {
   absl::string_view text;   // As people type it: "tpe".
   absl::string_view about;  // One line for listings.
   bool categorical;         // Whether it can choose categorical parameters.
+  bool conditional;         // Whether parameters may depend on others.
   bool continuous;          // Whether reals may be without a step.
-  bool learns;              // Whether finished trials change its points.
+  bool several_objectives;  // Whether there may be more than one.
 };
 
 // All of them, in the order of listings.

@@ -1,52 +1,73 @@
-// Samplers that do not learn: grid and random.
-#include <utility>
+// Samplers that do not learn: grid, random and Sobol's sequence.
+#include <memory>
 
-#include "absl/strings/str_cat.h"
-#include "mase/search/draws.h"
+#include "boost/random/sobol.hpp"
 #include "mase/search/sampler_table.h"
 
 namespace mase {
 namespace {
 
-class GridSampler final : public Sampler {
+class GridProposer final : public Proposer {
  public:
-  explicit GridSampler(SamplerSpec spec) : space_(std::move(spec.space)) {}
+  explicit GridProposer(const SamplerSpec& spec) : space_(spec.space) {}
 
-  absl::StatusOr<Point> Sample(int64_t number, const TrialHistory&,
-                               absl::Span<const Trial>) override {
-    if (static_cast<uint64_t>(number) >= *space_.size()) {
-      return absl::OutOfRangeError(absl::StrCat("the grid has ", *space_.size(),
-                                                " points: none is left for trial ", number));
-    }
-    return space_.PointAt(static_cast<uint64_t>(number));
+  Point Propose(int64_t number, const TrialHistory&, absl::Span<const Trial>, Draws&) override {
+    return space_.PointAt(static_cast<uint64_t>(number) % *space_.size());
   }
 
  private:
   const ParameterSpace space_;
 };
 
-class RandomSampler final : public Sampler {
+class RandomProposer final : public Proposer {
  public:
-  explicit RandomSampler(SamplerSpec spec) : spec_(std::move(spec)) {}
+  explicit RandomProposer(const SamplerSpec& spec) : space_(spec.space) {}
 
-  absl::StatusOr<Point> Sample(int64_t number, const TrialHistory&,
-                               absl::Span<const Trial>) override {
-    Draws draws(spec_.seed, number);
-    return RandomPoint(spec_.space, draws);
+  Point Propose(int64_t, const TrialHistory&, absl::Span<const Trial>, Draws& draws) override {
+    return RandomPoint(space_, draws);
+  }
+
+ private:
+  const ParameterSpace space_;
+};
+
+// Point `number` of Sobol's sequence with the direction numbers of Joe and Kuo (2008), the zero
+// point first.
+class QmcProposer final : public Proposer {
+ public:
+  explicit QmcProposer(const SamplerSpec& spec) : spec_(spec), sequence_(spec.space.dimensions()) {}
+
+  Point Propose(int64_t number, const TrialHistory&, absl::Span<const Trial>, Draws&) override {
+    if (number > 0) sequence_.seed(static_cast<uint64_t>(number - 1));
+    Draws shifts(spec_.seed, -1);
+    Point point(spec_.space.dimensions(), kInactive);
+    for (size_t i = 0; i < point.size(); ++i) {
+      const uint64_t digits = number > 0 ? sequence_() : 0;
+      double unit = static_cast<double>(digits >> 11) * 0x1p-53;
+      const double shift = shifts.Unit();
+      if (spec_.settings.scramble()) unit = unit + shift < 1 ? unit + shift : unit + shift - 1;
+      if (spec_.space.IsActive(i, point)) point[i] = AtUnit(spec_.space[i], unit);
+    }
+    return point;
   }
 
  private:
   const SamplerSpec spec_;
+  boost::random::sobol sequence_;
 };
 
 }  // namespace
 
-std::unique_ptr<Sampler> MakeGridSampler(SamplerSpec spec) {
-  return std::make_unique<GridSampler>(std::move(spec));
+std::unique_ptr<Proposer> MakeGrid(const SamplerSpec& spec) {
+  return std::make_unique<GridProposer>(spec);
 }
 
-std::unique_ptr<Sampler> MakeRandomSampler(SamplerSpec spec) {
-  return std::make_unique<RandomSampler>(std::move(spec));
+std::unique_ptr<Proposer> MakeRandom(const SamplerSpec& spec) {
+  return std::make_unique<RandomProposer>(spec);
+}
+
+std::unique_ptr<Proposer> MakeQmc(const SamplerSpec& spec) {
+  return std::make_unique<QmcProposer>(spec);
 }
 
 }  // namespace mase

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "mase/search/draws.h"
 #include "mase/search/sampler.h"
 
 namespace mase {
@@ -18,8 +19,23 @@ struct SamplerSpec {
   uint64_t seed = 0;
 };
 
-std::unique_ptr<Sampler> MakeGridSampler(SamplerSpec spec);
-std::unique_ptr<Sampler> MakeRandomSampler(SamplerSpec spec);
+// The idea of a sampler: a point for trial `number`, which may have been tried before. As
+// Sampler::Sample else; `draws` are the trial's.
+class Proposer {
+ public:
+  virtual ~Proposer() = default;
+  virtual Point Propose(int64_t number, const TrialHistory& finished,
+                        absl::Span<const Trial> running, Draws& draws) = 0;
+};
+
+std::unique_ptr<Proposer> MakeGrid(const SamplerSpec& spec);
+std::unique_ptr<Proposer> MakeRandom(const SamplerSpec& spec);
+std::unique_ptr<Proposer> MakeQmc(const SamplerSpec& spec);
+std::unique_ptr<Proposer> MakeTpe(const SamplerSpec& spec);
+std::unique_ptr<Proposer> MakeNsga2(const SamplerSpec& spec);
+std::unique_ptr<Proposer> MakeNsga3(const SamplerSpec& spec);
+std::unique_ptr<Proposer> MakeMoead(const SamplerSpec& spec);
+std::unique_ptr<Proposer> MakeCmaes(const SamplerSpec& spec);
 
 }  // namespace mase
 

@@ -1,12 +1,17 @@
 #include "mase/search/sampler.h"
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/string_view.h"
+#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/search/pareto.h"
 #include "mase/testing/matchers.h"
 
 namespace mase {
@@ -20,10 +25,213 @@ ParameterSpace Space(std::vector<SearchParameter> parameters) {
 }
 
 std::unique_ptr<Sampler> Make(SamplerSettings::Name name, const ParameterSpace& space,
-                              uint64_t seed = 0) {
+                              uint64_t seed = 0,
+                              std::vector<Direction> directions = {Direction::kMinimize}) {
   SamplerSettings settings;
   settings.set_name(name);
-  return ValueOrDie(MakeSampler(settings, space, {Direction::kMinimize}, seed));
+  settings.set_population_size(8);
+  return ValueOrDie(MakeSampler(settings, space, std::move(directions), seed));
+}
+
+// A space of all kinds, 6,336 points.
+ParameterSpace MixedSpace() {
+  SearchParameter depends = IntegerParameter("depends", 1, 10);
+  depends.parent = 0;
+  depends.parent_values = {1};
+  SearchParameter log = IntegerParameter("log", 1, 64);
+  log.log = true;
+  return Space({CategoricalParameter("kind", {{}, std::string("integer")}), depends,
+                IntegerParameter("steps", 2, 18, 2), log});
+}
+
+// A space that every sampler can sample.
+ParameterSpace NumberSpace() {
+  return Space({IntegerParameter("a", 0, 30), IntegerParameter("b", 0, 30)});
+}
+
+// Two objectives, best towards different corners.
+std::vector<double> TwoLosses(const Point& point) {
+  double low = 0, high = 0;
+  for (double x : point) {
+    if (std::isnan(x)) continue;
+    low += (x - 3) * (x - 3);
+    high += (x - 12) * (x - 12);
+  }
+  return {low, high};
+}
+
+Trial Complete(int64_t number, Point point, std::vector<double> values) {
+  return {.number = number,
+          .state = TrialState::kComplete,
+          .point = std::move(point),
+          .values = std::move(values)};
+}
+
+// The points of `count` trials, one after another; `objectives` of TwoLosses.
+std::vector<Point> Walk(Sampler& sampler, int64_t count, size_t objectives, TrialHistory& history) {
+  std::vector<Point> points;
+  for (int64_t k = 0; k < count; ++k) {
+    Point point = ValueOrDie(sampler.Sample(k, history, {}));
+    std::vector<double> losses = TwoLosses(point);
+    losses.resize(objectives);
+    history.Add(Complete(k, point, losses));
+    points.push_back(std::move(point));
+  }
+  return points;
+}
+
+class EverySamplerTest : public ::testing::TestWithParam<SamplerSettings::Name> {
+ protected:
+  SamplerSettings::Name name() const { return GetParam(); }
+  bool several() const { return InfoOf(name()).several_objectives; }
+  size_t objectives() const { return several() ? 2 : 1; }
+  ParameterSpace space() const { return InfoOf(name()).categorical ? MixedSpace() : NumberSpace(); }
+  std::unique_ptr<Sampler> MakeIt(uint64_t seed = 0) const {
+    return Make(name(), space(), seed, std::vector<Direction>(objectives(), Direction::kMinimize));
+  }
+};
+
+TEST_P(EverySamplerTest, PointsAreOfTheSpaceAndNoneComesTwice) {
+  TrialHistory history;
+  const std::vector<Point> points = Walk(*MakeIt(), 120, objectives(), history);
+  std::set<std::string> seen;
+  for (const Point& point : points) {
+    EXPECT_OK(space().Check(point));
+    EXPECT_TRUE(seen.insert(absl::StrJoin(point, ",")).second) << absl::StrJoin(point, ",");
+  }
+}
+
+TEST_P(EverySamplerTest, APointIsAFunctionOfSeedNumberAndFinishedTrials) {
+  TrialHistory history;
+  const std::vector<Point> points = Walk(*MakeIt(), 60, objectives(), history);
+  // A sampler that never saw the trials one by one, which came in another order.
+  TrialHistory backwards;
+  for (int64_t k = 59; k >= 0; --k) backwards.Add(*history.Find(k));
+  const auto text = [](const absl::StatusOr<Point>& point) { return absl::StrJoin(*point, ","); };
+  const auto sampler = MakeIt();
+  TrialHistory other;
+  Walk(*sampler, 10, objectives(), other);
+  EXPECT_EQ(text(sampler->Sample(60, backwards, {})), text(MakeIt()->Sample(60, history, {})));
+  TrialHistory again;
+  const std::vector<Point> repeated = Walk(*MakeIt(), 60, objectives(), again);
+  for (int k = 0; k < 60; ++k)
+    EXPECT_EQ(absl::StrJoin(points[k], ","), absl::StrJoin(repeated[k], ","));
+}
+
+TEST_P(EverySamplerTest, ASmallSpaceIsTriedCompletelyAndEnds) {
+  const ParameterSpace small = Space({IntegerParameter("a", 0, 3), IntegerParameter("b", 0, 4)});
+  const auto sampler =
+      Make(name(), small, 0, std::vector<Direction>(objectives(), Direction::kMaximize));
+  TrialHistory history;
+  Walk(*sampler, 20, objectives(), history);
+  EXPECT_THAT(sampler->Sample(20, history, {}),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("all 20 points")));
+}
+
+TEST_P(EverySamplerTest, RunningAndFailedTrialsAreNotInTheWay) {
+  TrialHistory history;
+  history.Add({.number = 0, .state = TrialState::kFailed});
+  history.Add({.number = 1, .state = TrialState::kFailed, .point = space().PointAt(5)});
+  const auto sampler = MakeIt();
+  const Trial chosen = {.number = 2, .point = space().PointAt(6)}, unchosen = {.number = 3};
+  const Point point = ValueOrDie(sampler->Sample(4, history, {chosen, unchosen}));
+  EXPECT_OK(space().Check(point));
+  EXPECT_NE(absl::StrJoin(point, ","), absl::StrJoin(chosen.point, ","));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EverySamplerTest,
+                         ::testing::Values(SamplerSettings::TPE, SamplerSettings::GRID,
+                                           SamplerSettings::RANDOM, SamplerSettings::QMC,
+                                           SamplerSettings::NSGAII, SamplerSettings::NSGAIII,
+                                           SamplerSettings::MOEAD, SamplerSettings::CMAES),
+                         [](const auto& info) { return std::string(InfoOf(info.param).text); });
+
+// The least loss of 100 trials at (3, 3), median of 11 seeds.
+double MedianBest(SamplerSettings::Name name, bool constrained = false, bool multivariate = false) {
+  std::vector<double> bests;
+  for (uint64_t seed = 0; seed < 11; ++seed) {
+    SamplerSettings settings;
+    settings.set_name(name);
+    settings.set_multivariate(multivariate);
+    settings.set_population_size(10);
+    const ParameterSpace space =
+        Space({IntegerParameter("a", 0, 100), IntegerParameter("b", 0, 100)});
+    const auto sampler = ValueOrDie(MakeSampler(settings, space, {Direction::kMinimize}, seed));
+    TrialHistory history;
+    double best = 1e9;
+    for (int64_t k = 0; k < 100; ++k) {
+      Point point = ValueOrDie(sampler->Sample(k, history, {}));
+      const double loss = std::abs(point[0] - 30) + std::abs(point[1] - 60);
+      Trial trial = Complete(k, point, {loss});
+      if (constrained) trial.constraints = {50 - point[0]};  // a >= 50.
+      if (Violation(trial) == 0) best = std::min(best, loss);
+      history.Add(std::move(trial));
+    }
+    bests.push_back(best);
+  }
+  std::sort(bests.begin(), bests.end());
+  return bests[5];
+}
+
+TEST(LearningSamplersTest, FindWhatRandomDoesNot) {
+  const double random = MedianBest(SamplerSettings::RANDOM);
+  EXPECT_GE(random, 4);
+  EXPECT_LE(MedianBest(SamplerSettings::TPE), random / 2);
+  EXPECT_LE(MedianBest(SamplerSettings::TPE, false, /*multivariate=*/true), random / 2);
+  EXPECT_LE(MedianBest(SamplerSettings::NSGAII), random / 2);
+  EXPECT_LE(MedianBest(SamplerSettings::NSGAIII), random / 2);
+  EXPECT_LE(MedianBest(SamplerSettings::MOEAD), random / 2);
+  EXPECT_LE(MedianBest(SamplerSettings::CMAES), random / 2);
+}
+
+// The best point that satisfies the constraint has the loss 20.
+TEST(LearningSamplersTest, StayWhereConstraintsAreSatisfied) {
+  for (auto name : {SamplerSettings::TPE, SamplerSettings::NSGAII, SamplerSettings::NSGAIII,
+                    SamplerSettings::MOEAD, SamplerSettings::CMAES}) {
+    EXPECT_LE(MedianBest(name, /*constrained=*/true), 27) << InfoOf(name).text;
+  }
+}
+
+TEST(LearningSamplersTest, TwoObjectivesGiveAFront) {
+  for (auto name : {SamplerSettings::TPE, SamplerSettings::NSGAII, SamplerSettings::NSGAIII,
+                    SamplerSettings::MOEAD}) {
+    const auto volume = [](SamplerSettings::Name sampler_name) {
+      std::vector<double> volumes;
+      for (uint64_t seed = 0; seed < 5; ++seed) {
+        const auto sampler =
+            Make(sampler_name, NumberSpace(), seed, {Direction::kMinimize, Direction::kMinimize});
+        TrialHistory history;
+        Walk(*sampler, 100, 2, history);
+        std::vector<LossRow> losses;
+        for (const Trial* trial : history.trials()) losses.push_back(trial->values);
+        volumes.push_back(Hypervolume(losses, {200, 200}));
+      }
+      std::sort(volumes.begin(), volumes.end());
+      return volumes[2];
+    };
+    EXPECT_GT(volume(name), volume(SamplerSettings::RANDOM)) << InfoOf(name).text;
+  }
+}
+
+// The first points of SciPy's qmc.Sobol(d=2, scramble=False): (0, 0), (.5, .5), (.75, .25), (.25,
+// .75),
+// (.375, .375).
+TEST(QmcSamplerTest, WalksSobolsSequence) {
+  const ParameterSpace space = Space({RealParameter("a", 0, 1), RealParameter("b", 0, 1)});
+  const auto sampler = Make(SamplerSettings::QMC, space);
+  const TrialHistory none;
+  const std::vector<Point> points = {{0, 0}, {.5, .5}, {.75, .25}, {.25, .75}, {.375, .375}};
+  for (int64_t k = 4; k >= 0; --k) EXPECT_EQ(*sampler->Sample(k, none, {}), points[k]) << k;
+}
+
+TEST(CmaesSamplerTest, RefusesWhatItCannotChoose) {
+  SamplerSettings settings;
+  settings.set_name(SamplerSettings::CMAES);
+  EXPECT_THAT(MakeSampler(settings, MixedSpace(), {Direction::kMinimize}, 0),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("sampler cmaes chooses numbers only, and parameter 'kind'")));
+  EXPECT_THAT(MakeSampler(settings, NumberSpace(), {Direction::kMinimize, Direction::kMaximize}, 0),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("one objective, not 2")));
 }
 
 TEST(GridSamplerTest, WalksTheGridAndEnds) {
@@ -31,9 +239,13 @@ TEST(GridSamplerTest, WalksTheGridAndEnds) {
   const auto sampler = Make(SamplerSettings::GRID, space);
   const TrialHistory none;
   EXPECT_THAT(*sampler->Sample(1, none, {}), ElementsAre(0, 1));
-  EXPECT_THAT(*sampler->Sample(3, none, {}), ElementsAre(1, 1));
-  EXPECT_THAT(sampler->Sample(4, none, {}),
-              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("has 4 points")));
+  TrialHistory history;
+  for (int64_t k = 0; k < 4; ++k) {
+    history.Add(Complete(k, *sampler->Sample(k, history, {}), {0}));
+  }
+  EXPECT_THAT(history.Find(3)->point, ElementsAre(1, 1));
+  EXPECT_THAT(sampler->Sample(4, history, {}),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("all 4 points")));
 }
 
 TEST(GridSamplerTest, RefusesAContinuum) {

@@ -1,0 +1,212 @@
+#include "mase/search/parzen.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "absl/algorithm/container.h"
+
+namespace mase {
+namespace {
+
+constexpr double kLogSqrtTwoPi = 0.91893853320467274178;
+constexpr size_t kFullWeight = 25;  // Trials whose weight age does not lessen.
+
+// Of the standard normal distribution between a <= b. Differences are taken in the tail that keeps
+// their digits.
+double NormalMass(double a, double b) {
+  if (a > 0) return 0.5 * (std::erfc(a * M_SQRT1_2) - std::erfc(b * M_SQRT1_2));
+  if (b < 0) return 0.5 * (std::erfc(-b * M_SQRT1_2) - std::erfc(-a * M_SQRT1_2));
+  return 0.5 * (std::erf(b * M_SQRT1_2) - std::erf(a * M_SQRT1_2));
+}
+
+double Log(double mass) { return std::log(std::max(mass, 1e-300)); }
+
+bool IsDiscrete(const SearchParameter& p) { return p.size().has_value(); }
+
+double Scaled(const SearchParameter& p, double value) { return p.log ? std::log(value) : value; }
+
+// Half of what a value stands for beside itself.
+double HalfStep(const SearchParameter& p) { return IsDiscrete(p) ? p.step / 2 : 0; }
+
+}  // namespace
+
+std::vector<double> RecencyWeights(size_t count) {
+  std::vector<double> weights(count, 1.0);
+  if (count <= kFullWeight) return weights;
+  const size_t ramp = count - kFullWeight;
+  const double least = 1.0 / static_cast<double>(count);
+  for (size_t i = 0; i < ramp; ++i) {
+    const double share = ramp == 1 ? 0 : static_cast<double>(i) / static_cast<double>(ramp - 1);
+    weights[i] = least + (1 - least) * share;
+  }
+  return weights;
+}
+
+Parzen::Parzen(const ParameterSpace& space, absl::Span<const int> group,
+               const std::vector<std::vector<double>>& observations, std::vector<double> weights,
+               double prior_weight)
+    : weights_(std::move(weights)) {
+  weights_.push_back(prior_weight);
+  const double sum = std::accumulate(weights_.begin(), weights_.end(), 0.0);
+  for (double& weight : weights_) weight /= sum;
+  const auto kernels = static_cast<double>(weights_.size());
+  for (size_t column = 0; column < group.size(); ++column) {
+    const SearchParameter& p = space[group[column]];
+    Axis axis = {.parameter = &p, .categorical = p.kind == SearchParameter::Kind::kCategorical};
+    if (axis.categorical) {
+      // A count of prior_weight / kernels for each choice, and one more for the observed one.
+      const auto count = static_cast<double>(p.choices.size());
+      const double base = prior_weight / kernels, total = base * count + 1;
+      axis.log_hit = std::log((base + 1) / total);
+      axis.log_miss = std::log(base / total);
+      axis.log_even = -std::log(count);
+      for (const auto& row : observations) axis.choice.push_back(static_cast<int>(row[column]));
+      axis.choice.push_back(-1);
+    } else {
+      FitNumbers(axis, column, observations, group.size());
+    }
+    axes_.push_back(std::move(axis));
+  }
+  if (axes_.size() == 1) Collapse();
+  for (Axis& axis : axes_) Normalize(axis);
+  cumulative_.resize(weights_.size());
+  std::partial_sum(weights_.begin(), weights_.end(), cumulative_.begin());
+  for (double weight : weights_) log_weights_.push_back(std::log(weight));
+}
+
+void Parzen::FitNumbers(Axis& axis, size_t column,
+                        const std::vector<std::vector<double>>& observations, size_t dimensions) {
+  const SearchParameter& p = *axis.parameter;
+  const double half = HalfStep(p);
+  axis.low = Scaled(p, p.low - half);
+  axis.high = Scaled(p, p.high + half);
+  const double range = axis.high > axis.low ? axis.high - axis.low : 1;
+  for (const auto& row : observations) axis.mu.push_back(Scaled(p, row[column]));
+  axis.mu.push_back((axis.low + axis.high) / 2);
+  const size_t kernels = axis.mu.size(), observed = kernels - 1;
+  axis.sigma.assign(kernels, range);
+  if (dimensions > 1) {
+    const double scott = std::pow(static_cast<double>(std::max<size_t>(observed, 1)),
+                                  -1.0 / (static_cast<double>(dimensions) + 4));
+    std::fill_n(axis.sigma.begin(), observed, 0.2 * scott * range);
+  } else {
+    std::vector<size_t> order(kernels);
+    std::iota(order.begin(), order.end(), size_t{0});
+    absl::c_stable_sort(order, [&](size_t a, size_t b) { return axis.mu[a] < axis.mu[b]; });
+    for (size_t at = 0; at < kernels; ++at) {
+      const double here = axis.mu[order[at]];
+      const double left = here - (at > 0 ? axis.mu[order[at - 1]] : axis.low);
+      const double right = (at + 1 < kernels ? axis.mu[order[at + 1]] : axis.high) - here;
+      // The limits are no neighbours where there are others.
+      double widest = std::max(left, right);
+      if (kernels >= 2 && at == 0) widest = right;
+      if (kernels >= 2 && at + 1 == kernels) widest = left;
+      if (order[at] < observed) axis.sigma[order[at]] = widest;
+    }
+  }
+  const double least = range / std::min(100.0, 1.0 + static_cast<double>(kernels));
+  for (size_t k = 0; k < observed; ++k) axis.sigma[k] = std::clamp(axis.sigma[k], least, range);
+}
+
+// One parameter: kernels that are the same become one.
+void Parzen::Collapse() {
+  Axis& axis = axes_[0];
+  if (axis.categorical) {
+    const size_t count = axis.parameter->choices.size();
+    const double prior = weights_.back(), observed = 1 - prior;
+    const double hit = std::exp(axis.log_hit), miss = std::exp(axis.log_miss);
+    probabilities_.assign(count, prior / static_cast<double>(count) + observed * miss);
+    for (size_t k = 0; k + 1 < weights_.size(); ++k) {
+      probabilities_[axis.choice[k]] += weights_[k] * (hit - miss);
+    }
+    weights_ = probabilities_;
+    return;
+  }
+  std::vector<size_t> order(weights_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  absl::c_stable_sort(order, [&](size_t a, size_t b) {
+    return std::make_pair(axis.mu[a], axis.sigma[a]) < std::make_pair(axis.mu[b], axis.sigma[b]);
+  });
+  std::vector<double> mu, sigma, weights;
+  for (size_t k : order) {
+    if (!mu.empty() && mu.back() == axis.mu[k] && sigma.back() == axis.sigma[k]) {
+      weights.back() += weights_[k];
+      continue;
+    }
+    mu.push_back(axis.mu[k]);
+    sigma.push_back(axis.sigma[k]);
+    weights.push_back(weights_[k]);
+  }
+  axis.mu = std::move(mu);
+  axis.sigma = std::move(sigma);
+  weights_ = std::move(weights);
+}
+
+void Parzen::Normalize(Axis& axis) {
+  for (size_t k = 0; k < axis.mu.size(); ++k) {
+    const double mu = axis.mu[k], sigma = axis.sigma[k];
+    axis.log_scale.push_back(Log(NormalMass((axis.low - mu) / sigma, (axis.high - mu) / sigma)));
+    if (!IsDiscrete(*axis.parameter)) axis.log_scale.back() += std::log(sigma) + kLogSqrtTwoPi;
+  }
+}
+
+void Parzen::Sample(Draws& draws, absl::Span<double> values) const {
+  const double unit = draws.Unit() * cumulative_.back();
+  const size_t kernel = std::min<size_t>(
+      absl::c_upper_bound(cumulative_, unit) - cumulative_.begin(), cumulative_.size() - 1);
+  if (!probabilities_.empty()) {
+    values[0] = static_cast<double>(kernel);
+    return;
+  }
+  for (size_t column = 0; column < axes_.size(); ++column) {
+    const Axis& axis = axes_[column];
+    const SearchParameter& p = *axis.parameter;
+    if (axis.categorical) {
+      const bool own = axis.choice[kernel] >= 0 &&
+                       draws.Unit() < std::exp(axis.log_hit) - std::exp(axis.log_miss);
+      values[column] =
+          own ? axis.choice[kernel] : static_cast<double>(draws.Index(p.choices.size()));
+      continue;
+    }
+    // The mean lies between the limits and the deviation is at most their distance: one draw in
+    // three is between them at least.
+    double number;
+    do {
+      number = axis.mu[kernel] + axis.sigma[kernel] * draws.Normal();
+    } while (number < axis.low || number > axis.high);
+    values[column] = p.Nearest(p.log ? std::exp(number) : number);
+  }
+}
+
+double Parzen::LogKernel(const Axis& axis, size_t kernel, double value) const {
+  if (axis.categorical) {
+    if (axis.choice[kernel] < 0) return axis.log_even;
+    return axis.choice[kernel] == static_cast<int>(value) ? axis.log_hit : axis.log_miss;
+  }
+  const SearchParameter& p = *axis.parameter;
+  const double mu = axis.mu[kernel], sigma = axis.sigma[kernel];
+  if (IsDiscrete(p)) {
+    const double half = HalfStep(p);
+    return Log(NormalMass((Scaled(p, value - half) - mu) / sigma,
+                          (Scaled(p, value + half) - mu) / sigma)) -
+           axis.log_scale[kernel];
+  }
+  const double z = (Scaled(p, value) - mu) / sigma;
+  return -0.5 * z * z - axis.log_scale[kernel];
+}
+
+double Parzen::LogDensity(absl::Span<const double> values) const {
+  if (!probabilities_.empty()) return std::log(probabilities_[static_cast<size_t>(values[0])]);
+  std::vector<double> logs = log_weights_;
+  for (size_t column = 0; column < axes_.size(); ++column) {
+    for (size_t k = 0; k < logs.size(); ++k) logs[k] += LogKernel(axes_[column], k, values[column]);
+  }
+  const double most = *absl::c_max_element(logs);
+  double sum = 0;
+  for (double log : logs) sum += log - most > -40 ? std::exp(log - most) : 0;
+  return most + std::log(sum);
+}
+
+}  // namespace mase
