@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
-#include "mase/search/best_trials.h"
+#include "mase/search/good_trials.h"
 #include "mase/search/parzen.h"
 #include "mase/search/sampler_table.h"
 
@@ -137,7 +137,7 @@ class TpeProposer final : public Proposer {
 
   const SamplerSpec spec_;
   std::vector<int> always_;  // Parameters without a parent.
-  BestTrials best_;
+  GoodTrials best_;
 };
 
 }  // namespace

@@ -1,94 +1,761 @@
 #include "mase/search/study.h"
 
-#include <deque>
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/complete.h"
+#include "mase/search/database.h"
+#include "mase/search/draws.h"
+#include "mase/search/study_tables.h"
+#include "nlohmann/json.hpp"
 
 namespace mase {
 namespace {
 
-// A study that nobody else sees and that ends with the process.
-class MemoryStudy final : public Study {
+using soci::into;
+using soci::use;
+using Id = long long;  // NOLINT(runtime/int): SOCI's word for 64 bits.
+
+constexpr size_t kMostPending = 256;  // Results that are collected.
+constexpr size_t kIdsAQuery = 500;
+
+// The moment by the database's clock, or so many seconds before it.
+std::string DatabaseTime(bool sqlite, double seconds_ago = 0) {
+  if (sqlite) {
+    return absl::StrCat("strftime('%Y-%m-%d %H:%M:%f000', 'now', '-", seconds_ago, " seconds')");
+  }
+  return absl::StrCat("(LOCALTIMESTAMP - interval '", seconds_ago, " seconds')");
+}
+
+// Calls `body` with "1,2,3", for so many ids at once.
+void ForIds(const std::vector<Id>& ids, const std::function<void(const std::string&)>& body) {
+  for (size_t begin = 0; begin < ids.size(); begin += kIdsAQuery) {
+    const size_t end = std::min(ids.size(), begin + kIdsAQuery);
+    body(absl::StrJoin(ids.begin() + static_cast<int64_t>(begin),
+                       ids.begin() + static_cast<int64_t>(end), ","));
+  }
+}
+
+// Rows that are inserted together, a vector a column.
+struct ParamRows {
+  std::vector<Id> trial;
+  std::vector<std::string> name, distribution;
+  std::vector<double> value;
+
+  void Insert(soci::session& sql) {
+    if (trial.empty()) return;
+    sql << "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
+           "VALUES (:t, :n, :v, :d) ON CONFLICT (trial_id, param_name) DO NOTHING",
+        use(trial), use(name), use(value), use(distribution);
+  }
+};
+
+struct NumberRows {
+  std::vector<Id> trial, at;  // Objective or step.
+  std::vector<double> value;
+  std::vector<soci::indicator> is_null;
+  std::vector<std::string> type;
+
+  void Add(Id id, Id where, double number) {
+    trial.push_back(id);
+    at.push_back(where);
+    value.push_back(std::isfinite(number) ? number : 0);
+    is_null.push_back(std::isfinite(number) ? soci::i_ok : soci::i_null);
+    type.emplace_back(ValueType(number));
+  }
+  // `statement` takes trial, objective or step, value and type.
+  void Insert(soci::session& sql, const char* statement) {
+    if (!trial.empty()) sql << statement, use(trial), use(at), use(value, is_null), use(type);
+  }
+};
+
+struct TextRows {
+  std::vector<Id> trial;
+  std::vector<std::string> key, text;
+
+  void Add(Id id, std::string name, std::string json) {
+    trial.push_back(id);
+    key.push_back(std::move(name));
+    text.push_back(std::move(json));
+  }
+  void Insert(soci::session& sql, const char* table) {
+    if (trial.empty()) return;
+    sql << "INSERT INTO " << table
+        << " (trial_id, \"key\", value_json) VALUES (:t, :k, :v) "
+           "ON CONFLICT (trial_id, \"key\") DO UPDATE SET value_json = excluded.value_json",
+        use(trial), use(key), use(text);
+  }
+};
+
+// Says again and again that trials are being worked at, through a connection of its own.
+class Heart {
  public:
-  explicit MemoryStudy(StudySpec spec) : Study(std::move(spec)) {}
+  Heart(std::string url, absl::Duration interval)
+      : url_(std::move(url)), interval_(interval), thread_([this] { Beat(); }) {}
 
-  absl::Span<const Trial> running() const override { return running_; }
-
-  absl::StatusOr<std::vector<Trial>> Begin(int64_t count) override {
-    std::vector<Trial> begun;
-    while (static_cast<int64_t>(begun.size()) < count) {
-      Trial trial;
-      if (!queue_.empty()) {
-        trial = std::move(queue_.front());
-        queue_.pop_front();
-      } else {
-        trial.number = next_++;
-      }
-      trial.state = TrialState::kRunning;
-      trial.start = absl::Now();
-      running_.push_back(trial);
-      begun.push_back(std::move(trial));
+  ~Heart() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      stop_ = true;
     }
-    return begun;
+    wake_.notify_all();
+    thread_.join();
   }
 
-  absl::Status Choose(const Trial& trial) override {
-    MASE_RETURN_IF_ERROR(spec_.space.Check(trial.point));
-    MASE_ASSIGN_OR_RETURN(Trial * running, FindRunning(trial.number));
-    running->point = trial.point;
-    return absl::OkStatus();
+  void Begin(Id id) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ids_.insert(id);
   }
-
-  absl::Status Report(int64_t number, int64_t step, double value) override {
-    MASE_ASSIGN_OR_RETURN(Trial * running, FindRunning(number));
-    running->intermediate[step] = value;
-    return absl::OkStatus();
+  void End(Id id) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ids_.erase(id);
   }
-
-  absl::Status Finish(Trial trial) override {
-    MASE_ASSIGN_OR_RETURN(Trial * running, FindRunning(trial.number));
-    trial.intermediate.merge(running->intermediate);
-    if (trial.complete == absl::InfinitePast()) trial.complete = absl::Now();
-    running_.erase(running_.begin() + (running - running_.data()));
-    history_.Add(std::move(trial));
-    return absl::OkStatus();
-  }
-
-  absl::Status Enqueue(Point point) override {
-    MASE_RETURN_IF_ERROR(spec_.space.Check(point));
-    queue_.push_back({.number = next_++, .state = TrialState::kWaiting, .point = std::move(point)});
-    return absl::OkStatus();
-  }
-
-  absl::Status Refresh() override { return absl::OkStatus(); }
-  absl::Status Flush() override { return absl::OkStatus(); }
 
  private:
-  absl::StatusOr<Trial*> FindRunning(int64_t number) {
-    const auto found =
-        absl::c_find_if(running_, [&](const Trial& trial) { return trial.number == number; });
-    if (found == running_.end()) {
-      return absl::FailedPreconditionError(absl::StrCat("trial ", number, " is not running"));
+  void Beat() {
+    std::unique_ptr<Database> database;
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!wake_.wait_for(lock, absl::ToChronoMilliseconds(interval_), [this] { return stop_; })) {
+      std::vector<Id> ids(ids_.begin(), ids_.end());
+      if (ids.empty()) continue;
+      lock.unlock();
+      if (database == nullptr) {
+        auto opened = Database::Open(url_, absl::ZeroDuration(), nullptr);
+        if (opened.ok()) database = *std::move(opened);
+      }
+      // A beat that fails is one that is missed: the next one may come through.
+      if (database != nullptr) Renew(*database, std::move(ids)).IgnoreError();
+      lock.lock();
     }
-    return &*found;
   }
 
-  std::vector<Trial> running_;
-  std::deque<Trial> queue_;
-  int64_t next_ = 0;
+  static absl::Status Renew(Database& database, std::vector<Id> ids) {
+    return database.Transact([&](soci::session& sql) {
+      sql << "UPDATE trial_heartbeats SET heartbeat = " << DatabaseTime(database.sqlite())
+          << " WHERE trial_id = :t",
+          use(ids);
+      return absl::OkStatus();
+    });
+  }
+
+  const std::string url_;
+  const absl::Duration interval_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stop_ = false;
+  std::set<Id> ids_;
+  std::thread thread_;
 };
+
+class DatabaseStudy final : public Study {
+ public:
+  DatabaseStudy(StorageSettings settings, StudySpec spec, std::unique_ptr<Database> database)
+      : Study(std::move(spec)), settings_(std::move(settings)), database_(std::move(database)) {
+    for (const SearchParameter& p : spec_.space.parameters()) {
+      distributions_.push_back(DistributionJson(p));
+    }
+    if (database_->url().kind != DatabaseUrl::Kind::kMemory) {
+      heart_.emplace(settings_.url(), absl::Seconds(settings_.heartbeat_interval()));
+    }
+  }
+
+  ~DatabaseStudy() override { Flush().IgnoreError(); }
+
+  absl::Status OpenStudy();
+
+  absl::Span<const Trial> running() const override { return running_; }
+  absl::StatusOr<std::vector<Trial>> Begin(int64_t count) override;
+  absl::Status Choose(const Trial& trial) override;
+  absl::Status Report(int64_t number, int64_t step, double value) override;
+  absl::Status Finish(Trial trial) override;
+  absl::Status Enqueue(Point point) override;
+  absl::Status Refresh() override;
+  absl::Status Flush() override;
+
+ private:
+  // A row of `trials` as this worker found it.
+  struct Row {
+    Id id;
+    Trial trial;
+    std::string fixed;  // fixed_params; "" if none.
+  };
+  struct Pending {
+    std::vector<std::pair<Id, Point>> points;
+    std::vector<std::pair<Id, std::pair<Id, double>>> steps;
+    std::vector<std::pair<Id, Trial>> ended;
+    size_t size() const { return points.size() + steps.size() + ended.size(); }
+  };
+
+  void Lock(soci::session& sql) const;
+  absl::StatusOr<Trial*> FindOwn(int64_t number);
+  absl::Status MaybeFlush();
+  absl::Status Write(soci::session& sql);
+  absl::StatusOr<std::vector<Row>> ReadRows(soci::session& sql, const std::string& where);
+  absl::Status ReadDetails(soci::session& sql, std::vector<Row>& rows);
+  absl::Status ReadParam(absl::string_view name, double value, const std::string& distribution,
+                         Trial& trial);
+  void FailStale(soci::session& sql);
+  int64_t NextNumber(soci::session& sql) const;
+  Id Insert(soci::session& sql, int64_t number, TrialState state, absl::Time start) const;
+  Point FixedPoint(const Row& row) const;
+
+  const StorageSettings settings_;
+  const std::unique_ptr<Database> database_;
+  std::vector<std::string> distributions_;  // Of the parameters.
+  Id study_ = 0;
+
+  std::vector<Trial> running_;            // The first ids_.size() are this worker's.
+  absl::flat_hash_map<int64_t, Id> ids_;  // Of this worker's running trials, by number.
+  std::set<Id> open_;                     // Rows of others that are not finished.
+  std::map<Id, Row> waiting_;             // Rows in the queue.
+  Id last_ = 0;                           // Rows up to this one are known.
+  Pending pending_;
+  absl::Time flushed_ = absl::InfinitePast();
+  absl::Time looked_for_stale_ = absl::InfinitePast();
+  absl::optional<Heart> heart_;  // Last: its thread ends first.
+};
+
+absl::Status DatabaseStudy::OpenStudy() {
+  MASE_RETURN_IF_ERROR(PrepareTables(*database_));
+  const auto refuse = [&](absl::string_view what) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        database_->url().text, ": study '", spec_.name, "' ", what, "; name another study"));
+  };
+  return database_->Transact([&](soci::session& sql) -> absl::Status {
+    int made = 0;
+    {
+      soci::statement insert = (sql.prepare << "INSERT INTO studies (study_name) VALUES (:n) "
+                                               "ON CONFLICT (study_name) DO NOTHING",
+                                use(spec_.name));
+      insert.execute(true);
+      made = static_cast<int>(insert.get_affected_rows());
+    }
+    sql << "SELECT study_id FROM studies WHERE study_name = :n", use(spec_.name), into(study_);
+    const std::string names = nlohmann::json(spec_.metric_names).dump();
+    std::vector<std::string> directions;
+    for (Direction direction : spec_.directions) {
+      directions.emplace_back(direction == Direction::kMinimize ? "MINIMIZE" : "MAXIMIZE");
+    }
+    if (made > 0) {
+      for (int i = 0; i < static_cast<int>(directions.size()); ++i) {
+        sql << "INSERT INTO study_directions (direction, study_id, objective) VALUES (:d, :s, :o)",
+            use(directions[i]), use(study_), use(i);
+      }
+      const std::string key = "study:metric_names";
+      sql << "INSERT INTO study_system_attributes (study_id, \"key\", value_json) "
+             "VALUES (:s, :k, :v)",
+          use(study_), use(key), use(names);
+      return absl::OkStatus();
+    }
+    std::vector<std::string> there;
+    std::string text;
+    soci::statement read = (sql.prepare << "SELECT CAST(direction AS TEXT) FROM study_directions "
+                                           "WHERE study_id = :s ORDER BY objective",
+                            use(study_), into(text));
+    read.execute();
+    while (read.fetch()) there.push_back(text);
+    if (there != directions) {
+      return refuse(absl::StrCat("has the directions ", absl::StrJoin(there, ", "), ", not ",
+                                 absl::StrJoin(directions, ", ")));
+    }
+    std::string metrics;
+    soci::indicator is_null;
+    sql << "SELECT value_json FROM study_system_attributes WHERE study_id = :s AND \"key\" = "
+           "'study:metric_names'",
+        use(study_), into(metrics, is_null);
+    if (sql.got_data() &&
+        nlohmann::json::parse(metrics, nullptr, false) != nlohmann::json(spec_.metric_names)) {
+      return refuse(absl::StrCat("measures ", metrics, ", not ", names));
+    }
+    return absl::OkStatus();
+  });
+}
+
+// Numbers are given, and trials taken, by one worker at a time. In SQLite there is one writer
+// anyway.
+void DatabaseStudy::Lock(soci::session& sql) const {
+  if (database_->sqlite()) return;
+  Id locked = 0;
+  sql << "SELECT study_id FROM studies WHERE study_id = :s FOR UPDATE", use(study_), into(locked);
+}
+
+// Numbers ascend with ids.
+int64_t DatabaseStudy::NextNumber(soci::session& sql) const {
+  Id last = -1;
+  sql << "SELECT number FROM trials WHERE study_id = :s ORDER BY trial_id DESC LIMIT 1",
+      use(study_), into(last);
+  return sql.got_data() ? last + 1 : 0;
+}
+
+Id DatabaseStudy::Insert(soci::session& sql, int64_t number, TrialState state,
+                         absl::Time start) const {
+  const Id n = number;
+  std::string state_text(StateText(state)), time = TimeText(start);
+  soci::indicator has_time = state == TrialState::kWaiting ? soci::i_null : soci::i_ok;
+  Id id = 0;
+  sql << "INSERT INTO trials (number, study_id, state, datetime_start) VALUES (:n, :s, :st, :t) "
+         "RETURNING trial_id",
+      use(n), use(study_), use(state_text), use(time, has_time), into(id);
+  return id;
+}
+
+// The rows that `where` picks, with their states and times.
+absl::StatusOr<std::vector<DatabaseStudy::Row>> DatabaseStudy::ReadRows(soci::session& sql,
+                                                                        const std::string& where) {
+  std::vector<Row> rows;
+  Id id = 0, number = 0;
+  std::string state, start, complete;
+  soci::indicator has_number, has_start, has_complete;
+  soci::statement read =
+      (sql.prepare << "SELECT trial_id, number, CAST(state AS TEXT), "
+                      "CAST(datetime_start AS TEXT), CAST(datetime_complete AS TEXT) "
+                      "FROM trials WHERE study_id = :s AND "
+                   << where << " ORDER BY trial_id",
+       use(study_), into(id), into(number, has_number), into(state), into(start, has_start),
+       into(complete, has_complete));
+  read.execute();
+  while (read.fetch()) {
+    Row row = {.id = id};
+    row.trial.number = has_number == soci::i_ok ? number : -1;
+    row.trial.state = StateOf(state);
+    if (has_start == soci::i_ok) row.trial.start = TimeOf(start);
+    if (has_complete == soci::i_ok) row.trial.complete = TimeOf(complete);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+absl::Status DatabaseStudy::ReadParam(absl::string_view name, double value,
+                                      const std::string& distribution, Trial& trial) {
+  const int index = spec_.space.Find(name);
+  if (index < 0 || (distribution != distributions_[index] &&
+                    !IsDistributionOf(spec_.space[index], distribution))) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        database_->url().text, ": trial ", trial.number, " of study '", spec_.name,
+        "' is of another search space: parameter '", name, "' is ", distribution, " there, ",
+        index < 0 ? "and none here" : distributions_[index], "; name another study"));
+  }
+  // Once compared, the text is known.
+  distributions_[index] = distribution;
+  if (trial.point.empty()) trial.point.assign(spec_.space.dimensions(), kInactive);
+  trial.point[index] = value;
+  return absl::OkStatus();
+}
+
+absl::Status DatabaseStudy::ReadDetails(soci::session& sql, std::vector<Row>& rows) {
+  absl::flat_hash_map<Id, Row*> by_id;
+  std::vector<Id> ids;
+  for (Row& row : rows) {
+    by_id[row.id] = &row;
+    ids.push_back(row.id);
+  }
+  absl::Status status;
+  ForIds(ids, [&](const std::string& list) {
+    Id id = 0, at = 0;
+    std::string name, text;
+    double value = 0;
+    soci::indicator is_null;
+    soci::statement params =
+        (sql.prepare << "SELECT trial_id, param_name, param_value, distribution_json FROM "
+                        "trial_params WHERE trial_id IN ("
+                     << list << ")",
+         into(id), into(name), into(value, is_null), into(text));
+    params.execute();
+    while (params.fetch()) {
+      status.Update(ReadParam(name, value, text, by_id[id]->trial));
+    }
+    soci::statement values =
+        (sql.prepare << "SELECT trial_id, objective, value, CAST(value_type AS TEXT) FROM "
+                        "trial_values WHERE trial_id IN ("
+                     << list << ") ORDER BY trial_id, objective",
+         into(id), into(at), into(value, is_null), into(text));
+    values.execute();
+    while (values.fetch()) by_id[id]->trial.values.push_back(ValueOf(text, value));
+    soci::statement steps =
+        (sql.prepare << "SELECT trial_id, step, intermediate_value, "
+                        "CAST(intermediate_value_type AS TEXT) FROM trial_intermediate_values "
+                        "WHERE trial_id IN ("
+                     << list << ")",
+         into(id), into(at), into(value, is_null), into(text));
+    steps.execute();
+    while (steps.fetch()) by_id[id]->trial.intermediate[at] = ValueOf(text, value);
+    soci::statement attributes =
+        (sql.prepare << "SELECT trial_id, \"key\", value_json FROM trial_user_attributes "
+                        "WHERE trial_id IN ("
+                     << list << ")",
+         into(id), into(name), into(text));
+    attributes.execute();
+    while (attributes.fetch()) by_id[id]->trial.attributes[name] = text;
+    soci::statement system =
+        (sql.prepare << "SELECT trial_id, \"key\", value_json FROM trial_system_attributes "
+                        "WHERE \"key\" IN ('constraints', 'fixed_params') AND trial_id IN ("
+                     << list << ")",
+         into(id), into(name), into(text));
+    system.execute();
+    while (system.fetch()) {
+      if (name == "fixed_params") {
+        by_id[id]->fixed = text;
+        continue;
+      }
+      const auto constraints = nlohmann::json::parse(text, nullptr, false);
+      if (!constraints.is_array()) continue;
+      for (const auto& constraint : constraints) {
+        if (constraint.is_number())
+          by_id[id]->trial.constraints.push_back(constraint.get<double>());
+      }
+    }
+  });
+  for (Row& row : rows) {
+    Trial& trial = row.trial;
+    const bool whole = trial.values.size() == spec_.directions.size() && !trial.point.empty() &&
+                       spec_.space.Check(trial.point).ok();
+    // What others wrote and left incomplete teaches nothing.
+    if (trial.state == TrialState::kComplete && !whole) trial.state = TrialState::kFailed;
+    if (trial.state != TrialState::kComplete) trial.values.clear();
+  }
+  return status;
+}
+
+absl::Status DatabaseStudy::Refresh() {
+  MASE_RETURN_IF_ERROR(Flush());
+  std::vector<Row> rows;
+  MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) -> absl::Status {
+    rows.clear();
+    std::vector<Row> found;
+    MASE_ASSIGN_OR_RETURN(found, ReadRows(sql, absl::StrCat("trial_id > ", last_)));
+    absl::Status status;
+    ForIds(std::vector<Id>(open_.begin(), open_.end()), [&](const std::string& list) {
+      auto again = ReadRows(sql, absl::StrCat("trial_id IN (", list, ")"));
+      status.Update(again.status());
+      if (again.ok()) absl::c_move(*again, std::back_inserter(found));
+    });
+    MASE_RETURN_IF_ERROR(status);
+    // This worker knows its own trials.
+    for (Row& row : found) {
+      if (!ids_.contains(row.trial.number) && history_.Find(row.trial.number) == nullptr) {
+        rows.push_back(std::move(row));
+      }
+    }
+    return ReadDetails(sql, rows);
+  }));
+  running_.resize(ids_.size());
+  open_.clear();
+  waiting_.clear();
+  for (Row& row : rows) {
+    last_ = std::max(last_, row.id);
+    if (IsFinished(row.trial.state)) {
+      history_.Add(std::move(row.trial));
+      continue;
+    }
+    open_.insert(row.id);
+    if (row.trial.state == TrialState::kRunning) {
+      running_.push_back(std::move(row.trial));
+    } else {
+      waiting_.emplace(row.id, std::move(row));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// In the transaction of Begin().
+void DatabaseStudy::FailStale(soci::session& sql) {
+  std::vector<Id> stale;
+  ForIds(std::vector<Id>(open_.begin(), open_.end()), [&](const std::string& list) {
+    Id id = 0;
+    soci::statement read =
+        (sql.prepare << "SELECT t.trial_id FROM trials t JOIN trial_heartbeats h ON "
+                        "h.trial_id = t.trial_id WHERE t.state = 'RUNNING' AND h.heartbeat < "
+                     << DatabaseTime(database_->sqlite(), settings_.grace_period())
+                     << " AND t.trial_id IN (" << list << ") ORDER BY t.trial_id",
+         into(id));
+    read.execute();
+    while (read.fetch()) stale.push_back(id);
+  });
+  for (Id id : stale) {
+    const std::string now = TimeText(absl::Now());
+    sql << "UPDATE trials SET state = 'FAIL', datetime_complete = :c WHERE trial_id = :t", use(now),
+        use(id);
+    if (!settings_.retry_stale()) continue;
+    auto rows = ReadRows(sql, absl::StrCat("trial_id = ", id));
+    if (!rows.ok() || !ReadDetails(sql, *rows).ok()) continue;
+    const Trial& trial = (*rows)[0].trial;
+    std::string history = "[]";
+    sql << "SELECT value_json FROM trial_system_attributes WHERE trial_id = :t AND \"key\" = "
+           "'retry_history'",
+        use(id), into(history);
+    auto retries = nlohmann::json::parse(history, nullptr, false);
+    if (!retries.is_array()) retries = nlohmann::json::array();
+    if (retries.size() >= static_cast<size_t>(kMostRetries)) continue;
+    retries.push_back(trial.number);
+    const Id again = Insert(sql, NextNumber(sql), TrialState::kWaiting, absl::Now());
+    TextRows attributes;
+    if (!trial.point.empty() || !(*rows)[0].fixed.empty()) {
+      attributes.Add(
+          again, "fixed_params",
+          trial.point.empty() ? (*rows)[0].fixed : FixedParamsJson(spec_.space, trial.point));
+    }
+    attributes.Add(again, "failed_trial", absl::StrCat(trial.number));
+    attributes.Add(again, "retry_history", retries.dump());
+    attributes.Insert(sql, "trial_system_attributes");
+  }
+}
+
+// What the queue says of a trial; what it leaves open is drawn, by the trial's number. Empty:
+// nothing is said, or something that cannot be.
+Point DatabaseStudy::FixedPoint(const Row& row) const {
+  if (row.fixed.empty()) return {};
+  const absl::StatusOr<Point> fixed = PointOfFixedParams(spec_.space, row.fixed);
+  if (!fixed.ok()) return {};
+  Draws draws(0, row.trial.number);
+  Point point(spec_.space.dimensions(), kInactive);
+  for (size_t i = 0; i < point.size(); ++i) {
+    const double drawn = AtUnit(spec_.space[i], draws.Unit());
+    if (spec_.space.IsActive(i, point)) point[i] = std::isnan((*fixed)[i]) ? drawn : (*fixed)[i];
+  }
+  return point;
+}
+
+absl::StatusOr<std::vector<Trial>> DatabaseStudy::Begin(int64_t count) {
+  MASE_RETURN_IF_ERROR(Refresh());
+  // Trials of the dead are looked for a few times in a grace period.
+  const absl::Duration grace = absl::Seconds(settings_.grace_period());
+  if (!open_.empty() && absl::Now() - looked_for_stale_ > grace / 4) {
+    looked_for_stale_ = absl::Now();
+    MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) {
+      Lock(sql);
+      FailStale(sql);
+      return absl::OkStatus();
+    }));
+    MASE_RETURN_IF_ERROR(Refresh());
+  }
+  std::vector<Row> begun;
+  MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) -> absl::Status {
+    begun.clear();
+    Lock(sql);
+    const absl::Time now = absl::Now();
+    const std::string time = TimeText(now);
+    for (const auto& [id, row] : waiting_) {
+      if (static_cast<int64_t>(begun.size()) >= count) break;
+      soci::statement take = (sql.prepare << "UPDATE trials SET state = 'RUNNING', "
+                                             "datetime_start = :d WHERE trial_id = :t AND "
+                                             "state = 'WAITING'",
+                              use(time), use(id));
+      take.execute(true);
+      if (take.get_affected_rows() != 1) continue;  // Another worker was faster.
+      Row taken = row;
+      taken.trial.point = FixedPoint(row);
+      begun.push_back(std::move(taken));
+    }
+    const int64_t taken = static_cast<int64_t>(begun.size());
+    if (taken < count) {
+      const int64_t next = NextNumber(sql);
+      for (int64_t i = 0; i < count - taken; ++i) {
+        Row row = {.id = Insert(sql, next + i, TrialState::kRunning, now)};
+        row.trial.number = next + i;
+        begun.push_back(std::move(row));
+      }
+    }
+    ParamRows params;
+    std::vector<Id> ids;
+    for (Row& row : begun) {
+      row.trial.state = TrialState::kRunning;
+      row.trial.start = now;
+      ids.push_back(row.id);
+      for (size_t i = 0; i < row.trial.point.size(); ++i) {
+        if (std::isnan(row.trial.point[i])) continue;
+        params.trial.push_back(row.id);
+        params.name.push_back(spec_.space[i].name);
+        params.value.push_back(row.trial.point[i]);
+        params.distribution.push_back(distributions_[i]);
+      }
+    }
+    params.Insert(sql);
+    sql << "INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (:t, "
+        << DatabaseTime(database_->sqlite())
+        << ") ON CONFLICT (trial_id) DO UPDATE SET heartbeat = excluded.heartbeat",
+        use(ids);
+    return absl::OkStatus();
+  }));
+  std::vector<Trial> trials;
+  for (Row& row : begun) {
+    waiting_.erase(row.id);
+    open_.erase(row.id);
+    if (heart_.has_value()) heart_->Begin(row.id);
+    running_.insert(running_.begin() + static_cast<int64_t>(ids_.size()), row.trial);
+    ids_[row.trial.number] = row.id;
+    trials.push_back(std::move(row.trial));
+  }
+  return trials;
+}
+
+absl::StatusOr<Trial*> DatabaseStudy::FindOwn(int64_t number) {
+  for (size_t i = 0; i < ids_.size(); ++i) {
+    if (running_[i].number == number) return &running_[i];
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("trial ", number, " is not running, or not this worker's"));
+}
+
+absl::Status DatabaseStudy::Choose(const Trial& trial) {
+  MASE_RETURN_IF_ERROR(spec_.space.Check(trial.point));
+  MASE_ASSIGN_OR_RETURN(Trial * own, FindOwn(trial.number));
+  own->point = trial.point;
+  pending_.points.emplace_back(ids_[trial.number], trial.point);
+  return MaybeFlush();
+}
+
+absl::Status DatabaseStudy::Report(int64_t number, int64_t step, double value) {
+  MASE_ASSIGN_OR_RETURN(Trial * own, FindOwn(number));
+  own->intermediate[step] = value;
+  pending_.steps.emplace_back(ids_[number], std::make_pair(static_cast<Id>(step), value));
+  return MaybeFlush();
+}
+
+absl::Status DatabaseStudy::Finish(Trial trial) {
+  MASE_ASSIGN_OR_RETURN(Trial * own, FindOwn(trial.number));
+  if (trial.state == TrialState::kComplete) {
+    MASE_RETURN_IF_ERROR(spec_.space.Check(trial.point));
+    if (trial.values.size() != spec_.directions.size() ||
+        absl::c_any_of(trial.values, [](double value) { return std::isnan(value); })) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "trial ", trial.number, " has the values ", absl::StrJoin(trial.values, ", "),
+          ": a number for each of ", absl::StrJoin(spec_.metric_names, ", "), " is wanted"));
+    }
+  } else {
+    trial.values.clear();
+  }
+  if (trial.start == absl::InfinitePast()) trial.start = own->start;
+  if (trial.complete == absl::InfinitePast()) trial.complete = absl::Now();
+  if (!trial.point.empty() && own->point.empty()) {
+    pending_.points.emplace_back(ids_[trial.number], trial.point);
+  }
+  trial.intermediate.merge(own->intermediate);
+  pending_.ended.emplace_back(ids_[trial.number], trial);
+  ids_.erase(trial.number);
+  running_.erase(running_.begin() + (own - running_.data()));
+  history_.Add(std::move(trial));
+  return MaybeFlush();
+}
+
+absl::Status DatabaseStudy::Enqueue(Point point) {
+  MASE_RETURN_IF_ERROR(spec_.space.Check(point));
+  return database_->Transact([&](soci::session& sql) {
+    Lock(sql);
+    TextRows attributes;
+    attributes.Add(Insert(sql, NextNumber(sql), TrialState::kWaiting, absl::Now()), "fixed_params",
+                   FixedParamsJson(spec_.space, point));
+    attributes.Insert(sql, "trial_system_attributes");
+    return absl::OkStatus();
+  });
+}
+
+absl::Status DatabaseStudy::MaybeFlush() {
+  if (pending_.size() < kMostPending && absl::Now() - flushed_ < kFlushAfter) {
+    return absl::OkStatus();
+  }
+  return Flush();
+}
+
+absl::Status DatabaseStudy::Flush() {
+  if (pending_.size() == 0) return absl::OkStatus();
+  MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) { return Write(sql); }));
+  if (heart_.has_value()) {
+    for (const auto& [id, trial] : pending_.ended) heart_->End(id);
+  }
+  pending_ = {};
+  flushed_ = absl::Now();
+  return absl::OkStatus();
+}
+
+absl::Status DatabaseStudy::Write(soci::session& sql) {
+  ParamRows params;
+  for (const auto& [id, point] : pending_.points) {
+    for (size_t i = 0; i < point.size(); ++i) {
+      if (std::isnan(point[i])) continue;
+      params.trial.push_back(id);
+      params.name.push_back(spec_.space[i].name);
+      params.value.push_back(point[i]);
+      params.distribution.push_back(distributions_[i]);
+    }
+  }
+  params.Insert(sql);
+  NumberRows steps;
+  for (const auto& [id, step] : pending_.steps) steps.Add(id, step.first, step.second);
+  steps.Insert(sql,
+               "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, "
+               "intermediate_value_type) VALUES (:t, :s, :v, :y) ON CONFLICT (trial_id, step) DO "
+               "UPDATE SET intermediate_value = excluded.intermediate_value, "
+               "intermediate_value_type = excluded.intermediate_value_type");
+  if (pending_.ended.empty()) return absl::OkStatus();
+
+  // Trials that others gave up meanwhile are theirs.
+  std::vector<Id> ids;
+  for (const auto& [id, trial] : pending_.ended) ids.push_back(id);
+  std::set<Id> still_running;
+  ForIds(ids, [&](const std::string& list) {
+    Id id = 0;
+    soci::statement read =
+        (sql.prepare << "SELECT trial_id FROM trials WHERE state = 'RUNNING' "
+                        "AND trial_id IN ("
+                     << list << ")" << (database_->sqlite() ? "" : " FOR UPDATE"),
+         into(id));
+    read.execute();
+    while (read.fetch()) still_running.insert(id);
+  });
+  NumberRows values;
+  TextRows attributes, system;
+  std::vector<Id> ended;
+  std::vector<std::string> states, times;
+  for (const auto& [id, trial] : pending_.ended) {
+    if (still_running.count(id) == 0) continue;
+    ended.push_back(id);
+    states.emplace_back(StateText(trial.state));
+    times.push_back(TimeText(trial.complete));
+    for (size_t i = 0; i < trial.values.size(); ++i) {
+      values.Add(id, static_cast<Id>(i), trial.values[i]);
+    }
+    for (const auto& [key, json] : trial.attributes) attributes.Add(id, key, json);
+    if (!trial.constraints.empty()) {
+      system.Add(id, "constraints", nlohmann::json(trial.constraints).dump());
+    }
+  }
+  if (ended.empty()) return absl::OkStatus();
+  values.Insert(sql,
+                "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES "
+                "(:t, :o, :v, :y) ON CONFLICT (trial_id, objective) DO NOTHING");
+  attributes.Insert(sql, "trial_user_attributes");
+  system.Insert(sql, "trial_system_attributes");
+  sql << "UPDATE trials SET state = :s, datetime_complete = :c WHERE trial_id = :t", use(states),
+      use(times), use(ended);
+  return absl::OkStatus();
+}
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Study>> Study::Open(StorageSettings settings, StudySpec spec) {
+absl::StatusOr<std::unique_ptr<Study>> Study::Open(StorageSettings settings, StudySpec spec,
+                                                   Say say) {
   MASE_RETURN_IF_ERROR(CompleteMessage(settings));
-  if (!settings.url().empty()) return absl::UnimplementedError("only studies in memory");
-  return std::make_unique<MemoryStudy>(std::move(spec));
+  MASE_ASSIGN_OR_RETURN(
+      std::unique_ptr<Database> database,
+      Database::Open(settings.url(), absl::Seconds(settings.timeout()), std::move(say)));
+  auto study =
+      std::make_unique<DatabaseStudy>(std::move(settings), std::move(spec), std::move(database));
+  MASE_RETURN_IF_ERROR(study->OpenStudy());
+  MASE_RETURN_IF_ERROR(study->Refresh());
+  return study;
 }
 
 }  // namespace mase

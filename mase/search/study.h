@@ -13,17 +13,39 @@
 //   MASE_RETURN_IF_ERROR(study->Finish(trial));
 //   MASE_RETURN_IF_ERROR(study->Flush());
 //
+// A study lives in a database, in the tables of Optuna (study_tables.h): optuna.load_study,
+// optuna-dashboard and Optuna's own workers open it. Any number of workers, on any machines, work
+// at one study at the same time, and any of them may be killed at any instant:
+//
+//   - A trial's number is given once: numbers are given in transactions.
+//   - A running trial has a heartbeat, which its worker's Study renews in a thread of its own. One
+//     whose heartbeat stopped for `grace_period` is failed by the next worker that takes a trial,
+//     and its point is put in the queue again (up to kMostRetries times), in one transaction.
+//   - A trial's results are written together with its end, and only while it is still running: what
+//   a
+//     worker finishes that was given up already is not written.
+//   - Results are collected for up to kFlushAfter and then written in one transaction. Results that
+//     were not written when a worker was killed belong to trials that still run in the database,
+//     and so to such as are tried again.
+//
+// A database that does not answer is waited for (`timeout`), and said to be. What was not written
+// is kept, also when that limit is over, and written by the next call that reaches the database.
+//
 // Not thread-safe: threads of one worker share a Study under one lock.
 #ifndef MASE_SEARCH_STUDY_H_
 #define MASE_SEARCH_STUDY_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "mase/search/parameter.h"
 #include "mase/search/trial.h"
@@ -39,20 +61,31 @@ struct StudySpec {
   ParameterSpace space;
 };
 
+inline constexpr int kMostRetries = 3;
+inline constexpr absl::Duration kFlushAfter = absl::Milliseconds(50);
+
 class Study {
  public:
-  // The study of that name, made if it is not there.
-  static absl::StatusOr<std::unique_ptr<Study>> Open(StorageSettings settings, StudySpec spec);
+  // What a worker is told while it waits for the database.
+  using Say = std::function<void(absl::string_view)>;
+
+  // The study of that name, made if it is not there. The errors of Database::Open and, with nothing
+  // changed, FailedPrecondition: tables of another schema; a study of other objectives, or with
+  // trials of other parameters.
+  static absl::StatusOr<std::unique_ptr<Study>> Open(StorageSettings settings, StudySpec spec,
+                                                     Say say = nullptr);
+  // Writes what is not written yet, if the database answers at once.
   virtual ~Study() = default;
 
   const StudySpec& spec() const { return spec_; }
   // The finished trials that this worker knows of: its own, and those of others as of Refresh().
   const TrialHistory& history() const { return history_; }
-  // The running ones, without those that the last Begin() gave and that have no point yet.
+  // The running ones, this worker's first. Those whose point is not chosen yet have none.
   virtual absl::Span<const Trial> running() const = 0;
 
   // Takes up to `count` trials to work at: enqueued ones first, which have their points, then new
-  // ones, numbered on and without a point. No other worker gets the same.
+  // ones, numbered on and without a point. No other worker gets the same. Fails trials of dead
+  // workers and does what Refresh() does before.
   virtual absl::StatusOr<std::vector<Trial>> Begin(int64_t count) = 0;
 
   // The trial's point is chosen: others see it.
@@ -61,7 +94,8 @@ class Study {
   // An intermediate value, which pruners compare. A step that is there already is replaced.
   virtual absl::Status Report(int64_t number, int64_t step, double value) = 0;
 
-  // The trial ended: complete, with as many values as objectives, pruned or failed.
+  // The trial ended: complete, with as many values as objectives, pruned or failed. It is in
+  // history() at once. InvalidArgument: another number of values, or one that is not a number.
   virtual absl::Status Finish(Trial trial) = 0;
 
   // Puts a point in the queue. InvalidArgument if it is none of the space.

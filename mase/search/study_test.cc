@@ -1,11 +1,21 @@
 #include "mase/search/study.h"
 
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <limits>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/search/database.h"
 #include "mase/testing/matchers.h"
 
 namespace mase {
@@ -13,38 +23,298 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::NanSensitiveDoubleEq;
 using ::testing::SizeIs;
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
 StudySpec Spec() {
+  SearchParameter depends = RealParameter("rate", 1e-4, 1, /*log=*/true);
+  depends.parent = 1;
+  depends.parent_values = {1};
   return {.name = "test",
-          .directions = {Direction::kMaximize},
-          .metric_names = {"accuracy"},
-          .space = ValueOrDie(ParameterSpace::Create({IntegerParameter("a", 0, 9)}))};
+          .directions = {Direction::kMaximize, Direction::kMinimize},
+          .metric_names = {"accuracy", "bits"},
+          .space = ValueOrDie(ParameterSpace::Create(
+              {IntegerParameter("a", 0, 9),
+               CategoricalParameter("kind", {{}, std::string("in\"teger")}), depends}))};
 }
 
-TEST(StudyTest, TrialsAreNumberedOnAndEnqueuedOnesComeFirst) {
-  auto study = ValueOrDie(Study::Open({}, Spec()));
-  EXPECT_OK(study->Enqueue({5}));
-  std::vector<Trial> trials = ValueOrDie(study->Begin(2));
+// Where a study is kept: a file of its own for each test, or, where the variable names one, a
+// database of a server, which tests share under studies of their own.
+class StudyTest : public ::testing::Test {
+ protected:
+  StudyTest() : spec_(Spec()) {
+    const char* url = std::getenv("MASE_TEST_DATABASE");
+    const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    if (url != nullptr) {
+      settings_.set_url(url);
+      spec_.name = absl::StrCat(test, absl::ToUnixNanos(absl::Now()));
+    } else {
+      const std::string file = absl::StrCat(::testing::TempDir(), "/", test, ".db");
+      for (const char* end : {"", "-wal", "-shm"}) unlink((file + end).c_str());
+      settings_.set_url(absl::StrCat("sqlite:///", file));
+    }
+    settings_.set_timeout(0.5);
+  }
+
+  bool sqlite() const { return absl::StartsWith(settings_.url(), "sqlite"); }
+  std::string file() const { return settings_.url().substr(10); }
+  std::unique_ptr<Study> Open() { return ValueOrDie(Study::Open(settings_, spec_)); }
+
+  // Runs one statement on the database behind the studies' back.
+  void Execute(const std::string& statement) {
+    auto database = ValueOrDie(Database::Open(settings_.url(), absl::Seconds(5), nullptr));
+    EXPECT_OK(database->Transact([&](soci::session& sql) {
+      sql << statement;
+      return absl::OkStatus();
+    }));
+  }
+
+  StorageSettings settings_;
+  StudySpec spec_;
+};
+
+Trial Done(Trial trial, Point point, std::vector<double> values) {
+  trial.point = std::move(point);
+  trial.state = TrialState::kComplete;
+  trial.values = std::move(values);
+  return trial;
+}
+
+TEST_F(StudyTest, WhatIsFinishedIsReadBackBitForBit) {
+  const double third = 1.0 / 3, tiny = 4.9406564584124654e-324, huge = 1.7976931348623157e308;
+  {
+    auto study = Open();
+    std::vector<Trial> trials = ValueOrDie(study->Begin(3));
+    trials[0].attributes["note"] = "{\"x\": [1, \"\u00e9\"]}";
+    trials[0].constraints = {-1.5, third};
+    EXPECT_OK(study->Report(0, 1, third));
+    EXPECT_OK(study->Report(0, 2, std::nan("")));
+    EXPECT_OK(study->Report(0, 2, -kInfinity));
+    EXPECT_OK(study->Finish(Done(trials[0], {7, 1, 0.1}, {third, kInfinity})));
+    EXPECT_OK(study->Finish(Done(trials[1], {0, 0, kInactive}, {tiny, -huge})));
+    trials[2].state = TrialState::kPruned;
+    trials[2].point = {3, 1, third};
+    EXPECT_OK(study->Finish(trials[2]));
+  }
+  auto study = Open();
+  ASSERT_EQ(study->history().size(), 3u);
+  const Trial& first = *study->history().Find(0);
+  EXPECT_EQ(first.state, TrialState::kComplete);
+  EXPECT_THAT(first.point, ElementsAre(7, 1, 0.1));
+  EXPECT_THAT(first.values, ElementsAre(third, kInfinity));
+  EXPECT_THAT(first.constraints, ElementsAre(-1.5, third));
+  EXPECT_THAT(first.intermediate,
+              ElementsAre(std::make_pair(1, third), std::make_pair(2, -kInfinity)));
+  EXPECT_EQ(first.attributes.at("note"), "{\"x\": [1, \"\u00e9\"]}");
+  EXPECT_LE(absl::Now() - first.start, absl::Minutes(5));
+  EXPECT_GE(first.complete, first.start);
+  const Trial& second = *study->history().Find(1);
+  EXPECT_THAT(second.point, ElementsAre(0, 0, NanSensitiveDoubleEq(kInactive)));
+  EXPECT_THAT(second.values, ElementsAre(tiny, -huge));
+  EXPECT_EQ(study->history().Find(2)->state, TrialState::kPruned);
+  EXPECT_THAT(study->running(), IsEmpty());
+}
+
+TEST_F(StudyTest, TrialsAreNumberedOnAndEnqueuedOnesComeFirst) {
+  auto study = Open(), other = Open();
+  EXPECT_OK(study->Enqueue({5, 0, kInactive}));
+  std::vector<Trial> trials = ValueOrDie(other->Begin(2));
   ASSERT_THAT(trials, SizeIs(2));
   EXPECT_EQ(trials[0].number, 0);
-  EXPECT_THAT(trials[0].point, ElementsAre(5));
+  EXPECT_THAT(trials[0].point, ElementsAre(5, 0, NanSensitiveDoubleEq(kInactive)));
   EXPECT_EQ(trials[1].number, 1);
-  EXPECT_THAT(trials[1].point, ElementsAre());
-  trials[1].point = {3};
-  EXPECT_OK(study->Choose(trials[1]));
-  trials[1].state = TrialState::kComplete;
-  trials[1].values = {0.5};
-  EXPECT_OK(study->Finish(trials[1]));
+  EXPECT_THAT(trials[1].point, IsEmpty());
+  const std::vector<Trial> next = ValueOrDie(study->Begin(1));
+  EXPECT_EQ(next[0].number, 2);
+  EXPECT_OK(other->Finish(Done(trials[1], {3, 0, kInactive}, {0.5, 8})));
+  EXPECT_OK(other->Flush());
+  EXPECT_OK(study->Refresh());
   EXPECT_EQ(study->history().size(), 1u);
-  EXPECT_THAT(study->running(), SizeIs(1));
-  EXPECT_THAT(study->Finish(trials[1]),
+  ASSERT_THAT(study->running(), SizeIs(2));
+  EXPECT_EQ(study->running()[0].number, 2);
+  EXPECT_THAT(study->running()[1].point, ElementsAre(5, 0, NanSensitiveDoubleEq(kInactive)));
+  EXPECT_THAT(other->Finish(trials[1]),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("trial 1")));
 }
 
-TEST(StudyTest, PointsOutsideOfTheSpaceAreNotEnqueued) {
+TEST_F(StudyTest, APointThatIsChosenIsSeenByOthers) {
+  auto study = Open(), other = Open();
+  Trial trial = ValueOrDie(study->Begin(1))[0];
+  trial.point = {4, 1, 0.5};
+  EXPECT_OK(study->Choose(trial));
+  EXPECT_OK(study->Flush());
+  EXPECT_OK(other->Refresh());
+  ASSERT_THAT(other->running(), SizeIs(1));
+  EXPECT_THAT(other->running()[0].point, ElementsAre(4, 1, 0.5));
+}
+
+TEST_F(StudyTest, TrialsOfTheDeadAreFailedAndTriedAgainAndNoneTwice) {
+  settings_.set_heartbeat_interval(1000);  // As if dead at once.
+  settings_.set_grace_period(0.2);
+  auto dead = Open();
+  Trial trial = ValueOrDie(dead->Begin(1))[0];
+  trial.point = {4, 1, 0.5};
+  EXPECT_OK(dead->Choose(trial));
+  EXPECT_OK(dead->Flush());
+  absl::SleepFor(absl::Milliseconds(400));
+  settings_.set_heartbeat_interval(0.05);
+  auto study = Open();
+  std::vector<Trial> again = ValueOrDie(study->Begin(1));
+  EXPECT_EQ(again[0].number, 1);
+  EXPECT_THAT(again[0].point, ElementsAre(4, 1, 0.5));
+  EXPECT_EQ(study->history().Find(0)->state, TrialState::kFailed);
+  // The one that was thought dead comes back, too late.
+  EXPECT_OK(dead->Finish(Done(trial, {4, 1, 0.5}, {0.5, 8})));
+  EXPECT_OK(dead->Flush());
+  EXPECT_OK(study->Finish(Done(again[0], {4, 1, 0.5}, {0.25, 8})));
+  study.reset();
+  study = Open();
+  EXPECT_EQ(study->history().size(), 2u);
+  EXPECT_EQ(study->history().Find(0)->state, TrialState::kFailed);
+  EXPECT_THAT(study->history().Find(1)->values, ElementsAre(0.25, 8));
+}
+
+TEST_F(StudyTest, AWorkerThatLivesKeepsItsTrials) {
+  settings_.set_heartbeat_interval(0.05);
+  settings_.set_grace_period(0.5);
+  auto slow = Open();
+  const Trial trial = ValueOrDie(slow->Begin(1))[0];
+  absl::SleepFor(absl::Milliseconds(900));
+  auto study = Open();
+  EXPECT_EQ(ValueOrDie(study->Begin(1))[0].number, 1);
+  EXPECT_OK(slow->Finish(Done(trial, {1, 0, kInactive}, {0.5, 8})));
+  EXPECT_OK(slow->Flush());
+  EXPECT_OK(study->Refresh());
+  EXPECT_EQ(study->history().Find(0)->state, TrialState::kComplete);
+}
+
+TEST_F(StudyTest, ATrialThatKillsItsWorkersIsGivenUp) {
+  settings_.set_heartbeat_interval(1000);
+  settings_.set_grace_period(0.05);
+  EXPECT_OK(Open()->Enqueue({4, 0, kInactive}));
+  for (int death = 0; death <= kMostRetries; ++death) {
+    EXPECT_THAT(ValueOrDie(Open()->Begin(1))[0].point, SizeIs(3)) << death;
+    absl::SleepFor(absl::Milliseconds(150));
+  }
+  EXPECT_THAT(ValueOrDie(Open()->Begin(1))[0].point, IsEmpty());
+}
+
+TEST_F(StudyTest, PointsAndValuesThatAreNoneAreRefused) {
+  auto study = Open();
+  EXPECT_THAT(study->Enqueue({11, 0, kInactive}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'a'")));
+  const Trial trial = ValueOrDie(study->Begin(1))[0];
+  EXPECT_THAT(
+      study->Finish(Done(trial, {1, 0, kInactive}, {std::nan(""), 1})),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("trial 0 has the values nan")));
+  EXPECT_THAT(study->Finish(Done(trial, {1, 0, kInactive}, {1})),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("accuracy, bits")));
+}
+
+TEST_F(StudyTest, AnotherStudyOfThatNameIsRefused) {
+  {
+    auto study = Open();
+    EXPECT_OK(study->Finish(Done(ValueOrDie(study->Begin(1))[0], {1, 0, kInactive}, {1, 2})));
+  }
+  const StudySpec spec = spec_;
+  spec_.directions[1] = Direction::kMaximize;
+  EXPECT_THAT(Study::Open(settings_, spec_),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("MAXIMIZE, MINIMIZE")));
+  spec_ = spec;
+  spec_.metric_names[1] = "bytes";
+  EXPECT_THAT(Study::Open(settings_, spec_),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("measures")));
+  spec_ = spec;
+  spec_.space = ValueOrDie(ParameterSpace::Create({IntegerParameter("a", 0, 8)}));
+  EXPECT_THAT(Study::Open(settings_, spec_),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("another search space: parameter '")));
+  spec_ = spec;
+  EXPECT_EQ(Open()->history().size(), 1u);
+}
+
+TEST_F(StudyTest, TablesOfAnotherSchemaAreRefusedAndNotTouched) {
+  if (!sqlite()) return;  // Would be in the way of the other tests.
+  Open();
+  Execute("UPDATE version_info SET schema_version = 13");
+  EXPECT_THAT(Study::Open(settings_, spec_),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("schema 13"), HasSubstr("nothing was changed"))));
+}
+
+TEST_F(StudyTest, FilesThatAreNoStudiesAreRefused) {
+  if (!sqlite()) return;
+  FILE* text = fopen(file().c_str(), "w");
+  fputs(
+      "This is a text, and as long as the header of a database file is, a hundred bytes or so "
+      "of text in one line or two.",
+      text);
+  fclose(text);
+  EXPECT_THAT(Study::Open(settings_, spec_),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr(file())));
+  unlink(file().c_str());
+  Execute("CREATE TABLE recipes (name TEXT)");
+  EXPECT_THAT(Study::Open(settings_, spec_),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("holds no studies")));
+}
+
+TEST_F(StudyTest, ADatabaseThatDoesNotAnswerIsWaitedForAndThenGivenUp) {
+  std::vector<std::string> said;
+  settings_.set_url("postgresql://nobody:secret@127.0.0.1:1/none");
+  settings_.set_timeout(0.3);
+  const absl::Status gone = Study::Open(settings_, spec_, [&](absl::string_view text) {
+                              said.emplace_back(text);
+                            }).status();
+  EXPECT_THAT(gone, StatusIs(absl::StatusCode::kUnavailable,
+                             AllOf(HasSubstr("postgresql://nobody:***@127.0.0.1:1/none"),
+                                   HasSubstr("gave up after"))));
+  EXPECT_THAT(said, ElementsAre(HasSubstr("waiting up to 300ms")));
+}
+
+TEST_F(StudyTest, WhatCouldNotBeWrittenIsKeptAndWrittenLater) {
+  if (!sqlite()) return;  // There others do not lock the whole database.
+  settings_.set_timeout(0.1);
+  auto study = Open();
+  const Trial trial = ValueOrDie(study->Begin(1))[0];
+  auto database = ValueOrDie(Database::Open(settings_.url(), absl::Seconds(5), nullptr));
+  EXPECT_OK(database->Transact([&](soci::session&) {
+    const absl::Status finished = study->Finish(Done(trial, {1, 0, kInactive}, {1, 2}));
+    EXPECT_THAT(finished.ok() ? study->Flush() : finished,
+                StatusIs(absl::StatusCode::kUnavailable, HasSubstr("database is locked")));
+    return absl::OkStatus();
+  }));
+  EXPECT_EQ(Open()->history().size(), 0u);
+  EXPECT_OK(study->Flush());
+  EXPECT_THAT(Open()->history().Find(0)->values, ElementsAre(1, 2));
+}
+
+TEST(StudyInMemoryTest, NeedsNoFile) {
   auto study = ValueOrDie(Study::Open({}, Spec()));
-  EXPECT_THAT(study->Enqueue({11}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'a'")));
+  EXPECT_OK(study->Finish(Done(ValueOrDie(study->Begin(1))[0], {1, 0, kInactive}, {1, 2})));
+  EXPECT_OK(study->Flush());
+  EXPECT_EQ(study->history().size(), 1u);
+  EXPECT_EQ(ValueOrDie(study->Begin(1))[0].number, 1);
+}
+
+TEST(DatabaseUrlTest, AddressesAreReadAsSqlAlchemyHasThem) {
+  const DatabaseUrl url = ValueOrDie(
+      ParseDatabaseUrl("postgresql+psycopg2://me:p%40ss@[::1]:5433/studies?sslmode=disable"));
+  EXPECT_EQ(url.text, "postgresql://me:***@[::1]:5433/studies?sslmode=disable");
+  EXPECT_EQ(url.connect,
+            "host=::1 port=5433 user=me password=p@ss dbname=studies sslmode=disable ");
+  EXPECT_EQ(ValueOrDie(ParseDatabaseUrl("sqlite:////tmp/a b.db")).connect,
+            "dbname=\"/tmp/a b.db\" timeout=1");
+  for (const char* wrong : {"study.db", "sqlite:/x", "mysql://h/n", "postgresql://h", "sqlite:///",
+                            "postgresql://h/a%2", "postgresql://h/a b"}) {
+    EXPECT_THAT(ParseDatabaseUrl(wrong),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is no storage")))
+        << wrong;
+  }
+  EXPECT_THAT(Database::Open("sqlite:////no/such/folder/x.db", absl::Seconds(1), nullptr),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("/no/such/folder does not")));
 }
 
 }  // namespace

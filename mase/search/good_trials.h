@@ -1,6 +1,6 @@
 // The best trials of a history, kept up to date as it grows: what TPE calls the good ones.
-#ifndef MASE_SEARCH_BEST_TRIALS_H_
-#define MASE_SEARCH_BEST_TRIALS_H_
+#ifndef MASE_SEARCH_GOOD_TRIALS_H_
+#define MASE_SEARCH_GOOD_TRIALS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -19,9 +19,9 @@ namespace mase {
 //
 // Only those that can be among the best `capacity` are kept: a trial never becomes better when
 // others arrive.
-class BestTrials {
+class GoodTrials {
  public:
-  BestTrials(std::vector<Direction> directions, size_t capacity)
+  GoodTrials(std::vector<Direction> directions, size_t capacity)
       : directions_(std::move(directions)), capacity_(capacity) {}
 
   // Takes what arrived in `history` since the last call; all of it, if it is another.
@@ -56,4 +56,4 @@ LossRow ReferenceBeyond(absl::Span<const LossRow> losses);
 
 }  // namespace mase
 
-#endif  // MASE_SEARCH_BEST_TRIALS_H_
+#endif  // MASE_SEARCH_GOOD_TRIALS_H_

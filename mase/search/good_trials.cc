@@ -1,4 +1,4 @@
-#include "mase/search/best_trials.h"
+#include "mase/search/good_trials.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,7 @@
 
 namespace mase {
 
-void BestTrials::Update(const TrialHistory& history) {
+void GoodTrials::Update(const TrialHistory& history) {
   if (history.id() != history_) {
     history_ = history.id();
     arrivals_ = count_ = 0;
@@ -38,7 +38,7 @@ void BestTrials::Update(const TrialHistory& history) {
   if (changed) Reduce();
 }
 
-void BestTrials::Reduce() {
+void GoodTrials::Reduce() {
   std::vector<size_t> complete;
   std::vector<LossRow> losses;
   for (size_t i = 0; i < entries_.size(); ++i) {
@@ -72,7 +72,7 @@ void BestTrials::Reduce() {
   entries_ = std::move(entries);
 }
 
-std::vector<const Trial*> BestTrials::Best(size_t count) const {
+std::vector<const Trial*> GoodTrials::Best(size_t count) const {
   count = std::min(count, entries_.size());
   std::vector<const Trial*> best;
   size_t begin = 0;

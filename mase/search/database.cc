@@ -1,0 +1,265 @@
+#include "mase/search/database.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "mase/base/status_macros.h"
+
+namespace mase {
+namespace {
+
+constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
+constexpr absl::Duration kLongestPause = absl::Seconds(2);
+constexpr absl::Duration kSayAgain = absl::Seconds(15);
+
+// What a database says that will answer later, or whose connection is gone.
+constexpr absl::string_view kTransient[] = {
+    "database is locked",
+    "database table is locked",
+    "disk I/O error",
+    "could not connect",
+    "connection",
+    "the database system is",
+    "terminating",
+    "server closed",
+    "could not translate host name",
+    "Connection refused",
+    "timeout expired",
+    "could not serialize",
+    "deadlock detected",
+    "too many clients",
+    "cannot rollback",
+};
+
+// What will not become better by waiting.
+constexpr absl::string_view kFinal[] = {
+    "authentication failed",  "does not exist", "no password supplied",         "invalid URI",
+    "file is not a database", "malformed",      "invalid connection",           "permission denied",
+    "readonly database",      "missing \"=\"",  "unable to open database file",
+};
+
+bool SaysAnyOf(absl::string_view message, absl::Span<const absl::string_view> parts) {
+  return absl::c_any_of(parts,
+                        [&](absl::string_view part) { return absl::StrContains(message, part); });
+}
+
+// Unavailable where waiting may help.
+absl::Status StatusOf(const soci::soci_error& error, const DatabaseUrl& url) {
+  const std::string message = absl::StrCat(
+      url.text, ": ",
+      absl::StrSplit(error.get_error_message(), '\n').operator std::vector<std::string>()[0]);
+  if (SaysAnyOf(message, {"file is not a database", "malformed"})) {
+    return absl::DataLossError(message);
+  }
+  if (SaysAnyOf(message, kFinal)) return absl::InvalidArgumentError(message);
+  const bool connection = error.get_error_category() == soci::soci_error::connection_error;
+  if (connection || SaysAnyOf(message, kTransient)) return absl::UnavailableError(message);
+  return absl::InternalError(message);
+}
+
+// The folder of a file that is to be opened is there.
+absl::Status CheckFolder(absl::string_view file) {
+  const size_t slash = file.rfind('/');
+  if (slash == absl::string_view::npos || slash == 0) return absl::OkStatus();
+  const std::string folder(file.substr(0, slash));
+  struct stat info;
+  if (stat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("sqlite:///", file, ": the folder ", folder, " does not exist"));
+}
+
+// A value within a connection text of SOCI.
+std::string Quoted(absl::string_view text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "\"";
+}
+
+// "%40" is "@". False for what is no such code, and for what a connection text cannot have.
+bool Decode(absl::string_view text, std::string& out) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '%') {
+      if (i + 2 >= text.size() || !absl::ascii_isxdigit(text[i + 1]) ||
+          !absl::ascii_isxdigit(text[i + 2])) {
+        return false;
+      }
+      c = absl::HexStringToBytes(text.substr(i + 1, 2))[0];
+      i += 2;
+    }
+    if (absl::ascii_isspace(c) || absl::ascii_iscntrl(c) || c == '\'' || c == '\\') return false;
+    out += c;
+  }
+  return true;
+}
+
+// USER:PASSWORD@HOST:PORT/NAME?KEY=VALUE&..., all but NAME optional, as keys of libpq.
+absl::StatusOr<DatabaseUrl> ParsePostgres(absl::string_view rest) {
+  std::string user, password, host, port, name, connect;
+  std::string shown = absl::StrCat("postgresql://", rest);
+  const absl::string_view path = rest.substr(std::min(rest.find('/'), rest.size()));
+  absl::string_view server = rest.substr(0, rest.size() - path.size());
+  const size_t at = server.rfind('@');
+  bool good = true;
+  if (at != absl::string_view::npos) {
+    const absl::string_view who = server.substr(0, at);
+    server.remove_prefix(at + 1);
+    const size_t secret = who.find(':');
+    good = Decode(who.substr(0, secret), user);
+    if (secret != absl::string_view::npos) {
+      good = good && Decode(who.substr(secret + 1), password);
+      shown = absl::StrCat("postgresql://", who.substr(0, secret), ":***@", server, path);
+    }
+  }
+  const size_t end = server.rfind(']');  // Of an address of IPv6.
+  const size_t port_at = server.rfind(':');
+  const bool has_port =
+      port_at != absl::string_view::npos && (end == absl::string_view::npos || port_at > end);
+  if (has_port) {
+    good = good && Decode(server.substr(port_at + 1), port);
+    server = server.substr(0, port_at);
+  }
+  if (absl::ConsumePrefix(&server, "[")) absl::ConsumeSuffix(&server, "]");
+  good = good && Decode(server, host);
+  const size_t question = std::min(path.find('?'), path.size());
+  if (question > 0) good = good && Decode(path.substr(1, question - 1), name);
+  const std::pair<absl::string_view, const std::string*> keys[] = {{"host", &host},
+                                                                   {"port", &port},
+                                                                   {"user", &user},
+                                                                   {"password", &password},
+                                                                   {"dbname", &name}};
+  for (const auto& [key, value] : keys) {
+    if (!value->empty()) absl::StrAppend(&connect, key, "=", *value, " ");
+  }
+  if (question < path.size()) {
+    for (absl::string_view option : absl::StrSplit(path.substr(question + 1), '&')) {
+      std::string text;
+      good = good && Decode(option, text) && absl::StrContains(text, '=');
+      absl::StrAppend(&connect, text, " ");
+    }
+  }
+  if (!good || name.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", shown, "' is no storage; write postgresql://USER:PASSWORD@HOST:PORT/NAME"));
+  }
+  return DatabaseUrl{DatabaseUrl::Kind::kPostgres, shown, connect};
+}
+
+}  // namespace
+
+absl::StatusOr<DatabaseUrl> ParseDatabaseUrl(absl::string_view url) {
+  constexpr absl::string_view kSqliteFile = "sqlite:///";
+  if (url.empty() || url == "sqlite://" || url == "sqlite:///:memory:") {
+    return DatabaseUrl{DatabaseUrl::Kind::kMemory, "database in memory", "dbname=:memory:"};
+  }
+  if (absl::StartsWith(url, kSqliteFile) && url.size() > kSqliteFile.size()) {
+    const absl::string_view file = url.substr(kSqliteFile.size());
+    if (absl::StrContains(file, '"')) {
+      return absl::InvalidArgumentError(absl::StrCat(url, ": a file name with quotes"));
+    }
+    return DatabaseUrl{DatabaseUrl::Kind::kSqlite, std::string(url),
+                       absl::StrCat("dbname=", Quoted(file), " timeout=1")};
+  }
+  const size_t colon = url.find("://");
+  const absl::string_view scheme = url.substr(0, colon);
+  if (colon != absl::string_view::npos &&
+      (scheme == "postgresql" || scheme == "postgres" || absl::StartsWith(scheme, "postgresql+"))) {
+    return ParsePostgres(url.substr(colon + 3));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", url, "' is no storage; use sqlite:///FILE or postgresql://USER@HOST/NAME"));
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(absl::string_view url,
+                                                         absl::Duration patience, Say say) {
+  MASE_ASSIGN_OR_RETURN(DatabaseUrl parsed, ParseDatabaseUrl(url));
+  if (parsed.kind == DatabaseUrl::Kind::kSqlite) {
+    MASE_RETURN_IF_ERROR(CheckFolder(url.substr(url.find(":///") + 4)));
+  }
+  std::unique_ptr<Database> database(new Database(std::move(parsed), patience, std::move(say)));
+  MASE_RETURN_IF_ERROR(database->Retry([&] { return database->Connect(); }));
+  return database;
+}
+
+absl::Status Database::Connect() {
+  if (session_ != nullptr) return absl::OkStatus();
+  try {
+    auto session = std::make_unique<soci::session>();
+    if (sqlite()) {
+      session->open("sqlite3", url_.connect);
+      // A commit survives the death of the process without waiting for the disk; one after the
+      // death of the machine may be gone, and none is half done.
+      if (url_.kind == DatabaseUrl::Kind::kSqlite) *session << "PRAGMA journal_mode=WAL";
+      *session << "PRAGMA synchronous=NORMAL";
+    } else {
+      session->open("postgresql", url_.connect);
+      // A worker that is gone with its machine must not keep the others waiting for its locks.
+      *session << "SET idle_in_transaction_session_timeout = '60s'";
+    }
+    session_ = std::move(session);
+    return absl::OkStatus();
+  } catch (const soci::soci_error& error) {
+    return StatusOf(error, url_);
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat(url_.text, ": ", error.what()));
+  }
+}
+
+absl::Status Database::Transact(const Work& work) {
+  return Retry([&]() -> absl::Status {
+    MASE_RETURN_IF_ERROR(Connect());
+    absl::Status status;
+    try {
+      *session_ << (sqlite() ? "BEGIN IMMEDIATE" : "BEGIN");
+      status = work(*session_);
+      *session_ << (status.ok() ? "COMMIT" : "ROLLBACK");
+      return status;
+    } catch (const soci::soci_error& error) {
+      status = StatusOf(error, url_);
+    } catch (const std::exception& error) {
+      status = absl::InternalError(absl::StrCat(url_.text, ": ", error.what()));
+    }
+    try {
+      *session_ << "ROLLBACK";
+    } catch (const std::exception&) {
+      // No transaction was begun, or the connection is gone: the next attempt opens another.
+      if (url_.kind != DatabaseUrl::Kind::kMemory) session_.reset();
+    }
+    return status;
+  });
+}
+
+absl::Status Database::Retry(const std::function<absl::Status()>& attempt) {
+  const absl::Time begin = absl::Now();
+  absl::Time said = absl::InfinitePast();
+  for (absl::Duration pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+    const absl::Status status = attempt();
+    if (!absl::IsUnavailable(status)) return status;
+    const absl::Duration waited = absl::Now() - begin;
+    if (waited >= patience_) {
+      return absl::UnavailableError(
+          absl::StrCat(status.message(), " (gave up after ",
+                       absl::FormatDuration(absl::Floor(waited, absl::Seconds(1))), ")"));
+    }
+    if (say_ && absl::Now() - said >= kSayAgain) {
+      said = absl::Now();
+      say_(absl::StrCat(status.message(), "; waiting up to ", absl::FormatDuration(patience_)));
+    }
+    absl::SleepFor(std::min(pause, patience_ - waited));
+  }
+}
+
+}  // namespace mase

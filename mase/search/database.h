@@ -1,0 +1,77 @@
+// A connection to a database through SOCI: transactions that are tried again while the database
+// does not answer, and statuses instead of exceptions.
+//
+//   MASE_ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+//                         Database::Open("sqlite:///study.db", absl::Seconds(300), say));
+//   int64_t count = 0;
+//   MASE_RETURN_IF_ERROR(database->Transact([&](soci::session& sql) {
+//     sql << "SELECT COUNT(*) FROM trials", soci::into(count);
+//     return absl::OkStatus();
+//   }));
+//
+// Not thread-safe: a thread has its own.
+#ifndef MASE_SEARCH_DATABASE_H_
+#define MASE_SEARCH_DATABASE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "soci/soci.h"
+
+namespace mase {
+
+// Where a database is.
+struct DatabaseUrl {
+  enum class Kind { kMemory, kSqlite, kPostgres };
+  Kind kind = Kind::kMemory;
+  std::string text;     // Without a password, for messages.
+  std::string connect;  // What SOCI is told.
+};
+
+// Reads an address as Optuna (SQLAlchemy) has it: "sqlite:///FILE" (a fourth slash begins an
+// absolute path), "postgresql://USER:PASSWORD@HOST:PORT/NAME", also with "+psycopg2" or another
+// driver's name; "" and "sqlite://" are a database in memory. InvalidArgument for others.
+absl::StatusOr<DatabaseUrl> ParseDatabaseUrl(absl::string_view url);
+
+class Database {
+ public:
+  using Say = std::function<void(absl::string_view)>;
+  using Work = std::function<absl::Status(soci::session& sql)>;
+
+  // Connects. Where the database does not answer, `say` is told, and it is tried again for
+  // `patience`, then Unavailable. InvalidArgument: no such address, folder, user or database.
+  // DataLoss: a file that is no database.
+  static absl::StatusOr<std::unique_ptr<Database>> Open(absl::string_view url,
+                                                        absl::Duration patience, Say say);
+
+  const DatabaseUrl& url() const { return url_; }
+  bool sqlite() const { return url_.kind != DatabaseUrl::Kind::kPostgres; }
+
+  // Runs `work` in a transaction that writers of the same database wait for (SQLite: all of them;
+  // PostgreSQL: those that lock the same rows). It is committed if `work` returns OK, else undone.
+  // While the database does not answer, all of it is done again: `work` must not keep what it did
+  // in a run before. An error after which a commit may or may not have happened is one of these:
+  // `work` must find out.
+  absl::Status Transact(const Work& work);
+
+ private:
+  Database(DatabaseUrl url, absl::Duration patience, Say say)
+      : url_(std::move(url)), patience_(patience), say_(std::move(say)) {}
+
+  absl::Status Retry(const std::function<absl::Status()>& attempt);
+  absl::Status Connect();
+
+  const DatabaseUrl url_;
+  const absl::Duration patience_;
+  const Say say_;
+  std::unique_ptr<soci::session> session_;
+};
+
+}  // namespace mase
+
+#endif  // MASE_SEARCH_DATABASE_H_
