@@ -39,6 +39,7 @@ const std::pair<const char*, const char*> kOtherWords[] = {
     {"mase/data/images.cc", "cat"},
     {"mase/data/data_cache.cc", "size"},
     {"mase/data/jsc_sim.cc", "mean"},
+    {"mase/search/study_tables.cc", "log"},        // A key of a distribution.
     {"mase/exec/execution_report.cc", "integer"},  // A way to run a net.
     {"mase/calibrate/statistics.cc", "mean"},
 };
