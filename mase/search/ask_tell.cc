@@ -3,13 +3,14 @@
 //
 //   {"sampler": "tpe", "seed": 0, "directions": ["maximize", "minimize"],
 //    "parameters": [{"name": "a", "choices": 3}, {"name": "b", "low": 0, "high": 9}],
-//    "settings": "multivariate: true"}
+//    "settings": "multivariate: true", "prefill": 1000}   that many random trials before the first
 //   -> {"point": [1, 7]}           or {"end": "all 30 points of the search space are tried"}
 //   {"values": [0.5, 8]}
 //   -> {"point": ...}
 //   {"end": true}
-//   -> {"seconds": 0.01}           spent in the sampler
-#include <algorithm>
+//   -> {"seconds": 0.01, "first": 0.001}   spent in the sampler, and of that for the first point
+#include <time.h>
+
 #include <iostream>
 #include <memory>
 #include <string>
@@ -17,15 +18,15 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/time/clock.h"
 #include "google/protobuf/text_format.h"
+#include "mase/search/draws.h"
 #include "mase/search/sampler.h"
 #include "nlohmann/json.hpp"
 
 namespace mase {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Sampler>> SamplerOf(const nlohmann::json& task) {
+absl::StatusOr<ParameterSpace> SpaceOf(const nlohmann::json& task) {
   std::vector<SearchParameter> parameters;
   for (const auto& p : task.at("parameters")) {
     const std::string name = p.at("name");
@@ -39,8 +40,11 @@ absl::StatusOr<std::unique_ptr<Sampler>> SamplerOf(const nlohmann::json& task) {
       parameters.push_back(IntegerParameter(name, p["low"], p["high"]));
     }
   }
-  auto space = ParameterSpace::Create(std::move(parameters));
-  if (!space.ok()) return space.status();
+  return ParameterSpace::Create(std::move(parameters));
+}
+
+absl::StatusOr<std::unique_ptr<Sampler>> SamplerOf(const nlohmann::json& task,
+                                                   const ParameterSpace& space) {
   std::vector<Direction> directions;
   for (const std::string direction : task.at("directions")) {
     directions.push_back(direction == "maximize" ? Direction::kMaximize : Direction::kMinimize);
@@ -53,24 +57,41 @@ absl::StatusOr<std::unique_ptr<Sampler>> SamplerOf(const nlohmann::json& task) {
     return absl::InvalidArgumentError("no such sampler or setting");
   }
   settings.set_name(name);
-  return MakeSampler(settings, *space, std::move(directions), task.at("seed"));
+  return MakeSampler(settings, space, std::move(directions), task.at("seed"));
+}
+
+// Of this thread at work, however busy the machine is.
+double ThreadSeconds() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
 int Run() {
   std::string line;
   std::getline(std::cin, line);
-  auto sampler = SamplerOf(nlohmann::json::parse(line));
+  const nlohmann::json task = nlohmann::json::parse(line);
+  const auto space = SpaceOf(task);
+  const auto sampler = space.ok() ? SamplerOf(task, *space) : space.status();
   if (!sampler.ok()) {
     std::cerr << sampler.status() << "\n";
     return 2;
   }
   TrialHistory history;
-  absl::Duration spent;
-  Trial trial;
-  for (int64_t number = 0;; ++number) {
-    const absl::Time begin = absl::Now();
+  const int64_t prefill = task.value("prefill", int64_t{0});
+  for (int64_t number = 0; number < prefill; ++number) {
+    Draws draws(1, number);
+    Trial trial = {.number = number, .state = TrialState::kComplete};
+    trial.point = RandomPoint(*space, draws);
+    for (size_t i = 0; i < task.at("directions").size(); ++i) trial.values.push_back(draws.Unit());
+    history.Add(std::move(trial));
+  }
+  double spent = 0, first = 0;
+  for (int64_t number = prefill;; ++number) {
+    const double begin = ThreadSeconds();
     const absl::StatusOr<Point> point = (*sampler)->Sample(number, history, {});
-    spent += absl::Now() - begin;
+    spent += ThreadSeconds() - begin;
+    if (number == prefill) first = spent;
     std::cout << (point.ok() ? nlohmann::json{{"point", *point}}
                              : nlohmann::json{{"end", std::string(point.status().message())}})
               << std::endl;
@@ -82,7 +103,7 @@ int Run() {
                  .point = *point,
                  .values = told.at("values")});
   }
-  std::cout << nlohmann::json{{"seconds", absl::ToDoubleSeconds(spent)}} << std::endl;
+  std::cout << nlohmann::json{{"seconds", spent}, {"first", first}} << std::endl;
   return 0;
 }
 

@@ -45,46 +45,52 @@ std::vector<double> RecencyWeights(size_t count) {
 }
 
 Parzen::Parzen(const ParameterSpace& space, absl::Span<const int> group,
-               const std::vector<std::vector<double>>& observations, std::vector<double> weights,
+               absl::Span<const double> observations, std::vector<double> weights,
                double prior_weight)
     : weights_(std::move(weights)) {
+  const size_t observed = weights_.size(), dimensions = group.size();
   weights_.push_back(prior_weight);
   const double sum = std::accumulate(weights_.begin(), weights_.end(), 0.0);
   for (double& weight : weights_) weight /= sum;
-  const auto kernels = static_cast<double>(weights_.size());
-  for (size_t column = 0; column < group.size(); ++column) {
+  for (size_t column = 0; column < dimensions; ++column) {
     const SearchParameter& p = space[group[column]];
     Axis axis = {.parameter = &p, .categorical = p.kind == SearchParameter::Kind::kCategorical};
     if (axis.categorical) {
       // A count of prior_weight / kernels for each choice, and one more for the observed one.
       const auto count = static_cast<double>(p.choices.size());
-      const double base = prior_weight / kernels, total = base * count + 1;
+      const double base = prior_weight / static_cast<double>(observed + 1);
+      const double total = base * count + 1;
       axis.log_hit = std::log((base + 1) / total);
       axis.log_miss = std::log(base / total);
       axis.log_even = -std::log(count);
-      for (const auto& row : observations) axis.choice.push_back(static_cast<int>(row[column]));
-      axis.choice.push_back(-1);
+      axis.choice.resize(observed + 1, -1);
+      for (size_t k = 0; k < observed; ++k) {
+        axis.choice[k] = static_cast<int32_t>(observations[k * dimensions + column]);
+      }
     } else {
-      FitNumbers(axis, column, observations, group.size());
+      axis.mu.resize(observed + 1);
+      for (size_t k = 0; k < observed; ++k) {
+        axis.mu[k] = Scaled(p, observations[k * dimensions + column]);
+      }
+      FitNumbers(axis, dimensions);
     }
     axes_.push_back(std::move(axis));
   }
-  if (axes_.size() == 1) Collapse();
+  if (dimensions == 1) Collapse();
   for (Axis& axis : axes_) Normalize(axis);
   cumulative_.resize(weights_.size());
   std::partial_sum(weights_.begin(), weights_.end(), cumulative_.begin());
+  if (!probabilities_.empty()) return;
   for (double weight : weights_) log_weights_.push_back(std::log(weight));
 }
 
-void Parzen::FitNumbers(Axis& axis, size_t column,
-                        const std::vector<std::vector<double>>& observations, size_t dimensions) {
+void Parzen::FitNumbers(Axis& axis, size_t dimensions) {
   const SearchParameter& p = *axis.parameter;
   const double half = HalfStep(p);
   axis.low = Scaled(p, p.low - half);
   axis.high = Scaled(p, p.high + half);
   const double range = axis.high > axis.low ? axis.high - axis.low : 1;
-  for (const auto& row : observations) axis.mu.push_back(Scaled(p, row[column]));
-  axis.mu.push_back((axis.low + axis.high) / 2);
+  axis.mu.back() = (axis.low + axis.high) / 2;
   const size_t kernels = axis.mu.size(), observed = kernels - 1;
   axis.sigma.assign(kernels, range);
   if (dimensions > 1) {
@@ -180,32 +186,40 @@ void Parzen::Sample(Draws& draws, absl::Span<double> values) const {
   }
 }
 
-double Parzen::LogKernel(const Axis& axis, size_t kernel, double value) const {
+void Parzen::AddLogs(const Axis& axis, double value, std::vector<double>& logs) {
+  const size_t kernels = logs.size();
   if (axis.categorical) {
-    if (axis.choice[kernel] < 0) return axis.log_even;
-    return axis.choice[kernel] == static_cast<int>(value) ? axis.log_hit : axis.log_miss;
+    const auto own = static_cast<int32_t>(value);
+    for (size_t k = 0; k + 1 < kernels; ++k) {
+      logs[k] += axis.choice[k] == own ? axis.log_hit : axis.log_miss;
+    }
+    logs.back() += axis.log_even;
+    return;
   }
   const SearchParameter& p = *axis.parameter;
-  const double mu = axis.mu[kernel], sigma = axis.sigma[kernel];
-  if (IsDiscrete(p)) {
-    const double half = HalfStep(p);
-    return Log(NormalMass((Scaled(p, value - half) - mu) / sigma,
-                          (Scaled(p, value + half) - mu) / sigma)) -
-           axis.log_scale[kernel];
+  const double half = HalfStep(p);
+  const double low = Scaled(p, value - half), high = Scaled(p, value + half);
+  for (size_t k = 0; k < kernels; ++k) {
+    const double mu = axis.mu[k], sigma = axis.sigma[k];
+    if (half > 0) {
+      logs[k] += Log(NormalMass((low - mu) / sigma, (high - mu) / sigma)) - axis.log_scale[k];
+    } else {
+      const double z = (low - mu) / sigma;
+      logs[k] -= 0.5 * z * z + axis.log_scale[k];
+    }
   }
-  const double z = (Scaled(p, value) - mu) / sigma;
-  return -0.5 * z * z - axis.log_scale[kernel];
 }
 
 double Parzen::LogDensity(absl::Span<const double> values) const {
   if (!probabilities_.empty()) return std::log(probabilities_[static_cast<size_t>(values[0])]);
   std::vector<double> logs = log_weights_;
   for (size_t column = 0; column < axes_.size(); ++column) {
-    for (size_t k = 0; k < logs.size(); ++k) logs[k] += LogKernel(axes_[column], k, values[column]);
+    AddLogs(axes_[column], values[column], logs);
   }
+  // What is less than e^-36 of the most does not change a double.
   const double most = *absl::c_max_element(logs);
   double sum = 0;
-  for (double log : logs) sum += log - most > -40 ? std::exp(log - most) : 0;
+  for (double log : logs) sum += log > most - 36 ? std::exp(log - most) : 0;
   return most + std::log(sum);
 }
 

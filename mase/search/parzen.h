@@ -5,6 +5,7 @@
 #define MASE_SEARCH_PARZEN_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -22,14 +23,12 @@ std::vector<double> RecencyWeights(size_t count);
 // whole numbers and steps their mass around each value; kernels of choices are nearly one-hot.
 class Parzen {
  public:
-  // `observations` holds a row of values for each trial and a column for each of `group` (indices
-  // into `space`, which must outlive this): all active. `weights` has as many entries as there are
-  // rows.
+  // `observations` holds for each trial a value for each of `group` (indices into `space`, which
+  // must outlive this), one trial after another: all active. `weights` has an entry for each trial.
   //
   // One parameter: bandwidths are distances to neighbours. Several: a bandwidth by Scott's rule.
   Parzen(const ParameterSpace& space, absl::Span<const int> group,
-         const std::vector<std::vector<double>>& observations, std::vector<double> weights,
-         double prior_weight);
+         absl::Span<const double> observations, std::vector<double> weights, double prior_weight);
 
   // A value for each parameter of the group.
   void Sample(Draws& draws, absl::Span<double> values) const;
@@ -48,15 +47,15 @@ class Parzen {
     std::vector<double> log_scale;  // What makes a kernel's mass between the limits 1.
     // Choices: of each kernel the choice, -1 the prior's; logarithms of what the kernel gives to
     // its own choice, to others, and the prior to each.
-    std::vector<int> choice;
+    std::vector<int32_t> choice;
     double log_hit = 0, log_miss = 0, log_even = 0;
   };
 
-  void FitNumbers(Axis& axis, size_t column, const std::vector<std::vector<double>>& observations,
-                  size_t dimensions);
+  static void FitNumbers(Axis& axis, size_t dimensions);
   void Collapse();
   static void Normalize(Axis& axis);
-  double LogKernel(const Axis& axis, size_t kernel, double value) const;
+  // Adds to each of `logs` what the axis makes of `value` by that kernel.
+  static void AddLogs(const Axis& axis, double value, std::vector<double>& logs);
 
   std::vector<Axis> axes_;
   std::vector<double> weights_;     // Of kernels; their sum is 1.

@@ -44,7 +44,7 @@ TEST(ParzenTest, NewestTrialsWeighMost) {
 // to its choice and 0.2 to the other, the prior 0.5.
 TEST(ParzenTest, ChoicesAreCountedWithAPrior) {
   const ParameterSpace space = Space({CategoricalParameter("c", {true, false})});
-  const Parzen density(space, {0}, {{1}, {1}}, {1, 1}, 1);
+  const Parzen density(space, {0}, {1, 1}, {1, 1}, 1);
   EXPECT_NEAR(std::exp(density.LogDensity({1})), (0.8 + 0.8 + 0.5) / 3, 1e-15);
   EXPECT_NEAR(std::exp(density.LogDensity({0})), (0.2 + 0.2 + 0.5) / 3, 1e-15);
 }
@@ -55,17 +55,16 @@ TEST(ParzenTest, MassesOfDiscreteParametersSumToOne) {
   const ParameterSpace space =
       Space({IntegerParameter("i", -3, 12, 3), log, CategoricalParameter("c", {true, false, {}})});
   EXPECT_NEAR(TotalMass(Space({IntegerParameter("i", -3, 12, 3)}), {0},
-                        Parzen(space, {0}, {{3}, {3}, {9}}, {1, 1, 0.5}, 1)),
+                        Parzen(space, {0}, {3, 3, 9}, {1, 1, 0.5}, 1)),
               1, 1e-12);
-  EXPECT_NEAR(
-      TotalMass(space, {0, 1, 2}, Parzen(space, {0, 1, 2}, {{3, 2, 0}, {0, 30, 1}}, {1, 1}, 1)), 1,
-      1e-12);
+  EXPECT_NEAR(TotalMass(space, {0, 1, 2}, Parzen(space, {0, 1, 2}, {3, 2, 0, 0, 30, 1}, {1, 1}, 1)),
+              1, 1e-12);
   EXPECT_NEAR(TotalMass(space, {0, 1, 2}, Parzen(space, {0, 1, 2}, {}, {}, 1)), 1, 1e-12);
 }
 
 TEST(ParzenTest, ADensityOverAContinuumIntegratesToOne) {
   const ParameterSpace space = Space({RealParameter("r", -1, 3)});
-  const Parzen density(space, {0}, {{0.5}, {0.6}, {3}}, {1, 1, 1}, 1);
+  const Parzen density(space, {0}, {0.5, 0.6, 3}, {1, 1, 1}, 1);
   double sum = 0;
   const int steps = 100000;
   for (int i = 0; i < steps; ++i) {
@@ -78,11 +77,9 @@ TEST(ParzenTest, SamplesAreDistributedAsTheDensity) {
   const ParameterSpace space =
       Space({IntegerParameter("i", 0, 4), CategoricalParameter("c", {true, false})});
   for (const std::vector<int>& group : {std::vector<int>{0}, {1}, {0, 1}}) {
-    std::vector<std::vector<double>> observations;
+    std::vector<double> observations;
     for (int i = 0; i < 6; ++i) {
-      std::vector<double> row;
-      for (int parameter : group) row.push_back(parameter == 0 ? i % 3 : i % 2 == 0);
-      observations.push_back(row);
+      for (int parameter : group) observations.push_back(parameter == 0 ? i % 3 : i % 2 == 0);
     }
     const Parzen density(space, group, observations, std::vector<double>(6, 1.0), 1);
     Draws draws(7, 0);

@@ -45,7 +45,7 @@ class MoeadProposer final : public Proposer {
       absl::c_stable_sort(order, [&](size_t a, size_t b) {
         return Distance(weight, weights_[a]) < Distance(weight, weights_[b]);
       });
-      order.resize(std::min<size_t>(order.size(), spec_.settings.n_neighbors()));
+      order.resize(std::min<size_t>(order.size(), spec_.settings.n_neighbours()));
       neighbours_.push_back(std::move(order));
     }
   }

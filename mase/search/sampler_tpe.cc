@@ -103,17 +103,19 @@ class TpeProposer final : public Proposer {
   // The density of the trials that have all parameters of the group.
   Parzen Estimate(absl::Span<const int> group, const std::vector<const Trial*>& trials,
                   const std::vector<double>& given) const {
-    std::vector<std::vector<double>> observations;
-    std::vector<double> weights;
-    observations.reserve(trials.size());
+    std::vector<double> observations, weights;
+    observations.reserve(trials.size() * group.size());
+    size_t count = 0;
     for (size_t i = 0; i < trials.size(); ++i) {
-      std::vector<double> row;
-      for (int parameter : group) row.push_back(trials[i]->point[parameter]);
-      if (absl::c_any_of(row, [](double value) { return std::isnan(value); })) continue;
-      observations.push_back(std::move(row));
+      const Point& point = trials[i]->point;
+      if (absl::c_any_of(group, [&](int parameter) { return std::isnan(point[parameter]); })) {
+        continue;
+      }
+      for (int parameter : group) observations.push_back(point[parameter]);
       if (!given.empty()) weights.push_back(given[i]);
+      ++count;
     }
-    if (given.empty()) weights = RecencyWeights(observations.size());
+    if (given.empty()) weights = RecencyWeights(count);
     return Parzen(spec_.space, group, observations, std::move(weights),
                   spec_.settings.prior_weight());
   }

@@ -210,7 +210,7 @@ class DatabaseStudy final : public Study {
   void FailStale(soci::session& sql);
   int64_t NextNumber(soci::session& sql) const;
   Id Insert(soci::session& sql, int64_t number, TrialState state, absl::Time start) const;
-  Point FixedPoint(const Row& row) const;
+  absl::StatusOr<Point> FixedPoint(const Row& row) const;
 
   const StorageSettings settings_;
   const std::unique_ptr<Database> database_;
@@ -513,17 +513,16 @@ void DatabaseStudy::FailStale(soci::session& sql) {
   }
 }
 
-// What the queue says of a trial; what it leaves open is drawn, by the trial's number. Empty:
-// nothing is said, or something that cannot be.
-Point DatabaseStudy::FixedPoint(const Row& row) const {
-  if (row.fixed.empty()) return {};
-  const absl::StatusOr<Point> fixed = PointOfFixedParams(spec_.space, row.fixed);
-  if (!fixed.ok()) return {};
+// What the queue says of a trial; what it leaves open is drawn, by the trial's number. Empty where
+// it says nothing.
+absl::StatusOr<Point> DatabaseStudy::FixedPoint(const Row& row) const {
+  if (row.fixed.empty()) return Point();
+  MASE_ASSIGN_OR_RETURN(const Point fixed, PointOfFixedParams(spec_.space, row.fixed));
   Draws draws(0, row.trial.number);
   Point point(spec_.space.dimensions(), kInactive);
   for (size_t i = 0; i < point.size(); ++i) {
     const double drawn = AtUnit(spec_.space[i], draws.Unit());
-    if (spec_.space.IsActive(i, point)) point[i] = std::isnan((*fixed)[i]) ? drawn : (*fixed)[i];
+    if (spec_.space.IsActive(i, point)) point[i] = std::isnan(fixed[i]) ? drawn : fixed[i];
   }
   return point;
 }
@@ -555,8 +554,18 @@ absl::StatusOr<std::vector<Trial>> DatabaseStudy::Begin(int64_t count) {
                               use(time), use(id));
       take.execute(true);
       if (take.get_affected_rows() != 1) continue;  // Another worker was faster.
+      absl::StatusOr<Point> point = FixedPoint(row);
+      if (!point.ok()) {
+        // Nobody can work at it.
+        sql << "UPDATE trials SET state = 'FAIL', datetime_complete = :c WHERE trial_id = :t",
+            use(time), use(id);
+        TextRows reason;
+        reason.Add(id, "error", nlohmann::json(std::string(point.status().message())).dump());
+        reason.Insert(sql, "trial_user_attributes");
+        continue;
+      }
       Row taken = row;
-      taken.trial.point = FixedPoint(row);
+      taken.trial.point = *std::move(point);
       begun.push_back(std::move(taken));
     }
     const int64_t taken = static_cast<int64_t>(begun.size());

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
 #include <limits>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/runfiles.h"
 #include "mase/search/database.h"
 #include "mase/testing/matchers.h"
 
@@ -234,6 +236,33 @@ TEST_F(StudyTest, AnotherStudyOfThatNameIsRefused) {
                        HasSubstr("another search space: parameter '")));
   spec_ = spec;
   EXPECT_EQ(Open()->history().size(), 1u);
+}
+
+// testdata/optuna_5.sql is the dump of a file in which Optuna 5.0.0 kept a study of this space.
+TEST_F(StudyTest, AStudyOfOptunasIsReadAndWorkedAt) {
+  if (!sqlite()) return;  // The dump is SQLite's.
+  std::ifstream dump(Runfile("mase/search/testdata/optuna_5.sql"));
+  std::string statement;
+  auto database = ValueOrDie(Database::Open(settings_.url(), absl::Seconds(5), nullptr));
+  EXPECT_OK(database->Transact([&](soci::session& sql) {
+    while (std::getline(dump, statement)) sql << statement;
+    return absl::OkStatus();
+  }));
+  auto study = Open();
+  ASSERT_EQ(study->history().size(), 4u);
+  const Trial& first = *study->history().Find(0);
+  EXPECT_THAT(first.point, ElementsAre(7, 1, 0.1));
+  EXPECT_THAT(first.values, ElementsAre(1.0 / 3, 8));
+  EXPECT_EQ(first.attributes.at("note"), R"({"x": [1, "\u00e9"]})");
+  EXPECT_THAT(study->history().Find(1)->values, ElementsAre(1.0 / 3, kInfinity));
+  EXPECT_EQ(study->history().Find(3)->state, TrialState::kPruned);
+  ASSERT_THAT(study->running(), SizeIs(1));
+  EXPECT_EQ(study->running()[0].number, 4);
+  // Trial 5 was enqueued with a = 50, which the space does not have.
+  const Trial next = ValueOrDie(study->Begin(1))[0];
+  EXPECT_EQ(next.number, 6);
+  EXPECT_OK(study->Refresh());
+  EXPECT_EQ(study->history().Find(5)->attributes.at("error"), R"("parameter 'a' cannot be 50")");
 }
 
 TEST_F(StudyTest, TablesOfAnotherSchemaAreRefusedAndNotTouched) {
