@@ -148,4 +148,5 @@ def main():
         print(subprocess.run([program], check=True, capture_output=True, text=True).stdout, end="")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -79,13 +79,14 @@ int RunSweepAction(std::vector<std::string> words) {
   return RunAs(*MakeSweepAction(swept), std::move(words));
 }
 
+// A transform by the name of another action, with flags that make it that.
+int RunTransformAs(std::vector<std::string> words, const std::vector<std::string>& flags);
+
 // A transform that runs one pass behind those of the settings, and measures nothing besides.
 template <const char* kPass>
 int RunPass(std::vector<std::string> words) {
-  words[0] = "transform";
-  words.push_back("--evaluate=false");
-  words.push_back(absl::StrCat("--set=passes.", kPass, "={}"));
-  return RunAs(*MakeTransformAction(), std::move(words));
+  return RunTransformAs(std::move(words),
+                        {"--evaluate=false", absl::StrCat("--set=passes.", kPass, "={}")});
 }
 constexpr char kProfile[] = "profile_statistics";
 constexpr char kVerify[] = "verify_quantization";
@@ -113,9 +114,7 @@ const ActionEntry kActions[] = {
     {"sweep", "run train, transform or test for many values of any settings", RunSweepAction},
     {"explain", "what a transform would do to each node, by which line of which file",
      [](std::vector<std::string> words) {
-       words[0] = "transform";
-       words.push_back("--dry_run");
-       return RunAs(*MakeTransformAction(), std::move(words));
+       return RunTransformAs(std::move(words), {"--dry_run"});
      }},
     {"info", "show a net's layers, shapes, parameters and MACs; no data needed",
      [](std::vector<std::string> words) { return RunAs(*MakeInfoAction(), std::move(words)); }},
@@ -144,6 +143,13 @@ const ActionEntry* FindAction(absl::string_view name) {
     if (action.name == name) return &action;
   }
   return nullptr;
+}
+
+int RunTransformAs(std::vector<std::string> words, const std::vector<std::string>& flags) {
+  const auto action = MakeTransformAction(words[0], std::string(FindAction(words[0])->summary));
+  words[0] = "transform";
+  words.insert(words.end(), flags.begin(), flags.end());
+  return RunAs(*action, std::move(words));
 }
 
 std::vector<std::string> ActionNames() {

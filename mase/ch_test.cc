@@ -58,6 +58,9 @@ TEST(ChTest, HelpListsEveryAction) {
   EXPECT_THAT(Ch({"help", "transform"}).out,
               AllOf(HasSubstr("--print-after VALUE"), Not(HasSubstr("--predictions"))));
   EXPECT_THAT(Ch({"help", "formats"}).out, HasSubstr("number formats"));
+  EXPECT_THAT(Ch({"help", "profile"}).out,
+              AllOf(HasSubstr("profile: statistics of weights and activations\n"),
+                    HasSubstr("  ch profile --config=testdata/configs/jsc_tiny_integer.toml\n")));
 }
 
 // In a pipe a line may be no longer than that of the smallest terminal.
@@ -71,15 +74,27 @@ TEST(ChTest, NoTableIsWiderThan80Columns) {
         {"formats", "list"},
         {"transform", "--list_passes"},
         {"help", "train"},
+        {"help", "test"},
+        {"help", "transform"},
         {"help", "sweep"},
+        {"help", "info"},
+        {"help", "explain"},
+        {"help", "diff"},
+        {"help", "report"},
+        {"help", "plot"},
+        {"help", "compare"},
+        {"help", "formats"},
+        {"formats", "describe", "mxfp"},
+        {"explain", Config(), "--set=passes.quantize.linear.config.weight_frac_width=3"},
+        {"explain", calibrated, "--set=passes.profile_statistics.num_samples=5"},
         {"transform", Config(), "--verbose", "--timing", "--run_dir=run"},
         {"transform", calibrated, "--calibrate=compare", "--run_dir=run"}}) {
     const CommandResult run = Ch(words);
     ASSERT_EQ(run.exit_code, 0) << run.err;
-    std::string tables;  // Without the line that names a folder, and examples of commands.
+    std::string tables;  // Without the line that names a folder.
     for (const absl::string_view line : absl::StrSplit(run.out, '\n')) {
       const bool exempt =
-          absl::StartsWith(line, "Files written to ") || absl::StartsWith(line, "  ch ");
+          absl::StartsWith(line, "Files written to ") || absl::StrContains(line, ".toml is /");
       if (!exempt) absl::StrAppend(&tables, line, "\n");
     }
     ExpectFits80Columns(tables);
@@ -157,6 +172,28 @@ TEST(ChTest, JsonIsOneDocumentOnStdoutAndAllElseIsOnStderr) {
   EXPECT_THAT(run.err, HasSubstr("| accuracy |"));
   EXPECT_EQ(nlohmann::json::parse(Ch({"models", "--json"}).out)["columns"][0]["name"], "Model");
   EXPECT_EQ(Ch({"passes", "describe", "quantize", "--json"}).exit_code, 2);
+  // Of what is no run, too.
+  const auto parse = [](const std::vector<std::string>& words) {
+    const CommandResult said = Ch(words);
+    EXPECT_EQ(said.exit_code, 0) << said.err;
+    return nlohmann::json::parse(said.out);
+  };
+  const nlohmann::json explained = parse({"explain", Config(), "--json", "--seed=3"});
+  EXPECT_EQ(explained["action"], "transform");
+  EXPECT_EQ(explained["passes"][1]["pass"], "quantize");
+  const nlohmann::json node = explained["passes"][1]["nodes"][2];
+  EXPECT_EQ(node["node"], "seq_blocks_2");
+  EXPECT_EQ(node["settings"][1]["setting"], "passes.quantize.linear.config.bias.width");
+  EXPECT_THAT(std::string(node["settings"][1]["from"]), HasSubstr("jsc_tiny_integer.toml:21:"));
+  EXPECT_EQ(explained["settings"].back()["setting"], "seed");
+  EXPECT_EQ(parse({"test", "a", "b", "--dry_run", "--json"})["settings"][1]["value"], "a");
+  EXPECT_EQ(parse({"sweep", "train", "jsc-tiny", "jsc-sim", "--sweep=seed=1,2", "--dry_run",
+                   "--json"})["points"][1]["settings"]["seed"],
+            2);
+  EXPECT_EQ(parse({"transform", "--list_passes", "--json"})["columns"][0]["name"], "Pass");
+  EXPECT_EQ(parse({"formats", "list", "--json"})["columns"][0]["name"], "family");
+  EXPECT_EQ(parse({"formats", "describe", "integer 8/4", "--json"})["bits"], 8);
+  EXPECT_EQ(parse({"formats", "table", "integer 2/0", "--json"})["rows"].size(), 4u);
   // Also of a run that fails.
   const CommandResult failed = Ch({"train", "jsc-tinny", "jsc-sim", "--json"});
   EXPECT_EQ(failed.exit_code, 2);
@@ -281,7 +318,7 @@ TEST(ChTest, ExplainSaysWhichLineDecidedForWhichNodeAndWritesNothing) {
       explained.out,
       AllOf(ContainsRegex("seq_blocks_2 \\(linear\\) quantized: integer data_in 8/4, weight 6/"),
             ContainsRegex("passes.quantize.linear.config.name = integer +.*toml:[0-9]+:[0-9]+\n"),
-            ContainsRegex("linear.config.weight.width = 6 +--set passes.quantize.linear"),
+            ContainsRegex("linear.config.weight.width = 6 +--set\n"),
             ContainsRegex("seq_blocks_1 \\(relu\\) unchanged: ")));
   EXPECT_TRUE(std::filesystem::is_empty(folder));
 

@@ -22,6 +22,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/base/table.h"
+#include "mase/base/writable.h"
 #include "mase/config/arguments.h"
 #include "mase/config/own_flags.h"
 #include "mase/format/family.h"
@@ -31,6 +32,7 @@
 #include "mase/interop/npy.h"
 #include "mase/interop/svg_curves.h"
 #include "mase/tensor/convert.h"
+#include "nlohmann/json.hpp"
 #include "proto/flags.pb.h"
 
 namespace mase {
@@ -42,7 +44,7 @@ constexpr char kUsage[] = R"(number formats: what a tensor's values become when 
   formats describe NAME|FORMAT          fields, range, step, bits of one
   formats table FORMAT                  every code and its value (up to 16 bits)
   formats quantize --format=F --in=x.npy --out=y.npy
-  formats encode   --format=F --in=x.npy --out=codes.npy      integer codes, int32
+  formats encode   --format=F --in=x.npy --out=codes.npy    integer codes, int32
   formats decode   --format=F --in=codes.npy --out=y.npy
   formats error --in=x.npy FORMAT...    SQNR, errors and bits, side by side
 
@@ -59,7 +61,8 @@ constexpr char kExamples[] = R"(
   ./bazelw run //mase:formats -- table 'minifloat_ieee 4/2'
   ./bazelw run //mase:formats -- quantize --format='integer 8/4' \
       --semantics=reference --in=x.npy --out=y.npy
-  ./bazelw run //mase:formats -- error --in=x.npy --plot=error.svg integer block_fp mxfp
+  ./bazelw run //mase:formats -- error --in=x.npy --plot=error.svg \
+      integer block_fp mxfp
 )";
 
 using Flags = FormatsFlags;
@@ -92,7 +95,25 @@ absl::StatusOr<Tensor> ReadFloats(const std::string& path) {
   return floats;
 }
 
-absl::Status List() {
+// For programs: a row a family.
+Table FamilyTable() {
+  Table table("formats", "",
+              {{"family"}, {"kind"}, {"definition"}, {"example"}, {"class"}, {"also"}});
+  for (const Family* family : Families()) {
+    const absl::StatusOr<FormatProto> example = ParseFormat(family->example);
+    if (!example.ok()) continue;  // The examples are the families' own.
+    table.AddRow({std::string(family->name), std::string(FormatKindName(KindOf(*example))),
+                  std::string(family->summary), FormatText(*example),
+                  std::string(family->class_suffix), absl::StrJoin(family->aliases, ", ")});
+  }
+  return table;
+}
+
+absl::Status List(const Flags& flags) {
+  if (flags.json()) {
+    std::cout << FamilyTable().Json() << "\n";
+    return absl::OkStatus();
+  }
   Table table({{"Family"}, {.name = "Definition, example", .align = Align::kLeft}});
   for (const Family* family : Families()) {
     table.AddRow({std::string(family->name), std::string(family->summary)});
@@ -109,6 +130,24 @@ absl::Status List() {
 absl::Status Describe(const std::string& text, const Flags& flags) {
   MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text, flags));
   const Family& family = *FindFamily(format->family());
+  if (flags.json()) {
+    nlohmann::ordered_json json = {{"format", FormatText(format->proto())},
+                                   {"family", std::string(family.name)},
+                                   {"kind", std::string(FormatKindName(KindOf(format->proto())))},
+                                   {"class", std::string(format->class_suffix())},
+                                   {"definition", std::string(family.summary)},
+                                   {"description", format->Describe()},
+                                   {"precision", format->Precision()},
+                                   {"bits", format->BitsPerValue({64, 64})},
+                                   {"has_reference", family.has_reference},
+                                   {"parameters", nlohmann::ordered_json::array()}};
+    for (const FamilyParameter& parameter : family.parameters) {
+      json["parameters"].push_back({{"name", std::string(parameter.name)},
+                                    {"required", parameter.need == FamilyParameter::kRequired}});
+    }
+    std::cout << json.dump(1) << "\n";
+    return absl::OkStatus();
+  }
   std::cout << family.name << ": " << family.summary << "\n"
             << format->Describe() << "\n"
             << "metadata precision [" << absl::StrJoin(format->Precision(), ", ")
@@ -134,13 +173,12 @@ absl::Status Describe(const std::string& text, const Flags& flags) {
 
 absl::Status PrintTable(const std::string& text, const Flags& flags) {
   MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text, flags));
-  std::cout << format->Describe() << "\n";
   const std::vector<float> values = format->Values();
   if (values.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(FormatText(format->proto()), " has no table: more than 2^16 values"));
   }
-  Table table({{"Value"}, {"Code"}});
+  Table table("codes", FormatText(format->proto()), {{"Value"}, {"Code"}});
   for (float value : values) {
     std::string code = "-";
     // Codes of formats scaled by their data depend on the block.
@@ -150,7 +188,8 @@ absl::Status PrintTable(const std::string& text, const Flags& flags) {
     }
     table.AddRow({absl::StrFormat("%.9g", value), code});
   }
-  std::cout << table.Text();
+  std::cout << (flags.json() ? table.Json() : absl::StrCat(format->Describe(), "\n", table.Text()))
+            << (flags.json() ? "\n" : "");
   return absl::OkStatus();
 }
 
@@ -163,7 +202,15 @@ absl::Status ForEachPair(
     return absl::InvalidArgumentError(
         absl::StrCat(in.size(), " --in and ", out.size(), " --out, want as many, at least one"));
   }
-  for (int i = 0; i < in.size(); ++i) MASE_RETURN_IF_ERROR(fn(in[i], out[i]));
+  for (const std::string& path : out) {
+    MASE_RETURN_IF_ERROR(Annotate(CheckWritable(path), "--out"));
+  }
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (int i = 0; i < in.size(); ++i) {
+    MASE_RETURN_IF_ERROR(fn(in[i], out[i]));
+    json.push_back({{"in", in[i]}, {"out", out[i]}});
+  }
+  if (flags.json()) std::cout << json.dump(1) << "\n";
   return absl::OkStatus();
 }
 
@@ -246,10 +293,15 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
   if (paths.empty() || formats.empty()) {
     return absl::InvalidArgumentError("error needs --in=x.npy and at least one format");
   }
+  if (!flags.plot().empty()) {
+    MASE_RETURN_IF_ERROR(Annotate(CheckWritable(flags.plot()), "--plot"));
+  }
   std::map<std::string, Curve> curves;
+  std::vector<std::string> documents;
   for (const std::string& path : paths) {
     MASE_ASSIGN_OR_RETURN(const Tensor x, ReadFloats(path));
-    Table table({{"Format"},
+    Table table("errors", "",
+                {{"Format"},
                  {"bits"},
                  {"SQNR", "dB", 2},
                  {"max error"},
@@ -269,11 +321,16 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
       curve.name = std::string(format->family());
       curve.points.emplace_back(bits, error.sqnr_db);
     }
+    documents.push_back(absl::StrCat("{\"file\": ", nlohmann::ordered_json(path).dump(),
+                                     ", \"left_out\": ", left_out, ", \"errors\": ", table.Json(),
+                                     "}"));
+    if (flags.json()) continue;
     std::cout << path << " " << x.shape().ToString()
               << (left_out == 0 ? "" : absl::StrCat(", without ", left_out, " not finite values"))
               << "\n"
               << table.Text();
   }
+  if (flags.json()) std::cout << "[" << absl::StrJoin(documents, ",\n") << "]\n";
   if (flags.plot().empty()) return absl::OkStatus();
   std::vector<Curve> list;
   for (auto& [name, curve] : curves) {
@@ -289,7 +346,7 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
 absl::Status Run(const std::vector<std::string>& words, const Flags& flags) {
   const std::string command = words.empty() ? "" : words[0];
   const std::vector<std::string> rest(words.begin() + (words.empty() ? 0 : 1), words.end());
-  if (command == "list") return List();
+  if (command == "list") return List(flags);
   if (command == "describe" || command == "table") {
     if (rest.size() != 1) {
       return absl::InvalidArgumentError(

@@ -51,8 +51,8 @@ class ReportsTest : public ::testing::Test {
 TEST_F(ReportsTest, AFolderOfRunsIsATable) {
   const CommandResult report = Ch({"report", "runs", "integer"});
   EXPECT_EQ(report.exit_code, 0) << report.err;
-  EXPECT_THAT(report.out, AllOf(ContainsRegex("rate-1e-2 +train +jsc-tiny +jsc-sim +ok"),
-                                ContainsRegex("integer +transform +jsc-tiny +jsc +ok +0.7090")));
+  EXPECT_THAT(report.out, AllOf(ContainsRegex("rate-1e-2 +jsc-tiny +jsc-sim +ok +test +0"),
+                                ContainsRegex("integer +jsc-tiny +jsc +ok +test +0.7090")));
   for (const absl::string_view line : absl::StrSplit(report.out, '\n')) EXPECT_LE(line.size(), 80);
 
   const CommandResult csv = Ch({"report", "runs", "--columns=run,settings.learning_rate,loss",

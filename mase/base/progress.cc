@@ -11,21 +11,21 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "mase/base/progress_text.h"
 
 namespace mase {
 namespace {
 
 constexpr double kSecondsBetweenDraws = 0.1;  // On a terminal.
 constexpr double kSecondsBetweenLines = 5;    // Elsewhere.
-constexpr char kEraseLine[] = "\r\033[K";
 
-std::string Clock(double seconds) {
+}  // namespace
+
+std::string ClockText(double seconds) {
   const int64_t whole = static_cast<int64_t>(std::min(seconds, 359999.0));  // 99:59:59.
   if (whole < 3600) return absl::StrFormat("%02d:%02d", whole / 60, whole % 60);
   return absl::StrFormat("%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
 }
-
-}  // namespace
 
 Terminal Terminal::Stderr() {
   Terminal terminal;
@@ -82,12 +82,13 @@ std::string Progress::Line(int64_t done, double elapsed_s) const {
   const double rate = elapsed_s > 0 ? static_cast<double>(done) / elapsed_s : 0;
   const std::string speed = absl::StrFormat(rate < 10 ? "%.2f/s" : "%.0f/s", rate);
   if (total_ <= 0) {
-    return absl::StrCat(label_, " ", done, " ", unit_, " [", Clock(elapsed_s), ", ", speed, "]");
+    return absl::StrCat(label_, " ", done, " ", unit_, " [", ClockText(elapsed_s), ", ", speed,
+                        "]");
   }
   const int64_t left = std::max<int64_t>(total_ - done, 0);
-  const std::string eta = rate > 0 ? Clock(static_cast<double>(left) / rate) : "?";
+  const std::string eta = rate > 0 ? ClockText(static_cast<double>(left) / rate) : "?";
   return absl::StrCat(label_, " ", absl::StrFormat("%3d%%", 100 * done / total_), " ", done, "/",
-                      total_, " ", unit_, " [", Clock(elapsed_s), "<", eta, ", ", speed, "]");
+                      total_, " ", unit_, " [", ClockText(elapsed_s), "<", eta, ", ", speed, "]");
 }
 
 }  // namespace mase

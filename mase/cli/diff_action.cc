@@ -4,12 +4,14 @@
 #include <memory>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/cli/log.h"
+#include "mase/cli/main.h"
 #include "mase/config/arguments.h"
 #include "mase/config/config.h"
 #include "mase/config/own_flags.h"
@@ -30,9 +32,9 @@ constexpr char kUsage[] = R"(diff: what differs between two nets, node by node
 
 Usage: ch diff A B [flags]
 
-A and B are checkpoints, run directories (their best nets) or settings files (.toml,
-.json, .textproto: the net that their passes make). Flags that are settings, such as
---set, hold for both files.
+A and B are checkpoints, run directories (their best nets) or settings files
+(.toml, .json, .textproto: the net that their passes make). Flags that are
+settings, such as --set, hold for both files.
 
 Examples:
   ch diff runs/train-0001 runs/transform-0001
@@ -89,7 +91,10 @@ absl::StatusOr<Graph> NetOfCheckpoint(const std::string& path) {
 absl::StatusOr<Graph> OpenNet(const std::string& path, const Arguments& arguments) {
   absl::StatusOr<Graph> net =
       IsSettingsFile(path) ? NetOfSettings(path, arguments) : NetOfCheckpoint(path);
-  if (!net.ok()) return Annotate(net.status(), path);
+  if (!net.ok()) {
+    const bool named = absl::StrContains(net.status().message(), path);
+    return named ? net.status() : Annotate(net.status(), path);
+  }
   // The batch that a file happened to be written with is no part of a net.
   for (Node* node : net->placeholders()) {
     std::vector<int64_t> shape = node->attributes().Ints("shape");
@@ -128,6 +133,14 @@ absl::StatusOr<bool> Diff(const Arguments& arguments, const DiffFlags& flags) {
     return absl::InvalidArgumentError(
         absl::StrCat("diff compares two nets, not ", arguments.positionals.size(),
                      ": `ch diff A B`, each a checkpoint, a run directory or a settings file"));
+  }
+  MASE_RETURN_IF_ERROR(RefuseOutputs(arguments, "diff"));
+  const bool has_settings = absl::c_any_of(arguments.positionals, IsSettingsFile);
+  if (!has_settings && !(arguments.settings.empty() && arguments.sets.empty())) {
+    const std::string& given =
+        arguments.settings.empty() ? arguments.sets[0] : arguments.settings[0].flag;
+    return absl::InvalidArgumentError(absl::StrCat(
+        given, " is a setting, and neither of the two nets is made of a settings file"));
   }
   MASE_ASSIGN_OR_RETURN(Graph first, OpenNet(arguments.positionals[0], arguments));
   MASE_ASSIGN_OR_RETURN(Graph second, OpenNet(arguments.positionals[1], arguments));

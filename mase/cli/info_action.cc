@@ -54,6 +54,7 @@ class InfoAction : public Action {
            "ch info --load=best.safetensors\n";
   }
   google::protobuf::Message* own_flags() override { return &flags_; }
+  bool makes_directory() const override { return false; }
 
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
     MASE_ASSIGN_OR_RETURN(Graph graph, OpenNet(settings.config));

@@ -11,11 +11,16 @@ static_assert(std::atomic<bool>::is_always_lock_free);  // Else no signal handle
 }  // namespace
 
 const std::atomic<bool>& CatchInterrupt() {
-  struct sigaction action = {};
-  action.sa_handler = [](int) { interrupted = true; };
-  action.sa_flags = SA_RESETHAND | SA_RESTART;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  // Once: a handler that is set again would catch the second signal, too.
+  static const bool caught = [] {
+    struct sigaction action = {};
+    action.sa_handler = [](int) { interrupted = true; };
+    action.sa_flags = SA_RESETHAND | SA_RESTART;
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+    return true;
+  }();
+  static_cast<void>(caught);
   return interrupted;
 }
 

@@ -17,6 +17,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/table_report.h"
 #include "mase/base/version.h"
+#include "mase/cli/explain.h"
 #include "mase/cli/log.h"
 #include "mase/config/arguments.h"
 #include "mase/config/own_flags.h"
@@ -45,15 +46,26 @@ std::string Command(absl::string_view action) {
   return absl::StrCat("./bazelw run //mase:ch -- ", action);
 }
 
+// The command, indented; where it is too long on several lines, as a shell reads it.
+std::string CommandLines(const std::string& command) {
+  std::string lines, line = " ";
+  for (const absl::string_view word : absl::StrSplit(command, ' ')) {
+    const bool fits = line.size() + 1 + word.size() + 2 <= kColumns;
+    if (!fits) absl::StrAppend(&lines, std::exchange(line, "     "), " \\\n");
+    absl::StrAppend(&line, " ", word);
+  }
+  return absl::StrCat(lines, line, "\n");
+}
+
 void PrintHelp(Action& action) {
-  const std::string written = absl::StrCat("./bazelw run //mase:", action.name(), " --");
-  const std::string command = Command(action.name());
+  const std::string written = absl::StrCat("./bazelw run //mase:", action.command(), " --");
+  const std::string command = Command(action.command());
   std::string examples;
   for (absl::string_view line : absl::StrSplit(action.examples(), '\n', absl::SkipEmpty())) {
-    absl::StrAppend(&examples, "  ", absl::StrReplaceAll(line, {{written, command}}), "\n");
+    examples += CommandLines(absl::StrReplaceAll(line, {{written, command}}));
   }
   const std::string title =
-      WrapLines(absl::StrCat(action.name(), ": ", action.summary()), kColumns, 2);
+      WrapLines(absl::StrCat(action.command(), ": ", action.summary()), kColumns, 2);
   std::printf("%s\n", absl::StrCat(title, "\nUsage: ", command, " ", action.usage(),
                                    "\n\nExamples:\n", examples,
                                    "\nSettings come from defaults < --config file < --set < "
@@ -109,12 +121,13 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
     google::protobuf::Message& flags = is_output ? output : *action.own_flags();
     MASE_RETURN_IF_ERROR(SetFlag(name, value, flags));
   }
+  if (!action.makes_directory()) MASE_RETURN_IF_ERROR(RefuseOutputs(arguments, action.name()));
   action.Begin(arguments, output);
   TerminalReporter& reporter = action.reporter();
   MASE_ASSIGN_OR_RETURN(const bool done, action.Prepare());
   if (done) return absl::OkStatus();
   MASE_ASSIGN_OR_RETURN(const LoadedConfig settings,
-                        LoadConfig(arguments, action.config_request()));
+                        LoadConfig(action.arguments(), action.config_request()));
   SetLogging(settings.config);
   const Table shown = SettingsTable(
       settings.record, reporter.verbose() ? ShownSettings::kAll : ShownSettings::kChanged);
@@ -131,13 +144,35 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
 
 }  // namespace
 
+absl::Status RefuseOutputs(const Arguments& arguments, absl::string_view action) {
+  std::vector<std::string> given;
+  for (const Arguments::Setting& setting : arguments.settings) given.push_back(setting.flag);
+  for (const std::string& set : arguments.sets) {
+    given.push_back(absl::StrCat("--", set.substr(0, set.find('='))));
+  }
+  for (const std::string& flag : given) {
+    const std::string name = absl::StrReplaceAll(flag, {{"-", "_"}});
+    for (const char* output : {"__html", "__run_dir", "__junit", "__goals.junit", "__goal",
+                               "__goals.require", "__project", "__project_dir"}) {
+      if (name != output) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(flag, " has no use here: ", action,
+                       " makes no run directory; transform, train, test and sweep do"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Action::Finish(const RunResult& run) {
   reporter_->PrintJson(ReportJson(run.report));
   return run.status;
 }
 
-absl::Status Action::Explain(const LoadedConfig& settings, const RunReport&) {
+absl::Status Action::Explain(const LoadedConfig& settings, const RunReport& begun) {
   reporter().Show(OriginsTable(settings.record), "");
+  const nlohmann::ordered_json json = {{"action", begun.action()},
+                                       {"settings", GivenJson(GivenBelow(settings.record, ""))}};
+  reporter().PrintJson(absl::StrCat(DumpJson(json), "\n"));
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #define MASE_CLI_MAIN_H_
 
 #include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -27,6 +28,9 @@ class Action {
   virtual absl::string_view summary() const = 0;   // One sentence, for --help.
   virtual absl::string_view examples() const = 0;  // Command lines, one each, for --help.
 
+  // What people type for it, where that is not its name.
+  virtual absl::string_view command() const { return name(); }
+
   // Of the usage in --help, behind the action's name.
   virtual absl::string_view usage() const { return "[MODEL] [DATASET] [flags]"; }
 
@@ -38,6 +42,9 @@ class Action {
   // nothing more to do (a flag asked for a listing).
   virtual absl::StatusOr<bool> Prepare() { return false; }
   virtual ConfigRequest config_request() const { return {nullptr, /*read_passes=*/false}; }
+
+  // Whether Run writes a run directory; where not, flags that are about it are refused.
+  virtual bool makes_directory() const { return true; }
 
   // `begun` is the run's report as far as it is known before: action, command line, start,
   // settings.
@@ -51,6 +58,9 @@ class Action {
     reporter_ = std::make_unique<TerminalReporter>(output);
   }
 
+  // Where Prepare understands words in another way.
+  void set_arguments(Arguments arguments) { arguments_ = std::move(arguments); }
+
   // The end of Run: prints the report where JSON is asked for.
   absl::Status Finish(const RunResult& run);
 
@@ -62,6 +72,10 @@ class Action {
   Arguments arguments_;
   std::unique_ptr<TerminalReporter> reporter_;
 };
+
+// InvalidArgument if the command line has settings that are about a run directory (--html,
+// --run_dir, goals), for actions that make none.
+absl::Status RefuseOutputs(const Arguments& arguments, absl::string_view action);
 
 // The whole of main(): parses, prints the effective settings, runs, prints an error
 // as one line, and returns the exit code (base/status.h). Lets no exception out.

@@ -10,6 +10,7 @@
 #include "mase/cli/explain.h"
 #include "mase/cli/instrument_flags.h"
 #include "mase/cli/interrupt.h"
+#include "mase/cli/log.h"
 #include "mase/run/run_passes.h"
 #include "mase/run/session.h"
 
@@ -41,7 +42,11 @@ absl::StatusOr<bool> PassAction::Prepare() {
   for (const std::string& path : flags_.plugins()) {
     MASE_RETURN_IF_ERROR(loader_->Open(path).status());
   }
-  if (flags_.list_passes()) reporter().Show(PassTable(*loader_), "");
+  if (flags_.list_passes()) {
+    const Table table = PassTable(*loader_);
+    reporter().Show(table, "");
+    reporter().PrintJson(absl::StrCat(table.Json(), "\n"));
+  }
   if (flags_.reproduce().empty()) return flags_.list_passes();
   MASE_RETURN_IF_ERROR(Reproduce(flags_.reproduce(), name(), environment()));
   return true;
@@ -59,21 +64,33 @@ absl::Status PassAction::Explain(const LoadedConfig& settings, const RunReport& 
   const RunConfig& config = settings.config;
   const RunEnvironment around = environment();
   MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, CreatePasses(config, around));
+  MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/!config.has_resume()));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, around));
-  reporter().Print("\n");
-  reporter().Show(GivenTable(settings.record), "");
-  reporter().Print(absl::StrCat("\nNet ", session.graph.name(), ": ", session.graph.node_count(),
-                                " nodes, ", session.graph.parameter_count(),
-                                " parameters. Data set ", session.dataset.name(), ".\n"));
+  const std::vector<GivenSetting> given = GivenBelow(settings.record, "");
+  reporter().Print(absl::StrCat("\n", GivenText(given), "\nNet ", session.graph.name(), ": ",
+                                session.graph.node_count(), " nodes, ",
+                                session.graph.parameter_count(), " parameters. Data set ",
+                                session.dataset.name(), ".\n"));
   Explainer explainer(settings.record);
   PassHost host;  // No data, nothing shown, nothing written.
   const absl::Status status =
       RunPipeline(pipeline, session.graph, host, &session.report, {&explainer});
   reporter().Print(explainer.text());
+  const nlohmann::ordered_json json = {{"action", begun.action()},
+                                       {"settings", GivenJson(given)},
+                                       {"model",
+                                        {{"name", session.graph.name()},
+                                         {"nodes", session.graph.node_count()},
+                                         {"parameters", session.graph.parameter_count()}}},
+                                       {"data", session.dataset.name()},
+                                       {"passes", explainer.json()},
+                                       {"stopped", std::string(status.message())}};
+  reporter().PrintJson(absl::StrCat(DumpJson(json), "\n"));
   if (status.ok()) return status;
-  reporter().Print(absl::StrCat("\n", status.message(),
-                                "\nThis and what comes after it cannot be told without running "
-                                "it.\n"));
+  reporter().Print(
+      WrapLines(absl::StrCat("\n", status.message(),
+                             "\nThis and what comes after it cannot be told without running it."),
+                80, 2));
   return absl::OkStatus();
 }
 

@@ -1,7 +1,9 @@
 #include "mase/cli/run_listings.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,8 +11,11 @@
 #include "mase/base/files.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/standard_output.h"
+#include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
+#include "mase/base/writable.h"
+#include "mase/cli/log.h"
 #include "mase/config/arguments.h"
 #include "mase/config/own_flags.h"
 #include "mase/interop/svg_curves.h"
@@ -44,8 +49,8 @@ absl::StatusOr<std::optional<std::vector<std::string>>> ReadWords(
     if (name == "help") {
       std::printf("%s\n\nUsage: ch %s [flags]\n\n", usage.summary, usage.line);
       for (const ProcessFlag& flag : known) {
-        std::printf("  --%s%s\n      %s\n", flag.name.c_str(), flag.is_switch ? "" : " VALUE",
-                    flag.help.c_str());
+        std::printf("  --%s%s\n%s", flag.name.c_str(), flag.is_switch ? "" : " VALUE",
+                    WrapLines(absl::StrCat("      ", flag.help), 80, 6).c_str());
       }
       return std::nullopt;
     }
@@ -63,6 +68,23 @@ absl::StatusOr<std::optional<std::vector<std::string>>> ReadWords(
     return absl::InvalidArgumentError(absl::StrCat("no run is named; usage: ch ", usage.line));
   }
   return paths;
+}
+
+// The file that `given` names, or one of this name in the current directory, where nothing is
+// overwritten that nobody named. What is in the way of writing it is found before there is anything
+// to write.
+absl::StatusOr<std::string> OutputFile(const std::string& given, const std::string& name) {
+  std::string output = given;
+  if (output.empty()) {
+    MASE_ASSIGN_OR_RETURN(output, UserPath(name));
+    std::error_code error;
+    if (std::filesystem::exists(output, error)) {
+      return absl::AlreadyExistsError(absl::StrCat(output, " exists; --output=", name,
+                                                   " overwrites it, another name does not"));
+    }
+  }
+  MASE_RETURN_IF_ERROR(Annotate(CheckWritable(output), "--output"));
+  return output;
 }
 
 std::string Formatted(const Table& table, absl::string_view format) {
@@ -86,13 +108,13 @@ absl::Status ReportRuns(const std::vector<std::string>& words) {
   ReportFlags flags;
   MASE_ASSIGN_OR_RETURN(const auto paths, ReadWords(kReport, words, flags));
   if (!paths.has_value()) return absl::OkStatus();
+  std::string output = flags.output();
+  if (flags.html() || !output.empty()) {
+    MASE_ASSIGN_OR_RETURN(output, OutputFile(output, "report.html"));
+  }
   const FinishedRuns read = ReadRuns(*paths);
   if (read.runs.empty()) return read.problems;
   if (flags.html()) {
-    std::string output = flags.output();
-    if (output.empty()) {
-      MASE_ASSIGN_OR_RETURN(output, UserPath("report.html"));
-    }
     MASE_RETURN_IF_ERROR(WriteFileAtomically(output, PageOf(read.runs)));
     std::printf("page of %d runs: %s\n", static_cast<int>(read.runs.size()), output.c_str());
     return read.problems;
@@ -102,10 +124,10 @@ absl::Status ReportRuns(const std::vector<std::string>& words) {
       const Table table,
       RunTable(read.runs, columns.empty() ? DefaultRunColumns() : columns, flags.sort()));
   const std::string text = Formatted(table, flags.format());
-  if (flags.output().empty()) {
+  if (output.empty()) {
     std::printf("%s", text.c_str());
   } else {
-    MASE_RETURN_IF_ERROR(WriteFileAtomically(flags.output(), text));
+    MASE_RETURN_IF_ERROR(WriteFileAtomically(output, text));
   }
   return read.problems;
 }
@@ -131,8 +153,10 @@ absl::Status PlotRuns(const std::vector<std::string>& words) {
   PlotFlags flags;
   MASE_ASSIGN_OR_RETURN(const auto paths, ReadWords(kPlot, words, flags));
   if (!paths.has_value()) return absl::OkStatus();
-  const FinishedRuns read = ReadRuns(*paths);
   const std::string metric = flags.metric().empty() ? "val_loss" : flags.metric();
+  MASE_ASSIGN_OR_RETURN(const std::string output,
+                        OutputFile(flags.output(), absl::StrCat(metric, ".svg")));
+  const FinishedRuns read = ReadRuns(*paths);
   Picture picture{.title = absl::StrReplaceAll(metric, {{"_", " "}}),
                   .x_label = "epoch",
                   .y_label = metric,
@@ -147,10 +171,6 @@ absl::Status PlotRuns(const std::vector<std::string>& words) {
     MASE_RETURN_IF_ERROR(read.problems);
     return absl::InvalidArgumentError(
         "none of the runs is a training: they have no history.csv to plot");
-  }
-  std::string output = flags.output();
-  if (output.empty()) {
-    MASE_ASSIGN_OR_RETURN(output, UserPath(absl::StrCat(metric, ".svg")));
   }
   MASE_RETURN_IF_ERROR(WriteFileAtomically(output, CurvesAsSvg(picture)));
   std::printf("%s of %d runs: %s\n", metric.c_str(), static_cast<int>(picture.curves.size()),

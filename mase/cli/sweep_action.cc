@@ -55,6 +55,7 @@ class SweepAction : public Action {
                        "; for example: sweep train jsc-tiny jsc-sim --sweep batch_size=64,256"));
     }
     MASE_ASSIGN_OR_RETURN(points_, Points());
+    TakeOneWordForTheDataSet();
     MASE_ASSIGN_OR_RETURN(loader_, PluginLoader::Create());
     for (const std::string& path : flags_.plugins()) {
       MASE_RETURN_IF_ERROR(loader_->Open(path).status());
@@ -71,6 +72,41 @@ class SweepAction : public Action {
   }
 
   absl::Status Run(const LoadedConfig&, const RunReport& begun) override {
+    MASE_ASSIGN_OR_RETURN(const SweepRequest request, Request(begun));
+    const SweepResult result = RunSweep(request, environment());
+    reporter().PrintJson(result.json);
+    return result.status;
+  }
+
+  absl::Status Explain(const LoadedConfig&, const RunReport& begun) override {
+    MASE_ASSIGN_OR_RETURN(const SweepRequest request, Request(begun));
+    MASE_RETURN_IF_ERROR(CheckPoints(request, environment()));
+    std::vector<SweepRow> rows;
+    for (size_t i = 0; i < points_.points.size(); ++i)
+      rows.push_back({.run = PointName(points_, i)});
+    reporter().Show(SweepTable(swept_, points_, rows), "");
+    reporter().PrintJson(SweepJson(swept_, points_, rows));
+    return absl::OkStatus();
+  }
+
+ private:
+  RunEnvironment environment() {
+    return {.reporter = reporter(), .passes = loader_.get(), .watch_interrupt = CatchInterrupt};
+  }
+
+  // Where models are swept, the one word that stands alone is the data set.
+  void TakeOneWordForTheDataSet() {
+    const bool of_models = absl::c_any_of(points_.settings, [](const std::string& setting) {
+      return setting == "model" || setting == "model.name";
+    });
+    if (!of_models || arguments().positionals.size() != 1) return;
+    Arguments taken = arguments();
+    taken.settings.push_back({"DATASET", "dataset", taken.positionals[0]});
+    taken.positionals.clear();
+    set_arguments(std::move(taken));
+  }
+
+  absl::StatusOr<SweepRequest> Request(const RunReport& begun) const {
     SweepRequest request = {
         .action = swept_,
         .points = points_,
@@ -83,23 +119,9 @@ class SweepAction : public Action {
           "--junit is the file of one run, and a sweep has many; sweep.json says which missed a "
           "goal");
     }
-    const RunEnvironment environment = {
-        .reporter = reporter(), .passes = loader_.get(), .watch_interrupt = CatchInterrupt};
-    const SweepResult result = RunSweep(request, environment);
-    reporter().PrintJson(result.json);
-    return result.status;
+    return request;
   }
 
-  absl::Status Explain(const LoadedConfig&, const RunReport&) override {
-    MASE_RETURN_IF_ERROR(SettingsOfAll().status());
-    std::vector<SweepRow> rows;
-    for (size_t i = 0; i < points_.points.size(); ++i)
-      rows.push_back({.run = PointName(points_, i)});
-    reporter().Show(SweepTable(swept_, points_, rows), "");
-    return absl::OkStatus();
-  }
-
- private:
   absl::StatusOr<SweepPoints> Points() const {
     if (!flags_.points().empty()) {
       if (flags_.sweep().empty()) return ReadPointList(flags_.points());

@@ -30,8 +30,8 @@ class TestAction : public Action {
 
   absl::StatusOr<bool> Prepare() override {
     if (flags_.predictions().empty()) return false;
-    MASE_RETURN_IF_ERROR(CheckPredictionsPath(flags_.predictions()));
     MASE_ASSIGN_OR_RETURN(predictions_path_, UserPath(flags_.predictions()));
+    MASE_RETURN_IF_ERROR(CheckPredictionsPath(predictions_path_));
     return false;
   }
 

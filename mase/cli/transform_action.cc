@@ -1,7 +1,10 @@
 #include "mase/cli/transform_action.h"
 
 #include <memory>
+#include <string>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "mase/cli/pass_action.h"
 #include "mase/run/transform_run.h"
 
@@ -31,7 +34,28 @@ class TransformAction : public PassAction {
   }
 };
 
+class NamedTransformAction final : public TransformAction {
+ public:
+  NamedTransformAction(std::string command, std::string summary)
+      : command_(std::move(command)),
+        summary_(std::move(summary)),
+        examples_(absl::StrCat("ch ", command_,
+                               " --config=testdata/configs/jsc_tiny_integer.toml\n", "ch ",
+                               command_, " --config=my.toml --load=best.safetensors\n")) {}
+
+  absl::string_view command() const override { return command_; }
+  absl::string_view summary() const override { return summary_; }
+  absl::string_view examples() const override { return examples_; }
+
+ private:
+  const std::string command_, summary_, examples_;
+};
+
 }  // namespace
+
+std::unique_ptr<Action> MakeTransformAction(std::string command, std::string summary) {
+  return std::make_unique<NamedTransformAction>(std::move(command), std::move(summary));
+}
 
 std::unique_ptr<Action> MakeTransformAction() { return std::make_unique<TransformAction>(); }
 

@@ -72,9 +72,10 @@ class PassContext {
   // of this pass.
   absl::Status AddTable(Table table);
 
-  // Shows how far the pass is, where it takes long: `done` of `total` units ("net").
-  void Progress(int64_t done, int64_t total, absl::string_view unit) {
-    host_.Progress(done, total, unit);
+  // Shows how far the pass is, where it takes long: `done` of `total` units ("net"). Cancelled
+  // where the user wants the run to end, which the pass hands on.
+  absl::Status Progress(int64_t done, int64_t total, absl::string_view unit) {
+    return host_.Progress(done, total, unit);
   }
 
   // Shows text to the user, now. A missing newline at the end is added.

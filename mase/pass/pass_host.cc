@@ -18,7 +18,7 @@ absl::StatusOr<Evaluation> PassHost::Evaluate(const Graph&) {
   return absl::UnimplementedError("this program has no data to evaluate on");
 }
 
-void PassHost::Progress(int64_t, int64_t, absl::string_view) {}
+absl::Status PassHost::Progress(int64_t, int64_t, absl::string_view) { return absl::OkStatus(); }
 
 void PassHost::Print(absl::string_view) {}
 void PassHost::Show(const Table&, absl::string_view) {}

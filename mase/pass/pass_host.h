@@ -40,8 +40,9 @@ class PassHost {
   // them. NotFound, naming the splits that there are; Unimplemented without data.
   virtual absl::StatusOr<SampleRows> Samples(int64_t rows, absl::string_view split);
 
-  // Shows how far a long pass is: `done` of `total` units ("net").
-  virtual void Progress(int64_t done, int64_t total, absl::string_view unit);
+  // Shows how far a long pass is: `done` of `total` units ("net"). Cancelled where the user wants
+  // the run to end.
+  virtual absl::Status Progress(int64_t done, int64_t total, absl::string_view unit);
 
   // Loss and accuracy of a graph on the run's data. Unimplemented where there is
   // none; else errors name the node that cannot be computed.

@@ -22,14 +22,19 @@ namespace fs = std::filesystem;
 
 constexpr int kMaxDepth = 3;  // Projects folder, project, run.
 
-bool IsRun(const fs::path& folder) {
-  std::error_code error;
-  return fs::exists(folder / RunDirectory::kSummary, error) ||
-         fs::exists(folder / RunDirectory::kSettings, error);
+// InvalidArgument where the folder does not let itself be looked into.
+absl::StatusOr<bool> IsRun(const fs::path& folder) {
+  for (const char* name : {RunDirectory::kSummary, RunDirectory::kSettings}) {
+    std::error_code error;
+    if (fs::exists(folder / name, error)) return true;
+    if (error) return FileError(folder.string(), "look into it", error.value());
+  }
+  return false;
 }
 
 // The runs in and below a folder, sorted by name. Links are names for what is found without them.
-std::vector<fs::path> RunsBelow(const fs::path& folder) {
+// What cannot be read goes into `unreadable`.
+std::vector<fs::path> RunsBelow(const fs::path& folder, std::vector<absl::Status>& unreadable) {
   std::vector<fs::path> runs, level = {folder};
   for (int depth = 0; depth < kMaxDepth; ++depth) {
     std::vector<fs::path> below;
@@ -39,8 +44,14 @@ std::vector<fs::path> RunsBelow(const fs::path& folder) {
            it.increment(error)) {
         std::error_code unknown;
         if (it->is_symlink(unknown) || !it->is_directory(unknown)) continue;
-        (IsRun(it->path()) ? runs : below).push_back(it->path());
+        const absl::StatusOr<bool> is_run = IsRun(it->path());
+        if (is_run.ok()) {
+          (*is_run ? runs : below).push_back(it->path());
+        } else {
+          unreadable.push_back(is_run.status());
+        }
       }
+      if (error) unreadable.push_back(FileError(parent.string(), "read", error.value()));
     }
     level = std::move(below);
   }
@@ -99,14 +110,22 @@ FinishedRuns ReadRuns(absl::Span<const std::string> paths) {
   for (const std::string& path : paths) {
     std::error_code error;
     std::vector<fs::path> folders = {path};
-    if (!fs::is_directory(path, error)) {
-      problems.Add(absl::NotFoundError(
-          absl::StrCat(path, fs::exists(path, error) ? ": is a file, want the directory of a run"
-                                                     : ": there is no such directory")));
+    const fs::file_type type = fs::status(path, error).type();
+    if (type != fs::file_type::directory) {
+      problems.Add(type == fs::file_type::not_found
+                       ? absl::NotFoundError(absl::StrCat(path, ": there is no such directory"))
+                   : error ? FileError(path, "look into it", error.value())
+                           : absl::NotFoundError(
+                                 absl::StrCat(path, ": is a file, want the directory of a run")));
       continue;
     }
-    if (!IsRun(path)) folders = RunsBelow(path);
-    if (folders.empty()) {
+    const absl::StatusOr<bool> is_run = IsRun(path);
+    problems.Add(is_run.status());
+    if (!is_run.ok()) continue;
+    std::vector<absl::Status> unreadable;
+    if (!*is_run) folders = RunsBelow(path, unreadable);
+    for (const absl::Status& problem : unreadable) problems.Add(problem);
+    if (folders.empty() && unreadable.empty()) {
       problems.Add(absl::NotFoundError(
           absl::StrCat(path, ": no run: it has neither ", RunDirectory::kSummary, " nor ",
                        RunDirectory::kSettings, ", and there is no run below it")));

@@ -1,5 +1,9 @@
 #include "mase/run/finished_run.h"
 
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
 
@@ -18,6 +22,7 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A run's directory with a summary of this status, accuracy and learning rate.
 void MakeRun(const fs::path& folder, const std::string& status, double accuracy, double rate) {
@@ -31,6 +36,7 @@ void MakeRun(const fs::path& folder, const std::string& status, double accuracy,
     MetricReport* metric = report.add_metrics();
     metric->set_name("accuracy");
     metric->set_stage("best");
+    metric->set_split("test");
     metric->set_value(accuracy);
     metric->set_samples(100);
     metric->set_correct(static_cast<uint32_t>(100 * accuracy));
@@ -78,6 +84,39 @@ TEST(ReadRunsTest, WhatIsNoRunIsNamedWithWhatIsMissing) {
                     HasSubstr("not a run's summary"), HasSubstr("is a file, want the directory")));
 }
 
+// While it lives folders are shut to root, too, whose tests these may be.
+class WithoutPrivileges {
+ public:
+  WithoutPrivileges() {
+    EXPECT_EQ(syscall(SYS_capget, &header_, had_), 0);
+    __user_cap_data_struct fewer[2] = {had_[0], had_[1]};
+    fewer[0].effective &= ~((1u << CAP_DAC_OVERRIDE) | (1u << CAP_DAC_READ_SEARCH));
+    EXPECT_EQ(syscall(SYS_capset, &header_, fewer), 0);
+  }
+  ~WithoutPrivileges() { EXPECT_EQ(syscall(SYS_capset, &header_, had_), 0); }
+
+ private:
+  __user_cap_header_struct header_ = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct had_[2];
+};
+
+TEST(ReadRunsTest, AFolderThatCannotBeReadIsNotCalledEmpty) {
+  const fs::path root = NewFolder();
+  MakeRun(root / "shut" / "run", "ok", 0.5, 1e-3);
+  fs::permissions(root / "shut", fs::perms::none);
+  for (const fs::path& path : {root, root / "shut"}) {
+    const WithoutPrivileges ordinary;
+    const FinishedRuns read = ReadRuns({path.string()});
+    EXPECT_THAT(read.problems,
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("Permission denied"), Not(HasSubstr("no run")))));
+  }
+  fs::permissions(root / "shut", fs::perms::owner_all);
+  fs::create_symlink("round", root / "round");
+  EXPECT_THAT(ReadRuns({(root / "round").string()}).problems,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("symbolic links")));
+}
+
 TEST(ReadRunsTest, HistoryIsReadWhereThereIsOne) {
   const fs::path root = NewFolder();
   MakeRun(root, "ok", 0.5, 1e-3);
@@ -107,7 +146,10 @@ TEST(RunTableTest, ColumnsSortAndWhatIsMissing) {
   EXPECT_EQ(csv({"run", "settings.learning_rate"}, "settings.learning_rate"),
             "run,settings.learning_rate\na,0.001\nc,0.01\nb,0.1\n");
   EXPECT_EQ(csv({"run", "error"}, ""), "run,error\na,\nb,loss is nan\nc,\n");
-  EXPECT_OK(RunTable(read.runs, DefaultRunColumns(), ""));
+  EXPECT_EQ(csv(DefaultRunColumns(), "").substr(0, 59),
+            "run,action,model,data,status,split,accuracy,low,high,loss\na");
+  EXPECT_EQ(csv({"run", "split", "accuracy"}, ""),
+            "run,split,accuracy\na,test,0.5\nb,,\nc,test,0.75\n");
   EXPECT_THAT(RunTable(read.runs, {"acuracy"}, ""),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "no run has a 'acuracy'; did you mean 'accuracy'?"));

@@ -44,9 +44,14 @@ std::string Added(const DatasetConfig& given, DatasetConfig complete) {
   return complete.ShortDebugString();
 }
 
-absl::Status NoData(const std::optional<DataRecipe>& recipe) {
+absl::Status NoData(const RunConfig& config, const std::optional<DataRecipe>& recipe) {
   if (!recipe.has_value()) {
-    return absl::InvalidArgumentError("No model and/or dataset provided! These are required.");
+    const std::string& model = config.model().name();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "No model and/or dataset provided! These are required. Missing is ",
+        model.empty() ? "a model, and behind it " : "", "a data set, as in `",
+        model.empty() ? "jsc-tiny" : model,
+        " jsc-sim`; `ch datasets` lists them, --set dataset.path=FILE is one of your own"));
   }
   const DatasetConfig& data = recipe->dataset();
   const std::string& file = data.path().empty() ? data.train() : data.path();
@@ -78,7 +83,7 @@ absl::StatusOr<OpenedData> OpenData(const RunConfig& config, absl::string_view a
     data = Complete(config.dataset(), *recipe);
   }
   const bool named = NamesFiles(data) || (!data.name().empty() && data.name() != kOwnFiles);
-  if (!named) return NoData(recipe);
+  if (!named) return NoData(config, recipe);
   const std::string added = Added(config.dataset(), data);
   if (!added.empty()) reporter.Info(absl::StrCat("Data as in training: ", added));
   const std::string name = data.name().empty() ? kOwnFiles : data.name();

@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "mase/base/files.h"
+#include "mase/base/status.h"
+#include "mase/base/writable.h"
 #include "mase/exec/classification.h"
 #include "mase/interop/npy.h"
 
@@ -94,7 +96,9 @@ std::string Csv(const Predictions& predictions) {
 }  // namespace
 
 absl::Status CheckPredictionsPath(absl::string_view path) {
-  if (absl::EndsWith(path, ".npy") || absl::EndsWith(path, ".csv")) return absl::OkStatus();
+  if (absl::EndsWith(path, ".npy") || absl::EndsWith(path, ".csv")) {
+    return Annotate(CheckWritable(path), "--predictions");
+  }
   return absl::InvalidArgumentError(absl::StrCat(
       "--predictions=", path, ": the name must end in .csv (a table with the classes, ",
       "for people and spreadsheets) or .npy (the scores, for NumPy)"));

@@ -8,6 +8,11 @@
 
 namespace mase {
 
+absl::Status RunEnvironment::CheckInterrupt() const {
+  const bool ends = watch_interrupt && watch_interrupt();
+  return ends ? absl::CancelledError("interrupted") : absl::OkStatus();
+}
+
 RunReport BeginReport(absl::string_view action) {
   RunReport report;
   report.set_action(std::string(action));

@@ -37,9 +37,12 @@ struct RunEnvironment {
   DatasetCache* data = nullptr;    // Null: the run opens its data for itself.
   // What watches the passes; none if unset.
   std::function<absl::StatusOr<Instruments>(const Pipeline&, const RunConfig&)> instruments;
-  // Called once, where a run can be interrupted; what it returns ends the run when it becomes true.
-  // Unset: runs cannot be interrupted.
+  // Called where a run can be interrupted; what it returns, always the same, ends the run when it
+  // becomes true. Unset: runs cannot be interrupted.
   std::function<const std::atomic<bool>&()> watch_interrupt;
+
+  // Cancelled, "interrupted", if it is true.
+  absl::Status CheckInterrupt() const;
 };
 
 // How a run ended.

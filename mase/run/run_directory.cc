@@ -25,6 +25,7 @@
 #include "mase/base/runfiles.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/base/writable.h"
 #include "mase/config/text_proto.h"
 #include "mase/model/checkpoint.h"
 #include "mase/run/report_json.h"
@@ -48,12 +49,13 @@ std::string FileNamePart(absl::string_view text) {
   return part.empty() || part[0] == '.' ? absl::StrCat("run-", part) : part;
 }
 
+absl::StatusOr<std::string> ProjectsFolder(const RunConfig& config) {
+  return config.project_dir().empty() ? UserPath("mase_output") : config.project_dir();
+}
+
 absl::StatusOr<std::string> ProjectFolder(const RunConfig& config, absl::string_view model,
                                           absl::string_view dataset) {
-  std::string root = config.project_dir();
-  if (root.empty()) {
-    MASE_ASSIGN_OR_RETURN(root, UserPath("mase_output"));
-  }
+  MASE_ASSIGN_OR_RETURN(const std::string root, ProjectsFolder(config));
   const std::string name =
       config.has_project()
           ? FileNamePart(config.project())
@@ -93,6 +95,20 @@ std::vector<std::string> NamesEnding(const fs::path& folder, absl::string_view e
   return names;
 }
 
+// Whether the folder, and what is missing of those above it, can be made.
+absl::Status CheckCanBeMade(fs::path folder) {
+  std::error_code error;
+  while (folder.has_relative_path() && !fs::exists(folder.parent_path(), error)) {
+    folder = folder.parent_path();
+  }
+  return fs::is_directory(folder, error) ? absl::OkStatus() : CheckWritable(folder.string());
+}
+
+absl::Status Exists(const fs::path& run_dir) {
+  return absl::AlreadyExistsError(
+      absl::StrCat("run_dir ", run_dir.string(), " exists; a run never shares its directory"));
+}
+
 absl::StatusOr<std::string> MakeNext(const fs::path& project, absl::string_view action) {
   MASE_RETURN_IF_ERROR(MakeFolders(project));
   for (int number = 1; number < 1'000'000; ++number) {
@@ -123,15 +139,21 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const RunConfig& config, absl:
   const fs::path path = fs::path(config.run_dir()).lexically_normal();
   MASE_RETURN_IF_ERROR(MakeFolders(path.parent_path()));
   if (mkdir(path.c_str(), 0777) != 0) {
-    if (errno == EEXIST) {
-      return absl::AlreadyExistsError(
-          absl::StrCat("run_dir ", path.string(), " exists; a run never shares its directory"));
-    }
-    return FileError(path.string(), "create", errno);
+    return errno == EEXIST ? Exists(path) : FileError(path.string(), "create", errno);
   }
   RunDirectory made(path.string());
   MASE_RETURN_IF_ERROR(made.Lock());
   return made;
+}
+
+absl::Status RunDirectory::CheckFree(const RunConfig& config) {
+  if (!config.has_run_dir()) {
+    MASE_ASSIGN_OR_RETURN(const std::string projects, ProjectsFolder(config));
+    return CheckCanBeMade(projects);
+  }
+  const fs::path path = fs::path(config.run_dir()).lexically_normal();
+  std::error_code error;
+  return fs::exists(path, error) ? Exists(path) : CheckCanBeMade(path);
 }
 
 absl::Status RunDirectory::Lock() {

@@ -28,6 +28,10 @@ class RunDirectory {
   static absl::StatusOr<RunDirectory> Create(const RunConfig& config, absl::string_view action,
                                              absl::string_view model, absl::string_view dataset);
 
+  // What is known to be in the way of Create beforehand: AlreadyExists, or folders that cannot be
+  // made.
+  static absl::Status CheckFree(const RunConfig& config);
+
   // The directory of an earlier run, to go on in. NotFound if it has no settings of one;
   // Unavailable while another run is at it, in this process or another.
   static absl::StatusOr<RunDirectory> Reopen(absl::string_view path);

@@ -12,6 +12,7 @@
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/progress.h"
+#include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
 #include "mase/model/checkpoint.h"
@@ -36,6 +37,23 @@ Tensor SpreadRows(const Tensor& all, int64_t rows) {
   }
   return spread;
 }
+
+// Ends an evaluation where the user wants the run to end.
+OutputSink<float> InterruptsOf(const RunEnvironment& environment) {
+  return [&environment](int64_t, absl::Span<const float>) { return environment.CheckInterrupt(); };
+}
+
+// The same between passes.
+class InterruptWatch final : public Instrumentation {
+ public:
+  explicit InterruptWatch(const RunEnvironment& environment) : environment_(environment) {}
+  absl::Status BeforePass(const RunningPass& pass, const Graph&) override {
+    return Annotate(environment_.CheckInterrupt(), absl::StrCat("before ", pass.step.info->name));
+  }
+
+ private:
+  const RunEnvironment& environment_;
+};
 
 // What the passes of one run get from it.
 class SessionHost : public PassHost {
@@ -70,12 +88,13 @@ class SessionHost : public PassHost {
                       std::move(caption)};
   }
 
-  void Progress(int64_t done, int64_t total, absl::string_view unit) override {
+  absl::Status Progress(int64_t done, int64_t total, absl::string_view unit) override {
     if (!progress_.has_value()) {
       progress_.emplace("pass", total, std::string(unit), session_.reporter().progress());
     }
     progress_->Update(done);
     if (done >= total) progress_.reset();
+    return session_.environment.CheckInterrupt();
   }
 
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override {
@@ -83,7 +102,8 @@ class SessionHost : public PassHost {
     MASE_ASSIGN_OR_RETURN(
         const auto executor,
         Executor::Create(graph, {.execution = ExecutorOptionsOf(config_).execution}));
-    return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size());
+    return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size(),
+                          InterruptsOf(session_.environment));
   }
 
   // The same and more, for the report.
@@ -94,7 +114,8 @@ class SessionHost : public PassHost {
         const auto executor,
         Executor::Create(graph, {.execution = ExecutorOptionsOf(config_).execution}));
     MASE_ASSIGN_OR_RETURN(Measurement measured,
-                          MeasureNet(*executor, data, session_.dataset.num_classes(), config_));
+                          MeasureNet(*executor, data, session_.dataset.num_classes(), config_,
+                                     InterruptsOf(session_.environment)));
     ReportMeasurement(measured, stage, split_, session_.dataset.info().class_names, report);
     MASE_RETURN_IF_ERROR(ReportNeededFigures(graph, *executor, data.features, stage, report));
     return measured;
@@ -188,7 +209,8 @@ absl::Status RunPasses(const RunConfig& config, const Pipeline& pipeline, Sessio
   }
   MASE_ASSIGN_OR_RETURN(const Instruments owned,
                         MakeInstruments(config, pipeline, session.environment));
-  std::vector<Instrumentation*> instruments;
+  InterruptWatch watch(session.environment);
+  std::vector<Instrumentation*> instruments = {&watch};
   for (const auto& instrument : owned) instruments.push_back(instrument.get());
   const int warned = session.report.warnings_size();
   MASE_RETURN_IF_ERROR(

@@ -44,6 +44,11 @@ const Known kKnown[] = {
        const MetricReport* accuracy = Accuracy(run);
        return accuracy == nullptr ? Cell() : Cell(accuracy->samples());
      }},
+    {"split",
+     [](const FinishedRun& run) {
+       const MetricReport* accuracy = Accuracy(run);
+       return accuracy == nullptr ? Cell() : Text(accuracy->split());
+     }},
     {"low",
      [](const FinishedRun& run) {
        const MetricReport* accuracy = Accuracy(run);
@@ -155,8 +160,16 @@ bool IsLess(const Cell& a, const Cell& b) {
   return x.has_value() ? *x < *y : a.value() < b.value();
 }
 
+// How soon a column gives way on a narrow terminal.
+int RankOf(const std::string& name) {
+  if (name == "action") return 3;
+  if (name == "data") return 2;
+  return name == "low" || name == "high" ? 1 : 0;
+}
+
 Column ColumnOf(const std::string& name) {
   Column column{name};
+  column.rank = RankOf(name);
   const std::vector<std::string> words = absl::StrSplit(name, '.');
   const std::optional<MetricKind> kind = KindOfMetric(words.back());
   if (kind == MetricKind::kShare || name == "low" || name == "high" || words.back() == "loss") {
@@ -169,7 +182,7 @@ Column ColumnOf(const std::string& name) {
 }  // namespace
 
 std::vector<std::string> DefaultRunColumns() {
-  return {"run", "action", "model", "data", "status", "accuracy", "low", "high", "loss"};
+  return {"run", "action", "model", "data", "status", "split", "accuracy", "low", "high", "loss"};
 }
 
 absl::StatusOr<Table> RunTable(absl::Span<const FinishedRun> runs,

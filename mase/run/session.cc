@@ -1,8 +1,10 @@
 #include "mase/run/session.h"
 
 #include <cmath>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -10,8 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "mase/base/files.h"
+#include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/version.h"
+#include "mase/base/writable.h"
 #include "mase/data/open_dataset.h"
 #include "mase/model/zoo.h"
 #include "mase/run/goal.h"
@@ -61,6 +65,41 @@ absl::Status CheckOrder(const RunConfig& config) {
       config.model().has_load_name() ? model : ""));
 }
 
+// A net and its data, before any row is read.
+struct OpenedNet {
+  std::optional<OpenedCheckpoint> checkpoint;
+  OpenedData data;
+  TorchGenerator generator;
+  Graph graph;
+};
+
+absl::Status CheckTopK(const RunConfig& config, const Dataset& dataset) {
+  const int64_t classes = dataset.num_classes(), k = config.evaluation().topk();
+  if (k <= classes || classes == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--topk=", k, " is more than the ", classes,
+                                                 " classes of data set '", dataset.name(), "'"));
+}
+
+absl::StatusOr<OpenedNet> OpenNet(const RunConfig& config, absl::string_view action,
+                                  const RunEnvironment& environment) {
+  MASE_RETURN_IF_ERROR(CheckOrder(config));
+  if (action == "test" && !config.model().has_load_name()) {
+    const std::string& given = config.model().name();
+    std::error_code unused;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected checkpoint via --load, got None",
+        std::filesystem::exists(given, unused) ? absl::StrCat("; say --load=", given) : ""));
+  }
+  MASE_ASSIGN_OR_RETURN(std::optional<OpenedCheckpoint> opened,
+                        OpenCheckpoint(config.model(), environment.reporter));
+  MASE_ASSIGN_OR_RETURN(OpenedData data, OpenData(config, action, opened, environment));
+  MASE_RETURN_IF_ERROR(CheckTopK(config, data.dataset));
+  TorchGenerator generator(config.seed());
+  MASE_ASSIGN_OR_RETURN(
+      Graph graph, OpenModel(config, data.dataset.info(), opened, generator, environment.reporter));
+  return OpenedNet{std::move(opened), std::move(data), generator, std::move(graph)};
+}
+
 // A page that cannot be made is no reason to lose the summary.
 absl::Status WritePage(RunDirectory& directory, const Session& session) {
   if (!session.picture.empty()) {
@@ -76,25 +115,29 @@ absl::Status WritePage(RunDirectory& directory, const Session& session) {
 
 }  // namespace
 
+absl::Status CheckOutputs(const RunConfig& config, bool new_directory) {
+  const std::string& junit = config.goals().junit();
+  if (!junit.empty()) MASE_RETURN_IF_ERROR(Annotate(CheckWritable(junit), "--junit"));
+  return new_directory ? RunDirectory::CheckFree(config) : absl::OkStatus();
+}
+
+absl::Status CheckNet(const RunConfig& config, absl::string_view action,
+                      const RunEnvironment& environment) {
+  return OpenNet(config, action, environment).status();
+}
+
 absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun,
                                     const RunEnvironment& environment) {
-  Reporter& reporter = environment.reporter;
-  MASE_RETURN_IF_ERROR(CheckOrder(config));
   MASE_ASSIGN_OR_RETURN(const std::vector<Goal> goals, ReadGoals(config, begun.action()));
   const absl::Time now = absl::Now();
-  MASE_ASSIGN_OR_RETURN(const std::optional<OpenedCheckpoint> opened,
-                        OpenCheckpoint(config.model(), reporter));
-  MASE_ASSIGN_OR_RETURN(const OpenedData data,
-                        OpenData(config, begun.action(), opened, environment));
-  TorchGenerator generator(config.seed());
-  MASE_ASSIGN_OR_RETURN(Graph graph,
-                        OpenModel(config, data.dataset.info(), opened, generator, reporter));
-  Session session{environment, now, data.dataset, std::move(graph), generator, begun};
+  MASE_ASSIGN_OR_RETURN(OpenedNet net, OpenNet(config, begun.action(), environment));
+  const OpenedData& data = net.data;
+  Session session{environment, now, data.dataset, std::move(net.graph), net.generator, begun};
   session.junit = config.goals().junit();
   session.html = config.html();
   SetGoals(goals, session.report);
-  FillReport(config, opened, session, session.report);
-  const bool untrained = !opened.has_value() || (data.recipe && data.recipe->untrained());
+  FillReport(config, net.checkpoint, session, session.report);
+  const bool untrained = !net.checkpoint.has_value() || (data.recipe && data.recipe->untrained());
   if (begun.action() == "train") {
     MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
     MASE_ASSIGN_OR_RETURN(session.recipe, RecipeOfTraining(data));

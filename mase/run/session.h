@@ -37,6 +37,15 @@ struct Session {
   Reporter& reporter() const { return environment.reporter; }
 };
 
+// Whether what a run is to write besides its results can be written: InvalidArgument or NotFound
+// for the file of the goals, `new_directory`: also as RunDirectory::CheckFree.
+absl::Status CheckOutputs(const RunConfig& config, bool new_directory);
+
+// What can be known to be wrong with data set, checkpoint and net of a run before any row is read:
+// the errors of OpenSession but those of reading.
+absl::Status CheckNet(const RunConfig& config, absl::string_view action,
+                      const RunEnvironment& environment);
+
 // Opens the data set and builds or loads the net, saying so, and fills in the report, which is
 // `begun` at first. Nothing is written. InvalidArgument if model or data set is missing in the
 // settings; else the errors of ReadGoals, OpenData, OpenCheckpoint and OpenModel.

@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -27,6 +28,8 @@
 #include "mase/run/report_json.h"
 #include "mase/run/run_directory.h"
 #include "mase/run/run_passes.h"
+#include "mase/run/session.h"
+#include "mase/run/sweep_progress.h"
 #include "mase/run/sweep_table.h"
 #include "mase/run/test_run.h"
 #include "mase/run/train_run.h"
@@ -91,10 +94,53 @@ class FolderLock {
   int file_;
 };
 
+// The run of one point: it says how far it is, and nothing else.
+class PointReporter final : public Reporter {
+ public:
+  PointReporter(size_t point, SweepProgress& progress)
+      : point_(point), progress_(progress), terminal_(progress.Begin(point)) {}
+  ~PointReporter() override { progress_.End(point_); }
+  Terminal progress() override { return terminal_; }
+
+ private:
+  const size_t point_;
+  SweepProgress& progress_;
+  const Terminal terminal_;
+};
+
+// Checks points; each net and data set once, though many points have it.
+class PointCheck {
+ public:
+  PointCheck(const SweepRequest& request, const RunEnvironment& around, DatasetCache& data)
+      : request_(request),
+        environment_{.reporter = silent_, .passes = around.passes, .data = &data} {}
+
+  absl::Status Check(size_t i) {
+    const RunConfig& config = request_.settings[i].config;
+    const std::string name = PointName(request_.points, i);
+    MASE_RETURN_IF_ERROR(Annotate(CreatePasses(config, environment_).status(), name));
+    RunConfig net;  // What CheckNet looks at.
+    *net.mutable_model() = config.model();
+    *net.mutable_dataset() = config.dataset();
+    *net.mutable_evaluation() = config.evaluation();
+    if (!seen_.insert(net.SerializeAsString()).second) return absl::OkStatus();
+    return Annotate(CheckNet(config, request_.action, environment_), name);
+  }
+
+ private:
+  const SweepRequest& request_;
+  Reporter silent_;
+  const RunEnvironment environment_;
+  absl::flat_hash_set<std::string> seen_;
+};
+
 class Sweep {
  public:
   Sweep(const SweepRequest& request, const RunEnvironment& environment, std::string folder)
-      : request_(request), environment_(environment), folder_(std::move(folder)) {
+      : request_(request),
+        environment_(environment),
+        folder_(std::move(folder)),
+        progress_(request.points.points.size(), environment.reporter.progress()) {
     for (size_t i = 0; i < request.points.points.size(); ++i) {
       rows_.push_back({.run = PointName(request.points, i)});
     }
@@ -130,31 +176,38 @@ class Sweep {
 
   // What can be known to be wrong before anything runs, and what is done already.
   absl::Status CheckAll() {
+    PointCheck check(request_, environment_, data_);
     for (size_t i = 0; i < rows_.size(); ++i) {
-      const RunConfig& config = request_.settings[i].config;
-      MASE_RETURN_IF_ERROR(Annotate(CreatePasses(config, environment_).status(), rows_[i].run));
-      std::error_code error;
-      if (!fs::exists(PathOf(i), error)) continue;
-      const absl::StatusOr<RunDirectory> directory = RunDirectory::Reopen(PathOf(i));
-      if (!directory.ok()) continue;  // It died before it wrote its settings.
-      MASE_ASSIGN_OR_RETURN(
-          const std::string settings,
-          ReadFile(directory->File(RunDirectory::kSettings), limits::kMaxConfigFileBytes));
-      if (settings != ConfigText(config)) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(PathOf(i), ": was run with other settings (", RunDirectory::kSettings,
-                         "); name another --run_dir for another sweep"));
-      }
-      const absl::StatusOr<RunReport> report = ReadSummary(directory->path());
-      if (!report.ok() || !IsDone(report->status())) continue;
-      FillSweepRow(*report, rows_[i]);
-      ++kept_;
+      MASE_RETURN_IF_ERROR(TakeFinished(i));
+      if (!IsDone(rows_[i].status)) MASE_RETURN_IF_ERROR(check.Check(i));
     }
     ended_ = kept_;
     if (kept_ > 0) {
       environment_.reporter.Info(
           absl::StrCat(kept_, " of ", rows_.size(), " runs are done already"));
     }
+    return absl::OkStatus();
+  }
+
+  // Fills in the row of a point that is done already.
+  absl::Status TakeFinished(size_t i) {
+    std::error_code error;
+    if (!fs::exists(PathOf(i), error)) return absl::OkStatus();
+    const absl::StatusOr<RunDirectory> directory = RunDirectory::Reopen(PathOf(i));
+    if (!directory.ok()) return absl::OkStatus();  // It died before it wrote its settings.
+    MASE_ASSIGN_OR_RETURN(
+        const std::string settings,
+        ReadFile(directory->File(RunDirectory::kSettings), limits::kMaxConfigFileBytes));
+    if (settings != ConfigText(request_.settings[i].config)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(PathOf(i), ": was run with other settings (", RunDirectory::kSettings,
+                       "); name another --run_dir for another sweep"));
+    }
+    const absl::StatusOr<RunReport> report = ReadSummary(directory->path());
+    if (!report.ok() || !IsDone(report->status())) return absl::OkStatus();
+    FillSweepRow(*report, rows_[i]);
+    progress_.Keep();
+    ++kept_;
     return absl::OkStatus();
   }
 
@@ -173,6 +226,7 @@ class Sweep {
       FillSweepRow(result.report, rows_[i]);
       if (!result.status.ok()) rows_[i].error = std::string(result.status.message());
       ++ended_;
+      progress_.Clear();
       environment_.reporter.Info(Line(i));
       const absl::Status written = WriteFiles();
       if (written_.ok()) written_ = written;
@@ -180,8 +234,8 @@ class Sweep {
   }
 
   RunResult RunPoint(size_t i) {
-    Reporter silent;
-    const RunEnvironment environment = {.reporter = silent,
+    PointReporter reporter(i, progress_);
+    const RunEnvironment environment = {.reporter = reporter,
                                         .passes = environment_.passes,
                                         .data = &data_,
                                         .watch_interrupt = environment_.watch_interrupt};
@@ -268,11 +322,19 @@ class Sweep {
   absl::Mutex mutex_;  // Guards what follows while threads run, and the reporter.
   std::vector<SweepRow> rows_;
   size_t kept_ = 0, ended_ = 0;
+  SweepProgress progress_;
   absl::Status written_;
   bool wrote_ = false;
 };
 
 }  // namespace
+
+absl::Status CheckPoints(const SweepRequest& request, const RunEnvironment& environment) {
+  DatasetCache data;
+  PointCheck check(request, environment, data);
+  for (size_t i = 0; i < request.settings.size(); ++i) MASE_RETURN_IF_ERROR(check.Check(i));
+  return absl::OkStatus();
+}
 
 SweepResult RunSweep(const SweepRequest& request, const RunEnvironment& environment) {
   SweepResult result;

@@ -39,6 +39,10 @@ struct SweepResult {
   std::string json;       // As sweep.json.
 };
 
+// What can be known to be wrong with the points before anything runs: passes, checkpoints, nets and
+// data sets of each, with the name of the point in front.
+absl::Status CheckPoints(const SweepRequest& request, const RunEnvironment& environment);
+
 // The folder is run_dir of the first point's settings, or a new one of the project. Each run's end
 // is told to the reporter, then the table.
 SweepResult RunSweep(const SweepRequest& request, const RunEnvironment& environment);

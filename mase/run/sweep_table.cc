@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "absl/algorithm/container.h"
 #include "absl/container/btree_map.h"
@@ -71,9 +72,25 @@ std::vector<std::string> ShortNames(const std::vector<std::string>& settings) {
 // How soon a figure gives way on a narrow terminal.
 int RankOf(absl::string_view figure) {
   if (figure == kAccuracy || figure == kLoss) return 0;
-  const bool stage = absl::StartsWith(figure, "validation_") ||
+  const bool of_pass = absl::StrContains(figure, '.');
+  const bool stage = of_pass || absl::StartsWith(figure, "validation_") ||
                      absl::StartsWith(figure, "original_") || figure == "train_loss";
   return stage ? 2 : 3;
+}
+
+// The numbers of a pass's result, `path` being what is around them.
+void AddNumbers(const google::protobuf::Struct& result, const std::string& path, int depth,
+                std::vector<std::pair<std::string, double>>& figures) {
+  constexpr int kDeepest = 4;
+  std::map<std::string, const google::protobuf::Value*> sorted;
+  for (const auto& [key, value] : result.fields()) sorted[key] = &value;
+  for (const auto& [key, value] : sorted) {
+    const std::string name = absl::StrCat(path, ".", key);
+    if (value->has_number_value()) figures.emplace_back(name, value->number_value());
+    if (value->has_struct_value() && depth < kDeepest) {
+      AddNumbers(value->struct_value(), name, depth + 1, figures);
+    }
+  }
 }
 
 // The values of one setting, numbers by size, else as they come.
@@ -184,6 +201,9 @@ void FillSweepRow(const RunReport& report, SweepRow& row) {
     row.figures.insert(row.figures.end(), more->begin(), more->end());
   }
   row.figures.insert(row.figures.end(), rest, last.end());
+  for (const PassReport& pass : report.passes()) {
+    AddNumbers(pass.result(), pass.label().empty() ? pass.name() : pass.label(), 0, row.figures);
+  }
 }
 
 Table SweepTable(absl::string_view action, const SweepPoints& points,

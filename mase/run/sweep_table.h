@@ -25,7 +25,9 @@ struct SweepRow {
 
 // Takes status, error, time and figures from a run's report. Figures are the metrics of the net as
 // the run left it (accuracy, loss), those of the net as it came as original_accuracy, and of a
-// training those of its best epoch: validation_accuracy, validation_loss, train_loss.
+// training those of its best epoch: validation_accuracy, validation_loss, train_loss. Behind them
+// are the numbers that passes found, by their way in the report:
+// calculate_bitops.total.forward_bitops.
 void FillSweepRow(const RunReport& report, SweepRow& row);
 
 // A row a point: the values of its settings (columns have as much of the ends of their paths as

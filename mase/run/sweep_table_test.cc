@@ -53,6 +53,22 @@ TEST(SweepTableTest, FiguresAreThoseOfTheNetThatTheRunLeft) {
                                        Pair("original_accuracy", 0.7), Pair("f1", 0.5)));
 }
 
+TEST(SweepTableTest, WhatPassesFoundAreColumnsByTheirWayInTheReport) {
+  const SweepRow row = RowOf("r", R"(
+      status: "ok"
+      metrics { name: "accuracy" stage: "transformed" split: "test" value: 0.7 }
+      passes { name: "calculate_bitops" result { fields { key: "total" value { struct_value {
+        fields { key: "forward_bitops" value { number_value: 5120 } }
+        fields { key: "backward_bitops" value { number_value: 10240 } } } } }
+        fields { key: "convention" value { string_value: "MAC" } } } }
+      passes { name: "memory" label: "small" result { fields {
+        key: "weight_bytes" value { number_value: 85 } } } })");
+  EXPECT_THAT(row.figures, ElementsAre(Pair("accuracy", 0.7),
+                                       Pair("calculate_bitops.total.backward_bitops", 10240),
+                                       Pair("calculate_bitops.total.forward_bitops", 5120),
+                                       Pair("small.weight_bytes", 85)));
+}
+
 TEST(SweepTableTest, EveryPointIsARowWithItsSettingsFiguresAndError) {
   EXPECT_EQ(SweepTable("train", Points(), Rows()).Csv(),
             "batch_size,model,accuracy,loss,seconds,status,run,error\n"

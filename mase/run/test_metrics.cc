@@ -25,11 +25,9 @@ absl::StatusOr<std::unique_ptr<Executor>> MakeExecutor(const Graph& graph,
 // `sink`, behind what shows the progress and ends the run where the user interrupts it.
 OutputSink<float> Watched(const RunEnvironment& environment, Progress& progress,
                           const OutputSink<float>& sink) {
-  const std::atomic<bool>* interrupted =
-      environment.watch_interrupt ? &environment.watch_interrupt() : nullptr;
-  return [&progress, &sink, interrupted](int64_t first_row, absl::Span<const float> outputs) {
+  return [&](int64_t first_row, absl::Span<const float> outputs) -> absl::Status {
     progress.Update(first_row);
-    if (interrupted != nullptr && *interrupted) return absl::CancelledError("interrupted");
+    MASE_RETURN_IF_ERROR(environment.CheckInterrupt());
     return sink ? sink(first_row, outputs) : absl::OkStatus();
   };
 }

@@ -1,8 +1,6 @@
 #include "mase/run/test_run.h"
 
-#include <filesystem>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -73,13 +71,7 @@ absl::Status Test(const RunConfig& config, Split split, const std::string& predi
 absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predictions,
                               const RunReport& begun, const RunEnvironment& environment) {
   if (!predictions.empty()) MASE_RETURN_IF_ERROR(CheckPredictionsPath(predictions));
-  if (!config.model().has_load_name()) {
-    const std::string& given = config.model().name();
-    std::error_code unused;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "expected checkpoint via --load, got None",
-        std::filesystem::exists(given, unused) ? absl::StrCat("; say --load=", given) : ""));
-  }
+  MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/true));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
   MASE_ASSIGN_OR_RETURN(const Split split, ChooseSplit(config, session, !predictions.empty()));
   MASE_RETURN_IF_ERROR(OpenSplit(session, split).status());

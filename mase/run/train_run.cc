@@ -11,6 +11,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/model/checkpoint.h"
+#include "mase/run/execution.h"
 #include "mase/run/measure.h"
 #include "mase/run/report_json.h"
 #include "mase/run/resumed_settings.h"
@@ -23,7 +24,9 @@
 namespace mase {
 namespace {
 
-constexpr char kBest[] = "best";
+// Stages of the net that a training leaves: that of the best epoch, or where none was validated the
+// last.
+constexpr char kBest[] = "best", kLast[] = "last";
 
 absl::StatusOr<TrainerOptions> OptionsFrom(const RunConfig& config,
                                            const RunEnvironment& environment) {
@@ -95,11 +98,11 @@ absl::Status TakeOver(RunDirectory& directory, RunReport& report) {
 
 // Accuracy and loss of the float net, of what passes made of it, and of what training made of
 // that, where all three were measured.
-void ShowComparison(const RunReport& report, Reporter& reporter) {
+void ShowComparison(const RunReport& report, const char* trained, Reporter& reporter) {
   Table table({{"Metric"}, {"Original", "", 6}, {"Transformed", "", 6}, {"Trained", "", 6}});
   for (const char* name : {"accuracy", "loss"}) {
     std::vector<Cell> row = {name};
-    for (const char* stage : {kOriginal, kTransformed, kBest}) {
+    for (const char* stage : {kOriginal, kTransformed, trained}) {
       for (const MetricReport& metric : report.metrics()) {
         const bool wanted = metric.name() == name && metric.stage() == stage &&
                             metric.split() == SplitName(Split::kTest);
@@ -120,6 +123,11 @@ void Announce(const RunConfig& config, const Graph& graph, Reporter& reporter) {
   for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node), ++nodes) {
     quantized += node->quantization() != nullptr;
   }
+  if (config.evaluation().execution() == "integer") {
+    reporter.Info(
+        "Training and validation simulate number formats in float; --execution=integer is how the "
+        "best net is tested");
+  }
   if (quantized == 0) return;
   reporter.Info(absl::StrCat("The net that is trained is the quantized one: ", quantized,
                              " of its ", nodes, " nodes compute in a format"));
@@ -127,8 +135,9 @@ void Announce(const RunConfig& config, const Graph& graph, Reporter& reporter) {
 
 absl::Status TestBest(const RunConfig& config, const TrainingResult& result,
                       const RunDirectory& directory, Session& session) {
-  if (!session.dataset.Has(Split::kTest)) return absl::OkStatus();
+  if (!session.dataset.Has(Split::kTest)) return CheckNothingRequired(config);
   const bool has_best = result.best_epoch >= 0;
+  const char* stage = has_best ? kBest : kLast;
   MASE_ASSIGN_OR_RETURN(
       const Checkpoint checkpoint,
       LoadCheckpoint(directory.File(has_best ? kBestCheckpoint : kLastCheckpoint)));
@@ -136,13 +145,16 @@ absl::Status TestBest(const RunConfig& config, const TrainingResult& result,
     session.reporter().Print(absl::StrCat("best epoch: ", result.best_epoch, "\n"));
   }
   MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
-                        TestAndReport(session, *checkpoint.graph, Split::kTest, config, kBest));
-  ShowComparison(session.report, session.reporter());
-  if (const auto* comparison = ReportComparison(kOriginal, kBest, session.report)) {
+                        TestAndReport(session, *checkpoint.graph, Split::kTest, config, stage));
+  ShowComparison(session.report, stage, session.reporter());
+  if (const auto* comparison = ReportComparison(kOriginal, stage, session.report)) {
     session.reporter().Print(ComparisonText(*comparison));
   }
-  return CheckMeasured(evaluation, "trained", Split::kTest);
+  MASE_RETURN_IF_ERROR(CheckMeasured(evaluation, "trained", Split::kTest));
+  MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, Split::kTest));
+  return ReportExecution(config, *checkpoint.graph, data.features, session);
 }
+
 absl::StatusOr<RunResult> Complete(const RunConfig& config,
                                    const absl::StatusOr<TrainingResult>& result,
                                    RunDirectory& directory, Session& session) {
@@ -175,6 +187,7 @@ absl::StatusOr<RunResult> Begin(const RunConfig& config, const RunReport& begun,
   // written.
   MASE_ASSIGN_OR_RETURN(TrainerOptions options, OptionsFrom(config, environment));
   MASE_ASSIGN_OR_RETURN(Pipeline pipeline, CreatePasses(config, environment));
+  MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/!directory.has_value()));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
   MASE_RETURN_IF_ERROR(OpenSplit(session, Split::kTrain).status());
   options.facts[kRecipeFact] = RecipeText(*session.recipe);
@@ -207,6 +220,7 @@ absl::StatusOr<RunResult> GoOn(const ResumedSettings& settings, const RunReport&
                                const RunEnvironment& environment, RunDirectory directory) {
   const RunConfig& config = settings.config;
   MASE_ASSIGN_OR_RETURN(TrainerOptions options, OptionsFrom(config, environment));
+  MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/false));
   RunConfig from_checkpoint = config;
   from_checkpoint.mutable_model()->clear_name();
   from_checkpoint.mutable_model()->set_load_name(directory.File(kLastCheckpoint));

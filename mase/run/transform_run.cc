@@ -53,7 +53,7 @@ absl::Status WriteResults(const RunConfig& config, const Graph& transformed, con
   } else {
     MASE_RETURN_IF_ERROR(SaveCheckpoint(checkpoint, transformed, facts));
   }
-  return directory.WriteSettings(config);
+  return absl::OkStatus();
 }
 
 absl::Status Transform(const RunConfig& config, const Pipeline& pipeline, Session& session,
@@ -91,13 +91,21 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const RunReport& begun,
         "nothing to do: no passes; expected configuration via --config with a [passes.NAME] "
         "table");
   }
+  MASE_RETURN_IF_ERROR(environment.CheckInterrupt());  // From here on it is caught.
   MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, CreatePasses(config, environment));
+  MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/true));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
   MASE_ASSIGN_OR_RETURN(
       RunDirectory directory,
       RunDirectory::Create(config, "transform", session.graph.name(), session.dataset.name()));
-  return CompleteRun(Transform(config, pipeline, session, directory), "Transformation is completed",
-                     directory, session);
+  MASE_RETURN_IF_ERROR(directory.WriteSettings(config));
+  absl::Status ended = Transform(config, pipeline, session, directory);
+  if (absl::IsCancelled(ended)) {
+    ended = absl::CancelledError(absl::StrCat(ended.message(), "; ", directory.path(),
+                                              " has what was found before; the same command begins "
+                                              "anew in a directory of its own"));
+  }
+  return CompleteRun(ended, "Transformation is completed", directory, session);
 }
 
 }  // namespace

@@ -54,7 +54,10 @@ absl::StatusOr<SampleRows> TestHost::Samples(int64_t rows, absl::string_view of)
 
 absl::StatusOr<Evaluation> TestHost::Evaluate(const Graph&) { return evaluation; }
 
-void TestHost::Progress(int64_t done, int64_t, absl::string_view) { progress.push_back(done); }
+absl::Status TestHost::Progress(int64_t done, int64_t, absl::string_view) {
+  progress.push_back(done);
+  return progress.size() == interrupt_at ? absl::CancelledError("interrupted") : absl::OkStatus();
+}
 
 void TestHost::Print(absl::string_view text) { absl::StrAppend(&printed, text); }
 

@@ -28,7 +28,7 @@ class TestHost : public PassHost {
  public:
   absl::StatusOr<std::map<std::string, Tensor>> DummyBatch() override;
   absl::StatusOr<SampleRows> Samples(int64_t rows, absl::string_view split) override;
-  void Progress(int64_t done, int64_t total, absl::string_view unit) override;
+  absl::Status Progress(int64_t done, int64_t total, absl::string_view unit) override;
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override;
   void Print(absl::string_view text) override;
   void Show(const Table& table, absl::string_view whole) override;  // As Print of its Text().
@@ -42,6 +42,7 @@ class TestHost : public PassHost {
   Tensor labels;                          // Of the samples.
   std::string split;                      // That samples were asked for last.
   std::vector<int64_t> progress;          // Every `done`.
+  size_t interrupt_at = 0;                // The call of Progress that is Cancelled, from 1.
   absl::StatusOr<Evaluation> evaluation = absl::UnimplementedError("no data in this test");
   std::string printed;
   std::map<std::string, std::string> artifacts;

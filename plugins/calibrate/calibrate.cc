@@ -343,7 +343,8 @@ class Calibration {
       const bool last =
           i + 1 == kept.choices.size() || float_run_.operands[i + 1].node != operand.node;
       if (!last) continue;
-      context.Note(*graph.FindNode(operand.node), "calibrated", absl::StrJoin(texts, ", "));
+      context.Note(*graph.FindNode(operand.node), "calibrated", absl::StrJoin(texts, ", "),
+                   "method");
       texts.clear();
     }
     return PassResult::Changed();

@@ -39,6 +39,12 @@ struct Layer {
 
 double NoiseOf(double sqnr_db) { return std::isnan(sqnr_db) ? 0 : std::pow(10, -sqnr_db / 10); }
 
+// Of what the node adds. One that adds nothing need not be exact: a ReLU cuts noise away.
+Cell OwnSqnr(const Layer& layer) {
+  if (layer.added > 0) return -10 * std::log10(layer.added);
+  return layer.noise > 0 ? Cell("adds none") : SqnrCell(layer.error.sqnr_db);
+}
+
 std::vector<Layer> FindLayers(const Graph& graph, const std::vector<NodeError>& errors) {
   std::vector<Layer> layers;
   std::map<std::string, double> noise;
@@ -97,11 +103,9 @@ class CompareActivationsPass final : public Pass {
                  {.name = "mean error", .rank = 3}});
     for (const Layer& layer : layers) {
       const Quantization* record = layer.node->quantization();
-      const double own =
-          layer.added > 0 ? -10 * std::log10(layer.added) : std::numeric_limits<double>::infinity();
       table.AddRow({layer.node->name(), std::string(layer.node->mase_op()),
                     record == nullptr ? Cell() : Cell(record->format()),
-                    SqnrCell(layer.error.sqnr_db), SqnrCell(own), layer.error.max,
+                    SqnrCell(layer.error.sqnr_db), OwnSqnr(layer), layer.error.max,
                     layer.error.mean});
     }
     return table;

@@ -1,4 +1,3 @@
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -7,6 +6,7 @@
 #include "gtest/gtest.h"
 #include "mase/testing/matchers.h"
 #include "mase/testing/pass_runner.h"
+#include "mase/testing/two_layers.h"
 
 namespace mase {
 namespace {
@@ -14,37 +14,9 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Two layers, of which the first is rounded a little and the second a lot.
-Graph MakeNet() {
-  Graph graph = ParseGraph(R"(
-x = placeholder() : f32[2, 2]
-first = linear(x, in_features=2, out_features=2, bias=False)
-  quantized integer
-  data_in = integer { width: 12 frac_width: 8 }
-relu = relu(first)
-second = linear(relu, in_features=2, out_features=2, bias=False)
-  quantized integer
-  weight = integer { width: 3 frac_width: 1 }
-output = output(second)
-)");
-  graph.SetTensor("first.weight", Tensor::FromValues<float>({2, 2}, {1, 0.5f, -0.25f, 1}), false);
-  graph.SetTensor("second.weight", Tensor::FromValues<float>({2, 2}, {0.3f, 0.8f, 1.2f, -1}),
-                  false);
-  return graph;
-}
-
-class Host : public TestHost {
- public:
-  Host() {
-    std::vector<float> x(400);
-    for (size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
-    samples["x"] = Tensor::FromValues<float>({200, 2}, x);
-  }
-};
-
 TEST(CompareActivationsTest, LayerByLayerAndTheFirstThatFalls) {
-  Graph graph = MakeNet();
-  Host host;
+  Graph graph = TwoLayerNet();
+  TwoLayerHost host;
   const PassRun run = RunPasses({MakePass("compare_activations")}, graph, host);
   ASSERT_OK(run.status);
   EXPECT_FALSE(run.changed());
@@ -63,22 +35,22 @@ TEST(CompareActivationsTest, LayerByLayerAndTheFirstThatFalls) {
 }
 
 TEST(CompareActivationsTest, AsManyLayersAsAreAskedFor) {
-  Graph graph = MakeNet();
-  Host host;
+  Graph graph = TwoLayerNet();
+  TwoLayerHost host;
   PassRun run =
       RunPasses({MakePass("compare_activations", "worst: 1 least_sqnr_db: 0")}, graph, host);
   EXPECT_THAT(run.printed, HasSubstr("No layer falls below 0 dB."));
   EXPECT_THAT(run.printed, HasSubstr("To keep the 1 layer in float that adds most"));
   EXPECT_THAT(run.printed, HasSubstr("keep_float = [\"second\"]\n"));
-  Host other;
+  TwoLayerHost other;
   run = RunPasses({MakePass("compare_activations", "worst: 0")}, graph, other);
   EXPECT_THAT(run.printed, Not(HasSubstr("keep_float")));
 }
 
 TEST(CompareActivationsTest, FormatsThatChangeNothingAreExact) {
-  Graph graph = MakeNet();
+  Graph graph = TwoLayerNet();
   graph.ClearQuantization(graph.FindNode("second"));
-  Host host;
+  TwoLayerHost host;
   for (float& x : host.samples["x"].mutable_data<float>()) x = 0.5f;
   const PassRun run = RunPasses({MakePass("compare_activations")}, graph, host);
   EXPECT_THAT(run.printed, HasSubstr("exact"));
@@ -86,8 +58,20 @@ TEST(CompareActivationsTest, FormatsThatChangeNothingAreExact) {
   EXPECT_THAT(run.printed, Not(HasSubstr("keep_float")));
 }
 
+TEST(CompareActivationsTest, ALayerThatAddsNoErrorIsNotCalledExact) {
+  Graph graph = TwoLayerNet();
+  TwoLayerHost host;
+  const PassRun run = RunPasses({MakePass("compare_activations")}, graph, host);
+  // The output has the error of the second layer, and adds none.
+  const std::vector<std::string> lines =
+      absl::StrSplit(run.artifacts.at("compare_activations/layers.csv"), '\n');
+  EXPECT_THAT(lines[4], HasSubstr("output,output,,"));
+  EXPECT_THAT(lines[4], HasSubstr(",adds none,"));
+  EXPECT_THAT(run.printed, Not(HasSubstr("exact")));
+}
+
 TEST(CompareActivationsTest, NeedsFormatsAndData) {
-  Graph graph = MakeNet();
+  Graph graph = TwoLayerNet();
   EXPECT_THAT(RunPass("compare_activations", "", graph).status,
               StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("no data")));
   graph.ClearQuantization(graph.FindNode("first"));

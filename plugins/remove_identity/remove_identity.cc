@@ -35,7 +35,7 @@ class RemoveIdentityPass final : public Pass {
     for (Node* node : graph.NodesInOrder()) {
       if (node->op() != ops::kIdentity) continue;
       if (keep_.count(node->name()) > 0) {
-        context.Note(*node, "kept", "keep_name");
+        context.Note(*node, "kept", "keep_name", "keep_name");
         continue;
       }
       graph.ReplaceAllUses(node->outputs()[0], node->inputs()[0]);

@@ -143,7 +143,7 @@ class SensitivityPass final : public Pass {
     int64_t done = 0;
     const auto measure = [&](const Graph& net, bool quantized) -> absl::StatusOr<Figures> {
       MASE_ASSIGN_OR_RETURN(const Figures figures, meter.Measure(net, quantized));
-      context.Progress(++done, runs, "net");
+      MASE_RETURN_IF_ERROR(context.Progress(++done, runs, "net"));
       return figures;
     };
     MASE_ASSIGN_OR_RETURN(const Figures in_float, measure(graph, false));

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <optional>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -12,24 +10,21 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "mase/base/files.h"
 #include "mase/base/table.h"
 #include "mase/base/table_report.h"
-#include "mase/interop/svg_curves.h"
 #include "mase/run/figure.h"
 #include "mase/run/goal_report.h"
 #include "mase/run/measure.h"
 #include "mase/run/page/assets.h"
 #include "mase/run/page/html.h"
+#include "mase/run/page/plots.h"
 #include "mase/run/run_table.h"
-#include "nlohmann/json.hpp"
 
 namespace mase {
 namespace {
 
 constexpr int64_t kMaxGraphBytes = 512 << 10;  // Of a picture: a page is to stay small.
-constexpr int kMaxHistograms = 64;
 
 std::string Section(absl::string_view id, absl::string_view title, absl::string_view body) {
   if (body.empty()) return "";
@@ -39,42 +34,6 @@ std::string Section(absl::string_view id, absl::string_view title, absl::string_
 
 std::string Paragraph(absl::string_view text) {
   return text.empty() ? "" : absl::StrCat("<p>", EscapeHtml(text), "</p>\n");
-}
-
-// The plots of a page: each stands in it as an SVG and, for the script, as
-// data.
-class Plots {
- public:
-  std::string Add(const Picture& picture, bool steps, absl::string_view caption) {
-    nlohmann::ordered_json plot = {{"title", picture.title}, {"x", picture.x_label},
-                                   {"y", picture.y_label},   {"whole", picture.whole_x},
-                                   {"steps", steps},         {"curves", nlohmann::json::array()}};
-    for (const Curve& curve : picture.curves) {
-      nlohmann::ordered_json points = nlohmann::json::array();
-      for (const auto& [x, y] : curve.points) {
-        // JSON has no NaN.
-        points.push_back({x, std::isfinite(y) ? nlohmann::json(y) : nlohmann::json()});
-      }
-      plot["curves"].push_back({{"name", curve.name}, {"points", std::move(points)}});
-    }
-    data_.push_back(std::move(plot));
-    return absl::StrCat("<figure class=\"plot\" data-plot=\"", data_.size() - 1, "\">\n",
-                        CurvesAsSvg(picture), "<figcaption>", EscapeHtml(caption),
-                        "</figcaption></figure>\n");
-  }
-
-  // For a script element: nothing in it ends one.
-  std::string Json() const {
-    const std::string text = data_.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    return absl::StrReplaceAll(text, {{"<", "\\u003c"}});
-  }
-
- private:
-  nlohmann::ordered_json data_ = nlohmann::json::array();
-};
-
-std::string PlotGrid(absl::string_view plots) {
-  return plots.empty() ? "" : absl::StrCat("<div class=\"plots\">\n", plots, "</div>\n");
 }
 
 std::string Tile(absl::string_view name, absl::string_view value, absl::string_view more = "") {
@@ -210,41 +169,6 @@ std::string Confusion(const RunReport& report) {
   return absl::StrCat(html, "</tbody></table></div>\n");
 }
 
-using EpochValue = double (*)(const EpochRecord&);
-
-Curve CurveOf(const FinishedRun& run, std::string name, EpochValue value) {
-  Curve curve{std::move(name)};
-  for (const EpochRecord& epoch : run.history) {
-    curve.points.emplace_back(static_cast<double>(epoch.epoch), value(epoch));
-  }
-  return curve;
-}
-
-constexpr EpochValue kTrainLoss = [](const EpochRecord& epoch) { return epoch.train_loss; };
-constexpr EpochValue kLoss = [](const EpochRecord& epoch) { return epoch.val_loss; };
-constexpr EpochValue kAccuracy = [](const EpochRecord& epoch) { return epoch.val_acc; };
-constexpr EpochValue kRate = [](const EpochRecord& epoch) { return epoch.rate; };
-
-Picture Curves(std::string title, std::vector<Curve> curves) {
-  return {.title = title,
-          .x_label = "epoch",
-          .y_label = std::move(title),
-          .whole_x = true,
-          .curves = std::move(curves)};
-}
-
-std::string TrainingCurves(const FinishedRun& run, Plots& plots) {
-  if (run.history.empty()) return "";
-  return PlotGrid(absl::StrCat(
-      plots.Add(
-          Curves("loss", {CurveOf(run, "training", kTrainLoss), CurveOf(run, "validation", kLoss)}),
-          false, "Mean loss of each epoch"),
-      plots.Add(Curves("accuracy", {CurveOf(run, "validation", kAccuracy)}), false,
-                "Share of validation rows that are right"),
-      plots.Add(Curves("learning rate", {CurveOf(run, "rate", kRate)}), false,
-                "Learning rate of each epoch")));
-}
-
 // As a picture, in which no script of a file from somewhere else can run.
 std::string GraphPicture(const FinishedRun& run) {
   std::string html;
@@ -265,33 +189,6 @@ std::string GraphPicture(const FinishedRun& run) {
                     "</figcaption></figure>\n");
   }
   return html;
-}
-
-std::string Histograms(const RunReport& report, Plots& plots) {
-  std::string html;
-  int shown = 0;
-  for (const HistogramReport& histogram : report.histograms()) {
-    if (++shown > kMaxHistograms) break;
-    const int bins = histogram.stored_size();
-    const double width = (histogram.high() - histogram.low()) / std::max(bins, 1);
-    Curve stored{"float"}, computed{histogram.format()};
-    for (int i = 0; i < bins && i < histogram.computed_size(); ++i) {
-      const double x = histogram.low() + width * i;
-      stored.points.emplace_back(x, histogram.stored(i));
-      computed.points.emplace_back(x, histogram.computed(i));
-    }
-    const std::string name = absl::StrCat(histogram.node(), ".", histogram.tensor());
-    absl::StrAppend(&html, plots.Add({.title = name,
-                                      .x_label = "value",
-                                      .y_label = "elements",
-                                      .curves = {std::move(stored), std::move(computed)}},
-                                     true, absl::StrCat(name, ", float and as computed with")));
-  }
-  if (report.histograms_size() > kMaxHistograms) {
-    absl::StrAppend(&html, Paragraph(absl::StrCat("The first ", kMaxHistograms, " of ",
-                                                  report.histograms_size(), ".")));
-  }
-  return PlotGrid(html);
 }
 
 std::string RunTables(const RunReport& report, absl::string_view name) {
@@ -384,21 +281,7 @@ std::string ManyHtml(absl::Span<const FinishedRun> runs, Plots& plots) {
   std::string html;
   const absl::StatusOr<Table> table = RunTable(runs, DefaultRunColumns(), "");
   if (table.ok()) html = Section("runs", "Runs", TableHtml(*table));
-  std::vector<Curve> loss, accuracy;
-  for (const FinishedRun& run : runs) {
-    if (run.history.empty()) continue;
-    loss.push_back(CurveOf(run, run.name, kLoss));
-    accuracy.push_back(CurveOf(run, run.name, kAccuracy));
-  }
-  if (!loss.empty()) {
-    absl::StrAppend(
-        &html,
-        Section("curves", "Training",
-                PlotGrid(absl::StrCat(plots.Add(Curves("validation loss", std::move(loss)), false,
-                                                "Validation loss of each run"),
-                                      plots.Add(Curves("validation accuracy", std::move(accuracy)),
-                                                false, "Validation accuracy of each run")))));
-  }
+  absl::StrAppend(&html, Section("curves", "Training", CurvesOfRuns(runs, plots)));
   std::string each;
   for (size_t i = 0; i < runs.size(); ++i) {
     absl::StrAppend(&each, "<details><summary>", EscapeHtml(runs[i].name), ": ",
