@@ -21,6 +21,7 @@
 #include "mase/cli/log.h"
 #include "mase/cli/main.h"
 #include "mase/cli/run_listings.h"
+#include "mase/cli/search_action.h"
 #include "mase/cli/sweep_action.h"
 #include "mase/cli/test_action.h"
 #include "mase/cli/train_action.h"
@@ -111,6 +112,8 @@ const ActionEntry kActions[] = {
      [](std::vector<std::string> words) { return RunAs(*MakeTrainAction(), std::move(words)); }},
     {"test", "measure a trained or transformed net on the test split",
      [](std::vector<std::string> words) { return RunAs(*MakeTestAction(), std::move(words)); }},
+    {"search", "find the best number formats, widths or other settings of a net",
+     [](std::vector<std::string> words) { return RunAs(*MakeSearchAction(), std::move(words)); }},
     {"sweep", "run train, transform or test for many values of any settings", RunSweepAction},
     {"explain", "what a transform would do to each node, by which line of which file",
      [](std::vector<std::string> words) {

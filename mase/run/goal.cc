@@ -85,8 +85,9 @@ Expected ExpectedOf(const RunConfig& config, absl::string_view action) {
   const bool has_passes = !config.passes().empty();
   const bool evaluates = config.evaluation().enabled();
   expected.has_original =
-      evaluates && has_passes &&
-      (action == "transform" || (action == "train" && config.model().has_load_name()));
+      action == "search" ||
+      (evaluates && has_passes &&
+       (action == "transform" || (action == "train" && config.model().has_load_name())));
   if (expected.has_original) {
     expected.words.insert(expected.words.end(), {"original", "transformed"});
   }

@@ -19,6 +19,7 @@
 #include "mase/run/run_passes.h"
 #include "mase/run/session.h"
 #include "mase/run/test_metrics.h"
+#include "mase/run/trainer_options.h"
 #include "mase/train/trainer.h"
 
 namespace mase {
@@ -27,36 +28,6 @@ namespace {
 // Stages of the net that a training leaves: that of the best epoch, or where none was validated the
 // last.
 constexpr char kBest[] = "best", kLast[] = "last";
-
-absl::StatusOr<TrainerOptions> OptionsFrom(const RunConfig& config,
-                                           const RunEnvironment& environment) {
-  Reporter& reporter = environment.reporter;
-  TrainerOptions options;
-  MASE_ASSIGN_OR_RETURN(options.optimizer, ParseOptimizer(config.training_optimizer()));
-  options.learning_rate = config.learning_rate();
-  options.weight_decay = config.weight_decay();
-  if (config.has_eta_min()) options.rate_floor = config.eta_min();
-  options.rate_period = config.t_max();
-  options.batch_size = config.batch_size();
-  options.shuffle = config.shuffle();
-  options.max_epochs = config.max_epochs();
-  options.max_steps = config.max_steps();
-  options.max_batches = config.to_debug() ? 1 : 0;
-  options.accumulate = config.accumulate_grad_batches();
-  options.log_every_n_steps = config.log_every_n_steps();
-  options.checkpoint_every_n_steps = config.checkpoint_every_n_steps();
-  options.seed = config.seed();
-  options.print = [&reporter](absl::string_view line) { reporter.Print(absl::StrCat(line, "\n")); };
-  options.warn = [&reporter](absl::string_view warning) { reporter.Warn(warning); };
-  options.terminal = reporter.progress();
-  if (environment.watch_interrupt) options.interrupted = &environment.watch_interrupt();
-
-  const std::string& precision = config.trainer_precision();
-  if (precision == "64") options.precision = Precision::kFloat64;
-  if (precision == "bf16") options.precision = Precision::kBfloat16;
-  if (precision == "16-mixed") reporter.Warn("trainer_precision 16-mixed needs a GPU; using 32");
-  return options;
-}
 
 void ReportEpochs(const TrainingResult& result, int64_t train_rows, RunReport& report) {
   const auto add = [&report](const char* name, const EpochRecord& epoch, const char* split,
@@ -185,7 +156,7 @@ absl::StatusOr<RunResult> Begin(const RunConfig& config, const RunReport& begun,
                                 std::optional<RunDirectory> directory) {
   // All that can be wrong with settings, data, net and passes is found before anything is
   // written.
-  MASE_ASSIGN_OR_RETURN(TrainerOptions options, OptionsFrom(config, environment));
+  MASE_ASSIGN_OR_RETURN(TrainerOptions options, TrainerOptionsOf(config, environment));
   MASE_ASSIGN_OR_RETURN(Pipeline pipeline, CreatePasses(config, environment));
   MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/!directory.has_value()));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
@@ -219,7 +190,7 @@ absl::StatusOr<RunResult> Begin(const RunConfig& config, const RunReport& begun,
 absl::StatusOr<RunResult> GoOn(const ResumedSettings& settings, const RunReport& begun,
                                const RunEnvironment& environment, RunDirectory directory) {
   const RunConfig& config = settings.config;
-  MASE_ASSIGN_OR_RETURN(TrainerOptions options, OptionsFrom(config, environment));
+  MASE_ASSIGN_OR_RETURN(TrainerOptions options, TrainerOptionsOf(config, environment));
   MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/false));
   RunConfig from_checkpoint = config;
   from_checkpoint.mutable_model()->clear_name();

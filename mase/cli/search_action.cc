@@ -1,0 +1,131 @@
+#include "mase/cli/search_action.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/suggest.h"
+#include "mase/cli/interrupt.h"
+#include "mase/plugin/plugin_loader.h"
+#include "mase/run/report_json.h"
+#include "mase/search/sampler.h"
+#include "mase/search/search_run.h"
+#include "proto/search.pb.h"
+#include "proto/search_flags.pb.h"
+
+namespace mase {
+namespace {
+
+class SearchAction : public Action {
+ public:
+  SearchAction() { flags_.set_batch(8); }
+
+  absl::string_view name() const override { return "search"; }
+  absl::string_view summary() const override {
+    return "find the best number formats, widths or other settings of a net";
+  }
+  absl::string_view examples() const override {
+    return "./bazelw run //mase:search -- --config=testdata/configs/jsc_tiny_search.toml\n"
+           "./bazelw run //mase:search -- --config=my.toml --load=best.safetensors "
+           "--sampler=grid\n"
+           "./bazelw run //mase:search -- --config=my.toml --trials=1000 --jobs=2 --apply_best\n"
+           "./bazelw run //mase:search -- --config=my.toml --goal \"accuracy_drop <= 0.5 "
+           "points\"\n"
+           "./bazelw run //mase:search -- --config=my.toml --run_dir=found --apply=17\n";
+  }
+
+  google::protobuf::Message* own_flags() override { return &flags_; }
+
+  absl::StatusOr<bool> Prepare() override {
+    MASE_ASSIGN_OR_RETURN(loader_, PluginLoader::Create());
+    for (const std::string& path : flags_.plugins()) {
+      MASE_RETURN_IF_ERROR(loader_->Open(path).status());
+    }
+    return false;
+  }
+
+  ConfigRequest config_request() const override {
+    return {[this](absl::string_view pass) -> absl::StatusOr<const google::protobuf::Descriptor*> {
+              MASE_ASSIGN_OR_RETURN(const PassInfo* info, loader_->LookUp(pass));
+              return info->options->GetDescriptor();
+            },
+            /*read_passes=*/true, /*read_search=*/true};
+  }
+
+  absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
+    return Search(settings.config, begun, /*dry_run=*/false);
+  }
+  absl::Status Explain(const LoadedConfig& settings, const RunReport& begun) override {
+    return Search(settings.config, begun, /*dry_run=*/true);
+  }
+
+ private:
+  absl::Status Search(const RunConfig& config, RunReport begun, bool dry_run) {
+    SearchRequest request = {
+        .settings = config,
+        .settings_of = [this](const std::vector<Assignment>& of) { return SettingsOfPoint(of); },
+        .deterministic = flags_.deterministic(),
+        .batch = flags_.batch(),
+        .apply_best = flags_.apply_best(),
+        .dry_run = dry_run};
+    if (flags_.has_apply()) request.apply = flags_.apply();
+    if (config.has_search()) {
+      MASE_RETURN_IF_ERROR(TakeFlags(*request.settings.mutable_search()->mutable_strategy()));
+      SetSettings(request.settings, begun);
+    }
+    const RunEnvironment environment = {
+        .reporter = reporter(), .passes = loader_.get(), .watch_interrupt = CatchInterrupt};
+    return Finish(SearchRun(request, begun, environment));
+  }
+
+  absl::Status TakeFlags(SearchStrategySettings& strategy) const {
+    SearchSetup& setup = *strategy.mutable_setup();
+    if (flags_.has_trials()) setup.set_n_trials(flags_.trials());
+    if (flags_.has_jobs()) setup.set_n_jobs(flags_.jobs());
+    if (flags_.sampler().empty()) return absl::OkStatus();
+    std::vector<std::string> names;
+    for (const SamplerInfo& sampler : Samplers()) {
+      names.emplace_back(sampler.text);
+      if (!absl::EqualsIgnoreCase(sampler.text, flags_.sampler())) continue;
+      setup.mutable_sampler()->set_name(sampler.name);
+      strategy.set_name("optuna");
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(absl::StrCat("--sampler: no sampler '", flags_.sampler(), "'",
+                                                   Suggest(flags_.sampler(), names), "; there are ",
+                                                   absl::StrJoin(names, ", ")));
+  }
+
+  // The settings that were given, and on top of them the point's.
+  absl::StatusOr<RunConfig> SettingsOfPoint(const std::vector<Assignment>& assignments) const {
+    Arguments of_point = arguments();
+    std::vector<std::pair<std::string, std::string>> words;
+    for (const Assignment& assignment : assignments) {
+      if (assignment.setting[0] == '{') {
+        words.emplace_back(assignment.setting, assignment.text);
+      } else {
+        of_point.settings.push_back({"search", assignment.setting, assignment.text});
+      }
+    }
+    MASE_ASSIGN_OR_RETURN(LoadedConfig loaded, LoadConfig(of_point, config_request()));
+    RunConfig& config = loaded.config;
+    config.mutable_model()->set_name(absl::StrReplaceAll(config.model().name(), words));
+    return config;
+  }
+
+  SearchFlags flags_;
+  std::unique_ptr<PluginLoader> loader_;
+};
+
+}  // namespace
+
+std::unique_ptr<Action> MakeSearchAction() { return std::make_unique<SearchAction>(); }
+
+}  // namespace mase

@@ -1,0 +1,94 @@
+// What a search makes of the figures of a trial: objectives, directions, constraints.
+//
+//   MASE_ASSIGN_OR_RETURN(const Objective objective, Objective::Create(settings, space));
+//   MASE_ASSIGN_OR_RETURN(std::vector<double> values, objective.ValuesOf(figures));
+//
+// Metrics are sorted by name, as in MASE, and scaled: scale * value. Each is an objective with its
+// direction, or their sum is the one objective, with the direction of the setup; nothing turns the
+// sign of a metric that is to be minimized in a sum.
+#ifndef MASE_SEARCH_OBJECTIVE_H_
+#define MASE_SEARCH_OBJECTIVE_H_
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "mase/search/parameter.h"
+#include "mase/search/trial.h"
+#include "proto/search.pb.h"
+
+namespace mase {
+
+// What runners found of one trial, by metric.
+struct TrialFigures {
+  std::map<std::string, double> software;  // loss, accuracy, ...
+  std::map<std::string, double> hardware;  // average_bitwidth, packed_bytes, ...
+
+  // Null if there is none of the name.
+  const double* Find(absl::string_view metric) const;
+};
+
+// A metric that a search can have.
+struct MetricInfo {
+  absl::string_view name;
+  bool software = false;
+  bool maximize = false;  // Where the settings do not say.
+  absl::string_view about;
+};
+absl::Span<const MetricInfo> SearchMetrics();
+
+class Objective {
+ public:
+  // InvalidArgument: an unknown metric (the nearest is offered), none at all, a sum without
+  // direction, a metric whose runner the settings lack, a constraint that is none.
+  static absl::StatusOr<Objective> Create(const SearchSettings& settings,
+                                          const ParameterSpace& space);
+
+  // Of each objective: "accuracy", or "sum" of them all.
+  const std::vector<std::string>& names() const { return names_; }
+  const std::vector<Direction>& directions() const { return directions_; }
+  // Metrics that objectives and constraints read.
+  const std::set<std::string>& metrics() const { return needed_; }
+
+  // Metrics by name with their scale. InvalidArgument, naming the metric, if one is missing or no
+  // finite number.
+  absl::StatusOr<std::map<std::string, double>> ScaledOf(const TrialFigures& figures) const;
+  absl::StatusOr<std::vector<double>> ValuesOf(const TrialFigures& figures) const;
+
+  // How far the trial is beyond each constraint on figures; <= 0: satisfied.
+  std::vector<double> ConstraintsOf(const TrialFigures& figures) const;
+  // The first constraint on choices alone that the point does not satisfy; "" if there is none.
+  std::string Refusal(absl::Span<const double> point) const;
+
+ private:
+  struct Term {  // A side of a constraint.
+    int parameter = -1;
+    std::string metric;
+    double number = 0;
+    std::string text;
+  };
+  struct Constraint {
+    std::string text;
+    std::string relation;
+    Term left, right;
+  };
+
+  absl::Status AddConstraint(const std::string& text, const ParameterSpace& space);
+
+  std::vector<std::string> names_;
+  std::vector<Direction> directions_;
+  std::set<std::string> needed_;
+  std::map<std::string, double> scales_;
+  bool sum_ = false;
+  std::vector<Constraint> on_points_, on_figures_;
+  std::vector<SearchParameter> parameters_;
+};
+
+}  // namespace mase
+
+#endif  // MASE_SEARCH_OBJECTIVE_H_

@@ -1,0 +1,40 @@
+// A search as a value: settings in, a study and what was found out.
+//
+// The run directory has log.json and best.json as MASE writes them, trials.csv with a row a trial,
+// front.csv and front.md with the best ones, space.csv with the choices, study.db where the storage
+// is a file, and summary.json with all that other runs have there.
+#ifndef MASE_SEARCH_SEARCH_RUN_H_
+#define MASE_SEARCH_SEARCH_RUN_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "mase/run/run.h"
+#include "mase/search/trial_runner.h"
+#include "proto/config.pb.h"
+#include "proto/report.pb.h"
+
+namespace mase {
+
+struct SearchRequest {
+  RunConfig settings;      // With a section `search`.
+  SettingsOf settings_of;  // Of a point.
+  // Trials are chosen in batches of `batch`, each from what all batches before it found, so that
+  // the study is the same for any number of jobs.
+  bool deterministic = false;
+  int batch = 8;
+  bool apply_best = false;                      // Writes the winner's net and settings.
+  std::optional<int64_t> apply = std::nullopt;  // Those of this trial, and no more trials.
+  bool dry_run = false;                         // Tells the space and writes nothing.
+};
+
+// The status is OK; Aborted where no trial meets the goals: the nearest is the winner then;
+// Cancelled after an interrupt, with all files written; Unknown where every trial failed. Before
+// anything runs: InvalidArgument for settings that are no good, an empty space, an existing
+// directory of another search; the errors of OpenSession.
+RunResult SearchRun(const SearchRequest& request, const RunReport& begun,
+                    const RunEnvironment& environment);
+
+}  // namespace mase
+
+#endif  // MASE_SEARCH_SEARCH_RUN_H_

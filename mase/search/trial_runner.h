@@ -1,0 +1,81 @@
+// Trial runners: from a point of the space to the figures of the net there.
+//
+// Every trial starts from the net as it came, in evaluation mode, on the same rows; nothing is
+// carried over. FormatTrials does so for number formats of nodes alone, thousands of times a
+// second; SettingsTrials for any settings, by the steps of an ordinary run. Where both can, both
+// find the same bits.
+#ifndef MASE_SEARCH_TRIAL_RUNNER_H_
+#define MASE_SEARCH_TRIAL_RUNNER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "mase/graph/graph.h"
+#include "mase/run/run.h"
+#include "mase/search/objective.h"
+#include "mase/search/search_space.h"
+#include "mase/tensor/tensor.h"
+#include "proto/config.pb.h"
+#include "proto/search.pb.h"
+
+namespace mase {
+
+// The rows that trials are measured on.
+struct SearchSample {
+  Tensor features;  // [rows, ...]
+  Tensor labels;    // int64 [rows]
+  int64_t batch_size = 128;
+  std::string caption;  // "512 of 40,000 simulated rows, validation split"
+};
+
+// loss, accuracy_micro, accuracy_macro and, MASE's name for that, accuracy of scores [rows,
+// classes]. The loss is the mean of the batches' means, as Evaluate's. MASE's accuracy is the mean
+// over classes of the rows of the class that are right; classes that are neither among labels nor
+// among predictions are left out.
+std::map<std::string, double> SoftwareFigures(absl::Span<const float> scores, int64_t classes,
+                                              const SearchSample& sample);
+
+// The settings that a set of assignments stands for, on top of those of the search.
+using SettingsOf = std::function<absl::StatusOr<RunConfig>(const std::vector<Assignment>&)>;
+
+class TrialRunner {
+ public:
+  virtual ~TrialRunner() = default;
+
+  // The figures at a point. An error says what of it cannot be built or run. One caller at a time.
+  virtual absl::StatusOr<TrialFigures> Run(int64_t number, absl::Span<const double> point) = 0;
+};
+
+// What all runners of a search share; outlives them.
+struct SearchContext {
+  const SearchSettings& settings;
+  const SearchSpace& space;
+  const Objective& objective;
+  const Graph& graph;  // The net as it came.
+  const SearchSample& sample;
+  SettingsOf settings_of;
+  const RunEnvironment& environment;
+  std::string directory;  // For what trials write while they run.
+};
+
+// For spaces whose formats_alone() is true. Errors of IncrementalNet::Create.
+absl::StatusOr<std::unique_ptr<TrialRunner>> FormatTrials(const SearchContext& context);
+
+// For all spaces.
+std::unique_ptr<TrialRunner> SettingsTrials(const SearchContext& context);
+
+// The net of a trial as an ordinary run makes it: passes, and training if the settings have a
+// runner that trains. Errors of OpenSession, RunPasses and Trainer.
+absl::StatusOr<Graph> NetOf(const SearchContext& context, int64_t number,
+                            absl::Span<const double> point);
+
+// The figures of that net.
+absl::StatusOr<TrialFigures> FiguresOf(const SearchContext& context, const Graph& net);
+
+}  // namespace mase
+
+#endif  // MASE_SEARCH_TRIAL_RUNNER_H_

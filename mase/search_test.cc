@@ -1,0 +1,196 @@
+// `ch search`: whole searches as a user runs them.
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/base/files.h"
+#include "mase/base/runfiles.h"
+#include "mase/testing/command.h"
+#include "mase/testing/matchers.h"
+#include "nlohmann/json.hpp"
+
+namespace mase {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string Contents(const std::string& path) { return ValueOrDie(ReadFile(path, 1 << 24)); }
+json Read(const std::string& path) { return json::parse(Contents(path)); }
+
+// MASE's file of lab 3.
+std::string LabFile() { return Runfile("testdata/configs/jsc_toy_by_type.toml"); }
+
+CommandResult Search(const std::string& folder, const std::string& config,
+                     std::vector<std::string> more = {}) {
+  std::vector<std::string> words = {"search", "--config=" + config, "--run_dir=out",
+                                    "--set=dataset.rows=4000"};
+  words.insert(words.end(), more.begin(), more.end());
+  return RunCommand("mase/ch", words, folder);
+}
+
+// A file of its own with these tables behind a net and data.
+std::string WriteConfig(const std::string& folder, const std::string& tables) {
+  const std::string path = folder + "/search.toml";
+  std::ofstream(path) << "model = \"jsc-tiny\"\nload_name = \""
+                      << Runfile("testdata/checkpoints/jsc-tiny.safetensors")
+                      << "\"\ndataset = \"jsc-sim\"\nbatch_size = 256\n"
+                      << tables;
+  return path;
+}
+
+constexpr char kMetrics[] =
+    "[search.strategy.metrics]\naccuracy.scale = 1.0\npacked_bytes.scale = 1.0\n";
+
+TEST(SearchTest, MasesFileOfLab3RunsAndAGridFindsTheWholeFront) {
+  const std::string folder = NewFolder();
+  const CommandResult run = Search(folder, LabFile(), {"--sampler=grid"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("The search space has 18 points: 9 choices for 3 nodes."));
+  EXPECT_THAT(run.out, HasSubstr("Best trials (Pareto front)"));
+  EXPECT_THAT(run.out, HasSubstr("whole test split"));
+  const json log = Read(folder + "/out/log.json");
+  ASSERT_EQ(log.size(), 18u);
+  const json& first = log["0"];
+  EXPECT_EQ(first["state"], "COMPLETE");
+  EXPECT_TRUE(first["values_0"].is_number());
+  EXPECT_EQ(first["user_attrs_sampled_config"]["seq_blocks_2"]["config"]["weight_width"], 2);
+  EXPECT_TRUE(first["user_attrs_sampled_config"]["seq_blocks_1"]["config"]["name"].is_null());
+  EXPECT_EQ(first["user_attrs_hardware_metrics"]["average_bitwidth"], 2);
+  EXPECT_EQ(first["user_attrs_hardware_metrics"]["memory_density"], 16);
+  // The last name turns fastest.
+  EXPECT_EQ(log["1"]["user_attrs_sampled_config"]["seq_blocks_2"]["config"]["bias_width"], 4);
+  const json best = Read(folder + "/out/best.json");
+  EXPECT_EQ(best.size(), 3u);  // One for each width of the weight.
+  EXPECT_THAT(Contents(folder + "/out/front.md"), StartsWith("| trial |"));
+  EXPECT_THAT(Contents(folder + "/out/trials.csv"), StartsWith("trial,state,accuracy,"));
+}
+
+TEST(SearchTest, TwentyTrialsOfEighteenPointsAreEighteen) {
+  const std::string folder = NewFolder();
+  const CommandResult run = Search(folder, LabFile(), {"--sampler=random"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(Read(folder + "/out/log.json").size(), 18u);
+}
+
+TEST(SearchTest, BatchesGiveTheSameStudyForAnyNumberOfJobs) {
+  std::vector<std::string> logs;
+  for (const char* jobs : {"1", "3"}) {
+    const std::string folder = NewFolder();
+    const CommandResult run =
+        Search(folder, LabFile(),
+               {"--sampler=tpe", "--trials=14", "--deterministic", absl::StrCat("--jobs=", jobs)});
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    logs.push_back(Contents(folder + "/out/log.json") + Contents(folder + "/out/trials.csv"));
+  }
+  EXPECT_EQ(logs[0], logs[1]);
+}
+
+TEST(SearchTest, AnyPassOptionAndConstraintsCanBeSearched) {
+  const std::string folder = NewFolder();
+  const std::string config = WriteConfig(
+      folder, absl::StrCat("[passes.quantize]\nby = \"type\"\n[passes.quantize.linear]\n"
+                           "config = \"integer 8/4\"\n"
+                           "[search.search_space]\n"
+                           "constraints = [\"passes.quantize.linear.config != \\\"x\\\"\"]\n"
+                           "[search.search_space.settings]\n"
+                           "\"passes.quantize.linear.config\" = [\"integer 8/4\", \"integer 4/2\", "
+                           "\"minifloat_ieee 8/4\"]\n"
+                           "[search.strategy.setup]\nsampler = \"grid\"\n",
+                           kMetrics));
+  const CommandResult run = Search(folder, config, {"--apply_best"});
+  ASSERT_EQ(run.exit_code, 0) << run.err << run.out;
+  const json log = Read(folder + "/out/log.json");
+  ASSERT_EQ(log.size(), 3u);
+  EXPECT_LT(log["1"]["user_attrs_hardware_metrics"]["packed_bytes"],
+            log["0"]["user_attrs_hardware_metrics"]["packed_bytes"]);
+}
+
+TEST(SearchTest, TheWinnerIsARunThatTestLoads) {
+  const std::string folder = NewFolder();
+  const CommandResult run = Search(folder, LabFile(), {"--sampler=grid", "--apply=5"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("the study has no trial 5"));
+  fs::remove_all(folder + "/out");
+  const CommandResult applied = Search(folder, LabFile(), {"--sampler=grid", "--apply_best"});
+  ASSERT_EQ(applied.exit_code, 0) << applied.err;
+  std::string trial;
+  for (const auto& entry : fs::directory_iterator(folder + "/out")) {
+    if (entry.is_directory()) trial = entry.path().string();
+  }
+  ASSERT_FALSE(trial.empty());
+  const CommandResult tested =
+      RunCommand("mase/ch", {"test", "--load=" + trial, "--set=dataset.rows=4000"}, folder);
+  EXPECT_EQ(tested.exit_code, 0) << tested.err;
+  const CommandResult again = RunCommand(
+      "mase/ch", {"transform", "--config=" + trial + "/settings.textproto", "--run_dir=again"},
+      folder);
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(Contents(folder + "/again/transformed.safetensors"),
+            Contents(trial + "/transformed.safetensors"));
+}
+
+TEST(SearchTest, GoalsThatNoTrialMeetsEndWith3AndNameTheNearest) {
+  const std::string folder = NewFolder();
+  const CommandResult run =
+      Search(folder, LabFile(), {"--sampler=grid", "--goal", "accuracy >= 0.99"});
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_THAT(run.out, HasSubstr("none meets the goals on the sample, and this one is nearest"));
+  EXPECT_TRUE(fs::exists(folder + "/out/best.json"));
+}
+
+struct BadCase {
+  std::string tables;
+  int exit_code;
+  std::string message;
+};
+
+TEST(SearchTest, BadSearchesSayWhatIsWrong) {
+  const std::string space =
+      "[search.search_space]\nname = \"graph/quantize/mixed_precision_ptq\"\n";
+  const std::string seed = "[search.search_space.seed.";
+  const std::vector<BadCase> cases = {
+      {"", 2, "nothing to search"},
+      {absl::StrCat("[search.search_space]\n", kMetrics), 2, "the search space is empty"},
+      {absl::StrCat(space, seed,
+                    "linaer.config]\nname=['integer']\n[search.search_space.setup]\n"
+                    "by = 'type'\n",
+                    kMetrics),
+       2,
+       "seed.linaer: no op of the net that can have a format is called so; did you mean "
+       "'linear'?"},
+      {absl::StrCat(space, seed, "seq_blocks_2.config]\nname=[]\n", kMetrics), 2,
+       "search.search_space.seed.seq_blocks_2.config.name: no values"},
+      {absl::StrCat(space, seed, "seq_blocks_2.config]\nname=['intger']\n", kMetrics), 1,
+       "all 1 trials failed; the first: trial 0: \"seq_blocks_2: unknown format 'intger'; did you "
+       "mean 'integer'?"},
+      {absl::StrCat(space, seed,
+                    "seq_blocks_2.config]\nname=['integer']\ndata_in_width=[8]\n"
+                    "weight_width=[8]\nbias_width=[8, 40]\n",
+                    kMetrics),
+       0, "trial 1 failed: \"seq_blocks_2: "},
+      {absl::StrCat(space, seed, "default.config]\nname=['NA']\n"), 2, "no metric; want some of"},
+      {absl::StrCat(space, seed, "default.config]\nname=['NA']\n",
+                    "[search.strategy.metrics]\nacuracy.scale = 1\n"),
+       2, "metrics.acuracy: no such metric; did you mean 'accuracy'?"},
+      {absl::StrCat("[search.search_space.settings]\nbatch_size = [0, 1.5]\n", kMetrics), 2,
+       "batch_size"},
+  };
+  for (const BadCase& bad : cases) {
+    const std::string folder = NewFolder();
+    const CommandResult run = Search(folder, WriteConfig(folder, bad.tables), {"--sampler=grid"});
+    EXPECT_EQ(run.exit_code, bad.exit_code) << bad.tables << run.err;
+    EXPECT_THAT(run.err, HasSubstr(bad.message)) << bad.tables;
+  }
+}
+
+}  // namespace
+}  // namespace mase
