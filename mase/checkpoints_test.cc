@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "mase/base/files.h"
 #include "mase/base/runfiles.h"
 #include "mase/testing/command.h"
 #include "mase/testing/matchers.h"
@@ -70,6 +71,27 @@ TEST(CheckpointsTest, ThoseOfOthersGiveTheSameNet) {
   }
 }
 
+// As the reports wrote it, and a net given as PyTorch writes it.
+TEST(CheckpointsTest, ThoseOfPyTorchAreReadWithoutIt) {
+  const std::string folder = NewFolder();
+  const auto test = [&](const std::string& net, const std::string& file, const std::string& note) {
+    const CommandResult run = RunCommand(
+        "mase/test", {net, "jsc", "--load", Runfile("testdata/torch/" + file), "--load-type", "pl"},
+        folder);
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_THAT(run.out + run.err, HasSubstr(note));
+    EXPECT_NEAR(CorrectOf1000(run.out), 717, 1);
+  };
+  test("jsc-tiny", "jsc_tiny_lightning.ckpt", "names in the file begin with 'model.'");
+  test("jsc-tiny", "jsc_tiny_sequential.pt", "0.running_mean  seq_blocks.0.running_mean");
+  const std::string written =
+      "nn.Sequential(nn.BatchNorm1d(16), nn.ReLU(16),  # the input\n"
+      "              nn.Linear(16, 5), nn.ReLU(5))";
+  test(written, "jsc_tiny_sequential.pt", "2.weight");
+  ASSERT_OK(WriteFileAtomically(folder + "/net.py", "self.net = " + written + "\n"));
+  test("net.py", "jsc_tiny_sequential.pt", "net.2.weight");
+}
+
 TEST(CheckpointsTest, FilesThatBreakTheFormatAreRefused) {
   const std::string folder = NewFolder();
   const std::pair<std::string, std::string> files[] = {
@@ -128,7 +150,7 @@ TEST(CheckpointsTest, AFileOfAnotherKindIsCalledByItsName) {
     EXPECT_EQ(run.exit_code, exit_code);
     EXPECT_THAT(run.err, HasSubstr(message));
   };
-  refused("PK\x03\x04 ... archive/data.pkl ...", 2, "python3 tools/torch_to_safetensors.py");
+  refused("PK\x03\x04 ... archive/data.pkl ...", 4, "damaged zip archive: no directory");
   refused("\x08\x07\x12\x07pytorch", 2, "is an ONNX model");
   refused("", 4, "net.pt: is empty");
   std::filesystem::remove(folder + "/net.pt");

@@ -7,6 +7,7 @@
 #include <functional>
 #include <iostream>
 #include <map>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
 #include "mase/base/files.h"
+#include "mase/base/memory_budget.h"
+#include "mase/base/quote.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -89,7 +92,7 @@ absl::StatusOr<Tensor> ReadFloats(const std::string& path) {
   int64_t rounded = 0;
   Tensor floats = ToFloat32(tensor, &rounded);
   if (rounded > 0) {
-    std::cerr << path << ": " << DTypeName(tensor.dtype()) << ", " << rounded << " of "
+    std::cerr << Printable(path) << ": " << DTypeName(tensor.dtype()) << ", " << rounded << " of "
               << tensor.elements() << " values rounded to float32\n";
   }
   return floats;
@@ -325,7 +328,7 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
                                      ", \"left_out\": ", left_out, ", \"errors\": ", table.Json(),
                                      "}"));
     if (flags.json()) continue;
-    std::cout << path << " " << x.shape().ToString()
+    std::cout << Printable(path) << " " << x.shape().ToString()
               << (left_out == 0 ? "" : absl::StrCat(", without ", left_out, " not finite values"))
               << "\n"
               << table.Text();
@@ -370,7 +373,7 @@ absl::Status Run(const std::vector<std::string>& words, const Flags& flags) {
 
 // The exit code of a command that ended so; says what went wrong.
 int End(const absl::Status& status) {
-  if (!status.ok()) std::cerr << "formats: " << std::string(status.message()) << "\n";
+  if (!status.ok()) std::cerr << "formats: " << PrintableMessage(status.message()) << "\n";
   return ExitCode(status);
 }
 
@@ -389,7 +392,11 @@ int RunFormats(std::vector<std::string> words) {
     }
     if (const absl::Status status = SetFlag(name, value, flags); !status.ok()) return End(status);
   }
-  return End(Run(arguments->positionals, flags));
+  try {
+    return End(Run(arguments->positionals, flags));
+  } catch (const std::bad_alloc& error) {
+    return End(OutOfMemory(error));
+  }
 }
 
 }  // namespace mase

@@ -27,7 +27,7 @@ std::string Contents(const std::string& path) { return ValueOrDie(ReadFile(path,
 json Read(const std::string& path) { return json::parse(Contents(path)); }
 
 // MASE's file of lab 3.
-std::string LabFile() { return Runfile("testdata/configs/jsc_toy_by_type.toml"); }
+std::string LabFile() { return Runfile("testdata/configs/jsc_tiny_search.toml"); }
 
 CommandResult Search(const std::string& folder, const std::string& config,
                      std::vector<std::string> more = {}) {

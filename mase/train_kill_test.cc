@@ -175,12 +175,14 @@ TEST_P(TrainKillTest, KilledAndResumedTheWeightsAreTheSameBytes) {
   std::printf("%d kills in %d runs\n", Kills(), ended + 1);
 }
 
-TEST_P(TrainKillTest, CtrlCWritesACheckpointAndExits130) {
+// Ctrl-C, a batch system's end and a terminal that goes.
+TEST_P(TrainKillTest, SignalsWriteACheckpointAndExit130) {
   int interrupted = 0;
-  for (int i = 0; i < 20 && interrupted < 2; ++i) {
-    const int code = RunAndSignal(SIGINT);
+  for (int i = 0; i < 20 && interrupted < 3; ++i) {
+    const int signal = (i % 3 == 0) ? SIGINT : (i % 3 == 1) ? SIGTERM : SIGHUP;
+    const int code = RunAndSignal(signal);
     // Before the handler is there, the signal ends the process like any other.
-    EXPECT_TRUE(code == 130 || code == 0) << code;
+    EXPECT_TRUE(code == 130 || code == 0 || code == 128 + signal) << code;
     if (code == 130 && fs::exists(run_ + "/summary.json")) {
       ++interrupted;
       EXPECT_THAT(Bytes(run_ + "/summary.json"), ::testing::HasSubstr("\"interrupted\""));

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "mase/base/files.h"
 #include "mase/interop/npy.h"
@@ -126,6 +127,28 @@ TEST(TrainTest, ResumingWhatIsNoRunIsRefused) {
   const CommandResult run = Train(NewFolder(), {"--resume=nowhere"});
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_THAT(run.err, HasSubstr("nowhere: no run directory"));
+}
+
+// What a run's folder holds is as hostile as any file.
+TEST(TrainTest, ResumingWritesOnlyIntoTheFolderOfATraining) {
+  const std::string folder = NewFolder();
+  ASSERT_EQ(Train(folder, SmallRun({"--run_dir=run"})).exit_code, 0);
+  const std::string summary = ValueOrDie(ReadFile(folder + "/run/summary.json", 1 << 20));
+  const auto resume = [&](absl::string_view from, absl::string_view to) {
+    EXPECT_THAT(summary, HasSubstr(std::string(from)));
+    EXPECT_OK(WriteFileAtomically(folder + "/run/summary.json",
+                                  absl::StrReplaceAll(summary, {{from, to}})));
+    return Train(folder, {"--resume=run"});
+  };
+  const CommandResult other = resume("\"action\": \"train\"", "\"action\": \"transform\"");
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, HasSubstr("holds a run of the action 'transform'"));
+  for (const char* name : {"../stray.txt", "/tmp/stray.txt", "a/../../stray.txt", ""}) {
+    const CommandResult stray = resume("\"settings.textproto\"", absl::StrCat("\"", name, "\""));
+    EXPECT_EQ(stray.exit_code, 2) << name;
+    EXPECT_THAT(stray.err, HasSubstr("is no name of a file in this folder")) << name;
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder + "/stray.txt"));
 }
 
 TEST(TrainTest, ARateBelowTheFloorIsWarnedOf) {

@@ -330,21 +330,43 @@ TEST(TransformTest, BadInputIsOneLineAndLeavesNothing) {
        {good, "--load=truncated.safetensors"},
        4,
        {"truncated.safetensors"}},
-      {"pickle", {good, "--load=pickle.ckpt"}, 2, {"pickle.ckpt", "torch_to_safetensors.py"}},
+      {"pickle", {good, "--load=pickle.ckpt"}, 4, {"pickle.ckpt", "damaged zip archive"}},
       {"not a plugin", {good, "--plugins=text.so"}, 4, {"text.so"}},
       {"missing plugin", {good, "--plugins=absent.so"}, 2, {"absent.so"}},
       {"bad csv",
        {good, "--set", "dataset.path=bad.csv", "--set", "dataset.name=csv"},
        2,
        {"bad.csv:3"}},
+      {"no run directory", {good, "--run_dir="}, 2, {"run_dir is empty"}},
+      {"no size of memory", {good, "--max_memory=lots"}, 2, {"max_memory", "'lots' is no size"}},
+      {"a net that memory has no room for",
+       {good, "Linear 60000, Linear 60000, Linear 5", "--max_memory=1GB"},
+       4,
+       {"seq_blocks.1.weight", "float32[60000, 60000] wants 14.4 GB of memory", "limit of 1 GB"}},
+      {"a layer without outputs", {good, "Linear 0, Linear 5"}, 2, {"out_features=0"}},
+      {"a negative eps", {good, "BN eps=-1, Linear 5"}, 2, {"eps=-1"}},
+      {"an eps that is no number", {good, "BN eps=nan, Linear 5"}, 2, {"eps=nan"}},
+      {"control characters", {good, "jsc\033[31m-tiny"}, 2, {"jsc\\x1b[31m-tiny"}},
+      {"a net as PyTorch prints it, with a mistake",
+       {good, "nn.Sequential(nn.Linaer(16, 5))"},
+       2,
+       {"'Linaer' is not known; did you mean 'Linear'"}},
       {"print_after", {good, "--print_after=quantice"}, 2, {"quantice"}},
   };
   for (const BadInput& c : cases) {
     const CommandResult run = Transform(c.arguments, folder);
     EXPECT_EQ(run.exit_code, c.exit_code) << c.what << ": " << run.err;
     for (const char* message : c.messages) EXPECT_THAT(run.err, HasSubstr(message)) << c.what;
+    EXPECT_THAT(run.out + run.err, Not(HasSubstr("\033"))) << c.what;
     EXPECT_FALSE(std::filesystem::exists(folder + "/mase_output")) << c.what;
   }
+}
+
+TEST(TransformTest, ADirectoryMayEndInASlash) {
+  const std::string folder = NewFolder();
+  const CommandResult run = Transform({Config(), "--run_dir=new/"}, folder);
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_TRUE(std::filesystem::exists(folder + "/new/summary.json"));
 }
 
 TEST(TransformTest, AFailedRunSaysSo) {

@@ -16,6 +16,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
+#include "mase/base/system_calls.h"
 
 namespace mase {
 namespace {
@@ -35,7 +36,7 @@ class Descriptor {
   int get() const { return fd_; }
   int Release() { return std::exchange(fd_, -1); }
   // Closing may be where a network file system reports a failed write.
-  int Close() { return ::close(std::exchange(fd_, -1)); }
+  int Close() { return system_calls::Close(std::exchange(fd_, -1)); }
 
  private:
   int fd_;
@@ -52,7 +53,8 @@ auto RetryOnInterrupt(Call call) {
 
 absl::Status WriteAll(int fd, absl::string_view path, absl::string_view data) {
   while (!data.empty()) {
-    const ssize_t written = RetryOnInterrupt([&] { return ::write(fd, data.data(), data.size()); });
+    const ssize_t written =
+        RetryOnInterrupt([&] { return system_calls::Write(fd, data.data(), data.size()); });
     if (written < 0) return FileError(path, "write", errno);
     data.remove_prefix(static_cast<size_t>(written));
   }
@@ -69,10 +71,12 @@ std::string TemporaryNameBeside(const std::filesystem::path& path) {
 
 absl::Status SyncFolder(const std::filesystem::path& folder) {
   const std::string name = folder.empty() ? "." : folder.string();
-  const Descriptor opened(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor opened(RetryOnInterrupt(
+      [&] { return system_calls::Open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (opened.get() < 0) return FileError(name, "open", errno);
   // Some file systems cannot sync a folder and say EINVAL; nothing is lost by that here.
-  if (::fsync(opened.get()) < 0 && errno != EINVAL) return FileError(name, "sync", errno);
+  if (RetryOnInterrupt([&] { return system_calls::Sync(opened.get()); }) < 0 && errno != EINVAL)
+    return FileError(name, "sync", errno);
   return absl::OkStatus();
 }
 
@@ -90,7 +94,7 @@ absl::Status NoRegularFile(absl::string_view path, mode_t mode) {
 
 // Writes to what cannot be replaced: a device, or a pipe that somebody reads.
 absl::Status WriteInto(absl::string_view path, absl::Span<const absl::string_view> pieces) {
-  Descriptor file(::open(std::string(path).c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+  Descriptor file(system_calls::Open(std::string(path).c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
   if (file.get() < 0) return FileError(path, "open", errno);
   for (const absl::string_view piece : pieces) {
     MASE_RETURN_IF_ERROR(WriteAll(file.get(), path, piece));
@@ -121,8 +125,9 @@ absl::Status FileError(absl::string_view path, absl::string_view action, int err
 
 absl::StatusOr<InputFile> InputFile::Open(absl::string_view path) {
   // Not blocking, a pipe opens without a writer, and can be refused.
-  const int opened = RetryOnInterrupt(
-      [&] { return ::open(std::string(path).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
+  const int opened = RetryOnInterrupt([&] {
+    return system_calls::Open(std::string(path).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  });
   if (opened < 0 && errno == ENXIO) return NoRegularFile(path, S_IFSOCK);
   if (opened < 0) return FileError(path, "open", errno);
   Descriptor file(opened);
@@ -145,8 +150,8 @@ InputFile::~InputFile() {
 absl::StatusOr<size_t> InputFile::Read(absl::Span<char> out) {
   size_t done = 0;
   while (done < out.size()) {
-    const ssize_t got =
-        RetryOnInterrupt([&] { return ::read(descriptor_, out.data() + done, out.size() - done); });
+    const ssize_t got = RetryOnInterrupt(
+        [&] { return system_calls::Read(descriptor_, out.data() + done, out.size() - done); });
     if (got < 0) return FileError(path_, "read", errno);
     if (got == 0) break;
     done += static_cast<size_t>(got);
@@ -204,7 +209,9 @@ absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::
     if (error) return FileError(path, "follow the link", error.value());
   }
   const std::string temporary = TemporaryNameBeside(target);
-  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  Descriptor file(RetryOnInterrupt([&] {
+    return system_calls::Open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  }));
   if (file.get() < 0) return FileError(path, "create", errno);
   absl::Cleanup remove_temporary = [&] { ::unlink(temporary.c_str()); };
   if (exists && ::fchmod(file.get(), old.st_mode & 07777) < 0) {
@@ -214,9 +221,12 @@ absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::
     MASE_RETURN_IF_ERROR(WriteAll(file.get(), path, piece));
   }
   const bool synced = durability == Durability::kSynced;
-  if (synced && ::fsync(file.get()) < 0) return FileError(path, "sync", errno);
+  if (synced && RetryOnInterrupt([&] { return system_calls::Sync(file.get()); }) < 0)
+    return FileError(path, "sync", errno);
   if (file.Close() < 0) return FileError(path, "close", errno);
-  if (std::rename(temporary.c_str(), target.c_str()) < 0) return FileError(path, "rename", errno);
+  const int renamed =
+      RetryOnInterrupt([&] { return system_calls::Rename(temporary.c_str(), target.c_str()); });
+  if (renamed < 0) return FileError(path, "rename", errno);
   std::move(remove_temporary).Cancel();
   return synced ? SyncFolder(target.parent_path()) : absl::OkStatus();
 }

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -13,6 +14,7 @@
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/system_calls.h"
 
 namespace mase {
 namespace {
@@ -167,6 +169,60 @@ TEST_F(FilesTest, ThreadsThatWriteOneFileLeaveOneWholeVersion) {
   const std::string contents = ReadFile(Path("f"), 20000).value();
   EXPECT_EQ(contents, std::string(10000, contents.at(0)));
   EXPECT_EQ(FilesInFolder(), 1);
+}
+
+// Every call of a write and a read in turn fails as a disk may fail it.
+class FaultTest : public FilesTest {
+ protected:
+  ~FaultTest() override { InjectFaults(nullptr); }
+
+  // Writes and reads a file while call number `failing` has the fault; how many calls there were.
+  int Use(int failing, int fault, absl::Status& written, absl::StatusOr<std::string>& read) {
+    int calls = 0;
+    InjectFaults([&](SystemCall) { return calls++ == failing ? fault : 0; });
+    written = WriteFileAtomically(Path("f"), {"new", std::string(100, 'x')});
+    const int calls_of_write = calls;
+    read = ReadFile(Path("f"), 1000);
+    InjectFaults(nullptr);
+    return failing < 0 ? calls : calls_of_write;
+  }
+
+  const std::string new_bytes_ = "new" + std::string(100, 'x');
+};
+
+TEST_F(FaultTest, ACallThatFailsIsAnErrorAndLeavesTheOldFileOrTheNew) {
+  absl::Status written;
+  absl::StatusOr<std::string> read;
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
+  const int calls = Use(-1, 0, written, read);
+  ASSERT_GE(calls, 10) << "open, write, write, sync, close, rename, open, sync; open, read";
+  for (const int fault : {ENOSPC, EIO, EDQUOT}) {
+    for (int failing = 0; failing < calls; ++failing) {
+      ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
+      const int of_write = Use(failing, fault, written, read);
+      EXPECT_EQ(written.ok(), failing >= of_write) << failing;
+      EXPECT_EQ(read.ok(), failing < of_write) << failing;
+      const std::string now = ReadFile(Path("f"), 1000).value();
+      EXPECT_TRUE(now == "old" || now == new_bytes_) << failing;
+      EXPECT_EQ(FilesInFolder(), 1) << failing << ": a temporary file is left";
+    }
+  }
+}
+
+TEST_F(FaultTest, InterruptsAndShortWritesAreGoneOnFrom) {
+  absl::Status written;
+  absl::StatusOr<std::string> read;
+  const int calls = Use(-1, 0, written, read);
+  for (const int fault : {EINTR, kShortWrite}) {
+    for (int failing = 0; failing < calls + 5; ++failing) {
+      InjectFaults([&, at = 0](SystemCall call) mutable {
+        return call != SystemCall::kClose && at++ == failing ? fault : 0;
+      });
+      EXPECT_TRUE(WriteFileAtomically(Path("f"), new_bytes_).ok()) << failing;
+      EXPECT_EQ(ReadFile(Path("f"), 1000).value(), new_bytes_) << failing;
+      InjectFaults(nullptr);
+    }
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Table::Text: a table in the room that a terminal has.
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "mase/base/quote.h"
 #include "mase/base/table.h"
 #include "mase/base/table_text.h"
 
@@ -50,12 +52,14 @@ int LongestPiece(absl::string_view text) {
 bool IsBlank(char c) { return c == ' '; }
 
 // `text` in lines of at most `width` characters, its own line breaks kept; broken at blanks, behind
-// a character that `may_end` a line, or anywhere if there is neither.
-std::vector<std::string> Wrapped(absl::string_view text, int width, bool (*may_end)(char)) {
+// a character that `may_end` a line, or anywhere if there is neither. No more than `most` lines.
+std::vector<std::string> Wrapped(absl::string_view text, int width, bool (*may_end)(char),
+                                 size_t most = std::numeric_limits<size_t>::max()) {
   std::vector<std::string> lines;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
-    while (CharacterCount(line) > width) {
-      const size_t whole = PrefixBytes(line, width);
+    size_t whole;  // Bytes of what fits; a text of a megabyte is not counted again for each line.
+    while ((whole = PrefixBytes(line, width)) < line.size()) {
+      if (lines.size() == most) return lines;
       // A blank right behind the last character that fits is a good place too.
       size_t end = whole + 1;
       if (line[whole] != ' ') {
@@ -66,6 +70,7 @@ std::vector<std::string> Wrapped(absl::string_view text, int width, bool (*may_e
       lines.emplace_back(absl::StripTrailingAsciiWhitespace(line.substr(0, end)));
       line.remove_prefix(end);
     }
+    if (lines.size() == most) return lines;
     lines.emplace_back(line);
   }
   return lines;
@@ -83,8 +88,9 @@ struct Strip {
 };
 
 Strip MakeStrip(const Table& table, int column, int rows, Align align) {
-  Strip strip = {
-      .column = column, .heading = table_text::Heading(table.columns()[column]), .align = align};
+  Strip strip = {.column = column,
+                 .heading = Printable(table_text::Heading(table.columns()[column])),
+                 .align = align};
   const auto measure = [&strip](const std::string& text, bool breaks) {
     for (const absl::string_view line : absl::StrSplit(text, '\n')) {
       const int width = CharacterCount(line);
@@ -98,7 +104,7 @@ Strip MakeStrip(const Table& table, int column, int rows, Align align) {
   };
   for (int i = 0; i < rows; ++i) {
     const Cell& cell = table.rows()[i][column];
-    strip.cells.push_back(CellText(cell, table.columns()[column], Commas::kFrom10000));
+    strip.cells.push_back(Printable(CellText(cell, table.columns()[column], Commas::kFrom10000)));
     measure(strip.cells.back(), cell.is_text());
   }
   strip.natural = std::max(strip.natural, CharacterCount(strip.heading));
@@ -166,7 +172,7 @@ std::string RowText(const std::vector<Strip>& strips, const std::vector<absl::st
   std::vector<std::vector<std::string>> wrapped;
   size_t height = 1;
   for (size_t i = 0; i < strips.size(); ++i) {
-    wrapped.push_back(Wrapped(cells[i], strips[i].width, EndsPiece));
+    wrapped.push_back(Wrapped(cells[i], strips[i].width, EndsPiece, kMostLines + 1));
     if (wrapped[i].size() > kMostLines) {
       wrapped[i].resize(kMostLines);
       wrapped[i].back() = std::string(std::min(strips[i].width, 3), '.');
@@ -203,7 +209,7 @@ std::string Table::Text(const Room& room) const {
   }
   const std::vector<std::string> gone = Fit(*this, room.columns, strips);
 
-  std::string text = title_.empty() ? "" : Paragraph(title_, room.columns);
+  std::string text = title_.empty() ? "" : Paragraph(Printable(title_), room.columns);
   std::vector<absl::string_view> cells(strips.size());
   std::vector<bool> grey(strips.size(), false);
   if (absl::c_any_of(columns_, [](const Column& column) { return !column.name.empty(); })) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "mase/base/progress.h"
+#include "mase/base/quote.h"
 #include "mase/base/standard_output.h"
 
 namespace mase {
@@ -64,7 +65,7 @@ void Log(LogLevel level, absl::string_view message) {
   static const Terminal terminal = Terminal::Stderr();
   const Look& look = kLooks[static_cast<int>(level)];
   const std::string name = absl::StrFormat("%-8s", look.name);
-  std::string text = absl::StrCat(name, " ", message);
+  std::string text = absl::StrCat(name, " ", PrintableMessage(message));
   if (terminal.interactive) {
     text = WrapLines(text, terminal.columns, name.size() + 1);
     if (ColorsAreWelcome()) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "glog/logging.h"
+#include "mase/base/memory_budget.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -129,6 +130,11 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
   MASE_ASSIGN_OR_RETURN(const LoadedConfig settings,
                         LoadConfig(action.arguments(), action.config_request()));
   SetLogging(settings.config);
+  if (settings.config.has_max_memory()) {
+    const absl::StatusOr<int64_t> limit = ParseMemorySize(settings.config.max_memory());
+    if (!limit.ok()) return Annotate(limit.status(), PlaceOf(settings.record, "max_memory"));
+    SetMemoryLimit(*limit);
+  }
   const Table shown = SettingsTable(
       settings.record, reporter.verbose() ? ShownSettings::kAll : ShownSettings::kChanged);
   if (shown.num_rows() > 0) reporter.Show(shown, "");
@@ -183,6 +189,8 @@ int Main(Action& action, int argc, char** argv) {
   absl::Status status;
   try {
     status = RunAction(action, argc, argv);
+  } catch (const std::bad_alloc& e) {
+    status = OutOfMemory(e);
   } catch (const std::exception& e) {
     status = absl::InternalError(absl::StrCat("unexpected exception: ", e.what()));
   }

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/quote.h"
 #include "mase/base/standard_output.h"
 #include "mase/cli/log.h"
 
@@ -17,7 +18,9 @@ void TerminalReporter::Message(LogLevel level, absl::string_view message) {
   if (!flags_.quiet() || level >= LogLevel::kWarning) Log(level, message);
 }
 
-void TerminalReporter::Print(absl::string_view text) {
+void TerminalReporter::Print(absl::string_view text) { Write(Printable(text)); }
+
+void TerminalReporter::Write(absl::string_view text) {
   if (flags_.quiet()) return;
   std::fwrite(text.data(), 1, text.size(), flags_.json() ? stderr : stdout);
 }
@@ -26,7 +29,8 @@ void TerminalReporter::Show(const Table& table, absl::string_view whole) {
   Table::Room room = flags_.json() ? Table::Room() : StandardOutputRoom();
   if (!whole.empty()) room.rows = kMostRowsShown;
   room.whole = std::string(whole);
-  Print(absl::StrCat(table.title().empty() ? "" : "\n", table.Text(room)));
+  // Its cells are printable, and its colours are ours.
+  Write(absl::StrCat(table.title().empty() ? "" : "\n", table.Text(room)));
 }
 
 Terminal TerminalReporter::progress() { return flags_.quiet() ? Terminal() : Terminal::Stderr(); }

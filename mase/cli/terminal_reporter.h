@@ -26,6 +26,8 @@ class TerminalReporter : public Reporter {
   bool verbose() const { return flags_.verbose(); }
 
  private:
+  void Write(absl::string_view text);
+
   const OutputFlags flags_;
 };
 

@@ -7,26 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "mase/base/limits.h"
+#include "mase/base/quote.h"
 
 namespace mase {
 namespace {
-
-// Bytes of the UTF-8 character at the start of `text`; 0 if it is not one.
-// Overlong forms, surrogates and values above U+10FFFF are not.
-size_t CharacterBytes(absl::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < size) return 0;
-  for (size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  const unsigned char second = byte(1);
-  const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-  const bool beyond = (lead == 0xed && second >= 0xa0) || (lead == 0xf4 && second >= 0x90);
-  return overlong || beyond ? 0 : size;
-}
 
 // The offset behind the TOML string that starts at `begin`, or of the end of its
 // line where it is not closed; the parser says so then.
@@ -75,7 +59,7 @@ std::string OnOneLine(absl::string_view text) {
 absl::string_view EncodingFault(absl::string_view text, size_t& offset) {
   for (offset = 0; offset < text.size();) {
     if (text[offset] == '\0') return "NUL byte in text";
-    const size_t size = CharacterBytes(text.substr(offset));
+    const size_t size = Utf8CharacterBytes(text.substr(offset));
     if (size == 0) return "not UTF-8 text";
     offset += size;
   }

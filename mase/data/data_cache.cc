@@ -187,6 +187,7 @@ absl::Status Store(const std::string& folder, const std::string& name, const std
 // LoadOrBuild without the data's own notes.
 absl::StatusOr<CachedData> LoadOrBuildQuietly(
     absl::Span<const std::string> sources, absl::string_view recipe,
+    const std::function<bool(const CachedData&)>& fits,
     const std::function<absl::StatusOr<CachedData>()>& build, Notes& notes) {
   const std::string folder = CacheFolder();
   std::vector<struct stat> facts(sources.size());
@@ -206,6 +207,7 @@ absl::StatusOr<CachedData> LoadOrBuildQuietly(
   const std::string name = absl::StrCat(Hash(key), ".data");
   const std::string path = absl::StrCat(folder, "/", name);
   absl::StatusOr<CachedData> kept = Load(path, key);
+  if (kept.ok() && !fits(*kept)) kept = Damaged("contents");
   if (kept.ok()) return kept;
   if (kept.status().code() == absl::StatusCode::kDataLoss) {
     notes.Add(absl::StrCat("data cache: ", path, ": ", kept.status().message(), "; made anew"));
@@ -222,9 +224,10 @@ absl::StatusOr<CachedData> LoadOrBuildQuietly(
 
 absl::StatusOr<CachedData> LoadOrBuild(absl::Span<const std::string> sources,
                                        absl::string_view recipe,
+                                       const std::function<bool(const CachedData&)>& fits,
                                        const std::function<absl::StatusOr<CachedData>()>& build,
                                        Notes& notes) {
-  absl::StatusOr<CachedData> data = LoadOrBuildQuietly(sources, recipe, build, notes);
+  absl::StatusOr<CachedData> data = LoadOrBuildQuietly(sources, recipe, fits, build, notes);
   if (!data.ok()) return data;
   for (const std::string& note : data->notes) notes.Add(note);
   return data;

@@ -34,9 +34,13 @@ struct CachedData {
 // result depends on, and a number to raise when the code of `build` changes its results. Sources
 // that are small together (below 1 MiB) are not worth a file: `build` just runs.
 //
+// A file of the cache is as hostile as any other: what of it does not `fit` what `build` would give
+// (numbers of texts and tensors, types, shapes, ranges) is damaged, and made anew.
+//
 // Errors are those of `build`. To `notes` come the data's own, and the cache's where it fails.
 absl::StatusOr<CachedData> LoadOrBuild(absl::Span<const std::string> sources,
                                        absl::string_view recipe,
+                                       const std::function<bool(const CachedData&)>& fits,
                                        const std::function<absl::StatusOr<CachedData>()>& build,
                                        Notes& notes);
 

@@ -45,6 +45,8 @@ class DataCacheTest : public testing::Test {
     fs::last_write_time(source_, fs::file_time_type::clock::now() - std::chrono::hours(1));
   }
 
+  static bool HasThree(const CachedData& data) { return data.tensors.size() == 3; }
+
   // One use of the cache. The tensors depend on `seed`, so that it shows where they come from.
   CachedData Use(float seed, absl::string_view recipe = "recipe 1") {
     const auto build = [&]() -> absl::StatusOr<CachedData> {
@@ -54,7 +56,7 @@ class DataCacheTest : public testing::Test {
           {Tensor::FromValues<float>({2, 1}, {seed, 2}), Tensor::Zeros(DType::kInt64, {0}),
            Tensor::FromValues<int64_t>({3}, {7, 8, 9})}};
     };
-    const auto data = LoadOrBuild({source_}, recipe, build, notes_);
+    const auto data = LoadOrBuild({source_}, recipe, HasThree, build, notes_);
     EXPECT_TRUE(data.ok()) << data.status();
     EXPECT_THAT(data->texts, ElementsAre("t\xffxt", ""));
     EXPECT_THAT(data->tensors, SizeIs(3));
@@ -87,11 +89,29 @@ TEST_F(DataCacheTest, NotesOfKeptDataAreSaidInEveryRun) {
     const auto build = [run]() -> absl::StatusOr<CachedData> {
       return CachedData{{}, {}, {absl::StrCat("built in run ", run)}};
     };
-    ASSERT_TRUE(LoadOrBuild({source_}, "with notes", build, notes).ok());
+    const auto fits = [](const CachedData& data) { return data.tensors.empty(); };
+    ASSERT_TRUE(LoadOrBuild({source_}, "with notes", fits, build, notes).ok());
     const auto said = notes.Take();
     ASSERT_THAT(said, SizeIs(1));
     EXPECT_EQ(said[0].text, "built in run 0");
   }
+}
+
+// A file with valid checksums may hold anything: what its user cannot use is made anew.
+TEST_F(DataCacheTest, WhatDoesNotFitIsMadeAnew) {
+  Age();
+  Use(1);
+  int builds = 0;
+  const auto build = [&]() -> absl::StatusOr<CachedData> {
+    ++builds;
+    return CachedData{{}, {Tensor::Zeros(DType::kFloat32, {2})}, {}};
+  };
+  const auto fits = [](const CachedData& data) { return data.tensors.size() == 1; };
+  const auto data = LoadOrBuild({source_}, "recipe 1", fits, build, notes_);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(data->tensors, SizeIs(1));
+  EXPECT_EQ(builds, 1);
+  EXPECT_THAT(notes_.Take()[0].text, HasSubstr("damaged: contents; made anew"));
 }
 
 TEST_F(DataCacheTest, TheSecondUseLoads) {
@@ -184,8 +204,10 @@ TEST_F(DataCacheTest, NoHomeMeansNoCache) {
 TEST_F(DataCacheTest, ErrorsOfBuildingPassThroughAndAreNotKept) {
   Notes notes;
   const auto fail = []() -> absl::StatusOr<CachedData> { return absl::DataLossError("torn"); };
-  EXPECT_EQ(LoadOrBuild({source_}, "r", fail, notes).status(), absl::DataLossError("torn"));
-  EXPECT_EQ(LoadOrBuild({"/nowhere"}, "r", fail, notes).status(), absl::DataLossError("torn"));
+  EXPECT_EQ(LoadOrBuild({source_}, "r", HasThree, fail, notes).status(),
+            absl::DataLossError("torn"));
+  EXPECT_EQ(LoadOrBuild({"/nowhere"}, "r", HasThree, fail, notes).status(),
+            absl::DataLossError("torn"));
   EXPECT_THAT(Kept(".data"), IsEmpty());
 }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/files.h"
+#include "mase/base/memory_budget.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/interop/inflate.h"
@@ -39,6 +40,7 @@ absl::StatusOr<FileBytes> FileBytes::Map(absl::string_view path) {
 absl::StatusOr<FileBytes> FileBytes::Open(absl::string_view path, int64_t max_unpacked) {
   MASE_ASSIGN_OR_RETURN(InputFile file, InputFile::Open(path));
   MASE_RETURN_IF_ERROR(TooLarge(file, path));
+  MASE_RETURN_IF_ERROR(CheckMemory(file.size(), path));
   auto owner = std::make_shared<std::string>(file.size(), '\0');
   MASE_RETURN_IF_ERROR(file.Read(absl::MakeSpan(*owner)).status());
   MASE_RETURN_IF_ERROR(file.CheckUnchanged());

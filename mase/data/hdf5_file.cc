@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
+#include "mase/base/quote.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
@@ -88,9 +89,24 @@ absl::StatusOr<std::vector<std::string>> Hdf5TableFile::List(const std::string& 
 absl::StatusOr<Hdf5TableFile> Hdf5TableFile::Open(const std::string& path,
                                                   const std::string& dataset) {
   MASE_ASSIGN_OR_RETURN(Hdf5Handle file, OpenFile(path));
-  Hdf5Handle table(H5Dopen2(file, dataset.c_str(), H5P_DEFAULT), H5Dclose);
+  // A file must not lead to others, which might be anything that the user can read.
+  bool leads_out = false;
+  const H5L_elink_traverse_t refuse = [](const char*, const char*, const char*, const char*,
+                                         unsigned*, hid_t, void* met) noexcept -> herr_t {
+    *static_cast<bool*>(met) = true;
+    return -1;
+  };
+  const Hdf5Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
+  if (!access.ok() || H5Pset_elink_cb(access, refuse, &leads_out) < 0) {
+    return absl::InternalError("HDF5: no properties for opening a data set");
+  }
+  Hdf5Handle table(H5Dopen2(file, dataset.c_str(), access), H5Dclose);
+  if (leads_out) {
+    return absl::UnimplementedError(
+        absl::StrCat(path, ": data set ", Quoted(dataset), " is a link to another file"));
+  }
   if (!table.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": no data set '", dataset, "'"));
+    return absl::InvalidArgumentError(absl::StrCat(path, ": no data set ", Quoted(dataset)));
   }
   Hdf5Handle type(H5Dget_type(table), H5Tclose);
   if (!type.ok()) return Damaged(path, "the element type");

@@ -329,6 +329,17 @@ TEST_F(Hdf5ArraysTest, ImagesAndNamesInGroups) {
                          "has: train/kind, train/pixels"));
 }
 
+TEST(ReadHdf5TableTest, LinksToOtherFilesAreNotFollowed) {
+  const std::string table = WriteTable(Rows(3));
+  const std::string path = absl::StrCat(testing::TempDir(), "/link.h5");
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  H5Lcreate_external(table.c_str(), "/t", file, "t", H5P_DEFAULT, H5P_DEFAULT);
+  H5Fclose(file);
+  const absl::Status status = ReadHdf5Table(path, kColumns).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(Message(status), HasSubstr("data set 't' is a link to another file"));
+}
+
 TEST(ReadHdf5Test, TheOnlyTableOfAFileIsReadByItsColumns) {
   const auto table =
       ReadHdf5(WriteTable(Rows(6), Layout().Chunk(4).Deflate()), {"is_x,is_y", {"b", "a"}});

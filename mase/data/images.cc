@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/runfiles.h"
@@ -79,7 +80,16 @@ Dataset::Loader ImageLoader(std::vector<std::string> files, std::string recipe, 
       Tensor ids = RowIds(raw.pixels, raw.labels);
       return CachedData{{}, {std::move(raw.pixels), std::move(raw.labels), std::move(ids)}};
     };
-    MASE_ASSIGN_OR_RETURN(const CachedData data, LoadOrBuild(files, recipe, build, *notes));
+    const auto fits = [](const CachedData& kept) {
+      return kept.tensors.size() == 3 && kept.tensors[0].dtype() == DType::kUInt8 &&
+             kept.tensors[0].shape().rank() == 4 && kept.tensors[1].dtype() == DType::kInt64 &&
+             kept.tensors[2].dtype() == DType::kInt64 &&
+             kept.tensors[1].shape() == Shape({kept.tensors[0].shape()[0]}) &&
+             kept.tensors[2].shape() == kept.tensors[1].shape() &&
+             absl::c_all_of(kept.tensors[1].data<int64_t>(),
+                            [](int64_t label) { return label >= 0 && label < 10; });
+    };
+    MASE_ASSIGN_OR_RETURN(const CachedData data, LoadOrBuild(files, recipe, fits, build, *notes));
     return SplitData{
         Scale(data.tensors[0], scale), data.tensors[1],
         absl::StrCat("all images of ", std::filesystem::path(files[0]).filename().string(),

@@ -111,7 +111,7 @@ absl::StatusOr<DataTable> ReadNpzTable(absl::string_view path, absl::string_view
 
 }  // namespace
 
-bool IsNumpyFile(absl::string_view bytes) { return IsNpy(bytes) || IsNpz(bytes); }
+bool IsNumpyFile(absl::string_view bytes) { return IsNpy(bytes) || IsZip(bytes); }
 
 absl::StatusOr<DataTable> ReadNumpyTable(absl::string_view path, absl::string_view bytes,
                                          const TableColumns& wanted) {

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -171,6 +172,11 @@ absl::StatusOr<Dataset> HoldOut(const Dataset& dataset, double fraction, uint64_
   if (!(fraction > 0 && fraction < 1)) {
     return absl::InvalidArgumentError(
         absl::StrCat("dataset.validation_split ", fraction, ": want above 0 and below 1"));
+  }
+  if (seed > std::numeric_limits<uint32_t>::max()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dataset.seed ", seed, ": rows are held out by a generator of NumPy's, whose ",
+                     "seeds are at most ", std::numeric_limits<uint32_t>::max()));
   }
   if (!dataset.Has(Split::kTrain)) return dataset.Get(Split::kTrain).status();
   const auto part = [dataset, fraction, seed](bool held_out) -> absl::StatusOr<SplitData> {

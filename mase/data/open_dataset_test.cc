@@ -265,6 +265,9 @@ TEST(OpenDatasetTest, ValidationSplitHoldsRowsOut) {
     EXPECT_THAT(FirstError(absl::StrCat("train: '", path, "' validation_split: ", bad)),
                 HasSubstr("want above 0 and below 1"));
   }
+  EXPECT_THAT(
+      FirstError(absl::StrCat("train: '", path, "' validation_split: 0.2 seed: 5000000000")),
+      HasSubstr("at most 4294967295"));
   EXPECT_THAT(Open(absl::StrCat("train: '", path, "' validation_split: 0.95"))
                   ->Get(Split::kTrain)
                   .status()

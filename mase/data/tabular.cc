@@ -278,18 +278,41 @@ std::string CacheKey(const TabularSet& set, const Reading& reading) {
                       " standardize=", reading.scaling.wanted, " scaler=", scaler);
 }
 
+// Whether kept data are what ReadAndSplit makes.
+bool IsSplit(const CachedData& kept) {
+  DataRecipe learnt;
+  if (kept.texts.size() != 1 || !learnt.ParseFromString(kept.texts[0])) return false;
+  if (kept.tensors.size() != 6) return false;
+  const int64_t classes = learnt.class_name_size();
+  const int64_t columns = learnt.feature_size();
+  for (const int part : {kTrainFeatures, kTestFeatures}) {
+    const Tensor &features = kept.tensors[part], &labels = kept.tensors[part + 1],
+                 &ids = kept.tensors[part + 2];
+    const bool fits = features.dtype() == DType::kFloat32 && features.shape().rank() >= 2 &&
+                      (columns == 0 || features.elements() == features.shape()[0] * columns) &&
+                      features.shape().dims().subspan(1) ==
+                          kept.tensors[kTrainFeatures].shape().dims().subspan(1) &&
+                      labels.dtype() == DType::kInt64 && ids.dtype() == DType::kInt64 &&
+                      labels.shape() == Shape({features.shape()[0]}) &&
+                      ids.shape() == labels.shape();
+    if (!fits) return false;
+    for (const int64_t label : labels.data<int64_t>()) {
+      if (label < 0 || label >= classes) return false;
+    }
+  }
+  return true;
+}
+
 absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& config,
                                     const OpenOptions& options, const std::string& path) {
   const auto notes = std::make_shared<Notes>();
   Reading reading = ReadingOf(set, config, options, *notes);
   MASE_ASSIGN_OR_RETURN(const CachedData parts,
                         LoadOrBuild(
-                            {path}, CacheKey(set, reading),
+                            {path}, CacheKey(set, reading), IsSplit,
                             [&] { return ReadAndSplit(set, path, reading); }, *notes));
   DataRecipe learnt;
-  if (parts.texts.size() != 1 || !learnt.ParseFromString(parts.texts[0])) {
-    return absl::DataLossError(absl::StrCat(path, ": the data cache holds something else"));
-  }
+  learnt.ParseFromString(parts.texts[0]);  // It is new, or IsSplit saw that it can be read.
   SplitData train = {parts.tensors[kTrainFeatures], parts.tensors[kTrainLabels], "",
                      parts.tensors[kTrainIds]};
   SplitData test = {parts.tensors[kTestFeatures], parts.tensors[kTestLabels], "",

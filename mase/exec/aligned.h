@@ -11,6 +11,7 @@
 #include <new>
 
 #include "absl/types/span.h"
+#include "mase/base/memory_budget.h"
 
 namespace mase {
 
@@ -44,6 +45,10 @@ class AlignedBytes {
     const bool large = bytes >= 2 * kHugePage;
     const size_t alignment = large ? kHugePage : kCacheLine;
     const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    const auto counted = static_cast<int64_t>(rounded);
+    if (const absl::Status fits = CheckMemory(counted, "the net, prepared to run,"); !fits.ok()) {
+      throw MemoryError(fits);
+    }
     void* data = std::aligned_alloc(alignment, rounded);
     if (data == nullptr) throw std::bad_alloc();
     if (large) madvise(data, rounded, MADV_HUGEPAGE);  // A wish; the kernel may not grant it.

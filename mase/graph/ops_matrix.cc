@@ -16,6 +16,12 @@ std::vector<ParameterSpec> WeightAndBias(Shape weight, int64_t fan_in, bool bias
   return specs;
 }
 
+// A layer computes something.
+absl::Status CheckOutputs(const Attributes& attributes, absl::string_view name) {
+  if (attributes.Int(name) >= 1) return absl::OkStatus();
+  return ShapeError(name, "=", attributes.Int(name), ": want at least 1");
+}
+
 // y = x W^T + b over the last axis; W is [out_features, in_features].
 InfosOr LinearShape(Infos inputs, const Attributes& attributes) {
   const Shape& src = inputs[0].shape;
@@ -24,6 +30,7 @@ InfosOr LinearShape(Infos inputs, const Attributes& attributes) {
     return ShapeError("input ", src.ToString(), ": last extent must be in_features=", in);
   }
   Shape dst = src;
+  MASE_RETURN_IF_ERROR(CheckOutputs(attributes, "out_features"));
   dst.set_dim(-1, attributes.Int("out_features"));
   return OneResult(inputs, std::move(dst));
 }
@@ -42,6 +49,7 @@ template <int Axes>
 InfosOr ConvShape(Infos inputs, const Attributes& attributes) {
   const Shape& src = inputs[0].shape;
   const int64_t in = attributes.Int("in_channels");
+  MASE_RETURN_IF_ERROR(CheckOutputs(attributes, "out_channels"));
   const int64_t out = attributes.Int("out_channels");
   const int64_t groups = attributes.Int("groups");
   if (src.rank() != Axes + 2 || src[1] != in) {
@@ -135,6 +143,7 @@ InfosOr ConvTransposeShape(Infos inputs, const Attributes& attributes) {
   if (groups < 1 || in % groups != 0 || out % groups != 0) {
     return ShapeError("groups=", groups, " does not divide channels ", in, " and ", out);
   }
+  MASE_RETURN_IF_ERROR(CheckOutputs(attributes, "out_channels"));
   MASE_RETURN_IF_ERROR(CheckWindow(attributes, "kernel_size", 2, 1));
   MASE_RETURN_IF_ERROR(CheckWindow(attributes, "stride", 2, 1));
   MASE_RETURN_IF_ERROR(CheckWindow(attributes, "padding", 2, 0));

@@ -1,4 +1,5 @@
 // Normalizations, softmax and dropout.
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -42,8 +43,16 @@ absl::Status CheckChannels(const Shape& src, int64_t channels, int min_rank, int
   return absl::OkStatus();
 }
 
+// A variance of 0 plus eps is divided by the root of.
+absl::Status CheckEps(const Attributes& attributes) {
+  const double eps = attributes.Float("eps");
+  if (eps >= 0 && std::isfinite(eps)) return absl::OkStatus();
+  return ShapeError("eps=", eps, ": want a number that is at least 0");
+}
+
 template <int MinRank, int MaxRank>
 InfosOr FeatureNormShape(Infos inputs, const Attributes& attributes) {
+  MASE_RETURN_IF_ERROR(CheckEps(attributes));
   MASE_RETURN_IF_ERROR(
       CheckChannels(inputs[0].shape, attributes.Int("num_features"), MinRank, MaxRank));
   return SameAsInput(inputs, attributes);
@@ -96,6 +105,7 @@ OpSchema FeatureNorm(absl::string_view name, absl::string_view module_class, abs
 }
 
 InfosOr LayerNormShape(Infos inputs, const Attributes& attributes) {
+  MASE_RETURN_IF_ERROR(CheckEps(attributes));
   const Shape& src = inputs[0].shape;
   const std::vector<int64_t>& normalized = attributes.Ints("normalized_shape");
   const int count = static_cast<int>(normalized.size());
@@ -118,6 +128,7 @@ std::vector<ParameterSpec> RmsNormParameters(const Attributes& attributes) {
 }
 
 InfosOr GroupNormShape(Infos inputs, const Attributes& attributes) {
+  MASE_RETURN_IF_ERROR(CheckEps(attributes));
   const int64_t channels = attributes.Int("num_channels");
   const int64_t groups = attributes.Int("num_groups");
   MASE_RETURN_IF_ERROR(CheckChannels(inputs[0].shape, channels, 2, 5));

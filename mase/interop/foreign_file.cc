@@ -13,9 +13,10 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr absl::string_view kTorchTool =
-    "convert it where PyTorch is at hand:\n  python3 tools/torch_to_safetensors.py FILE "
-    "OUT.safetensors";
+constexpr absl::string_view kTorchAdvice =
+    "PyTorch's own files are read; in Python,\n  torch.save(model.state_dict(), "
+    "\"FILE.pt\")\nwrites "
+    "one";
 constexpr absl::string_view kKerasAdvice =
     "there is no converter for it: save its arrays by safetensors.numpy.save_file under the "
     "names of the net, kernels transposed (Keras keeps [inputs, outputs], nets here [outputs, "
@@ -57,10 +58,8 @@ struct ArchiveKind {
   absl::string_view advice;
 };
 constexpr ArchiveKind kArchiveKinds[] = {
-    {"data.pkl", "a PyTorch file, whose pickle can run code when it is loaded", kTorchTool},
     {"model.weights.h5", "a Keras archive (.keras)", kKerasAdvice},
-    {".npy", "a NumPy archive (.npz)", kNumpyAdvice},
-    {"", "a zip archive, but none of PyTorch's", kUnpack},
+    {"", "a zip archive, but none of PyTorch's or NumPy's", kUnpack},
 };
 
 // Names of members stand at the beginning of an archive and in the directory at its end.
@@ -108,12 +107,12 @@ std::string DescribeForeignFile(absl::string_view bytes) {
     }
   }
   if (LooksLikePickle(bytes)) {
-    return describe("a Python pickle, which can run code when it is loaded", kTorchTool);
+    return describe("a Python pickle, which can run code when it is loaded", kTorchAdvice);
   }
   if (LooksLikeOnnx(bytes)) {
     return describe("an ONNX model",
-                    "ONNX is not read: convert the PyTorch net that it was made of "
-                    "(tools/torch_to_safetensors.py), or save its initializers in Python:\n"
+                    "ONNX is not read: save the weights of the PyTorch net that it was made of by "
+                    "torch.save(model.state_dict(), ...), or its initializers in Python:\n"
                     "  import onnx, onnx.numpy_helper, safetensors.numpy\n"
                     "  safetensors.numpy.save_file(\n"
                     "      {i.name: onnx.numpy_helper.to_array(i).copy()\n"

@@ -32,17 +32,16 @@ TEST(ForeignFileTest, AFileOfAnotherKindIsCalledByItsName) {
   std::string tar(512, '\0');
   tar.replace(257, 5, "ustar");
   const Case cases[] = {
-      {Zip("archive/data.pkl"), "is a PyTorch file", "tools/torch_to_safetensors.py"},
       {Zip("arr_0.npy"), "is a NumPy archive", "safetensors.numpy"},
       {Zip("model.weights.h5"), "is a Keras archive", "transposed"},
       {Zip("notes.txt"), "is a zip archive", "unpack"},
-      {"\x80\x02}q.", "is a Python pickle", "tools/torch_to_safetensors.py"},
+      {"\x80\x02}q.", "is a Python pickle", "torch.save(model.state_dict()"},
       {"\x80\x05\x95", "is a Python pickle", "can run code"},
       {"\x89HDF\r\n\x1a\n rest", "is an HDF5 file", "transposed"},
       {"\x93NUMPY rest", "is a NumPy array", "safetensors.numpy"},
       {"GGUF rest", "is a GGUF file", "safetensors"},
       {std::string("\x1c\0\0\0TFL3", 8), "is a TensorFlow Lite model", "safetensors"},
-      {"\x08\x07\x12\x07pytorch", "is an ONNX model", "tools/torch_to_safetensors.py"},
+      {"\x08\x07\x12\x07pytorch", "is an ONNX model", "torch.save(model.state_dict()"},
       {std::string("\xfd\x37zXZ\0rest", 10), "is compressed by xz", "unpack"},
       {"\x1f\x8b rest", "is compressed by gzip", "unpack"},
       {tar, "is a tar archive", "unpack"},

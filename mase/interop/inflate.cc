@@ -7,6 +7,8 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/limits.h"
+#include "mase/base/memory_budget.h"
+#include "mase/base/status_macros.h"
 
 namespace mase {
 namespace {
@@ -44,7 +46,10 @@ absl::StatusOr<std::string> Inflate(absl::string_view packed, Packing packing, i
   while (true) {
     if (stream.avail_in == 0) feed();
     if (used == bytes.size()) {
-      bytes.resize(std::min(std::max<size_t>(64 << 10, 2 * used), budget + 1));
+      const size_t wanted = std::min(std::max<size_t>(64 << 10, 2 * used), budget + 1);
+      MASE_RETURN_IF_ERROR(
+          CheckMemory(static_cast<int64_t>(wanted), absl::StrCat("unpacking a ", what)));
+      bytes.resize(wanted);
     }
     stream.next_out = reinterpret_cast<Bytef*>(bytes.data() + used);
     stream.avail_out = static_cast<uInt>(std::min(bytes.size() - used, kSlice));

@@ -111,9 +111,11 @@ absl::StatusOr<Header> SplitHeader(absl::string_view* bytes) {
   if (!absl::ConsumePrefix(bytes, kMagic)) return absl::DataLossError("not an .npy file");
   if (bytes->size() < 2) return truncated();
   const int major = static_cast<unsigned char>((*bytes)[0]);
+  const int minor = static_cast<unsigned char>((*bytes)[1]);
   bytes->remove_prefix(2);
-  if (major < 1 || major > 3) {
-    return absl::DataLossError(absl::StrCat(".npy version ", major, ", known are 1 to 3"));
+  if (major < 1 || major > 3 || minor != 0) {
+    return absl::DataLossError(
+        absl::StrCat(".npy version ", major, ".", minor, ", known are 1.0, 2.0 and 3.0"));
   }
   const size_t length_bytes = major == 1 ? 2 : 4;
   if (bytes->size() < length_bytes) return truncated();

@@ -184,7 +184,10 @@ TEST(NpyTest, TextsLoseTheirPadding) {
 TEST(NpyTest, NamesTheFileAndWhatIsWrong) {
   EXPECT_THAT(Error("PK"), HasSubstr("DATA_LOSS: x.npy: not an .npy file"));
   EXPECT_THAT(Error("\x93NUMPY"), HasSubstr("truncated"));
-  EXPECT_THAT(Error(Npy(Header("<f4", "False", "(2,)"), "", 9)), HasSubstr("version 9"));
+  EXPECT_THAT(Error(Npy(Header("<f4", "False", "(2,)"), "", 9)), HasSubstr("version 9.0"));
+  std::string minor = Npy(Header("<f4", "False", "(2,)"), "");
+  minor[7] = 9;
+  EXPECT_THAT(Error(minor), HasSubstr("version 1.9, known are 1.0, 2.0 and 3.0"));
   EXPECT_THAT(Error(Npy(Header("<f4", "False", "(2,)"), "1234567")),
               HasSubstr("7 bytes of data, but shape [2] of <f4 needs 8"));
   EXPECT_THAT(Error(Npy(Header("<f4", "False", "(2,)"), "123456789")), HasSubstr("9 bytes"));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <set>
@@ -10,23 +11,26 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/casts.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "mase/base/crc32c.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
+#include "mase/base/memory_budget.h"
+#include "mase/base/quote.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/interop/element_type.h"
 #include "mase/interop/foreign_file.h"
-#include "mase/interop/half.h"
 #include "nlohmann/json.hpp"
 
 namespace mase {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;  // Its ordered sister looks through all keys for each.
 
 constexpr char kMetadata[] = "__metadata__";
 constexpr char kOurPrefix[] = "mase.";
@@ -39,79 +43,9 @@ constexpr absl::string_view kNoChecksum = "00000000";
 // The data begins at a multiple of this, so that mapped tensors are aligned.
 constexpr size_t kAlignment = 64;
 
-// `bytes` as From, which need not be aligned, element by element as To.
-template <typename From, typename To, To (*convert)(From)>
-Tensor Widened(const Shape& shape, const char* bytes) {
-  Tensor result(DTypeOf<To>::value, shape);
-  for (To& element : result.mutable_data<To>()) {
-    From from;
-    std::memcpy(&from, bytes, sizeof(from));
-    bytes += sizeof(from);
-    element = convert(from);
-  }
-  return result;
-}
-
-template <typename From, typename To>
-To Cast(From from) {
-  return from;
-}
-
-// An element type of the format. It is a DType, or widened to one, or not read.
-struct ElementType {
-  absl::string_view code;
-  uint64_t bits;
-  std::optional<DType> dtype;
-  Tensor (*widen)(const Shape& shape, const char* bytes) = nullptr;
-};
-constexpr ElementType kElementTypes[] = {
-    {"F32", 32, DType::kFloat32},
-    {"F64", 64, DType::kFloat64},
-    {"BF16", 16, DType::kBFloat16},
-    {"I8", 8, DType::kInt8},
-    {"U8", 8, DType::kUInt8},
-    {"I32", 32, DType::kInt32},
-    {"I64", 64, DType::kInt64},
-    {"BOOL", 8, DType::kBool},
-    {"F16", 16, std::nullopt, Widened<uint16_t, float, HalfToFloat>},
-    {"I16", 16, std::nullopt, Widened<int16_t, int32_t, Cast>},
-    {"U16", 16, std::nullopt, Widened<uint16_t, int32_t, Cast>},
-    {"U32", 32, std::nullopt, Widened<uint32_t, int64_t, Cast>},
-    {"U64", 64, std::nullopt},
-    {"C64", 64, std::nullopt},
-    {"F8_E4M3", 8, std::nullopt},
-    {"F8_E5M2", 8, std::nullopt},
-    {"F8_E8M0", 8, std::nullopt},
-    {"F8_E4M3FNUZ", 8, std::nullopt},
-    {"F8_E5M2FNUZ", 8, std::nullopt},
-    {"F6_E2M3", 6, std::nullopt},
-    {"F6_E3M2", 6, std::nullopt},
-    {"F4", 4, std::nullopt},
-};
-
-absl::string_view CodeOf(DType dtype) {
-  for (const ElementType& type : kElementTypes) {
-    if (type.dtype == dtype) return type.code;
-  }
-  return "";
-}
-
-// Null for a type that the format did not have when this was written.
-const ElementType* FindElementType(absl::string_view code) {
-  for (const ElementType& type : kElementTypes) {
-    if (type.code == code) return &type;
-  }
-  return nullptr;
-}
-
 template <typename... Parts>
 absl::Status Corrupt(const Parts&... parts) {
   return absl::DataLossError(absl::StrCat(parts...));
-}
-
-// A name or key of a file, for messages.
-absl::string_view Shortened(absl::string_view name) {
-  return name.substr(0, limits::kMaxNameBytes);
 }
 
 uint32_t FileChecksum(absl::string_view bytes, size_t checksum_at) {
@@ -119,8 +53,9 @@ uint32_t FileChecksum(absl::string_view bytes, size_t checksum_at) {
   return Crc32c(bytes.substr(checksum_at + kNoChecksum.size()), before);
 }
 
-// The header as JSON, each key once. nlohmann's parser does not recurse.
-absl::StatusOr<Json> ParseHeader(absl::string_view text) {
+// The header as JSON, each key once, and its keys in their order. nlohmann's parser does not
+// recurse.
+absl::StatusOr<Json> ParseHeader(absl::string_view text, std::vector<std::string>& order) {
   std::set<std::string> names;  // Of the header.
   std::set<std::string> keys;   // Of the entry at hand; nothing deeper is looked at.
   std::string repeated;
@@ -129,13 +64,14 @@ absl::StatusOr<Json> ParseHeader(absl::string_view text) {
     if (event != Json::parse_event_t::key || depth > 2) return true;
     const std::string key = parsed.get<std::string>();
     if (!(depth == 1 ? names : keys).insert(key).second && repeated.empty()) repeated = key;
+    if (depth == 1) order.push_back(key);
     return true;
   };
   Json header = Json::parse(text.begin(), text.end(), watch, /*allow_exceptions=*/false);
   if (header.is_discarded() || !header.is_object()) {
     return Corrupt("is not a safetensors file: its header is not JSON");
   }
-  if (!repeated.empty()) return Corrupt("its header has '", Shortened(repeated), "' twice");
+  if (!repeated.empty()) return Corrupt("its header has ", Quoted(repeated), " twice");
   return header;
 }
 
@@ -148,9 +84,7 @@ struct Entry {
   uint64_t begin = 0;
   uint64_t end = 0;
 
-  std::string Place() const {
-    return absl::StrCat("'", Shortened(name), "' [", begin, ", ", end, ")");
-  }
+  std::string Place() const { return absl::StrCat(Quoted(name), " [", begin, ", ", end, ")"); }
 };
 
 absl::StatusOr<Entry> ParseEntry(const std::string& name, const Json& json, uint64_t data_bytes) {
@@ -160,6 +94,10 @@ absl::StatusOr<Entry> ParseEntry(const std::string& name, const Json& json, uint
       json["data_offsets"].is_array() && json["data_offsets"].size() == 2 &&
       json["data_offsets"][0].is_number_unsigned() && json["data_offsets"][1].is_number_unsigned();
   if (!complete) return Corrupt("its header entry lacks dtype, shape or data_offsets");
+  if (name.size() > limits::kMaxNameBytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("its name has ", name.size(), " bytes, limit ", limits::kMaxNameBytes));
+  }
   Entry entry;
   entry.name = name;
   entry.code = json["dtype"].get<std::string>();
@@ -213,11 +151,12 @@ absl::Status CheckCoverage(absl::Span<const Entry*> entries, uint64_t data_bytes
 }
 
 // Adds what the entry says to `contents`.
-void AddTensor(const Entry& entry, absl::string_view data,
-               const std::shared_ptr<const std::string>& file, SafeTensors& contents) {
+absl::Status AddTensor(const Entry& entry, absl::string_view data,
+                       const std::shared_ptr<const std::string>& file, SafeTensors& contents) {
   const char* begin = data.data() + entry.begin;
-  if (entry.type != nullptr && entry.type->widen != nullptr) {
-    contents.tensors.push_back({entry.name, entry.type->widen(entry.shape, begin)});
+  if (entry.type != nullptr && entry.type->widens.has_value()) {
+    MASE_ASSIGN_OR_RETURN(Tensor widened, TensorOfElements(*entry.type, entry.shape, begin));
+    contents.tensors.push_back({entry.name, std::move(widened)});
     contents.widened[entry.name] = entry.code;
   } else if (entry.type != nullptr && entry.type->dtype.has_value()) {
     const DType dtype = *entry.type->dtype;
@@ -229,12 +168,13 @@ void AddTensor(const Entry& entry, absl::string_view data,
   } else {
     contents.unread.push_back({entry.name, entry.code, entry.shape});
   }
+  return absl::OkStatus();
 }
 
 absl::Status ParseMetadata(const Json& json, bool has_checksum, SafeTensors& contents) {
   if (!json.is_object()) return Corrupt("its metadata is no JSON object");
   for (const auto& [key, value] : json.items()) {
-    if (!value.is_string()) return Corrupt("its metadata entry '", Shortened(key), "' is no text");
+    if (!value.is_string()) return Corrupt("its metadata entry ", Quoted(key), " is no text");
     if (key != kChecksum) contents.metadata[key] = value.get<std::string>();
     // What we wrote had a checksum: damage must not get by on having hit its name.
     if (!has_checksum && absl::StartsWith(key, kOurPrefix)) {
@@ -265,11 +205,13 @@ absl::StatusOr<SafeTensors> ParseFile(const std::shared_ptr<const std::string>& 
   }
   const absl::string_view header_text = bytes.substr(kLengthBytes, header_bytes);
   const absl::string_view data = bytes.substr(kLengthBytes + header_bytes);
-  MASE_ASSIGN_OR_RETURN(const Json header, ParseHeader(header_text));
+  std::vector<std::string> names;
+  MASE_ASSIGN_OR_RETURN(const Json header, ParseHeader(header_text, names));
 
   const bool has_checksum = absl::StartsWith(header_text, kChecksumPrefix);
   if (has_checksum) {
     const size_t at = kLengthBytes + kChecksumPrefix.size();
+    if (bytes.size() - at < kNoChecksum.size()) return Corrupt("is damaged: its checksum is cut");
     const std::string computed = absl::StrFormat("%08x", FileChecksum(bytes, at));
     if (bytes.substr(at, kNoChecksum.size()) != computed) {
       return Corrupt("is damaged: checksum ", bytes.substr(at, kNoChecksum.size()), ", computed ",
@@ -278,21 +220,24 @@ absl::StatusOr<SafeTensors> ParseFile(const std::shared_ptr<const std::string>& 
   }
   SafeTensors contents;
   std::vector<Entry> entries;
-  for (const auto& [name, json] : header.items()) {
+  for (const std::string& name : names) {
+    const Json& json = header[name];
     if (name == kMetadata) {
       MASE_RETURN_IF_ERROR(ParseMetadata(json, has_checksum, contents));
       continue;
     }
     absl::StatusOr<Entry> entry = ParseEntry(name, json, data.size());
     if (!entry.ok()) {
-      return Annotate(entry.status(), absl::StrCat("tensor '", Shortened(name), "'"));
+      return Annotate(entry.status(), absl::StrCat("tensor ", Quoted(name)));
     }
     entries.push_back(*std::move(entry));
   }
   std::vector<const Entry*> by_place;
   for (const Entry& entry : entries) by_place.push_back(&entry);
   MASE_RETURN_IF_ERROR(CheckCoverage(absl::MakeSpan(by_place), data.size()));
-  for (const Entry& entry : entries) AddTensor(entry, data, file, contents);
+  for (const Entry& entry : entries) {
+    MASE_RETURN_IF_ERROR(AddTensor(entry, data, file, contents));
+  }
   return contents;
 }
 
@@ -307,10 +252,13 @@ const Tensor* SafeTensors::Find(absl::string_view name) const {
 
 std::string SafeTensors::TypeOf(const std::string& name, const Tensor& tensor) const {
   const auto it = widened.find(name);
-  return it == widened.end() ? std::string(CodeOf(tensor.dtype())) : it->second;
+  return it == widened.end() ? std::string(ElementCode(tensor.dtype())) : it->second;
 }
 
 absl::StatusOr<SafeTensors> ReadSafeTensors(absl::string_view path) {
+  std::error_code unknown;  // Then reading says what is wrong.
+  const auto size = std::filesystem::file_size(std::string(path), unknown);
+  if (!unknown) MASE_RETURN_IF_ERROR(CheckMemory(static_cast<int64_t>(size), path));
   MASE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, limits::kMaxCheckpointBytes));
   absl::StatusOr<SafeTensors> contents =
       ParseFile(std::make_shared<const std::string>(std::move(bytes)));
@@ -319,25 +267,31 @@ absl::StatusOr<SafeTensors> ReadSafeTensors(absl::string_view path) {
 }
 
 absl::Status WriteSafeTensors(absl::string_view path, const SafeTensors& contents) {
-  Json header;
-  header[kMetadata][kChecksum] = std::string(kNoChecksum);
-  for (const auto& [key, value] : contents.metadata) header[kMetadata][key] = value;
-  uint64_t offset = 0;
-  for (const NamedTensor& tensor : contents.tensors) {
-    if (header.contains(tensor.name)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": two tensors are named '", tensor.name, "'"));
-    }
-    Json& entry = header[tensor.name];
-    entry["dtype"] = std::string(CodeOf(tensor.value.dtype()));
-    entry["shape"] = Json::array();
-    for (int64_t extent : tensor.value.shape().dims()) entry["shape"].push_back(extent);
-    entry["data_offsets"] = {offset, offset + tensor.value.size_bytes()};
-    offset += tensor.value.size_bytes();
-  }
   std::string head(kLengthBytes, '\0');
   // Names and metadata may come from files: invalid UTF-8 is replaced, not thrown at us.
-  absl::StrAppend(&head, header.dump(-1, ' ', false, Json::error_handler_t::replace));
+  const auto quoted = [](absl::string_view text) {
+    return Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
+  };
+  absl::StrAppend(&head, kChecksumPrefix, kNoChecksum, "\"");
+  for (const auto& [key, value] : contents.metadata) {
+    absl::StrAppend(&head, ",", quoted(key), ":", quoted(value));
+  }
+  absl::StrAppend(&head, "}");
+  uint64_t offset = 0;
+  absl::flat_hash_set<absl::string_view> names = {kMetadata};
+  for (const NamedTensor& tensor : contents.tensors) {
+    if (!names.insert(tensor.name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": two tensors are named ", Quoted(tensor.name)));
+    }
+    const uint64_t end = offset + tensor.value.size_bytes();
+    absl::StrAppend(&head, ",", quoted(tensor.name), ":{\"dtype\":\"",
+                    ElementCode(tensor.value.dtype()), "\",\"shape\":[",
+                    absl::StrJoin(tensor.value.shape().dims(), ","), "],\"data_offsets\":[", offset,
+                    ",", end, "]}");
+    offset = end;
+  }
+  absl::StrAppend(&head, "}");
   head.resize((head.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
   const uint64_t header_bytes = head.size() - kLengthBytes;
   std::memcpy(head.data(), &header_bytes, kLengthBytes);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,8 +17,9 @@
 
 namespace mase {
 
-ModelBuilder::ModelBuilder(std::string name, const Shape& input, int64_t classes, uint64_t seed)
-    : graph_(std::move(name)), generator_(seed), classes_(classes) {
+ModelBuilder::ModelBuilder(std::string name, const Shape& input, int64_t classes, uint64_t seed,
+                           int64_t max_elements)
+    : graph_(std::move(name)), generator_(seed), classes_(classes), max_elements_(max_elements) {
   input_ = Add(
       {.name = "x",
        .kind = NodeKind::kPlaceholder,
@@ -52,10 +54,10 @@ Value* ModelBuilder::Add(NodeSpec spec) {
   return (*node)->outputs()[0];
 }
 
-Tensor ModelBuilder::Draw(const ParameterSpec& spec) {
-  Tensor tensor = Tensor::Zeros(spec.dtype, spec.shape);
+void ModelBuilder::Draw(const ParameterSpec& spec, Tensor& tensor) {
   switch (spec.init) {
     case ParameterSpec::Init::kZeros:
+      std::memset(tensor.mutable_raw_data(), 0, tensor.size_bytes());
       break;
     case ParameterSpec::Init::kOnes: {
       absl::Span<float> values = tensor.mutable_data<float>();
@@ -69,7 +71,6 @@ Tensor ModelBuilder::Draw(const ParameterSpec& spec) {
       break;
     }
   }
-  return tensor;
 }
 
 void ModelBuilder::Declare(absl::string_view path, absl::string_view text, const Shape& input) {
@@ -83,10 +84,16 @@ void ModelBuilder::Declare(absl::string_view path, absl::string_view text, const
   }
   if (layer->schema->parameter_rule != nullptr) {
     for (const ParameterSpec& spec : layer->schema->parameter_rule(layer->attributes)) {
-      if (absl::Status status = spec.shape.Validate(); !status.ok()) {
-        return Fail(Annotate(status, absl::StrCat(path, ".", spec.name)));
+      const std::string name = absl::StrCat(path, ".", spec.name);
+      absl::StatusOr<Tensor> tensor = Tensor::Create(spec.dtype, spec.shape);
+      if (!tensor.ok()) return Fail(Annotate(tensor.status(), name));
+      elements_ += tensor->elements();
+      if (elements_ > max_elements_) {
+        return Fail(absl::ResourceExhaustedError(
+            absl::StrCat(name, ": the net has more than ", max_elements_, " weights")));
       }
-      graph_.SetTensor(absl::StrCat(path, ".", spec.name), Draw(spec), spec.buffer);
+      Draw(spec, *tensor);
+      graph_.SetTensor(name, *std::move(tensor), spec.buffer);
     }
   }
   declared_[path] = *std::move(layer);

@@ -11,6 +11,7 @@
 #define MASE_MODEL_BUILDER_H_
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,11 @@ namespace mase {
 
 class ModelBuilder {
  public:
-  // `input` has the batch first. `classes` is what the word `classes` in layers means.
-  ModelBuilder(std::string name, const Shape& input, int64_t classes, uint64_t seed);
+  // `input` has the batch first. `classes` is what the word `classes` in layers means. A net of
+  // more than `max_elements` numbers in its tensors, or one that memory has no room for, is
+  // ResourceExhausted.
+  ModelBuilder(std::string name, const Shape& input, int64_t classes, uint64_t seed,
+               int64_t max_elements = std::numeric_limits<int64_t>::max());
 
   Value* input() const { return input_; }
   const Shape& shape(const Value* value) const { return value->shape(); }
@@ -60,11 +64,13 @@ class ModelBuilder {
  private:
   void Fail(const absl::Status& status);
   Value* Add(NodeSpec spec);
-  Tensor Draw(const ParameterSpec& spec);
+  void Draw(const ParameterSpec& spec, Tensor& tensor);
 
   Graph graph_;
   TorchGenerator generator_;
   const int64_t classes_;
+  const int64_t max_elements_;
+  int64_t elements_ = 0;
   Value* input_ = nullptr;
   absl::flat_hash_map<std::string, Layer> declared_;  // By path.
   absl::Status status_;

@@ -16,6 +16,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/graph/graph_io.h"
+#include "mase/interop/tensor_file.h"
 #include "mase/model/name_mapping.h"
 #include "mase/tensor/convert.h"
 
@@ -132,7 +133,7 @@ absl::Status SaveCheckpoint(absl::string_view path, const Graph& graph,
 
 absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path) {
   Checkpoint checkpoint;
-  MASE_ASSIGN_OR_RETURN(checkpoint.contents, ReadSafeTensors(path));
+  MASE_ASSIGN_OR_RETURN(checkpoint.contents, ReadTensorFile(path));
   const auto recipe = checkpoint.contents.metadata.find(kRecipeFact);
   if (recipe != checkpoint.contents.metadata.end()) {
     absl::StatusOr<DataRecipe> read = ReadRecipe(recipe->second);
@@ -196,6 +197,7 @@ absl::StatusOr<BindReport> BindTensors(const SafeTensors& file, Graph& graph) {
     if (type != file.TypeOf("", value->tensor)) conversions.Add(type, wanted.value.dtype(), *value);
     values.emplace_back(wanted.name, std::move(value->tensor));
     report.matched.push_back(wanted.name);
+    if (name != wanted.name) report.renamed.emplace_back(name, wanted.name);
   }
   if (!misfits.empty()) return absl::InvalidArgumentError(absl::StrJoin(misfits, "\n"));
   for (auto& [name, value] : values) {

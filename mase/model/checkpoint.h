@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -42,14 +43,17 @@ struct Checkpoint {
   SafeTensors contents;              // Everything in the file, codes decoded.
 };
 
-// Reads a checkpoint or any other safetensors file. Errors of ReadSafeTensors;
+// Reads a checkpoint or any other file of tensors: safetensors, PyTorch's, .npz. Errors of
+// ReadTensorFile (interop/tensor_file.h);
 // DataLoss naming the file if the recipe is damaged, or, with the tensor, if the graph
 // inside does not fit its tensors or their codes (stored_codes.h).
 absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path);
 
 // How a file and a model went together.
 struct BindReport {
-  std::vector<std::string> matched;           // Names of the model.
+  std::vector<std::string> matched;  // Names of the model.
+  // Of those, the ones that the file calls otherwise: its name and the model's.
+  std::vector<std::pair<std::string, std::string>> renamed;
   std::vector<std::string> optional_missing;  // num_batches_tracked: counters may be absent.
   std::vector<std::string> extra;             // In the file, of no use to the model.
   // What the user should know besides: by which rule the names matched if they were not equal,

@@ -136,10 +136,13 @@ bool IsChain(const Graph& graph) {
 }
 
 bool HasTwoAlike(absl::Span<const Module> modules) {
-  for (size_t i = 0; i < modules.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      if (modules[i].tensors == modules[j].tensors) return true;
+  absl::flat_hash_set<std::string> seen;
+  for (const Module& module : modules) {
+    std::string tensors;
+    for (const auto& [name, shape] : module.tensors) {
+      absl::StrAppend(&tensors, name, " ", shape.ToString(), ";");
     }
+    if (!seen.insert(std::move(tensors)).second) return true;
   }
   return false;
 }

@@ -14,6 +14,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/model/builder.h"
+#include "mase/model/torch_text.h"
 #include "mase/model/vision.h"
 
 namespace mase {
@@ -202,9 +203,16 @@ absl::StatusOr<Graph> BuildNamed(ModelBuilder& net, const std::string& name) {
 }  // namespace
 
 absl::StatusOr<Graph> BuildModel(const ModelRequest& request, TorchGenerator* generator) {
+  if (LooksLikeTorchText(request.model)) {
+    absl::StatusOr<std::string> layers = LayersOfTorchText(request.model);
+    if (!layers.ok()) return Annotate(layers.status(), "model as PyTorch writes it");
+    ModelRequest list = request;
+    list.model = *std::move(layers);
+    return BuildModel(list, generator);
+  }
   Shape input = {request.batch};
   for (int64_t extent : request.input.dims()) input.push_back(extent);
-  ModelBuilder net(request.model, input, request.classes, request.seed);
+  ModelBuilder net(request.model, input, request.classes, request.seed, request.max_elements);
   const bool is_list = LooksLikeLayers(request.model);
   absl::StatusOr<Graph> graph =
       is_list ? BuildText(net, request.model) : BuildNamed(net, request.model);

@@ -8,12 +8,14 @@
 //            | "view(size, N, ...)"            x.view(x.size(0), N, ...); also reshape
 //            | "view(N, ...)"                  x.view(N, ...)
 //
-// Layers are those of layer.h. Example:
+// or such a net as PyTorch writes or prints it (torch_text.h). Layers are those of layer.h.
+// Example:
 //   "BN, ReLU, Linear 32, BN, ReLU, Dropout 0.2, Linear 5, BN, ReLU"
 #ifndef MASE_MODEL_ZOO_H_
 #define MASE_MODEL_ZOO_H_
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -26,11 +28,13 @@
 namespace mase {
 
 struct ModelRequest {
-  std::string model;  // A name of the zoo or a layer list.
+  std::string model;  // A name of the zoo, a layer list or PyTorch's text.
   Shape input;        // Of one sample, without the batch: [16], [3, 32, 32].
   int64_t classes = 0;
   int64_t batch = 1;  // The placeholder's batch.
   uint64_t seed = 0;  // Of the initial weights.
+  // The most numbers that its tensors may have; more are ResourceExhausted.
+  int64_t max_elements = std::numeric_limits<int64_t>::max();
 };
 
 // Builds the model with PyTorch's initial weights for the seed; every value has

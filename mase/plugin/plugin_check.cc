@@ -13,6 +13,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
+#include "mase/base/quote.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/plugin/plugin_loader.h"
@@ -65,6 +66,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   const absl::Status status = mase::Check(arguments);
-  if (!status.ok()) std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
+  if (!status.ok()) std::fprintf(stderr, "%s\n", mase::PrintableMessage(status.message()).c_str());
   return mase::ExitCode(status);
 }

@@ -1,8 +1,10 @@
 #include "mase/plugin/plugin_loader.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <utility>
@@ -13,6 +15,7 @@
 #include "google/protobuf/text_format.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
+#include "mase/base/quote.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -69,6 +72,30 @@ absl::Status CheckHandshake(absl::string_view path, const MasePluginInfo* info) 
   return absl::OkStatus();
 }
 
+// The plugin whose code runs although nothing is known of it yet: constructors, and what its entry
+// point calls. "" if none.
+std::string& PluginBeingOpened() {
+  static std::string* const path = new std::string;
+  return *path;
+}
+
+// While it lives, a plugin that ends the program does not end it as if all were done.
+class OpeningWatch {
+ public:
+  explicit OpeningWatch(const std::string& path) {
+    static const int registered = std::atexit([] {
+      if (PluginBeingOpened().empty()) return;
+      std::fprintf(stderr, "plugin %s refused: it ended the program while it was opened\n",
+                   Printable(PluginBeingOpened()).c_str());
+      std::fflush(nullptr);
+      ::_exit(ExitCode(absl::PermissionDeniedError("")));
+    });
+    (void)registered;
+    PluginBeingOpened() = path;
+  }
+  ~OpeningWatch() { PluginBeingOpened().clear(); }
+};
+
 PassEntry Describe(const PassInfo& info) {
   PassEntry entry;
   entry.set_name(info.name);
@@ -106,10 +133,15 @@ absl::StatusOr<PluginEntry> PluginLoader::Open(absl::string_view path_as_given) 
   const std::string real = RealPath(path);
   if (const auto it = opened_by_path_.find(real); it != opened_by_path_.end()) return it->second;
 
-  if (absl::Status status = CheckElfSharedObject(path); !status.ok()) {
-    return Annotate(status, absl::StrCat("plugin ", path));
+  if (absl::Status status = CheckElfSharedObject(path, kEntryPoint); !status.ok()) {
+    return Annotate(
+        status, absl::StrCat("plugin ", path, absl::IsPermissionDenied(status) ? " refused" : ""));
   }
-  void* handle = ::dlopen(real.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* handle = nullptr;
+  {
+    const OpeningWatch watch(path);
+    handle = ::dlopen(real.c_str(), RTLD_NOW | RTLD_LOCAL);
+  }
   if (handle == nullptr) {
     return Refused(path, ::dlerror(), " (this program is ", MASE_BUILD_SIGNATURE, ")");
   }
@@ -120,6 +152,7 @@ absl::StatusOr<PluginEntry> PluginLoader::Open(absl::string_view path_as_given) 
 }
 
 absl::StatusOr<PluginEntry> PluginLoader::Register(const std::string& path, void* handle) {
+  const OpeningWatch watch(path);
   const auto get_info =
       reinterpret_cast<decltype(&MasePluginGetInfo)>(::dlsym(handle, kEntryPoint));
   if (get_info == nullptr) {

@@ -71,6 +71,7 @@ struct Refusal {
 TEST(PluginLoaderTest, EveryMismatchIsRefusedAndShowsBothSides) {
   const std::vector<Refusal> cases = {
       {"no_entry", "it has no function MasePluginGetInfo"},
+      {"data_entry", "its MasePluginGetInfo is no function"},
       {"undefined", "undefined symbol: _ZN4mase20MissingFromEveryHostEv"},
       {"other_size", absl::StrCat("its MasePluginInfo has ", sizeof(MasePluginInfo) + 8,
                                   " bytes, this program's ", sizeof(MasePluginInfo))},
@@ -124,6 +125,10 @@ TEST(PluginLoaderTest, WhatIsNoWholeSharedObjectIsRefusedUnopened) {
   std::string other_machine = whole;
   other_machine[18] ^= 1;
   EXPECT_THAT(open(other_machine), StatusIs(kRefused, HasSubstr("built for another machine")));
+  std::string narrow = whole;
+  narrow[4] = 1;  // ELFCLASS32
+  EXPECT_THAT(open(narrow),
+              StatusIs(kRefused, HasSubstr("a 32-bit ELF file, and this program is")));
   std::string program = whole;
   program[16] = 2;  // ET_EXEC
   EXPECT_THAT(open(program), StatusIs(kRefused, HasSubstr("an ELF file of type 2")));
@@ -180,6 +185,9 @@ TEST(PluginCheckTest, TellsWhoeverWritesAPluginWhatIsWrong) {
   const CommandResult bad = RunCommand("mase/plugin/plugin_check", {Fixture("throwing")}, folder);
   EXPECT_EQ(bad.exit_code, 4);
   EXPECT_THAT(bad.err, HasSubstr("refused: its register function threw: no licence"));
+  const CommandResult gone = RunCommand("mase/plugin/plugin_check", {Fixture("exiting")}, folder);
+  EXPECT_EQ(gone.exit_code, 4) << "a constructor that calls exit(0) is no success";
+  EXPECT_THAT(gone.err, HasSubstr("exiting.so refused: it ended the program while it was opened"));
   EXPECT_EQ(RunCommand("mase/plugin/plugin_check", {}, folder).exit_code, 2);
   const CommandResult other = RunCommand(
       "mase/plugin/plugin_check",

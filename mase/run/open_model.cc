@@ -4,10 +4,16 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "mase/base/files.h"
+#include "mase/base/limits.h"
+#include "mase/base/runfiles.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/base/table.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/model/zoo.h"
 #include "mase/run/run_directory.h"
@@ -19,6 +25,20 @@ namespace {
 ModelRequest Request(const std::string& name, const RunConfig& config, const DatasetInfo& data) {
   return {name, data.sample_shape, static_cast<int64_t>(data.class_names.size()),
           config.batch_size(), config.seed()};
+}
+
+// Passes that fold tensors into others leave more than this part of a net's numbers.
+constexpr int64_t kMostFolded = 4;
+
+constexpr int kMostNamesShown = 24;
+
+// A net may be in a file, as PyTorch prints it or as a layer list.
+absl::StatusOr<std::string> ModelText(const std::string& name) {
+  if (!absl::EndsWith(name, ".py") && !absl::EndsWith(name, ".txt")) return name;
+  MASE_ASSIGN_OR_RETURN(const std::string path, UserPath(name));
+  MASE_ASSIGN_OR_RETURN(std::string text, ReadFile(path, limits::kMaxConfigFileBytes));
+  absl::StripAsciiWhitespace(&text);
+  return text;
 }
 
 // A few of many names.
@@ -37,6 +57,16 @@ absl::Status Bind(const OpenedCheckpoint& opened, Graph& graph, Reporter& report
                              " tensors matched, ", report->optional_missing.size(), " missing, ",
                              report->extra.size(), " extra"));
   for (const std::string& note : report->notes) reporter.Info(absl::StrCat("  ", note));
+  if (!report->renamed.empty()) {
+    Table table({{"In the file"}, {"In the net"}, {"Shape"}});
+    for (const auto& [found, wanted] : report->renamed) {
+      if (table.num_rows() == kMostNamesShown) break;
+      table.AddRow({found, wanted, graph.FindTensor(wanted)->value.shape().ToString()});
+    }
+    const int more = static_cast<int>(report->renamed.size()) - table.num_rows();
+    if (more > 0) table.AddRow({absl::StrCat("and ", more, " more"), "", ""});
+    reporter.Show(table, "");
+  }
   if (!report->optional_missing.empty()) {
     reporter.Info(absl::StrCat("  missing (optional): ", Some(report->optional_missing)));
   }
@@ -70,8 +100,12 @@ absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data
                                graph.tensors().size(), " tensors"));
     MASE_RETURN_IF_ERROR(InferShapes(graph, config.batch_size()));
     // A PyTorch loop builds its net before it loads weights, and draws batches from what that
-    // left. Nets that are not ours to build leave the generator as it is.
-    (void)BuildModel(Request(graph.name(), config, data), &generator);
+    // left. Nets that are not ours to build leave the generator as it is. A name is what the file
+    // says: it may stand for a net about as large as the one in the file (passes fold tensors), no
+    // larger.
+    ModelRequest request = Request(graph.name(), config, data);
+    request.max_elements = kMostFolded * (graph.parameter_count() + graph.buffer_count() + 1024);
+    (void)BuildModel(request, &generator);
     return graph;
   }
   if (name.empty()) {
@@ -80,7 +114,8 @@ absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data
                            : "No model and/or dataset provided! These are required.");
   }
   reporter.Info(absl::StrCat("Initialising model '", name, "'..."));
-  MASE_ASSIGN_OR_RETURN(Graph graph, BuildModel(Request(name, config, data), &generator));
+  MASE_ASSIGN_OR_RETURN(const std::string text, ModelText(name));
+  MASE_ASSIGN_OR_RETURN(Graph graph, BuildModel(Request(text, config, data), &generator));
   if (opened.has_value()) MASE_RETURN_IF_ERROR(Bind(*opened, graph, reporter));
   return graph;
 }

@@ -1,10 +1,12 @@
 #include "mase/run/run.h"
 
+#include <new>
 #include <string>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "mase/base/memory_budget.h"
 
 namespace mase {
 
@@ -20,11 +22,24 @@ RunReport BeginReport(absl::string_view action) {
   return report;
 }
 
-RunResult ResultOf(absl::StatusOr<RunResult> run, const RunReport& begun) {
-  if (run.ok()) return *std::move(run);
-  RunResult result = {run.status(), begun};
+namespace {
+
+absl::StatusOr<RunResult> Guarded(absl::FunctionRef<absl::StatusOr<RunResult>()> run) {
+  try {
+    return run();
+  } catch (const std::bad_alloc& error) {
+    return OutOfMemory(error);
+  }
+}
+
+}  // namespace
+
+RunResult ResultOf(absl::FunctionRef<absl::StatusOr<RunResult>()> run, const RunReport& begun) {
+  absl::StatusOr<RunResult> ended = Guarded(run);
+  if (ended.ok()) return *std::move(ended);
+  RunResult result = {ended.status(), begun};
   result.report.set_status("failed");
-  result.report.set_error(std::string(run.status().message()));
+  result.report.set_error(std::string(ended.status().message()));
   return result;
 }
 

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -58,8 +59,9 @@ struct RunResult {
 // The report of a run that is about to begin: action and time.
 RunReport BeginReport(absl::string_view action);
 
-// `run`, or where it is an error, as it failed before it wrote anything, a result that says so.
-RunResult ResultOf(absl::StatusOr<RunResult> run, const RunReport& begun);
+// What `run` gives, or where that is an error, as it failed before it wrote anything, a result that
+// says so; also where memory was short (ResourceExhausted).
+RunResult ResultOf(absl::FunctionRef<absl::StatusOr<RunResult>()> run, const RunReport& begun);
 
 }  // namespace mase
 

@@ -22,6 +22,7 @@
 #include "absl/time/time.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
+#include "mase/base/quote.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -136,7 +137,11 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const RunConfig& config, absl:
     MASE_RETURN_IF_ERROR(made.Lock());
     return made;
   }
-  const fs::path path = fs::path(config.run_dir()).lexically_normal();
+  if (config.run_dir().empty()) {
+    return absl::InvalidArgumentError("run_dir is empty: want the name of a new folder");
+  }
+  fs::path path = fs::path(config.run_dir()).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // "new/" is "new".
   MASE_RETURN_IF_ERROR(MakeFolders(path.parent_path()));
   if (mkdir(path.c_str(), 0777) != 0) {
     return errno == EEXIST ? Exists(path) : FileError(path.string(), "create", errno);
@@ -185,6 +190,12 @@ std::string RunDirectory::File(absl::string_view relative) const {
 }
 
 absl::StatusOr<std::string> RunDirectory::Reserve(absl::string_view relative) {
+  const fs::path name = std::string(relative);
+  const bool leaves = name.is_absolute() || std::find(name.begin(), name.end(), "..") != name.end();
+  if (leaves || !name.has_filename()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path_, ": ", Quoted(relative), " is no name of a file in this folder"));
+  }
   const std::string file = File(relative);
   MASE_RETURN_IF_ERROR(MakeFolders(fs::path(file).parent_path()));
   if (std::find(artifacts_.begin(), artifacts_.end(), relative) == artifacts_.end()) {

@@ -40,10 +40,10 @@ class RunDirectory {
   // The absolute path of a file in it.
   std::string File(absl::string_view relative) const;
 
-  // Writes a file of results and lists it. `relative` may have folders, which are made; the
-  // caller has checked that it does not leave the directory.
+  // Writes a file of results and lists it. `relative` may have folders, which are made.
+  // InvalidArgument: a name that leaves the directory, or none.
   absl::Status Write(absl::string_view relative, absl::string_view contents);
-  // Makes the folders above a file that the caller writes itself, and lists it.
+  // Makes the folders above a file that the caller writes itself, and lists it. Errors as Write.
   absl::StatusOr<std::string> Reserve(absl::string_view relative);
 
   // Writes settings.textproto: given as --config it runs the same again, in a new directory.

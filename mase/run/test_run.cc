@@ -87,7 +87,7 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predic
 
 RunResult TestRun(const RunConfig& config, const std::string& predictions, const RunReport& begun,
                   const RunEnvironment& environment) {
-  return ResultOf(Run(config, predictions, begun, environment), begun);
+  return ResultOf([&] { return Run(config, predictions, begun, environment); }, begun);
 }
 
 }  // namespace mase

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/quote.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/model/checkpoint.h"
@@ -214,6 +215,14 @@ absl::StatusOr<RunResult> GoOn(const ResumedSettings& settings, const RunReport&
 absl::StatusOr<RunResult> Resume(const LoadedConfig& given, const ConfigRequest& request,
                                  const RunReport& begun, const RunEnvironment& environment) {
   MASE_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Reopen(given.config.resume()));
+  if (std::filesystem::exists(directory.File(RunDirectory::kSummary))) {
+    MASE_ASSIGN_OR_RETURN(const RunReport before, ReadSummary(directory.path()));
+    if (before.action() != "train") {
+      return absl::InvalidArgumentError(
+          absl::StrCat(directory.path(), ": holds a run of the action ", Quoted(before.action()),
+                       ", and --resume goes on with trainings"));
+    }
+  }
   MASE_ASSIGN_OR_RETURN(const ResumedSettings resumed, SettingsOf(directory, given, request));
   // A run may have died before its first checkpoint. One holds what passes made of the net.
   const bool has_checkpoint = std::filesystem::exists(directory.File(kLastCheckpoint));
@@ -225,12 +234,12 @@ absl::StatusOr<RunResult> Resume(const LoadedConfig& given, const ConfigRequest&
 
 RunResult TrainRun(const RunConfig& config, const RunReport& begun,
                    const RunEnvironment& environment) {
-  return ResultOf(Begin(config, begun, environment, std::nullopt), begun);
+  return ResultOf([&] { return Begin(config, begun, environment, std::nullopt); }, begun);
 }
 
 RunResult ResumeTraining(const LoadedConfig& given, const ConfigRequest& request,
                          const RunReport& begun, const RunEnvironment& environment) {
-  return ResultOf(Resume(given, request, begun, environment), begun);
+  return ResultOf([&] { return Resume(given, request, begun, environment); }, begun);
 }
 
 }  // namespace mase

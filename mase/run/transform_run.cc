@@ -112,7 +112,7 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const RunReport& begun,
 
 RunResult TransformRun(const RunConfig& config, const RunReport& begun,
                        const RunEnvironment& environment) {
-  return ResultOf(Run(config, begun, environment), begun);
+  return ResultOf([&] { return Run(config, begun, environment); }, begun);
 }
 
 }  // namespace mase

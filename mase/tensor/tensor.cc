@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "mase/base/memory_budget.h"
 #include "mase/base/status_macros.h"
 
 namespace mase {
@@ -13,21 +14,33 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
-// Null when memory is short. Never zero bytes, so that data() is never null.
-std::shared_ptr<void> Allocate(size_t bytes) {
+// Never zero bytes, so that data() is never null.
+absl::StatusOr<std::shared_ptr<void>> Allocate(size_t bytes, DType dtype, const Shape& shape) {
   const size_t rounded = (bytes / kAlignment + 1) * kAlignment;
+  const auto counted = static_cast<int64_t>(rounded);
+  const bool large = counted >= kLeastCountedBytes;
+  const auto what = [&] { return absl::StrCat(DTypeName(dtype), shape.ToString()); };
+  if (large) MASE_RETURN_IF_ERROR(CheckMemory(counted, what()));
   void* memory = std::aligned_alloc(kAlignment, rounded);
-  if (memory == nullptr) return nullptr;
-  return std::shared_ptr<void>(memory, std::free);
+  if (memory == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(what(), " wants ", MemoryText(counted), " of memory, which there is not"));
+  }
+  if (!large) return std::shared_ptr<void>(memory, std::free);
+  CountMemory(counted);
+  return std::shared_ptr<void>(memory, [counted](void* memory) {
+    std::free(memory);
+    CountMemory(-counted);
+  });
 }
 
 }  // namespace
 
 Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) {
-  std::shared_ptr<void> memory = Allocate(size_bytes());
-  CHECK(memory != nullptr) << "out of memory for " << DTypeName(dtype_) << shape_.ToString();
-  data_ = memory.get();
-  owner_ = std::move(memory);
+  absl::StatusOr<std::shared_ptr<void>> memory = Allocate(size_bytes(), dtype_, shape_);
+  if (!memory.ok()) throw MemoryError(memory.status());
+  data_ = memory->get();
+  owner_ = *std::move(memory);
 }
 
 absl::StatusOr<Tensor> Tensor::Create(DType dtype, const Shape& shape) {
@@ -35,11 +48,7 @@ absl::StatusOr<Tensor> Tensor::Create(DType dtype, const Shape& shape) {
   Tensor tensor;
   tensor.dtype_ = dtype;
   tensor.shape_ = shape;
-  std::shared_ptr<void> memory = Allocate(tensor.size_bytes());
-  if (memory == nullptr) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("out of memory for ", DTypeName(dtype), shape.ToString()));
-  }
+  MASE_ASSIGN_OR_RETURN(std::shared_ptr<void> memory, Allocate(tensor.size_bytes(), dtype, shape));
   tensor.data_ = memory.get();
   tensor.owner_ = std::move(memory);
   return tensor;

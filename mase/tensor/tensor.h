@@ -60,7 +60,8 @@ class Tensor {
   // An empty float32 tensor of shape [0].
   Tensor() : shape_({0}) {}
 
-  // Uninitialized. For shapes that come from outside use Create.
+  // Uninitialized. For shapes that come from outside use Create: this, and writing to a tensor that
+  // is shared, throws MemoryError (base/memory_budget.h) when memory is short.
   Tensor(DType dtype, Shape shape);
 
   // Uninitialized, after checking `shape`: the errors of Shape::Validate, and

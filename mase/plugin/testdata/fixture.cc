@@ -1,5 +1,6 @@
 // Plugins for plugin_loader_test: one good one, and one for every way to be refused.
 // The BUILD file compiles this once for each, with FIXTURE_<NAME> defined.
+#include <cstdlib>
 #include <memory>
 #include <stdexcept>
 
@@ -35,7 +36,17 @@ int MissingFromEveryHost();
 
 }  // namespace mase
 
-#if defined(FIXTURE_good) || defined(FIXTURE_twin)
+#if defined(FIXTURE_data_entry)  // The entry point's name on a number.
+extern "C" {
+extern __attribute__((visibility("default"))) const int kNumber asm("MasePluginGetInfo");
+const int kNumber = 5;
+}
+
+#elif defined(FIXTURE_exiting)  // Ends the program before anybody asks it anything.
+__attribute__((constructor)) void Leave() { std::exit(0); }
+MASE_DEFINE_PLUGIN(FIXTURE_STEM, "1.0", mase::Register)
+
+#elif defined(FIXTURE_good) || defined(FIXTURE_twin)
 MASE_DEFINE_PLUGIN(FIXTURE_STEM, "1.2.3", mase::Register)
 
 #elif defined(FIXTURE_shadow)  // Has the name of a bundled pass.

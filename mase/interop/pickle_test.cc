@@ -1,0 +1,146 @@
+#include "mase/interop/pickle.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/base/limits.h"
+#include "mase/testing/matchers.h"
+
+namespace mase {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+using Kind = PickleValue::Kind;
+using namespace std::string_literals;
+
+constexpr absl::StatusCode kDamaged = absl::StatusCode::kDataLoss;
+constexpr absl::StatusCode kRefused = absl::StatusCode::kInvalidArgument;
+constexpr absl::StatusCode kTooMuch = absl::StatusCode::kResourceExhausted;
+
+// A pickle of protocol 2 with these opcodes.
+std::string Of(const std::string& ops) { return "\x80\x02"s + ops + "."; }
+
+TEST(PickleTest, NumbersTextsAndLists) {
+  // [5, -1, 300, 2.5, 'ab', None, True, (1, 2)]
+  const std::string bytes =
+      Of("](K\x05J\xff\xff\xff\xffM\x2c\x01G\x40\x04\0\0\0\0\0\0X\x02\0\0\0abN\x88K\x01K\x02\x86"
+         "e"s);
+  const Pickle pickle = ValueOrDie(Pickle::Parse(bytes));
+  const PickleValue& list = pickle.root();
+  ASSERT_EQ(list.kind, Kind::kList);
+  ASSERT_THAT(list.items, SizeIs(8));
+  EXPECT_EQ(pickle.at(list.items[0]).number, 5);
+  EXPECT_EQ(pickle.at(list.items[1]).number, -1);
+  EXPECT_EQ(pickle.at(list.items[2]).number, 300);
+  EXPECT_EQ(pickle.at(list.items[3]).real, 2.5);
+  EXPECT_EQ(pickle.at(list.items[4]).text, "ab");
+  EXPECT_EQ(pickle.at(list.items[5]).kind, Kind::kNone);
+  EXPECT_EQ(pickle.at(list.items[6]).number, 1);
+  EXPECT_EQ(pickle.at(list.items[7]).kind, Kind::kTuple);
+  EXPECT_EQ(pickle.size(), bytes.size());
+}
+
+TEST(PickleTest, LongNumbersOfBothSigns) {
+  EXPECT_EQ(ValueOrDie(Pickle::Parse(Of("\x8a\x02\x00\x01"s))).root().number, 256);
+  EXPECT_EQ(ValueOrDie(Pickle::Parse(Of("\x8a\x01\xfb"s))).root().number, -5);
+  EXPECT_EQ(ValueOrDie(Pickle::Parse(Of("\x8a\x00"s))).root().number, 0);
+}
+
+TEST(PickleTest, DictsAreFoundByKey) {
+  const std::string bytes = Of("}(X\x01\0\0\0aK\x01X\x01\0\0\0bK\x02u"s);
+  const Pickle pickle = ValueOrDie(Pickle::Parse(bytes));
+  ASSERT_NE(pickle.Find(pickle.root(), "b"), nullptr);
+  EXPECT_EQ(pickle.Find(pickle.root(), "b")->number, 2);
+  EXPECT_EQ(pickle.Find(pickle.root(), "c"), nullptr);
+}
+
+TEST(PickleTest, AValueMayBeInItself) {
+  const std::string bytes = Of("]q\0h\0a"s);  // a = []; a.append(a)
+  EXPECT_THAT(ValueOrDie(Pickle::Parse(bytes)).root().items, SizeIs(1));
+}
+
+TEST(PickleTest, CodeIsRefusedByNameAndByte) {
+  for (const char* name :
+       {"os\nsystem", "posix\nsystem", "builtins\neval", "torch.nn.modules\nLinear",
+        "collections\ndefaultdict", "torch\nComplexFloatStorage", "torch\nload"}) {
+    EXPECT_THAT(Pickle::Parse(Of(absl::StrCat("c", name, "\n)R"))),
+                StatusIs(kRefused, AllOf(HasSubstr("pickle, byte 2: wants '"),
+                                         HasSubstr("only tensors and plain data are read"))))
+        << name;
+  }
+  EXPECT_THAT(Pickle::Parse("\x80\x04\x8c\x02os\x8c\x06system\x93."),
+              StatusIs(kRefused, HasSubstr("wants 'os.system'")));
+  // INST, OBJ, NEWOBJ, NEWOBJ_EX, EXT1, PERSID, BUILD of a class: none makes plain data.
+  for (const char* op : {"i", "o", "\x81", "\x92", "\x82", "P", "\x97", "d", "l", "I", "V"}) {
+    EXPECT_THAT(Pickle::Parse(Of(op)), StatusIs(kRefused, HasSubstr("pickle, byte 2: opcode")))
+        << op;
+  }
+}
+
+TEST(PickleTest, DamageIsNamedWithItsByte) {
+  struct Case {
+    std::string bytes;
+    std::string message;
+  };
+  const Case cases[] = {
+      {"", "is no pickle"},
+      {"hello", "is no pickle"},
+      {"\x80\x01.", "protocol 1"},
+      {"\x80\x02", "byte 2: truncated"},
+      {Of(""), "byte 2: the stack is empty"},
+      {Of("a"), "the stack is empty"},
+      {Of("t"), "there is no mark"},
+      {Of("K\x01("), "the stack is empty"},
+      {Of("K\x01K\x02s"), "the stack is empty"},
+      {Of("NNNs"), "wants a dict on the stack"},
+      {Of("h\x05"), "no value was noted as 5"},
+      {Of("X\xff\xff\xff\x7f"), "truncated"},
+      {Of("\x8d\xff\xff\xff\xff\xff\xff\xff\xff"), "truncated"},
+      {Of("}(K\x01u"), "a key without a value"},
+      {Of("cfoo"), "a line without an end"},
+      {Of("NQ"), "a persistent id that is no storage"},
+      {Of("NNR"), "a call of what is no function"},
+      {Of("ctorch._utils\n_rebuild_tensor_v2\n)R"), "arguments of torch._utils._rebuild_tensor_v2"},
+      {Of("ctorch\nFloatStorage\n)R"), "arguments of torch.FloatStorage"},
+      {Of("NNb"), "fields of what has none"},
+  };
+  for (const Case& damaged : cases) {
+    EXPECT_THAT(Pickle::Parse(damaged.bytes), StatusIs(kDamaged, HasSubstr(damaged.message)));
+  }
+}
+
+TEST(PickleTest, NestingIsBounded) {
+  const auto nested = [](int depth) {
+    return Of(std::string(depth, '(') + std::string(depth, 't'));
+  };
+  EXPECT_OK(Pickle::Parse(nested(limits::kMaxPickleNesting)));
+  EXPECT_THAT(Pickle::Parse(nested(limits::kMaxPickleNesting + 1)), StatusIs(kTooMuch));
+  // One-tuples need no mark, and nobody walks them.
+  EXPECT_OK(Pickle::Parse(Of("N" + std::string(100000, '\x85'))));
+}
+
+TEST(PickleTest, BytesAreBounded) {
+  const auto with_text = [](int64_t bytes) {  // Of the whole pickle.
+    const auto size = static_cast<uint32_t>(bytes - 8);
+    return Of(absl::StrCat("X", std::string(reinterpret_cast<const char*>(&size), 4),
+                           std::string(size, 'x')));
+  };
+  EXPECT_OK(Pickle::Parse(with_text(limits::kMaxPickleBytes)));
+  EXPECT_THAT(Pickle::Parse(with_text(limits::kMaxPickleBytes + 1)), StatusIs(kTooMuch));
+}
+
+TEST(PickleTest, ValuesAreBounded) {
+  EXPECT_THAT(Pickle::Parse(Of(std::string(limits::kMaxPickleValues + 1, 'N'))),
+              StatusIs(kTooMuch, HasSubstr("values")));
+  // A list that is copied again and again by calls that cost a few bytes each.
+  std::string bytes = "](" + std::string(100000, 'N') + "eq\0"s;
+  for (int i = 0; i < 100; ++i) bytes += "cbuiltins\nset\nh\0\x85R"s;
+  EXPECT_THAT(Pickle::Parse(Of(bytes)), StatusIs(kTooMuch));
+}
+
+}  // namespace
+}  // namespace mase

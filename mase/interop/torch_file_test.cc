@@ -1,0 +1,116 @@
+#include "mase/interop/torch_file.h"
+
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/base/files.h"
+#include "mase/base/runfiles.h"
+#include "mase/interop/tensor_file.h"
+#include "mase/testing/matchers.h"
+
+namespace mase {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+std::string Path(absl::string_view name) { return Runfile(absl::StrCat("testdata/torch/", name)); }
+
+SafeTensors Read(absl::string_view name) { return ValueOrDie(ReadTensorFile(Path(name))); }
+
+std::string Bytes(absl::string_view name) { return ValueOrDie(ReadFile(Path(name), 1 << 20)); }
+
+const Tensor& Get(const SafeTensors& contents, absl::string_view name) {
+  const Tensor* tensor = contents.Find(name);
+  EXPECT_NE(tensor, nullptr) << name;
+  static const Tensor none;
+  return tensor == nullptr ? none : *tensor;
+}
+
+TEST(TorchFileTest, NewAndOldFilesHoldTheSame) {
+  for (const char* name : {"sequential.pt", "sequential_old_format.pth"}) {
+    const SafeTensors contents = Read(name);
+    EXPECT_THAT(contents.tensors, SizeIs(7)) << name;
+    EXPECT_EQ(Get(contents, "2.weight").shape(), Shape({3, 4}));
+    EXPECT_THAT(Get(contents, "2.weight").Rows(1, 2).data<float>(),
+                ElementsAre(2.5f, 2.625f, 2.75f, 2.875f));
+    EXPECT_THAT(Get(contents, "0.running_mean").data<float>(), ElementsAre(0, .25f, .5f, .75f));
+    EXPECT_THAT(Get(contents, "0.num_batches_tracked").data<int64_t>(), ElementsAre(7));
+  }
+}
+
+TEST(TorchFileTest, OtherElementTypesAreRead) {
+  EXPECT_EQ(Get(Read("double.pt"), "2.bias").dtype(), DType::kFloat64);
+  EXPECT_EQ(Get(Read("bfloat16.pt"), "2.bias").dtype(), DType::kBFloat16);
+  const SafeTensors half = Read("half.pt");
+  EXPECT_THAT(Get(half, "2.bias").data<float>(), ElementsAre(3, 3.125f, 3.25f));
+  EXPECT_EQ(half.widened.at("2.bias"), "F16");
+}
+
+TEST(TorchFileTest, OfALightningCheckpointTheStateDictIsRead) {
+  const SafeTensors contents = Read("lightning.ckpt");
+  EXPECT_THAT(contents.tensors, SizeIs(7));
+  EXPECT_THAT(Get(contents, "model.seq_blocks.2.bias").data<float>(),
+              ElementsAre(3, 3.125f, 3.25f));
+}
+
+TEST(TorchFileTest, ViewsBecomeTensorsOfTheirOwn) {
+  const SafeTensors contents = Read("views.pt");
+  EXPECT_EQ(Get(contents, "transposed").shape(), Shape({2, 3}));
+  EXPECT_THAT(Get(contents, "transposed").data<float>(), ElementsAre(1, 5, 9, 2, 6, 10));
+  EXPECT_THAT(Get(contents, "part").data<float>(), ElementsAre(5, 6));
+  EXPECT_THAT(Get(contents, "empty").shape(), Shape({0, 3}));
+  EXPECT_THAT(Get(contents, "scalar").data<float>(), ElementsAre(2.5f));
+  EXPECT_THAT(Get(contents, "int16").data<int32_t>(), ElementsAre(1, -2));
+  EXPECT_THAT(Get(contents, "uint8").data<uint8_t>(), ElementsAre(1, 255));
+  EXPECT_THAT(Get(contents, "bool").data<bool>(), ElementsAre(true, false));
+}
+
+TEST(TorchFileTest, ClassesAndCodeAreRefusedByName) {
+  const auto refused = [](absl::string_view name, absl::string_view what) {
+    EXPECT_THAT(ReadTensorFile(Path(name)), StatusIs(absl::StatusCode::kInvalidArgument,
+                                                     AllOf(HasSubstr(name), HasSubstr(what))));
+  };
+  refused("module.mz", "wants 'torch.nn.modules.container.Sequential'");
+  refused("evil.pt", "wants 'posix.system'");
+  refused("evil_old_format.pt", "wants 'posix.system'");
+  refused("complex.pt", "wants 'torch.ComplexFloatStorage'");
+  refused("no_tensors.pt", "without a dict of tensors");
+}
+
+TEST(TorchFileTest, CutFilesAreRefused) {
+  for (const char* name : {"sequential.pt", "sequential_old_format.pth"}) {
+    const std::string whole = Bytes(name);
+    for (size_t size = 0; size < whole.size(); size += 7) {
+      EXPECT_FALSE(ParseTorchFile(absl::string_view(whole).substr(0, size)).ok()) << size;
+    }
+  }
+}
+
+// Every byte of the old format in turn: it has no checksums, so that all reaches the machine.
+TEST(TorchFileTest, ChangedBytesNeverDoHarm) {
+  const std::string whole = Bytes("sequential_old_format.pth");
+  for (size_t at = 0; at < whole.size(); ++at) {
+    for (const char flip : {'\x01', '\x10', '\x7f', '\xff'}) {
+      std::string changed = whole;
+      changed[at] = static_cast<char>(changed[at] ^ flip);
+      (void)ParseTorchFile(changed);
+    }
+  }
+}
+
+TEST(TorchFileTest, ChangedNumbersAreCaughtByTheArchivesChecksum) {
+  std::string bytes = Bytes("sequential.pt");
+  const size_t at = bytes.find(std::string("\0\0\x80\x3e\0\0\0\x3f", 8));  // .25, .5
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] = 1;
+  EXPECT_THAT(ParseTorchFile(bytes), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
+}
+
+}  // namespace
+}  // namespace mase

@@ -1,0 +1,321 @@
+#include "mase/model/torch_text.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "mase/base/quote.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/suggest.h"
+#include "mase/graph/op_schema.h"
+
+namespace mase {
+namespace {
+
+constexpr int kMaxNesting = 32;
+constexpr absl::string_view kSequential = "Sequential";
+constexpr absl::string_view kDefaultPath = "seq_blocks";
+
+// Arguments of PyTorch's constructors that say nothing here, with the value that they must have.
+struct Ignored {
+  absl::string_view name;
+  absl::string_view value;
+};
+constexpr Ignored kIgnored[] = {
+    {"device", "None"}, {"dtype", "None"}, {"padding_mode", "zeros"}, {"return_indices", "False"}};
+
+struct Leaf {
+  std::string path;
+  std::string layer;
+};
+
+bool IsNameCharacter(char c) { return absl::ascii_isalnum(c) || c == '_' || c == '.'; }
+
+// The parts of arguments between commas that are in no brackets or quotes.
+std::vector<absl::string_view> SplitArguments(absl::string_view text) {
+  std::vector<absl::string_view> parts;
+  int depth = 0;
+  char quote = 0;
+  size_t begin = 0;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    const char c = i < text.size() ? text[i] : ',';
+    if (quote != 0 && i < text.size()) {
+      if (c == quote) quote = 0;
+    } else if (c == '\'' || c == '"') {
+      quote = c;
+    } else if (c == '(' || c == '[') {
+      ++depth;
+    } else if (c == ')' || c == ']') {
+      --depth;
+    } else if ((c == ',' && depth == 0) || i == text.size()) {
+      const absl::string_view part = absl::StripAsciiWhitespace(text.substr(begin, i - begin));
+      if (!part.empty()) parts.push_back(part);
+      begin = i + 1;
+    }
+  }
+  return parts;
+}
+
+// A value of Python as one of a layer list, for an attribute of the type of `like`; "" where it is
+// none of that.
+std::string LayerValue(absl::string_view text, const Attribute& like) {
+  double number = 0;
+  int64_t whole = 0;
+  if (std::holds_alternative<bool>(like)) {
+    if (text == "True") return "true";
+    if (text == "False") return "false";
+    // MASE's labs write ReLU(16), and anything but 0 is true.
+    return absl::SimpleAtod(text, &number) ? (number != 0 ? "true" : "false") : "";
+  }
+  if (std::holds_alternative<int64_t>(like)) {
+    return absl::SimpleAtoi(text, &whole) ? std::string(text) : "";
+  }
+  if (std::holds_alternative<double>(like)) {
+    return absl::SimpleAtod(text, &number) ? std::string(text) : "";
+  }
+  if (std::holds_alternative<std::string>(like)) {
+    const bool quoted =
+        text.size() >= 2 && (text[0] == '\'' || text[0] == '"') && text.back() == text[0];
+    const absl::string_view inside = quoted ? text.substr(1, text.size() - 2) : "";
+    return absl::c_all_of(inside, IsNameCharacter) ? std::string(inside) : "";
+  }
+  const bool tuple = absl::ConsumePrefix(&text, "(") && absl::ConsumeSuffix(&text, ")");
+  const bool list = !tuple && absl::ConsumePrefix(&text, "[") && absl::ConsumeSuffix(&text, "]");
+  std::vector<absl::string_view> parts = {text};
+  if (tuple || list) parts = SplitArguments(text);
+  for (const absl::string_view part : parts) {
+    if (!absl::SimpleAtoi(part, &whole)) return "";
+  }
+  return absl::StrJoin(parts, "x");
+}
+
+class Reader {
+ public:
+  explicit Reader(absl::string_view text) : text_(text), rest_(text) {}
+
+  absl::StatusOr<std::string> Read() {
+    std::string path(kDefaultPath);
+    bool named = false;
+    SkipBlanks();
+    const absl::string_view before = rest_;
+    absl::string_view name = TakeName();
+    SkipBlanks();
+    if (!name.empty() && absl::StartsWith(rest_, "=")) {  // self.seq_blocks = ...
+      rest_.remove_prefix(1);
+      absl::ConsumePrefix(&name, "self.");
+      path = std::string(name);
+      named = true;
+    } else {
+      rest_ = before;
+    }
+    MASE_RETURN_IF_ERROR(ReadModule(path, /*is_top=*/!named, 0));
+    SkipBlanks();
+    if (!rest_.empty()) return Error("want the end of the net");
+    return List();
+  }
+
+ private:
+  // Segments of a layer list, short where all modules are of one sequence.
+  std::string List() const {
+    const std::string path(Parent(leaves_[0].path));
+    std::vector<std::string> layers, segments;
+    bool in_order = true;
+    for (size_t i = 0; i < leaves_.size(); ++i) {
+      in_order &= leaves_[i].path == absl::StrCat(path, ".", i);
+      layers.push_back(leaves_[i].layer);
+      segments.push_back(absl::StrCat(leaves_[i].path, " = ", leaves_[i].layer));
+    }
+    if (!in_order) return absl::StrJoin(segments, "; ");
+    return absl::StrCat(path, ": ", absl::StrJoin(layers, ", "));
+  }
+
+  static absl::string_view Parent(absl::string_view path) {
+    return path.substr(0, std::min(path.rfind('.'), path.size()));
+  }
+
+  // One module with its brackets. Of the outermost one that is no Sequential the name is not part
+  // of its modules' paths.
+  absl::Status ReadModule(const std::string& path, bool is_top, int depth) {
+    if (depth > kMaxNesting) return Error("modules in modules, too deep");
+    SkipBlanks();
+    const absl::string_view begin = rest_;
+    absl::string_view name = TakeName();
+    const bool of_torch =
+        absl::ConsumePrefix(&name, "torch.nn.") || absl::ConsumePrefix(&name, "nn.");
+    (void)of_torch;
+    SkipBlanks();
+    if (name.empty() || !absl::ConsumePrefix(&rest_, "(")) {
+      rest_ = begin;
+      return Error("want a module, as nn.Linear(16, 5)");
+    }
+    SkipBlanks();
+    const bool printed = absl::StartsWith(rest_, "(") && absl::StrContains(KeyAhead(), "):");
+    if (name != kSequential && !printed) return ReadLeaf(path, name, begin);
+    const std::string inside = is_top && name != kSequential ? "" : absl::StrCat(path, ".");
+    for (int index = 0;; ++index) {
+      while (SkipBlanks(), absl::ConsumePrefix(&rest_, ",")) {
+      }
+      if (absl::ConsumePrefix(&rest_, ")")) break;
+      if (rest_.empty()) return Error("a bracket is not closed");
+      std::string key = absl::StrCat(index);
+      if (absl::ConsumePrefix(&rest_, "(")) {  // (0): Linear(...)
+        key = std::string(TakeName());
+        if (key.empty() || !absl::ConsumePrefix(&rest_, "):")) return Error("want (NAME): MODULE");
+      }
+      MASE_RETURN_IF_ERROR(ReadModule(absl::StrCat(inside, key), false, depth + 1));
+    }
+    if (leaves_.empty()) return Error("there is no module in it");
+    return absl::OkStatus();
+  }
+
+  absl::string_view KeyAhead() const { return rest_.substr(0, rest_.find(':') + 1); }
+
+  absl::Status ReadLeaf(const std::string& path, absl::string_view name, absl::string_view begin) {
+    size_t end = 0;
+    int depth = 1;
+    char quote = 0;
+    for (; end < rest_.size() && depth > 0; ++end) {
+      const char c = rest_[end];
+      if (quote != 0) {
+        if (c == quote) quote = 0;
+      } else if (c == '\'' || c == '"') {
+        quote = c;
+      } else if (c == '(') {
+        ++depth;
+      } else if (c == ')') {
+        --depth;
+      }
+    }
+    if (depth > 0) return Error("a bracket is not closed");
+    const absl::string_view arguments = rest_.substr(0, end - 1);
+    absl::StatusOr<std::string> layer = LayerOf(name, arguments);
+    if (!layer.ok()) {
+      rest_ = begin;
+      return Error(layer.status().message());
+    }
+    leaves_.push_back({path, *std::move(layer)});
+    rest_.remove_prefix(end);
+    return absl::OkStatus();
+  }
+
+  static absl::StatusOr<std::string> LayerOf(absl::string_view name, absl::string_view arguments) {
+    const OpSchema* schema = nullptr;
+    std::vector<std::string> known;
+    for (const OpSchema* candidate : AllOps()) {
+      if (candidate->module_class.empty()) continue;
+      if (candidate->module_class == name) schema = candidate;
+      known.emplace_back(candidate->module_class);
+    }
+    if (schema == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("module ", Quoted(name), " is not known", Suggest(name, known)));
+    }
+    std::string layer(name);
+    bool has_inplace = false;
+    size_t place = 0;
+    for (const absl::string_view argument : SplitArguments(arguments)) {
+      const size_t equals = argument.find('=');
+      const bool by_name = equals != absl::string_view::npos;
+      const absl::string_view key = absl::StripAsciiWhitespace(argument.substr(0, equals));
+      const absl::string_view value =
+          by_name ? absl::StripAsciiWhitespace(argument.substr(equals + 1)) : argument;
+      const AttributeSpec* spec = nullptr;
+      if (!by_name && place < schema->attributes.size()) spec = &schema->attributes[place++];
+      for (const AttributeSpec& candidate : schema->attributes) {
+        if (by_name && candidate.name == key) spec = &candidate;
+      }
+      if (spec == nullptr && IsIgnored(key, value)) continue;
+      if (spec == nullptr) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(name, " has no argument for ", Quoted(argument)));
+      }
+      if (value == "None") continue;  // PyTorch's word for the default.
+      const std::string converted = LayerValue(value, spec->fallback);
+      if (converted.empty()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(name, ": ", Quoted(argument), " is no value for ", spec->name));
+      }
+      has_inplace |= spec->name == "inplace";
+      absl::StrAppend(&layer, " ", spec->name, "=", converted);
+    }
+    const bool may_be_inplace = absl::c_any_of(
+        schema->attributes, [](const AttributeSpec& spec) { return spec.name == "inplace"; });
+    if (may_be_inplace && !has_inplace) absl::StrAppend(&layer, " inplace=false");
+    return layer;
+  }
+
+  static bool IsIgnored(absl::string_view key, absl::string_view value) {
+    return absl::c_any_of(kIgnored, [&](const Ignored& ignored) {
+      return ignored.name == key && (ignored.value == value || value == "None" ||
+                                     absl::StrCat("'", ignored.value, "'") == value);
+    });
+  }
+
+  absl::string_view TakeName() {
+    size_t end = 0;
+    while (end < rest_.size() && IsNameCharacter(rest_[end])) ++end;
+    const absl::string_view name = rest_.substr(0, end);
+    rest_.remove_prefix(end);
+    return name;
+  }
+
+  void SkipBlanks() { rest_ = absl::StripLeadingAsciiWhitespace(rest_); }
+
+  absl::Status Error(absl::string_view what) const {
+    const absl::string_view done = text_.substr(0, text_.size() - rest_.size());
+    const size_t line = 1 + static_cast<size_t>(absl::c_count(done, '\n'));
+    const size_t column =
+        done.size() - (done.rfind('\n') == absl::string_view::npos ? 0 : done.rfind('\n') + 1) + 1;
+    return absl::InvalidArgumentError(
+        absl::StrCat("line ", line, ", column ", column, ": ", what,
+                     rest_.empty() ? "" : absl::StrCat(", at ", Quoted(rest_.substr(0, 24)))));
+  }
+
+  const absl::string_view text_;
+  absl::string_view rest_;
+  std::vector<Leaf> leaves_;
+};
+
+// Comments become blanks, so that places stay.
+std::string WithoutComments(absl::string_view text) {
+  std::string clean(text);
+  bool comment = false;
+  char quote = 0;
+  for (char& c : clean) {
+    if (c == '\n') {
+      comment = false;
+      quote = 0;
+    } else if (comment) {
+      c = ' ';
+    } else if (quote != 0) {
+      if (c == quote) quote = 0;
+    } else if (c == '\'' || c == '"') {
+      quote = c;
+    } else if (c == '#') {
+      comment = true;
+      c = ' ';
+    }
+  }
+  return clean;
+}
+
+}  // namespace
+
+bool LooksLikeTorchText(absl::string_view text) {
+  return absl::StrContains(text, "Sequential(") || absl::StrContains(text, "nn.") ||
+         absl::StrContains(text, "): ");
+}
+
+absl::StatusOr<std::string> LayersOfTorchText(absl::string_view text) {
+  const std::string clean = WithoutComments(text);
+  return Reader(clean).Read();
+}
+
+}  // namespace mase

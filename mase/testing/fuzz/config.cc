@@ -1,0 +1,18 @@
+// Settings files of the three kinds, and --set.
+#include "mase/config/config.h"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const absl::string_view text(reinterpret_cast<const char*>(data), size);
+  for (const char* name : {"fuzz.toml", "fuzz.json", "fuzz.textproto"}) {
+    mase::ConfigBuilder builder(mase::ConfigRequest{nullptr, /*read_passes=*/false});
+    (void)builder.AddText(text, name, "/");
+    (void)builder.AddSet(text.substr(0, 1000));
+    (void)builder.Build();
+  }
+  return 0;
+}
