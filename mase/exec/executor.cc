@@ -25,8 +25,8 @@ constexpr size_t kMaxPrograms = 6;
 
 bool NeedsKernel(const Node& node) {
   return node.kind() != NodeKind::kPlaceholder && node.kind() != NodeKind::kOutput &&
-         !node.Is(OpTrait::kFromShapes) && !node.Is(OpTrait::kRenames) &&
-         !node.Is(OpTrait::kRenamesAtRest);
+         !node.Is(OpTrait::kFromShapes) && !node.Is(OpTrait::kStored) &&
+         !node.Is(OpTrait::kRenames) && !node.Is(OpTrait::kRenamesAtRest);
 }
 
 absl::Status CheckNode(const Node& node, DType dtype) {

@@ -1,4 +1,5 @@
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -29,7 +30,7 @@ class LayoutChooser {
     for (auto* kept : {&program_.outputs, &program_.nodes}) {
       for (Program::Operand& value : *kept) {
         if (value.value < 0) continue;
-        value.value = InLayout("", value.value, Layout::kPlain);
+        value.value = InLayout("", value.value, program_.desc(value.value).shape, Layout::kPlain);
         program_.values[value.value].stays = true;
       }
     }
@@ -43,14 +44,15 @@ class LayoutChooser {
       // Only integer kernels know channels that are last.
       const bool foreign = desc.layout == Layout::kChannelsLast && !step.on_codes;
       if (desc.shape == src.shape && !foreign) continue;
-      src.value = InLayout(step.label, src.value, Layout::kPlain);
+      src.value = InLayout(step.label, src.value, desc.shape, Layout::kPlain);
     }
     if (step.kernel == nullptr) {
       MASE_ASSIGN_OR_RETURN(step.kernel, Create(step));
     }
     for (size_t i = 0; i < step.srcs.size(); ++i) {
-      int& src = step.srcs[i].value;
-      src = InLayout(step.label, src, step.kernel->src_layout(static_cast<int>(i)));
+      Program::Operand& src = step.srcs[i];
+      src.value =
+          InLayout(step.label, src.value, src.shape, step.kernel->src_layout(static_cast<int>(i)));
     }
     program_.values[step.dst].desc.layout = step.kernel->dst_layout();
     return absl::OkStatus();
@@ -79,26 +81,29 @@ class LayoutChooser {
     return CreateKernel(spec);
   }
 
-  int InLayout(const std::string& label, int src, Layout layout) {
+  // The value in another layout. From the plain one it goes there under the shape by which its
+  // reader knows it, back to it under its own.
+  int InLayout(const std::string& label, int src, const Shape& shape, Layout layout) {
     const TensorDesc desc = program_.desc(src);
     if (desc.layout == layout) return src;
     // Any other two meet in the plain one.
     if (desc.layout != Layout::kPlain && layout != Layout::kPlain) {
-      return InLayout(label, InLayout(label, src, Layout::kPlain), layout);
+      return InLayout(label, InLayout(label, src, desc.shape, Layout::kPlain), shape, layout);
     }
-    const auto [entry, is_new] = reordered_.try_emplace({src, layout}, -1);
+    const Shape& under = layout == Layout::kPlain ? desc.shape : shape;
+    const auto [entry, is_new] =
+        reordered_.try_emplace(std::tuple(src, layout, under.ToString()), -1);
     if (is_new) {
-      Step step = {.op = "reorder", .label = label, .srcs = {{src, desc.shape}}};
-      step.kernel = MakeReorderKernel(desc, layout);
-      entry->second =
-          program_.Append(std::move(step), {desc.shape, layout, desc.dtype, desc.codes});
+      Step step = {.op = "reorder", .label = label, .srcs = {{src, under}}};
+      step.kernel = MakeReorderKernel({under, desc.layout, desc.dtype, desc.codes}, layout);
+      entry->second = program_.Append(std::move(step), {under, layout, desc.dtype, desc.codes});
     }
     return entry->second;
   }
 
   const KernelOptions& options_;
   Program& program_;
-  absl::flat_hash_map<std::pair<int, Layout>, int> reordered_;
+  absl::flat_hash_map<std::tuple<int, Layout, std::string>, int> reordered_;
 };
 
 }  // namespace

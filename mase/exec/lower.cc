@@ -68,6 +68,10 @@ absl::Status Lowerer::AddNode(const Node& node) {
   }
   if (node.kind() == NodeKind::kOutput) return AddOutputs(node);
   if (node.Is(OpTrait::kFromShapes)) return absl::OkStatus();
+  if (node.Is(OpTrait::kStored)) {
+    SetResult(node, StoredTensor(node.parameters()[0].tensor));
+    return absl::OkStatus();
+  }
   if (node.Is(OpTrait::kRenames) || (!training() && node.Is(OpTrait::kRenamesAtRest))) {
     MASE_ASSIGN_OR_RETURN(const Program::Operand src, SourceAsIs(node, 0));
     SetResult(node, src.value);

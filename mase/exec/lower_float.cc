@@ -8,6 +8,7 @@ namespace mase {
 absl::Status LowerFloat(const Node& node, Lowerer& lowerer) {
   Program::Step step = lowerer.StartStep(node);
   for (size_t i = 0; i < node.inputs().size(); ++i) {
+    if (node.inputs()[i]->producer()->Is(OpTrait::kFromShapes)) continue;  // Is in the shapes.
     MASE_ASSIGN_OR_RETURN(Program::Operand src, lowerer.Source(node, static_cast<int>(i)));
     step.srcs.push_back(std::move(src));
   }

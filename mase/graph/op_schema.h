@@ -101,6 +101,7 @@ enum class OpTrait : uint32_t {
   kFromShapes = 1 << 12,     // A number that shapes know: no tensor is read.
   // A batch norm right after takes away what a bias adds, which so has no gradient.
   kBiasLostBeforeNorm = 1 << 13,
+  kStored = 1 << 14,  // A tensor of the graph itself: no work.
 };
 constexpr uint32_t operator|(OpTrait a, OpTrait b) {
   return static_cast<uint32_t>(a) | static_cast<uint32_t>(b);
@@ -112,6 +113,7 @@ constexpr uint32_t operator|(uint32_t a, OpTrait b) { return a | static_cast<uin
 enum class InputTypes {
   kFloat,  // float32
   kAny,    // Elements are moved or looked up, not computed with.
+  kIds,    // int64: rows of a table.
 };
 
 // An input: its name in PyTorch's signature ("input", "other"), and the operand it belongs to.

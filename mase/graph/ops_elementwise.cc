@@ -42,6 +42,20 @@ OpSchema Binary(absl::string_view name, absl::string_view doc) {
           .cost = {"m", "m", PerResult}};
 }
 
+// A function that PyTorch has no layer of.
+OpSchema Function(absl::string_view name, absl::string_view doc) {
+  OpSchema schema = Unary(name, "", doc);
+  schema.module_type = {};
+  schema.function_type = "builtin_func";
+  return schema;
+}
+
+InfosOr WhereShape(Infos inputs, const Attributes&) {
+  MASE_ASSIGN_OR_RETURN(Shape shape, BroadcastShapes(inputs[0].shape, inputs[1].shape));
+  MASE_ASSIGN_OR_RETURN(shape, BroadcastShapes(shape, inputs[2].shape));
+  return OneResult(inputs, std::move(shape));
+}
+
 OpSchema Quantizable(OpSchema schema) {
   schema.quantizable = true;
   return schema;
@@ -101,11 +115,35 @@ std::vector<OpSchema> ElementwiseOps() {
             "{lambd}"),
       Unary(ops::kSoftshrink, "Softshrink", "x moved by lambd towards 0, or 0", {{"lambd", 0.5}},
             "{lambd}"),
+      Unary(ops::kLeakyRelu, "LeakyReLU", "x, or negative_slope x below 0",
+            {{"negative_slope", 0.01}, kInplace},
+            "negative_slope={negative_slope}[inplace:, inplace=True]"),
+      Function(ops::kAbs, "|x|"),
+      Function(ops::kCeil, "the smallest whole number that is not below x"),
+      Function(ops::kCos, "cos x"),
+      Function(ops::kErf, "2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x"),
+      Function(ops::kExp, "e^x"),
+      Function(ops::kFloor, "the largest whole number that is not above x"),
+      Function(ops::kLog, "the natural logarithm"),
+      Function(ops::kNeg, "-x"),
+      Function(ops::kReciprocal, "1 / x"),
+      Function(ops::kRound, "the nearest whole number, the even one of two"),
+      Function(ops::kSin, "sin x"),
+      Function(ops::kSqrt, "the square root"),
       Identity(),
       Published(Quantizable(Binary(ops::kAdd, "x + y, broadcast")), kMac),
       Quantizable(Binary(ops::kSub, "x - y, broadcast")),
       Quantizable(Binary(ops::kMul, "x y, broadcast")),
       Binary(ops::kDiv, "x / y, broadcast"),
+      Binary(ops::kPow, "x^y, broadcast"),
+      Binary(ops::kMaximum, "the larger of x and y, broadcast; NaN if one is"),
+      Binary(ops::kMinimum, "the smaller of x and y, broadcast; NaN if one is"),
+      {.name = ops::kWhere,
+       .doc = "x where the condition is not 0, else y; broadcast",
+       .function_type = "builtin_func",
+       .arguments = {{"condition"}, {"input"}, {"other"}},
+       .shape_rule = WhereShape,
+       .cost = {"m", "m", PerResult}},
   };
 }
 

@@ -76,6 +76,21 @@ TEST(OpsTest, ShapesArePyTorchs) {
       {"permute", {{2, 3, 4}}, {{"dims", Ints{2, 0, 1}}}, "[4, 2, 3]"},
       {"permute", {{2, 3, 4}}, {{"dims", Ints{2, 2, 1}}}, "no permutation"},
       {"transpose", {{2, 3, 4}}, {{"dim0", int64_t{-1}}, {"dim1", int64_t{0}}}, "[4, 3, 2]"},
+      {"slice", {{2, 7}}, {{"dim", int64_t{1}}, {"start", int64_t{-3}}}, "[2, 3]"},
+      {"slice", {{2, 7}}, {{"dim", int64_t{1}}, {"step", int64_t{0}}}, "step 0"},
+      {"slice", {{2, 7}}, {{"dim", int64_t{1}}, {"end", int64_t{-8}}}, "[2, 0]"},
+      {"index_select", {{2, 7}}, {{"dim", int64_t{1}}, {"index", Ints{7}}}, "index 7 is outside"},
+      {"expand", {{3, 1}}, {{"shape", Ints{2, -1, 4}}}, "[2, 3, 4]"},
+      {"expand", {{3, 2}}, {{"shape", Ints{3, 4}}}, "cannot expand [3, 2] to (3, 4)"},
+      {"pad", {{2, 3}}, {{"before", Ints{0, 1}}, {"after", Ints{0, -2}}}, "[2, 2]"},
+      {"pad", {{2, 3}}, {{"before", Ints{0}}, {"after", Ints{0}}}, "want 2 entries"},
+      {"pad",
+       {{2, 3}},
+       {{"before", Ints{0, 3}}, {"after", Ints{0, 0}}, {"mode", std::string("reflect")}},
+       "too little on axis 1 for reflect padding of 3"},
+      {"where", {{2, 1}, {3}, {1}}, {}, "[2, 3]"},
+      {"get_attr", {}, {{"shape", Ints{2, 3}}}, "[2, 3]"},
+      {"embedding", {{2, 3}}, {{"embedding_dim", int64_t{8}}}, "[2, 3, 8]"},
       {"cat", {{2, 3}, {2, 4}}, {{"dim", int64_t{1}}}, "[2, 7]"},
       {"cat", {{2, 3}, {3, 4}}, {{"dim", int64_t{1}}}, "cannot join [2, 3] and [3, 4]"},
       {"add", {{4, 1, 3}, {2, 1}}, {}, "[4, 2, 3]"},
@@ -164,7 +179,8 @@ TEST(OpsTest, EveryEntryIsComplete) {
     const bool sums = schema->Is(OpTrait::kWeighted) || schema->Is(OpTrait::kProduct);
     EXPECT_EQ(schema->cost.other.empty(), schema->cost.count == nullptr || sums) << schema->name;
     EXPECT_EQ(schema->cost.flops.empty(), schema->cost.other.empty()) << schema->name;
-    const bool is_frame = schema->name == "placeholder" || schema->name == "output";
+    const bool is_frame =
+        schema->name == "placeholder" || schema->name == "output" || schema->Is(OpTrait::kStored);
     EXPECT_EQ(schema->function_type.empty(), is_frame) << schema->name;
   }
 }

@@ -17,10 +17,11 @@ absl::Status AtNode(const Node& node, const absl::Status& status) {
 
 absl::Status CheckInputTypes(const OpSchema& schema, absl::Span<const ValueInfo> inputs) {
   if (schema.input_types == InputTypes::kAny) return absl::OkStatus();
+  const DType wanted = schema.input_types == InputTypes::kIds ? DType::kInt64 : DType::kFloat32;
   for (const ValueInfo& input : inputs) {
-    if (input.dtype == DType::kFloat32) continue;
+    if (input.dtype == wanted) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("an input of type ", DTypeName(input.dtype), ", want float32"));
+        absl::StrCat("an input of type ", DTypeName(input.dtype), ", want ", DTypeName(wanted)));
   }
   return absl::OkStatus();
 }

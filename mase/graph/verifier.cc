@@ -41,7 +41,8 @@ absl::Status CheckUses(const Graph& graph) {
 
 absl::Status CheckParameters(const Graph& graph, const Node& node) {
   const ParameterRule rule = node.schema().parameter_rule;
-  const bool owns = rule != nullptr && node.kind() == NodeKind::kCallModule;
+  const bool owns = rule != nullptr &&
+                    (node.kind() == NodeKind::kCallModule || node.kind() == NodeKind::kGetAttr);
   const std::vector<ParameterSpec> wanted =
       owns ? rule(node.attributes()) : std::vector<ParameterSpec>();
   for (const ParameterSpec& spec : wanted) {

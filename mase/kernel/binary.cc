@@ -1,5 +1,6 @@
-// add, sub, mul, div with NumPy's broadcasting.
+// add, sub, mul, div, pow, maximum, minimum with NumPy's broadcasting.
 #include <algorithm>
+#include <cmath>
 
 #include "mase/base/isa.h"
 #include "mase/base/parallel.h"
@@ -68,6 +69,53 @@ struct Div {
   template <typename T>
   static T Db(T a, T b) {
     return -a / (b * b);
+  }
+};
+
+struct Pow {
+  static constexpr bool kReads = true;
+  template <typename T>
+  static T F(T a, T b) {
+    return std::pow(a, b);
+  }
+  template <typename T>
+  static T Da(T a, T b) {
+    return b * std::pow(a, b - 1);
+  }
+  template <typename T>
+  static T Db(T a, T b) {
+    return std::pow(a, b) * std::log(a);
+  }
+};
+// NaN where one of the two is; of equals, both have half of the gradient.
+struct Maximum {
+  static constexpr bool kReads = true;
+  template <typename T>
+  static T F(T a, T b) {
+    return a > b || a != a ? a : b;
+  }
+  template <typename T>
+  static T Da(T a, T b) {
+    return a > b ? T(1) : a == b ? T(0.5) : T(0);
+  }
+  template <typename T>
+  static T Db(T a, T b) {
+    return Da(b, a);
+  }
+};
+struct Minimum {
+  static constexpr bool kReads = true;
+  template <typename T>
+  static T F(T a, T b) {
+    return a < b || a != a ? a : b;
+  }
+  template <typename T>
+  static T Da(T a, T b) {
+    return Maximum::Da(b, a);
+  }
+  template <typename T>
+  static T Db(T a, T b) {
+    return Maximum::Da(a, b);
   }
 };
 
@@ -178,6 +226,9 @@ std::vector<KernelEntry> BinaryKernels() {
         Entry<T, BinaryKernel<T, Sub>>("sub"),
         Entry<T, BinaryKernel<T, Mul>>("mul"),
         Entry<T, BinaryKernel<T, Div>>("div"),
+        Entry<T, BinaryKernel<T, Pow>>("pow"),
+        Entry<T, BinaryKernel<T, Maximum>>("maximum"),
+        Entry<T, BinaryKernel<T, Minimum>>("minimum"),
     };
   });
 }

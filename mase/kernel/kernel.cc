@@ -19,8 +19,8 @@ const Table& AllKernels() {
     for (const auto part :
          {UnaryKernels, BinaryKernels, LinearKernels, ConvKernels, ConvTransposeKernels,
           PoolKernels, BatchNormKernels, NormKernels, SoftmaxKernels, DropoutKernels, MoveKernels,
-          DenseChainKernels, LossKernels, PickRowsKernels, IntegerProductKernels,
-          IntegerElementwiseKernels}) {
+          ReduceKernels, PickElementsKernels, DenseChainKernels, LossKernels, PickRowsKernels,
+          IntegerProductKernels, IntegerElementwiseKernels}) {
       for (const KernelEntry& entry : part()) {
         table->emplace(std::pair(entry.op, entry.dtype), entry);
       }

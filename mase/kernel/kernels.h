@@ -19,7 +19,7 @@ struct KernelEntry {
 };
 
 std::vector<KernelEntry> UnaryKernels();          // relu, gelu, ...
-std::vector<KernelEntry> BinaryKernels();         // add, sub, mul, div
+std::vector<KernelEntry> BinaryKernels();         // add, mul, pow, ...
 std::vector<KernelEntry> LinearKernels();         // linear, matmul, bmm
 std::vector<KernelEntry> ConvKernels();           // conv1d, conv2d
 std::vector<KernelEntry> ConvTransposeKernels();  // convtranspose2d
@@ -28,7 +28,9 @@ std::vector<KernelEntry> BatchNormKernels();
 std::vector<KernelEntry> NormKernels();     // layer_norm, rms_norm, group_norm, ...
 std::vector<KernelEntry> SoftmaxKernels();  // softmax
 std::vector<KernelEntry> DropoutKernels();
-std::vector<KernelEntry> MoveKernels();                // permute, transpose, cat, mean
+std::vector<KernelEntry> MoveKernels();                // permute, transpose, cat
+std::vector<KernelEntry> ReduceKernels();              // mean, sum, amax, amin
+std::vector<KernelEntry> PickElementsKernels();        // slice, pad, embedding, where, ...
 std::vector<KernelEntry> DenseChainKernels();          // dense_chain, dense_chain_loss
 std::vector<KernelEntry> LossKernels();                // softmax_cross_entropy
 std::vector<KernelEntry> PickRowsKernels();            // pick_rows

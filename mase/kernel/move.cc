@@ -1,22 +1,13 @@
-// Ops that move elements: permute, transpose, cat; and mean, which walks axes the same way.
+// Ops that move all elements: permute, transpose, cat.
 #include <algorithm>
-#include <array>
 #include <vector>
 
-#include "mase/base/limits.h"
 #include "mase/base/parallel.h"
+#include "mase/kernel/axes.h"
 #include "mase/kernel/kernels.h"
 
 namespace mase {
 namespace {
-
-int64_t FromFront(int64_t axis, int rank) { return axis < 0 ? axis + rank : axis; }
-
-std::vector<int64_t> RowMajorStrides(const Shape& shape) {
-  std::vector<int64_t> strides(shape.rank(), 1);
-  for (int i = shape.rank() - 2; i >= 0; --i) strides[i] = strides[i + 1] * shape[i + 1];
-  return strides;
-}
 
 // The axis of the input that becomes each axis of the result.
 std::vector<int64_t> Permutation(const KernelSpec& spec) {
@@ -127,71 +118,6 @@ class CatKernel final : public Kernel {
   std::vector<int64_t> widths_;
 };
 
-// Mean over the axes in `dims`. Sums are kept in double.
-template <typename T>
-class MeanKernel final : public Kernel {
- public:
-  explicit MeanKernel(const KernelSpec& spec)
-      : shape_(spec.srcs[0].shape), results_(spec.dst.elements()) {
-    std::vector<bool> reduced(shape_.rank(), false);
-    for (const int64_t axis : spec.attributes->Ints("dims")) {
-      reduced[FromFront(axis, shape_.rank())] = true;
-    }
-    strides_.assign(shape_.rank(), 0);
-    int64_t stride = 1;
-    for (int i = shape_.rank() - 1; i >= 0; --i) {
-      if (reduced[i]) {
-        count_ *= shape_[i];
-      } else {
-        strides_[i] = stride;
-        stride *= shape_[i];
-      }
-    }
-    scratch_bytes_ = results_ * static_cast<int64_t>(sizeof(double));
-    has_backward_ = true;
-  }
-
-  absl::Status Forward(const KernelArgs& args) override {
-    double* sums = args.Scratch<double>();
-    std::fill_n(sums, results_, 0.0);
-    ForElements([&](int64_t src, int64_t dst) { sums[dst] += args.Src<T>(0)[src]; });
-    for (int64_t i = 0; i < results_; ++i) {
-      args.Dst<T>()[i] = static_cast<T>(sums[i] / static_cast<double>(count_));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status Backward(const BackwardArgs& args) override {
-    T* diff_src = args.DiffSrc<T>(0);
-    if (diff_src == nullptr) return absl::OkStatus();
-    const T share = static_cast<T>(1.0 / static_cast<double>(count_));
-    ForElements([&](int64_t src, int64_t dst) { diff_src[src] = args.DiffDst<T>()[dst] * share; });
-    return absl::OkStatus();
-  }
-
- private:
-  template <typename Body>
-  void ForElements(const Body& body) const {
-    std::array<int64_t, limits::kMaxTensorRank> index = {};
-    int64_t dst = 0;
-    const int64_t elements = shape_.elements();
-    for (int64_t src = 0; src < elements; ++src) {
-      body(src, dst);
-      for (int axis = shape_.rank() - 1; axis >= 0; --axis) {
-        dst += strides_[axis];
-        if (++index[axis] < shape_[axis]) break;
-        dst -= strides_[axis] * shape_[axis];
-        index[axis] = 0;
-      }
-    }
-  }
-
-  const Shape shape_;
-  const int64_t results_;
-  int64_t count_ = 1;
-  std::vector<int64_t> strides_;  // Of the result, along the input's axes; 0 if reduced.
-};
-
 }  // namespace
 
 std::vector<KernelEntry> MoveKernels() {
@@ -207,8 +133,6 @@ std::vector<KernelEntry> MoveKernels() {
   for (const auto& codes : {moves.operator()<uint8_t>(), moves.operator()<int32_t>()}) {
     entries.insert(entries.end(), codes.begin(), codes.end());
   }
-  entries.push_back(Entry<float, MeanKernel<float>>("mean"));
-  entries.push_back(Entry<double, MeanKernel<double>>("mean"));
   return entries;
 }
 

@@ -1,4 +1,4 @@
-// softmax along one axis.
+// softmax along one axis, and its logarithm.
 #include <algorithm>
 #include <cmath>
 
@@ -9,7 +9,7 @@ namespace mase {
 namespace {
 
 // The tensor is [outer, extent, inner] around the axis.
-template <typename T>
+template <typename T, bool kLog>
 class SoftmaxKernel final : public Kernel {
  public:
   explicit SoftmaxKernel(const KernelSpec& spec) {
@@ -31,6 +31,14 @@ class SoftmaxKernel final : public Kernel {
       T largest = src[0];
       for (int64_t i = 1; i < extent_; ++i) largest = std::max(largest, src[i * inner_]);
       T sum = 0;
+      if constexpr (kLog) {
+        for (int64_t i = 0; i < extent_; ++i) sum += std::exp(src[i * inner_] - largest);
+        const T log_sum = std::log(sum);
+        for (int64_t i = 0; i < extent_; ++i) {
+          dst[i * inner_] = src[i * inner_] - largest - log_sum;
+        }
+        return;
+      }
       for (int64_t i = 0; i < extent_; ++i) {
         const T power = std::exp(src[i * inner_] - largest);
         dst[i * inner_] = power;
@@ -41,16 +49,20 @@ class SoftmaxKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  // dx = y (dy - sum dy y)
+  // dx = y (dy - sum dy y); of the logarithm, dx = dy - e^y sum dy.
   absl::Status Backward(const BackwardArgs& args) override {
     if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
     ForLines([&](int64_t first) {
       const T* dst = args.Dst<T>() + first;
       const T* diff_dst = args.DiffDst<T>() + first;
+      T* diff_src = args.DiffSrc<T>(0) + first;
       T sum = 0;
-      for (int64_t i = 0; i < extent_; ++i) sum += diff_dst[i * inner_] * dst[i * inner_];
       for (int64_t i = 0; i < extent_; ++i) {
-        args.DiffSrc<T>(0)[first + i * inner_] = dst[i * inner_] * (diff_dst[i * inner_] - sum);
+        sum += kLog ? diff_dst[i * inner_] : diff_dst[i * inner_] * dst[i * inner_];
+      }
+      for (int64_t i = 0; i < extent_; ++i) {
+        const T y = dst[i * inner_], diff = diff_dst[i * inner_];
+        diff_src[i * inner_] = kLog ? diff - std::exp(y) * sum : y * (diff - sum);
       }
     });
     return absl::OkStatus();
@@ -75,7 +87,8 @@ class SoftmaxKernel final : public Kernel {
 std::vector<KernelEntry> SoftmaxKernels() {
   return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
     return {
-        Entry<T, SoftmaxKernel<T>>("softmax"),
+        Entry<T, SoftmaxKernel<T, false>>("softmax"),
+        Entry<T, SoftmaxKernel<T, true>>("log_softmax"),
     };
   });
 }

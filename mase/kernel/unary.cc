@@ -238,6 +238,176 @@ struct Softshrink : Hardshrink {
   }
 };
 
+struct Abs {
+  static constexpr bool kReadsX = true;
+  explicit Abs(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return std::abs(x);
+  }
+  template <typename T>
+  T D(T x, T) const {
+    return x > 0 ? T(1) : x < 0 ? T(-1) : T(0);
+  }
+};
+
+struct Ceil {
+  static constexpr bool kReadsX = true;
+  explicit Ceil(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return std::ceil(x);
+  }
+  template <typename T>
+  T D(T, T) const {
+    return T(0);
+  }
+};
+
+struct Floor {
+  static constexpr bool kReadsX = true;
+  explicit Floor(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return std::floor(x);
+  }
+  template <typename T>
+  T D(T, T) const {
+    return T(0);
+  }
+};
+
+struct Round {
+  static constexpr bool kReadsX = true;
+  explicit Round(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return std::nearbyint(x);
+  }
+  template <typename T>
+  T D(T, T) const {
+    return T(0);
+  }
+};
+
+struct Cos {
+  static constexpr bool kReadsX = true;
+  explicit Cos(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return std::cos(x);
+  }
+  template <typename T>
+  T D(T x, T) const {
+    return -std::sin(x);
+  }
+};
+
+struct Sin {
+  static constexpr bool kReadsX = true;
+  explicit Sin(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return std::sin(x);
+  }
+  template <typename T>
+  T D(T x, T) const {
+    return std::cos(x);
+  }
+};
+
+struct Erf {
+  static constexpr bool kReadsX = true;
+  explicit Erf(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return std::erf(x);
+  }
+  template <typename T>
+  T D(T x, T) const {
+    return T(M_2_SQRTPI) * std::exp(-x * x);
+  }
+};
+
+struct Exp {
+  static constexpr bool kReadsX = false;
+  explicit Exp(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return std::exp(x);
+  }
+  template <typename T>
+  T D(T, T y) const {
+    return y;
+  }
+};
+
+struct Log {
+  static constexpr bool kReadsX = true;
+  explicit Log(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return std::log(x);
+  }
+  template <typename T>
+  T D(T x, T) const {
+    return 1 / x;
+  }
+};
+
+struct Neg {
+  static constexpr bool kReadsX = true;
+  explicit Neg(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return -x;
+  }
+  template <typename T>
+  T D(T, T) const {
+    return T(-1);
+  }
+};
+
+struct Reciprocal {
+  static constexpr bool kReadsX = false;
+  explicit Reciprocal(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return 1 / x;
+  }
+  template <typename T>
+  T D(T, T y) const {
+    return -y * y;
+  }
+};
+
+struct Sqrt {
+  static constexpr bool kReadsX = false;
+  explicit Sqrt(const Attributes&) {}
+  template <typename T>
+  T F(T x) const {
+    return std::sqrt(x);
+  }
+  template <typename T>
+  T D(T, T y) const {
+    return T(0.5) / y;
+  }
+};
+
+struct LeakyRelu {
+  static constexpr bool kReadsX = true;
+  explicit LeakyRelu(const Attributes& attributes) : slope(attributes.Float("negative_slope")) {}
+  template <typename T>
+  T F(T x) const {
+    return x < 0 ? T(slope) * x : x;
+  }
+  template <typename T>
+  T D(T x, T) const {
+    return x > 0 ? T(1) : T(slope);
+  }
+  double slope;
+};
+
 template <typename T, typename Op>
 class UnaryKernel final : public Kernel {
  public:
@@ -303,6 +473,19 @@ std::vector<KernelEntry> UnaryKernels() {
         Entry<T, UnaryKernel<T, HardTanh>>("hardtanh"),
         Entry<T, UnaryKernel<T, Hardshrink>>("hardshrink"),
         Entry<T, UnaryKernel<T, Softshrink>>("softshrink"),
+        Entry<T, UnaryKernel<T, LeakyRelu>>("leaky_relu"),
+        Entry<T, UnaryKernel<T, Abs>>("abs"),
+        Entry<T, UnaryKernel<T, Ceil>>("ceil"),
+        Entry<T, UnaryKernel<T, Cos>>("cos"),
+        Entry<T, UnaryKernel<T, Erf>>("erf"),
+        Entry<T, UnaryKernel<T, Exp>>("exp"),
+        Entry<T, UnaryKernel<T, Floor>>("floor"),
+        Entry<T, UnaryKernel<T, Log>>("log"),
+        Entry<T, UnaryKernel<T, Neg>>("neg"),
+        Entry<T, UnaryKernel<T, Reciprocal>>("reciprocal"),
+        Entry<T, UnaryKernel<T, Round>>("round"),
+        Entry<T, UnaryKernel<T, Sin>>("sin"),
+        Entry<T, UnaryKernel<T, Sqrt>>("sqrt"),
     };
   });
 }

@@ -16,6 +16,7 @@
 #include "mase/base/table.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/model/zoo.h"
+#include "mase/onnx/import.h"
 #include "mase/run/run_directory.h"
 
 namespace mase {
@@ -84,6 +85,21 @@ absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig
   MASE_ASSIGN_OR_RETURN(opened.path, CheckpointOfRun(model.load_name()));
   if (opened.path != model.load_name()) {
     reporter.Info(absl::StrCat(model.load_name(), " is a run: its best net is ", opened.path));
+  }
+  if (IsOnnxPath(opened.path)) {
+    ImportOptions options;
+    if (model.has_output()) options.output = model.output();
+    MASE_ASSIGN_OR_RETURN(ImportedNet net, ImportOnnx(opened.path, options));
+    for (const std::string& note : net.notes) {
+      reporter.Info(absl::StrCat(opened.path, ": ", note));
+    }
+    opened.checkpoint.graph = std::move(net.graph);
+    return opened;
+  }
+  if (model.has_output()) {
+    return absl::InvalidArgumentError(absl::StrCat("output '", model.output(),
+                                                   "' is for ONNX files; ", opened.path,
+                                                   " is a checkpoint, which has one result"));
   }
   MASE_ASSIGN_OR_RETURN(opened.checkpoint, LoadCheckpoint(opened.path));
   return opened;

@@ -22,8 +22,9 @@ struct OpenedCheckpoint {
 };
 
 // Reads what --load names, or nothing where it names nothing. A directory stands for the best
-// checkpoint of the run in it, and `reporter` is told which that is. Errors of CheckpointOfRun and
-// LoadCheckpoint.
+// checkpoint of the run in it, and `reporter` is told which that is. A file NAME.onnx is a
+// checkpoint of the net that ImportOnnx makes of it. Errors of CheckpointOfRun, LoadCheckpoint and
+// ImportOnnx; InvalidArgument: an output is named of a file that is not ONNX.
 absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig& model,
                                                                Reporter& reporter);
 

@@ -42,6 +42,10 @@ const std::pair<const char*, const char*> kOtherWords[] = {
     {"mase/search/study_tables.cc", "log"},        // A key of a distribution.
     {"mase/exec/execution_report.cc", "integer"},  // A way to run a net.
     {"mase/calibrate/statistics.cc", "mean"},
+    {"mase/run/execution.cc", "sum"},
+    {"mase/onnx/ops_shape.cc", "ceil"},  // Of nearest_mode.
+    {"mase/onnx/ops_shape.cc", "floor"},
+    {"plugins/profile_statistics/profile_statistics.cc", "abs"},
 };
 
 std::set<std::string> Names() {

@@ -93,6 +93,19 @@ double Unary(const Call& call, double x) {
   if (op == "hardswish") return x * std::clamp(x + 3, 0.0, 6.0) / 6;
   if (op == "hardsigmoid") return std::clamp(x + 3, 0.0, 6.0) / 6;
   if (op == "hardtanh") return std::clamp(x, a.Float("min_val"), a.Float("max_val"));
+  if (op == "leaky_relu") return x < 0 ? a.Float("negative_slope") * x : x;
+  if (op == "abs") return std::abs(x);
+  if (op == "ceil") return std::ceil(x);
+  if (op == "cos") return std::cos(x);
+  if (op == "erf") return std::erf(x);
+  if (op == "exp") return std::exp(x);
+  if (op == "floor") return std::floor(x);
+  if (op == "log") return std::log(x);
+  if (op == "neg") return -x;
+  if (op == "reciprocal") return 1 / x;
+  if (op == "round") return std::nearbyint(x);
+  if (op == "sin") return std::sin(x);
+  if (op == "sqrt") return std::sqrt(x);
   const double lambda = a.Float("lambd");
   if (op == "hardshrink") return std::abs(x) > lambda ? x : 0;
   CHECK_EQ(op, "softshrink");
@@ -104,7 +117,51 @@ double Binary(const Call& call, const Index& i) {
   if (call.op == "add") return a + b;
   if (call.op == "sub") return a - b;
   if (call.op == "mul") return a * b;
+  if (call.op == "pow") return std::pow(a, b);
+  if (call.op == "maximum") return std::max(a, b);
+  if (call.op == "minimum") return std::min(a, b);
   return a / b;
+}
+
+double Where(const Call& call, const Index& i) {
+  return BroadcastAt(call.inputs[BroadcastAt(call.inputs[0], i) != 0 ? 1 : 2], i);
+}
+
+double Expand(const Call& call, const Index& i) { return BroadcastAt(call.x(), i); }
+
+double IndexSelect(const Call& call, const Index& i) {
+  Index at = i;
+  int64_t& place = at[call.axis("dim", call.dst.rank())];
+  place = call.attributes.Ints("index")[place];
+  return At(call.x(), at);
+}
+
+double Slice(const Call& call, const Index& i) {
+  Index at = i;
+  const int64_t axis = call.axis("dim", call.dst.rank());
+  const int64_t start = call.attributes.Int("start");
+  at[axis] = at[axis] * call.attributes.Int("step") +
+             (start < 0 ? start + call.x().shape[static_cast<int>(axis)] : start);
+  return At(call.x(), at);
+}
+
+double Pad(const Call& call, const Index& i) {
+  const std::string& mode = call.attributes.String("mode");
+  Index at = i;
+  for (size_t axis = 0; axis < i.size(); ++axis) {
+    const int64_t extent = call.x().shape[static_cast<int>(axis)];
+    at[axis] -= call.attributes.Ints("before")[axis];
+    if (at[axis] >= 0 && at[axis] < extent) continue;
+    if (mode == "constant") return call.attributes.Float("value");
+    if (mode == "replicate") at[axis] = at[axis] < 0 ? 0 : extent - 1;
+    if (mode == "reflect") {
+      at[axis] = std::abs(at[axis]);
+      if (at[axis] >= extent) at[axis] = extent - 1 - (at[axis] - (extent - 1));
+    }
+    while (mode == "circular" && at[axis] < 0) at[axis] += extent;
+    while (mode == "circular" && at[axis] >= extent) at[axis] -= extent;
+  }
+  return At(call.x(), at);
 }
 
 double Linear(const Call& call, const Index& i) {
@@ -294,6 +351,7 @@ double Softmax(const Call& call, const Index& i) {
   for (at[axis] = 0; at[axis] < call.dst[static_cast<int>(axis)]; ++at[axis]) {
     sum += std::exp(At(call.x(), at));
   }
+  if (call.op == "log_softmax") return At(call.x(), i) - std::log(sum);
   return std::exp(At(call.x(), i)) / sum;
 }
 
@@ -323,8 +381,12 @@ double Cat(const Call& call, const Index& i) {
   LOG(FATAL) << "index beyond the inputs";
 }
 
-Array Mean(const Call& call) {
-  Array dst = {call.dst, std::vector<double>(call.dst.elements(), 0.0)};
+Array Reduce(const Call& call) {
+  constexpr double kEnd = std::numeric_limits<double>::infinity();
+  const bool largest = call.op == "amax", smallest = call.op == "amin";
+  Array dst = {call.dst, std::vector<double>(call.dst.elements(), largest    ? -kEnd
+                                                                  : smallest ? kEnd
+                                                                             : 0.0)};
   std::vector<bool> reduced(call.x().shape.rank(), false);
   for (int64_t axis : call.attributes.Ints("dims")) {
     reduced[axis < 0 ? axis + reduced.size() : axis] = true;
@@ -335,8 +397,11 @@ Array Mean(const Call& call) {
       if (!reduced[axis]) at.push_back(i[axis]);
       if (reduced[axis] && call.attributes.Bool("keepdim")) at.push_back(0);
     }
-    dst.values[Offset(dst.shape, at)] += At(call.x(), i);
+    double& result = dst.values[Offset(dst.shape, at)];
+    const double x = At(call.x(), i);
+    result = largest ? std::max(result, x) : smallest ? std::min(result, x) : result + x;
   });
+  if (call.op != "mean") return dst;
   const double count = static_cast<double>(call.x().shape.elements()) / dst.shape.elements();
   for (double& value : dst.values) value /= count;
   return dst;
@@ -354,6 +419,11 @@ Rule RuleOf(absl::string_view op) {
       {"group_norm", Norm},     {"instance_norm2d", Norm},
       {"softmax", Softmax},     {"permute", Permute},
       {"transpose", Transpose}, {"cat", Cat},
+      {"pow", Binary},          {"maximum", Binary},
+      {"minimum", Binary},      {"where", Where},
+      {"expand", Expand},       {"index_select", IndexSelect},
+      {"slice", Slice},         {"pad", Pad},
+      {"log_softmax", Softmax},
   };
   if (op.find("pool") != absl::string_view::npos) return Pool;
   const auto found = rules.find(std::string(op));
@@ -368,7 +438,7 @@ Array ReferenceForward(absl::string_view op, const Attributes& attributes,
                        const Shape& dst, bool training) {
   Call call = {op, attributes, inputs, {}, dst, training};
   for (const NamedArray& tensor : tensors) call.tensors[tensor.name] = tensor.array;
-  if (op == "mean") return Mean(call);
+  if (op == "mean" || op == "sum" || op == "amax" || op == "amin") return Reduce(call);
   Array result = {dst, {}};
   const Rule rule = RuleOf(op);
   ForEach(dst, [&](const Index& i) { result.values.push_back(rule(call, i)); });

@@ -1,0 +1,386 @@
+#!/usr/bin/env python3
+"""Compares what we make of ONNX files with ONNX's own cases and with ONNX Runtime.
+
+  python3 benchmarks/compare_onnx.py nodes          ONNX's backend node tests
+  python3 benchmarks/compare_onnx.py vision         torchvision's nets, random weights
+  python3 benchmarks/compare_onnx.py nets           an encoder, a decoder, MLPs
+  python3 benchmarks/compare_onnx.py make FOLDER    writes the small files of testdata/onnx
+
+`nodes` wants `onnx` alone: of a version with opset 21 (1.16), because later ones write their cases in
+later opsets. The others want `onnxruntime torch torchvision onnxscript scikit-learn skl2onnx`. All come from
+PyPI; keep them in an environment outside of the tree. `bazel-bin/mase/onnx/run_onnx` must be built.
+"""
+
+import argparse
+import collections
+import glob
+import os
+import re
+import subprocess
+import tempfile
+
+import numpy as np
+import onnx
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+RUNNER = os.environ.get("RUN_ONNX", os.path.join(ROOT, "bazel-bin/mase/onnx/run_onnx"))
+
+
+def readable_ops():
+    """Names of the ops that docs/reference/onnx.md lists."""
+    with open(os.path.join(ROOT, "docs/reference/onnx.md")) as page:
+        return set(re.findall(r"^\| `(\w+)`", page.read(), re.M))
+
+
+def run(cases, folder):
+    """Runs (model, inputs) pairs; gives a result or the reason of a refusal for each."""
+    lines, outs = [], []
+    for i, (model, inputs) in enumerate(cases):
+        words = [model, os.path.join(folder, f"out{i}.npy")]
+        for k, array in enumerate(inputs):
+            words.append(os.path.join(folder, f"in{i}_{k}.npy"))
+            np.save(words[-1], array)
+        lines.append(" ".join(words))
+        outs.append(words[1])
+    listing = os.path.join(folder, "cases.txt")
+    with open(listing, "w") as file:
+        file.write("\n".join(lines) + "\n")
+    printed = subprocess.run([RUNNER, listing], capture_output=True, text=True)
+    said = printed.stdout.splitlines()
+    said += [f"died: {printed.returncode} {printed.stderr[-300:]}"] * (len(cases) - len(said))
+    return [np.load(out) if line == "ok" else line for line, out in zip(said, outs)]
+
+
+def load_tensors(folder, stem):
+    arrays = []
+    for i in range(len(glob.glob(f"{folder}/{stem}_*.pb"))):
+        tensor = onnx.TensorProto()
+        with open(f"{folder}/{stem}_{i}.pb", "rb") as file:
+            tensor.ParseFromString(file.read())
+        arrays.append(onnx.numpy_helper.to_array(tensor))
+    return arrays
+
+
+def nodes(options):
+    import onnx.backend.test as backend
+
+    known = readable_ops()
+    cases, wants, names, ops = [], [], [], []
+    data = os.path.join(os.path.dirname(backend.__file__), "data", "node")
+    for path in sorted(glob.glob(f"{data}/*/model.onnx")):
+        model = onnx.load(path)
+        used = {node.op_type for node in model.graph.node}
+        if not used <= known:
+            continue
+        folder = os.path.join(os.path.dirname(path), "test_data_set_0")
+        try:
+            inputs, outputs = load_tensors(folder, "input"), load_tensors(folder, "output")
+        except Exception:  # Sequences and the like, which no input of ours is.
+            continue
+        # Results of 16 bits are float32 in ours; of several results the first of floats runs.
+        outputs = [o for o in outputs if o.dtype in (np.float32, np.float64)] or outputs
+        numeric = inputs and all(array.dtype.kind in "fiub" and array.dtype != np.uint16 for array in inputs)
+        if outputs[0].dtype == np.uint16 or not numeric:
+            continue
+        cases.append((path, inputs))
+        wants.append(outputs[0])
+        names.append(os.path.basename(os.path.dirname(path)))
+        ops.append("+".join(sorted(used)))
+    with tempfile.TemporaryDirectory() as folder:
+        # Constants of a case are its inputs, so that they are given as initializers here.
+        made = []
+        for i, (path, inputs) in enumerate(cases):
+            made.append(with_constants(path, inputs, os.path.join(folder, f"m{i}.onnx")))
+        results = run(made, folder)
+    tally = collections.defaultdict(lambda: [0, 0, 0])
+    refusals = collections.Counter()
+    for name, op, result, want in zip(names, ops, results, wants):
+        if isinstance(result, str):
+            tally[op][2] += 1
+            reason = re.sub(r"^.*?\): ", "", result.replace("refused: ", ""))
+            refusals[re.sub(r"'[^']*'|-?\d+", "_", reason)[:70]] += 1
+            if options.verbose:
+                print(f"  refused {name}: {result}")
+            if result.startswith("died"):
+                print(f"DIED {name}: {result}")
+        elif result.shape == want.shape and np.allclose(
+                result, want.astype(np.float64), rtol=1e-3, atol=1e-5, equal_nan=True):
+            tally[op][0] += 1
+        else:
+            tally[op][1] += 1
+            print(f"WRONG {name}: {result.shape} {want.shape}")
+    print(f"{'op':40s} passed  wrong refused")
+    for op in sorted(tally):
+        print(f"{op[:40]:40s} {tally[op][0]:6d} {tally[op][1]:6d} {tally[op][2]:7d}")
+    total = np.sum(list(tally.values()), axis=0)
+    print(f"{len(cases)} cases: {total[0]} passed, {total[1]} wrong, {total[2]} refused")
+    for reason, count in refusals.most_common(40):
+        print(f"  {count:4d} {reason}")
+
+
+def with_constants(path, inputs, out):
+    """The case with all inputs but the first one of floats (or ids) stored in the file."""
+    model = onnx.load(path)
+    graph = model.graph
+    given = {i.name for i in graph.initializer}
+    fed = [i for i in graph.input if i.name not in given]
+    # Ops of several data inputs keep them.
+    keeps = {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "MatMul", "Concat"}
+    several = all(node.op_type in keeps for node in graph.node)
+    kept = []
+    for value, array in zip(fed, inputs):
+        is_float = array.dtype in (np.float32, np.float64, np.float16)
+        if is_float and (several or not kept):
+            kept.append((value, array))
+    if not kept and fed:
+        for value, array in zip(fed, inputs):
+            if array.dtype == np.int64 and not kept:
+                kept.append((value, array))
+    names = {value.name for value, _ in kept}
+    if not kept:
+        kept = [(value, array) for value, array in zip(fed, inputs)][:1]
+        names = {value.name for value, _ in kept}
+    for value, array in zip(fed, inputs):
+        if value.name not in names:
+            graph.initializer.append(onnx.numpy_helper.from_array(array, value.name))
+    rest = [value for value, _ in kept]
+    del graph.input[:]
+    graph.input.extend(rest)
+    onnx.save(model, out)
+    return out, [a.astype(np.float32) if a.dtype != np.int64 else a for _, a in kept]
+
+
+def close(result, want):
+    if isinstance(result, str):
+        return result
+    scale = np.max(np.abs(want))
+    error = float(np.max(np.abs(result - want)) / scale)
+    return error
+
+
+def compare(models):
+    """(name, path, inputs) triples against ONNX Runtime."""
+    import onnxruntime as ort
+
+    with tempfile.TemporaryDirectory() as folder:
+        results = run([(path, inputs) for _, path, inputs in models], folder)
+    worst = 0
+    for (name, path, inputs), result in zip(models, results):
+        session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+        feeds = {i.name: a for i, a in zip(session.get_inputs(), inputs)}
+        outputs = session.run(None, feeds)
+        want = next(o for o in outputs
+                    if isinstance(o, np.ndarray) and o.dtype == np.float32)
+        error = close(result, want)
+        if isinstance(error, str):
+            print(f"{name:24s} {error}")
+            worst = np.inf
+        else:
+            print(f"{name:24s} error {error:.1e} of the largest result, shape {result.shape}")
+            worst = max(worst, error)
+    print("all within 1e-5" if worst <= 1e-5 else "NOT all within 1e-5")
+
+
+def export(net, args, path, dynamo, **keywords):
+    import torch
+
+    net.eval()
+    with torch.no_grad():
+        torch.onnx.export(net, args, path, dynamo=dynamo, **keywords)
+    return path
+
+
+def vision(options):
+    import torch
+    import torchvision
+
+    torch.manual_seed(0)
+    names = options.only.split(",") if options.only else [
+        "resnet18", "resnet50", "mobilenet_v2", "mobilenet_v3_small", "vgg11", "efficientnet_b0",
+        "squeezenet1_1", "shufflenet_v2_x1_0"]
+    with tempfile.TemporaryDirectory() as folder:
+        models = []
+        for name in names:
+            net = getattr(torchvision.models, name)(weights=None)
+            # Statistics as training leaves them: others than mean 0 and variance 1.
+            net.train()
+            size = 96 if name != "vgg11" else 224  # Its pool wants a multiple of 7.
+            with torch.no_grad():
+                net(torch.randn(4, 3, size, size))
+            x = torch.randn(2, 3, size, size)
+            for kind, dynamo in (("ts", False), ("dynamo", True)):
+                if options.exporter and options.exporter != kind:
+                    continue
+                path = os.path.join(folder, f"{name}.{kind}.onnx")
+                keywords = {} if dynamo else {"dynamic_axes": {"x": {0: "n"}}, "input_names": ["x"]}
+                try:
+                    export(net, (x,), path, dynamo, **keywords)
+                except Exception as error:
+                    print(f"{name}.{kind}: the exporter says {str(error)[:100]}")
+                    continue
+                models.append((f"{name}.{kind}", path, [x.numpy()]))
+        compare(models)
+
+
+def small_nets():
+    import torch
+    from torch import nn
+
+    torch.manual_seed(1)
+
+    class Encoder(nn.Module):
+        def __init__(self, vocabulary=50, width=32, heads=4, length=16):
+            super().__init__()
+            self.words = nn.Embedding(vocabulary, width)
+            self.places = nn.Embedding(length, width)
+            layer = nn.TransformerEncoderLayer(width, heads, 64, activation="gelu", batch_first=True)
+            self.body = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+            self.head = nn.Linear(width, 3)
+
+        def forward(self, ids):
+            x = self.words(ids) + self.places(torch.arange(ids.shape[1]))
+            return self.head(self.body(x)[:, 0])
+
+    class Block(nn.Module):
+        def __init__(self, width, heads, length):
+            super().__init__()
+            self.heads = heads
+            self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+            self.register_buffer("mask", torch.tril(torch.ones(length, length)).bool())
+
+        def forward(self, x):
+            n, length, width = x.shape
+            q, k, v = self.qkv(self.norm1(x)).chunk(3, dim=-1)
+            split = lambda t: t.view(n, length, self.heads, width // self.heads).transpose(1, 2)
+            q, k, v = split(q), split(k), split(v)
+            scores = q @ k.transpose(-2, -1) / (width // self.heads) ** 0.5
+            scores = scores.masked_fill(~self.mask[:length, :length], float("-inf"))
+            y = (scores.softmax(-1) @ v).transpose(1, 2).reshape(n, length, width)
+            x = x + self.out(y)
+            return x + self.down(nn.functional.gelu(self.up(self.norm2(x)), approximate="tanh"))
+
+    class Decoder(nn.Module):
+        def __init__(self, vocabulary=40, width=24, heads=3, length=12):
+            super().__init__()
+            self.wte, self.wpe = nn.Embedding(vocabulary, width), nn.Embedding(length, width)
+            self.h = nn.ModuleList([Block(width, heads, length) for _ in range(2)])
+            self.ln_f = nn.LayerNorm(width)
+            self.lm_head = nn.Linear(width, vocabulary, bias=False)
+
+        def forward(self, ids):
+            x = self.wte(ids) + self.wpe(torch.arange(ids.shape[1]))
+            for block in self.h:
+                x = block(x)
+            return self.lm_head(self.ln_f(x))
+
+    def jsc(*widths):
+        layers, last = [nn.BatchNorm1d(16), nn.ReLU()], 16
+        for width in widths:
+            layers += [nn.Linear(last, width), nn.BatchNorm1d(width), nn.ReLU()]
+            last = width
+        return nn.Sequential(*layers, nn.Linear(last, 5))
+
+    class Cnn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4)
+            self.conv2 = nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2)
+            self.pool = nn.MaxPool2d(2)
+            self.fc = nn.Linear(8 * 2 * 2, 10)
+
+        def forward(self, x):
+            x = self.pool(torch.relu(self.bn1(self.conv1(x))))
+            return self.fc(torch.flatten(torch.relu(self.conv2(x)), 1))
+
+    ids = torch.randint(0, 40, (3, 12))
+    return [
+        ("encoder", Encoder(length=12), ids, "ids"),
+        ("decoder", Decoder(), ids, "ids"),
+        ("jsc_tiny", jsc(8), torch.randn(6, 16), "x"),
+        ("jsc_small", jsc(64, 32, 32), torch.randn(6, 16), "x"),
+        ("cnn", Cnn(), torch.randn(3, 1, 8, 8), "x"),
+    ]
+
+
+def sklearn_mlp(path):
+    from sklearn.neural_network import MLPClassifier
+    from skl2onnx import to_onnx
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4)).astype(np.float32)
+    y = (x[:, 0] + x[:, 1] > 0).astype(int) + (x[:, 2] > 0.5)
+    net = MLPClassifier((8,), max_iter=60, random_state=0).fit(x, y)
+    onnx.save(to_onnx(net, x[:1], options={id(net): {"zipmap": False}}, target_opset=15), path)
+    return x[:5]
+
+
+def write_nets(folder, kinds):
+    models = []
+    for name, net, x, argument in small_nets():
+        net.train()
+        if name.startswith("jsc") or name == "cnn":
+            net(x)  # Other statistics than 0 and 1.
+        for kind in kinds:
+            path = os.path.join(folder, f"{name}.{kind}.onnx")
+            dynamo = kind == "dynamo"
+            keywords = {"input_names": [argument], "output_names": ["y"]}
+            import torch
+            if dynamo:
+                keywords["dynamic_shapes"] = ({0: torch.export.Dim("n", min=1, max=1 << 20)},)
+            else:
+                keywords["dynamic_axes"] = {argument: {0: "n"}}
+            try:
+                export(net, (x,), path, dynamo, **keywords)
+            except Exception as error:
+                print(f"{name}.{kind}: the exporter says {str(error)[:200]}")
+                continue
+            models.append((f"{name}.{kind}", path, [x.numpy()]))
+    path = os.path.join(folder, "sklearn_mlp.onnx")
+    try:
+        models.append(("sklearn_mlp", path, [sklearn_mlp(path)]))
+    except Exception as error:
+        print(f"sklearn: the exporter says {str(error)[:200]}")
+    return models
+
+
+def nets(options):
+    with tempfile.TemporaryDirectory() as folder:
+        compare(write_nets(folder, ("ts", "dynamo")))
+
+
+def make(options):
+    """Files with their inputs and ONNX Runtime's results, for tests that need no Python."""
+    import onnxruntime as ort
+
+    os.makedirs(options.folder, exist_ok=True)
+    for name, path, inputs in write_nets(options.folder, ("ts", "dynamo")):
+        session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+        feeds = {i.name: a for i, a in zip(session.get_inputs(), inputs)}
+        want = next(o for o in session.run(None, feeds)
+                    if isinstance(o, np.ndarray) and o.dtype == np.float32)
+        np.save(os.path.join(options.folder, name + ".in.npy"), inputs[0])
+        np.save(os.path.join(options.folder, name + ".out.npy"), want)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--verbose", action="store_true")
+    actions = parser.add_subparsers(required=True)
+    actions.add_parser("nodes").set_defaults(run=nodes)
+    action = actions.add_parser("vision")
+    action.add_argument("--only", help="names between commas")
+    action.add_argument("--exporter", choices=["ts", "dynamo"])
+    action.set_defaults(run=vision)
+    actions.add_parser("nets").set_defaults(run=nets)
+    action = actions.add_parser("make")
+    action.add_argument("folder")
+    action.set_defaults(run=make)
+    options = parser.parse_args()
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,492 @@
+// Nets of ONNX files: those of PyTorch's two exporters and of scikit-learn against ONNX Runtime's
+// results, small ones made here, and files that are broken or mean harm.
+#include "mase/onnx/import.h"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/base/files.h"
+#include "mase/base/limits.h"
+#include "mase/base/runfiles.h"
+#include "mase/exec/executor.h"
+#include "mase/graph/graph_text.h"
+#include "mase/interop/npy.h"
+#include "mase/onnx/reference.h"
+#include "mase/testing/matchers.h"
+#include "onnx/onnx_pb.h"
+
+namespace mase {
+namespace {
+
+namespace fs = std::filesystem;
+using ::onnx::TensorProto;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::string NewPath(const std::string& name = "net.onnx") {
+  const std::string folder = absl::StrCat(
+      ::testing::TempDir(), "/", ::testing::UnitTest::GetInstance()->current_test_info()->name());
+  fs::create_directories(folder);
+  return absl::StrCat(folder, "/", name);
+}
+
+// A model of testdata as a file of its own: Bazel's are links, beside which no weights are read.
+std::string Copied(const std::string& name) {
+  const fs::path from = Runfile("testdata/onnx");
+  for (const char* end : {".onnx", ".onnx.data"}) {
+    if (!fs::exists(from / (name + end))) continue;
+    fs::copy_file(from / (name + end), NewPath(name + end), fs::copy_options::overwrite_existing);
+  }
+  return NewPath(name + ".onnx");
+}
+
+// A small file, made piece by piece.
+class Model {
+ public:
+  explicit Model(int64_t opset = 17) {
+    model_.set_ir_version(8);
+    model_.add_opset_import()->set_version(opset);
+    graph().set_name("net");
+  }
+
+  ::onnx::ModelProto& proto() { return model_; }
+  ::onnx::GraphProto& graph() { return *model_.mutable_graph(); }
+
+  // Extents below 0 are symbolic.
+  static void Describe(const std::string& name, const std::vector<int64_t>& shape, int type,
+                       ::onnx::ValueInfoProto* info) {
+    info->set_name(name);
+    auto* tensor = info->mutable_type()->mutable_tensor_type();
+    tensor->set_elem_type(type);
+    for (const int64_t extent : shape) {
+      auto* dim = tensor->mutable_shape()->add_dim();
+      if (extent < 0) dim->set_dim_param("n");
+      if (extent >= 0) dim->set_dim_value(extent);
+    }
+  }
+  Model& Input(const std::string& name, const std::vector<int64_t>& shape,
+               int type = TensorProto::FLOAT) {
+    Describe(name, shape, type, graph().add_input());
+    return *this;
+  }
+  Model& Output(const std::string& name, int type = TensorProto::FLOAT) {
+    auto* output = graph().add_output();
+    output->set_name(name);
+    output->mutable_type()->mutable_tensor_type()->set_elem_type(type);
+    return *this;
+  }
+  ::onnx::NodeProto& Node(const std::string& op, const std::vector<std::string>& inputs,
+                          const std::vector<std::string>& outputs) {
+    ::onnx::NodeProto& node = *graph().add_node();
+    node.set_op_type(op);
+    node.set_name(absl::StrCat("the_", op));
+    for (const std::string& input : inputs) node.add_input(input);
+    for (const std::string& output : outputs) node.add_output(output);
+    return node;
+  }
+  TensorProto& Floats(const std::string& name, const std::vector<int64_t>& shape,
+                      const std::vector<float>& values) {
+    TensorProto& tensor = *graph().add_initializer();
+    tensor.set_name(name);
+    tensor.set_data_type(TensorProto::FLOAT);
+    for (const int64_t extent : shape) tensor.add_dims(extent);
+    for (const float value : values) tensor.add_float_data(value);
+    return tensor;
+  }
+  TensorProto& Ints(const std::string& name, const std::vector<int64_t>& values) {
+    TensorProto& tensor = *graph().add_initializer();
+    tensor.set_name(name);
+    tensor.set_data_type(TensorProto::INT64);
+    tensor.add_dims(static_cast<int64_t>(values.size()));
+    for (const int64_t value : values) tensor.add_int64_data(value);
+    return tensor;
+  }
+  TensorProto& Bytes(const std::string& name, const std::vector<int64_t>& shape, int type,
+                     const std::vector<int>& values) {
+    TensorProto& tensor = *graph().add_initializer();
+    tensor.set_name(name);
+    tensor.set_data_type(type);
+    for (const int64_t extent : shape) tensor.add_dims(extent);
+    for (const int value : values) tensor.add_int32_data(value);
+    return tensor;
+  }
+
+  std::string Write() const {
+    const std::string path = NewPath();
+    EXPECT_OK(WriteFileAtomically(path, model_.SerializeAsString()));
+    return path;
+  }
+  absl::StatusOr<ImportedNet> Import(const ImportOptions& options = {}) const {
+    return ImportOnnx(Write(), options);
+  }
+
+ private:
+  ::onnx::ModelProto model_;
+};
+
+void SetInts(::onnx::NodeProto& node, const std::string& name, const std::vector<int64_t>& values) {
+  auto* attribute = node.add_attribute();
+  attribute->set_name(name);
+  attribute->set_type(::onnx::AttributeProto::INTS);
+  for (const int64_t value : values) attribute->add_ints(value);
+}
+void SetInt(::onnx::NodeProto& node, const std::string& name, int64_t value) {
+  auto* attribute = node.add_attribute();
+  attribute->set_name(name);
+  attribute->set_type(::onnx::AttributeProto::INT);
+  attribute->set_i(value);
+}
+
+std::vector<float> RunOn(const Graph& graph, int64_t rows, const InputData& input) {
+  const auto executor = ValueOrDie(Executor::Create(graph));
+  EXPECT_OK(executor->Forward(ExecutionMode::kInference, rows, {input}));
+  return {executor->output().begin(), executor->output().end()};
+}
+
+// ---- What other tools wrote
+
+class ToolsTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(ToolsTest, GivesOnnxRuntimesResults) {
+  const std::string stem = Runfile("testdata/onnx") + "/" + GetParam();
+  const ImportedNet net = ValueOrDie(ImportOnnx(Copied(GetParam())));
+  const Tensor in = ValueOrDie(ReadNpy(stem + ".in.npy"));
+  const Tensor want = ValueOrDie(ReadNpy(stem + ".out.npy"));
+  const std::vector<float> results =
+      RunOn(net.graph, in.shape()[0], InputData(in.raw_data(), in.dtype()));
+  ASSERT_EQ(static_cast<int64_t>(results.size()), want.elements());
+  double largest = 0;
+  for (const float number : want.data<float>())
+    largest = std::max<double>(largest, std::fabs(number));
+  for (size_t i = 0; i < results.size(); ++i) {
+    ASSERT_NEAR(results[i], want.data<float>()[i], 1e-5 * largest) << i;
+  }
+  // Rows do not know of each other: one alone gives the same.
+  const std::vector<float> one = RunOn(net.graph, 1, InputData(in.raw_data(), in.dtype()));
+  for (size_t i = 0; i < one.size(); ++i) ASSERT_NEAR(one[i], results[i], 1e-5 * largest) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, ToolsTest,
+                         ::testing::Values("jsc_tiny.ts", "jsc_tiny.dynamo", "cnn.ts", "cnn.dynamo",
+                                           "encoder.dynamo", "decoder.ts", "decoder.dynamo",
+                                           "sklearn_mlp"));
+
+TEST(ImportTest, LayersAreCalledAsTheirWeights) {
+  const ImportedNet net = ValueOrDie(ImportOnnx(Runfile("testdata/onnx/cnn.ts.onnx")));
+  EXPECT_NE(net.graph.FindNode("fc"), nullptr) << WriteGraphText(net.graph);
+  EXPECT_NE(net.graph.FindTensor("fc.weight"), nullptr);
+  EXPECT_NE(net.graph.FindTensor("conv2.weight"), nullptr);
+}
+
+TEST(ImportTest, ScikitLearnsProbabilitiesAreTheFirstOfTwoResults) {
+  const ImportedNet net = ValueOrDie(ImportOnnx(Runfile("testdata/onnx/sklearn_mlp.onnx")));
+  EXPECT_THAT(net.outputs, ElementsAre("label", "probabilities"));
+  EXPECT_EQ(net.output, "probabilities");
+  EXPECT_THAT(ImportOnnx(Runfile("testdata/onnx/sklearn_mlp.onnx"), {.output = "labels"}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("did you mean 'label'")));
+}
+
+TEST(ImportTest, DocsReferenceOnnxMdIsTheTable) {
+  EXPECT_EQ(ValueOrDie(ReadFile(Runfile("docs/reference/onnx.md"), 1 << 20)), OnnxReference())
+      << "write `run_onnx --ops` to docs/reference/onnx.md";
+}
+
+// ---- What is made of a file
+
+TEST(ImportTest, AProductWithStoredNumbersAndASumAreALayer) {
+  Model model;
+  model.Input("x", {-1, 2}).Output("y");
+  model.Floats("w", {2, 3}, {1, 2, 3, 4, 5, 6});
+  model.Floats("b", {3}, {10, 20, 30});
+  model.Node("MatMul", {"x", "w"}, {"p"});
+  model.Node("Add", {"b", "p"}, {"y"});
+  const ImportedNet net = ValueOrDie(model.Import());
+  EXPECT_EQ(net.graph.node_count(), 3);
+  const float x[] = {1, 1, 0, 2};
+  EXPECT_THAT(RunOn(net.graph, 2, x), ElementsAre(15, 27, 39, 18, 30, 42));
+}
+
+TEST(ImportTest, ShapesThatAreComputedFollowTheRows) {
+  Model model;
+  model.Input("x", {-1, 2, 3}).Output("y");
+  model.Ints("zero", {0});
+  model.Ints("one", {1});
+  model.Ints("two", {2});
+  model.Ints("minus", {-1});
+  // y = x.view(x.shape[0], x.shape[1] * 1, -1) of two more axes taken together
+  model.Node("Shape", {"x"}, {"shape"});
+  SetInt(model.Node("Gather", {"shape", "zero"}, {"rows"}), "axis", 0);
+  SetInt(model.Node("Gather", {"shape", "one"}, {"middle"}), "axis", 0);
+  model.Node("Mul", {"middle", "one"}, {"product"});
+  SetInt(model.Node("Concat", {"rows", "product", "minus"}, {"wanted"}), "axis", 0);
+  model.Node("Reshape", {"x", "wanted"}, {"y"});
+  const ImportedNet net = ValueOrDie(model.Import());
+  const std::vector<float> x(24, 1);
+  const auto executor = ValueOrDie(Executor::Create(net.graph));
+  ASSERT_OK(executor->Forward(ExecutionMode::kInference, 4, {x.data()}));
+  EXPECT_EQ(executor->output_shape(), Shape({4, 2, 3}));
+}
+
+TEST(ImportTest, AFixedNumberOfRowsIsAnyNumber) {
+  Model model;
+  model.Input("x", {1, 2, 2}).Output("y");
+  model.Ints("shape", {1, -1});
+  model.Node("Reshape", {"x", "shape"}, {"y"});
+  const ImportedNet net = ValueOrDie(model.Import());
+  EXPECT_THAT(net.notes, ElementsAre(HasSubstr("axis 0 is taken as rows")));
+  const auto executor = ValueOrDie(Executor::Create(net.graph));
+  const std::vector<float> x(12, 1);
+  ASSERT_OK(executor->Forward(ExecutionMode::kInference, 3, {x.data()}));
+  EXPECT_EQ(executor->output_shape(), Shape({3, 4}));
+}
+
+TEST(ImportTest, WhereRowsAreMixedTheirNumberStays) {
+  Model model;
+  model.Input("x", {2, 2}).Output("y");
+  model.Floats("w", {3, 2}, {1, 0, 0, 1, 1, 1});
+  model.Node("MatMul", {"w", "x"}, {"y"});
+  const ImportedNet net = ValueOrDie(model.Import());
+  EXPECT_THAT(net.notes, ElementsAre(HasSubstr("batches of 2 rows alone")));
+  const float x[] = {1, 2, 3, 4};
+  EXPECT_THAT(RunOn(net.graph, 2, x), ElementsAre(1, 2, 3, 4, 4, 6));
+}
+
+TEST(ImportTest, QuantizeAndDequantizeBecomeRecords) {
+  Model model;
+  model.Input("x", {-1, 2}).Output("y");
+  model.Floats("xs", {}, {0.5});
+  model.Bytes("xz", {}, TensorProto::INT8, {0});
+  model.Floats("ws", {2}, {0.25, 0.125});
+  model.Bytes("wz", {2}, TensorProto::INT8, {0, 0});
+  model.Bytes("w", {2, 2}, TensorProto::INT8, {4, 8, 8, -8});
+  model.Node("QuantizeLinear", {"x", "xs", "xz"}, {"q"});
+  model.Node("DequantizeLinear", {"q", "xs", "xz"}, {"d"});
+  SetInt(model.Node("DequantizeLinear", {"w", "ws", "wz"}, {"wd"}), "axis", 0);
+  SetInt(model.Node("Gemm", {"d", "wd"}, {"y"}), "transB", 1);
+  const ImportedNet net = ValueOrDie(model.Import());
+  const Node* layer = net.graph.FindNode("the_Gemm");
+  ASSERT_NE(layer, nullptr) << WriteGraphText(net.graph);
+  ASSERT_NE(layer->quantization(), nullptr);
+  EXPECT_EQ(layer->quantization()->format(), "affine");
+  ASSERT_EQ(layer->quantization()->operand_size(), 2);
+  const AffineFormat& weight = layer->quantization()->operand(1).format().affine();
+  EXPECT_THAT(weight.scale(), ElementsAre(0.25, 0.125));
+  EXPECT_THAT(weight.block_size(), ElementsAre(1, -1));
+  // 0.7 is rounded to 0.5, 100 to 63.5; the weights are [[1, 2], [1, -1]].
+  const float x[] = {0.7f, 100};
+  EXPECT_THAT(RunOn(net.graph, 1, x), ElementsAre(0.5 + 127, 0.5 - 63.5));
+}
+
+// ---- Files that are broken, or mean harm
+
+absl::Status Import(const Model& model) { return model.Import().status(); }
+
+TEST(BadOnnxTest, WhatIsCutOffOrNoModelIsRefused) {
+  const std::string whole =
+      ValueOrDie(ReadFile(Runfile("testdata/onnx/jsc_tiny.ts.onnx"), int64_t{1} << 20));
+  for (const size_t size : {whole.size() - 1, whole.size() / 2, size_t{100}, size_t{10}}) {
+    const std::string path = NewPath();
+    ASSERT_OK(WriteFileAtomically(path, whole.substr(0, size)));
+    EXPECT_FALSE(ImportOnnx(path).ok()) << size;
+  }
+  const std::string path = NewPath();
+  ASSERT_OK(WriteFileAtomically(path, "this is a text and no net"));
+  EXPECT_THAT(ImportOnnx(path), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no ONNX model")));
+  EXPECT_THAT(ImportOnnx(NewPath("absent.onnx")), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST(BadOnnxTest, EveryDamagedByteIsAnErrorOrANet) {
+  std::string bytes =
+      ValueOrDie(ReadFile(Runfile("testdata/onnx/jsc_tiny.ts.onnx"), int64_t{1} << 20));
+  const std::string path = NewPath();
+  for (size_t i = 0; i < bytes.size(); i += 7) {
+    const char old = bytes[i];
+    bytes[i] = static_cast<char>(old ^ (1 << i % 8));
+    ASSERT_OK(WriteFileAtomically(path, bytes));
+    (void)ImportOnnx(path).ok();
+    bytes[i] = old;
+  }
+}
+
+TEST(BadOnnxTest, ACycleIsRefused) {
+  Model model;
+  model.Input("x", {-1, 2}).Output("y");
+  model.Node("Add", {"x", "b"}, {"a"});
+  model.Node("Relu", {"a"}, {"b"});
+  model.Node("Relu", {"b"}, {"y"});
+  EXPECT_THAT(Import(model),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("node 'the_Add' (Add): reads 'b', which neither an input")));
+}
+
+TEST(BadOnnxTest, UnknownOpsAreNamedWithTheirNodes) {
+  Model model;
+  model.Input("x", {-1, 2}).Output("y");
+  model.Node("Einsum", {"x"}, {"a"});
+  model.Node("GridSample", {"a"}, {"y"});
+  EXPECT_THAT(Import(model),
+              StatusIs(absl::StatusCode::kUnimplemented,
+                       HasSubstr("ops that cannot be read: node 'the_Einsum' (Einsum), node "
+                                 "'the_GridSample' (GridSample)")));
+}
+
+TEST(BadOnnxTest, OpsThatTheResultDoesNotNeedAreNoMatter) {
+  Model model;
+  model.Input("x", {-1, 2}).Output("y").Output("z", TensorProto::INT64);
+  model.Node("Relu", {"x"}, {"y"});
+  model.Node("NonZero", {"x"}, {"z"});
+  EXPECT_OK(model.Import());
+}
+
+TEST(BadOnnxTest, ShapesThatAreNoneAreRefused) {
+  Model negative;
+  negative.Input("x", {-1, 2}).Output("y");
+  negative.Floats("w", {-2, 2}, {1, 2});
+  negative.Node("Add", {"x", "w"}, {"y"});
+  EXPECT_THAT(Import(negative),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tensor 'w'")));
+  Model large;
+  large.Input("x", {-1, 2}).Output("y");
+  large.Floats("w", {int64_t{1} << 40, int64_t{1} << 40}, {1, 2});
+  large.Node("Add", {"x", "w"}, {"y"});
+  EXPECT_THAT(Import(large),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("tensor 'w'")));
+  Model deep;
+  deep.Input("x", std::vector<int64_t>(40, 1)).Output("y");
+  deep.Node("Relu", {"x"}, {"y"});
+  EXPECT_THAT(Import(deep), StatusIs(absl::StatusCode::kResourceExhausted));
+  Model open;
+  open.Input("x", {-1, -1}).Output("y");
+  open.Node("Relu", {"x"}, {"y"});
+  EXPECT_THAT(Import(open), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("axis 1 ('n')")));
+}
+
+TEST(BadOnnxTest, TensorsOfAnotherSizeThanTheySayAreRefused) {
+  Model model;
+  model.Input("x", {-1, 2}).Output("y");
+  model.Floats("w", {3, 2}, {1, 2});
+  model.Node("Add", {"x", "w"}, {"y"});
+  EXPECT_THAT(Import(model), StatusIs(absl::StatusCode::kDataLoss,
+                                      HasSubstr("tensor 'w': float32[3, 2] has 6 elements, the "
+                                                "file 2 numbers")));
+}
+
+TEST(BadOnnxTest, AMillionNodesAreRefused) {
+  Model model;
+  model.Input("x0", {-1, 2}).Output("x1000000");
+  for (int i = 0; i < 1000000; ++i) {
+    ::onnx::NodeProto& node = *model.graph().add_node();
+    node.set_op_type("Relu");
+    node.add_input(absl::StrCat("x", i));
+    node.add_output(absl::StrCat("x", i + 1));
+  }
+  EXPECT_THAT(Import(model), StatusIs(absl::StatusCode::kResourceExhausted,
+                                      HasSubstr("has 1000000 nodes; the limit is 262144")));
+}
+
+TEST(BadOnnxTest, ConstantsThatGrowWithoutEndAreRefused) {
+  Model model;
+  model.Input("x", {-1, 2}).Output("y");
+  model.Ints("size", {int64_t{1} << 31, int64_t{1} << 31});
+  model.Node("ConstantOfShape", {"size"}, {"large"});
+  model.Node("Add", {"x", "large"}, {"y"});
+  EXPECT_THAT(Import(model), StatusIs(absl::StatusCode::kResourceExhausted));
+  Model tiles;
+  tiles.Input("x", {-1, 2}).Output("y");
+  tiles.Floats("t0", {1, 2}, {1, 2});
+  tiles.Ints("many", {1000, 1000});
+  tiles.Node("Tile", {"t0", "many"}, {"t1"});
+  tiles.Node("Tile", {"t1", "many"}, {"t2"});
+  tiles.Node("Add", {"x", "t2"}, {"y"});
+  EXPECT_FALSE(tiles.Import().ok());
+}
+
+TEST(BadOnnxTest, MissingAndMistypedThingsAreNamed) {
+  Model missing;
+  missing.Input("x", {-1, 2}).Output("y");
+  missing.Node("Gemm", {"x", "w"}, {"y"});
+  EXPECT_THAT(Import(missing), StatusIs(absl::StatusCode::kInvalidArgument,
+                                        HasSubstr("node 'the_Gemm' (Gemm): reads 'w'")));
+  Model mistyped;
+  mistyped.Input("x", {-1, 2}).Output("y");
+  SetInts(mistyped.Node("Softmax", {"x"}, {"y"}), "axis", {1});
+  EXPECT_THAT(Import(mistyped), StatusIs(absl::StatusCode::kInvalidArgument,
+                                         HasSubstr("attribute 'axis' is no whole number")));
+  Model texts;
+  texts.Input("x", {-1, 2}, TensorProto::STRING).Output("y");
+  texts.Node("Relu", {"x"}, {"y"});
+  EXPECT_THAT(Import(texts),
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("input 'x' is of string")));
+  Model old(6);
+  old.Input("x", {-1, 2}).Output("y");
+  old.Node("Relu", {"x"}, {"y"});
+  EXPECT_THAT(Import(old), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("opset 6")));
+  Model twice;
+  twice.Input("x", {-1, 2}).Output("y");
+  twice.Node("Relu", {"x"}, {"y"});
+  twice.Node("Tanh", {"x"}, {"y"});
+  EXPECT_THAT(Import(twice),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'y' is made twice")));
+}
+
+// A file whose weights are in another one.
+absl::Status ImportExternal(const std::string& location, int64_t offset = 0, int64_t length = 8) {
+  Model model;
+  model.Input("x", {-1, 2}).Output("y");
+  TensorProto& tensor = model.Floats("w", {2}, {});
+  tensor.set_data_location(TensorProto::EXTERNAL);
+  const auto say = [&](const char* key, const std::string& value) {
+    auto* entry = tensor.add_external_data();
+    entry->set_key(key);
+    entry->set_value(value);
+  };
+  say("location", location);
+  say("offset", absl::StrCat(offset));
+  say("length", absl::StrCat(length));
+  model.Node("Add", {"x", "w"}, {"y"});
+  return model.Import().status();
+}
+
+TEST(BadOnnxTest, DataOutsideOfTheFolderAreNotRead) {
+  const std::string outside = NewPath("../secret.bin");
+  ASSERT_OK(WriteFileAtomically(outside, "12345678"));
+  ASSERT_OK(WriteFileAtomically(NewPath("inside.bin"), "12345678"));
+  EXPECT_OK(ImportExternal("inside.bin"));
+  for (const std::string& location :
+       {std::string("../secret.bin"), outside, std::string("a/../../secret.bin"),
+        std::string("/etc/passwd"), std::string("/proc/self/environ")}) {
+    EXPECT_FALSE(ImportExternal(location).ok()) << location;
+  }
+  EXPECT_THAT(ImportExternal("../secret.bin"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("beneath that folder")));
+  fs::create_symlink(outside, NewPath("symbolic.bin"));
+  EXPECT_THAT(ImportExternal("symbolic.bin"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is a link")));
+  fs::create_hard_link(outside, NewPath("hard.bin"));
+  EXPECT_THAT(ImportExternal("hard.bin"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("hard link")));
+  fs::create_directory(NewPath("folder.bin"));
+  EXPECT_FALSE(ImportExternal("folder.bin").ok());
+}
+
+TEST(BadOnnxTest, DataBesideTheFileMustBeThere) {
+  ASSERT_OK(WriteFileAtomically(NewPath("inside.bin"), "12345678"));
+  EXPECT_THAT(ImportExternal("inside.bin", 1), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(ImportExternal("inside.bin", -1), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(ImportExternal("inside.bin", INT64_MAX), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(ImportExternal("inside.bin", 0, 4), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(ImportExternal("absent.bin"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_FALSE(ImportExternal("").ok());
+}
+
+}  // namespace
+}  // namespace mase

@@ -1,0 +1,334 @@
+// ONNX ops that round: they become quantization records of the nodes around them.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mase/base/status_macros.h"
+#include "mase/onnx/onnx_ops.h"
+#include "mase/onnx/rounding.h"
+
+namespace mase {
+namespace {
+
+using ::onnx::TensorProto;
+
+// Types of codes: width and sign.
+struct CodeType {
+  int type, width;
+  bool is_signed;
+  int64_t least() const { return is_signed ? -(int64_t{1} << (width - 1)) : 0; }
+  int64_t most() const { return least() + (int64_t{1} << width) - 1; }
+};
+constexpr CodeType kCodeTypes[] = {
+    {TensorProto::UINT8, 8, false},
+    {TensorProto::INT8, 8, true},
+    {TensorProto::UINT16, 16, false},
+    {TensorProto::INT16, 16, true},
+    {21, 4, false},
+    {22, 4, true},
+};
+
+absl::StatusOr<CodeType> FindCodes(int type) {
+  for (const CodeType& codes : kCodeTypes) {
+    if (codes.type == type) return codes;
+  }
+  return CannotRead("has codes of ", OnnxTypeName(type), "; those of 4, 8 and 16 bits can be read");
+}
+
+// Scales and zero points of a QuantizeLinear or its kin.
+struct Scales {
+  CodeType codes = {};
+  std::vector<float> scale;
+  std::vector<int64_t> zero;  // As many, or none.
+  Shape shape;                // Of the scales.
+
+  int64_t zero_of(size_t i) const { return zero.empty() ? 0 : zero[zero.size() == 1 ? 0 : i]; }
+};
+
+// From inputs `scale` and `scale` + 1. `type` is that of the codes where no zero point says it.
+absl::StatusOr<Scales> ReadScales(OnnxNode& node, int scale, int type) {
+  Scales scales;
+  MASE_ASSIGN_OR_RETURN(const Tensor tensor, node.Floats(scale));
+  const auto numbers = tensor.data<float>();
+  scales.scale.assign(numbers.begin(), numbers.end());
+  scales.shape = tensor.shape();
+  for (const float number : scales.scale) {
+    if (!(number >= std::numeric_limits<float>::min() && std::isfinite(number))) {
+      return BadNode("has a scale of ", number);
+    }
+  }
+  if (scales.scale.empty()) return BadNode("has no scale");
+  if (node.HasInput(scale + 1)) {
+    MASE_ASSIGN_OR_RETURN(const KnownInts zero, node.WholeNumbers(scale + 1));
+    MASE_ASSIGN_OR_RETURN(scales.zero, zero.Numbers());
+    if (scales.zero.size() != scales.scale.size()) {
+      return BadNode("has ", scales.scale.size(), " scales and ", scales.zero.size(),
+                     " zero points");
+    }
+    type = zero.type;
+  }
+  MASE_ASSIGN_OR_RETURN(scales.codes, FindCodes(type));
+  return scales;
+}
+
+// What the codes are as a number format, for a tensor of that shape with scales along `axis`.
+absl::StatusOr<FormatProto> FormatOf(const Scales& scales, const Shape& shape, int64_t given_axis,
+                                     int64_t block) {
+  FormatProto format;
+  AffineFormat& affine = *format.mutable_affine();
+  affine.set_width(scales.codes.width);
+  if (!scales.codes.is_signed) affine.set_is_signed(false);
+  for (const float scale : scales.scale) affine.add_scale(scale);
+  if (std::any_of(scales.zero.begin(), scales.zero.end(), [](int64_t z) { return z != 0; })) {
+    for (const int64_t zero : scales.zero) affine.add_zero_point(static_cast<int32_t>(zero));
+  }
+  if (scales.scale.size() == 1) return format;
+  MASE_ASSIGN_OR_RETURN(const int axis, AxisOf(given_axis, shape.rank()));
+  const int64_t want = block == 0 ? shape[axis] : 0;
+  if (block == 0 && static_cast<int64_t>(scales.scale.size()) != want) {
+    return BadNode("has ", scales.scale.size(), " scales for ", want, " elements of axis ", axis);
+  }
+  for (int i = 0; i < shape.rank(); ++i) {
+    const bool along = i == axis;
+    affine.add_block_size(block == 0 ? (along ? 1 : -1) : static_cast<int32_t>(along ? block : 1));
+  }
+  return format;
+}
+
+// Which of the scales is that of element i of a tensor.
+class ScaleIndex {
+ public:
+  static absl::StatusOr<ScaleIndex> Create(const Scales& scales, const Shape& shape, int64_t axis,
+                                           int64_t block) {
+    ScaleIndex index;
+    if (scales.scale.size() == 1) return index;
+    MASE_ASSIGN_OR_RETURN(const int at, AxisOf(axis, shape.rank()));
+    index.block_ = block;
+    index.extent_ = shape[at];
+    for (int i = at + 1; i < shape.rank(); ++i) index.inner_ *= shape[i];
+    const int64_t count = static_cast<int64_t>(scales.scale.size());
+    const int64_t outer = shape.elements() / std::max<int64_t>(index.extent_ * index.inner_, 1);
+    const int64_t want =
+        block == 0 ? index.extent_ : outer * ((index.extent_ + block - 1) / block) * index.inner_;
+    if (count != want) return BadNode("has ", count, " scales, want ", want);
+    index.one_ = false;
+    return index;
+  }
+  size_t operator()(int64_t i) const {
+    if (one_) return 0;
+    const int64_t place = i / inner_ % extent_;
+    if (block_ == 0) return static_cast<size_t>(place);
+    const int64_t blocks = (extent_ + block_ - 1) / block_;
+    return static_cast<size_t>((i / inner_ / extent_ * blocks + place / block_) * inner_ +
+                               i % inner_);
+  }
+
+ private:
+  bool one_ = true;
+  int64_t block_ = 0, extent_ = 1, inner_ = 1;
+};
+
+absl::StatusOr<Tensor> Dequantized(const KnownInts& codes, const Scales& scales, int64_t axis,
+                                   int64_t block) {
+  MASE_ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, codes.Numbers());
+  MASE_ASSIGN_OR_RETURN(const ScaleIndex index,
+                        ScaleIndex::Create(scales, codes.shape, axis, block));
+  MASE_ASSIGN_OR_RETURN(Tensor floats, Tensor::Create(DType::kFloat32, codes.shape));
+  const absl::Span<float> data = floats.mutable_data<float>();
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const size_t at = index(static_cast<int64_t>(i));
+    data[i] = static_cast<float>(numbers[i] - scales.zero_of(at)) * scales.scale[at];
+  }
+  return floats;
+}
+
+absl::StatusOr<int64_t> BlockOf(const OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(const int64_t block, node.Int("block_size", 0));
+  if (block < 0 || block > (1 << 24)) return BadNode("block_size=", block);
+  return block;
+}
+
+absl::Status QuantizeLinear(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(const int64_t axis, node.Int("axis", 1));
+  MASE_ASSIGN_OR_RETURN(const int64_t block, BlockOf(node));
+  MASE_ASSIGN_OR_RETURN(const int64_t type, node.Int("output_dtype", 0));
+  MASE_ASSIGN_OR_RETURN(
+      const Scales scales,
+      ReadScales(node, 1, type == 0 ? TensorProto::UINT8 : static_cast<int>(type)));
+  const OnnxValue* input = node.Input(0);
+  if (input->floats.has_value()) {
+    const Tensor& floats = *input->floats;
+    MASE_ASSIGN_OR_RETURN(const ScaleIndex index,
+                          ScaleIndex::Create(scales, floats.shape(), axis, block));
+    KnownInts codes = {floats.shape(), {}, scales.codes.type};
+    for (int64_t i = 0; i < floats.elements(); ++i) {
+      const size_t at = index(i);
+      const float steps = std::nearbyint(floats.data<float>()[i] / scales.scale[at]);
+      const double code = static_cast<double>(steps) + static_cast<double>(scales.zero_of(at));
+      codes.values.push_back(
+          {static_cast<int64_t>(std::clamp(code, static_cast<double>(scales.codes.least()),
+                                           static_cast<double>(scales.codes.most())))});
+    }
+    OnnxValue value;
+    value.ints = std::move(codes);
+    node.SetResult(0, std::move(value));
+    return absl::OkStatus();
+  }
+  if (input->value == nullptr || input->codes.has_value()) return BadNode("quantizes no floats");
+  if (scales.scale.size() != 1) {
+    return CannotRead("has ", scales.scale.size(), " scales; what the net computes takes one");
+  }
+  MASE_ASSIGN_OR_RETURN(const FormatProto format, FormatOf(scales, Shape(), axis, block));
+  if (input->rounded.has_value() &&
+      input->rounded->SerializeAsString() != format.SerializeAsString()) {
+    return CannotRead("rounds what is rounded already, to other scales");
+  }
+  node.SetResult(0, {.value = input->value, .codes = format});
+  return absl::OkStatus();
+}
+
+absl::Status DequantizeLinear(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(const int64_t axis, node.Int("axis", 1));
+  MASE_ASSIGN_OR_RETURN(const int64_t block, BlockOf(node));
+  const OnnxValue* input = node.Input(0);
+  if (input->codes.has_value()) {
+    const bool is_signed = !input->codes->affine().has_is_signed();
+    const int width = input->codes->affine().width();
+    int type = 0;
+    for (const CodeType& codes : kCodeTypes) {
+      if (codes.width == width && codes.is_signed == is_signed) type = codes.type;
+    }
+    MASE_ASSIGN_OR_RETURN(const Scales scales, ReadScales(node, 1, type));
+    MASE_ASSIGN_OR_RETURN(const FormatProto format, FormatOf(scales, Shape(), axis, block));
+    if (format.SerializeAsString() != input->codes->SerializeAsString()) {
+      return CannotRead("reads codes by other scales than they were made with");
+    }
+    node.SetResult(0, {.value = input->value, .rounded = format});
+    return absl::OkStatus();
+  }
+  if (!input->ints.has_value()) return CannotRead("dequantizes what is no code");
+  const KnownInts codes = *input->ints;
+  OnnxValue value;
+  if (codes.type == TensorProto::INT32) {  // A bias, which stays float.
+    Scales scales;
+    MASE_ASSIGN_OR_RETURN(const Tensor scale, node.Floats(1));
+    scales.scale.assign(scale.data<float>().begin(), scale.data<float>().end());
+    if (node.HasInput(2)) {
+      MASE_ASSIGN_OR_RETURN(const KnownInts zero, node.WholeNumbers(2));
+      MASE_ASSIGN_OR_RETURN(scales.zero, zero.Numbers());
+      if (scales.zero.size() != scales.scale.size()) return BadNode("zero points do not fit");
+    }
+    const int64_t last = codes.shape.rank() == 1 ? 0 : axis;
+    MASE_ASSIGN_OR_RETURN(value.floats, Dequantized(codes, scales, last, block));
+  } else {
+    MASE_ASSIGN_OR_RETURN(const Scales scales, ReadScales(node, 1, codes.type));
+    MASE_ASSIGN_OR_RETURN(value.floats, Dequantized(codes, scales, axis, block));
+    MASE_ASSIGN_OR_RETURN(value.rounded, FormatOf(scales, codes.shape, axis, block));
+  }
+  node.SetResult(0, std::move(value));
+  return absl::OkStatus();
+}
+
+// The input that is codes by the scales behind it: what they are codes of, and the format.
+absl::StatusOr<Value*> Codes(OnnxNode& node, int input, FormatProto* format) {
+  const OnnxValue* codes = node.Input(input);
+  MASE_ASSIGN_OR_RETURN(const Scales scales, ReadScales(node, input + 1, TensorProto::UINT8));
+  MASE_ASSIGN_OR_RETURN(*format, FormatOf(scales, Shape(), 0, 0));
+  if (codes == nullptr || !codes->codes.has_value()) return CannotRead("reads no codes");
+  if (codes->codes->SerializeAsString() != format->SerializeAsString()) {
+    return CannotRead("reads codes by other scales than they were made with");
+  }
+  return codes->value;
+}
+
+// QLinearConv and QLinearMatMul: a layer with rounded input and weight, whose result is codes.
+struct QuantizedLayer {
+  Value* x = nullptr;
+  FormatProto in, weight_format, out;
+  Tensor weight;
+  Scales in_scales, weight_scales;
+};
+
+absl::StatusOr<QuantizedLayer> ReadLayer(OnnxNode& node, int64_t axis) {
+  QuantizedLayer layer;
+  MASE_ASSIGN_OR_RETURN(layer.x, Codes(node, 0, &layer.in));
+  MASE_ASSIGN_OR_RETURN(layer.in_scales, ReadScales(node, 1, TensorProto::UINT8));
+  MASE_ASSIGN_OR_RETURN(const KnownInts codes, node.WholeNumbers(3));
+  MASE_ASSIGN_OR_RETURN(layer.weight_scales, ReadScales(node, 4, codes.type));
+  MASE_ASSIGN_OR_RETURN(layer.weight, Dequantized(codes, layer.weight_scales, axis, 0));
+  MASE_ASSIGN_OR_RETURN(layer.weight_format, FormatOf(layer.weight_scales, codes.shape, axis, 0));
+  MASE_ASSIGN_OR_RETURN(const Scales out, ReadScales(node, 6, TensorProto::UINT8));
+  if (out.scale.size() != 1) return CannotRead("has several scales for its result");
+  MASE_ASSIGN_OR_RETURN(layer.out, FormatOf(out, Shape(), 0, 0));
+  return layer;
+}
+
+absl::Status SetCodes(OnnxNode& node, const QuantizedLayer& layer, Value* result) {
+  Graph& graph = node.importer().graph();
+  Node* made = result->producer();
+  MASE_RETURN_IF_ERROR(RoundOperand(graph, made, operands::kDataIn, layer.in));
+  MASE_RETURN_IF_ERROR(RoundOperand(graph, made, operands::kWeight, layer.weight_format));
+  node.SetResult(0, {.value = result, .codes = layer.out});
+  return absl::OkStatus();
+}
+
+absl::Status QLinearConv(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(const QuantizedLayer layer, ReadLayer(node, 0));
+  std::optional<Tensor> bias;
+  if (node.HasInput(8)) {
+    MASE_ASSIGN_OR_RETURN(const KnownInts codes, node.WholeNumbers(8));
+    Scales scales;
+    for (const float scale : layer.weight_scales.scale) {
+      scales.scale.push_back(scale * layer.in_scales.scale[0]);
+    }
+    MASE_ASSIGN_OR_RETURN(bias, Dequantized(codes, scales, 0, 0));
+  }
+  MASE_ASSIGN_OR_RETURN(Value * result, AddConv(node, layer.x, layer.weight, bias, ""));
+  return SetCodes(node, layer, result);
+}
+
+absl::Status QLinearMatMul(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(QuantizedLayer layer, ReadLayer(node, 1));
+  if (layer.weight.shape().rank() != 2) return CannotRead("takes a constant matrix alone");
+  auto* blocks = layer.weight_format.mutable_affine()->mutable_block_size();
+  std::reverse(blocks->begin(), blocks->end());
+  MASE_ASSIGN_OR_RETURN(Value * result,
+                        AddLinear(node, layer.x, Transposed(layer.weight), std::nullopt, ""));
+  return SetCodes(node, layer, result);
+}
+
+// Their constants are folded here.
+template <absl::Status (*kImport)(OnnxNode& node)>
+absl::StatusOr<bool> Do(OnnxNode& node) {
+  if (node.Input(0) == nullptr) return BadNode("has no input");
+  MASE_RETURN_IF_ERROR(kImport(node));
+  return true;
+}
+
+}  // namespace
+
+std::vector<OnnxOp> OnnxQuantizedOps() {
+  return {
+      {.name = "QuantizeLinear",
+       .becomes = "a record",
+       .limits = "4, 8 and 16 bits; one scale for what the net computes",
+       .fold = Do<QuantizeLinear>},
+      {.name = "DequantizeLinear",
+       .becomes = "a record",
+       .limits = "scales as in QuantizeLinear",
+       .fold = Do<DequantizeLinear>},
+      {.name = "QLinearConv",
+       .becomes = "conv1d or conv2d with a record",
+       .limits = "constant weights",
+       .fold = Do<QLinearConv>},
+      {.name = "QLinearMatMul",
+       .becomes = "linear with a record",
+       .limits = "a constant matrix",
+       .fold = Do<QLinearMatMul>},
+  };
+}
+
+}  // namespace mase
