@@ -84,7 +84,7 @@ absl::StatusOr<std::unique_ptr<Executor>> RunWithoutResultOf(
 
 absl::StatusOr<Rounding> MeasureRounding(const OperandView& view, absl::Span<const float> values,
                                          int show) {
-  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(view.format));
+  const Format* const format = view.format.get();
   const Tensor original = Tensor::FromValues<float>(view.shape, values);
   MASE_ASSIGN_OR_RETURN(const Tensor quantized, format->Quantize(original));
   const absl::Span<const float> rounded = quantized.data<float>();
@@ -159,8 +159,9 @@ absl::StatusOr<std::vector<OperandRounding>> MeasureRounding(
         MASE_ASSIGN_OR_RETURN(values, own->NodeValue(node->name()));
         shape = shapes.shape(node->outputs()[0]);
       }
-      auto rounding = MeasureRounding(
-          ViewOperand(*node, operand.role, *operand.format, shape, shapes), values, show);
+      MASE_ASSIGN_OR_RETURN(const OperandView view,
+                            ViewOperand(*node, operand.role, *operand.format, shape, shapes));
+      auto rounding = MeasureRounding(view, values, show);
       if (!rounding.ok()) {
         return Annotate(rounding.status(), absl::StrCat(result.node, ": ", result.tensor));
       }

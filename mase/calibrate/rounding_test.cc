@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 Rounding Measure(const std::string& format, const std::vector<float>& values, Shape shape = {},
                  int show = 100) {
   if (shape.rank() == 0) shape = {static_cast<int64_t>(values.size())};
-  return ValueOrDie(MeasureRounding({ValueOrDie(ParseFormat(format)), shape}, values, show));
+  return ValueOrDie(MeasureRounding({ValueOrDie(Format::FromText(format)), shape}, values, show));
 }
 
 // "-0.2500 0.1875"

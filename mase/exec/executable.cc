@@ -1,6 +1,8 @@
 #include "mase/exec/executable.h"
 
+#include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +10,8 @@
 #include "absl/time/time.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/kernel/dense_chain.h"
+#include "mase/kernel/integer/chain.h"
 
 namespace mase {
 namespace {
@@ -57,6 +61,12 @@ class Executable::Binder {
       executable_.seeds_.push_back(
           {Diff(value), desc.elements(), desc.dtype, seed.output, seed.adds});
     }
+    if (IsDirect()) {
+      Step& step = executable_.steps_[0];
+      executable_.direct_ = {.kernel = step.kernel.get(), .args = step.args};
+      executable_.direct_.args.srcs = &executable_.direct_.src;
+      executable_.direct_.args.scratch = step.scratch;
+    }
     executable_.input_types_.resize(program_.input_count);
     for (const Program::Value& value : program_.values) {
       if (value.input >= 0) executable_.input_types_[value.input] = value.desc.dtype;
@@ -64,6 +74,18 @@ class Executable::Binder {
   }
 
  private:
+  // Chains write the rows of their result and nothing behind them, on any boundary.
+  bool IsDirect() const {
+    if (program_.training || measures_ || program_.steps.size() != 1) return false;
+    const Program::Step& step = program_.steps[0];
+    const bool is_chain = step.kernel_name == kDenseChain || step.kernel_name == kIntegerChain;
+    return is_chain && program_.input_count == 1 && step.srcs.size() == 1 &&
+           program_.values[step.srcs[0].value].home == Program::Value::Home::kInput &&
+           program_.outputs.size() == 1 && program_.outputs[0].value == step.dst &&
+           std::all_of(program_.nodes.begin(), program_.nodes.end(),
+                       [](const Program::Operand& node) { return node.value < 0; });
+  }
+
   void* At(int64_t offset) const {
     return offset == Memory::kNowhere ? nullptr : executable_.arena_.data() + offset;
   }
@@ -226,7 +248,12 @@ absl::Status Executable::Prepare(uint64_t seed) {
   for (Step& step : prepare_) MASE_RETURN_IF_ERROR(RunForward(step, seed));
   const auto prepare = [this](size_t i) {
     Step& step = steps_[preparations_[i]];
-    step.prepare_status = step.kernel->Prepare(step.args);
+    try {
+      step.prepare_status = step.kernel->Prepare(step.args);
+    } catch (const std::bad_alloc&) {  // Which may not leave a parallel region.
+      step.prepare_status =
+          absl::ResourceExhaustedError("out of memory while its tensors are prepared");
+    }
   };
   if (prepared_bytes_ < kBytesWorthThreads) {
     for (size_t i = 0; i < preparations_.size(); ++i) prepare(i);

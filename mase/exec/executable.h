@@ -45,6 +45,19 @@ class Executable {
     DType dtype = DType::kFloat32;
   };
   const std::vector<Result>& outputs() const { return outputs_; }
+  // Whether the program is one step that takes its result's memory from anywhere, so that RunDirect
+  // can stand for Forward: from the rows of the one input to those of the one result. After
+  // Prepare.
+  bool is_direct() const { return direct_.kernel != nullptr; }
+  absl::Status RunDirect(const void* src, void* dst) {
+    direct_.src = src;
+    direct_.args.dst = dst;
+    absl::Status status = direct_.kernel->Forward(direct_.args);
+    if (!status.ok()) [[unlikely]]
+      return StepError(steps_[0], status);
+    return status;
+  }
+
   // Of the block of memory that it works in.
   int64_t bytes() const { return arena_.size(); }
   // By node id, where the options keep values; null data elsewhere.
@@ -94,6 +107,12 @@ class Executable {
     int output;
     bool adds;
   };
+  // The one step of a program as RunDirect calls it.
+  struct Direct {
+    Kernel* kernel = nullptr;
+    const void* src = nullptr;
+    KernelArgs args;
+  };
   class Binder;
 
   Executable() = default;
@@ -111,6 +130,7 @@ class Executable {
   std::vector<Result> outputs_, node_values_;
   std::vector<DType> input_types_;
   std::vector<Program::Note> notes_;
+  Direct direct_;
   AlignedBytes arena_;
 };
 

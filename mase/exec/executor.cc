@@ -7,13 +7,13 @@
 #include "absl/algorithm/container.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
-#include "glog/logging.h"
 #include "mase/base/mix64.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executable.h"
 #include "mase/exec/operand_state.h"
 #include "mase/exec/tensor_store.h"
-#include "mase/format/format.h"
+#include "mase/format/shared_format.h"
+#include "mase/graph/shape_inference.h"
 #include "mase/graph/verifier.h"
 #include "mase/kernel/kernel.h"
 
@@ -36,7 +36,7 @@ absl::Status CheckNode(const Node& node, DType dtype) {
   }
   if (node.quantization() == nullptr) return absl::OkStatus();
   for (const OperandFormat& operand : node.quantization()->operand()) {
-    if (auto format = Format::Create(operand.format()); !format.ok()) {
+    if (auto format = SharedFormat(operand.format()); !format.ok()) {
       return absl::Status(format.status().code(),
                           absl::StrCat(node.name(), " (", node.op(), "): ", operand.operand(), ": ",
                                        format.status().message()));
@@ -72,6 +72,17 @@ class Engine {
     MASE_RETURN_IF_ERROR(Run(*compiled, sources));
     last = compiled;
     return absl::OkStatus();
+  }
+
+  // Null where the program is not direct.
+  absl::StatusOr<Executable*> FindDirect(int64_t rows) {
+    MASE_RETURN_IF_ERROR(CheckInputs(rows, inputs));
+    MASE_ASSIGN_OR_RETURN(Compiled * compiled, FindOrCompile(Kind::kInference, rows));
+    if (!compiled->executable->is_direct()) return nullptr;
+    MASE_RETURN_IF_ERROR(compiled->executable->Prepare(Mix64(options.seed, step)));
+    compiled->prepared = version;
+    compiled->is_lent = true;
+    return compiled->executable.get();
   }
 
   absl::StatusOr<int64_t> PlannedBytes(int64_t rows) {
@@ -116,6 +127,13 @@ class Engine {
     return last->executable->node_values()[node->id()];
   }
 
+  const Executable::Result& Output(int i) const {
+    static const Executable::Result& none = *new Executable::Result{nullptr, {0}};
+    const bool is_there =
+        last != nullptr && i >= 0 && i < static_cast<int>(last->executable->outputs().size());
+    return is_there ? last->executable->outputs()[i] : none;
+  }
+
   absl::StatusOr<ExecutionReport> Report() const {
     if (last == nullptr) return absl::FailedPreconditionError("a report before Forward");
     ExecutionReport report = {.steps = last->executable->steps()};
@@ -134,6 +152,7 @@ class Engine {
     Kind kind;
     int64_t rows;
     int64_t prepared = -1;  // The version of the tensors that it last prepared for.
+    bool is_lent = false;   // As a direct call, so it stays.
     std::unique_ptr<Executable> executable;
   };
 
@@ -200,8 +219,12 @@ class Engine {
         .kernels = {.bfloat16 = options.bfloat16, .folds_norms = options.taps.empty()},
         .measure_steps = options.measure_steps};
     MASE_ASSIGN_OR_RETURN(auto executable, Executable::Compile(graph, how, store));
-    if (programs_.size() == kMaxPrograms) programs_.pop_back();
-    programs_.push_front({kind, rows, -1, std::move(executable)});
+    if (programs_.size() >= kMaxPrograms) {
+      const auto oldest = std::find_if(programs_.rbegin(), programs_.rend(),
+                                       [](const Compiled& compiled) { return !compiled.is_lent; });
+      if (oldest != programs_.rend()) programs_.erase(std::next(oldest).base());
+    }
+    programs_.push_front({kind, rows, -1, false, std::move(executable)});
     return &programs_.front();
   }
 
@@ -219,8 +242,7 @@ class BasicExecutor<T>::Impl : public Engine {
 
   // A result as numbers of T; empty where there is none.
   static absl::Span<const T> Numbers(const Executable::Result& result) {
-    if (result.data == nullptr) return {};
-    CHECK(result.dtype == DTypeOf<T>::value) << "a value of " << DTypeName(result.dtype);
+    if (result.data == nullptr || result.dtype != DTypeOf<T>::value) return {};
     return {static_cast<const T*>(result.data), static_cast<size_t>(result.shape.elements())};
   }
 };
@@ -251,6 +273,27 @@ absl::Status BasicExecutor<T>::Forward(ExecutionMode mode, int64_t rows,
 }
 
 template <typename T>
+absl::StatusOr<DirectCall<T>> BasicExecutor<T>::Direct(int64_t rows) {
+  MASE_ASSIGN_OR_RETURN(Executable * executable, impl_->FindDirect(rows));
+  if (executable == nullptr) return DirectCall<T>();
+  return DirectCall<T>(
+      [](void* direct, const void* src, void* dst) {
+        return static_cast<Executable*>(direct)->RunDirect(src, dst);
+      },
+      executable);
+}
+
+template <typename T>
+absl::StatusOr<std::vector<Shape>> BasicExecutor<T>::InputShapes(int64_t rows) const {
+  MASE_ASSIGN_OR_RETURN(const InferredShapes inferred, InferShapesFor(impl_->graph, rows));
+  std::vector<Shape> shapes;
+  for (const Node* input : impl_->graph.placeholders()) {
+    shapes.push_back(inferred.shape(input->outputs()[0]));
+  }
+  return shapes;
+}
+
+template <typename T>
 absl::StatusOr<int64_t> BasicExecutor<T>::PlannedBytes(int64_t rows) {
   return impl_->PlannedBytes(rows);
 }
@@ -262,19 +305,21 @@ int BasicExecutor<T>::output_count() const {
 
 template <typename T>
 absl::Span<const T> BasicExecutor<T>::output(int i) const {
-  CHECK(impl_->last != nullptr) << "output() before Forward";
-  return Impl::Numbers(impl_->last->executable->outputs()[i]);
+  return Impl::Numbers(impl_->Output(i));
 }
 
 template <typename T>
 const Shape& BasicExecutor<T>::output_shape(int i) const {
-  CHECK(impl_->last != nullptr) << "output_shape() before Forward";
-  return impl_->last->executable->outputs()[i].shape;
+  return impl_->Output(i).shape;
 }
 
 template <typename T>
 absl::StatusOr<absl::Span<const T>> BasicExecutor<T>::NodeValue(absl::string_view node) const {
   MASE_ASSIGN_OR_RETURN(const auto result, impl_->NodeResult(node));
+  if (result.data != nullptr && result.dtype != DTypeOf<T>::value) {
+    return absl::UnimplementedError(absl::StrCat(node, ": its value is ", DTypeName(result.dtype),
+                                                 ", and no result of arithmetic"));
+  }
   return Impl::Numbers(result);
 }
 

@@ -98,11 +98,33 @@ struct LossFigures {
   int64_t correct = 0;  // Rows that are predicted right, where the loss knows what that is.
 };
 
+template <typename T>
+class BasicExecutor;
+
 // Where a tensor lies in a flat vector: `shape.elements()` numbers from `offset` on, row-major.
 struct TensorSlot {
   std::string name;  // "seq_blocks.2.weight"
   Shape shape;
   int64_t offset = 0;  // In elements; a multiple of 16, so that every tensor starts a cache line.
+};
+
+// A net as a function from the rows of its one input to those of its one result, both of `rows`
+// rows, dense and row-major; nothing else is written. By Direct; null where there is none.
+template <typename T>
+class DirectCall {
+ public:
+  DirectCall() = default;
+  explicit operator bool() const { return executable_ != nullptr; }
+  // OutOfRange where a format that has no code for a NaN meets one; `dst` is then unspecified.
+  absl::Status operator()(const T* src, T* dst) const { return run_(executable_, src, dst); }
+
+ private:
+  friend class BasicExecutor<T>;
+  using Run = absl::Status (*)(void* executable, const void* src, void* dst);
+  DirectCall(Run run, void* executable) : run_(run), executable_(executable) {}
+
+  Run run_ = nullptr;
+  void* executable_ = nullptr;
 };
 
 // T is float, or double for checking: the element type of parameters, arithmetic and results, and
@@ -127,12 +149,22 @@ class BasicExecutor {
   // channel. Unimplemented: an op without a kernel. OutOfRange: a format that refuses NaN met one.
   absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const InputData> inputs);
 
+  // The net as a function of `rows` rows, for callers to whom tens of nanoseconds matter: what
+  // Forward computes in inference, without anything between the caller and the one kernel. There is
+  // none, null, where the program for so many rows is more than one step, as all are but chains of
+  // small layers. Compiles if need be; errors of Forward. The function is good until the executor
+  // ends or its tensors change: parameters(), buffers(), LoadFrom, a step of training.
+  absl::StatusOr<DirectCall<T>> Direct(int64_t rows);
+
   // Bytes of the one block of memory that a Forward of `rows` rows in inference works in: values
   // between steps, scratch, and rounded parameters; what is not needed at the same time shares. The
   // inputs are the caller's and not part of it. There is no output() afterwards. Errors of Forward.
   absl::StatusOr<int64_t> PlannedBytes(int64_t rows);
 
-  // Results of the last Forward, valid until the next.
+  // The shapes of the inputs, by placeholder. InvalidArgument if the net cannot have so many rows.
+  absl::StatusOr<std::vector<Shape>> InputShapes(int64_t rows) const;
+
+  // Results of the last Forward, valid until the next; empty before the first and after a failure.
   int output_count() const;
   absl::Span<const T> output(int i = 0) const;
   const Shape& output_shape(int i = 0) const;

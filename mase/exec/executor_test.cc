@@ -7,6 +7,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/isa.h"
+#include "mase/exec/run_net.h"
 #include "mase/testing/matchers.h"
 #include "mase/testing/numerics/test_net.h"
 
@@ -280,6 +282,79 @@ output = output(b)
   EXPECT_EQ(ValueOrDie(executor->PlannedBytes(8)), 8 * 1024 * 4);  // b takes the place of a.
   EXPECT_EQ(ValueOrDie(executor->PlannedBytes(16)), 16 * 1024 * 4);
   EXPECT_THAT(executor->PlannedBytes(17), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+// Every instruction set writes the rows of the result and nothing around them, wherever they lie.
+TEST(ExecutorTest, ADirectCallComputesWhatForwardComputesAndWritesNothingElse) {
+  const Graph graph = JetNet(4);
+  const std::vector<float> x = RandomValues(4 * 16, 3);
+  for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
+    if (!SetIsaForTest(isa)) continue;
+    for (const int64_t rows : {1, 3, 4}) {
+      auto executor = MakeExecutor<float>(graph);
+      const DirectCall<float> direct = ValueOrDie(executor->Direct(rows));
+      ASSERT_TRUE(direct) << rows;
+      const std::vector<float> expected = Evaluate(*executor, ExecutionMode::kInference, rows, x);
+      std::vector<float> memory(rows * 5 + 33, -7);
+      ASSERT_OK(direct(x.data(), memory.data() + 1));
+      EXPECT_EQ(std::vector<float>(memory.begin() + 1, memory.begin() + 1 + rows * 5), expected);
+      EXPECT_EQ(memory[0], -7);
+      EXPECT_EQ(std::vector<float>(memory.begin() + 1 + rows * 5, memory.end()),
+                std::vector<float>(32, -7));
+    }
+  }
+  SetIsaForTest(Isa::kAvx512) || SetIsaForTest(Isa::kAvx2) || SetIsaForTest(Isa::kBaseline);
+}
+
+TEST(ExecutorTest, ADirectCallStaysGoodWhileOtherBatchesRun) {
+  auto executor = MakeExecutor<float>(JetNet(4));
+  const DirectCall<float> direct = ValueOrDie(executor->Direct(1));
+  const std::vector<float> x = RandomValues(64 * 16, 3);
+  std::vector<float> before(5), after(5);
+  ASSERT_OK(direct(x.data(), before.data()));
+  for (int64_t rows = 1; rows < 20; ++rows) {
+    EXPECT_OK(executor->Forward(ExecutionMode::kInference, rows, {x.data()}));
+  }
+  ASSERT_OK(direct(x.data(), after.data()));
+  EXPECT_EQ(before, after);
+}
+
+TEST(ExecutorTest, WhatIsMoreThanOneStepHasNoDirectCall) {
+  TestNet net({2, 16});
+  Value* x = net.Module("softplus", {net.input()});
+  x = net.Module("linear", {x}, LinearAttributes(16, 8));
+  EXPECT_FALSE(ValueOrDie(MakeExecutor<float>(net.Finish({x}))->Direct(1)));
+}
+
+TEST(ExecutorTest, ThereIsNoResultBeforeTheFirstForwardNorAfterAFailure) {
+  auto executor = MakeExecutor<float>(JetNet(4));
+  EXPECT_TRUE(executor->output().empty());
+  EXPECT_EQ(executor->output_shape().elements(), 0);
+  const std::vector<float> x = RandomValues(4 * 16, 3);
+  EXPECT_OK(executor->Forward(ExecutionMode::kInference, 4, {x.data()}));
+  EXPECT_EQ(executor->output().size(), 20u);
+  EXPECT_TRUE(executor->output(1).empty());
+  EXPECT_FALSE(executor->Forward(ExecutionMode::kInference, 4, {}).ok());
+  EXPECT_TRUE(executor->output().empty());
+}
+
+TEST(ExecutorTest, SamplesThatAreNotTheNetsAreRefusedBeforeTheyAreRead) {
+  auto executor = MakeExecutor<float>(JetNet(4));
+  const auto run = [&](const std::vector<Tensor>& inputs, int64_t rows) {
+    return RunNet<float>(*executor, inputs, RowBatches::OfSize(rows, 4),
+                         [](int64_t, int64_t) { return absl::OkStatus(); });
+  };
+  const auto tensor = [](const Shape& shape) { return Tensor(DType::kFloat32, shape); };
+  EXPECT_OK(run({tensor({9, 16})}, 9));
+  EXPECT_OK(run({tensor({0, 16})}, 0));
+  EXPECT_THAT(run({}, 9), StatusIs(absl::StatusCode::kInvalidArgument,
+                                   HasSubstr("0 inputs for a graph that has 1")));
+  EXPECT_THAT(run({tensor({8, 16})}, 9),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("input 0 is [8, 16]")));
+  EXPECT_THAT(run({tensor({9, 15})}, 9),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("input 0 is [9, 15]; of 4 of 9 rows the net reads [4, 16]")));
+  EXPECT_THAT(run({tensor({})}, 9), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(ExecutorTest, RefusesWhatItCannotRun) {

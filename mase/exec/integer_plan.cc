@@ -140,11 +140,11 @@ absl::StatusOr<std::vector<float>> RoundedWeight(const Node& node, const TensorS
                                                  const InferredShapes& shapes) {
   const TensorStore::Place place = store.Find(*node.FindParameter(operands::kWeight));
   const FormatProto* proto = FindFormat(node, operands::kWeight);
-  const OperandView view = ViewOperand(node, operands::kWeight, *proto, place.shape, shapes);
-  MASE_ASSIGN_OR_RETURN(const std::unique_ptr<const Format> format, Format::Create(view.format));
+  MASE_ASSIGN_OR_RETURN(const OperandView view,
+                        ViewOperand(node, operands::kWeight, *proto, place.shape, shapes));
   std::vector<float> weight(place.shape.elements());
   MASE_RETURN_IF_ERROR(
-      format->Quantize(static_cast<const float*>(place.data), weight.data(), view.shape));
+      view.format->Quantize(static_cast<const float*>(place.data), weight.data(), view.shape));
   return weight;
 }
 
@@ -232,9 +232,9 @@ absl::Status PlanProduct(const Node& node, const InferredShapes& shapes, const T
 }
 
 absl::Status PlanArithmetic(const Node& node, IntegerPlan* plan) {
-  for (size_t i = 0; i < node.inputs().size(); ++i) {
-    MASE_ASSIGN_OR_RETURN(plan->inputs.emplace_back(),
-                          ActivationCodes(node, InputOperand(node, static_cast<int>(i))));
+  for (const Operand& operand : OperandsOf(node)) {
+    if (operand.source != Operand::Source::kInput) continue;
+    MASE_ASSIGN_OR_RETURN(plan->inputs.emplace_back(), ActivationCodes(node, operand.role));
   }
   if (node.op() != ops::kMul) return absl::OkStatus();
   MASE_RETURN_IF_ERROR(CheckStep(plan->inputs[0].scale * plan->inputs[1].scale));
@@ -244,17 +244,17 @@ absl::Status PlanArithmetic(const Node& node, IntegerPlan* plan) {
       "its products may overflow an int32; give data_in a smaller width");
 }
 
-// The largest window of a pooling.
-int64_t WindowElements(const Node& node, const InferredShapes& shapes) {
+// The largest window of a pooling. What an attribute says may be beyond what an int64 holds.
+double WindowElements(const Node& node, const InferredShapes& shapes) {
   const Attributes& attributes = node.attributes();
   const Shape& src = shapes.shape(node.inputs()[0]);
   const Shape& dst = shapes.shape(node.outputs()[0]);
-  int64_t elements = 1;
+  double elements = 1;
   for (int axis = 2; axis < src.rank(); ++axis) {
     if (attributes.Find("output_size") != nullptr) {
-      elements *= src[axis] / std::max<int64_t>(dst[axis], 1) + 2;
+      elements *= static_cast<double>(src[axis] / std::max<int64_t>(dst[axis], 1) + 2);
     } else {
-      elements *= attributes.Ints("kernel_size")[axis - 2];
+      elements *= static_cast<double>(attributes.Ints("kernel_size")[axis - 2]);
     }
   }
   return elements;
@@ -262,13 +262,15 @@ int64_t WindowElements(const Node& node, const InferredShapes& shapes) {
 
 absl::Status PlanPool(const Node& node, const InferredShapes& shapes, IntegerPlan* plan) {
   MASE_ASSIGN_OR_RETURN(plan->inputs.emplace_back(), ActivationCodes(node, operands::kDataIn));
-  const int64_t largest =
-      WindowElements(node, shapes) *
-      std::max<int64_t>({std::abs(plan->inputs[0].least()), plan->inputs[0].most(),
-                         std::abs(plan->inputs[0].lo), plan->inputs[0].hi});
+  const Codes& codes = plan->inputs[0];
+  double size = 0;  // Of a code, or of where one may be cut.
+  for (const auto bound : {codes.least(), codes.most(), codes.lo, codes.hi}) {
+    size = std::max(size, std::abs(static_cast<double>(bound)));
+  }
+  const double largest = WindowElements(node, shapes) * size;
   if (largest < kExactFloat) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("sums of a window may reach ", largest,
-                                                    ", beyond what float32 adds without rounding"));
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "sums of a window may reach %.0f, beyond what float32 adds without rounding", largest));
 }
 
 absl::StatusOr<IntegerPlan> Plan(const Node& node, const InferredShapes& shapes,

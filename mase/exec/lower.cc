@@ -169,6 +169,11 @@ absl::Status Lowerer::AddLoss() {
 absl::Status Lowerer::AddOutputs(const Node& node) {
   for (size_t i = 0; i < node.inputs().size(); ++i) {
     MASE_ASSIGN_OR_RETURN(Program::Operand src, Source(node, static_cast<int>(i)));
+    const DType dtype = program_.desc(src.value).dtype;
+    if (dtype != store_.dtype()) {
+      return absl::UnimplementedError(absl::StrCat("result ", i, " is ", DTypeName(dtype),
+                                                   "; results are ", DTypeName(store_.dtype())));
+    }
     program_.outputs.push_back(std::move(src));
   }
   return absl::OkStatus();
@@ -219,6 +224,10 @@ int Lowerer::StoredTensor(const std::string& name) {
 
 int Lowerer::Append(Program::Step step, const Shape& dst) {
   return program_.Append(std::move(step), {dst, Layout::kPlain, store_.dtype()});
+}
+
+int Lowerer::Append(Program::Step step, const ValueInfo& dst) {
+  return program_.Append(std::move(step), {dst.shape, Layout::kPlain, TypeOf(dst.dtype)});
 }
 
 int Lowerer::AppendCodes(Program::Step step, const Shape& dst, const Codes& codes) {

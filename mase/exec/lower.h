@@ -28,6 +28,7 @@
 #include "mase/graph/graph.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/kernel/loss.h"
+#include "mase/quantize/operands.h"
 
 namespace mase {
 
@@ -79,6 +80,8 @@ class Lowerer {
 
   // Appends a step whose result is a float tensor of this shape; returns the result.
   int Append(Program::Step step, const Shape& dst);
+  // The same for what may be no float tensor: ids that are moved.
+  int Append(Program::Step step, const ValueInfo& dst);
   // The same for codes.
   int AppendCodes(Program::Step step, const Shape& dst, const Codes& codes);
 
@@ -130,14 +133,17 @@ absl::StatusOr<bool> LowerOnCodes(const Node& node, const std::optional<Codes>& 
 // Rounds the operands of one node by "quantize" steps.
 class OperandRounder {
  public:
-  OperandRounder(const Node& node, Lowerer& lowerer) : node_(node), lowerer_(lowerer) {}
+  OperandRounder(const Node& node, Lowerer& lowerer)
+      : node_(node), lowerer_(lowerer), operands_(OperandsOf(node)) {}
 
-  // The value as `operand`: rounded, where the record has a format for that.
-  absl::StatusOr<int> Round(absl::string_view operand, int value, const Shape& shape);
+  // The value as the node's input, tensor or result of that index: rounded, where the record has a
+  // format for it.
+  absl::StatusOr<int> Round(Operand::Source source, int index, int value, const Shape& shape);
 
  private:
   const Node& node_;
   Lowerer& lowerer_;
+  const std::vector<Operand> operands_;
   int rounded_ = 0;
 };
 
@@ -145,7 +151,7 @@ class OperandRounder {
 struct SimulatedRules {
   Attributes attributes;
   std::vector<std::string> left_out;  // Tensors of the module that it does without.
-  bool reference = false;             // As TensorOperand takes it.
+  bool reference = false;             // Sums are MASE's, in float.
 };
 absl::Status LowerByRules(const Node& node, SimulatedRules rules, Lowerer& lowerer);
 

@@ -17,7 +17,7 @@ absl::Status LowerFloat(const Node& node, Lowerer& lowerer) {
     step.tensor_names.push_back(parameter.name);
   }
   lowerer.SetResult(node,
-                    lowerer.Append(std::move(step), lowerer.shapes().shape(node.outputs()[0])));
+                    lowerer.Append(std::move(step), lowerer.shapes().info(node.outputs()[0])));
   return absl::OkStatus();
 }
 

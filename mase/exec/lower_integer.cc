@@ -30,11 +30,13 @@ absl::Status LowerInteger(const Node& node, const IntegerPlan& plan, Lowerer& lo
   step.simulated = true;
   step.weight = plan.weight;
   OperandRounder rounder(node, lowerer);
-  for (const Parameter& parameter : node.parameters()) {
+  for (size_t i = 0; i < node.parameters().size(); ++i) {
+    const Parameter& parameter = node.parameters()[i];
     const int stored = lowerer.StoredTensor(parameter.tensor);
-    MASE_ASSIGN_OR_RETURN(const int tensor,
-                          rounder.Round(TensorOperand(node, parameter.name, /*reference=*/false),
-                                        stored, lowerer.ShapeOf(stored)));
+    const Shape stored_shape = lowerer.ShapeOf(stored);
+    MASE_ASSIGN_OR_RETURN(
+        const int tensor,
+        rounder.Round(Operand::Source::kTensor, static_cast<int>(i), stored, stored_shape));
     step.tensors.push_back(tensor);
     step.tensor_names.push_back(parameter.name);
   }

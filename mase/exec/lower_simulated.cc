@@ -10,26 +10,33 @@
 #include "mase/quantize/operands.h"
 
 namespace mase {
-absl::StatusOr<int> OperandRounder::Round(absl::string_view operand, int value,
-                                          const Shape& shape) {
-  const FormatProto* format = operand.empty() ? nullptr : FindFormat(node_, operand);
-  if (format == nullptr) return value;
+namespace {
+
+using Source = Operand::Source;
+
+}  // namespace
+
+absl::StatusOr<int> OperandRounder::Round(Source source, int index, int value, const Shape& shape) {
+  const auto operand = absl::c_find_if(operands_, [&](const Operand& operand) {
+    return operand.source == source && operand.index == index;
+  });
+  if (operand == operands_.end() || operand->format == nullptr) return value;
+  absl::StatusOr<OperandView> view =
+      ViewOperand(node_, operand->role, *operand->format, shape, lowerer_.shapes());
+  if (!view.ok()) return Annotate(view.status(), operand->role);
   Program::Step step = lowerer_.StartStep(node_);
   step.op = "quantize";
   step.schema = nullptr;
-  absl::StrAppend(&step.label, ": ", operand);
+  absl::StrAppend(&step.label, ": ", operand->role);
   // Every operand that a node rounds has random numbers of its own, behind the op's.
   step.stream += ++rounded_;
   step.simulated = true;
   step.srcs = {{value, shape}};
-  if (HasOperandState(*format)) {
-    step.tensors = {lowerer_.StoredTensor(OperandStateSlot(node_, operand))};
+  if (HasOperandState(*operand->format)) {
+    step.tensors = {lowerer_.StoredTensor(OperandStateSlot(node_, operand->role))};
     step.tensor_names = {"state"};
   }
-  auto kernel = MakeQuantizeKernel(ViewOperand(node_, operand, *format, shape, lowerer_.shapes()),
-                                   lowerer_.dtype(), step.stream);
-  if (!kernel.ok()) return Annotate(kernel.status(), operand);
-  step.kernel = *std::move(kernel);
+  step.kernel = MakeQuantizeKernel(*view, lowerer_.dtype(), step.stream);
   return lowerer_.Append(std::move(step), shape);
 }
 
@@ -45,26 +52,25 @@ absl::Status LowerByRules(const Node& node, SimulatedRules rules, Lowerer& lower
   for (size_t i = 0; i < node.inputs().size(); ++i) {
     const int input = static_cast<int>(i);
     MASE_ASSIGN_OR_RETURN(Program::Operand src, lowerer.Source(node, input));
-    MASE_ASSIGN_OR_RETURN(src.value,
-                          rounder.Round(InputOperand(node, input), src.value, src.shape));
+    MASE_ASSIGN_OR_RETURN(src.value, rounder.Round(Source::kInput, input, src.value, src.shape));
     step.srcs.push_back(std::move(src));
   }
-  for (const Parameter& parameter : node.parameters()) {
+  for (size_t i = 0; i < node.parameters().size(); ++i) {
+    const Parameter& parameter = node.parameters()[i];
     if (absl::c_linear_search(rules.left_out, parameter.name)) continue;
     int tensor = lowerer.StoredTensor(parameter.tensor);
     // Statistics that training moves are the stored ones.
     if (!lowerer.training() || !lowerer.IsBuffer(tensor)) {
       const Shape shape = lowerer.ShapeOf(tensor);
-      MASE_ASSIGN_OR_RETURN(
-          tensor,
-          rounder.Round(TensorOperand(node, parameter.name, rules.reference), tensor, shape));
+      MASE_ASSIGN_OR_RETURN(tensor,
+                            rounder.Round(Source::kTensor, static_cast<int>(i), tensor, shape));
     }
     step.tensors.push_back(tensor);
     step.tensor_names.push_back(parameter.name);
   }
   const Shape& shape = lowerer.shapes().shape(node.outputs()[0]);
   const int result = lowerer.Append(std::move(step), shape);
-  MASE_ASSIGN_OR_RETURN(const int rounded, rounder.Round("data_out", result, shape));
+  MASE_ASSIGN_OR_RETURN(const int rounded, rounder.Round(Source::kResult, 0, result, shape));
   lowerer.SetResult(node, rounded);
   return absl::OkStatus();
 }

@@ -153,7 +153,7 @@ struct Operand {
   bool is_input = false;
   Shape shape;
   std::vector<float> values, rounded;
-  std::unique_ptr<const Format> format;  // Null: stays float.
+  std::shared_ptr<const Format> format;  // Null: stays float.
   Shape view;
 };
 
@@ -182,18 +182,25 @@ class PairTest {
   }
 
   absl::Status RoundOperands() {
+    using Source = mase::Operand::Source;
     const Node& node = *net_.node();
+    const auto role_of = [&node](Source source, int index) -> absl::string_view {
+      for (const mase::Operand& operand : OperandsOf(node)) {
+        if (operand.source == source && operand.index == index) return operand.role;
+      }
+      return "";
+    };
     for (int i = 0; i < static_cast<int>(node.inputs().size()); ++i) {
       operands_.push_back({net_.InputTensor(i), true, net_.shapes().shape(node.inputs()[i])});
-      MASE_RETURN_IF_ERROR(Round(InputOperand(node, i), &operands_.back()));
+      MASE_RETURN_IF_ERROR(Round(role_of(Source::kInput, i), &operands_.back()));
     }
-    for (const Parameter& parameter : node.parameters()) {
+    for (int i = 0; i < static_cast<int>(node.parameters().size()); ++i) {
+      const Parameter& parameter = node.parameters()[i];
       if (IgnoresTensor(node, parameter.name)) continue;
       const Tensor& tensor = net_.graph().FindTensor(parameter.tensor)->value;
       if (tensor.dtype() != DType::kFloat32) continue;
       operands_.push_back({parameter.tensor, false, tensor.shape()});
-      const auto operand = TensorOperand(node, parameter.name, IsReference(node));
-      MASE_RETURN_IF_ERROR(Round(operand, &operands_.back()));
+      MASE_RETURN_IF_ERROR(Round(role_of(Source::kTensor, i), &operands_.back()));
     }
     return absl::OkStatus();
   }
@@ -207,8 +214,9 @@ class PairTest {
     operand->rounded = operand->values;
     const FormatProto* format = FindFormat(*net_.node(), name);
     if (format == nullptr || name.empty()) return absl::OkStatus();
-    OperandView view = ViewOperand(*net_.node(), name, *format, operand->shape, net_.shapes());
-    MASE_ASSIGN_OR_RETURN(operand->format, Format::Create(view.format));
+    MASE_ASSIGN_OR_RETURN(const OperandView view,
+                          ViewOperand(*net_.node(), name, *format, operand->shape, net_.shapes()));
+    operand->format = view.format;
     operand->view = view.shape;
     return operand->format->Quantize(operand->values.data(), operand->rounded.data(), view.shape);
   }

@@ -21,10 +21,39 @@ absl::StatusOr<std::vector<Tensor>> InputsFor(const Graph& graph,
   return inputs;
 }
 
+namespace {
+
+// Of all rows, against what the first batch needs.
+template <typename T>
+absl::Status CheckInputs(const BasicExecutor<T>& executor, absl::Span<const Tensor> inputs,
+                         const RowBatches& batches) {
+  if (batches.count() == 0) return absl::OkStatus();
+  MASE_ASSIGN_OR_RETURN(const std::vector<Shape> want, executor.InputShapes(batches.begin(1)));
+  if (inputs.size() != want.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(inputs.size(), " inputs for a graph that has ", want.size()));
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Shape& got = inputs[i].shape();
+    const int64_t rows = batches.rows();
+    if (got.rank() > 0 && got[0] == rows &&
+        got.elements() / rows == want[i].elements() / batches.begin(1)) {
+      continue;
+    }
+    return absl::InvalidArgumentError(absl::StrCat("input ", i, " is ", got.ToString(), "; of ",
+                                                   batches.begin(1), " of ", rows,
+                                                   " rows the net reads ", want[i].ToString()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 template <typename T>
 absl::Status RunNet(BasicExecutor<T>& executor, absl::Span<const Tensor> inputs,
                     const RowBatches& batches,
                     const std::function<absl::Status(int64_t first_row, int64_t rows)>& sink) {
+  MASE_RETURN_IF_ERROR(CheckInputs(executor, inputs, batches));
   std::vector<std::vector<T>> converted(inputs.size());  // Of one batch.
   for (int64_t batch = 0; batch < batches.count(); ++batch) {
     const int64_t first = batches.begin(batch), rows = batches.begin(batch + 1) - first;

@@ -39,6 +39,7 @@ class RowBatches {
     return RowBatches(rows, std::min(rows, count), 0);
   }
 
+  int64_t rows() const { return rows_; }
   int64_t count() const { return count_; }
   // The first row of a batch; of the one behind the last, the number of rows.
   int64_t begin(int64_t batch) const {
@@ -58,7 +59,9 @@ absl::StatusOr<std::vector<Tensor>> InputsFor(const Graph& graph,
 
 // Runs all batches; inputs[i], [rows, ...], are the samples of placeholder i. Calls `sink` after
 // each batch with its first row and how many it has. What is float32 is converted where T is
-// double. Errors are those of Forward, or the sink's, which ends the run.
+// double. Errors are those of Forward, or the sink's, which ends the run; InvalidArgument, before
+// the first batch, for another number of inputs than the net has, and for one that has not as many
+// rows as `batches`, or rows of another size than its placeholder.
 template <typename T>
 absl::Status RunNet(BasicExecutor<T>& executor, absl::Span<const Tensor> inputs,
                     const RowBatches& batches,

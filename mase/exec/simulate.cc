@@ -15,7 +15,7 @@ namespace {
 template <typename T>
 class QuantizeKernel final : public Kernel {
  public:
-  QuantizeKernel(std::unique_ptr<const Format> format, Shape shape, uint64_t stream)
+  QuantizeKernel(std::shared_ptr<const Format> format, Shape shape, uint64_t stream)
       : format_(std::move(format)),
         shape_(std::move(shape)),
         stream_(stream),
@@ -67,7 +67,7 @@ class QuantizeKernel final : public Kernel {
     FormatProto proto = format_->proto();
     if (proto.lsq().has_scale() && proto.lsq().scale() == step) return absl::OkStatus();
     proto.mutable_lsq()->set_scale(step);
-    MASE_ASSIGN_OR_RETURN(format_, Format::Create(proto));
+    MASE_ASSIGN_OR_RETURN(format_, Format::Create(proto));  // Another one each step: not shared.
     return absl::OkStatus();
   }
 
@@ -77,7 +77,7 @@ class QuantizeKernel final : public Kernel {
     *args.DiffTensor<T>(0) = LsqScaleGradient(format_->proto(), {src, count}, {diff_dst, count});
   }
 
-  std::unique_ptr<const Format> format_;
+  std::shared_ptr<const Format> format_;
   const Shape shape_;
   const uint64_t stream_;
   const bool has_learned_step_;
@@ -86,12 +86,11 @@ class QuantizeKernel final : public Kernel {
 
 }  // namespace
 
-KernelOr MakeQuantizeKernel(const OperandView& view, DType dtype, uint64_t stream) {
-  MASE_ASSIGN_OR_RETURN(std::unique_ptr<const Format> format, Format::Create(view.format));
+std::unique_ptr<Kernel> MakeQuantizeKernel(const OperandView& view, DType dtype, uint64_t stream) {
   if (dtype == DType::kFloat64) {
-    return std::make_unique<QuantizeKernel<double>>(std::move(format), view.shape, stream);
+    return std::make_unique<QuantizeKernel<double>>(view.format, view.shape, stream);
   }
-  return std::make_unique<QuantizeKernel<float>>(std::move(format), view.shape, stream);
+  return std::make_unique<QuantizeKernel<float>>(view.format, view.shape, stream);
 }
 
 }  // namespace mase

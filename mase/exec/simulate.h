@@ -3,6 +3,7 @@
 #define MASE_EXEC_SIMULATE_H_
 
 #include <cstdint>
+#include <memory>
 
 #include "mase/kernel/kernel.h"
 #include "mase/quantize/operands.h"
@@ -14,7 +15,7 @@ namespace mase {
 // of stochastic rounding's draws (KernelSpec). Where the format has trained state
 // (operand_state.h), tensors[0] is that, and it gets a gradient too; an lsq step that is not above
 // zero is InvalidArgument.
-KernelOr MakeQuantizeKernel(const OperandView& view, DType dtype, uint64_t stream);
+std::unique_ptr<Kernel> MakeQuantizeKernel(const OperandView& view, DType dtype, uint64_t stream);
 
 }  // namespace mase
 

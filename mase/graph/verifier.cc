@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/status_macros.h"
+#include "mase/graph/operands.h"
 #include "mase/graph/shape_inference.h"
 
 namespace mase {
@@ -71,17 +72,12 @@ absl::Status CheckQuantization(const Node& node) {
   const Quantization* record = node.quantization();
   if (record == nullptr) return absl::OkStatus();
   if (!node.schema().quantizable) return Fault(node, "is quantized but the op is not quantizable");
-  absl::flat_hash_set<absl::string_view> rounded = {operands::kDataOut};
-  for (size_t i = 0; i < node.inputs().size(); ++i) {
-    rounded.insert(node.schema().InputOperand(static_cast<int>(i)));
-  }
-  for (const Parameter& parameter : node.parameters()) {
-    rounded.insert(node.schema().TensorOperand(parameter.name));
-  }
+  absl::flat_hash_set<absl::string_view> rounded;
+  for (const Operand& operand : OperandsByTable(node)) rounded.insert(operand.role);
   absl::flat_hash_set<absl::string_view> seen;
   for (const OperandFormat& operand : record->operand()) {
     const std::string& name = operand.operand();
-    if (name.empty() || !rounded.contains(name)) {
+    if (!rounded.contains(name)) {
       return Fault(node, "is quantized in operand '", name, "', which it does not have");
     }
     if (!seen.insert(name).second) {

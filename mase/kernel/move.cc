@@ -130,8 +130,10 @@ std::vector<KernelEntry> MoveKernels() {
   };
   std::vector<KernelEntry> entries = ForFloats(moves);
   // Codes (codes.h) are moved as they are.
-  for (const auto& codes : {moves.operator()<uint8_t>(), moves.operator()<int32_t>()}) {
-    entries.insert(entries.end(), codes.begin(), codes.end());
+  // So are numbers of nodes that no arithmetic touches, such as ids.
+  for (const auto& others :
+       {moves.operator()<uint8_t>(), moves.operator()<int32_t>(), moves.operator()<int64_t>()}) {
+    entries.insert(entries.end(), others.begin(), others.end());
   }
   return entries;
 }

@@ -49,18 +49,9 @@ Owners FindOwners(const Graph& graph) {
   return owners;
 }
 
-// A format, and the shape in which it sees a tensor.
-struct Coder {
-  std::unique_ptr<const Format> format;
-  Shape shape;
-};
-
-absl::StatusOr<Coder> CoderOf(const Owner& owner, const Shape& shape,
-                              const InferredShapes& shapes) {
-  const OperandView view =
-      ViewOperand(*owner.node, owner.operand.role, *owner.operand.format, shape, shapes);
-  MASE_ASSIGN_OR_RETURN(auto format, Format::Create(view.format));
-  return Coder{std::move(format), view.shape};
+absl::StatusOr<OperandView> CoderOf(const Owner& owner, const Shape& shape,
+                                    const InferredShapes& shapes) {
+  return ViewOperand(*owner.node, owner.operand.role, *owner.operand.format, shape, shapes);
 }
 
 // Equal as numbers: zeros of either sign are.
@@ -74,7 +65,8 @@ std::optional<int64_t> FirstDifference(const Tensor& a, const Tensor& b) {
 
 // The first element whose code is not the one that its value has. Codes of blocks are for the block
 // to choose.
-absl::StatusOr<std::optional<int64_t>> FirstOther(const Coder& coder, const EncodedTensor& codes,
+absl::StatusOr<std::optional<int64_t>> FirstOther(const OperandView& coder,
+                                                  const EncodedTensor& codes,
                                                   const Tensor& decoded) {
   if (!codes.block_codes.empty()) return std::nullopt;
   MASE_ASSIGN_OR_RETURN(const EncodedTensor again, coder.format->Encode(decoded));
@@ -90,7 +82,7 @@ struct Coded {
   std::string refusal;
 };
 
-absl::StatusOr<Coded> Encode(const Coder& coder, const Tensor& tensor) {
+absl::StatusOr<Coded> Encode(const OperandView& coder, const Tensor& tensor) {
   const auto refuse = [](absl::string_view why) { return Coded{{}, std::string(why)}; };
   if (coder.format->code_bits() == 0) return refuse("the format has no codes");
   if (coder.format->proto().rounding() == FormatProto::STOCHASTIC) {
@@ -168,7 +160,7 @@ absl::StatusOr<std::vector<uint32_t>> ReadBlocks(const Tensor* tensor, size_t co
 }
 
 // Messages go on from "codes of tensor 'x' ".
-absl::StatusOr<Tensor> Decode(const Coder& coder, const Tensor& codes, const Tensor* blocks) {
+absl::StatusOr<Tensor> Decode(const OperandView& coder, const Tensor& codes, const Tensor* blocks) {
   const Format& format = *coder.format;
   if (format.code_bits() == 0) return Damaged("have a format without codes: ", format.family());
   EncodedTensor encoded{coder.shape};
@@ -201,7 +193,8 @@ absl::StatusOr<StoredTensors> EncodeTensors(const Graph& graph) {
         owner != owners.end() && !tensor.buffer && tensor.value.dtype() == DType::kFloat32;
     Coded coded{{}, has_format && owner->second.owners > 1 ? "several nodes share it" : ""};
     if (has_format && coded.refusal.empty()) {
-      const absl::StatusOr<Coder> coder = CoderOf(owner->second, tensor.value.shape(), shapes);
+      const absl::StatusOr<OperandView> coder =
+          CoderOf(owner->second, tensor.value.shape(), shapes);
       absl::Status status = coder.status();
       if (status.ok()) {
         absl::StatusOr<Coded> made = Encode(*coder, tensor.value);
@@ -264,7 +257,7 @@ absl::Status DecodeTensors(const Graph& graph, SafeTensors& contents) {
       return Damaged(Place(owner->second, name), " stand beside the tensor itself");
     }
     const Shape& shape = graph.FindTensor(name)->value.shape();
-    absl::StatusOr<Coder> coder = CoderOf(owner->second, shape, shapes);
+    absl::StatusOr<OperandView> coder = CoderOf(owner->second, shape, shapes);
     if (!coder.ok()) return Annotate(coder.status(), Place(owner->second, name));
     const absl::StatusOr<Tensor> decoded =
         Decode(*coder, tensor.value, contents.Find(absl::StrCat(name, kBlocks)));

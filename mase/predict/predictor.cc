@@ -39,6 +39,7 @@ absl::Status CheckGraph(const Graph& graph) {
 // What a thread runs.
 struct Predictor::Worker {
   std::unique_ptr<Executor> executor;
+  DirectCall<float> row;      // One row, where that is one step.
   std::vector<float> scaled;  // A batch after the recipe.
 };
 
@@ -67,6 +68,7 @@ class Predictor::Workers : public std::enable_shared_from_this<Predictor::Worker
     }
     auto worker = std::make_unique<Worker>();
     MASE_ASSIGN_OR_RETURN(worker->executor, Executor::Create(graph_, options_));
+    MASE_ASSIGN_OR_RETURN(worker->row, worker->executor->Direct(1));
     const std::lock_guard<std::mutex> lock(mutex_);
     all_.push_back(std::move(worker));
     free_.reserve(all_.size());
@@ -194,6 +196,7 @@ absl::Status Predictor::Predict(absl::Span<const float> in, absl::Span<float> ou
                                                    " in and ", outputs_, " out"));
   }
   MASE_ASSIGN_OR_RETURN(Worker * worker, Workers::Get(*this));
+  if (rows == 1 && worker->row && mean_.empty()) return worker->row(in.data(), out.data());
   return RunBatches(*worker, in.data(), rows, out.data());
 }
 

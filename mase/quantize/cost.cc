@@ -12,7 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
-#include "mase/format/format.h"
+#include "mase/format/shared_format.h"
 #include "mase/quantize/operands.h"
 #include "mase/quantize/reference.h"
 
@@ -64,18 +64,17 @@ absl::StatusOr<double> FormatBits(const Node& node, absl::string_view operand,
                                   const FormatProto& format, const Shape& shape,
                                   const InferredShapes& shapes, BitCount count) {
   if (count == BitCount::kReference) return ReferenceBits(format);
-  const OperandView view = ViewOperand(node, operand, format, shape, shapes);
-  MASE_ASSIGN_OR_RETURN(const auto made, Format::Create(view.format));
-  if (count == BitCount::kCode && made->code_bits() > 0) return made->code_bits();
-  const double bits = made->BitsPerValue(view.shape);
+  MASE_ASSIGN_OR_RETURN(const OperandView view, ViewOperand(node, operand, format, shape, shapes));
+  if (count == BitCount::kCode && view.format->code_bits() > 0) return view.format->code_bits();
+  const double bits = view.format->BitsPerValue(view.shape);
   return count == BitCount::kCode ? std::ceil(bits) : bits;
 }
 
 // The tensor of the module that belongs to an operand, or null.
 const GraphTensor* FindTensorOf(const Graph& graph, const Node& node, absl::string_view operand) {
-  for (const Parameter& parameter : node.parameters()) {
-    if (TensorOperand(node, parameter.name, IsReference(node)) != operand) continue;
-    return graph.FindTensor(parameter.tensor);
+  for (const Operand& found : OperandsOf(node)) {
+    if (found.source != Operand::Source::kTensor || found.role != operand) continue;
+    return graph.FindTensor(node.parameters()[found.index].tensor);
   }
   return nullptr;
 }
@@ -92,9 +91,9 @@ std::optional<Factor> WeightOf(const Graph& graph, const Node& node, const Infer
   if (const GraphTensor* weight = FindTensorOf(graph, node, operands::kWeight)) {
     return Factor{operands::kWeight, {weight->value.dtype(), weight->value.shape(), {}}};
   }
-  for (size_t i = 0; i < node.inputs().size(); ++i) {
-    if (InputOperand(node, static_cast<int>(i)) != operands::kWeight) continue;
-    return Factor{operands::kWeight, shapes.info(node.inputs()[i])};
+  for (const Operand& operand : OperandsOf(node)) {
+    if (operand.source != Operand::Source::kInput || operand.role != operands::kWeight) continue;
+    return Factor{operands::kWeight, shapes.info(node.inputs()[operand.index])};
   }
   return std::nullopt;
 }
@@ -118,7 +117,7 @@ std::optional<int64_t> MagnitudeBits(const FormatProto* format) {
 // Of all numbers of a tensor in an integer format, the bits from the highest to the lowest one of
 // the code's magnitude.
 absl::StatusOr<int64_t> EffectiveBits(const FormatProto& format, const Tensor& tensor) {
-  MASE_ASSIGN_OR_RETURN(const auto made, Format::Create(format));
+  MASE_ASSIGN_OR_RETURN(const auto made, SharedFormat(format));
   MASE_ASSIGN_OR_RETURN(const Tensor rounded, made->Quantize(tensor));
   int64_t bits = 0;
   for (const float value : rounded.data<float>()) {
@@ -222,8 +221,12 @@ absl::StatusOr<std::vector<TensorCost>> TensorCostsOf(const Graph& graph,
   absl::flat_hash_map<absl::string_view, Reader> readers;
   for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
     for (const Parameter& parameter : node->parameters()) {
-      const absl::string_view operand = TensorOperand(*node, parameter.name, IsReference(*node));
-      readers.try_emplace(parameter.tensor, Reader{node, operand});
+      readers.try_emplace(parameter.tensor, Reader{node, ""});
+    }
+    for (const Operand& operand : OperandsOf(*node)) {
+      if (operand.source != Operand::Source::kTensor) continue;
+      Reader& reader = readers[node->parameters()[operand.index].tensor];
+      if (reader.node == node) reader.operand = operand.role;
     }
   }
   std::vector<TensorCost> costs;

@@ -7,8 +7,9 @@
 #include "absl/strings/str_join.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "mase/base/status_macros.h"
 #include "mase/format/family.h"
-#include "mase/format/format.h"
+#include "mase/format/shared_format.h"
 #include "mase/quantize/reference.h"
 
 namespace mase {
@@ -55,23 +56,12 @@ bool Folds(const Node& node, bool skips) {
 
 }  // namespace
 
-std::vector<Operand> OperandsOf(const Node& node) {
-  std::vector<Operand> operands;
-  const auto add = [&](absl::string_view role, Operand::Source source, size_t index) {
-    if (role.empty()) return;
-    operands.push_back({role, source, static_cast<int>(index), FindFormat(node, role)});
-  };
-  for (size_t i = 0; i < node.inputs().size(); ++i) {
-    add(InputOperand(node, static_cast<int>(i)), Operand::Source::kInput, i);
-  }
-  const bool reference = IsReference(node);
-  for (size_t i = 0; i < node.parameters().size(); ++i) {
-    add(TensorOperand(node, node.parameters()[i].name, reference), Operand::Source::kTensor, i);
-  }
-  for (size_t i = 0; i < node.outputs().size(); ++i) {
-    add(operands::kDataOut, Operand::Source::kResult, i);
-  }
-  return operands;
+std::vector<Operand> OperandsOf(const Node& node) { return OperandsOf(node, IsReference(node)); }
+
+std::vector<Operand> OperandsOf(const Node& node, bool reference) {
+  const ReferenceOp* row = reference ? FindReferenceOp(node.op()) : nullptr;
+  const bool differs = row != nullptr && row->tensor_roles.has_value();
+  return differs ? OperandsByTable(node, *row->tensor_roles) : OperandsByTable(node);
 }
 
 std::string EntryName(const Node& node, const Operand& operand) {
@@ -84,27 +74,6 @@ std::string EntryName(const Node& node, const Operand& operand) {
       return absl::StrCat("data_out_", operand.index);
   }
   return "";
-}
-
-absl::string_view InputOperand(const Node& node, int input) {
-  return node.schema().InputOperand(input);
-}
-
-absl::string_view TensorOperand(const Node& node, absl::string_view tensor, bool reference) {
-  const ReferenceOp* row = reference ? FindReferenceOp(node.op()) : nullptr;
-  if (row == nullptr || !row->tensor_roles.has_value()) return node.schema().TensorOperand(tensor);
-  for (const TensorRole& role : *row->tensor_roles) {
-    if (role.tensor == tensor) return role.operand;
-  }
-  return "";
-}
-
-const FormatProto* FindFormat(const Node& node, absl::string_view operand) {
-  if (node.quantization() == nullptr) return nullptr;
-  for (const OperandFormat& format : node.quantization()->operand()) {
-    if (format.operand() == operand) return &format.format();
-  }
-  return nullptr;
 }
 
 std::string DescribeRecord(const Quantization& record) {
@@ -131,18 +100,24 @@ void FillSkipFirstDim(bool skips, FormatProto* format) {
   if (!skip.is_set()) skip.Set(skips);
 }
 
-OperandView ViewOperand(const Node& node, absl::string_view operand, const FormatProto& format,
-                        const Shape& shape, const InferredShapes& shapes) {
-  OperandView view = {format, shape};
-  if (!FamilyOf(format).has_blocks_of_axes) return view;
-  FillSkipFirstDim(SkipsFirstDim(node, operand, shape, shapes), &view.format);
+absl::StatusOr<OperandView> ViewOperand(const Node& node, absl::string_view operand,
+                                        const FormatProto& format, const Shape& shape,
+                                        const InferredShapes& shapes) {
+  OperandView view = {nullptr, shape};
+  const Family* family = FindFamily(format.family_case());
+  if (family == nullptr || !family->has_blocks_of_axes) {
+    MASE_ASSIGN_OR_RETURN(view.format, SharedFormat(format));
+    return view;
+  }
+  FormatProto seen = format;
+  FillSkipFirstDim(SkipsFirstDim(node, operand, shape, shapes), &seen);
   if (node.Is(OpTrait::kArithmetic) && operand == operands::kDataIn) {
     view.shape = WithRank(shape, shapes.shape(node.outputs()[0]).rank());
   }
-  if (format.semantics() == FormatProto::REFERENCE &&
-      Folds(node, SkipField(&view.format).value())) {
+  if (format.semantics() == FormatProto::REFERENCE && Folds(node, SkipField(&seen).value())) {
     view.shape = FoldToThree(view.shape);
   }
+  MASE_ASSIGN_OR_RETURN(view.format, SharedFormat(seen));
   return view;
 }
 

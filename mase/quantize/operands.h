@@ -9,47 +9,30 @@
 #ifndef MASE_QUANTIZE_OPERANDS_H_
 #define MASE_QUANTIZE_OPERANDS_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "mase/format/format.h"
 #include "mase/graph/graph.h"
+#include "mase/graph/operands.h"
 #include "mase/graph/shape_inference.h"
 #include "proto/format.pb.h"
 #include "proto/metadata.pb.h"
 
 namespace mase {
 
-// A tensor that the node reads or makes.
-struct Operand {
-  enum class Source { kInput, kTensor, kResult };
-
-  absl::string_view role;  // operands::kDataIn, kWeight, kBias or kDataOut.
-  Source source = Source::kInput;
-  int index = 0;                        // In node.inputs(), parameters() or outputs().
-  const FormatProto* format = nullptr;  // The record's, which owns it; null: it stays float.
-};
-
-// Inputs, then tensors of the module that a record can round, then results. Several may have one
-// role: both inputs of a sum are data_in. Which tensors those are follows the record: see
-// TensorOperand.
+// Inputs, then tensors of the module that a record can round, then results, as OperandsByTable.
+// Under REFERENCE semantics, which the node's record has, tensors have MASE's roles (reference.h):
+// none in most norms; in batch_norm1d running_mean is a weight and running_var a bias, too.
 std::vector<Operand> OperandsOf(const Node& node);
+// The same for a record that the node is yet to get.
+std::vector<Operand> OperandsOf(const Node& node, bool reference);
 
 // The name of an operand's entry in metadata: "data_in_1", "weight", "data_out_0".
 std::string EntryName(const Node& node, const Operand& operand);
-
-// The operand that data input `input` of the node belongs to: "data_in", or "weight" for the second
-// input of a product.
-absl::string_view InputOperand(const Node& node, int input);
-
-// The operand that a tensor of the node's module belongs to; empty if it stays float whatever the
-// record says. Under EXACT semantics that is the table of ops' answer, under REFERENCE MASE's
-// (reference.h): nothing of most norms, and of batch_norm1d also running_mean (as weight) and
-// running_var (as bias).
-absl::string_view TensorOperand(const Node& node, absl::string_view tensor, bool reference);
-
-// The record's format of an operand, or null where it stays float.
-const FormatProto* FindFormat(const Node& node, absl::string_view operand);
 
 // "integer data_in 8/4, weight 8/4": the operands that a record rounds, with their precision.
 std::string DescribeRecord(const Quantization& record);
@@ -63,9 +46,9 @@ bool SkipsFirstDim(const Node& node, absl::string_view operand, const Shape& sha
 // Sets `skip_first_dim` of a block format that leaves it open; others stay.
 void FillSkipFirstDim(bool skips, FormatProto* format);
 
-// A format for a tensor as the format is to see it.
+// A tensor as its format is to see it.
 struct OperandView {
-  FormatProto format;
+  std::shared_ptr<const Format> format;  // One for all views of that description.
   Shape shape;
 };
 
@@ -74,9 +57,10 @@ struct OperandView {
 // front), and under REFERENCE semantics folds axes for block formats where MASE does: the operands
 // of a conv2d, relu, selu or silu module become [N C, H, W]; those of functions, where they have
 // more than two axes, three. What MASE does not fold and cannot take is left for the format to
-// refuse.
-OperandView ViewOperand(const Node& node, absl::string_view operand, const FormatProto& format,
-                        const Shape& shape, const InferredShapes& shapes);
+// refuse. Errors of Format::Create.
+absl::StatusOr<OperandView> ViewOperand(const Node& node, absl::string_view operand,
+                                        const FormatProto& format, const Shape& shape,
+                                        const InferredShapes& shapes);
 
 }  // namespace mase
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
@@ -41,17 +42,20 @@ class Viewer {
   }
 
   const Node& node() const { return *node_; }
+  const InferredShapes& shapes() const { return shapes_; }
 
   // "[6, 4, 5] skip"
   std::string See(absl::string_view operand, const std::string& format, const Shape& shape) const {
-    const OperandView view = ViewOperand(*node_, operand, ParseFormat(format), shape, shapes_);
+    const OperandView view =
+        ValueOrDie(ViewOperand(*node_, operand, ParseFormat(format), shape, shapes_));
     bool skip = false;
-    switch (view.format.family_case()) {
+    const FormatProto& seen = view.format->proto();
+    switch (seen.family_case()) {
       case FormatProto::kBlockFp:
-        skip = view.format.block_fp().skip_first_dim();
+        skip = seen.block_fp().skip_first_dim();
         break;
       case FormatProto::kBlockLog:
-        skip = view.format.block_log().skip_first_dim();
+        skip = seen.block_log().skip_first_dim();
         break;
       default:
         return view.shape.ToString();
@@ -60,7 +64,7 @@ class Viewer {
   }
 
   std::string SeeInput(int input, const std::string& format) const {
-    return See(InputOperand(*node_, input), format, shapes_.shape(node_->inputs()[input]));
+    return See(OperandsOf(*node_)[input].role, format, shapes_.shape(node_->inputs()[input]));
   }
 
  private:
@@ -124,7 +128,7 @@ TEST(OperandsTest, ArithmeticBroadcastsFirstButTheFirstInputsRankDecides) {
 
 TEST(OperandsTest, ProductsDecideForEachInput) {
   const Viewer product = Function("matmul", {{2, 3, 4, 5}, {5, 6}});
-  EXPECT_EQ(InputOperand(product.node(), 1), "weight");
+  EXPECT_EQ(OperandsOf(product.node())[1].role, "weight");
   EXPECT_EQ(product.SeeInput(0, kReference), "[6, 4, 5] skip");
   EXPECT_EQ(product.SeeInput(1, kReference), "[5, 6] whole");
 }
@@ -151,17 +155,36 @@ TEST(OperandsTest, OperandsOfListsInputsTensorsAndResults) {
   EXPECT_EQ(OperandsOf(*net.Function(ops::kMatmul, {y, y})->producer())[1].role, "weight");
 }
 
+// "weight: weight, bias: bias": the tensors that a record can round, each with its role.
+std::string TensorRoles(const Node& node, bool reference) {
+  std::vector<std::string> roles;
+  for (const Operand& operand : OperandsOf(node, reference)) {
+    if (operand.source != Operand::Source::kTensor) continue;
+    roles.push_back(absl::StrCat(node.parameters()[operand.index].name, ": ", operand.role));
+  }
+  return absl::StrJoin(roles, ", ");
+}
+
 TEST(OperandsTest, TensorsOfModulesBelongToOperands) {
   const Attributes features = {{"num_features", int64_t{3}}};
   const Viewer norm2d = Module("batch_norm2d", {2, 3, 4, 5}, features);
-  EXPECT_EQ(TensorOperand(norm2d.node(), "weight", false), "weight");
-  EXPECT_EQ(TensorOperand(norm2d.node(), "running_mean", false), "");
-  EXPECT_EQ(TensorOperand(norm2d.node(), "weight", true), "");
+  EXPECT_EQ(TensorRoles(norm2d.node(), false), "weight: weight, bias: bias");
+  EXPECT_EQ(TensorRoles(norm2d.node(), true), "");
   const Viewer norm1d = Module("batch_norm1d", {2, 3}, features);
-  EXPECT_EQ(TensorOperand(norm1d.node(), "bias", true), "bias");
-  EXPECT_EQ(TensorOperand(norm1d.node(), "running_mean", true), "weight");
-  EXPECT_EQ(TensorOperand(norm1d.node(), "running_var", true), "bias");
-  EXPECT_EQ(TensorOperand(norm1d.node(), "num_batches_tracked", true), "");
+  EXPECT_EQ(TensorRoles(norm1d.node(), true),
+            "weight: weight, bias: bias, running_mean: weight, running_var: bias");
+}
+
+TEST(OperandsTest, AFormatIsMadeOnceAndShared) {
+  const Viewer product = Function("matmul", {{2, 3, 4, 5}, {5, 6}});
+  const auto view = [&](const char* format, const Shape& shape) {
+    return ValueOrDie(
+               ViewOperand(product.node(), "data_in", ParseFormat(format), shape, product.shapes()))
+        .format;
+  };
+  const auto first = view("integer { width: 8 frac_width: 4 }", {2, 3});
+  EXPECT_EQ(view("integer { frac_width: 4 width: 8 }", {5}), first);
+  EXPECT_NE(view("integer { width: 8 frac_width: 5 }", {2, 3}), first);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "mase/format/family.h"
 #include "mase/format/format.h"
 #include "mase/format/format_text.h"
+#include "mase/format/shared_format.h"
 #include "mase/quantize/operands.h"
 #include "mase/quantize/reference.h"
 
@@ -88,10 +89,11 @@ Names OperandsOfScheme(const Node& node, const RuleFormat& rule) {
     if (!ForgetsSecondInput(rule, node.op())) names.push_back(operands::kWeight);
     return names;
   }
-  for (absl::string_view operand : {operands::kWeight, operands::kBias}) {
-    const bool has = node.FindParameter(operand) != nullptr &&
-                     !TensorOperand(node, operand, rule.reference()).empty();
-    if (has) add(operand);
+  for (const Operand& operand : OperandsOf(node, rule.reference())) {
+    // Statistics that MASE rounds with weight or bias do not ask for that format themselves.
+    const bool named = operand.source == Operand::Source::kTensor &&
+                       node.parameters()[operand.index].name == operand.role;
+    if (named) add(operand.role);
   }
   if (node.Is(OpTrait::kWeighted)) add(operands::kDataOut);
   return names;
@@ -188,25 +190,37 @@ void AdaptToOp(const Node& node, absl::string_view operand, const InferredShapes
 
 // Whether the format takes every tensor of the operand: those of the module, whose extents are
 // known, and others as far as ranks tell.
-absl::Status CheckShapes(const Node& node, absl::string_view operand, const Format& format,
+absl::Status CheckShapes(const Node& node, absl::string_view role, const Format& format,
                          const InferredShapes& shapes) {
   if (!format.is_reference()) return absl::OkStatus();
-  const auto check = [&](const Shape& shape) {
-    const OperandView view = ViewOperand(node, operand, format.proto(), shape, shapes);
+  const auto check_rank = [&](const Value* value) -> absl::Status {
+    MASE_ASSIGN_OR_RETURN(const OperandView view,
+                          ViewOperand(node, role, format.proto(), shapes.shape(value), shapes));
     return format.CheckRank(view.shape);
   };
-  for (size_t i = 0; i < node.inputs().size(); ++i) {
-    if (InputOperand(node, static_cast<int>(i)) != operand) continue;
-    MASE_RETURN_IF_ERROR(check(shapes.shape(node.inputs()[i])));
-  }
-  if (operand == operands::kDataOut) return check(shapes.shape(node.outputs()[0]));
-  const ParameterRule rule = node.schema().parameter_rule;
-  if (rule == nullptr || node.kind() != NodeKind::kCallModule) return absl::OkStatus();
-  for (const ParameterSpec& spec : rule(node.attributes())) {
-    if (TensorOperand(node, spec.name, /*reference=*/true) != operand) continue;
-    const OperandView view = ViewOperand(node, operand, format.proto(), spec.shape, shapes);
-    std::vector<float> zeros(view.shape.elements());
-    MASE_RETURN_IF_ERROR(format.Quantize(zeros.data(), zeros.data(), view.shape));
+  const auto check_tensor = [&](absl::string_view name) -> absl::Status {
+    for (const ParameterSpec& spec : node.schema().parameter_rule(node.attributes())) {
+      if (spec.name != name) continue;
+      MASE_ASSIGN_OR_RETURN(const OperandView view,
+                            ViewOperand(node, role, format.proto(), spec.shape, shapes));
+      std::vector<float> zeros(view.shape.elements());
+      MASE_RETURN_IF_ERROR(format.Quantize(zeros.data(), zeros.data(), view.shape));
+    }
+    return absl::OkStatus();
+  };
+  for (const Operand& operand : OperandsOf(node, /*reference=*/true)) {
+    if (operand.role != role) continue;
+    switch (operand.source) {
+      case Operand::Source::kInput:
+        MASE_RETURN_IF_ERROR(check_rank(node.inputs()[operand.index]));
+        break;
+      case Operand::Source::kTensor:
+        MASE_RETURN_IF_ERROR(check_tensor(node.parameters()[operand.index].name));
+        break;
+      case Operand::Source::kResult:
+        MASE_RETURN_IF_ERROR(check_rank(node.outputs()[operand.index]));
+        break;
+    }
   }
   return absl::OkStatus();
 }
@@ -270,7 +284,7 @@ absl::Status AddOperands(const QuantizeConfig& config, RuleFormat* rule) {
 }  // namespace
 
 absl::StatusOr<RuleFormat> UniformRule(const FormatProto& proto) {
-  MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(proto));
+  MASE_ASSIGN_OR_RETURN(const auto format, SharedFormat(proto));
   RuleFormat rule = {.name = std::string(format->family()),
                      .family = FindFamily(proto.family_case()),
                      .semantics = proto.semantics()};
@@ -334,7 +348,7 @@ absl::StatusOr<Quantization> QuantizationFor(const Node& node, const RuleFormat&
   for (absl::string_view operand : QuantizedOperands(node, rule)) {
     MASE_ASSIGN_OR_RETURN(FormatProto proto, FormatOf(node, rule, operand));
     AdaptToOp(node, operand, shapes, &proto);
-    const auto format = Format::Create(proto);
+    const auto format = SharedFormat(proto);
     if (!format.ok()) return Annotate(format.status(), operand);
     MASE_RETURN_IF_ERROR(Annotate(CheckShapes(node, operand, **format, shapes), operand));
     OperandFormat* entry = record.add_operand();

@@ -166,12 +166,12 @@ absl::StatusOr<std::vector<HistogramReport>> WeightHistograms(const Graph& graph
       const Parameter& parameter = node->parameters()[operand.index];
       const GraphTensor* tensor = graph.FindTensor(parameter.tensor);
       if (tensor == nullptr || tensor->value.dtype() != DType::kFloat32) continue;
-      const OperandView view =
-          ViewOperand(*node, operand.role, *operand.format, tensor->value.shape(), shapes);
-      MASE_ASSIGN_OR_RETURN(const auto format, Format::Create(view.format));
+      MASE_ASSIGN_OR_RETURN(
+          const OperandView view,
+          ViewOperand(*node, operand.role, *operand.format, tensor->value.shape(), shapes));
       Values values{parameter.name, tensor->value.data<float>(),
                     Tensor(DType::kFloat32, view.shape), FormatText(*operand.format)};
-      const absl::Status rounded = format->Quantize(
+      const absl::Status rounded = view.format->Quantize(
           values.stored.data(), values.computed.mutable_data<float>().data(), view.shape);
       if (rounded.ok()) histograms.push_back(HistogramOf(*node, values));
     }

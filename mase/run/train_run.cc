@@ -157,7 +157,7 @@ absl::StatusOr<RunResult> Begin(const RunConfig& config, const RunReport& begun,
                                 std::optional<RunDirectory> directory) {
   // All that can be wrong with settings, data, net and passes is found before anything is
   // written.
-  MASE_ASSIGN_OR_RETURN(TrainerOptions options, TrainerOptionsOf(config, environment));
+  TrainerOptions options = TrainerOptionsOf(config, environment);
   MASE_ASSIGN_OR_RETURN(Pipeline pipeline, CreatePasses(config, environment));
   MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/!directory.has_value()));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
@@ -191,7 +191,7 @@ absl::StatusOr<RunResult> Begin(const RunConfig& config, const RunReport& begun,
 absl::StatusOr<RunResult> GoOn(const ResumedSettings& settings, const RunReport& begun,
                                const RunEnvironment& environment, RunDirectory directory) {
   const RunConfig& config = settings.config;
-  MASE_ASSIGN_OR_RETURN(TrainerOptions options, TrainerOptionsOf(config, environment));
+  TrainerOptions options = TrainerOptionsOf(config, environment);
   MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/false));
   RunConfig from_checkpoint = config;
   from_checkpoint.mutable_model()->clear_name();

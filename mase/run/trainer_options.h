@@ -2,7 +2,6 @@
 #ifndef MASE_RUN_TRAINER_OPTIONS_H_
 #define MASE_RUN_TRAINER_OPTIONS_H_
 
-#include "absl/status/statusor.h"
 #include "mase/run/run.h"
 #include "mase/train/trainer.h"
 #include "proto/config.pb.h"
@@ -10,9 +9,8 @@
 namespace mase {
 
 // The trainer says what it does to the environment's reporter, and stops where that says so; both
-// outlive it. InvalidArgument: an unknown optimizer.
-absl::StatusOr<TrainerOptions> TrainerOptionsOf(const RunConfig& config,
-                                                const RunEnvironment& environment);
+// outlive it.
+TrainerOptions TrainerOptionsOf(const RunConfig& config, const RunEnvironment& environment);
 
 }  // namespace mase
 

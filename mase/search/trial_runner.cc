@@ -176,8 +176,7 @@ absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& tri
   if (settings.has_optimizer()) config.set_training_optimizer(settings.optimizer());
   if (settings.has_learning_rate()) config.set_learning_rate(settings.learning_rate());
   if (settings.has_weight_decay()) config.set_weight_decay(settings.weight_decay());
-  MASE_ASSIGN_OR_RETURN(const TrainerOptions options,
-                        TrainerOptionsOf(config, session.environment));
+  const TrainerOptions options = TrainerOptionsOf(config, session.environment);
   MASE_ASSIGN_OR_RETURN(const auto trainer, Trainer::Create(std::move(net), session.dataset,
                                                             session.generator, options));
   const std::filesystem::path folder =

@@ -31,12 +31,9 @@ double DistanceFromTrace(const char* model, bool norm_too, bool in_double,
   QuantizeNodes("linear", kFormat, fresh.graph);
   if (norm_too) QuantizeNodes("batch_norm1d", kFormat, fresh.graph);
   const std::string folder = EmptyTestFolder(in_double ? "double" : "float");
-  const TrainerOptions options = {
-      .learning_rate = 1e-2,
-      .precision = in_double ? Precision::kFloat64 : Precision::kFloat32,
-      .batch_size = 256,
-      .max_epochs = static_cast<int64_t>(epochs.size()),
-      .log_every_n_steps = 1};
+  const TrainerOptions options = OptionsWith(absl::StrCat(
+      "learning_rate: 1e-2 batch_size: 256 log_every_n_steps: 1 max_epochs: ", epochs.size(),
+      " trainer_precision: '", in_double ? "64" : "32", "'"));
   const auto trainer =
       ValueOrDie(Trainer::Create(std::move(fresh.graph), dataset, fresh.generator, options));
   const TrainingResult result = ValueOrDie(trainer->Run(folder));
@@ -98,8 +95,8 @@ TEST(QatTraceTest, LearnedSteps) {
   QuantizeNodes("linear", "lsq { level: 16 sym: true scale: 0.25 }", fresh.graph,
                 {"data_in", "weight"});
   const std::string folder = EmptyTestFolder("run");
-  const TrainerOptions options = {
-      .learning_rate = 1e-2, .batch_size = 256, .max_epochs = 1, .log_every_n_steps = 1};
+  const TrainerOptions options =
+      OptionsWith("learning_rate: 1e-2 batch_size: 256 max_epochs: 1 log_every_n_steps: 1");
   const auto trainer =
       ValueOrDie(Trainer::Create(std::move(fresh.graph), dataset, fresh.generator, options));
   const TrainingResult result = ValueOrDie(trainer->Run(folder));

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
 #include "mase/format/format.h"
@@ -83,6 +84,13 @@ std::string EmptyTestFolder(absl::string_view name) {
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   return folder;
+}
+
+TrainerOptions OptionsWith(const std::string& settings) {
+  TrainerOptions options;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(settings, &options.settings))
+      << settings;
+  return options;
 }
 
 TrainingResult Train(absl::string_view model, const Dataset& dataset, const TrainerOptions& options,

@@ -32,6 +32,9 @@ void QuantizeNodes(absl::string_view op, absl::string_view format, Graph& graph,
 // An empty folder of the running test.
 std::string EmptyTestFolder(absl::string_view name);
 
+// Options with these settings, a text proto: OptionsWith("batch_size: 64 max_epochs: 3").
+TrainerOptions OptionsWith(const std::string& settings);
+
 // Makes a trainer and runs it in an existing folder.
 TrainingResult Train(absl::string_view model, const Dataset& dataset, const TrainerOptions& options,
                      const std::string& folder);

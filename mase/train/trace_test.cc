@@ -25,13 +25,12 @@ struct Tolerance {
   int64_t val_correct = 2;
 };
 
-void ExpectTrace(absl::string_view model, const Dataset& dataset, TrainerOptions options,
+void ExpectTrace(absl::string_view model, const Dataset& dataset, const std::string& settings,
                  const std::vector<double>& first_losses, const std::vector<Epoch>& epochs,
                  Tolerance tolerance = {}) {
   const std::string folder = EmptyTestFolder("run");
-  options.learning_rate = 1e-2;
-  options.max_epochs = static_cast<int64_t>(epochs.size());
-  options.log_every_n_steps = 1;
+  const TrainerOptions options = OptionsWith(absl::StrCat(
+      settings, " learning_rate: 1e-2 log_every_n_steps: 1 max_epochs: ", epochs.size()));
   const TrainingResult result = Train(model, dataset, options, folder);
 
   const std::vector<double> losses = LoggedValues(folder, "train_loss_step");
@@ -53,10 +52,10 @@ void ExpectToyTrace(OptimizerKind optimizer, double weight_decay,
                     const std::vector<double>& first_losses, const std::vector<Epoch>& epochs) {
   DatasetConfig config;
   config.set_name("toy_tiny");
-  ExpectTrace(
-      "toy", ValueOrDie(OpenDataset(config)),
-      {.optimizer = optimizer, .weight_decay = weight_decay, .batch_size = 512, .shuffle = false},
-      first_losses, epochs);
+  ExpectTrace("toy", ValueOrDie(OpenDataset(config)),
+              absl::StrCat("training_optimizer: '", OptimizerName(optimizer),
+                           "' weight_decay: ", weight_decay, " batch_size: 512 shuffle: false"),
+              first_losses, epochs);
 }
 
 TEST(TraceTest, ToyWithAdam) {
@@ -99,7 +98,7 @@ const std::vector<Epoch>& JscTinyEpochs() {
 const std::vector<double> kJscTinyFirst = {1.6008155, 1.6202607, 1.5914947, 1.5694216, 1.5692680};
 
 TEST(TraceTest, JscTiny) {
-  ExpectTrace("jsc-tiny", LinearJets(), {.batch_size = 256, .shuffle = false}, kJscTinyFirst,
+  ExpectTrace("jsc-tiny", LinearJets(), "batch_size: 256 shuffle: false", kJscTinyFirst,
               JscTinyEpochs());
   const Checkpoint last =
       ValueOrDie(LoadCheckpoint(::testing::TempDir() + "/JscTiny/run/" + kLastCheckpoint));
@@ -117,15 +116,14 @@ TEST(TraceTest, JscTiny) {
 }
 
 TEST(TraceTest, JscTinyInDouble) {
-  ExpectTrace("jsc-tiny", LinearJets(),
-              {.precision = Precision::kFloat64, .batch_size = 256, .shuffle = false},
+  ExpectTrace("jsc-tiny", LinearJets(), "trainer_precision: '64' batch_size: 256 shuffle: false",
               kJscTinyFirst, JscTinyEpochs());
 }
 
 // Nets that are no plain chain of layers run op by op; a view that changes nothing makes one such.
 TEST(TraceTest, JscTinyOpByOp) {
   ExpectTrace("BN, ReLU; view(size, 16); rest: Linear 5, ReLU", LinearJets(),
-              {.batch_size = 256, .shuffle = false}, kJscTinyFirst, JscTinyEpochs());
+              "batch_size: 256 shuffle: false", kJscTinyFirst, JscTinyEpochs());
 }
 
 // A linear's bias before a batch norm has a gradient of zero. PyTorch's is rounding noise, which
@@ -142,23 +140,22 @@ const std::vector<double> kJscToyFirst = {1.8641703, 1.7390692, 1.6933681, 1.688
 constexpr Tolerance kNoise = {1e-2, 15};
 
 TEST(TraceTest, JscToy) {
-  ExpectTrace("jsc-toy", LinearJets(), {.batch_size = 256, .shuffle = false}, kJscToyFirst,
+  ExpectTrace("jsc-toy", LinearJets(), "batch_size: 256 shuffle: false", kJscToyFirst,
               JscToyEpochs(), kNoise);
 }
 
 TEST(TraceTest, JscToyOpByOp) {
   ExpectTrace(
       "BN, ReLU, Linear 8, BN, ReLU, Linear 8, BN, ReLU; view(size, 8); rest: Linear 5, BN, ReLU",
-      LinearJets(), {.batch_size = 256, .shuffle = false}, kJscToyFirst, JscToyEpochs(), kNoise);
+      LinearJets(), "batch_size: 256 shuffle: false", kJscToyFirst, JscToyEpochs(), kNoise);
 }
 
 TEST(TraceTest, ABiasBeforeABatchNormStaysWhatItWas) {
   for (const char* model :
        {"jsc-toy", "BN, ReLU, Linear 8, BN; view(size, 8); rest: Linear 5, BN"}) {
-    TrainerOptions options = {.batch_size = 256, .max_epochs = 1};
     const std::string folder = EmptyTestFolder("run");
-    options.learning_rate = 1e-2;
-    Train(model, LinearJets(), options, folder);
+    Train(model, LinearJets(), OptionsWith("learning_rate: 1e-2 batch_size: 256 max_epochs: 1"),
+          folder);
     const Checkpoint last = ValueOrDie(LoadCheckpoint(folder + "/" + kLastCheckpoint));
     const Graph fresh = BuildFresh(model, LinearJets()).graph;
     int seen = 0;
@@ -176,21 +173,21 @@ TEST(TraceTest, ABiasBeforeABatchNormStaysWhatItWas) {
 // DataLoader(shuffle=True) in a plain PyTorch 2.15 loop after torch.manual_seed(0) and the model.
 TEST(TraceTest, ShuffledJscTinyWithAdam) {
   ExpectTrace(
-      "jsc-tiny", LinearJets(), {.batch_size = 256},
+      "jsc-tiny", LinearJets(), "batch_size: 256",
       {1.6016477, 1.6039504, 1.5837436, 1.6031270, 1.5666739},
       {{1.5264168, 1.4451731, 451}, {1.3343447, 1.2397148, 576}, {1.1995004, 1.1698557, 596}});
 }
 
 TEST(TraceTest, ShuffledJscTinyWithAdamAndDecay) {
   ExpectTrace(
-      "jsc-tiny", LinearJets(), {.weight_decay = 1e-3, .batch_size = 256},
+      "jsc-tiny", LinearJets(), "weight_decay: 1e-3 batch_size: 256",
       {1.6016477, 1.6040615, 1.5837479, 1.6031903, 1.5671231},
       {{1.5266888, 1.4413212, 454}, {1.3326303, 1.2372592, 574}, {1.1984479, 1.1681572, 609}});
 }
 
 TEST(TraceTest, ShuffledJscTinyWithSgd) {
   ExpectTrace(
-      "jsc-tiny", LinearJets(), {.optimizer = OptimizerKind::kSgd, .batch_size = 256},
+      "jsc-tiny", LinearJets(), "training_optimizer: 'sgd' batch_size: 256",
       {1.6016477, 1.6151142, 1.6038010, 1.6384648, 1.6098595},
       {{1.5904837, 1.5856342, 272}, {1.5507576, 1.5581012, 322}, {1.5451295, 1.5471025, 336}});
 }
@@ -198,14 +195,14 @@ TEST(TraceTest, ShuffledJscTinyWithSgd) {
 // 17 batches in steps of four: the fifth step of an epoch has one batch, its loss divided by four.
 TEST(TraceTest, ShuffledJscTinyWithFourBatchesToAStep) {
   ExpectTrace(
-      "jsc-tiny", LinearJets(), {.batch_size = 256, .accumulate = 4}, {1.6428790},
+      "jsc-tiny", LinearJets(), "batch_size: 256 accumulate_grad_batches: 4", {1.6428790},
       {{1.5852559, 1.5619534, 313}, {1.5275167, 1.5199614, 362}, {1.5039034, 1.5017503, 381}});
 }
 
 TEST(TraceTest, ShuffledMlpWithoutBatchNorm) {
   ExpectTrace(
       "Linear 64, ReLU, Linear 32, ReLU, Linear 32, ReLU, Linear 5", LinearJets(),
-      {.batch_size = 256}, {1.5928605, 1.5897648, 1.5428545, 1.5326506, 1.4687767},
+      "batch_size: 256", {1.5928605, 1.5897648, 1.5428545, 1.5326506, 1.4687767},
       {{1.1268975, 0.6250159, 747}, {0.3535062, 0.2619691, 895}, {0.1756149, 0.1644061, 937}});
 }
 

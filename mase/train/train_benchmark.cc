@@ -116,8 +116,8 @@ void BM_Epoch(benchmark::State& state, const char* model) {
     std::filesystem::create_directories(folder);
     FreshModel fresh = BuildFresh(model, Data());
     TrainerOptions options;
-    options.batch_size = state.range(0);
-    options.max_epochs = 1;
+    options.settings.set_batch_size(static_cast<int32_t>(state.range(0)));
+    options.settings.set_max_epochs(1);
     auto trainer =
         Trainer::Create(std::move(fresh.graph), Data(), fresh.generator, options).value();
     state.SetIterationTime(trainer->Run(folder).value().history[0].seconds);

@@ -51,14 +51,9 @@ SplitData Head(SplitData data, int64_t rows) {
   return {data.features.Rows(0, rows), data.labels.Rows(0, rows), std::move(data.origin)};
 }
 
-int64_t CountBatches(const SplitData& data, const TrainerOptions& options) {
-  const int64_t batches = (data.rows() + options.batch_size - 1) / options.batch_size;
-  return options.max_batches > 0 ? std::min(batches, options.max_batches) : batches;
-}
-
-CosineSchedule MakeSchedule(const TrainerOptions& options) {
-  return {options.learning_rate, options.rate_floor.value_or(DefaultRateFloor(options.optimizer)),
-          std::max<int64_t>(1, options.rate_period > 0 ? options.rate_period : options.max_epochs)};
+int64_t CountBatches(const SplitData& data, const TrainingSettings& settings) {
+  const int64_t batches = (data.rows() + settings->batch_size() - 1) / settings->batch_size();
+  return settings.max_batches() > 0 ? std::min(batches, settings.max_batches()) : batches;
 }
 
 // 0.9134, or 1.235e+08 where that would be long.
@@ -87,74 +82,85 @@ double LargestShare(absl::Span<const int64_t> labels, int64_t classes) {
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(Graph graph, const Dataset& dataset,
                                                          const TorchGenerator& generator,
                                                          const TrainerOptions& options) {
+  MASE_ASSIGN_OR_RETURN(TrainingSettings settings, TrainingSettings::Create(options.settings));
   MASE_ASSIGN_OR_RETURN(SplitData train, dataset.Get(Split::kTrain));
   MASE_ASSIGN_OR_RETURN(SplitData validation, dataset.Get(Split::kValidation));
-  if (options.max_batches > 0) {
-    validation = Head(validation, options.max_batches * options.batch_size);
+  if (settings.max_batches() > 0) {
+    validation = Head(validation, settings.max_batches() * settings->batch_size());
   }
-  MASE_RETURN_IF_ERROR(options.task.check(graph, dataset));
-  if (const std::string what = FindNonFinite(graph); !what.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("model '", graph.name(), "' cannot be trained: ", what));
-  }
-  MASE_RETURN_IF_ERROR(
-      CheckSmallestBatch(graph, train.rows(), options.batch_size, CountBatches(train, options)));
-  auto trainer = absl::WrapUnique(
-      new Trainer(std::move(graph), std::move(train), std::move(validation), options));
-  trainer->augmentation_ = dataset.info().augmentation;
+  auto trainer = absl::WrapUnique(new Trainer(std::move(graph), dataset, std::move(train),
+                                              std::move(validation), std::move(settings), options));
+  MASE_RETURN_IF_ERROR(trainer->CheckGraph());
   trainer->state_.generator = generator;
   MASE_RETURN_IF_ERROR(trainer->MakeLearner());
-  trainer->Announce(dataset);
+  trainer->Announce();
   return trainer;
 }
 
-Trainer::Trainer(Graph graph, SplitData train, SplitData validation, const TrainerOptions& options)
+Trainer::Trainer(Graph graph, const Dataset& dataset, SplitData train, SplitData validation,
+                 TrainingSettings settings, const TrainerOptions& options)
     : graph_(std::move(graph)),
+      dataset_(dataset),
       train_(std::move(train)),
       validation_(std::move(validation)),
+      settings_(std::move(settings)),
       options_(options),
-      schedule_(MakeSchedule(options)),
-      sampler_(train_.rows(), options.batch_size, options.shuffle),
-      batches_(CountBatches(train_, options)) {}
+      schedule_(settings_.schedule()),
+      sampler_(train_.rows(), settings_->batch_size(), settings_->shuffle()),
+      batches_(CountBatches(train_, settings_)) {}
+
+absl::Status Trainer::CheckGraph() const {
+  MASE_RETURN_IF_ERROR(options_.task.check(graph_, dataset_));
+  if (const std::string what = FindNonFinite(graph_); !what.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model '", graph_.name(), "' cannot be trained: ", what));
+  }
+  return CheckSmallestBatch(graph_, train_.rows(), settings_->batch_size(), batches_);
+}
 
 absl::Status Trainer::MakeLearner() {
-  MASE_ASSIGN_OR_RETURN(learner_, Learner::Create(graph_, {.optimizer = options_.optimizer,
-                                                           .weight_decay = options_.weight_decay,
-                                                           .precision = options_.precision,
-                                                           .seed = options_.seed,
-                                                           .augmentation = augmentation_,
-                                                           .loss = options_.task.loss}));
+  MASE_ASSIGN_OR_RETURN(learner_,
+                        Learner::Create(graph_, {.optimizer = settings_.optimizer(),
+                                                 .weight_decay = settings_->weight_decay(),
+                                                 .precision = settings_.precision(),
+                                                 .seed = settings_->seed(),
+                                                 .augmentation = dataset_.info().augmentation,
+                                                 .loss = options_.task.loss}));
   return absl::OkStatus();
 }
 
-void Trainer::Announce(const Dataset& dataset) const {
-  const int64_t steps = (batches_ + options_.accumulate - 1) / options_.accumulate;
-  int64_t all_steps = steps * options_.max_epochs;
-  if (options_.max_steps >= 0) all_steps = std::min(all_steps, options_.max_steps);
+void Trainer::Announce() const {
+  if (settings_->trainer_precision() == "16-mixed") {
+    options_.warn("trainer_precision 16-mixed needs a GPU; using 32");
+  }
+  const int64_t steps =
+      (batches_ + settings_->accumulate_grad_batches() - 1) / settings_->accumulate_grad_batches();
+  int64_t all_steps = steps * settings_->max_epochs();
+  if (settings_->max_steps() >= 0) all_steps = std::min(all_steps, settings_->max_steps());
   const int64_t epochs = (all_steps + steps - 1) / steps;
-  const std::vector<std::string>& names = dataset.info().class_names;
+  const std::vector<std::string>& names = dataset_.info().class_names;
   std::string balance;  // Said of the validation split where it is another.
   const auto announce = [&](const char* name, Split split, const SplitData& data) {
     options_.print(
-        absl::StrCat(name, ": ", dataset.Caption(split).value_or(""), ":\n  ", data.origin));
+        absl::StrCat(name, ": ", dataset_.Caption(split).value_or(""), ":\n  ", data.origin));
     const std::string line =
         absl::StrFormat("  %s; largest %.3f", ClassBalance(data, names),
-                        LargestShare(data.labels.data<int64_t>(), dataset.num_classes()));
+                        LargestShare(data.labels.data<int64_t>(), dataset_.num_classes()));
     if (line != balance) options_.print(line);
     balance = line;
   };
   announce("train", Split::kTrain, train_);
   announce("validation", Split::kValidation, validation_);
-  const int64_t last = std::min(train_.rows(), batches_ * options_.batch_size) -
-                       (batches_ - 1) * options_.batch_size;
+  const int64_t last = std::min(train_.rows(), batches_ * settings_->batch_size()) -
+                       (batches_ - 1) * settings_->batch_size();
   options_.print(
       absl::StrCat(WithCommas(steps), " steps per epoch (",
                    batches_ == steps ? "" : absl::StrCat(WithCommas(batches_), " "), "batches of ",
-                   options_.batch_size, " rows",
-                   last == options_.batch_size ? "" : absl::StrCat(", the last of ", last), "), ",
-                   WithCommas(all_steps), " steps in all"));
-  if (options_.learning_rate < schedule_.floor) {
-    options_.warn(absl::StrCat("learning rate ", options_.learning_rate,
+                   settings_->batch_size(), " rows",
+                   last == settings_->batch_size() ? "" : absl::StrCat(", the last of ", last),
+                   "), ", WithCommas(all_steps), " steps in all"));
+  if (settings_->learning_rate() < schedule_.floor) {
+    options_.warn(absl::StrCat("learning rate ", settings_->learning_rate(),
                                " is below the schedule's floor ", schedule_.floor,
                                ": it will rise from epoch to epoch"));
   }
@@ -166,60 +172,17 @@ void Trainer::Announce(const Dataset& dataset) const {
   }
 }
 
-std::vector<Trainer::Setting> Trainer::Settings() const {
-  return {
-      {"training_optimizer", std::string(OptimizerName(options_.optimizer))},
-      {"learning_rate", ShortestNumber(options_.learning_rate)},
-      {"weight_decay", ShortestNumber(options_.weight_decay)},
-      {"eta_min", ShortestNumber(schedule_.floor)},
-      {"t_max", absl::StrCat(schedule_.period)},
-      {"trainer_precision", std::string(PrecisionName(options_.precision))},
-      {"batch_size", absl::StrCat(options_.batch_size)},
-      {"shuffle", options_.shuffle ? "true" : "false"},
-      {"max_epochs", absl::StrCat(options_.max_epochs)},
-      {"max_steps", absl::StrCat(options_.max_steps)},
-      {"max_batches", absl::StrCat(options_.max_batches)},
-      {"accumulate_grad_batches", absl::StrCat(options_.accumulate)},
-      {"seed", absl::StrCat(options_.seed)},
-      {"train_rows", absl::StrCat(train_.rows())},
-      {"validation_rows", absl::StrCat(validation_.rows())},
-  };
-}
-
-std::string Trainer::SettingsText() const {
-  return absl::StrJoin(Settings(), "\n", [](std::string* out, const Setting& setting) {
-    absl::StrAppend(out, setting.name, "=", setting.value);
-  });
-}
-
-// Those of `saved`, a SettingsText, against the present ones. Says what has changed.
-absl::Status Trainer::CompareSettings(absl::string_view saved) const {
-  std::map<std::string, std::string> before;
-  for (const absl::string_view line : absl::StrSplit(saved, '\n', absl::SkipEmpty())) {
-    before.insert(absl::StrSplit(line, absl::MaxSplits('=', 1)));
-  }
-  for (const Setting& now : Settings()) {
-    const auto was = before.find(now.name);
-    if (was == before.end() || was->second == now.value) continue;
-    if (!absl::c_linear_search(kMayChangeOnResume, now.name)) {
-      return absl::InvalidArgumentError(absl::StrCat("cannot go on with ", now.name, "=", now.value,
-                                                     ", it was made with ", was->second));
-    }
-    options_.print(absl::StrCat("now ", now.name, "=", now.value, ", before ", was->second));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Trainer::CheckLimits() const {
   // An epoch that was begun needs its end.
   const int64_t epochs = state_.epoch + (state_.batch > 0 ? 1 : 0);
-  if (options_.max_epochs < epochs) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "max_epochs=", options_.max_epochs, " is too few: ", epochs, " are begun or done already"));
+  if (settings_->max_epochs() < epochs) {
+    return absl::InvalidArgumentError(absl::StrCat("max_epochs=", settings_->max_epochs(),
+                                                   " is too few: ", epochs,
+                                                   " are begun or done already"));
   }
-  if (options_.max_steps >= 0 && options_.max_steps < state_.step) {
+  if (settings_->max_steps() >= 0 && settings_->max_steps() < state_.step) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "max_steps=", options_.max_steps, " is too few: ", state_.step, " are done already"));
+        "max_steps=", settings_->max_steps(), " is too few: ", state_.step, " are done already"));
   }
   return absl::OkStatus();
 }
@@ -237,12 +200,16 @@ absl::Status Trainer::RestoreFrom(const std::string& path) {
   MASE_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(path));
   const auto fact = checkpoint.contents.metadata.find(kSettingsFact);
   if (fact != checkpoint.contents.metadata.end()) {
-    MASE_RETURN_IF_ERROR(Annotate(CompareSettings(fact->second), path));
+    MASE_RETURN_IF_ERROR(
+        Annotate(CompareSettings(fact->second, settings_.Text(train_.rows(), validation_.rows()),
+                                 options_.print),
+                 path));
   }
   absl::StatusOr<BindReport> bound = BindTensors(checkpoint.contents, graph_);
   if (!bound.ok()) return Annotate(bound.status(), path);
   // Training changes formats, too: their learned steps.
   if (checkpoint.graph.has_value()) graph_ = *std::move(checkpoint.graph);
+  MASE_RETURN_IF_ERROR(Annotate(CheckGraph(), path));
   MASE_RETURN_IF_ERROR(MakeLearner());
   MASE_RETURN_IF_ERROR(Annotate(learner_->ImportState(checkpoint.contents), path));
   absl::StatusOr<TrainingState> state = TrainingState::Import(checkpoint.contents);
@@ -254,14 +221,14 @@ absl::Status Trainer::RestoreFrom(const std::string& path) {
 void Trainer::AnnounceRestored(const std::string& directory) const {
   const std::string steps = absl::StrCat("resumed after ", WithCommas(state_.step), " steps");
   if (!Done()) {
-    options_.print(absl::StrCat(steps, ", in epoch ", state_.epoch, " (of ", options_.max_epochs,
-                                ") at learning rate ",
+    options_.print(absl::StrCat(steps, ", in epoch ", state_.epoch, " (of ",
+                                settings_->max_epochs(), ") at learning rate ",
                                 absl::StrFormat("%.3g", schedule_.Rate(state_.epoch))));
     return;
   }
-  const bool by_epochs = state_.epoch >= options_.max_epochs;
+  const bool by_epochs = state_.epoch >= settings_->max_epochs();
   const char* setting = by_epochs ? "max_epochs=" : "max_steps=";
-  const int64_t limit = by_epochs ? options_.max_epochs : options_.max_steps;
+  const int64_t limit = by_epochs ? settings_->max_epochs() : settings_->max_steps();
   options_.print(absl::StrCat(steps, ": the run is finished (", setting, limit, ")"));
   options_.print(absl::StrCat("To train on, for example as long again:\n  --resume=", directory,
                               " --", setting, std::max<int64_t>(1, 2 * limit)));
@@ -269,8 +236,8 @@ void Trainer::AnnounceRestored(const std::string& directory) const {
 
 bool Trainer::Done() const {
   // An epoch that max_steps cut short has yet to be validated.
-  const bool cut = options_.max_steps >= 0 && state_.step >= options_.max_steps;
-  return state_.epoch >= options_.max_epochs || (cut && state_.batch == 0);
+  const bool cut = settings_->max_steps() >= 0 && state_.step >= settings_->max_steps();
+  return state_.epoch >= settings_->max_epochs() || (cut && state_.batch == 0);
 }
 
 absl::StatusOr<TrainingResult> Trainer::Run(const std::string& directory) {
@@ -313,7 +280,7 @@ constexpr double kUsualRate = 1e-3;  // What most small nets learn well with.
 absl::Status Trainer::Diverged(absl::string_view what) const {
   const double rate = schedule_.Rate(state_.epoch);
   const std::string lower =
-      absl::StrFormat("%.1g", std::min(options_.learning_rate / 10, kUsualRate));
+      absl::StrFormat("%.1g", std::min(settings_->learning_rate() / 10, kUsualRate));
   const std::string kept = state_.best_epoch >= 0
                                ? absl::StrCat(kBestCheckpoint, " is the net of epoch ",
                                               state_.best_epoch, ", the best before that")
@@ -333,17 +300,19 @@ absl::Status Trainer::TrainEpoch() {
     sampler_.ResumePass(state_.epoch_seed);
   }
   const double rate = schedule_.Rate(state_.epoch);
-  Progress progress(absl::StrCat("epoch ", state_.epoch, " (of ", options_.max_epochs, ")"),
+  Progress progress(absl::StrCat("epoch ", state_.epoch, " (of ", settings_->max_epochs(), ")"),
                     batches_, "batch", options_.terminal);
   LossFigures last;
-  while (state_.batch < batches_ && state_.step != options_.max_steps) {
-    const int64_t end = std::min(batches_, state_.batch + options_.accumulate);
+  while (state_.batch < batches_ && state_.step != settings_->max_steps()) {
+    const int64_t end = std::min(batches_, state_.batch + settings_->accumulate_grad_batches());
     int64_t rows = 0;
     for (; state_.batch < end; ++state_.batch) {
       const absl::Span<const int64_t> batch = sampler_.Batch(state_.batch);
       rows = static_cast<int64_t>(batch.size());
       MASE_ASSIGN_OR_RETURN(
-          last, learner_->AddBatch(train_, batch, 1.0 / static_cast<double>(options_.accumulate)));
+          last,
+          learner_->AddBatch(train_, batch,
+                             1.0 / static_cast<double>(settings_->accumulate_grad_batches())));
       if (!std::isfinite(last.loss)) {
         LogStep(rate, last, rows);
         return Diverged(absl::StrCat("the training loss is ", ShortestNumber(last.loss)));
@@ -351,15 +320,15 @@ absl::Status Trainer::TrainEpoch() {
       state_.loss_sum += last.loss;
     }
     learner_->Step(rate);
-    if ((state_.step + 1) % options_.log_every_n_steps == 0) LogStep(rate, last, rows);
+    if ((state_.step + 1) % settings_->log_every_n_steps() == 0) LogStep(rate, last, rows);
     ++state_.step;
     progress.Update(state_.batch, [&] {
       return absl::StrFormat("loss %.2f acc %.2f", state_.loss_sum / state_.batch,
                              static_cast<double>(last.correct) / rows);
     });
     if (Interrupted()) break;
-    if (options_.checkpoint_every_n_steps > 0 && state_.batch < batches_ &&
-        state_.step % options_.checkpoint_every_n_steps == 0) {
+    if (settings_->checkpoint_every_n_steps() > 0 && state_.batch < batches_ &&
+        state_.step % settings_->checkpoint_every_n_steps() == 0) {
       MASE_RETURN_IF_ERROR(SaveLast());
     }
   }
@@ -367,10 +336,11 @@ absl::Status Trainer::TrainEpoch() {
 }
 
 void Trainer::LogStep(double rate, const LossFigures& loss, int64_t rows) {
-  log_->Write(state_.step, state_.epoch,
-              {{absl::StrCat("lr-", OptimizerClass(options_.optimizer)), static_cast<float>(rate)},
-               {"train_acc_step", static_cast<float>(loss.correct) / static_cast<float>(rows)},
-               {"train_loss_step", static_cast<float>(loss.loss)}});
+  log_->Write(
+      state_.step, state_.epoch,
+      {{absl::StrCat("lr-", OptimizerClass(settings_.optimizer())), static_cast<float>(rate)},
+       {"train_acc_step", static_cast<float>(loss.correct) / static_cast<float>(rows)},
+       {"train_loss_step", static_cast<float>(loss.loss)}});
 }
 
 absl::Status Trainer::EndEpoch() {
@@ -380,7 +350,8 @@ absl::Status Trainer::EndEpoch() {
   {
     Progress progress("validation", validation_.rows(), "row", options_.terminal);
     const auto go_on = [&](int64_t rows) { return progress.Update(rows), !Interrupted(); };
-    MASE_ASSIGN_OR_RETURN(validation, learner_->Evaluate(validation_, options_.batch_size, go_on));
+    MASE_ASSIGN_OR_RETURN(validation,
+                          learner_->Evaluate(validation_, settings_->batch_size(), go_on));
   }
   const EpochRecord record = {.epoch = state_.epoch,
                               .rate = schedule_.Rate(state_.epoch),
@@ -417,7 +388,7 @@ absl::Status Trainer::Store() {
 
 std::map<std::string, std::string> Trainer::Facts() const {
   std::map<std::string, std::string> facts = options_.facts;
-  facts[kSettingsFact] = SettingsText();
+  facts[kSettingsFact] = settings_.Text(train_.rows(), validation_.rows());
   return facts;
 }
 

@@ -44,32 +44,19 @@
 #include "mase/data/dataset.h"
 #include "mase/graph/graph.h"
 #include "mase/train/learner.h"
-#include "mase/train/optimizer.h"
 #include "mase/train/schedule.h"
 #include "mase/train/task.h"
 #include "mase/train/training_log.h"
+#include "mase/train/training_settings.h"
 #include "mase/train/training_state.h"
+#include "proto/config.pb.h"
 
 namespace mase {
 
 struct TrainerOptions {
+  // What users set (training_settings.h). Fields that are not set have their defaults.
+  RunConfig settings;
   Task task = kClassification;
-  OptimizerKind optimizer = OptimizerKind::kAdam;
-  double learning_rate = 1e-5;
-  double weight_decay = 0;
-  std::optional<double> rate_floor;  // Unset: DefaultRateFloor.
-  int64_t rate_period = 0;           // In epochs; 0: max_epochs.
-  Precision precision = Precision::kFloat32;
-
-  int64_t batch_size = 128;
-  bool shuffle = true;
-  int64_t max_epochs = 20;
-  int64_t max_steps = -1;   // Of the optimizer; -1: no limit. An epoch that it cuts is validated.
-  int64_t max_batches = 0;  // Of each pass over data, to try things out; 0: no limit.
-  int64_t accumulate = 1;   // Batches to a step; the last step of an epoch takes what is left.
-  int64_t log_every_n_steps = 50;
-  int64_t checkpoint_every_n_steps = 0;  // 0: only after each epoch.
-  uint64_t seed = 0;                     // Of dropout and augmentation.
 
   // Further facts for the metadata of both checkpoints.
   std::map<std::string, std::string> facts;
@@ -81,11 +68,6 @@ struct TrainerOptions {
   // Once true, training stops after the batch at hand with a checkpoint. May be null.
   const std::atomic<bool>* interrupted = nullptr;
 };
-
-// The settings (names as in config.proto) that may be others when a training goes on; the rest
-// decides numbers that are part of it already, or where it writes.
-inline constexpr absl::string_view kMayChangeOnResume[] = {"max_epochs", "max_steps",
-                                                           "learning_rate", "eta_min", "t_max"};
 
 struct TrainingResult {
   // OK: trained to the end. Cancelled: interrupted, after a checkpoint. OutOfRange: a loss or a
@@ -102,9 +84,9 @@ class Trainer {
   // Checks all that can be checked before the first step. `generator` is as the construction of
   // the model left it; what an order is drawn from.
   //
-  // InvalidArgument: the net does not fit the data, or holds numbers that are not finite; a last
-  // batch of one row where a batch norm would be left with one value per channel. NotFound: no
-  // training or validation split.
+  // InvalidArgument: a setting out of its range; the net does not fit the data, or holds numbers
+  // that are not finite; a last batch of one row where a batch norm would be left with one value
+  // per channel. NotFound: no training or validation split.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(Graph graph, const Dataset& dataset,
                                                          const TorchGenerator& generator,
                                                          const TrainerOptions& options);
@@ -113,8 +95,9 @@ class Trainer {
   // and options are those that the run was begun with. Of the options those of
   // kMayChangeOnResume may be others, and how often is logged and written; the schedule of the new
   // ones holds from the present epoch on. A run that is finished says so, and how to train on.
-  // Writes nothing. NotFound: there is no checkpoint. InvalidArgument: another option that differs,
-  // by its name in settings; fewer epochs or steps than are done. DataLoss: a damaged file.
+  // Writes nothing. NotFound: there is no checkpoint. InvalidArgument: another setting that
+  // differs, by its name; fewer epochs or steps than are done; a net in the file that Create would
+  // not have taken. DataLoss: a damaged file.
   absl::Status Restore(const std::string& directory);
 
   // Trains to one of the endings that TrainingResult knows; only what cannot go on at all (a full
@@ -123,21 +106,15 @@ class Trainer {
   absl::StatusOr<TrainingResult> Run(const std::string& directory);
 
  private:
-  Trainer(Graph graph, SplitData train, SplitData validation, const TrainerOptions& options);
+  Trainer(Graph graph, const Dataset& dataset, SplitData train, SplitData validation,
+          TrainingSettings settings, const TrainerOptions& options);
 
   bool Done() const;
   bool Interrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
-  // All settings that decide numbers of the run.
-  struct Setting {
-    const char* name;  // As in config.proto, where it is there.
-    std::string value;
-  };
-  std::vector<Setting> Settings() const;
-  std::string SettingsText() const;  // One "name=value" a line.
-  absl::Status CompareSettings(absl::string_view saved) const;
+  absl::Status CheckGraph() const;                   // That the net can be trained on the data.
   absl::Status CheckLimits() const;                  // Of epochs and steps, against what is done.
   std::map<std::string, std::string> Facts() const;  // Of a checkpoint.
-  void Announce(const Dataset& dataset) const;
+  void Announce() const;
 
   absl::Status MakeLearner();
   absl::Status RestoreFrom(const std::string& path);
@@ -153,13 +130,14 @@ class Trainer {
   absl::Status SaveLast();
 
   Graph graph_;
+  const Dataset dataset_;
   const SplitData train_;
   const SplitData validation_;
+  const TrainingSettings settings_;
   const TrainerOptions options_;
   const CosineSchedule schedule_;
   BatchSampler sampler_;
   const int64_t batches_;  // Of an epoch.
-  std::optional<ImageAugmentation> augmentation_;
   std::unique_ptr<Learner> learner_;
   TrainingState state_;
   bool restored_ = false;

@@ -31,7 +31,9 @@ std::string Bytes(const std::string& folder, const char* file) {
   return ValueOrDie(ReadFile(folder + "/" + file, 1 << 28));
 }
 
-TrainerOptions SmallRun() { return {.learning_rate = 1e-2, .batch_size = 64, .max_epochs = 3}; }
+TrainerOptions SmallRun() {
+  return OptionsWith("learning_rate: 1e-2 batch_size: 64 max_epochs: 3");
+}
 
 absl::StatusOr<std::unique_ptr<Trainer>> Create(absl::string_view model, const Dataset& dataset,
                                                 const TrainerOptions& options) {
@@ -60,7 +62,7 @@ TrainingResult RunInterrupted(absl::string_view model, const Dataset& dataset,
 TEST(TrainerTest, WritesCheckpointsLogAndHistory) {
   const std::string folder = EmptyTestFolder("run");
   TrainerOptions options = SmallRun();
-  options.log_every_n_steps = 2;
+  options.settings.set_log_every_n_steps(2);
   const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options, folder);
   EXPECT_EQ(result.steps, 15);
   EXPECT_THAT(result.history, SizeIs(3));
@@ -80,8 +82,8 @@ TEST(TrainerTest, WritesCheckpointsLogAndHistory) {
 TEST(TrainerTest, BestIsTheEpochOfTheLowestValidationLossAndHoldsTheNetAlone) {
   const std::string folder = EmptyTestFolder("run");
   TrainerOptions options = SmallRun();
-  options.learning_rate = 0.5;  // So large that later epochs are worse.
-  options.max_epochs = 6;
+  options.settings.set_learning_rate(0.5);  // So large that later epochs are worse.
+  options.settings.set_max_epochs(6);
   const Dataset dataset = LinearJets(300, 100);
   const TrainingResult result = Train("jsc-tiny", dataset, options, folder);
   int64_t best = 0;
@@ -140,7 +142,7 @@ TEST(TrainerTest, Bfloat16TrainsNearlyAsWellAsFloat) {
     double accuracy[2];
     for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16}) {
       TrainerOptions options = SmallRun();
-      options.precision = precision;
+      options.settings.set_trainer_precision(std::string(PrecisionName(precision)));
       const TrainingResult result = Train(model, *dataset, options, EmptyTestFolder("run"));
       accuracy[precision == Precision::kBfloat16] = result.history.back().val_acc;
     }
@@ -163,7 +165,7 @@ TEST(TrainerTest, TheSameRunGivesTheSameBytesForAnyNumberOfThreads) {
       omp_set_num_threads(n);
       const std::string folder = EmptyTestFolder("run");
       TrainerOptions options = SmallRun();
-      options.precision = precision;
+      options.settings.set_trainer_precision(std::string(PrecisionName(precision)));
       Train(model, LinearJets(1000, 100), options, folder);
       last.push_back(Bytes(folder, kLastCheckpoint));
       best.push_back(Bytes(folder, kBestCheckpoint));
@@ -195,11 +197,11 @@ TEST(TrainerTest, AResumedRunIsTheSameBitForBit) {
     SCOPED_TRACE(c.model);
     const std::string whole = EmptyTestFolder("whole"), pieces = EmptyTestFolder("pieces");
     TrainerOptions options = SmallRun();
-    options.optimizer = c.optimizer;
-    options.precision = c.precision;
-    options.accumulate = c.accumulate;
-    options.max_steps = c.max_steps;
-    options.log_every_n_steps = 1;
+    options.settings.set_training_optimizer(std::string(OptimizerName(c.optimizer)));
+    options.settings.set_trainer_precision(std::string(PrecisionName(c.precision)));
+    options.settings.set_accumulate_grad_batches(c.accumulate);
+    options.settings.set_max_steps(c.max_steps);
+    options.settings.set_log_every_n_steps(1);
     const TrainingResult expected = Train(c.model, dataset, options, whole);
     bool resume = false;
     TrainingResult result;
@@ -228,7 +230,7 @@ TEST(TrainerTest, CheckpointsWithinAnEpochAreResumedToo) {
   const Dataset dataset = LinearJets(300, 100);
   const std::string folder = EmptyTestFolder("run");
   TrainerOptions options = SmallRun();
-  options.checkpoint_every_n_steps = 4;
+  options.settings.set_checkpoint_every_n_steps(4);
   std::string of_step_8;
   double n = 0;
   options.terminal = {.interactive = true,
@@ -286,12 +288,12 @@ TEST(TrainerTest, AFinishedRunSaysHowToTrainOn) {
 TEST(TrainerTest, AFinishedRunTrainsOnWithMoreEpochsOrSteps) {
   const Dataset dataset = LinearJets(300, 100);
   TrainerOptions options = SmallRun();
-  options.max_steps = 8;  // Of 5 an epoch: the second is cut.
+  options.settings.set_max_steps(8);  // Of 5 an epoch: the second is cut.
   const std::string folder = EmptyTestFolder("run");
   EXPECT_THAT(Train("jsc-tiny", dataset, options, folder).history, SizeIs(2));
 
-  options.max_steps = -1;
-  options.max_epochs = 5;
+  options.settings.set_max_steps(-1);
+  options.settings.set_max_epochs(5);
   std::vector<std::string> said;
   auto trainer = ValueOrDie(Resumed(dataset, options, folder, said));
   EXPECT_THAT(said, IsSupersetOf({"now max_epochs=5, before 3", "now max_steps=-1, before 8",
@@ -315,12 +317,12 @@ TEST(TrainerTest, FewerEpochsOrStepsThanAreDoneAreRefused) {
   Train("jsc-tiny", dataset, SmallRun(), folder);
   std::vector<std::string> said;
   TrainerOptions options = SmallRun();
-  options.max_epochs = 2;
+  options.settings.set_max_epochs(2);
   EXPECT_THAT(Resumed(dataset, options, folder, said),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("max_epochs=2 is too few: 3 are begun or done already")));
-  options.max_epochs = 4;
-  options.max_steps = 14;
+  options.settings.set_max_epochs(4);
+  options.settings.set_max_steps(14);
   EXPECT_THAT(Resumed(dataset, options, folder, said),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("max_steps=14 is too few: 15 are done already")));
@@ -331,7 +333,7 @@ TEST(TrainerTest, ResumeWithOtherSettingsNamesTheOne) {
   const Dataset dataset = LinearJets(300, 100);
   Train("jsc-tiny", dataset, SmallRun(), folder);
   TrainerOptions other = SmallRun();
-  other.batch_size = 32;
+  other.settings.set_batch_size(32);
   EXPECT_THAT(ValueOrDie(Create("jsc-tiny", dataset, other))->Restore(folder),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("last.safetensors: cannot go on with batch_size=32, it was made "
@@ -379,9 +381,9 @@ TEST(TrainerTest, SaysHowManyStepsThereWillBe) {
                   "5 steps per epoch (batches of 64 rows, the last of 44), 15 steps in all"));
   EXPECT_THAT(warnings, SizeIs(0));
 
-  options.accumulate = 2;
-  options.max_steps = 7;
-  options.learning_rate = 1e-7;
+  options.settings.set_accumulate_grad_batches(2);
+  options.settings.set_max_steps(7);
+  options.settings.set_learning_rate(1e-7);
   ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
   EXPECT_THAT(lines,
               ::testing::Contains(
@@ -392,7 +394,7 @@ TEST(TrainerTest, SaysHowManyStepsThereWillBe) {
 
 TEST(TrainerTest, MaxStepsCutsAnEpochWhichIsValidated) {
   TrainerOptions options = SmallRun();
-  options.max_steps = 7;
+  options.settings.set_max_steps(7);
   const TrainingResult result =
       Train("jsc-tiny", LinearJets(300, 100), options, EmptyTestFolder("run"));
   EXPECT_EQ(result.steps, 7);
@@ -401,7 +403,7 @@ TEST(TrainerTest, MaxStepsCutsAnEpochWhichIsValidated) {
 
 TEST(TrainerTest, NoEpochsWriteTheNetAsItWas) {
   TrainerOptions options = SmallRun();
-  options.max_epochs = 0;
+  options.settings.set_max_epochs(0);
   const std::string folder = EmptyTestFolder("run");
   const TrainingResult result = Train("jsc-tiny", LinearJets(300, 100), options, folder);
   EXPECT_EQ(result.best_epoch, -1);
@@ -411,7 +413,7 @@ TEST(TrainerTest, NoEpochsWriteTheNetAsItWas) {
 
 TEST(TrainerTest, MaxBatchesLimitsBothPasses) {
   TrainerOptions options = SmallRun();
-  options.max_batches = 1;
+  options.settings.set_to_debug(true);
   const TrainingResult result =
       Train("jsc-tiny", LinearJets(300, 100), options, EmptyTestFolder("run"));
   EXPECT_EQ(result.steps, 3);
@@ -424,7 +426,7 @@ TEST(TrainerTest, ALastBatchOfOneRowIsRefusedWhereABatchNormWouldSeeIt) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "seq_blocks_0: batch norm cannot train on a batch of one row, and 129 rows "
                        "in batches of 64 end with one; choose another batch size"));
-  options.batch_size = 1;
+  options.settings.set_batch_size(1);
   EXPECT_THAT(Create("jsc-tiny", LinearJets(10, 10), options),
               StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_OK(Create("Linear 5, ReLU", LinearJets(129, 100), SmallRun()));
@@ -472,8 +474,8 @@ TEST(TrainerTest, ALossThatIsNoNumberEndsTheRunAsFailed) {
     for (const double rate : {1e30, 1e300}) {
       SCOPED_TRACE(testing::Message() << model << " " << rate);
       TrainerOptions options = SmallRun();
-      options.learning_rate = rate;
-      options.optimizer = OptimizerKind::kSgd;
+      options.settings.set_learning_rate(rate);
+      options.settings.set_training_optimizer("sgd");
       const std::string folder = EmptyTestFolder("run");
       const TrainingResult result = Train(model, LinearJets(300, 100), options, folder);
       EXPECT_THAT(
@@ -493,13 +495,13 @@ TEST(TrainerTest, TheBestEpochBeforeTheLossFailsIsKeptAndTrainingGoesOnFromIt) {
   const Dataset dataset = LinearJets(300, 100);
   const std::string folder = EmptyTestFolder("run");
   TrainerOptions options = SmallRun();
-  options.optimizer = OptimizerKind::kSgd;
-  options.max_epochs = 1;
+  options.settings.set_training_optimizer("sgd");
+  options.settings.set_max_epochs(1);
   Train("Linear 5", dataset, options, folder);
   const std::string best = Bytes(folder, kBestCheckpoint), last = Bytes(folder, kLastCheckpoint);
 
-  options.max_epochs = 4;
-  options.learning_rate = 1e300;
+  options.settings.set_max_epochs(4);
+  options.settings.set_learning_rate(1e300);
   auto wild = ValueOrDie(Create("Linear 5", dataset, options));
   ASSERT_OK(wild->Restore(folder));
   const TrainingResult failed = ValueOrDie(wild->Run(folder));
@@ -509,7 +511,7 @@ TEST(TrainerTest, TheBestEpochBeforeTheLossFailsIsKeptAndTrainingGoesOnFromIt) {
   EXPECT_TRUE(best == Bytes(folder, kBestCheckpoint));
   EXPECT_TRUE(last == Bytes(folder, kLastCheckpoint));
 
-  options.learning_rate = 1e-3;
+  options.settings.set_learning_rate(1e-3);
   auto tame = ValueOrDie(Create("Linear 5", dataset, options));
   ASSERT_OK(tame->Restore(folder));
   const TrainingResult result = ValueOrDie(tame->Run(folder));
@@ -521,15 +523,15 @@ TEST(TrainerTest, AScheduleShorterThanTheRunIsWarnedOf) {
   std::vector<std::string> warnings;
   TrainerOptions options = SmallRun();
   options.warn = [&](absl::string_view line) { warnings.emplace_back(line); };
-  options.rate_period = 2;
+  options.settings.set_t_max(2);
   ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
   EXPECT_THAT(warnings, ElementsAre("the schedule's t_max=2 is shorter than the 3 epochs of the "
                                     "run: the learning rate is at its floor 1e-06 in epoch 2 and "
                                     "rises again after it"));
   warnings.clear();
-  options.max_steps = 10;  // Two epochs.
+  options.settings.set_max_steps(10);  // Two epochs.
   ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
-  options.rate_period = 30;
+  options.settings.set_t_max(30);
   ASSERT_OK(Create("jsc-tiny", LinearJets(300, 100), options));
   EXPECT_THAT(warnings, SizeIs(0));
 }

@@ -157,9 +157,9 @@ absl::Status NetMeasurer::CountBits(const Graph& graph, Measurement* measurement
       count->Add(32, shape);
       return absl::OkStatus();
     }
-    const OperandView view = ViewOperand(node, operand.role, *operand.format, shape, shapes_);
-    MASE_ASSIGN_OR_RETURN(const auto created, Format::Create(view.format));
-    count->Add(created->BitsPerValue(view.shape), shape);
+    MASE_ASSIGN_OR_RETURN(const OperandView view,
+                          ViewOperand(node, operand.role, *operand.format, shape, shapes_));
+    count->Add(view.format->BitsPerValue(view.shape), shape);
     return absl::OkStatus();
   };
   for (const Node* original : nodes_) {

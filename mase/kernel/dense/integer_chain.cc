@@ -169,7 +169,8 @@ bool IsPlain(const IntegerChainLayer& layer, const IntegerChainStage& s) {
   if (!IsPowerOfTwo(s.inverse) || s.most > 127 || (s.zero != 0 && s.zero != 128)) return false;
   for (int64_t o = 0; o < s.out; ++o) {
     const double scale = static_cast<double>(layer.scale[o]) * s.inverse;
-    if (layer.shift[o] != 0 || scale < 0x1p-90 || layer.largest * scale >= 0x1p30) return false;
+    if (layer.shift[o] != 0 || scale < 0x1p-90 || scale > 0x1p90) return false;
+    if (layer.largest * scale >= 0x1p30) return false;
   }
   return true;
 }

@@ -40,6 +40,12 @@ MASE_INLINE V Rint(V x) { return ToFloat(ToInt(x)); }  // After clamping.
 MASE_INLINE bool HasNan(V x) { return _mm_movemask_ps(_mm_cmpunord_ps(x, x)) != 0; }
 #endif
 
+// Modulo 2^32: sums of stored codes may leave an int32 on the way to one that does not.
+MASE_INLINE VI Add(VI a, VI b) {
+  using Unsigned = uint32_t __attribute__((vector_size(4 * kLanes)));
+  return (VI)((Unsigned)a + (Unsigned)b);
+}
+
 // sum + products of the bytes or words of each lane.
 template <bool kBytes>
 MASE_INLINE VI Dot(VI sum, VI codes, VI weights) {
@@ -50,11 +56,11 @@ MASE_INLINE VI Dot(VI sum, VI codes, VI weights) {
     return (VI)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)codes, (__m512i)weights);
   }
 #elif MASE_DENSE_LANES == 16
-  return sum + (VI)_mm512_madd_epi16((__m512i)codes, (__m512i)weights);
+  return Add(sum, (VI)_mm512_madd_epi16((__m512i)codes, (__m512i)weights));
 #elif MASE_DENSE_LANES == 8
-  return sum + (VI)_mm256_madd_epi16((__m256i)codes, (__m256i)weights);
+  return Add(sum, (VI)_mm256_madd_epi16((__m256i)codes, (__m256i)weights));
 #else
-  return sum + (VI)_mm_madd_epi16((__m128i)codes, (__m128i)weights);
+  return Add(sum, (VI)_mm_madd_epi16((__m128i)codes, (__m128i)weights));
 #endif
 }
 
