@@ -16,6 +16,7 @@
 #include "mase/base/table.h"
 #include "mase/cli/completion.h"
 #include "mase/cli/diff_action.h"
+#include "mase/cli/export_action.h"
 #include "mase/cli/info_action.h"
 #include "mase/cli/listings.h"
 #include "mase/cli/log.h"
@@ -80,6 +81,16 @@ int RunSweepAction(std::vector<std::string> words) {
   return RunAs(*MakeSweepAction(swept), std::move(words));
 }
 
+// `export qdq ...`: the form stands before its words.
+int RunExportAction(std::vector<std::string> words) {
+  std::string form;
+  if (words.size() > 1 && words[1][0] != '-') {
+    form = words[1];
+    words.erase(words.begin() + 1);
+  }
+  return RunAs(*MakeExportAction(form), std::move(words));
+}
+
 // A transform by the name of another action, with flags that make it that.
 int RunTransformAs(std::vector<std::string> words, const std::vector<std::string>& flags);
 
@@ -121,6 +132,7 @@ const ActionEntry kActions[] = {
      }},
     {"info", "show a net's layers, shapes, parameters and MACs; no data needed",
      [](std::vector<std::string> words) { return RunAs(*MakeInfoAction(), std::move(words)); }},
+    {"export", "write a net as an ONNX file, in floats or with its rounding", RunExportAction},
     {"diff", "what differs between two nets: checkpoints, runs or configs", RunDiff},
     {"profile", "statistics of weights and activations", RunPass<kProfile>},
     {"verify", "what rounding makes of every operand; fails where one is off its grid",

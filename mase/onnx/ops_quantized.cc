@@ -300,6 +300,62 @@ absl::Status QLinearMatMul(OnnxNode& node) {
   return SetCodes(node, layer, result);
 }
 
+// QONNX's: rounds to whole multiples of a scale, of so many bits.
+absl::Status Quant(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(const bool is_signed, node.Int("signed", 1));
+  MASE_ASSIGN_OR_RETURN(const int64_t narrow, node.Int("narrow", 0));
+  MASE_ASSIGN_OR_RETURN(const std::string mode, node.String("rounding_mode", "ROUND"));
+  MASE_ASSIGN_OR_RETURN(const Tensor scale, node.Floats(1));
+  MASE_ASSIGN_OR_RETURN(const Tensor zero, node.Floats(2));
+  MASE_ASSIGN_OR_RETURN(const Tensor width, node.Floats(3));
+  if (narrow != 0 || mode != "ROUND" || zero.elements() != 1 || zero.data<float>()[0] != 0 ||
+      width.elements() != 1) {
+    return CannotRead("takes narrow=0, rounding_mode='ROUND', zero point 0 and one width alone");
+  }
+  const float bits = width.data<float>()[0];
+  if (!(bits >= 1 && bits <= 24) || bits != std::floor(bits)) {
+    return CannotRead("has ", bits, " bits; 1 to 24 can be read");
+  }
+  Scales scales;
+  scales.codes = {0, static_cast<int>(bits), is_signed};
+  for (const float number : scale.data<float>()) {
+    if (!(number >= std::numeric_limits<float>::min() && std::isfinite(number))) {
+      return BadNode("has a scale of ", number);
+    }
+    scales.scale.push_back(number);
+  }
+  const OnnxValue* input = node.Input(0);
+  if (input->floats.has_value()) {
+    // Scales broadcast: one for each element of axis 0, or one.
+    Tensor rounded = *input->floats;
+    MASE_ASSIGN_OR_RETURN(const ScaleIndex index,
+                          ScaleIndex::Create(scales, rounded.shape(), 0, 0));
+    int64_t i = 0;
+    for (float& number : rounded.mutable_data<float>()) {
+      const float step = scales.scale[index(i++)];
+      const double steps = std::nearbyint(number / step);
+      number = static_cast<float>(std::clamp(steps, static_cast<double>(scales.codes.least()),
+                                             static_cast<double>(scales.codes.most()))) *
+               step;
+    }
+    OnnxValue value;
+    MASE_ASSIGN_OR_RETURN(value.rounded, FormatOf(scales, rounded.shape(), 0, 0));
+    value.floats = std::move(rounded);
+    node.SetResult(0, std::move(value));
+    return absl::OkStatus();
+  }
+  if (input->value == nullptr || input->codes.has_value() || scales.scale.size() != 1) {
+    return CannotRead("rounds what the net computes by one scale alone");
+  }
+  MASE_ASSIGN_OR_RETURN(const FormatProto format, FormatOf(scales, Shape(), 0, 0));
+  if (input->rounded.has_value() &&
+      input->rounded->SerializeAsString() != format.SerializeAsString()) {
+    return CannotRead("rounds what is rounded already, to other scales");
+  }
+  node.SetResult(0, {.value = input->value, .rounded = format});
+  return absl::OkStatus();
+}
+
 // Their constants are folded here.
 template <absl::Status (*kImport)(OnnxNode& node)>
 absl::StatusOr<bool> Do(OnnxNode& node) {
@@ -328,6 +384,11 @@ std::vector<OnnxOp> OnnxQuantizedOps() {
        .becomes = "linear with a record",
        .limits = "a constant matrix",
        .fold = Do<QLinearMatMul>},
+      {.name = "Quant",
+       .becomes = "a record",
+       .limits = "rounding_mode ROUND, no zero point, not narrow",
+       .fold = Do<Quant>,
+       .domain = "qonnx.custom_op.general"},
   };
 }
 
