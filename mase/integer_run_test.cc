@@ -110,6 +110,35 @@ TEST(IntegerRunTest, TheReportNamesKernelsTypesAndReasons) {
   }
 }
 
+constexpr char kAffine[] = R"(
+model = "jsc-s"
+dataset = "jsc"
+[passes.quantize]
+by = "type"
+[passes.quantize.linear.config]
+name = "affine"
+data_in_width = 8
+data_in_scale = 0.03
+weight_width = 8
+weight_scale = 0.011
+bias_width = 16
+bias_scale = 0.00033
+)";
+
+TEST(IntegerRunTest, WithStepsThatAreNoPowersOfTwoTheDifferencesAreTold) {
+  const Outcome run = Transform(kAffine, {"--execution=integer", "--report_execution"});
+  ASSERT_EQ(run.command.exit_code, 0) << run.command.err;
+  EXPECT_THAT(run.command.out,
+              AllOf(HasSubstr("Beside the simulation, on 1,000 rows: results differ by at most"),
+                    HasSubstr("of 1,000 decisions differ")));
+}
+
+TEST(IntegerRunTest, WhatRequiresIntegersRequiresRows) {
+  const Outcome run = Transform(kInteger, {"--require_int8", "--set=evaluation.split=train"});
+  EXPECT_EQ(run.command.exit_code, 3) << run.command.err;
+  EXPECT_THAT(run.command.err, HasSubstr("there are no rows to run the net on"));
+}
+
 TEST(IntegerRunTest, RequirementsThatAreNotMetExitWithThree) {
   const Outcome simulated = Transform(kInteger, {"--require_int8"});
   EXPECT_EQ(simulated.command.exit_code, 3) << simulated.command.err;

@@ -50,10 +50,12 @@ class Predictor::Workers : public std::enable_shared_from_this<Predictor::Worker
   Workers(Graph graph, const ExecutorOptions& options)
       : graph_(std::move(graph)), options_(options) {}
 
-  // The calling thread's worker, which it may have already.
+  // The calling thread's worker if it used this predictor last; else null, and Get finds it.
+  static Worker* Recent(const Predictor& predictor) {
+    return recent_.predictor == predictor.id_ ? recent_.worker : nullptr;
+  }
   static absl::StatusOr<Worker*> Get(const Predictor& predictor) {
-    if (recent_.predictor == predictor.id_) [[likely]]
-      return recent_.worker;
+    if (Worker* recent = Recent(predictor); recent != nullptr) return recent;
     return Find(predictor);
   }
 
@@ -195,7 +197,10 @@ absl::Status Predictor::Predict(absl::Span<const float> in, absl::Span<float> ou
                                                    " out; a row of this net is ", inputs_,
                                                    " in and ", outputs_, " out"));
   }
-  MASE_ASSIGN_OR_RETURN(Worker * worker, Workers::Get(*this));
+  Worker* worker = Workers::Recent(*this);
+  if (worker == nullptr) [[unlikely]] {
+    MASE_ASSIGN_OR_RETURN(worker, Workers::Get(*this));
+  }
   if (rows == 1 && worker->row && mean_.empty()) return worker->row(in.data(), out.data());
   return RunBatches(*worker, in.data(), rows, out.data());
 }

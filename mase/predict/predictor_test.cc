@@ -21,7 +21,11 @@
 #include "mase/testing/numerics/test_net.h"
 
 namespace {
-std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> allocations{0}, deallocations{0};
+void Free(void* memory) {
+  deallocations += memory != nullptr;
+  std::free(memory);
+}
 }  // namespace
 
 void* operator new(size_t size) {
@@ -37,10 +41,10 @@ void* operator new(size_t size, std::align_val_t alignment) {
   }
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { Free(memory); }
+void operator delete(void* memory, size_t) noexcept { Free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { Free(memory); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept { Free(memory); }
 
 namespace mase {
 namespace {
@@ -180,6 +184,20 @@ TEST(PredictorTest, ManyPredictorsInOneThreadAreToldApart) {
     EXPECT_EQ(Predict(*simulated, rows), other);
     EXPECT_EQ(Predict(*first, rows), wanted);
   }
+}
+
+TEST(PredictorTest, APredictorThatIsGoneLeavesNoMemoryInItsThreads) {
+  const Checkpoint checkpoint = ValueOrDie(LoadCheckpoint(Trained()));
+  const std::vector<float> rows = SomeRows(4, 16);
+  const auto live_after = [&](int predictors) {
+    for (int i = 0; i < predictors; ++i) {
+      Predict(*ValueOrDie(Predictor::Create(*checkpoint.graph, nullptr)), rows);
+    }
+    return allocations - deallocations;
+  };
+  live_after(3);  // What is made once for all.
+  const int64_t few = live_after(2);
+  EXPECT_EQ(live_after(40), few);
 }
 
 TEST(PredictorTest, AllocatesNothingAfterTheFirstCallOfASize) {

@@ -1,6 +1,9 @@
 #include "mase/run/execution.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +15,10 @@
 #include "absl/time/time.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
+#include "mase/data/dataset.h"
+#include "mase/exec/run_net.h"
+#include "mase/format/shared_format.h"
+#include "mase/quantize/operands.h"
 
 namespace mase {
 namespace {
@@ -99,6 +106,67 @@ void TellNodes(const ExecutionReport& ran, bool shows, Session& session) {
       ".\n"));
 }
 
+Tensor FirstRows(const Tensor& features, int64_t rows) {
+  return features.Rows(0, std::min(rows, features.shape()[0]));
+}
+
+absl::Status RunOnce(Executor& executor, const Tensor& batch) {
+  return executor.Forward(ExecutionMode::kInference, batch.shape()[0],
+                          {InputData(batch.data<float>().data())});
+}
+
+// Floats in their order: neighbouring ones differ by 1.
+int64_t Ordered(float x) {
+  const int32_t bits = std::bit_cast<int32_t>(x);
+  return bits < 0 ? int64_t{std::numeric_limits<int32_t>::min()} - bits : bits;
+}
+
+// The step of the format that the net's one result is rounded to; 0 where it is in none.
+absl::StatusOr<double> ResultStep(const Graph& graph) {
+  const Node* last = graph.output()->inputs()[0]->producer();
+  const FormatProto* format = FindFormat(*last, operands::kDataOut);
+  if (format == nullptr) return 0;
+  MASE_ASSIGN_OR_RETURN(const auto made, SharedFormat(*format));
+  return made->step();
+}
+
+// Says how far integers are from the simulation on all rows: where steps are no powers of two, they
+// are not equal to the bit.
+absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const Tensor& features,
+                             Session& session) {
+  ExecutorOptions options = ExecutorOptionsOf(config);
+  MASE_ASSIGN_OR_RETURN(const auto integer, Executor::Create(graph, options));
+  options.execution = Execution::kSimulated;
+  MASE_ASSIGN_OR_RETURN(const auto simulated, Executor::Create(graph, options));
+  double largest = 0;
+  int64_t places = 0, decisions = 0;
+  const auto compare = [&](int64_t first, int64_t rows) -> absl::Status {
+    MASE_RETURN_IF_ERROR(RunOnce(*integer, features.Rows(first, rows)));
+    const absl::Span<const float> a = integer->output(), b = simulated->output();
+    for (size_t i = 0; i < a.size(); ++i) {
+      largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+      places = std::max(places, std::abs(Ordered(a[i]) - Ordered(b[i])));
+    }
+    const size_t width = a.size() / static_cast<size_t>(rows);
+    const auto decision = [&](absl::Span<const float> results, int64_t row) {
+      const auto begin = results.begin() + row * static_cast<int64_t>(width);
+      return std::max_element(begin, begin + static_cast<int64_t>(width)) - begin;
+    };
+    for (int64_t r = 0; r < rows; ++r) decisions += decision(a, r) != decision(b, r);
+    return absl::OkStatus();
+  };
+  const int64_t rows = features.shape()[0];
+  MASE_RETURN_IF_ERROR(RunNet<float>(*simulated, {features},
+                                     RowBatches::OfSize(rows, config.batch_size()), compare));
+  MASE_ASSIGN_OR_RETURN(const double step, ResultStep(graph));
+  session.reporter().Print(absl::StrCat(
+      "Beside the simulation, on ", WithCommas(rows), " rows: results differ by at most ",
+      step > 0 ? absl::StrFormat("%.3g steps", largest / step) : absl::StrFormat("%.3g", largest),
+      ", ", places, " units in the last place of float32;\n", WithCommas(decisions), " of ",
+      WithCommas(rows), " decisions differ.\n"));
+  return absl::OkStatus();
+}
+
 // What of the nodes breaks --require_int8.
 absl::Status CheckRequirement(const std::string& required, const ExecutionReport& ran) {
   std::vector<std::string> broken;
@@ -114,15 +182,6 @@ absl::Status CheckRequirement(const std::string& required, const ExecutionReport
   if (broken.empty()) return absl::OkStatus();
   return absl::AbortedError(absl::StrCat("--require_int8", required == "all" ? "=all" : "",
                                          " is not met: ", absl::StrJoin(broken, "; ")));
-}
-
-Tensor FirstRows(const Tensor& features, int64_t rows) {
-  return features.Rows(0, std::min(rows, features.shape()[0]));
-}
-
-absl::Status RunOnce(Executor& executor, const Tensor& batch) {
-  return executor.Forward(ExecutionMode::kInference, batch.shape()[0],
-                          {InputData(batch.data<float>().data())});
 }
 
 // Seconds of calls of each executor, in turns, so that none has the machine to itself.
@@ -226,6 +285,12 @@ absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const 
   MASE_ASSIGN_OR_RETURN(const ExecutionReport ran, executor->Report());
   if (evaluation.report_execution()) TellSteps(ran, batch.shape()[0], session);
   TellNodes(ran, evaluation.report_execution(), session);
+  const bool differs = std::any_of(ran.nodes.begin(), ran.nodes.end(), [](const NodeExecution& n) {
+    return n.way == Execution::kInteger && !n.exact;
+  });
+  if (evaluation.report_execution() && differs) {
+    MASE_RETURN_IF_ERROR(TellDifferences(config, graph, features, session));
+  }
   return requires_integers ? CheckRequirement(evaluation.require_int8(), ran) : absl::OkStatus();
 }
 
