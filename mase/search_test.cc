@@ -19,8 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 using ::nlohmann::json;
-using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 std::string Contents(const std::string& path) { return ValueOrDie(ReadFile(path, 1 << 24)); }
@@ -145,6 +145,73 @@ TEST(SearchTest, GoalsThatNoTrialMeetsEndWith3AndNameTheNearest) {
   EXPECT_EQ(run.exit_code, 3);
   EXPECT_THAT(run.out, HasSubstr("none meets the goals on the sample, and this one is nearest"));
   EXPECT_TRUE(fs::exists(folder + "/out/best.json"));
+}
+
+TEST(SearchTest, ASearchGoesOnInItsDirectoryAndRefusesAnother) {
+  const std::string folder = NewFolder();
+  ASSERT_EQ(Search(folder, LabFile(), {"--sampler=random", "--trials=5"}).exit_code, 0);
+  const json before = Read(folder + "/out/log.json");
+  ASSERT_EQ(before.size(), 5u);
+  const CommandResult more = Search(folder, LabFile(), {"--sampler=random", "--trials=9"});
+  ASSERT_EQ(more.exit_code, 0) << more.err;
+  const json after = Read(folder + "/out/log.json");
+  ASSERT_EQ(after.size(), 9u);
+  for (const char* row : {"0", "4"}) {
+    EXPECT_EQ(after[row]["user_attrs_sampled_config"], before[row]["user_attrs_sampled_config"]);
+    EXPECT_EQ(after[row]["values_0"], before[row]["values_0"]);
+  }
+  // Nothing is searched any more, and a trial of it is applied.
+  const CommandResult applied =
+      Search(folder, LabFile(), {"--sampler=random", "--trials=9", "--apply=3"});
+  ASSERT_EQ(applied.exit_code, 0) << applied.err;
+  EXPECT_TRUE(fs::exists(folder + "/out/trial-3/transformed.safetensors"));
+  const CommandResult other = Search(folder, LabFile(), {"--sampler=grid"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, HasSubstr("was searched with other settings"));
+}
+
+TEST(SearchTest, WorkersShareTheStudyOfADatabase) {
+  const std::string folder = NewFolder();
+  const std::string storage = "--storage=sqlite:///" + folder + "/shared.db";
+  const std::vector<std::string> words = {
+      "search",  "--config=" + LabFile(), "--set=dataset.rows=4000", "--sampler=random", storage,
+      "--worker"};
+  for (const char* number : {"1", "2"}) {
+    std::vector<std::string> worker = words;
+    worker.push_back(absl::StrCat("--run_dir=worker", number));
+    worker.push_back(absl::StrCat("--trials=", number, "0"));
+    const CommandResult run = RunCommand("mase/ch", worker, folder);
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_THAT(run.out, Not(HasSubstr("whole test split")));
+  }
+  EXPECT_EQ(Read(folder + "/worker1/log.json").size(), 10u);
+  EXPECT_EQ(Read(folder + "/worker2/log.json").size(), 18u);
+}
+
+TEST(SearchTest, LayerWidthsAreSearchedByShortTrainings) {
+  const std::string folder = NewFolder();
+  const CommandResult run =
+      Search(folder, Runfile("testdata/configs/jsc_widths_search.toml"),
+             {"--set=search.search_space.constraints=['{first} >= {second}', '{second} <= 32', "
+              "'{first} <= 32']",
+              "--max-epochs=1", "--apply_best"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json log = Read(folder + "/out/log.json");
+  ASSERT_EQ(log.size(), 3u);
+  EXPECT_EQ(log["0"]["user_attrs_hardware_metrics"]["macs"], 16 * 16 + 16 * 16 + 16 * 5);
+  EXPECT_EQ(log["2"]["user_attrs_sampled_config"], json({{"{first}", 32}, {"{second}", 32}}));
+  EXPECT_GT(log["0"]["user_attrs_software_metrics"]["accuracy_micro"].get<double>(), 0.4);
+}
+
+TEST(SearchTest, SamplersAreComparedOnOnePlot) {
+  const std::string folder = NewFolder();
+  const CommandResult run = Search(folder, LabFile(), {"--compare=grid,tpe,random", "--seeds=2"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("Samplers compared"));
+  const std::string csv = Contents(folder + "/out/compare.csv");
+  EXPECT_THAT(csv, HasSubstr("grid,1,18,"));
+  EXPECT_THAT(csv, HasSubstr("tpe,2,18,"));
+  EXPECT_THAT(Contents(folder + "/out/compare.svg"), HasSubstr("<svg"));
 }
 
 struct BadCase {

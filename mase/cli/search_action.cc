@@ -25,7 +25,7 @@ namespace {
 
 class SearchAction : public Action {
  public:
-  SearchAction() { flags_.set_batch(8); }
+  SearchAction() { flags_.set_batch(8), flags_.set_seeds(5); }
 
   absl::string_view name() const override { return "search"; }
   absl::string_view summary() const override {
@@ -74,8 +74,13 @@ class SearchAction : public Action {
         .deterministic = flags_.deterministic(),
         .batch = flags_.batch(),
         .apply_best = flags_.apply_best(),
+        .seeds = flags_.seeds(),
+        .worker = flags_.worker(),
         .dry_run = dry_run};
     if (flags_.has_apply()) request.apply = flags_.apply();
+    for (const std::string& name : flags_.compare()) {
+      MASE_ASSIGN_OR_RETURN(request.compare.emplace_back(), SamplerNamed(name, "--compare"));
+    }
     if (config.has_search()) {
       MASE_RETURN_IF_ERROR(TakeFlags(*request.settings.mutable_search()->mutable_strategy()));
       SetSettings(request.settings, begun);
@@ -89,17 +94,27 @@ class SearchAction : public Action {
     SearchSetup& setup = *strategy.mutable_setup();
     if (flags_.has_trials()) setup.set_n_trials(flags_.trials());
     if (flags_.has_jobs()) setup.set_n_jobs(flags_.jobs());
+    if (!flags_.storage().empty()) strategy.mutable_storage()->set_url(flags_.storage());
+    if (flags_.worker() && strategy.storage().url().empty()) {
+      return absl::InvalidArgumentError("--worker wants the --storage of the study");
+    }
     if (flags_.sampler().empty()) return absl::OkStatus();
+    MASE_ASSIGN_OR_RETURN(const SamplerSettings::Name name,
+                          SamplerNamed(flags_.sampler(), "--sampler"));
+    setup.mutable_sampler()->set_name(name);
+    strategy.set_name("optuna");
+    return absl::OkStatus();
+  }
+
+  static absl::StatusOr<SamplerSettings::Name> SamplerNamed(absl::string_view text,
+                                                            absl::string_view flag) {
     std::vector<std::string> names;
     for (const SamplerInfo& sampler : Samplers()) {
+      if (absl::EqualsIgnoreCase(sampler.text, text)) return sampler.name;
       names.emplace_back(sampler.text);
-      if (!absl::EqualsIgnoreCase(sampler.text, flags_.sampler())) continue;
-      setup.mutable_sampler()->set_name(sampler.name);
-      strategy.set_name("optuna");
-      return absl::OkStatus();
     }
-    return absl::InvalidArgumentError(absl::StrCat("--sampler: no sampler '", flags_.sampler(), "'",
-                                                   Suggest(flags_.sampler(), names), "; there are ",
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": no sampler '", text, "'",
+                                                   Suggest(text, names), "; there are ",
                                                    absl::StrJoin(names, ", ")));
   }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <set>
@@ -41,6 +42,7 @@
 #include "mase/run/train_run.h"
 #include "mase/run/transform_run.h"
 #include "mase/search/sampler.h"
+#include "mase/search/search_plots.h"
 #include "mase/search/search_results.h"
 #include "mase/search/study.h"
 
@@ -51,10 +53,13 @@ namespace fs = std::filesystem;
 
 // What decides the numbers of a study: the settings, but for how long and how fast is searched.
 constexpr char kStudySettings[] = "study.textproto";
+constexpr char kInterrupted[] = "\"interrupted\"";
+constexpr char kStudyFile[] = "study.db";
 constexpr int64_t kDefaultTrials = 100;  // Of a space that is larger, where none are given.
 constexpr int kRedraws = 2000;           // Of points that the constraints refuse.
 constexpr int64_t kMostTrials = 1 << 30;
-constexpr int64_t kFailuresInARow = 20;  // From the first trial on: then the search ends.
+constexpr uint64_t kMostCounted = 1 << 20;  // Points of a space whose constraints are tried out.
+constexpr int64_t kFailuresInARow = 20;     // From the first trial on: then the search ends.
 
 // Rows of the split, drawn by the seed, in their order.
 absl::StatusOr<SearchSample> DrawSample(const SearchSettings& settings, const RunConfig& config,
@@ -147,6 +152,7 @@ std::optional<double> GoalGap(const Goal& goal, const TrialFigures& figures,
 // The settings that must be the same when a search goes on.
 std::string StudySettings(const RunConfig& config) {
   RunConfig same = config;
+  same.mutable_search()->mutable_strategy()->clear_storage();
   SearchSetup& setup = *same.mutable_search()->mutable_strategy()->mutable_setup();
   setup.clear_n_jobs();
   setup.clear_n_trials();
@@ -171,11 +177,12 @@ class Search {
 
   absl::Status Run() {
     MASE_RETURN_IF_ERROR(Prepare());
+    if (!request_.compare.empty()) return Compare();
     const absl::Status searched = request_.apply.has_value() ? absl::OkStatus() : RunTrials();
     MASE_RETURN_IF_ERROR(study_->Flush());
     MASE_RETURN_IF_ERROR(WriteResults());
     MASE_RETURN_IF_ERROR(searched);
-    return Conclude();
+    return request_.worker ? absl::OkStatus() : Conclude();
   }
 
  private:
@@ -186,11 +193,20 @@ class Search {
     const ParameterSpace& space = context_.space.parameters();
     MASE_ASSIGN_OR_RETURN(sampler_, MakeSampler(sampler, space, context_.objective.directions(),
                                                 request_.settings.seed()));
+    StorageSettings storage = settings_.strategy().storage();
+    if (storage.url().empty()) {
+      MASE_ASSIGN_OR_RETURN(const std::string file, directory_.Reserve(kStudyFile));
+      storage.set_url(absl::StrCat("sqlite:///", fs::absolute(file).string()));
+    }
+    const std::string& project = request_.settings.project();
     MASE_ASSIGN_OR_RETURN(
-        study_, Study::Open(StorageSettings(), {.name = "search",
-                                                .directions = context_.objective.directions(),
-                                                .metric_names = context_.objective.names(),
-                                                .space = space}));
+        study_, Study::Open(storage,
+                            {.name = project.empty() ? "search" : project,
+                             .directions = context_.objective.directions(),
+                             .metric_names = context_.objective.names(),
+                             .space = space},
+                            [this](absl::string_view text) { session_.reporter().Warn(text); }));
+    MASE_RETURN_IF_ERROR(study_->Refresh());
     for (const Trial* trial : study_->history().trials()) Remember(*trial);
     const absl::optional<uint64_t> size = space.size();
     const bool small = size.has_value() && *size <= uint64_t{1} << 40;
@@ -198,6 +214,7 @@ class Search {
               : grid_ && small     ? static_cast<int64_t>(*size)
               : small              ? std::min<int64_t>(static_cast<int64_t>(*size), kDefaultTrials)
                                    : kDefaultTrials;
+    target_ = std::min(target_, AllowedPoints());
     jobs_ =
         setup.n_jobs() > 0 ? setup.n_jobs() : static_cast<int>(std::thread::hardware_concurrency());
     if (setup.has_timeout()) deadline_ = absl::Now() + absl::Seconds(setup.timeout());
@@ -207,6 +224,18 @@ class Search {
     MASE_ASSIGN_OR_RETURN(original_, FiguresOf(context_, session_.graph));
     Announce(sampler);
     return ChooseRunner();
+  }
+
+  // How many points the constraints on choices allow, where that can be counted.
+  int64_t AllowedPoints() const {
+    const ParameterSpace& space = context_.space.parameters();
+    const auto size = space.size();
+    if (!size.has_value() || *size > kMostCounted) return kMostTrials;
+    int64_t allowed = 0;
+    for (uint64_t i = 0; i < *size; ++i) {
+      allowed += context_.objective.Refusal(space.PointAt(i)).empty();
+    }
+    return allowed;
   }
 
   void Announce(const SamplerSettings& sampler) const {
@@ -244,12 +273,22 @@ class Search {
   bool Interrupted() const { return interrupted_ != nullptr && *interrupted_; }
 
   absl::Status RunTrials() {
+    known_before_ = static_cast<int64_t>(study_->history().size());
+    const absl::Time began = absl::Now();
     progress_.emplace("search", target_, "trial", session_.reporter().progress());
     const absl::Status status = request_.deterministic ? RunBatches()
                                 : jobs_ <= 1           ? Work(nullptr)
                                                        : RunWorkers();
     progress_.reset();
     MASE_RETURN_IF_ERROR(status);
+    const int64_t tried = static_cast<int64_t>(study_->history().size()) - known_before_;
+    if (tried > 0) {
+      session_.reporter().Info(absl::StrFormat(
+          "%d trials in %.2f s; of each %.3f ms to choose it and %.3f ms to measure it", tried,
+          absl::ToDoubleSeconds(absl::Now() - began),
+          absl::ToDoubleMilliseconds(choosing_) / static_cast<double>(tried),
+          static_cast<double>(measuring_ns_) / 1e6 / static_cast<double>(tried)));
+    }
     if (Interrupted()) {
       return absl::CancelledError(
           absl::StrCat("interrupted after ", study_->history().size(), " of ", target_,
@@ -340,13 +379,21 @@ class Search {
     if (stop_ || Interrupted() || hopeless || begun >= target_ || absl::Now() >= deadline_) {
       return none;
     }
-    // A point is found first, so that there is no trial without.
-    MASE_ASSIGN_OR_RETURN(const std::optional<Point> point, ChoosePoint(begun));
-    if (!point.has_value()) return none;
     MASE_ASSIGN_OR_RETURN(std::vector<Trial> trials, study_->Begin(1));
     Trial trial = std::move(trials[0]);
-    if (trial.point.empty()) trial.point = *point;
-    MASE_RETURN_IF_ERROR(study_->Choose(trial));
+    if (trial.point.empty()) {
+      const absl::Time before = absl::Now();
+      MASE_ASSIGN_OR_RETURN(std::optional<Point> point, ChoosePoint(trial.number));
+      choosing_ += absl::Now() - before;
+      if (!point.has_value()) {  // Other workers took the last.
+        trial.state = TrialState::kFailed;
+        trial.attributes[kError] = "\"there was no point left\"";
+        MASE_RETURN_IF_ERROR(study_->Finish(std::move(trial)));
+        return none;
+      }
+      trial.point = *std::move(point);
+      MASE_RETURN_IF_ERROR(study_->Choose(trial));
+    }
     return std::optional<Trial>(std::move(trial));
   }
 
@@ -370,8 +417,10 @@ class Search {
                                                    "\"; widen the space or the constraint"));
   }
 
-  void Evaluate(TrialRunner& runner, Trial& trial) const {
+  void Evaluate(TrialRunner& runner, Trial& trial) {
+    const absl::Time before = absl::Now();
     const absl::StatusOr<TrialFigures> figures = runner.Run(trial.number, trial.point);
+    measuring_ns_ += absl::ToInt64Nanoseconds(absl::Now() - before);
     absl::Status status = figures.status();
     if (figures.ok()) {
       SetFigures(*figures, trial);
@@ -384,7 +433,7 @@ class Search {
     }
     trial.state = status.ok() ? TrialState::kComplete : TrialState::kFailed;
     if (!status.ok()) trial.attributes[kError] = ChoiceJson(std::string(status.message()));
-    if (absl::IsCancelled(status)) trial.attributes[kError] = "\"interrupted\"";
+    if (absl::IsCancelled(status)) trial.attributes[kError] = kInterrupted;
   }
 
   void Remember(const Trial& trial) {
@@ -393,6 +442,10 @@ class Search {
   }
 
   absl::Status Finish(Trial trial) {
+    if (trial.state == TrialState::kFailed && trial.attributes[kError] == kInterrupted) {
+      MASE_RETURN_IF_ERROR(study_->Enqueue(trial.point));  // For the command that goes on.
+      return study_->Finish(std::move(trial));
+    }
     complete_ += trial.state == TrialState::kComplete;
     if (trial.state == TrialState::kFailed) {
       const std::string error = trial.attributes[kError];
@@ -446,7 +499,92 @@ class Search {
     MASE_RETURN_IF_ERROR(directory_.Write("front.md", best.Markdown()));
     session_.reporter().Show(best, "front.csv");
     *session_.report.add_tables() = ReportOf(best);
+    MASE_RETURN_IF_ERROR(directory_.Write("progress.svg", QualityPlot(trials, context_.objective)));
+    if (const std::string plot = FrontPlot(trials, front, context_.objective); !plot.empty()) {
+      MASE_RETURN_IF_ERROR(directory_.Write("front.svg", plot));
+    }
+    const Table importances =
+        ImportanceTable(trials, context_.space, context_.objective, request_.settings.seed());
+    if (importances.num_rows() == 0) return absl::OkStatus();
+    *session_.report.add_tables() = ReportOf(importances);
+    session_.reporter().Show(importances, "importances.csv");
+    return directory_.Write("importances.csv", importances.Csv());
+  }
+
+  // Each sampler with each seed, in studies of their own that are not kept.
+  absl::Status Compare() {
+    MASE_ASSIGN_OR_RETURN(const std::unique_ptr<TrialRunner> runner, MakeRunner(fast_));
+    const auto& directions = context_.objective.directions();
+    std::map<std::string, Trial> known;  // By the point.
+    std::vector<std::vector<std::unique_ptr<Study>>> studies;
+    const int64_t runs = static_cast<int64_t>(request_.compare.size()) * request_.seeds;
+    Progress progress("compare", runs, "study", session_.reporter().progress());
+    int64_t done = 0;
+    for (const SamplerSettings::Name name : request_.compare) {
+      std::vector<std::unique_ptr<Study>>& of_sampler = studies.emplace_back();
+      const int seeds = name == SamplerSettings::GRID ? 1 : request_.seeds;
+      for (int seed = 0; seed < seeds; ++seed) {
+        MASE_ASSIGN_OR_RETURN(of_sampler.emplace_back(), RunCompared(name, seed, *runner, known));
+        if (Interrupted()) return absl::CancelledError("interrupted while samplers are compared");
+        progress.Update(++done);
+      }
+    }
+    std::vector<const Trial*> all;
+    for (const auto& of_sampler : studies) {
+      for (const auto& study : of_sampler) {
+        all.insert(all.end(), study->history().trials().begin(), study->history().trials().end());
+      }
+    }
+    const std::vector<double> reference = ReferenceOf(all, directions);
+    std::vector<SamplerCurves> curves;
+    for (size_t i = 0; i < studies.size(); ++i) {
+      SamplerCurves& sampler = curves.emplace_back();
+      sampler.sampler = std::string(InfoOf(request_.compare[i]).text);
+      for (const auto& study : studies[i]) {
+        sampler.curves.push_back(QualityCurve(study->history().trials(), directions, reference));
+      }
+    }
+    const Table table = CompareTable(curves, context_.objective);
+    MASE_RETURN_IF_ERROR(directory_.Write("compare.csv", table.Csv()));
+    MASE_RETURN_IF_ERROR(directory_.Write("compare.md", table.Markdown()));
+    MASE_RETURN_IF_ERROR(directory_.Write("compare.svg", ComparePlot(curves, context_.objective)));
+    session_.reporter().Show(table, "compare.csv");
+    *session_.report.add_tables() = ReportOf(table);
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::unique_ptr<Study>> RunCompared(SamplerSettings::Name name, int seed,
+                                                     TrialRunner& runner,
+                                                     std::map<std::string, Trial>& known) {
+    const ParameterSpace& space = context_.space.parameters();
+    SamplerSettings settings = settings_.strategy().setup().sampler();
+    settings.set_name(name);
+    MASE_ASSIGN_OR_RETURN(sampler_, MakeSampler(settings, space, context_.objective.directions(),
+                                                request_.settings.seed() + seed));
+    MASE_ASSIGN_OR_RETURN(
+        study_, Study::Open(StorageSettings(), {.name = "compare",
+                                                .directions = context_.objective.directions(),
+                                                .metric_names = context_.objective.names(),
+                                                .space = space}));
+    for (int64_t i = 0; i < target_ && !Interrupted(); ++i) {
+      MASE_ASSIGN_OR_RETURN(std::vector<Trial> begun, study_->Begin(1));
+      Trial trial = std::move(begun[0]);
+      MASE_ASSIGN_OR_RETURN(std::optional<Point> point, ChoosePoint(trial.number));
+      if (!point.has_value()) break;
+      trial.point = *std::move(point);
+      MASE_RETURN_IF_ERROR(study_->Choose(trial));
+      const std::string key = context_.space.SampledConfig(trial.point);
+      if (const auto found = known.find(key); found != known.end()) {
+        trial.state = found->second.state;
+        trial.values = found->second.values;
+        trial.constraints = found->second.constraints;
+      } else {
+        Evaluate(runner, trial);
+        known[key] = trial;
+      }
+      MASE_RETURN_IF_ERROR(study_->Finish(std::move(trial)));
+    }
+    return std::move(study_);
   }
 
   // The trial that is to be applied, and why it.
@@ -548,6 +686,8 @@ class Search {
     for (const auto& [graph, stage] :
          {std::pair<const Graph*, const char*>{&session_.graph, kOriginal},
           std::pair<const Graph*, const char*>{&net, kTransformed}}) {
+      // Initial weights have no accuracy worth knowing.
+      if (graph != &net && session_.report.model().untrained()) continue;
       MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(*graph));
       MASE_ASSIGN_OR_RETURN(
           const Measurement measured,
@@ -618,6 +758,9 @@ class Search {
   absl::Mutex mutex_;  // Guards what follows, study and sampler while threads run.
   std::optional<Progress> progress_;
   std::vector<Trial> refused_;
+  int64_t known_before_ = 0;
+  absl::Duration choosing_;
+  std::atomic<int64_t> measuring_ns_ = 0;
   int64_t complete_ = 0, failed_ = 0, best_number_ = -1;
   std::optional<double> best_;
   std::string first_error_;

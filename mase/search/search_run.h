@@ -8,11 +8,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "mase/run/run.h"
 #include "mase/search/trial_runner.h"
 #include "proto/config.pb.h"
 #include "proto/report.pb.h"
+#include "proto/sampler.pb.h"
 
 namespace mase {
 
@@ -25,7 +27,12 @@ struct SearchRequest {
   int batch = 8;
   bool apply_best = false;                      // Writes the winner's net and settings.
   std::optional<int64_t> apply = std::nullopt;  // Those of this trial, and no more trials.
-  bool dry_run = false;                         // Tells the space and writes nothing.
+  // Instead of a search: these samplers side by side, each with so many seeds from the settings'
+  // on.
+  std::vector<SamplerSettings::Name> compare = {};
+  int seeds = 5;
+  bool worker = false;   // Takes part in a study of several, and draws no conclusions.
+  bool dry_run = false;  // Tells the space and writes nothing.
 };
 
 // The status is OK; Aborted where no trial meets the goals: the nearest is the winner then;
