@@ -123,5 +123,18 @@ TEST_F(ReportsTest, ARunsPageShowsIt) {
   EXPECT_THAT(Contents("report.html"), HasSubstr("<title>3 runs</title>"));
 }
 
+TEST_F(ReportsTest, ThePageOfALargeNetStaysSmall) {
+  const CommandResult run =
+      Ch({"transform", "resnet18", "cifar10", "--evaluate=false", "--html", "--run_dir=large",
+          "--set=passes.quantize.conv2d.config.name=integer",
+          "--set=passes.quantize.conv2d.config.data_in_width=8",
+          "--set=passes.quantize.conv2d.config.weight_width=8",
+          "--set=passes.quantize.conv2d.config.bias_width=8", "--set=passes.calculate_bitops={}"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const std::string page = Contents("large/report.html");
+  EXPECT_THAT(page, AllOf(HasSubstr("id=\"histograms\""), HasSubstr("data:image/svg+xml;base64,")));
+  EXPECT_LT(page.size(), size_t{5} << 20);
+}
+
 }  // namespace
 }  // namespace mase

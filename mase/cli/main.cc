@@ -8,9 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "glog/logging.h"
 #include "mase/base/memory_budget.h"
 #include "mase/base/standard_output.h"
@@ -151,20 +153,19 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
 }  // namespace
 
 absl::Status RefuseOutputs(const Arguments& arguments, absl::string_view action) {
+  constexpr absl::string_view kOfDirectories[] = {
+      "html", "run_dir", "project", "goal", "goals.require", "project_dir", "junit", "goals.junit"};
   std::vector<std::string> given;
   for (const Arguments::Setting& setting : arguments.settings) given.push_back(setting.flag);
   for (const std::string& set : arguments.sets) {
     given.push_back(absl::StrCat("--", set.substr(0, set.find('='))));
   }
   for (const std::string& flag : given) {
-    const std::string name = absl::StrReplaceAll(flag, {{"-", "_"}});
-    for (const char* output : {"__html", "__run_dir", "__junit", "__goals.junit", "__goal",
-                               "__goals.require", "__project", "__project_dir"}) {
-      if (name != output) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat(flag, " has no use here: ", action,
-                       " makes no run directory; transform, train, test and sweep do"));
-    }
+    const std::string name = absl::StrReplaceAll(absl::StripPrefix(flag, "--"), {{"-", "_"}});
+    if (!absl::c_linear_search(kOfDirectories, name)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(flag, " has no use here: ", action,
+                     " makes no run directory; transform, train, test and sweep do"));
   }
   return absl::OkStatus();
 }

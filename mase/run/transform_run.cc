@@ -102,8 +102,8 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const RunReport& begun,
   absl::Status ended = Transform(config, pipeline, session, directory);
   if (absl::IsCancelled(ended)) {
     ended = absl::CancelledError(absl::StrCat(ended.message(), "; ", directory.path(),
-                                              " has what was found before; the same command begins "
-                                              "anew in a directory of its own"));
+                                              " has what was found before. A transform begins "
+                                              "anew, in another directory"));
   }
   return CompleteRun(ended, "Transformation is completed", directory, session);
 }
