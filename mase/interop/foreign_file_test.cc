@@ -32,7 +32,6 @@ TEST(ForeignFileTest, AFileOfAnotherKindIsCalledByItsName) {
   std::string tar(512, '\0');
   tar.replace(257, 5, "ustar");
   const Case cases[] = {
-      {Zip("arr_0.npy"), "is a NumPy archive", "safetensors.numpy"},
       {Zip("model.weights.h5"), "is a Keras archive", "transposed"},
       {Zip("notes.txt"), "is a zip archive", "unpack"},
       {"\x80\x02}q.", "is a Python pickle", "torch.save(model.state_dict()"},
