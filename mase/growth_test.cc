@@ -22,6 +22,7 @@
 #include "mase/base/table.h"
 #include "mase/graph/graph_io.h"
 #include "mase/graph/graph_text.h"
+#include "mase/interop/safetensors.h"
 #include "mase/model/checkpoint.h"
 #include "mase/model/name_mapping.h"
 #include "mase/model/torch_text.h"
@@ -102,6 +103,19 @@ TEST(GrowthTest, GraphsAsProtoText) {
 TEST(GrowthTest, GraphsAsLines) {
   ExpectLinear(Small(500), [](int n) {
     return [text = WriteGraphText(Net(n))] { ASSERT_OK(ReadGraphText(text)); };
+  });
+}
+
+TEST(GrowthTest, TensorsOfAFile) {
+  const std::string folder = NewFolder();
+  ExpectLinear(Small(2000), [&](int n) {
+    const std::string path = absl::StrCat(folder, "/", n, ".safetensors");
+    SafeTensors contents;
+    for (int i = 0; i < n; ++i) {
+      contents.tensors.push_back({absl::StrCat("t", i), Tensor::Zeros(DType::kFloat32, {1})});
+    }
+    EXPECT_OK(WriteSafeTensors(path, contents));
+    return [path] { ASSERT_OK(ReadSafeTensors(path)); };
   });
 }
 

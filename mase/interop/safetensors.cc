@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -53,25 +52,60 @@ uint32_t FileChecksum(absl::string_view bytes, size_t checksum_at) {
   return Crc32c(bytes.substr(checksum_at + kNoChecksum.size()), before);
 }
 
+// Reads the keys of a header: of itself and of its entries; nothing deeper is looked at.
+//
+// The parser's own way to watch keys while it builds a value looks at all entries after each one.
+class KeyReader final : public nlohmann::json_sax<Json> {
+ public:
+  const std::vector<std::string>& names() const { return names_; }  // In their order.
+  const std::string& repeated() const { return repeated_; }         // "" if each key is there once.
+
+  bool start_object(size_t) override {
+    if (++depth_ == 2) keys_.clear();
+    return true;
+  }
+  bool end_object() override { return --depth_, true; }
+  bool start_array(size_t) override { return ++depth_, true; }
+  bool end_array() override { return --depth_, true; }
+  bool key(std::string& key) override {
+    if (depth_ > 2) return true;
+    const bool is_new = (depth_ == 1 ? all_names_ : keys_).insert(key).second;
+    if (!is_new && repeated_.empty()) repeated_ = key;
+    if (is_new && depth_ == 1) names_.push_back(key);
+    return true;
+  }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(int64_t) override { return true; }
+  bool number_unsigned(uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  int depth_ = 0;
+  absl::flat_hash_set<std::string> all_names_;
+  absl::flat_hash_set<std::string> keys_;  // Of the entry at hand.
+  std::vector<std::string> names_;
+  std::string repeated_;
+};
+
 // The header as JSON, each key once, and its keys in their order. nlohmann's parser does not
 // recurse.
 absl::StatusOr<Json> ParseHeader(absl::string_view text, std::vector<std::string>& order) {
-  std::set<std::string> names;  // Of the header.
-  std::set<std::string> keys;   // Of the entry at hand; nothing deeper is looked at.
-  std::string repeated;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start && depth == 1) keys.clear();
-    if (event != Json::parse_event_t::key || depth > 2) return true;
-    const std::string key = parsed.get<std::string>();
-    if (!(depth == 1 ? names : keys).insert(key).second && repeated.empty()) repeated = key;
-    if (depth == 1) order.push_back(key);
-    return true;
-  };
-  Json header = Json::parse(text.begin(), text.end(), watch, /*allow_exceptions=*/false);
-  if (header.is_discarded() || !header.is_object()) {
+  KeyReader keys;
+  const bool is_json = Json::sax_parse(text.begin(), text.end(), &keys);
+  const Json header =
+      is_json ? Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false) : Json();
+  if (!header.is_object()) {
     return Corrupt("is not a safetensors file: its header is not JSON");
   }
-  if (!repeated.empty()) return Corrupt("its header has ", Quoted(repeated), " twice");
+  if (!keys.repeated().empty())
+    return Corrupt("its header has ", Quoted(keys.repeated()), " twice");
+  order = keys.names();
   return header;
 }
 
