@@ -78,7 +78,9 @@ class FaultTest : public ::testing::Test {
       if (fs::exists(directory)) {
         EXPECT_THAT(TemporaryFilesBelow(directory), ::testing::IsEmpty()) << failing;
       }
-      if (!status.ok()) ASSERT_OK(run(directory)) << failing << " " << status;
+      if (!status.ok()) {
+        ASSERT_OK(run(directory)) << failing << " " << status;
+      }
       EXPECT_TRUE(Contents(absl::StrCat(directory, "/", file)) == whole)
           << failing << " " << status;
       fs::remove_all(directory);
