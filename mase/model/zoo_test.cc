@@ -168,7 +168,7 @@ TEST(ZooTest, MistakesInAModelAreNamed) {
       {"BN, Linear 7", {16}, "ends in [2, 7], want [batch, 5]"},
       {"BN, Linear 5", {3, 8, 8}, "add Flatten before the last Linear"},
       {"Conv 8 3, ReLU", {16}, "want rank 3 with 16 channels"},
-      {"BN, Linear -5", {16}, "negative extent"},
+      {"BN, Linear -5", {16}, "out_features=-5: want at least 1"},
       {"BN, Linear 99999999999", {16}, "limit"},
       {"a: BN; b c", {16}, "cannot read 'b c'"},
       {"resnet18", {16}, "conv"},
