@@ -4,6 +4,7 @@
   python3 benchmarks/compare_onnx.py nodes          ONNX's backend node tests
   python3 benchmarks/compare_onnx.py vision         torchvision's nets, random weights
   python3 benchmarks/compare_onnx.py nets           an encoder, a decoder, MLPs
+  python3 benchmarks/compare_onnx.py exported FILE  a file of `ch export` on 20,000 random rows: classes
   python3 benchmarks/compare_onnx.py make FOLDER    writes the small files of testdata/onnx
 
 `nodes` wants `onnx` alone: of a version with opset 21 (1.16), because later ones write their cases in
@@ -350,6 +351,29 @@ def nets(options):
         compare(write_nets(folder, ("ts", "dynamo")))
 
 
+def exported(options):
+    """ONNX's checker, and how many rows ONNX Runtime puts in another class than we do."""
+    import onnxruntime as ort
+
+    onnx.checker.check_model(onnx.load(options.file), full_check=True)
+    levels = ort.GraphOptimizationLevel
+    for level in (levels.ORT_DISABLE_ALL, levels.ORT_ENABLE_ALL):
+        settings = ort.SessionOptions()
+        settings.graph_optimization_level = level
+        session = ort.InferenceSession(options.file, settings)
+        only = session.get_inputs()[0]
+        rows = np.random.default_rng(0).normal(size=[20000] + only.shape[1:]).astype(np.float32)
+        with tempfile.TemporaryDirectory() as folder:
+            ours = run([(options.file, [rows])], folder)[0]
+        if isinstance(ours, str):
+            print(ours)
+            return
+        theirs = session.run(None, {only.name: rows})[0]
+        differ = int(np.sum(ours.argmax(1) != theirs.argmax(1)))
+        print(f"{level}: {differ} of {len(rows)} rows in another class, results within "
+              f"{close(ours, theirs):.1e}")
+
+
 def make(options):
     """Files with their inputs and ONNX Runtime's results, for tests that need no Python."""
     import onnxruntime as ort
@@ -375,6 +399,9 @@ def main():
     action.add_argument("--exporter", choices=["ts", "dynamo"])
     action.set_defaults(run=vision)
     actions.add_parser("nets").set_defaults(run=nets)
+    action = actions.add_parser("exported")
+    action.add_argument("file")
+    action.set_defaults(run=exported)
     action = actions.add_parser("make")
     action.add_argument("folder")
     action.set_defaults(run=make)

@@ -1,0 +1,80 @@
+// Nets of ONNX files, run and written as users do.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/base/files.h"
+#include "mase/base/runfiles.h"
+#include "mase/testing/command.h"
+#include "mase/testing/matchers.h"
+
+namespace mase {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr char kQuantize[] = R"(
+dataset = "jsc"
+batch_size = 256
+[passes.quantize]
+by = "type"
+[passes.quantize.linear.config]
+name = "integer"
+data_in_width = 8
+data_in_frac_width = 4
+weight_width = 8
+weight_frac_width = 6
+bias_width = 8
+bias_frac_width = 4
+)";
+
+TEST(OnnxRunTest, ANetGoesInIsQuantizedAndComesOut) {
+  const std::string folder = NewFolder();
+  std::filesystem::copy_file(Runfile("testdata/onnx") + "/jsc_tiny.ts.onnx", folder + "/net.onnx");
+  ASSERT_OK(WriteFileAtomically(folder + "/q.toml", kQuantize));
+
+  const CommandResult info = RunCommand("mase/ch", {"info", "--load=net.onnx"}, folder);
+  EXPECT_EQ(info.exit_code, 0) << info.err;
+  EXPECT_THAT(info.out, AllOf(HasSubstr("batch_norm1d"), HasSubstr("linear")));
+
+  const CommandResult transform = RunCommand(
+      "mase/ch",
+      {"transform", "--load=net.onnx", "--config=q.toml", "--execution=integer", "--run_dir=run"},
+      folder);
+  ASSERT_EQ(transform.exit_code, 0) << transform.err;
+
+  const CommandResult test =
+      RunCommand("mase/ch", {"test", "--load=run", "--dataset=jsc", "--run_dir=tested"}, folder);
+  EXPECT_EQ(test.exit_code, 0) << test.err;
+
+  const CommandResult out =
+      RunCommand("mase/ch", {"export", "qdq", "--load=run", "--out=q.onnx"}, folder);
+  ASSERT_EQ(out.exit_code, 0) << out.err;
+  EXPECT_THAT(out.out + out.err, AllOf(HasSubstr("Wrote"), HasSubstr("rounded operands"),
+                                       HasSubstr("Read back: largest difference")));
+
+  // What was written is measured as what it was written of.
+  const CommandResult again =
+      RunCommand("mase/ch", {"test", "--load=q.onnx", "--dataset=jsc", "--run_dir=again"}, folder);
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(TestFigures(again.out), TestFigures(test.out));
+}
+
+TEST(OnnxRunTest, ErrorsNameFormFileAndNode) {
+  const std::string folder = NewFolder();
+  const CommandResult form =
+      RunCommand("mase/ch", {"export", "qdp", "--load=x.safetensors", "--out=y.onnx"}, folder);
+  EXPECT_EQ(form.exit_code, 2);
+  EXPECT_THAT(form.err, HasSubstr("did you mean 'qdq'"));
+  ASSERT_OK(WriteFileAtomically(folder + "/bad.onnx", "no net"));
+  const CommandResult bad = RunCommand("mase/ch", {"info", "--load=bad.onnx"}, folder);
+  EXPECT_EQ(bad.exit_code, 4);
+  EXPECT_THAT(bad.err, HasSubstr("bad.onnx: is no ONNX model"));
+}
+
+}  // namespace
+}  // namespace mase
