@@ -135,8 +135,8 @@ TEST(IntegerRunTest, WithStepsThatAreNoPowersOfTwoTheDifferencesAreTold) {
 
 TEST(IntegerRunTest, WhatRequiresIntegersRequiresRows) {
   const Outcome run = Transform(kInteger, {"--require_int8", "--set=evaluation.split=train"});
-  EXPECT_EQ(run.command.exit_code, 3) << run.command.err;
-  EXPECT_THAT(run.command.err, HasSubstr("there are no rows to run the net on"));
+  EXPECT_EQ(run.command.exit_code, 2) << run.command.err;
+  EXPECT_THAT(run.command.err, HasSubstr("data set jsc has no train split"));
 }
 
 TEST(IntegerRunTest, RequirementsThatAreNotMetExitWithThree) {

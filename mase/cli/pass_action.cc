@@ -64,7 +64,9 @@ absl::Status PassAction::Explain(const LoadedConfig& settings, const RunReport& 
   const RunConfig& config = settings.config;
   const RunEnvironment around = environment();
   MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, CreatePasses(config, around));
-  MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/!config.has_resume()));
+  // Of the outputs those that are named: it explains a run from a folder that cannot be written to.
+  MASE_RETURN_IF_ERROR(
+      CheckOutputs(config, /*new_directory=*/config.has_run_dir() && !config.has_resume()));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, around));
   const std::vector<GivenSetting> given = GivenBelow(settings.record, "");
   reporter().Print(absl::StrCat("\n", GivenText(given), "\nNet ", session.graph.name(), ": ",

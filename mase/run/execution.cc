@@ -141,7 +141,7 @@ absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const 
   double largest = 0;
   int64_t places = 0, decisions = 0;
   const auto compare = [&](int64_t first, int64_t rows) -> absl::Status {
-    MASE_RETURN_IF_ERROR(RunOnce(*integer, features.Rows(first, rows)));
+    MASE_RETURN_IF_ERROR(RunOnce(*integer, features.Rows(first, first + rows)));
     const absl::Span<const float> a = integer->output(), b = simulated->output();
     for (size_t i = 0; i < a.size(); ++i) {
       largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));

@@ -184,18 +184,18 @@ absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& tri
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   const absl::StatusOr<TrainingResult> result = trainer->Run(folder.string());
-  absl::StatusOr<Graph> trained = result.status();
-  if (result.ok() && result->ending.ok()) {
+  const auto trained = [&]() -> absl::StatusOr<Graph> {
+    if (!result.ok()) return result.status();
+    MASE_RETURN_IF_ERROR(result->ending);
     const bool has_best = result->best_epoch >= 0;
-    absl::StatusOr<Checkpoint> checkpoint =
-        LoadCheckpoint((folder / (has_best ? kBestCheckpoint : kLastCheckpoint)).string());
-    if (checkpoint.ok()) trained = *std::move(checkpoint->graph);
-    if (!checkpoint.ok()) trained = checkpoint.status();
-  } else if (result.ok()) {
-    trained = result->ending;
-  }
+    MASE_ASSIGN_OR_RETURN(
+        Checkpoint checkpoint,
+        LoadCheckpoint((folder / (has_best ? kBestCheckpoint : kLastCheckpoint)).string()));
+    return *std::move(checkpoint.graph);
+  };
+  absl::StatusOr<Graph> net = trained();
   std::filesystem::remove_all(folder, error);
-  return trained;
+  return net;
 }
 
 }  // namespace

@@ -41,7 +41,12 @@ const std::pair<const char*, const char*> kOtherWords[] = {
     {"mase/data/jsc_sim.cc", "mean"},
     {"mase/search/study_tables.cc", "log"},        // A key of a distribution.
     {"mase/exec/execution_report.cc", "integer"},  // A way to run a net.
-    {"mase/calibrate/statistics.cc", "mean"},
+    {"mase/calibrate/statistic_collectors.cc", "mean"},
+    {"mase/graph/graph_text_internal.h", "get_attr"},  // A kind of nodes.
+    {"mase/run/train_run.cc", "integer"},
+    {"mase/search/objective.cc", "sum"},  // Of scaled metrics.
+    {"mase/search/search_results.cc", "sum"},
+    {"mase/search/trial_runner.cc", "integer"},
     {"mase/run/execution.cc", "sum"},
     {"mase/onnx/ops_shape.cc", "ceil"},  // Of nearest_mode.
     {"mase/onnx/ops_shape.cc", "floor"},
