@@ -143,7 +143,7 @@ TEST(SearchTest, GoalsThatNoTrialMeetsEndWith3AndNameTheNearest) {
   const CommandResult run =
       Search(folder, LabFile(), {"--sampler=grid", "--goal", "accuracy >= 0.99"});
   EXPECT_EQ(run.exit_code, 3);
-  EXPECT_THAT(run.out, HasSubstr("none meets the goals on the sample, and this one is nearest"));
+  EXPECT_THAT(run.out, HasSubstr("nearest to the goals, which none meets on the sample"));
   EXPECT_TRUE(fs::exists(folder + "/out/best.json"));
 }
 

@@ -164,6 +164,15 @@ class SettingsRunner final : public TrialRunner {
   const SearchContext& context_;
 };
 
+// The net of the best epoch, or of the last where none was validated.
+absl::StatusOr<Graph> RunTrainer(Trainer& trainer, const std::filesystem::path& folder) {
+  MASE_ASSIGN_OR_RETURN(const TrainingResult result, trainer.Run(folder.string()));
+  MASE_RETURN_IF_ERROR(result.ending);
+  const char* file = result.best_epoch >= 0 ? kBestCheckpoint : kLastCheckpoint;
+  MASE_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint((folder / file).string()));
+  return *std::move(checkpoint.graph);
+}
+
 // The net after the training of a trial.
 absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& trial, int64_t number,
                               Graph net, const Session& session) {
@@ -183,19 +192,9 @@ absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& tri
       std::filesystem::path(context.directory) / absl::StrCat("trial-", number);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  const absl::StatusOr<TrainingResult> result = trainer->Run(folder.string());
-  const auto trained = [&]() -> absl::StatusOr<Graph> {
-    if (!result.ok()) return result.status();
-    MASE_RETURN_IF_ERROR(result->ending);
-    const bool has_best = result->best_epoch >= 0;
-    MASE_ASSIGN_OR_RETURN(
-        Checkpoint checkpoint,
-        LoadCheckpoint((folder / (has_best ? kBestCheckpoint : kLastCheckpoint)).string()));
-    return *std::move(checkpoint.graph);
-  };
-  absl::StatusOr<Graph> net = trained();
+  absl::StatusOr<Graph> trained = RunTrainer(*trainer, folder);
   std::filesystem::remove_all(folder, error);
-  return net;
+  return trained;
 }
 
 }  // namespace

@@ -17,20 +17,13 @@
 #include "mase/graph/graph.h"
 #include "mase/run/run.h"
 #include "mase/search/objective.h"
+#include "mase/search/search_sample.h"
 #include "mase/search/search_space.h"
 #include "mase/tensor/tensor.h"
 #include "proto/config.pb.h"
 #include "proto/search.pb.h"
 
 namespace mase {
-
-// The rows that trials are measured on.
-struct SearchSample {
-  Tensor features;  // [rows, ...]
-  Tensor labels;    // int64 [rows]
-  int64_t batch_size = 128;
-  std::string caption;  // "512 of 40,000 simulated rows, validation split"
-};
 
 // loss, accuracy_micro, accuracy_macro and, MASE's name for that, accuracy of scores [rows,
 // classes]. The loss is the mean of the batches' means, as Evaluate's. MASE's accuracy is the mean

@@ -1,0 +1,31 @@
+// The rows that all trials of a search are measured on.
+#ifndef MASE_SEARCH_SEARCH_SAMPLE_H_
+#define MASE_SEARCH_SEARCH_SAMPLE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "mase/run/session.h"
+#include "mase/tensor/tensor.h"
+#include "proto/config.pb.h"
+#include "proto/search.pb.h"
+
+namespace mase {
+
+// The rows that trials are measured on.
+struct SearchSample {
+  Tensor features;  // [rows, ...]
+  Tensor labels;    // int64 [rows]
+  int64_t batch_size = 128;
+  std::string caption;  // "512 of 40,000 simulated rows, validation split"
+};
+
+// Rows of the split that the settings name, drawn once by the seed, in the split's order; never of
+// the test split. Errors of OpenSplit.
+absl::StatusOr<SearchSample> DrawSample(const SearchSettings& settings, const RunConfig& config,
+                                        const Session& session);
+
+}  // namespace mase
+
+#endif  // MASE_SEARCH_SEARCH_SAMPLE_H_

@@ -1,0 +1,218 @@
+#include "mase/search/trial_loop.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/threads.h"
+#include "mase/search/search_results.h"
+
+namespace mase {
+namespace {
+
+constexpr int64_t kFailuresInARow = 20;  // From the first trial on: then the search ends.
+constexpr char kInterrupted[] = "\"interrupted\"";
+
+}  // namespace
+
+void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial) {
+  const absl::StatusOr<TrialFigures> figures = runner.Run(trial.number, trial.point);
+  absl::Status status = figures.status();
+  if (figures.ok()) {
+    SetFigures(*figures, trial);
+    absl::StatusOr<std::vector<double>> values = objective.ValuesOf(*figures);
+    status = values.status();
+    if (values.ok()) {
+      trial.values = *std::move(values);
+      trial.constraints = objective.ConstraintsOf(*figures);
+    }
+  }
+  trial.state = status.ok() ? TrialState::kComplete : TrialState::kFailed;
+  if (!status.ok()) trial.attributes[kError] = ChoiceJson(std::string(status.message()));
+  if (absl::IsCancelled(status)) trial.attributes[kError] = kInterrupted;
+}
+
+TrialLoop::TrialLoop(const SearchContext& context, Study& study, PointChooser& chooser,
+                     std::function<absl::StatusOr<std::unique_ptr<TrialRunner>>()> make_runner,
+                     const TrialLoopOptions& options)
+    : context_(context),
+      reporter_(context.environment.reporter),
+      study_(study),
+      chooser_(chooser),
+      make_runner_(std::move(make_runner)),
+      options_(options) {
+  for (const Trial* trial : study.history().trials()) {
+    complete_ += trial->state == TrialState::kComplete;
+    failed_ += trial->state == TrialState::kFailed;
+  }
+}
+
+absl::Status TrialLoop::Run() {
+  const int64_t known = static_cast<int64_t>(study_.history().size());
+  const absl::Time began = absl::Now();
+  progress_.emplace("search", options_.target, "trial", reporter_.progress());
+  const absl::Status status = options_.batch > 0   ? RunBatches()
+                              : options_.jobs <= 1 ? Work()
+                                                   : RunWorkers();
+  progress_.reset();
+  MASE_RETURN_IF_ERROR(status);
+  const int64_t tried = static_cast<int64_t>(study_.history().size()) - known;
+  if (tried > 0) {
+    reporter_.Info(absl::StrFormat(
+        "%d trials in %.2f s; of each %.3f ms to choose it and %.3f ms to measure it", tried,
+        absl::ToDoubleSeconds(absl::Now() - began),
+        absl::ToDoubleMilliseconds(choosing_) / static_cast<double>(tried),
+        static_cast<double>(measuring_ns_) / 1e6 / static_cast<double>(tried)));
+  }
+  if (complete_ > 0 || Interrupted()) return absl::OkStatus();
+  return absl::UnknownError(
+      absl::StrCat("all ", study_.history().size(), " trials failed; the first: ", first_error_));
+}
+
+// Takes trials until there are none.
+absl::Status TrialLoop::Work() {
+  MASE_ASSIGN_OR_RETURN(const std::unique_ptr<TrialRunner> runner, make_runner_());
+  for (;;) {
+    std::optional<Trial> trial;
+    {
+      const absl::MutexLock lock(&mutex_);
+      MASE_ASSIGN_OR_RETURN(trial, Begin());
+    }
+    if (!trial.has_value()) return absl::OkStatus();
+    Evaluate(*runner, *trial);
+    const absl::MutexLock lock(&mutex_);
+    MASE_RETURN_IF_ERROR(Finish(*std::move(trial)));
+    MASE_RETURN_IF_ERROR(SaveSometimes());
+  }
+}
+
+absl::Status TrialLoop::RunWorkers() {
+  std::vector<std::thread> threads;
+  std::vector<absl::Status> ends(static_cast<size_t>(options_.jobs));
+  for (int i = 0; i < options_.jobs; ++i) {
+    threads.emplace_back([this, i, &ends] {
+      const ThreadShare share(options_.jobs);
+      ends[i] = Work();
+      if (!ends[i].ok()) stop_ = true;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& end : ends) MASE_RETURN_IF_ERROR(end);
+  return absl::OkStatus();
+}
+
+// All trials of a batch are chosen from what the batches before it found.
+absl::Status TrialLoop::RunBatches() {
+  const int workers = std::min(options_.jobs, options_.batch);
+  std::vector<std::unique_ptr<TrialRunner>> runners;
+  for (int i = 0; i < workers; ++i) {
+    MASE_ASSIGN_OR_RETURN(auto runner, make_runner_());
+    runners.push_back(std::move(runner));
+  }
+  for (;;) {
+    std::vector<Trial> batch;
+    while (static_cast<int>(batch.size()) < options_.batch) {
+      MASE_ASSIGN_OR_RETURN(std::optional<Trial> trial, Begin());
+      if (!trial.has_value()) break;
+      trial->start = trial->complete = absl::UnixEpoch();
+      batch.push_back(*std::move(trial));
+    }
+    if (batch.empty()) return absl::OkStatus();
+    std::atomic<size_t> next = 0;
+    const auto work = [&](TrialRunner& runner) {
+      for (size_t i = next++; i < batch.size(); i = next++) Evaluate(runner, batch[i]);
+    };
+    std::vector<std::thread> threads;
+    for (int i = 1; i < workers; ++i) {
+      threads.emplace_back([&, i] {
+        const ThreadShare share(workers);
+        work(*runners[i]);
+      });
+    }
+    {
+      const ThreadShare share(workers);
+      work(*runners[0]);
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (Trial& trial : batch) MASE_RETURN_IF_ERROR(Finish(std::move(trial)));
+    MASE_RETURN_IF_ERROR(SaveSometimes());
+  }
+}
+
+// The next trial with its point; nothing where the search is over.
+absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
+  const auto none = std::optional<Trial>();
+  const int64_t begun = static_cast<int64_t>(study_.history().size() + study_.running().size());
+  const bool hopeless = complete_ == 0 && failed_ >= kFailuresInARow;
+  if (stop_ || Interrupted() || hopeless || begun >= options_.target ||
+      absl::Now() >= options_.deadline) {
+    return none;
+  }
+  MASE_ASSIGN_OR_RETURN(std::vector<Trial> trials, study_.Begin(1));
+  Trial trial = std::move(trials[0]);
+  if (trial.point.empty()) {
+    const absl::Time before = absl::Now();
+    MASE_ASSIGN_OR_RETURN(std::optional<Point> point, chooser_.Choose(trial.number, study_));
+    choosing_ += absl::Now() - before;
+    if (!point.has_value()) {  // Other workers took the last.
+      trial.state = TrialState::kFailed;
+      trial.attributes[kError] = "\"there was no point left\"";
+      MASE_RETURN_IF_ERROR(study_.Finish(std::move(trial)));
+      return none;
+    }
+    trial.point = *std::move(point);
+    MASE_RETURN_IF_ERROR(study_.Choose(trial));
+  }
+  return std::optional<Trial>(std::move(trial));
+}
+
+void TrialLoop::Evaluate(TrialRunner& runner, Trial& trial) {
+  const absl::Time before = absl::Now();
+  MeasureTrial(runner, context_.objective, trial);
+  measuring_ns_ += absl::ToInt64Nanoseconds(absl::Now() - before);
+}
+
+absl::Status TrialLoop::Finish(Trial trial) {
+  if (trial.state == TrialState::kFailed && trial.attributes[kError] == kInterrupted) {
+    MASE_RETURN_IF_ERROR(study_.Enqueue(trial.point));  // For the command that goes on.
+    return study_.Finish(std::move(trial));
+  }
+  complete_ += trial.state == TrialState::kComplete;
+  if (trial.state == TrialState::kFailed) {
+    const std::string error = trial.attributes[kError];
+    if (failed_++ == 0) first_error_ = absl::StrCat("trial ", trial.number, ": ", error);
+    if (failed_ <= 3) {
+      reporter_.Warn(absl::StrCat("trial ", trial.number, " failed: ", error));
+    }
+  }
+  const bool single = context_.objective.directions().size() == 1;
+  if (single && !trial.values.empty() && Violation(trial) == 0) {
+    const bool maximize = context_.objective.directions()[0] == Direction::kMaximize;
+    const bool better =
+        !best_.has_value() || (maximize ? trial.values[0] > *best_ : trial.values[0] < *best_);
+    if (better) best_ = trial.values[0], best_number_ = trial.number;
+  }
+  MASE_RETURN_IF_ERROR(study_.Finish(std::move(trial)));
+  progress_->Update(static_cast<int64_t>(study_.history().size()), [this] {
+    std::string text;
+    if (best_.has_value()) text = absl::StrFormat("best %.4g (trial %d)", *best_, best_number_);
+    if (failed_ > 0) absl::StrAppend(&text, " ", failed_, " failed");
+    return text;
+  });
+  return absl::OkStatus();
+}
+
+// Slow trials are kept as they end, fast ones every few.
+absl::Status TrialLoop::SaveSometimes() {
+  const absl::Time now = absl::Now();
+  if (now < next_save_) return absl::OkStatus();
+  next_save_ = now + absl::Seconds(1);
+  return study_.Flush();
+}
+
+}  // namespace mase

@@ -1,0 +1,82 @@
+// TrialLoop: chooses trials, measures them and tells the study, on one thread or several.
+#ifndef MASE_SEARCH_TRIAL_LOOP_H_
+#define MASE_SEARCH_TRIAL_LOOP_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "mase/base/progress.h"
+#include "mase/search/objective.h"
+#include "mase/search/point_chooser.h"
+#include "mase/search/study.h"
+#include "mase/search/trial_runner.h"
+
+namespace mase {
+
+// Runs the trial's point and makes it complete, with figures, values and constraints, or failed
+// with the reason.
+void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial);
+
+struct TrialLoopOptions {
+  int64_t target = 0;  // Trials of the study, those of earlier loops and other workers included.
+  int jobs = 1;
+  // Trials of a batch that are chosen from what the batches before found, so that the study is the
+  // same for any number of jobs; 0: each as a thread is free.
+  int batch = 0;
+  absl::Time deadline = absl::InfiniteFuture();    // No trial begins later.
+  const std::atomic<bool>* interrupted = nullptr;  // Once true, no trial begins.
+};
+
+class TrialLoop {
+ public:
+  // `make_runner` is called once for each thread. All outlive the loop.
+  TrialLoop(const SearchContext& context, Study& study, PointChooser& chooser,
+            std::function<absl::StatusOr<std::unique_ptr<TrialRunner>>()> make_runner,
+            const TrialLoopOptions& options);
+
+  // Runs until the target, the deadline or an interrupt, or until nothing is left to try. At most
+  // once. Unknown: all trials failed, and the first one why; after twenty of them none follows.
+  // Else errors of study and sampler.
+  absl::Status Run();
+
+ private:
+  bool Interrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
+  // Takes trials until there are none.
+  absl::Status Work();
+  absl::Status RunWorkers();
+  absl::Status RunBatches();
+  // The next trial with its point; nothing where the search is over.
+  absl::StatusOr<std::optional<Trial>> Begin();
+  void Evaluate(TrialRunner& runner, Trial& trial);
+  absl::Status Finish(Trial trial);
+  // Slow trials are kept as they end, fast ones every few.
+  absl::Status SaveSometimes();
+
+  const SearchContext& context_;
+  Reporter& reporter_;
+  Study& study_;
+  PointChooser& chooser_;
+  const std::function<absl::StatusOr<std::unique_ptr<TrialRunner>>()> make_runner_;
+  const TrialLoopOptions options_;
+  std::atomic<bool> stop_ = false;
+  std::atomic<int64_t> measuring_ns_ = 0;
+  absl::Mutex mutex_;  // Guards what follows, study and chooser while threads run.
+  std::optional<Progress> progress_;
+  absl::Duration choosing_;
+  absl::Time next_save_ = absl::InfinitePast();
+  int64_t complete_ = 0, failed_ = 0, best_number_ = -1;
+  std::optional<double> best_;
+  std::string first_error_;
+};
+
+}  // namespace mase
+
+#endif  // MASE_SEARCH_TRIAL_LOOP_H_
