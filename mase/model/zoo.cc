@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "mase/base/quote.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
@@ -218,7 +219,7 @@ absl::StatusOr<Graph> BuildModel(const ModelRequest& request, TorchGenerator* ge
       is_list ? BuildText(net, request.model) : BuildNamed(net, request.model);
   absl::Status status = graph.status();
   if (status.ok() && is_list) status = CheckClassifier(*graph, request.classes);
-  if (!status.ok()) return Annotate(status, absl::StrCat("model '", request.model, "'"));
+  if (!status.ok()) return Annotate(status, absl::StrCat("model ", Quoted(request.model)));
   if (generator != nullptr) *generator = net.generator();
   return graph;
 }

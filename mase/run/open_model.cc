@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
+#include "mase/base/quote.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -129,7 +130,7 @@ absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data
         opened.has_value() ? absl::StrCat(opened->path, " holds no graph: name the model too")
                            : "No model and/or dataset provided! These are required.");
   }
-  reporter.Info(absl::StrCat("Initialising model '", name, "'..."));
+  reporter.Info(absl::StrCat("Initialising model ", Quoted(name), "..."));
   MASE_ASSIGN_OR_RETURN(const std::string text, ModelText(name));
   MASE_ASSIGN_OR_RETURN(Graph graph, BuildModel(Request(text, config, data), &generator));
   if (opened.has_value()) MASE_RETURN_IF_ERROR(Bind(*opened, graph, reporter));
