@@ -39,7 +39,7 @@ TEST(OnnxRunTest, ANetGoesInIsQuantizedAndComesOut) {
 
   const CommandResult info = RunCommand("mase/ch", {"info", "--load=net.onnx"}, folder);
   EXPECT_EQ(info.exit_code, 0) << info.err;
-  EXPECT_THAT(info.out, AllOf(HasSubstr("batch_norm1d"), HasSubstr("linear")));
+  EXPECT_THAT(info.out, AllOf(HasSubstr("BatchNorm1d"), HasSubstr("Linear")));
 
   const CommandResult transform = RunCommand(
       "mase/ch",
