@@ -1,5 +1,8 @@
 #include "mase/cli/export_action.h"
 
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <utility>
@@ -8,8 +11,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "mase/base/files.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/base/table.h"
+#include "mase/export_c/export_c.h"
 #include "mase/onnx/export.h"
 #include "mase/run/open_model.h"
 #include "proto/flags.pb.h"
@@ -17,20 +24,62 @@
 namespace mase {
 namespace {
 
+template <OnnxForm kForm>
+absl::Status WriteOnnxFile(const Graph& graph, const std::string& out, Reporter& reporter) {
+  MASE_ASSIGN_OR_RETURN(const ExportedNet net, ExportOnnx(graph, kForm));
+  MASE_ASSIGN_OR_RETURN(const double difference, WriteOnnx(out, graph, kForm, net));
+  for (const std::string& note : net.notes) reporter.Warn(note);
+  reporter.Info(absl::StrCat("Wrote ", out, ": ", graph.node_count(), " nodes, ", net.rounded,
+                             " rounded operands, ", net.bytes.size(), " bytes"));
+  reporter.Info(absl::StrFormat(
+      "Read back: largest difference %.1e of the largest result, on 16 rows of random numbers",
+      difference));
+  return absl::OkStatus();
+}
+
+// NAME.h, NAME.c and NAME_test.c into the folder `out`, which is called NAME.
+absl::Status WriteCFolder(const Graph& graph, const std::string& out, Reporter& reporter) {
+  const std::string folder(absl::StripSuffix(out, "/"));
+  const std::string name = folder.substr(folder.rfind('/') + 1);
+  MASE_ASSIGN_OR_RETURN(const CProgram program, ExportC(graph, name));
+  if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) return FileError(folder, "make", errno);
+  const std::pair<absl::string_view, const std::string*> files[] = {
+      {".h", &program.header}, {".c", &program.source}, {"_test.c", &program.test}};
+  for (const auto& [end, text] : files) {
+    MASE_RETURN_IF_ERROR(WriteFileAtomically(absl::StrCat(folder, "/", name, end), *text));
+  }
+  Table memory("memory", "What it needs besides its code", {{"memory"}, {"bytes"}});
+  memory.AddRow({"flash: tables of constants", program.constant_bytes});
+  memory.AddRow({"RAM that is kept", int64_t{0}});
+  memory.AddRow({"stack: buffers between layers", program.stack_bytes});
+  reporter.Show(memory, "");
+  reporter.Info(
+      absl::StrCat("Wrote ", folder, "/", name, ".h, ", name, ".c and ", name, "_test.c"));
+  reporter.Info(absl::StrCat(name, "(x, y) takes a row of ", program.inputs,
+                             " numbers as the net reads them and gives ", program.outputs));
+  if (program.on_codes) {
+    reporter.Info(absl::StrCat(name, "_codes(c, y) is the part of it without floats"));
+  }
+  reporter.Info(absl::StrCat("Try it: cc -std=c99 -O3 -o ", name, "_test ", folder, "/*.c && ./",
+                             name, "_test"));
+  return absl::OkStatus();
+}
+
 struct FormEntry {
   absl::string_view name;
-  OnnxForm form;
+  absl::Status (*write)(const Graph& graph, const std::string& out, Reporter& reporter);
 };
 constexpr FormEntry kForms[] = {
-    {"onnx", OnnxForm::kFloat},
-    {"qdq", OnnxForm::kQdq},
-    {"qonnx", OnnxForm::kQonnx},
+    {"onnx", WriteOnnxFile<OnnxForm::kFloat>},
+    {"qdq", WriteOnnxFile<OnnxForm::kQdq>},
+    {"qonnx", WriteOnnxFile<OnnxForm::kQonnx>},
+    {"c", WriteCFolder},
 };
 
-absl::StatusOr<OnnxForm> FindForm(const std::string& name) {
+absl::StatusOr<const FormEntry*> FindForm(const std::string& name) {
   std::vector<std::string> names;
   for (const FormEntry& entry : kForms) {
-    if (entry.name == name) return entry.form;
+    if (entry.name == name) return &entry;
     names.emplace_back(entry.name);
   }
   return absl::InvalidArgumentError(
@@ -45,35 +94,28 @@ class ExportAction : public Action {
 
   absl::string_view name() const override { return "export"; }
   absl::string_view usage() const override {
-    return "onnx|qdq|qonnx --load=CHECKPOINT --out=FILE [flags]";
+    return "onnx|qdq|qonnx|c --load=CHECKPOINT --out=FILE [flags]";
   }
   absl::string_view summary() const override {
-    return "write a net as an ONNX file, read it back and compare";
+    return "write a net as an ONNX file or as C99, and compare";
   }
   absl::string_view examples() const override {
     return "ch export onnx --load=best.safetensors --out=net.onnx\n"
            "ch export qdq --load=mase_output/quantized --out=net.onnx\n"
-           "ch export qonnx --load=transformed.safetensors --out=net.onnx\n";
+           "ch export qonnx --load=transformed.safetensors --out=net.onnx\n"
+           "ch export c --load=mase_output/quantized --out=net\n";
   }
   google::protobuf::Message* own_flags() override { return &flags_; }
 
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
-    MASE_ASSIGN_OR_RETURN(const OnnxForm form, FindForm(form_));
+    MASE_ASSIGN_OR_RETURN(const FormEntry* form, FindForm(form_));
     if (flags_.out().empty()) return absl::InvalidArgumentError("export wants --out=FILE");
     MASE_ASSIGN_OR_RETURN(const auto opened, OpenCheckpoint(settings.config.model(), reporter()));
     if (!opened.has_value() || !opened->checkpoint.graph.has_value()) {
       return absl::InvalidArgumentError(
           "export wants --load=CHECKPOINT: a file with a net, or a run's directory");
     }
-    const Graph& graph = *opened->checkpoint.graph;
-    MASE_ASSIGN_OR_RETURN(const ExportedNet net, ExportOnnx(graph, form));
-    MASE_ASSIGN_OR_RETURN(const double difference, WriteOnnx(flags_.out(), graph, form, net));
-    for (const std::string& note : net.notes) reporter().Warn(note);
-    reporter().Info(absl::StrCat("Wrote ", flags_.out(), ": ", graph.node_count(), " nodes, ",
-                                 net.rounded, " rounded operands, ", net.bytes.size(), " bytes"));
-    reporter().Info(absl::StrFormat(
-        "Read back: largest difference %.1e of the largest result, on 16 rows of random numbers",
-        difference));
+    MASE_RETURN_IF_ERROR(form->write(*opened->checkpoint.graph, flags_.out(), reporter()));
     RunResult run = {.report = begun};
     return Finish(run);
   }

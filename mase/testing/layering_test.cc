@@ -21,8 +21,9 @@ const char* const kRooms[] = {
     "//third_party",  "//proto",          "//mase/base",   "//mase/tensor",   "//mase/interop",
     "//mase/config",  "//mase/graph",     "//mase/format", "//mase/quantize", "//mase/kernel",
     "//mase/exec",    "//mase/calibrate", "//mase/data",   "//mase/model",    "//mase/onnx",
-    "//mase/predict", "//mase/train",     "//mase/pass",   "//mase/pipeline", "//mase/plugin",
-    "//plugins",      "//mase/run",       "//mase/search", "//mase/cli",      "//mase",
+    "//mase/predict", "//mase/export_c",  "//mase/train",  "//mase/pass",     "//mase/pipeline",
+    "//mase/plugin",  "//plugins",        "//mase/run",    "//mase/search",   "//mase/cli",
+    "//mase",
 };
 
 // The position of a label's room, the longest folder that matches; -1 for other repositories
