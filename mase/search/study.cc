@@ -177,7 +177,12 @@ class DatabaseStudy final : public Study {
   absl::Status OpenStudy();
 
   absl::Span<const Trial> running() const override { return running_; }
-  absl::StatusOr<std::vector<Trial>> Begin(int64_t count) override;
+  absl::StatusOr<std::vector<Trial>> Begin(int64_t count) override {
+    return Take(count, /*only_queued=*/false);
+  }
+  absl::StatusOr<std::vector<Trial>> BeginQueued(int64_t count) override {
+    return Take(count, /*only_queued=*/true);
+  }
   absl::Status Choose(const Trial& trial) override;
   absl::Status Report(int64_t number, int64_t step, double value) override;
   absl::Status Finish(Trial trial) override;
@@ -199,6 +204,7 @@ class DatabaseStudy final : public Study {
     size_t size() const { return points.size() + steps.size() + ended.size(); }
   };
 
+  absl::StatusOr<std::vector<Trial>> Take(int64_t count, bool only_queued);
   void Lock(soci::session& sql) const;
   absl::StatusOr<Trial*> FindOwn(int64_t number);
   absl::Status MaybeFlush();
@@ -470,7 +476,7 @@ absl::Status DatabaseStudy::Refresh() {
   return absl::OkStatus();
 }
 
-// In the transaction of Begin().
+// In a transaction of Take().
 void DatabaseStudy::FailStale(soci::session& sql) {
   std::vector<Id> stale;
   ForIds(std::vector<Id>(open_.begin(), open_.end()), [&](const std::string& list) {
@@ -527,7 +533,7 @@ absl::StatusOr<Point> DatabaseStudy::FixedPoint(const Row& row) const {
   return point;
 }
 
-absl::StatusOr<std::vector<Trial>> DatabaseStudy::Begin(int64_t count) {
+absl::StatusOr<std::vector<Trial>> DatabaseStudy::Take(int64_t count, bool only_queued) {
   MASE_RETURN_IF_ERROR(Refresh());
   // Trials of the dead are looked for a few times in a grace period.
   const absl::Duration grace = absl::Seconds(settings_.grace_period());
@@ -540,6 +546,7 @@ absl::StatusOr<std::vector<Trial>> DatabaseStudy::Begin(int64_t count) {
     }));
     MASE_RETURN_IF_ERROR(Refresh());
   }
+  if (only_queued && waiting_.empty()) return std::vector<Trial>();
   std::vector<Row> begun;
   MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) -> absl::Status {
     begun.clear();
@@ -569,7 +576,7 @@ absl::StatusOr<std::vector<Trial>> DatabaseStudy::Begin(int64_t count) {
       begun.push_back(std::move(taken));
     }
     const int64_t taken = static_cast<int64_t>(begun.size());
-    if (taken < count) {
+    if (taken < count && !only_queued) {
       const int64_t next = NextNumber(sql);
       for (int64_t i = 0; i < count - taken; ++i) {
         Row row = {.id = Insert(sql, next + i, TrialState::kRunning, now)};
@@ -591,6 +598,7 @@ absl::StatusOr<std::vector<Trial>> DatabaseStudy::Begin(int64_t count) {
         params.distribution.push_back(distributions_[i]);
       }
     }
+    if (ids.empty()) return absl::OkStatus();
     params.Insert(sql);
     sql << "INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (:t, "
         << DatabaseTime(database_->sqlite())

@@ -88,6 +88,11 @@ class Study {
   // workers and does what Refresh() does before.
   virtual absl::StatusOr<std::vector<Trial>> Begin(int64_t count) = 0;
 
+  // The same for what is in the queue alone, trials of dead workers among it; fewer than `count`
+  // where it is empty. For a worker whose study has all its trials, while those of others still
+  // run.
+  virtual absl::StatusOr<std::vector<Trial>> BeginQueued(int64_t count) = 0;
+
   // The trial's point is chosen: others see it.
   virtual absl::Status Choose(const Trial& trial) = 0;
 

@@ -142,6 +142,16 @@ TEST_F(StudyTest, TrialsAreNumberedOnAndEnqueuedOnesComeFirst) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("trial 1")));
 }
 
+TEST_F(StudyTest, TheQueueAloneCanBeWorkedOff) {
+  auto study = Open();
+  EXPECT_THAT(ValueOrDie(study->BeginQueued(2)), IsEmpty());
+  EXPECT_OK(study->Enqueue({5, 0, kInactive}));
+  const std::vector<Trial> trials = ValueOrDie(study->BeginQueued(2));
+  ASSERT_THAT(trials, SizeIs(1));
+  EXPECT_EQ(trials[0].number, 0);
+  EXPECT_THAT(ValueOrDie(study->BeginQueued(1)), IsEmpty());
+}
+
 TEST_F(StudyTest, APointThatIsChosenIsSeenByOthers) {
   auto study = Open(), other = Open();
   Trial trial = ValueOrDie(study->Begin(1))[0];
