@@ -134,9 +134,16 @@ TEST(IntegerRunTest, WithStepsThatAreNoPowersOfTwoTheDifferencesAreTold) {
 }
 
 TEST(IntegerRunTest, WhatRequiresIntegersRequiresRows) {
-  const Outcome run = Transform(kInteger, {"--require_int8", "--set=evaluation.split=train"});
-  EXPECT_EQ(run.command.exit_code, 2) << run.command.err;
-  EXPECT_THAT(run.command.err, HasSubstr("data set jsc has no train split"));
+  // Rows to train on, and none to measure on.
+  const std::string folder = NewFolder();
+  ASSERT_OK(WriteFileAtomically(folder + "/rows.csv", "a,b,class\n1,2,x\n2,1,y\n3,1,x\n"));
+  const CommandResult run =
+      RunCommand("mase/transform",
+                 {"Linear 2", "csv", "--set=dataset.train=rows.csv", "--evaluate=false",
+                  "--require_int8", "--set=passes.quantize.linear.config=integer 8/4"},
+                 folder);
+  EXPECT_EQ(run.exit_code, 3) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("there are no rows to run the net on"));
 }
 
 TEST(IntegerRunTest, RequirementsThatAreNotMetExitWithThree) {
