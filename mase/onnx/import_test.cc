@@ -286,6 +286,30 @@ TEST(ImportTest, QuantizeAndDequantizeBecomeRecords) {
   EXPECT_THAT(RunOn(net.graph, 1, x), ElementsAre(0.5 + 127, 0.5 - 63.5));
 }
 
+// x is rounded in front of a sigmoid, which takes no format: the layer that makes x rounds it,
+// unless somebody reads x as it is.
+Model RoundedBeforeSigmoid(bool read_raw_too) {
+  Model model;
+  model.Input("x", {-1, 1}).Output("y");
+  model.Floats("w", {1, 1}, {1});
+  model.Floats("s", {}, {0.5});
+  model.Bytes("z", {}, TensorProto::INT8, {0});
+  model.Node("Gemm", {"x", "w"}, {"h"});
+  model.Node("QuantizeLinear", {"h", "s", "z"}, {"q"});
+  model.Node("DequantizeLinear", {"q", "s", "z"}, {"d"});
+  model.Node("Sigmoid", {"d"}, {"a"});
+  model.Node("Add", {"a", read_raw_too ? "h" : "a"}, {"y"});
+  return model;
+}
+
+TEST(ImportTest, WhoTakesNoFormatReadsWhatItsMakerRounds) {
+  const ImportedNet net = ValueOrDie(RoundedBeforeSigmoid(false).Import());
+  const float x[] = {0.7f};
+  EXPECT_THAT(RunOn(net.graph, 1, x), ElementsAre(::testing::FloatEq(2 / (1 + std::exp(-0.5f)))));
+  EXPECT_THAT(RoundedBeforeSigmoid(true).Import(),
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("and as it is by others")));
+}
+
 // ---- Files that are broken, or mean harm
 
 absl::Status Import(const Model& model) { return model.Import().status(); }

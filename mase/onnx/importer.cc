@@ -461,7 +461,10 @@ absl::Status Importer::Finish() {
     return CannotRead("result '", Shown(net_.output), "' ",
                       output->known() ? "is a constant" : "is codes; dequantize it");
   }
-  if (output->rounded.has_value()) MASE_RETURN_IF_ERROR(RoundResult(*this, *output));
+  if (output->rounded.has_value()) {
+    MASE_RETURN_IF_ERROR(RoundResult(*this, *output));
+    CountMarkedUses(output->value, 1);  // The graph's output.
+  }
   MASE_RETURN_IF_ERROR(net_.graph
                            .AddNode({.name = std::string(ops::kOutput),
                                      .kind = NodeKind::kOutput,
@@ -469,6 +472,11 @@ absl::Status Importer::Finish() {
                                      .target = std::string(ops::kOutput),
                                      .inputs = {output->value}})
                            .status());
+  for (const Value* value : rounded_results_) {
+    if (marked_uses_[value] == value->uses().size()) continue;
+    return CannotRead("'", value->name(), "' is read rounded by nodes that take no number format, ",
+                      "and as it is by others");
+  }
   NameFormats(net_.graph);
   MASE_RETURN_IF_ERROR(VerifyGraph(net_.graph));
   return absl::OkStatus();

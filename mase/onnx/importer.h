@@ -130,6 +130,12 @@ class Importer {
   const Tensor* KnownNow(const std::string& name);
 
   Graph& graph() { return net_.graph; }
+
+  // `uses` more of the value's readers read it rounded, by a mark.
+  void CountMarkedUses(const Value* value, size_t uses) { marked_uses_[value] += uses; }
+  // The node that makes the value rounds it, so that all of its readers must be such ones.
+  void RoundsResult(const Value* value) { rounded_results_.push_back(value); }
+
   // The value of that name in the file; null where nothing is known of it yet.
   OnnxValue* FindValue(const std::string& name) {
     const auto found = values_.find(name);
@@ -175,6 +181,8 @@ class Importer {
   absl::flat_hash_map<std::string, std::vector<const ::onnx::NodeProto*>> readers_;
   absl::flat_hash_set<const ::onnx::NodeProto*> skipped_;
   std::vector<const ::onnx::ValueInfoProto*> inputs_;
+  absl::flat_hash_map<const Value*, size_t> marked_uses_;
+  std::vector<const Value*> rounded_results_;
   std::string base_;  // Of the names of the nodes that the rule at hand makes.
   int64_t folded_elements_ = 0;
 };

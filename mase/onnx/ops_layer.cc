@@ -43,6 +43,9 @@ absl::Status RoundWeight(OnnxNode& node, int i, Value* result, bool transposed) 
   if (!weight->rounded.has_value()) return absl::OkStatus();
   FormatProto format = *weight->rounded;
   auto* blocks = format.mutable_affine()->mutable_block_size();
+  if (transposed && !blocks->empty() && std::count(blocks->begin(), blocks->end(), -1) == 0) {
+    return CannotRead("has a weight with scales for blocks along its inputs, transposed");
+  }
   if (transposed) std::reverse(blocks->begin(), blocks->end());
   return RoundOperand(node.importer().graph(), result->producer(), operands::kWeight, format);
 }

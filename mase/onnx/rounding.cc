@@ -1,5 +1,6 @@
 #include "mase/onnx/rounding.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -64,6 +65,7 @@ absl::Status RoundResult(Importer& importer, const OnnxValue& value) {
   if (value.value->uses().size() > 0) {
     return CannotRead("reads '", node->name(), "' rounded, which others read as it is");
   }
+  importer.RoundsResult(value.value);
   return RoundOperand(importer.graph(), node, operands::kDataOut, *value.rounded);
 }
 
@@ -74,12 +76,15 @@ absl::Status RoundInputs(Importer& importer, const ::onnx::NodeProto& proto, boo
     const OnnxValue* input = name.empty() ? nullptr : importer.FindValue(name);
     if (input == nullptr || !input->rounded.has_value() || input->value == nullptr) continue;
     const FormatProto format = *input->rounded;
+    const std::vector<Use> uses(input->value->uses().begin(), input->value->uses().end());
+    importer.CountMarkedUses(
+        input->value, std::count_if(uses.begin(), uses.end(),
+                                    [&](const Use& use) { return use.node->id() >= first_new; }));
     if (keeps_rounding) {
       OnnxValue* result = importer.FindValue(proto.output(0));
       if (result != nullptr && !result->known()) result->rounded = format;
       continue;
     }
-    const std::vector<Use> uses(input->value->uses().begin(), input->value->uses().end());
     absl::Status status;
     for (const Use& use : uses) {
       if (use.node->id() < first_new) continue;
@@ -87,12 +92,10 @@ absl::Status RoundInputs(Importer& importer, const ::onnx::NodeProto& proto, boo
       status = RoundOperand(graph, use.node, use.node->schema().InputOperand(use.input), format);
     }
     if (status.ok()) continue;
-    // Where the reader cannot, the maker may, if nobody else reads what it makes.
-    for (const Use& use : uses) {
-      if (use.node->id() < first_new && !use.node->Is(OpTrait::kFromShapes)) return status;
-    }
+    // Where the reader cannot, the maker may, if all others read what it makes rounded, too.
     Node* maker = input->value->producer();
     if (!RoundOperand(graph, maker, operands::kDataOut, format).ok()) return status;
+    importer.RoundsResult(input->value);
   }
   return absl::OkStatus();
 }
