@@ -2,12 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <condition_variable>
-#include <functional>
 #include <map>
-#include <mutex>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -19,6 +15,8 @@
 #include "mase/config/complete.h"
 #include "mase/search/database.h"
 #include "mase/search/draws.h"
+#include "mase/search/heartbeat.h"
+#include "mase/search/study_rows.h"
 #include "mase/search/study_tables.h"
 #include "nlohmann/json.hpp"
 
@@ -27,146 +25,19 @@ namespace {
 
 using soci::into;
 using soci::use;
-using Id = long long;  // NOLINT(runtime/int): SOCI's word for 64 bits.
+using Id = TrialId;
+using Row = TrialRow;
 
 constexpr size_t kMostPending = 256;  // Results that are collected.
-constexpr size_t kIdsAQuery = 500;
-
-// The moment by the database's clock, or so many seconds before it.
-std::string DatabaseTime(bool sqlite, double seconds_ago = 0) {
-  if (sqlite) {
-    return absl::StrCat("strftime('%Y-%m-%d %H:%M:%f000', 'now', '-", seconds_ago, " seconds')");
-  }
-  return absl::StrCat("(LOCALTIMESTAMP - interval '", seconds_ago, " seconds')");
-}
-
-// Calls `body` with "1,2,3", for so many ids at once.
-void ForIds(const std::vector<Id>& ids, const std::function<void(const std::string&)>& body) {
-  for (size_t begin = 0; begin < ids.size(); begin += kIdsAQuery) {
-    const size_t end = std::min(ids.size(), begin + kIdsAQuery);
-    body(absl::StrJoin(ids.begin() + static_cast<int64_t>(begin),
-                       ids.begin() + static_cast<int64_t>(end), ","));
-  }
-}
-
-// Rows that are inserted together, a vector a column.
-struct ParamRows {
-  std::vector<Id> trial;
-  std::vector<std::string> name, distribution;
-  std::vector<double> value;
-
-  void Insert(soci::session& sql) {
-    if (trial.empty()) return;
-    sql << "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
-           "VALUES (:t, :n, :v, :d) ON CONFLICT (trial_id, param_name) DO NOTHING",
-        use(trial), use(name), use(value), use(distribution);
-  }
-};
-
-struct NumberRows {
-  std::vector<Id> trial, at;  // Objective or step.
-  std::vector<double> value;
-  std::vector<soci::indicator> is_null;
-  std::vector<std::string> type;
-
-  void Add(Id id, Id where, double number) {
-    trial.push_back(id);
-    at.push_back(where);
-    value.push_back(std::isfinite(number) ? number : 0);
-    is_null.push_back(std::isfinite(number) ? soci::i_ok : soci::i_null);
-    type.emplace_back(ValueType(number));
-  }
-  // `statement` takes trial, objective or step, value and type.
-  void Insert(soci::session& sql, const char* statement) {
-    if (!trial.empty()) sql << statement, use(trial), use(at), use(value, is_null), use(type);
-  }
-};
-
-struct TextRows {
-  std::vector<Id> trial;
-  std::vector<std::string> key, text;
-
-  void Add(Id id, std::string name, std::string json) {
-    trial.push_back(id);
-    key.push_back(std::move(name));
-    text.push_back(std::move(json));
-  }
-  void Insert(soci::session& sql, const char* table) {
-    if (trial.empty()) return;
-    sql << "INSERT INTO " << table
-        << " (trial_id, \"key\", value_json) VALUES (:t, :k, :v) "
-           "ON CONFLICT (trial_id, \"key\") DO UPDATE SET value_json = excluded.value_json",
-        use(trial), use(key), use(text);
-  }
-};
-
-// Says again and again that trials are being worked at, through a connection of its own.
-class Heart {
- public:
-  Heart(std::string url, absl::Duration interval)
-      : url_(std::move(url)), interval_(interval), thread_([this] { Beat(); }) {}
-
-  ~Heart() {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      stop_ = true;
-    }
-    wake_.notify_all();
-    thread_.join();
-  }
-
-  void Begin(Id id) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    ids_.insert(id);
-  }
-  void End(Id id) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    ids_.erase(id);
-  }
-
- private:
-  void Beat() {
-    std::unique_ptr<Database> database;
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (!wake_.wait_for(lock, absl::ToChronoMilliseconds(interval_), [this] { return stop_; })) {
-      std::vector<Id> ids(ids_.begin(), ids_.end());
-      if (ids.empty()) continue;
-      lock.unlock();
-      if (database == nullptr) {
-        auto opened = Database::Open(url_, absl::ZeroDuration(), nullptr);
-        if (opened.ok()) database = *std::move(opened);
-      }
-      // A beat that fails is one that is missed: the next one may come through.
-      if (database != nullptr) Renew(*database, std::move(ids)).IgnoreError();
-      lock.lock();
-    }
-  }
-
-  static absl::Status Renew(Database& database, std::vector<Id> ids) {
-    return database.Transact([&](soci::session& sql) {
-      sql << "UPDATE trial_heartbeats SET heartbeat = " << DatabaseTime(database.sqlite())
-          << " WHERE trial_id = :t",
-          use(ids);
-      return absl::OkStatus();
-    });
-  }
-
-  const std::string url_;
-  const absl::Duration interval_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stop_ = false;
-  std::set<Id> ids_;
-  std::thread thread_;
-};
 
 class DatabaseStudy final : public Study {
  public:
   DatabaseStudy(StorageSettings settings, StudySpec spec, std::unique_ptr<Database> database)
-      : Study(std::move(spec)), settings_(std::move(settings)), database_(std::move(database)) {
-    for (const SearchParameter& p : spec_.space.parameters()) {
-      distributions_.push_back(DistributionJson(p));
-    }
+      : Study(std::move(spec)),
+        settings_(std::move(settings)),
+        database_(std::move(database)),
+        reader_(absl::StrCat(database_->url().text, ": study '", spec_.name, "'"), spec_.space,
+                spec_.directions.size()) {
     if (database_->url().kind != DatabaseUrl::Kind::kMemory) {
       heart_.emplace(settings_.url(), absl::Seconds(settings_.heartbeat_interval()));
     }
@@ -191,12 +62,6 @@ class DatabaseStudy final : public Study {
   absl::Status Flush() override;
 
  private:
-  // A row of `trials` as this worker found it.
-  struct Row {
-    Id id;
-    Trial trial;
-    std::string fixed;  // fixed_params; "" if none.
-  };
   struct Pending {
     std::vector<std::pair<Id, Point>> points;
     std::vector<std::pair<Id, std::pair<Id, double>>> steps;
@@ -209,10 +74,6 @@ class DatabaseStudy final : public Study {
   absl::StatusOr<Trial*> FindOwn(int64_t number);
   absl::Status MaybeFlush();
   absl::Status Write(soci::session& sql);
-  absl::StatusOr<std::vector<Row>> ReadRows(soci::session& sql, const std::string& where);
-  absl::Status ReadDetails(soci::session& sql, std::vector<Row>& rows);
-  absl::Status ReadParam(absl::string_view name, double value, const std::string& distribution,
-                         Trial& trial);
   void FailStale(soci::session& sql);
   int64_t NextNumber(soci::session& sql) const;
   Id Insert(soci::session& sql, int64_t number, TrialState state, absl::Time start) const;
@@ -220,7 +81,7 @@ class DatabaseStudy final : public Study {
 
   const StorageSettings settings_;
   const std::unique_ptr<Database> database_;
-  std::vector<std::string> distributions_;  // Of the parameters.
+  TrialReader reader_;
   Id study_ = 0;
 
   std::vector<Trial> running_;            // The first ids_.size() are this worker's.
@@ -318,133 +179,16 @@ Id DatabaseStudy::Insert(soci::session& sql, int64_t number, TrialState state,
   return id;
 }
 
-// The rows that `where` picks, with their states and times.
-absl::StatusOr<std::vector<DatabaseStudy::Row>> DatabaseStudy::ReadRows(soci::session& sql,
-                                                                        const std::string& where) {
-  std::vector<Row> rows;
-  Id id = 0, number = 0;
-  std::string state, start, complete;
-  soci::indicator has_number, has_start, has_complete;
-  soci::statement read =
-      (sql.prepare << "SELECT trial_id, number, CAST(state AS TEXT), "
-                      "CAST(datetime_start AS TEXT), CAST(datetime_complete AS TEXT) "
-                      "FROM trials WHERE study_id = :s AND "
-                   << where << " ORDER BY trial_id",
-       use(study_), into(id), into(number, has_number), into(state), into(start, has_start),
-       into(complete, has_complete));
-  read.execute();
-  while (read.fetch()) {
-    Row row = {.id = id};
-    row.trial.number = has_number == soci::i_ok ? number : -1;
-    row.trial.state = StateOf(state);
-    if (has_start == soci::i_ok) row.trial.start = TimeOf(start);
-    if (has_complete == soci::i_ok) row.trial.complete = TimeOf(complete);
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-absl::Status DatabaseStudy::ReadParam(absl::string_view name, double value,
-                                      const std::string& distribution, Trial& trial) {
-  const int index = spec_.space.Find(name);
-  if (index < 0 || (distribution != distributions_[index] &&
-                    !IsDistributionOf(spec_.space[index], distribution))) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        database_->url().text, ": trial ", trial.number, " of study '", spec_.name,
-        "' is of another search space: parameter '", name, "' is ", distribution, " there, ",
-        index < 0 ? "and none here" : distributions_[index], "; name another study"));
-  }
-  // Once compared, the text is known.
-  distributions_[index] = distribution;
-  if (trial.point.empty()) trial.point.assign(spec_.space.dimensions(), kInactive);
-  trial.point[index] = value;
-  return absl::OkStatus();
-}
-
-absl::Status DatabaseStudy::ReadDetails(soci::session& sql, std::vector<Row>& rows) {
-  absl::flat_hash_map<Id, Row*> by_id;
-  std::vector<Id> ids;
-  for (Row& row : rows) {
-    by_id[row.id] = &row;
-    ids.push_back(row.id);
-  }
-  absl::Status status;
-  ForIds(ids, [&](const std::string& list) {
-    Id id = 0, at = 0;
-    std::string name, text;
-    double value = 0;
-    soci::indicator is_null;
-    soci::statement params =
-        (sql.prepare << "SELECT trial_id, param_name, param_value, distribution_json FROM "
-                        "trial_params WHERE trial_id IN ("
-                     << list << ")",
-         into(id), into(name), into(value, is_null), into(text));
-    params.execute();
-    while (params.fetch()) {
-      status.Update(ReadParam(name, value, text, by_id[id]->trial));
-    }
-    soci::statement values =
-        (sql.prepare << "SELECT trial_id, objective, value, CAST(value_type AS TEXT) FROM "
-                        "trial_values WHERE trial_id IN ("
-                     << list << ") ORDER BY trial_id, objective",
-         into(id), into(at), into(value, is_null), into(text));
-    values.execute();
-    while (values.fetch()) by_id[id]->trial.values.push_back(ValueOf(text, value));
-    soci::statement steps =
-        (sql.prepare << "SELECT trial_id, step, intermediate_value, "
-                        "CAST(intermediate_value_type AS TEXT) FROM trial_intermediate_values "
-                        "WHERE trial_id IN ("
-                     << list << ")",
-         into(id), into(at), into(value, is_null), into(text));
-    steps.execute();
-    while (steps.fetch()) by_id[id]->trial.intermediate[at] = ValueOf(text, value);
-    soci::statement attributes =
-        (sql.prepare << "SELECT trial_id, \"key\", value_json FROM trial_user_attributes "
-                        "WHERE trial_id IN ("
-                     << list << ")",
-         into(id), into(name), into(text));
-    attributes.execute();
-    while (attributes.fetch()) by_id[id]->trial.attributes[name] = text;
-    soci::statement system =
-        (sql.prepare << "SELECT trial_id, \"key\", value_json FROM trial_system_attributes "
-                        "WHERE \"key\" IN ('constraints', 'fixed_params') AND trial_id IN ("
-                     << list << ")",
-         into(id), into(name), into(text));
-    system.execute();
-    while (system.fetch()) {
-      if (name == "fixed_params") {
-        by_id[id]->fixed = text;
-        continue;
-      }
-      const auto constraints = nlohmann::json::parse(text, nullptr, false);
-      if (!constraints.is_array()) continue;
-      for (const auto& constraint : constraints) {
-        if (constraint.is_number())
-          by_id[id]->trial.constraints.push_back(constraint.get<double>());
-      }
-    }
-  });
-  for (Row& row : rows) {
-    Trial& trial = row.trial;
-    const bool whole = trial.values.size() == spec_.directions.size() && !trial.point.empty() &&
-                       spec_.space.Check(trial.point).ok();
-    // What others wrote and left incomplete teaches nothing.
-    if (trial.state == TrialState::kComplete && !whole) trial.state = TrialState::kFailed;
-    if (trial.state != TrialState::kComplete) trial.values.clear();
-  }
-  return status;
-}
-
 absl::Status DatabaseStudy::Refresh() {
   MASE_RETURN_IF_ERROR(Flush());
   std::vector<Row> rows;
   MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) -> absl::Status {
     rows.clear();
     std::vector<Row> found;
-    MASE_ASSIGN_OR_RETURN(found, ReadRows(sql, absl::StrCat("trial_id > ", last_)));
+    MASE_ASSIGN_OR_RETURN(found, reader_.ReadRows(sql, study_, absl::StrCat("trial_id > ", last_)));
     absl::Status status;
     ForIds(std::vector<Id>(open_.begin(), open_.end()), [&](const std::string& list) {
-      auto again = ReadRows(sql, absl::StrCat("trial_id IN (", list, ")"));
+      auto again = reader_.ReadRows(sql, study_, absl::StrCat("trial_id IN (", list, ")"));
       status.Update(again.status());
       if (again.ok()) absl::c_move(*again, std::back_inserter(found));
     });
@@ -455,7 +199,7 @@ absl::Status DatabaseStudy::Refresh() {
         rows.push_back(std::move(row));
       }
     }
-    return ReadDetails(sql, rows);
+    return reader_.ReadDetails(sql, rows);
   }));
   running_.resize(ids_.size());
   open_.clear();
@@ -495,8 +239,8 @@ void DatabaseStudy::FailStale(soci::session& sql) {
     sql << "UPDATE trials SET state = 'FAIL', datetime_complete = :c WHERE trial_id = :t", use(now),
         use(id);
     if (!settings_.retry_stale()) continue;
-    auto rows = ReadRows(sql, absl::StrCat("trial_id = ", id));
-    if (!rows.ok() || !ReadDetails(sql, *rows).ok()) continue;
+    auto rows = reader_.ReadRows(sql, study_, absl::StrCat("trial_id = ", id));
+    if (!rows.ok() || !reader_.ReadDetails(sql, *rows).ok()) continue;
     const Trial& trial = (*rows)[0].trial;
     std::string history = "[]";
     sql << "SELECT value_json FROM trial_system_attributes WHERE trial_id = :t AND \"key\" = "
@@ -590,13 +334,7 @@ absl::StatusOr<std::vector<Trial>> DatabaseStudy::Take(int64_t count, bool only_
       row.trial.state = TrialState::kRunning;
       row.trial.start = now;
       ids.push_back(row.id);
-      for (size_t i = 0; i < row.trial.point.size(); ++i) {
-        if (std::isnan(row.trial.point[i])) continue;
-        params.trial.push_back(row.id);
-        params.name.push_back(spec_.space[i].name);
-        params.value.push_back(row.trial.point[i]);
-        params.distribution.push_back(distributions_[i]);
-      }
+      params.Add(row.id, spec_.space, reader_.distributions(), row.trial.point);
     }
     if (ids.empty()) return absl::OkStatus();
     params.Insert(sql);
@@ -700,13 +438,7 @@ absl::Status DatabaseStudy::Flush() {
 absl::Status DatabaseStudy::Write(soci::session& sql) {
   ParamRows params;
   for (const auto& [id, point] : pending_.points) {
-    for (size_t i = 0; i < point.size(); ++i) {
-      if (std::isnan(point[i])) continue;
-      params.trial.push_back(id);
-      params.name.push_back(spec_.space[i].name);
-      params.value.push_back(point[i]);
-      params.distribution.push_back(distributions_[i]);
-    }
+    params.Add(id, spec_.space, reader_.distributions(), point);
   }
   params.Insert(sql);
   NumberRows steps;
