@@ -4,12 +4,15 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/exec/executor.h"
+#include "mase/run/figure.h"
 #include "mase/run/measure.h"
 #include "mase/run/net_figures.h"
 #include "mase/run/run_passes.h"
@@ -84,8 +87,13 @@ absl::Status ApplyTrial(const SearchContext& context, const Trial& trial, Sessio
   for (const std::string& file : result.report.artifacts()) {
     MASE_RETURN_IF_ERROR(directory.Reserve(absl::StrCat(name, "/", file)).status());
   }
+  std::string figure;
+  const std::vector<std::string> words = {"test"};
+  if (const MetricReport* accuracy = FindMetric(result.report, "accuracy", words)) {
+    figure = absl::StrFormat(", with an accuracy of %.4f on the test split", accuracy->value());
+  }
   session.reporter().Info(absl::StrCat("Applied trial ", trial.number, ": ", result.directory,
-                                       " is a ", action, " run of its settings"));
+                                       " is a ", action, " run of its settings", figure));
   return absl::OkStatus();
 }
 

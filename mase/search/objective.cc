@@ -114,7 +114,7 @@ absl::StatusOr<Objective> Objective::Create(const SearchSettings& settings,
           "search.strategy.setup: sum_scaled_metrics wants a direction, \"maximize\" or "
           "\"minimize\"");
     }
-    objective.names_ = {"sum"};
+    objective.names_ = {kScaledSum};
     objective.directions_ = {strategy.setup().direction() == "maximize" ? Direction::kMaximize
                                                                         : Direction::kMinimize};
   }

@@ -42,6 +42,9 @@ struct MetricInfo {
 };
 absl::Span<const MetricInfo> SearchMetrics();
 
+// The objective that is a sum of metrics.
+inline constexpr char kScaledSum[] = "scaled_sum";
+
 class Objective {
  public:
   // InvalidArgument: an unknown metric (the nearest is offered), none at all, a sum without
@@ -49,7 +52,7 @@ class Objective {
   static absl::StatusOr<Objective> Create(const SearchSettings& settings,
                                           const ParameterSpace& space);
 
-  // Of each objective: "accuracy", or "sum" of them all.
+  // Of each objective: "accuracy", or kScaledSum of them all.
   const std::vector<std::string>& names() const { return names_; }
   const std::vector<Direction>& directions() const { return directions_; }
   // Metrics that objectives and constraints read.

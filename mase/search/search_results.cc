@@ -187,8 +187,8 @@ Table TrialTable(absl::Span<const Trial* const> trials, const SearchSpace& space
                  const Objective& objective) {
   const std::vector<std::string> metrics = MetricsOf(trials);
   std::vector<Column> columns = {{"trial"}, {"state"}};
-  const bool has_sum = objective.names() == std::vector<std::string>{"sum"};
-  if (has_sum) columns.push_back({.name = "sum"});
+  const bool has_sum = objective.names() == std::vector<std::string>{kScaledSum};
+  if (has_sum) columns.push_back({.name = kScaledSum});
   for (const std::string& metric : metrics) columns.push_back(MetricColumn(metric));
   for (const std::string& name : ShortNames(space.parameters())) {
     columns.push_back({.name = name, .rank = 2});
@@ -216,9 +216,9 @@ Table TrialTable(absl::Span<const Trial* const> trials, const SearchSpace& space
 
 Table BestTable(absl::Span<const Trial* const> best, const SearchSpace& space,
                 const Objective& objective) {
-  const bool has_sum = objective.names() == std::vector<std::string>{"sum"};
+  const bool has_sum = objective.names() == std::vector<std::string>{kScaledSum};
   std::vector<Column> columns = {{"trial"}};
-  if (has_sum) columns.push_back({"sum"});
+  if (has_sum) columns.push_back({kScaledSum});
   // What the search is for stands first.
   std::vector<std::string> metrics;
   for (const std::string& metric : MetricsOf(best)) {

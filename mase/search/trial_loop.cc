@@ -16,6 +16,9 @@ namespace mase {
 namespace {
 
 constexpr int64_t kFailuresInARow = 20;  // From the first trial on: then the search ends.
+// Fast trials are taken from the study so many at a time, as each taking is a transaction.
+constexpr int64_t kBlock = 32;
+constexpr int64_t kFastTrialNanoseconds = 2'000'000;
 constexpr char kInterrupted[] = "\"interrupted\"";
 
 }  // namespace
@@ -60,6 +63,12 @@ absl::Status TrialLoop::Run() {
                               : options_.jobs <= 1 ? Work()
                                                    : RunWorkers();
   progress_.reset();
+  for (Trial& trial : taken_) {  // After an interrupt or the deadline.
+    trial.state = TrialState::kFailed;
+    trial.attributes[kError] = "\"the search ended before it began\"";
+    MASE_RETURN_IF_ERROR(study_.Finish(std::move(trial)));
+  }
+  taken_.clear();
   MASE_RETURN_IF_ERROR(status);
   const int64_t tried = static_cast<int64_t>(study_.history().size()) - known;
   if (tried > 0) {
@@ -147,14 +156,23 @@ absl::Status TrialLoop::RunBatches() {
 // The next trial with its point; nothing where the search is over.
 absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
   const auto none = std::optional<Trial>();
-  const int64_t begun = static_cast<int64_t>(study_.history().size() + study_.running().size());
+  const int64_t begun =
+      static_cast<int64_t>(study_.history().size() + study_.running().size() - taken_.size());
   const bool hopeless = complete_ == 0 && failed_ >= kFailuresInARow;
   if (stop_ || Interrupted() || hopeless || begun >= options_.target ||
       absl::Now() >= options_.deadline) {
     return none;
   }
-  MASE_ASSIGN_OR_RETURN(std::vector<Trial> trials, study_.Begin(1));
-  Trial trial = std::move(trials[0]);
+  if (taken_.empty()) {
+    const bool fast =
+        complete_ > kBlock && measuring_ns_ / (complete_ + failed_) < kFastTrialNanoseconds;
+    MASE_ASSIGN_OR_RETURN(
+        const std::vector<Trial> trials,
+        study_.Begin(fast ? std::min<int64_t>(kBlock, options_.target - begun) : 1));
+    taken_.assign(trials.begin(), trials.end());
+  }
+  Trial trial = std::move(taken_.front());
+  taken_.pop_front();
   if (trial.point.empty()) {
     const absl::Time before = absl::Now();
     MASE_ASSIGN_OR_RETURN(std::optional<Point> point, chooser_.Choose(trial.number, study_));

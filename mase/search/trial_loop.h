@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -68,7 +69,8 @@ class TrialLoop {
   const TrialLoopOptions options_;
   std::atomic<bool> stop_ = false;
   std::atomic<int64_t> measuring_ns_ = 0;
-  absl::Mutex mutex_;  // Guards what follows, study and chooser while threads run.
+  absl::Mutex mutex_;        // Guards what follows, study and chooser while threads run.
+  std::deque<Trial> taken_;  // From the study, and not begun.
   std::optional<Progress> progress_;
   absl::Duration choosing_;
   absl::Time next_save_ = absl::InfinitePast();

@@ -65,9 +65,10 @@ void AddCosts(const SearchContext& context, const NetCosts& costs, TrialFigures&
 absl::Status AddLatency(const SearchContext& context, const Graph& net, TrialFigures& figures) {
   static absl::Mutex one_at_a_time(absl::kConstInit);
   const std::string& how = context.settings.strategy().hw_runner().latency().execution();
-  const Execution execution = how == "integer"     ? Execution::kInteger
-                              : how == "simulated" ? Execution::kSimulated
-                                                   : Execution::kFloat;
+  Execution execution = Execution::kFloat;
+  for (const Execution known : {Execution::kSimulated, Execution::kInteger}) {
+    if (how == ExecutionName(known)) execution = known;
+  }
   MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(net, {.execution = execution}));
   const absl::MutexLock lock(&one_at_a_time);
   MASE_ASSIGN_OR_RETURN(figures.hardware["latency_us"],
