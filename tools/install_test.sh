@@ -13,10 +13,14 @@ cd /
 run transform --config="$work/moved/share/mase/configs/jsc_tiny_integer.toml" --run_dir="$work/run" > "$work/out"
 grep -q 'accuracy' "$work/out"
 test -s "$work/run/summary.json"
-run passes describe calibrate | grep -q 'percentile: number; above 0 and at most 100; default 99.99'
-run explain --config="$work/moved/share/mase/configs/jsc_tiny_integer.toml" | grep -q 'quantize.linear.config.name = integer'
+# Files, since grep -q would leave before all is said.
+run passes describe calibrate > "$work/described"
+grep -q 'percentile: number; above 0 and at most 100; default 99.99' "$work/described"
+run explain --config="$work/moved/share/mase/configs/jsc_tiny_integer.toml" > "$work/explained"
+grep -q 'quantize.linear.config.name = integer' "$work/explained"
 run completion bash | cmp - "$work/moved/share/bash-completion/completions/ch"
-run version | grep -q '^oneDNN'
+run version > "$work/version"
+grep -q '^oneDNN' "$work/version"
 
 # The examples in C, C++ and Python say the same of rows, built with what is installed alone.
 examples=$work/moved/share/mase/examples net=$work/moved/share/mase/checkpoints/jsc-toy.safetensors
