@@ -83,7 +83,8 @@ TEST(CheckpointsTest, ThoseOfPyTorchAreReadWithoutIt) {
     EXPECT_NEAR(CorrectOf1000(run.out), 717, 1);
   };
   test("jsc-tiny", "jsc_tiny_lightning.ckpt", "names in the file begin with 'model.'");
-  test("jsc-tiny", "jsc_tiny_sequential.pt", "0.num_batches_tracked  seq_blocks.0.num_batches_tracked");
+  test("jsc-tiny", "jsc_tiny_sequential.pt",
+       "0.num_batches_tracked  seq_blocks.0.num_batches_tracked");
   const std::string written =
       "nn.Sequential(nn.BatchNorm1d(16), nn.ReLU(16),  # the input\n"
       "              nn.Linear(16, 5), nn.ReLU(5))";

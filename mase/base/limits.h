@@ -24,8 +24,8 @@ inline constexpr int64_t kMaxCheckpointBytes = int64_t{16} << 30;
 inline constexpr int64_t kMaxCheckpointHeaderBytes = int64_t{1} << 29;  // Graph text included.
 // Of the instructions in a PyTorch file; tensors have files of their own in it.
 inline constexpr int64_t kMaxPickleBytes = int64_t{64} << 20;
-inline constexpr int64_t kMaxPickleValues = int64_t{1} << 22;           // That they make.
-inline constexpr int kMaxPickleNesting = 64;                            // Lists in lists.
+inline constexpr int64_t kMaxPickleValues = int64_t{1} << 22;     // That they make.
+inline constexpr int kMaxPickleNesting = 64;                      // Lists in lists.
 inline constexpr int64_t kMaxOnnxBytes = (int64_t{1} << 31) - 1;  // A protobuf message's.
 inline constexpr int64_t kMaxOnnxNodes = 1 << 18;
 inline constexpr int64_t kMaxOnnxFoldedElements = int64_t{1} << 28;  // Constants that it computes.
