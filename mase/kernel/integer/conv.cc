@@ -1,0 +1,122 @@
+// "integer_conv": convolutions on codes. They have their channels last, so that the channels of a
+// pixel are one run for the inner loop, whatever the kernel's size, stride, padding and dilation.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "mase/base/isa.h"
+#include "mase/base/parallel.h"
+#include "mase/base/status_macros.h"
+#include "mase/kernel/conv_geometry.h"
+#include "mase/kernel/integer/product.h"
+#include "mase/kernel/integer/windows.h"
+
+namespace mase {
+namespace {
+
+class IntegerConvKernel final : public ProductKernel {
+ public:
+  explicit IntegerConvKernel(const KernelSpec& spec)
+      : IntegerConvKernel(spec, ConvGeometry(spec)) {}
+
+  absl::Status Prepare(const KernelArgs& args) override {
+    const int64_t taps = windows_.taps();
+    const WeightReader weight(weight_codes_, g_.out_channels, depth_ * taps,
+                              args.Tensor<float>(g_.weight));
+    MASE_RETURN_IF_ERROR(weight.status());
+    const float* bias = g_.bias < 0 ? nullptr : args.Tensor<float>(g_.bias);
+    bound_ = {};
+    for (int64_t group = 0; group < g_.groups; ++group) {
+      const int64_t first = group * outputs_;
+      MASE_RETURN_IF_ERROR(gemms_[group].Pack(
+          [&](int64_t o, int64_t tap, int64_t k) { return weight.Code(first + o, k * taps + tap); },
+          [&](int64_t o) { return src_codes_.scale * weight.Scale(first + o); },
+          bias == nullptr ? nullptr : bias + first, args.Prepared<char>() + group * packed_bytes_,
+          &bound_));
+    }
+    char* prepared = args.Prepared<char>();
+    MASE_RETURN_IF_ERROR(
+        epilogue_.Prepare(args, reinterpret_cast<float*>(prepared + epilogue_at_)));
+    if (gemms_[0].reads_bytes()) {
+      std::memset(prepared + padding_at_, src_codes_.zero, PixelBytes());
+    } else {
+      std::fill_n(reinterpret_cast<int16_t*>(prepared + padding_at_), PixelBytes() / 2,
+                  static_cast<int16_t>(src_codes_.zero));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Forward(const KernelArgs& args) override {
+    const char* prepared = args.Prepared<char>();
+    const char* src = static_cast<const char*>(args.srcs[0]);
+    if (!gemms_[0].reads_bytes()) {
+      gemms_[0].Widen(src, SrcElements(), args.Scratch<int16_t>());
+      src = args.Scratch<char>();
+    }
+    const Epilogue::Loop epilogue =
+        epilogue_.MakeLoop(reinterpret_cast<const float*>(prepared + epilogue_at_));
+    const int64_t bytes = gemms_[0].a_bytes(), pixel_bytes = g_.in_channels * bytes;
+    const char* padding = prepared + padding_at_;
+    const int64_t rows = g_.batch * windows_.positions();
+    ForChunks(rows, ChunkCount(macs_, kTaskMacs, std::clamp<int64_t>(rows, 1, 64)),
+              [&](int64_t, int64_t begin, int64_t end) {
+                for (int64_t group = 0; group < g_.groups; ++group) {
+                  const char* from = src + group * depth_ * bytes;
+                  gemms_[group].Run(
+                      prepared + group * packed_bytes_, begin, end,
+                      [&](int64_t row, int64_t tap) {
+                        const int64_t pixel = windows_.Pixel(row, tap);
+                        return pixel < 0 ? padding : from + pixel * pixel_bytes;
+                      },
+                      epilogue, epilogue_.stores_bytes(), args.dst, g_.out_channels,
+                      group * outputs_, group * outputs_);
+                }
+              });
+    return absl::OkStatus();
+  }
+
+ private:
+  IntegerConvKernel(const KernelSpec& spec, const ConvGeometry& g)
+      : ProductKernel(CurrentIntegerIsa(),
+                      spec.dst.elements() * g.in_channels / g.groups * g.kernel[0] * g.kernel[1]),
+        g_(g),
+        windows_(g),
+        depth_(g.in_channels / g.groups),
+        outputs_(g.out_channels / g.groups),
+        src_codes_(*spec.srcs[0].codes),
+        weight_codes_(spec.weight),
+        gemms_(g.groups,
+               IntegerGemm(src_codes_, spec.weight.is_byte(), windows_.taps(), depth_, outputs_)),
+        epilogue_(spec, g.out_channels),
+        packed_bytes_(RoundUp64(gemms_[0].packed_bytes())),
+        padding_at_(packed_bytes_ * g.groups),
+        epilogue_at_(padding_at_ + RoundUp64(PixelBytes())) {
+    src_layouts_ = {Layout::kChannelsLast};
+    dst_layout_ = Layout::kChannelsLast;
+    prepared_bytes_ = epilogue_at_ + (epilogue_.prepared_floats() + kEpilogueLanes) * 4;
+    if (!gemms_[0].reads_bytes()) {
+      scratch_bytes_ = (SrcElements() + IntegerGemm::kOverread) * 2;
+    }
+  }
+
+  int64_t SrcElements() const { return g_.batch * g_.in_channels * g_.in[0] * g_.in[1]; }
+  int64_t PixelBytes() const { return 2 * (depth_ + IntegerGemm::kOverread); }
+
+  const ConvGeometry g_;
+  const Windows windows_;
+  const int64_t depth_, outputs_;  // Of a group.
+  const Codes src_codes_;
+  const WeightCodes weight_codes_;
+  std::vector<IntegerGemm> gemms_;  // By group.
+  const Epilogue epilogue_;
+  const int64_t packed_bytes_, padding_at_, epilogue_at_;
+};
+
+}  // namespace
+
+KernelOr MakeIntegerConv(const KernelSpec& spec) {
+  if (IsDepthwise(spec)) return MakeIntegerDepthwise(spec);
+  return std::make_unique<IntegerConvKernel>(spec);
+}
+
+}  // namespace mase

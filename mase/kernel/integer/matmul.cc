@@ -1,0 +1,99 @@
+// "integer_matmul": products of two tensors on codes, of which the second is packed at each call.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "mase/base/isa.h"
+#include "mase/base/parallel.h"
+#include "mase/base/status_macros.h"
+#include "mase/kernel/integer/product.h"
+#include "mase/kernel/matmul_batch.h"
+
+namespace mase {
+namespace {
+
+class IntegerMatmulKernel final : public ProductKernel {
+ public:
+  explicit IntegerMatmulKernel(const KernelSpec& spec)
+      : IntegerMatmulKernel(spec,
+                            WholeProduct(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst.shape)) {}
+
+  absl::Status Forward(const KernelArgs& args) override {
+    const char* a = static_cast<const char*>(args.srcs[0]);
+    char* packed = args.Scratch<char>();
+    if (!gemm_.reads_bytes()) {
+      int16_t* words = reinterpret_cast<int16_t*>(packed + words_at_);
+      gemm_.Widen(a, a_elements_, words);
+      a = reinterpret_cast<const char*>(words);
+    }
+    const Epilogue::Loop epilogue = epilogue_.MakeLoop(nullptr);
+    const int64_t stride = depth_ * gemm_.a_bytes();
+    SumBound unused;
+    for (size_t i = 0; i < batch_.size(); ++i) {
+      if (i == 0 || batch_[i].b != batch_[i - 1].b) {
+        MASE_RETURN_IF_ERROR(
+            PackEntry(args.srcs[1], batch_[i].b * depth_ * cols_, packed, &unused));
+      }
+      const char* from = a + batch_[i].a * rows_ * stride;
+      const int64_t first = static_cast<int64_t>(i) * rows_;
+      ForChunks(rows_,
+                ChunkCount(rows_ * cols_ * depth_, kTaskMacs, std::clamp<int64_t>(rows_, 1, 64)),
+                [&](int64_t, int64_t begin, int64_t end) {
+                  gemm_.Run(
+                      packed, first + begin, first + end,
+                      [=](int64_t r, int64_t) { return from + (r - first) * stride; }, epilogue,
+                      epilogue_.stores_bytes(), args.dst, cols_, 0, 0);
+                });
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  IntegerMatmulKernel(const KernelSpec& spec, const Shape& dst)
+      : ProductKernel(CurrentIntegerIsa(), dst.elements() * spec.srcs[0].shape[-1]),
+        rows_(dst[-2]),
+        cols_(dst[-1]),
+        depth_(spec.srcs[0].shape[-1]),
+        a_elements_(spec.srcs[0].elements()),
+        batch_(BroadcastBatch(spec.srcs[0].shape, spec.srcs[1].shape, dst)),
+        scale_(spec.srcs[0].codes->scale * spec.srcs[1].codes->scale),
+        b_codes_(*spec.srcs[1].codes),
+        gemm_(*spec.srcs[0].codes, b_codes_.least() >= -128 && b_codes_.most() <= 127, 1, depth_,
+              cols_),
+        epilogue_(spec, cols_),
+        words_at_(RoundUp64(gemm_.packed_bytes())) {
+    scratch_bytes_ = words_at_;
+    if (!gemm_.reads_bytes()) scratch_bytes_ += (a_elements_ + IntegerGemm::kOverread) * 2;
+    const double a = std::max(std::abs(spec.srcs[0].codes->least()), spec.srcs[0].codes->most());
+    const double b = std::max(std::abs(b_codes_.least()), b_codes_.most());
+    bound_.Include(-a * b * static_cast<double>(depth_), a * b * static_cast<double>(depth_));
+  }
+
+  absl::Status PackEntry(const void* b, int64_t offset, char* packed, SumBound* bound) {
+    const auto pack = [&](const auto* codes) {
+      return gemm_.Pack(
+          [&](int64_t c, int64_t, int64_t k) {
+            return static_cast<int>(codes[offset + k * cols_ + c]) - b_codes_.zero;
+          },
+          [&](int64_t) { return scale_; }, nullptr, packed, bound);
+    };
+    return b_codes_.is_byte() ? pack(static_cast<const uint8_t*>(b))
+                              : pack(static_cast<const int32_t*>(b));
+  }
+
+  const int64_t rows_, cols_, depth_, a_elements_;
+  const std::vector<BatchEntry> batch_;
+  const float scale_;
+  const Codes b_codes_;
+  IntegerGemm gemm_;
+  const Epilogue epilogue_;
+  const int64_t words_at_;
+};
+
+}  // namespace
+
+KernelOr MakeIntegerMatmul(const KernelSpec& spec) {
+  return std::make_unique<IntegerMatmulKernel>(spec);
+}
+
+}  // namespace mase
