@@ -76,5 +76,21 @@ TEST(OnnxRunTest, ErrorsNameFormFileAndNode) {
   EXPECT_THAT(bad.err, HasSubstr("bad.onnx: is no ONNX model"));
 }
 
+TEST(OnnxRunTest, WhatWouldBeOfNoUseIsNotWritten) {
+  const std::string folder = NewFolder();
+  const auto export_to = [&](const std::string& form, const std::string& out) {
+    return RunCommand(
+        "mase/ch",
+        {"export", form, "--load", Runfile("testdata/onnx") + "/jsc_tiny.ts.onnx", "--out", out},
+        folder);
+  };
+  const CommandResult named = export_to("onnx", "net.txt");
+  EXPECT_EQ(named.exit_code, 2);
+  EXPECT_THAT(named.err, HasSubstr("--out=net.txt: want a name that ends in .onnx"));
+  const CommandResult rounded = export_to("qdq", "net.onnx");
+  EXPECT_NE(rounded.exit_code, 0);
+  EXPECT_THAT(rounded.err, HasSubstr("the net rounds nothing: quantize it first"));
+}
+
 }  // namespace
 }  // namespace mase

@@ -236,9 +236,12 @@ TEST(SearchTest, BadSearchesSayWhatIsWrong) {
        "'linear'?"},
       {absl::StrCat(space, seed, "seq_blocks_2.config]\nname=[]\n", kMetrics), 2,
        "search.search_space.seed.seq_blocks_2.config.name: no values"},
-      {absl::StrCat(space, seed, "seq_blocks_2.config]\nname=['intger']\n", kMetrics), 1,
-       "all 1 trials failed; the first: trial 0: \"seq_blocks_2: unknown format 'intger'; did you "
-       "mean 'integer'?"},
+      {absl::StrCat(space, seed, "seq_blocks_2.config]\nname=['intger']\n", kMetrics), 2,
+       "search.search_space.seed.seq_blocks_2.config.name: unknown format 'intger'; did you mean "
+       "'integer'?"},
+      {absl::StrCat(space, seed, "seq_blocks_2.config]\nname=['integer']\nweight_widht=[2,4]\n",
+                    kMetrics),
+       2, "config.weight_widht: no format has this key; did you mean 'weight_width'?"},
       {absl::StrCat(space, seed,
                     "seq_blocks_2.config]\nname=['integer']\ndata_in_width=[8]\n"
                     "weight_width=[8]\nbias_width=[8, 40]\n",

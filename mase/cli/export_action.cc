@@ -18,6 +18,7 @@
 #include "mase/base/table.h"
 #include "mase/export_c/export_c.h"
 #include "mase/onnx/export.h"
+#include "mase/onnx/import.h"
 #include "mase/run/open_model.h"
 #include "proto/flags.pb.h"
 
@@ -26,7 +27,15 @@ namespace {
 
 template <OnnxForm kForm>
 absl::Status WriteOnnxFile(const Graph& graph, const std::string& out, Reporter& reporter) {
+  if (!IsOnnxPath(out)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--out=", out, ": want a name that ends in .onnx, as readers ask for"));
+  }
   MASE_ASSIGN_OR_RETURN(const ExportedNet net, ExportOnnx(graph, kForm));
+  if (kForm != OnnxForm::kFloat && net.rounded == 0) {
+    return absl::FailedPreconditionError(
+        "the net rounds nothing: quantize it first (ch transform), or write it as onnx");
+  }
   MASE_ASSIGN_OR_RETURN(const double difference, WriteOnnx(out, graph, kForm, net));
   for (const std::string& note : net.notes) reporter.Warn(note);
   reporter.Info(absl::StrCat("Wrote ", out, ": ", graph.node_count(), " nodes, ", net.rounded,

@@ -110,13 +110,7 @@ std::string DescribeForeignFile(absl::string_view bytes) {
     return describe("a Python pickle, which can run code when it is loaded", kTorchAdvice);
   }
   if (LooksLikeOnnx(bytes)) {
-    return describe("an ONNX model",
-                    "ONNX is not read: save the weights of the PyTorch net that it was made of by "
-                    "torch.save(model.state_dict(), ...), or its initializers in Python:\n"
-                    "  import onnx, onnx.numpy_helper, safetensors.numpy\n"
-                    "  safetensors.numpy.save_file(\n"
-                    "      {i.name: onnx.numpy_helper.to_array(i).copy()\n"
-                    "       for i in onnx.load(\"FILE\").graph.initializer}, \"OUT.safetensors\")");
+    return describe("an ONNX model", "it is read as a file whose name ends in .onnx");
   }
   if (absl::StartsWithIgnoreCase(bytes, "<!doctype html") ||
       absl::StartsWithIgnoreCase(bytes, "<html")) {

@@ -40,7 +40,7 @@ TEST(ForeignFileTest, AFileOfAnotherKindIsCalledByItsName) {
       {"\x93NUMPY rest", "is a NumPy array", "safetensors.numpy"},
       {"GGUF rest", "is a GGUF file", "safetensors"},
       {std::string("\x1c\0\0\0TFL3", 8), "is a TensorFlow Lite model", "safetensors"},
-      {"\x08\x07\x12\x07pytorch", "is an ONNX model", "torch.save(model.state_dict()"},
+      {"\x08\x07\x12\x07pytorch", "is an ONNX model", "name ends in .onnx"},
       {std::string("\xfd\x37zXZ\0rest", 10), "is compressed by xz", "unpack"},
       {"\x1f\x8b rest", "is compressed by gzip", "unpack"},
       {tar, "is a tar archive", "unpack"},

@@ -120,6 +120,30 @@ bool Knows(const ParameterChoice& format, absl::string_view key) {
   });
 }
 
+// What no format has, as neither its name nor one of its keys.
+absl::Status CheckWords(absl::string_view key, const SearchParameter& parameter) {
+  std::vector<std::string> known;
+  if (key == kName) {
+    for (const Family* family : Families()) known.emplace_back(family->name);
+    for (const ParameterChoice& choice : parameter.choices) {
+      const std::string* name = std::get_if<std::string>(&choice);
+      if (name == nullptr || FindFamily(*name) != nullptr) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown format '", *name, "'", Suggest(*name, known)));
+    }
+    return absl::OkStatus();
+  }
+  const auto [operand, rest] = SplitKey(key);
+  if (operand.empty() || rest == kName) return absl::OkStatus();
+  for (const Family* family : Families()) {
+    for (const FamilyParameter& has : family->parameters) {
+      if (has.name == rest) return absl::OkStatus();
+      known.push_back(absl::StrCat(operand, "_", has.name));
+    }
+  }
+  return absl::InvalidArgumentError(absl::StrCat("no format has this key", Suggest(key, known)));
+}
+
 std::string Quoted(absl::string_view key) {
   const bool bare = absl::c_all_of(key, [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
@@ -222,6 +246,9 @@ struct SearchSpace::Builder {
       absl::StatusOr<SearchParameter> parameter =
           ParameterOf(absl::StrCat(node.name(), "/", kConfig, "/", key->name()), *key);
       if (!parameter.ok()) return Wrong(where, parameter.status().message());
+      if (const absl::Status status = CheckWords(key->name(), *parameter); !status.ok()) {
+        return Wrong(where, status.message());
+      }
       if (name_at >= 0 && !DependOnFormat(parameters[name_at], name_at, key->name(), *parameter)) {
         continue;
       }
