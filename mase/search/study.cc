@@ -29,6 +29,8 @@ using Id = TrialId;
 using Row = TrialRow;
 
 constexpr size_t kMostPending = 256;  // Results that are collected.
+constexpr char kErrorKey[] = "error";
+constexpr char kWorkerDied[] = "\"its worker died\"";
 
 class DatabaseStudy final : public Study {
  public:
@@ -48,6 +50,7 @@ class DatabaseStudy final : public Study {
   absl::Status OpenStudy();
 
   absl::Span<const Trial> running() const override { return running_; }
+  size_t running_elsewhere() const override { return running_.size() - ids_.size(); }
   absl::StatusOr<std::vector<Trial>> Begin(int64_t count) override {
     return Take(count, /*only_queued=*/false);
   }
@@ -57,6 +60,8 @@ class DatabaseStudy final : public Study {
   absl::Status Choose(const Trial& trial) override;
   absl::Status Report(int64_t number, int64_t step, double value) override;
   absl::Status Finish(Trial trial) override;
+  absl::Status GiveBack(absl::Span<const int64_t> numbers) override;
+  absl::Status FailOthers() override;
   absl::Status Enqueue(Point point) override;
   absl::Status Refresh() override;
   absl::Status Flush() override;
@@ -74,7 +79,9 @@ class DatabaseStudy final : public Study {
   absl::StatusOr<Trial*> FindOwn(int64_t number);
   absl::Status MaybeFlush();
   absl::Status Write(soci::session& sql);
-  void FailStale(soci::session& sql);
+  // Fails trials of others that show no sign of life, or, `at_once`, all of them.
+  absl::Status FailDead(bool at_once);
+  void FailStale(soci::session& sql, bool at_once);
   int64_t NextNumber(soci::session& sql) const;
   Id Insert(soci::session& sql, int64_t number, TrialState state, absl::Time start) const;
   absl::StatusOr<Point> FixedPoint(const Row& row) const;
@@ -220,16 +227,32 @@ absl::Status DatabaseStudy::Refresh() {
   return absl::OkStatus();
 }
 
-// In a transaction of Take().
-void DatabaseStudy::FailStale(soci::session& sql) {
+absl::Status DatabaseStudy::FailDead(bool at_once) {
+  if (open_.empty()) return absl::OkStatus();
+  MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) {
+    Lock(sql);
+    FailStale(sql, at_once);
+    return absl::OkStatus();
+  }));
+  return Refresh();
+}
+
+absl::Status DatabaseStudy::FailOthers() {
+  MASE_RETURN_IF_ERROR(Refresh());
+  return FailDead(/*at_once=*/true);
+}
+
+void DatabaseStudy::FailStale(soci::session& sql, bool at_once) {
+  const std::string silent =
+      absl::StrCat("h.heartbeat < ", DatabaseTime(database_->sqlite(), settings_.grace_period()));
   std::vector<Id> stale;
   ForIds(std::vector<Id>(open_.begin(), open_.end()), [&](const std::string& list) {
     Id id = 0;
     soci::statement read =
-        (sql.prepare << "SELECT t.trial_id FROM trials t JOIN trial_heartbeats h ON "
-                        "h.trial_id = t.trial_id WHERE t.state = 'RUNNING' AND h.heartbeat < "
-                     << DatabaseTime(database_->sqlite(), settings_.grace_period())
-                     << " AND t.trial_id IN (" << list << ") ORDER BY t.trial_id",
+        (sql.prepare << "SELECT t.trial_id FROM trials t LEFT JOIN trial_heartbeats h ON "
+                        "h.trial_id = t.trial_id WHERE t.state = 'RUNNING' AND "
+                     << (at_once ? "1 = 1" : silent) << " AND t.trial_id IN (" << list
+                     << ") ORDER BY t.trial_id",
          into(id));
     read.execute();
     while (read.fetch()) stale.push_back(id);
@@ -238,6 +261,9 @@ void DatabaseStudy::FailStale(soci::session& sql) {
     const std::string now = TimeText(absl::Now());
     sql << "UPDATE trials SET state = 'FAIL', datetime_complete = :c WHERE trial_id = :t", use(now),
         use(id);
+    TextRows reason;
+    reason.Add(id, kErrorKey, kWorkerDied);
+    reason.Insert(sql, "trial_user_attributes");
     if (!settings_.retry_stale()) continue;
     auto rows = reader_.ReadRows(sql, study_, absl::StrCat("trial_id = ", id));
     if (!rows.ok() || !reader_.ReadDetails(sql, *rows).ok()) continue;
@@ -283,12 +309,7 @@ absl::StatusOr<std::vector<Trial>> DatabaseStudy::Take(int64_t count, bool only_
   const absl::Duration grace = absl::Seconds(settings_.grace_period());
   if (!open_.empty() && absl::Now() - looked_for_stale_ > grace / 4) {
     looked_for_stale_ = absl::Now();
-    MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) {
-      Lock(sql);
-      FailStale(sql);
-      return absl::OkStatus();
-    }));
-    MASE_RETURN_IF_ERROR(Refresh());
+    MASE_RETURN_IF_ERROR(FailDead(/*at_once=*/false));
   }
   if (only_queued && waiting_.empty()) return std::vector<Trial>();
   std::vector<Row> begun;
@@ -311,7 +332,7 @@ absl::StatusOr<std::vector<Trial>> DatabaseStudy::Take(int64_t count, bool only_
         sql << "UPDATE trials SET state = 'FAIL', datetime_complete = :c WHERE trial_id = :t",
             use(time), use(id);
         TextRows reason;
-        reason.Add(id, "error", nlohmann::json(std::string(point.status().message())).dump());
+        reason.Add(id, kErrorKey, nlohmann::json(std::string(point.status().message())).dump());
         reason.Insert(sql, "trial_user_attributes");
         continue;
       }
@@ -405,6 +426,38 @@ absl::Status DatabaseStudy::Finish(Trial trial) {
   return MaybeFlush();
 }
 
+absl::Status DatabaseStudy::GiveBack(absl::Span<const int64_t> numbers) {
+  MASE_RETURN_IF_ERROR(Flush());
+  std::vector<Id> ids;
+  TextRows points;
+  for (const int64_t number : numbers) {
+    MASE_ASSIGN_OR_RETURN(const Trial* own, FindOwn(number));
+    ids.push_back(ids_[number]);
+    if (own->point.empty()) continue;
+    points.Add(ids_[number], "fixed_params", FixedParamsJson(spec_.space, own->point));
+  }
+  if (ids.empty()) return absl::OkStatus();
+  MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) {
+    for (const char* table : {"trial_params", "trial_intermediate_values"}) {
+      sql << "DELETE FROM " << table << " WHERE trial_id = :t", use(ids);
+    }
+    points.Insert(sql, "trial_system_attributes");
+    // What others gave up meanwhile stays so.
+    sql << "UPDATE trials SET state = 'WAITING', datetime_start = NULL WHERE trial_id = :t AND "
+           "state = 'RUNNING'",
+        use(ids);
+    return absl::OkStatus();
+  }));
+  for (const int64_t number : numbers) {
+    MASE_ASSIGN_OR_RETURN(const Trial* own, FindOwn(number));
+    running_.erase(running_.begin() + (own - running_.data()));
+    if (heart_.has_value()) heart_->End(ids_[number]);
+    open_.insert(ids_[number]);
+    ids_.erase(number);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status DatabaseStudy::Enqueue(Point point) {
   MASE_RETURN_IF_ERROR(spec_.space.Check(point));
   return database_->Transact([&](soci::session& sql) {
@@ -493,6 +546,12 @@ absl::Status DatabaseStudy::Write(soci::session& sql) {
 }
 
 }  // namespace
+
+bool DiedWithItsWorker(const Trial& trial) {
+  const auto reason = trial.attributes.find(kErrorKey);
+  return trial.state == TrialState::kFailed && reason != trial.attributes.end() &&
+         reason->second == kWorkerDied;
+}
 
 absl::StatusOr<std::unique_ptr<Study>> Study::Open(StorageSettings settings, StudySpec spec,
                                                    Say say) {

@@ -21,9 +21,9 @@
 //   - A running trial has a heartbeat, which its worker's Study renews in a thread of its own. One
 //     whose heartbeat stopped for `grace_period` is failed by the next worker that takes a trial,
 //     and its point is put in the queue again (up to kMostRetries times), in one transaction.
+//     FailOthers() does so at once, for who knows that nobody else is at the study.
 //   - A trial's results are written together with its end, and only while it is still running: what
-//   a
-//     worker finishes that was given up already is not written.
+//     a worker finishes that was given up already is not written.
 //   - Results are collected for up to kFlushAfter and then written in one transaction. Results that
 //     were not written when a worker was killed belong to trials that still run in the database,
 //     and so to such as are tried again.
@@ -64,6 +64,10 @@ struct StudySpec {
 inline constexpr int kMostRetries = 3;
 inline constexpr absl::Duration kFlushAfter = absl::Milliseconds(50);
 
+// Whether a trial failed because its worker died, not by itself. It is none of the trials that a
+// search is to have.
+bool DiedWithItsWorker(const Trial& trial);
+
 class Study {
  public:
   // What a worker is told while it waits for the database.
@@ -82,6 +86,9 @@ class Study {
   const TrialHistory& history() const { return history_; }
   // The running ones, this worker's first. Those whose point is not chosen yet have none.
   virtual absl::Span<const Trial> running() const = 0;
+
+  // How many of them are other workers'.
+  virtual size_t running_elsewhere() const = 0;
 
   // Takes up to `count` trials to work at: enqueued ones first, which have their points, then new
   // ones, numbered on and without a point. No other worker gets the same. Fails trials of dead
@@ -102,6 +109,13 @@ class Study {
   // The trial ended: complete, with as many values as objectives, pruned or failed. It is in
   // history() at once. InvalidArgument: another number of values, or one that is not a number.
   virtual absl::Status Finish(Trial trial) = 0;
+
+  // Puts running trials of this worker, that it does not end, in the queue: whoever takes them next
+  // has their numbers, and their points where these are chosen.
+  virtual absl::Status GiveBack(absl::Span<const int64_t> numbers) = 0;
+
+  // Fails all trials of other workers, as if their heartbeats had stopped long ago.
+  virtual absl::Status FailOthers() = 0;
 
   // Puts a point in the queue. InvalidArgument if it is none of the space.
   virtual absl::Status Enqueue(Point point) = 0;

@@ -189,6 +189,56 @@ TEST_F(StudyTest, TrialsOfTheDeadAreFailedAndTriedAgainAndNoneTwice) {
   EXPECT_THAT(study->history().Find(1)->values, ElementsAre(0.25, 8));
 }
 
+TEST_F(StudyTest, TrialsThatAreGivenBackAreTakenAgainAsTheyWere) {
+  auto study = Open();
+  std::vector<Trial> trials = ValueOrDie(study->Begin(3));
+  trials[1].point = {4, 1, 0.5};
+  EXPECT_OK(study->Choose(trials[1]));
+  EXPECT_OK(study->Report(1, 1, 0.25));
+  EXPECT_OK(study->Finish(Done(trials[0], {7, 0, kInactive}, {0.5, 8})));
+  EXPECT_OK(study->GiveBack({1, 2}));
+  EXPECT_THAT(study->running(), IsEmpty());
+  EXPECT_THAT(study->GiveBack({2}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("trial 2")));
+  auto other = Open();
+  EXPECT_EQ(other->history().size(), 1u);
+  const std::vector<Trial> again = ValueOrDie(other->Begin(1));
+  EXPECT_EQ(again[0].number, 1);
+  EXPECT_THAT(again[0].point, ElementsAre(4, 1, 0.5));
+  EXPECT_THAT(again[0].intermediate, IsEmpty());
+  // Who gave them back can take them again, too.
+  const std::vector<Trial> own = ValueOrDie(study->Begin(2));
+  EXPECT_EQ(own[0].number, 2);
+  EXPECT_THAT(own[0].point, IsEmpty());
+  EXPECT_EQ(own[1].number, 3);
+  EXPECT_OK(other->Finish(Done(again[0], {4, 1, 0.5}, {0.25, 8})));
+  EXPECT_OK(other->Flush());
+  EXPECT_THAT(Open()->history().Find(1)->point, ElementsAre(4, 1, 0.5));
+}
+
+TEST_F(StudyTest, WhoIsAloneNeedNotWaitForTheDead) {
+  auto dead = Open();
+  std::vector<Trial> trials = ValueOrDie(dead->Begin(2));
+  trials[1].point = {4, 1, 0.5};
+  EXPECT_OK(dead->Choose(trials[1]));
+  EXPECT_OK(dead->Flush());
+  auto study = Open();
+  EXPECT_EQ(study->running_elsewhere(), 2u);
+  EXPECT_OK(study->FailOthers());
+  EXPECT_EQ(study->running_elsewhere(), 0u);
+  ASSERT_EQ(study->history().size(), 2u);
+  for (const Trial* trial : study->history().trials()) {
+    EXPECT_EQ(trial->state, TrialState::kFailed);
+    EXPECT_TRUE(DiedWithItsWorker(*trial));
+  }
+  const std::vector<Trial> again = ValueOrDie(study->Begin(2));
+  EXPECT_EQ(again[0].number, 2);
+  EXPECT_THAT(again[0].point, IsEmpty());
+  EXPECT_THAT(again[1].point, ElementsAre(4, 1, 0.5));
+  EXPECT_OK(study->FailOthers());  // Its own are not others'.
+  EXPECT_EQ(study->running().size(), 2u);
+}
+
 TEST_F(StudyTest, AWorkerThatLivesKeepsItsTrials) {
   settings_.set_heartbeat_interval(0.05);
   settings_.set_grace_period(0.5);

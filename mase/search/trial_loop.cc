@@ -19,6 +19,7 @@ constexpr int64_t kFailuresInARow = 20;  // From the first trial on: then the se
 // Fast trials are taken from the study so many at a time, as each taking is a transaction.
 constexpr int64_t kBlock = 32;
 constexpr int64_t kFastTrialNanoseconds = 2'000'000;
+constexpr absl::Duration kLookAgainAfter = absl::Milliseconds(200);  // For trials of others.
 constexpr char kInterrupted[] = "\"interrupted\"";
 
 }  // namespace
@@ -51,7 +52,7 @@ TrialLoop::TrialLoop(const SearchContext& context, Study& study, PointChooser& c
       options_(options) {
   for (const Trial* trial : study.history().trials()) {
     complete_ += trial->state == TrialState::kComplete;
-    failed_ += trial->state == TrialState::kFailed;
+    failed_ += trial->state == TrialState::kFailed && !DiedWithItsWorker(*trial);
   }
 }
 
@@ -63,12 +64,10 @@ absl::Status TrialLoop::Run() {
                               : options_.jobs <= 1 ? Work()
                                                    : RunWorkers();
   progress_.reset();
-  for (Trial& trial : taken_) {  // After an interrupt or the deadline.
-    trial.state = TrialState::kFailed;
-    trial.attributes[kError] = "\"the search ended before it began\"";
-    MASE_RETURN_IF_ERROR(study_.Finish(std::move(trial)));
-  }
+  std::vector<int64_t> unused;  // After an interrupt or the deadline.
+  for (const Trial& trial : taken_) unused.push_back(trial.number);
   taken_.clear();
+  MASE_RETURN_IF_ERROR(study_.GiveBack(unused));
   MASE_RETURN_IF_ERROR(status);
   const int64_t tried = static_cast<int64_t>(study_.history().size()) - known;
   if (tried > 0) {
@@ -83,7 +82,6 @@ absl::Status TrialLoop::Run() {
       absl::StrCat("all ", study_.history().size(), " trials failed; the first: ", first_error_));
 }
 
-// Takes trials until there are none.
 absl::Status TrialLoop::Work() {
   MASE_ASSIGN_OR_RETURN(const std::unique_ptr<TrialRunner> runner, make_runner_());
   for (;;) {
@@ -92,7 +90,10 @@ absl::Status TrialLoop::Work() {
       const absl::MutexLock lock(&mutex_);
       MASE_ASSIGN_OR_RETURN(trial, Begin());
     }
-    if (!trial.has_value()) return absl::OkStatus();
+    if (!trial.has_value()) {
+      if (!WaitForOthers()) return absl::OkStatus();
+      continue;
+    }
     Evaluate(*runner, *trial);
     const absl::MutexLock lock(&mutex_);
     MASE_RETURN_IF_ERROR(Finish(*std::move(trial)));
@@ -131,7 +132,10 @@ absl::Status TrialLoop::RunBatches() {
       trial->start = trial->complete = absl::UnixEpoch();
       batch.push_back(*std::move(trial));
     }
-    if (batch.empty()) return absl::OkStatus();
+    if (batch.empty()) {
+      if (!WaitForOthers()) return absl::OkStatus();
+      continue;
+    }
     std::atomic<size_t> next = 0;
     const auto work = [&](TrialRunner& runner) {
       for (size_t i = next++; i < batch.size(); i = next++) Evaluate(runner, batch[i]);
@@ -153,23 +157,60 @@ absl::Status TrialLoop::RunBatches() {
   }
 }
 
-// The next trial with its point; nothing where the search is over.
-absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
-  const auto none = std::optional<Trial>();
-  const int64_t begun =
-      static_cast<int64_t>(study_.history().size() + study_.running().size() - taken_.size());
+bool TrialLoop::Ending() const {
   const bool hopeless = complete_ == 0 && failed_ >= kFailuresInARow;
-  if (stop_ || Interrupted() || hopeless || begun >= options_.target ||
-      absl::Now() >= options_.deadline) {
-    return none;
+  return stop_ || Interrupted() || hopeless || absl::Now() >= options_.deadline;
+}
+
+int64_t TrialLoop::Begun() {
+  const std::deque<Trial>& arrivals = study_.history().arrivals();
+  for (; looked_at_ < arrivals.size(); ++looked_at_) {
+    died_ += DiedWithItsWorker(arrivals[looked_at_]);
   }
-  if (taken_.empty()) {
+  return static_cast<int64_t>(arrivals.size() + study_.running().size() - taken_.size()) - died_;
+}
+
+absl::Status TrialLoop::TakeSome() {
+  const int64_t wanted = exhausted_ ? 0 : options_.target - Begun();
+  std::vector<Trial> trials;
+  if (wanted > 0) {
     const bool fast =
         complete_ > kBlock && measuring_ns_ / (complete_ + failed_) < kFastTrialNanoseconds;
-    MASE_ASSIGN_OR_RETURN(
-        const std::vector<Trial> trials,
-        study_.Begin(fast ? std::min<int64_t>(kBlock, options_.target - begun) : 1));
-    taken_.assign(trials.begin(), trials.end());
+    MASE_ASSIGN_OR_RETURN(trials, study_.Begin(fast ? std::min<int64_t>(kBlock, wanted) : 1));
+  } else if (study_.running_elsewhere() > 0) {
+    MASE_ASSIGN_OR_RETURN(trials, study_.BeginQueued(1));
+  }
+  taken_.assign(trials.begin(), trials.end());
+  return absl::OkStatus();
+}
+
+bool TrialLoop::WaitForOthers() {
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (Ending() || study_.running_elsewhere() == 0) return false;
+    const absl::Time now = absl::Now();
+    if (!waits_since_.has_value()) {
+      reporter_.Info(
+          absl::StrCat("waiting for ", study_.running_elsewhere(), " trials of other workers"));
+    }
+    if (!waits_since_.has_value() || study_.history().size() > known_) {
+      waits_since_ = now;
+      known_ = study_.history().size();
+    }
+    if (now - *waits_since_ > options_.patience) return false;
+  }
+  absl::SleepFor(kLookAgainAfter);
+  return true;
+}
+
+absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
+  const auto none = std::optional<Trial>();
+  if (Ending()) return none;
+  if (taken_.empty()) {
+    MASE_RETURN_IF_ERROR(TakeSome());
+    if (taken_.empty()) return none;
+  } else if (Begun() >= options_.target) {
+    return none;
   }
   Trial trial = std::move(taken_.front());
   taken_.pop_front();
@@ -181,6 +222,7 @@ absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
       trial.state = TrialState::kFailed;
       trial.attributes[kError] = "\"there was no point left\"";
       MASE_RETURN_IF_ERROR(study_.Finish(std::move(trial)));
+      exhausted_ = true;
       return none;
     }
     trial.point = *std::move(point);
@@ -197,8 +239,7 @@ void TrialLoop::Evaluate(TrialRunner& runner, Trial& trial) {
 
 absl::Status TrialLoop::Finish(Trial trial) {
   if (trial.state == TrialState::kFailed && trial.attributes[kError] == kInterrupted) {
-    MASE_RETURN_IF_ERROR(study_.Enqueue(trial.point));  // For the command that goes on.
-    return study_.Finish(std::move(trial));
+    return study_.GiveBack({trial.number});  // For the command that goes on.
   }
   complete_ += trial.state == TrialState::kComplete;
   if (trial.state == TrialState::kFailed) {

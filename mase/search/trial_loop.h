@@ -27,11 +27,16 @@ namespace mase {
 void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial);
 
 struct TrialLoopOptions {
-  int64_t target = 0;  // Trials of the study, those of earlier loops and other workers included.
+  // Trials of the study, those of earlier loops and other workers included, those that died with
+  // their worker not.
+  int64_t target = 0;
   int jobs = 1;
   // Trials of a batch that are chosen from what the batches before found, so that the study is the
   // same for any number of jobs; 0: each as a thread is free.
   int batch = 0;
+  // How long to wait for trials of other workers, where none is left to begin and none of theirs
+  // ends: as long as it takes to know that they died.
+  absl::Duration patience;
   absl::Time deadline = absl::InfiniteFuture();    // No trial begins later.
   const std::atomic<bool>* interrupted = nullptr;  // Once true, no trial begins.
 };
@@ -44,8 +49,9 @@ class TrialLoop {
             const TrialLoopOptions& options);
 
   // Runs until the target, the deadline or an interrupt, or until nothing is left to try. At most
-  // once. Unknown: all trials failed, and the first one why; after twenty of them none follows.
-  // Else errors of study and sampler.
+  // once. Trials that were taken and not run are given back to the study. Unknown: all trials
+  // failed, and the first one why; after twenty of them none follows. Else errors of study and
+  // sampler.
   absl::Status Run();
 
  private:
@@ -54,7 +60,12 @@ class TrialLoop {
   absl::Status Work();
   absl::Status RunWorkers();
   absl::Status RunBatches();
-  // The next trial with its point; nothing where the search is over.
+  bool Ending() const;      // Whether no trial begins any more.
+  int64_t Begun();          // Of the target.
+  absl::Status TakeSome();  // Into taken_; nothing where there is none to begin.
+  // Where none is left to begin: whether others still run some, after a moment.
+  bool WaitForOthers();
+  // The next trial with its point; nothing where there is none to begin.
   absl::StatusOr<std::optional<Trial>> Begin();
   void Evaluate(TrialRunner& runner, Trial& trial);
   absl::Status Finish(Trial trial);
@@ -75,6 +86,11 @@ class TrialLoop {
   absl::Duration choosing_;
   absl::Time next_save_ = absl::InfinitePast();
   int64_t complete_ = 0, failed_ = 0, best_number_ = -1;
+  bool exhausted_ = false;                 // The space has no other point.
+  size_t looked_at_ = 0;                   // Arrivals of the history that are counted in died_.
+  int64_t died_ = 0;                       // With their workers.
+  size_t known_ = 0;                       // Trials when others were last seen to end one,
+  std::optional<absl::Time> waits_since_;  // and that moment.
   std::optional<double> best_;
   std::string first_error_;
 };
