@@ -1,10 +1,19 @@
 // `ch search`: whole searches as a user runs them.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
@@ -19,8 +28,10 @@ namespace {
 namespace fs = std::filesystem;
 
 using ::nlohmann::json;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pair;
 using ::testing::StartsWith;
 
 std::string Contents(const std::string& path) { return ValueOrDie(ReadFile(path, 1 << 24)); }
@@ -35,6 +46,41 @@ CommandResult Search(const std::string& folder, const std::string& config,
                                     "--set=dataset.rows=4000"};
   words.insert(words.end(), more.begin(), more.end());
   return RunCommand("mase/ch", words, folder);
+}
+
+// `ch` with these words in `folder`, sent the signal so long after `file` is there. How it ended:
+// as CommandResult::exit_code.
+int RunAndSignal(const std::vector<std::string>& words, const std::string& folder,
+                 const std::string& file, absl::Duration after, int signal) {
+  const std::string program = Runfile("mase/ch");
+  std::vector<char*> arguments = {const_cast<char*>(program.c_str())};
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    if (chdir(folder.c_str()) != 0) _exit(99);
+    unsetenv("BUILD_WORKING_DIRECTORY");
+    const int null = open("/dev/null", O_WRONLY);
+    dup2(null, 1);
+    dup2(null, 2);
+    execv(program.c_str(), arguments.data());
+    _exit(99);
+  }
+  for (int i = 0; i < 1500 && !fs::exists(folder + "/" + file); ++i) {
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  absl::SleepFor(after);
+  kill(child, signal);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// Trials of a log.json by their state.
+std::map<std::string, int> States(const json& log) {
+  std::map<std::string, int> states;
+  for (const auto& [number, trial] : log.items()) ++states[trial["state"].get<std::string>()];
+  return states;
 }
 
 // A file of its own with these tables behind a net and data.
@@ -186,6 +232,99 @@ TEST(SearchTest, WorkersShareTheStudyOfADatabase) {
   }
   EXPECT_EQ(Read(folder + "/worker1/log.json").size(), 10u);
   EXPECT_EQ(Read(folder + "/worker2/log.json").size(), 18u);
+}
+
+// Fast trials, of which many are taken at a time.
+TEST(SearchTest, TrialsThatAnInterruptLeavesAreRunByTheNextCommand) {
+  const std::string folder = NewFolder();
+  const std::string widths = "[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]\n";
+  const std::string config = WriteConfig(
+      folder, absl::StrCat("[search.search_space]\n"
+                           "name = \"graph/quantize/mixed_precision_ptq\"\n"
+                           "[search.search_space.seed.seq_blocks_2.config]\n"
+                           "name = [\"integer\"]\ndata_in_width = ",
+                           widths, "data_in_frac_width = ", widths, "weight_width = ", widths,
+                           "weight_frac_width = ", widths, "bias_width = ", widths,
+                           "[search.strategy.setup]\nsampler = \"random\"\n", kMetrics));
+  const std::vector<std::string> words = {"search", "--config=" + config, "--run_dir=out",
+                                          "--set=dataset.rows=4000"};
+  std::vector<std::string> many = words;
+  many.push_back("--trials=150000");
+  ASSERT_EQ(RunAndSignal(many, folder, "out/study.db", absl::Seconds(1), SIGINT), 130);
+  const json before = Read(folder + "/out/log.json");
+  EXPECT_GT(before.size(), 40u);
+  EXPECT_LT(before.size(), 150000u);
+  EXPECT_THAT(States(before), ElementsAre(Pair("COMPLETE", before.size())));
+
+  const size_t target = before.size() + 40;
+  const CommandResult run = Search(folder, config, {absl::StrCat("--trials=", target)});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json after = Read(folder + "/out/log.json");
+  EXPECT_THAT(States(after), ElementsAre(Pair("COMPLETE", target)));
+  EXPECT_TRUE(after.contains(absl::StrCat(target - 1)));  // No number is left out.
+}
+
+TEST(SearchTest, ASearchThatIsKilledAgainAndAgainEndsWithAllItsTrials) {
+  for (const bool shared : {false, true}) {
+    const std::string folder = NewFolder();
+    std::vector<std::string> words = {
+        "search",
+        "--config=" + Runfile("testdata/configs/jsc_widths_search.toml"),
+        "--run_dir=out",
+        "--set=search.search_space.constraints=['{first} <= 48', '{second} <= 48']",
+        "--set=search.strategy.sw_runner.basic_train.max_epochs=8",
+        "--set=dataset.rows=40000",
+        "--jobs=2"};
+    const std::string file = shared ? "shared.db" : "out/study.db";
+    if (shared) {
+      words.push_back("--storage=sqlite:///" + folder + "/shared.db");
+      words.push_back("--set=search.strategy.storage.heartbeat_interval=0.2");
+      words.push_back("--set=search.strategy.storage.grace_period=2");
+    }
+    for (const int milliseconds : {300, 600}) {
+      EXPECT_EQ(RunAndSignal(words, folder, file, absl::Milliseconds(milliseconds), SIGKILL),
+                128 + SIGKILL);
+    }
+    const CommandResult run = RunCommand("mase/ch", words, folder);
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    const json log = Read(folder + "/out/log.json");
+    EXPECT_EQ(States(log)["COMPLETE"], 9) << log.dump(1);
+    std::set<std::string> points;
+    for (const auto& [number, trial] : log.items()) {
+      if (trial["state"] == "COMPLETE") {
+        points.insert(trial["user_attrs_sampled_config"].dump());
+      } else {
+        EXPECT_EQ(trial["user_attrs_error"], "its worker died") << trial.dump(1);
+      }
+    }
+    EXPECT_EQ(points.size(), 9u);
+    for (const auto& entry : fs::directory_iterator(folder + "/out")) {
+      EXPECT_FALSE(entry.is_directory()) << entry.path();
+    }
+  }
+}
+
+TEST(SearchTest, WhatIsNotHonouredIsSaidOrRefused) {
+  const std::string folder = NewFolder();
+  const CommandResult run =
+      Search(folder, LabFile(),
+             {"--trials=2", "--set=search.strategy.setup.save_every_n_trials=10",
+              "--set=search.strategy.setup.pkl_ckpt=study.pkl",
+              "--set=search.strategy.metrics.accuracy.lower_bound=0"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("settings without effect: save_every_n_trials ("));
+  EXPECT_THAT(run.err, HasSubstr("pkl_ckpt ("));
+  EXPECT_THAT(run.err, HasSubstr("lower_bound and upper_bound of accuracy ("));
+  const CommandResult plain = Search(NewFolder(), LabFile(), {"--trials=2"});
+  EXPECT_THAT(plain.err, Not(HasSubstr("without effect")));
+  for (const auto& [setting, message] : std::map<std::string, std::string>{
+           {"pruner=median", "search.strategy.pruner: trials are not pruned yet"},
+           {"eval_mode=false", "search.strategy.eval_mode = false: nets are measured in"}}) {
+    const CommandResult refused =
+        Search(NewFolder(), LabFile(), {"--set=search.strategy." + setting});
+    EXPECT_EQ(refused.exit_code, 2) << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr(message));
+  }
 }
 
 TEST(SearchTest, LayerWidthsAreSearchedByShortTrainings) {

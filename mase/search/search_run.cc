@@ -10,13 +10,16 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table_report.h"
+#include "mase/config/complete.h"
 #include "mase/config/text_proto.h"
 #include "mase/run/goal.h"
 #include "mase/run/run_directory.h"
@@ -39,6 +42,8 @@ namespace fs = std::filesystem;
 // What decides the numbers of a study: the settings, but for how long and how fast is searched.
 constexpr char kStudySettings[] = "study.textproto";
 constexpr char kStudyFile[] = "study.db";
+// The dead are looked for every quarter of the grace period (study.h).
+constexpr double kGracesOfPatience = 1.5;
 constexpr int64_t kDefaultTrials = 100;  // Of a space that is larger, where none are given.
 
 SamplerSettings SamplerOf(const SearchStrategySettings& strategy) {
@@ -135,7 +140,10 @@ class Search {
 
   absl::Status OpenStudy() {
     StorageSettings storage = strategy_.storage();
-    if (storage.url().empty()) {
+    MASE_RETURN_IF_ERROR(CompleteMessage(storage));
+    patience_ = kGracesOfPatience * absl::Seconds(storage.grace_period());
+    const bool alone = storage.url().empty();  // As the directory is locked.
+    if (alone) {
       MASE_ASSIGN_OR_RETURN(const std::string file, directory_.Reserve(kStudyFile));
       storage.set_url(absl::StrCat("sqlite:///", fs::absolute(file).string()));
     }
@@ -147,7 +155,7 @@ class Search {
                              .metric_names = context_.objective.names(),
                              .space = context_.space.parameters()},
                             [this](absl::string_view text) { session_.reporter().Warn(text); }));
-    return study_->Refresh();
+    return alone ? study_->FailOthers() : study_->Refresh();
   }
 
   absl::Status RunTrials(const SamplerSettings& sampler, int64_t target) {
@@ -159,6 +167,7 @@ class Search {
     options.target = target;
     options.jobs =
         setup.n_jobs() > 0 ? setup.n_jobs() : static_cast<int>(std::thread::hardware_concurrency());
+    options.patience = patience_;
     options.batch = request_.deterministic ? request_.batch : 0;
     if (setup.has_timeout()) options.deadline = absl::Now() + absl::Seconds(setup.timeout());
     options.interrupted = interrupted_;
@@ -255,8 +264,43 @@ class Search {
   const std::vector<Goal> goals_;
   std::unique_ptr<Study> study_;
   const std::atomic<bool>* interrupted_ = nullptr;
+  absl::Duration patience_;
   bool fast_ = false;
 };
+
+// What is asked for and not done: refused where it would be another search, else said in one line.
+absl::Status CheckHonoured(const SearchStrategySettings& strategy, Reporter& reporter) {
+  if (strategy.pruner().name() != PrunerSettings::NONE) {
+    return absl::InvalidArgumentError(
+        "search.strategy.pruner: trials are not pruned yet, each runs to its end; leave pruner "
+        "out");
+  }
+  if (strategy.has_eval_mode() && !strategy.eval_mode()) {
+    return absl::InvalidArgumentError(
+        "search.strategy.eval_mode = false: nets are measured in evaluation mode alone; leave "
+        "eval_mode out");
+  }
+  std::vector<std::string> unheeded;
+  if (strategy.setup().has_save_every_n_trials()) {
+    unheeded.push_back("save_every_n_trials (trials are kept as they end)");
+  }
+  if (strategy.setup().has_pkl_ckpt()) {
+    unheeded.push_back("pkl_ckpt (a study goes on by its --run_dir or --storage)");
+  }
+  std::vector<std::string> bounded;
+  for (const SearchMetric& metric : strategy.metrics()) {
+    if (metric.has_lower_bound() || metric.has_upper_bound()) bounded.push_back(metric.name());
+  }
+  if (!bounded.empty()) {
+    unheeded.push_back(absl::StrCat("lower_bound and upper_bound of ", absl::StrJoin(bounded, ", "),
+                                    " (for MASE's reinforcement learning; search_space.constraints "
+                                    "bound metrics)"));
+  }
+  if (!unheeded.empty()) {
+    reporter.Warn(absl::StrCat("settings without effect: ", absl::StrJoin(unheeded, "; ")));
+  }
+  return absl::OkStatus();
+}
 
 // The directory of the search: new, or that of the same search before.
 absl::StatusOr<RunDirectory> OpenDirectory(const RunConfig& config, const Session& session) {
@@ -283,6 +327,14 @@ absl::StatusOr<RunDirectory> OpenDirectory(const RunConfig& config, const Sessio
                      "); name another --run_dir for another search"));
   }
   MASE_RETURN_IF_ERROR(directory->Reserve(kStudySettings).status());
+  // The directory is locked: trainings that are there were killed.
+  std::vector<fs::path> killed;
+  for (const auto& entry : fs::directory_iterator(config.run_dir(), error)) {
+    if (absl::StartsWith(entry.path().filename().string(), kTrainingFolder)) {
+      killed.push_back(entry.path());
+    }
+  }
+  for (const fs::path& folder : killed) fs::remove_all(folder, error);
   return directory;
 }
 
@@ -295,6 +347,7 @@ absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& b
         "[search.strategy], --config=FILE");
   }
   const SearchSettings& settings = config.search();
+  MASE_RETURN_IF_ERROR(CheckHonoured(settings.strategy(), outer.reporter));
   DatasetCache cache;
   RunEnvironment environment = outer;
   if (environment.data == nullptr) environment.data = &cache;

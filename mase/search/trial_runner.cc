@@ -190,7 +190,7 @@ absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& tri
   MASE_ASSIGN_OR_RETURN(const auto trainer, Trainer::Create(std::move(net), session.dataset,
                                                             session.generator, options));
   const std::filesystem::path folder =
-      std::filesystem::path(context.directory) / absl::StrCat("trial-", number);
+      std::filesystem::path(context.directory) / absl::StrCat(kTrainingFolder, number);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   absl::StatusOr<Graph> trained = RunTrainer(*trainer, folder);

@@ -43,6 +43,9 @@ class TrialRunner {
   virtual absl::StatusOr<TrialFigures> Run(int64_t number, absl::Span<const double> point) = 0;
 };
 
+// Folders of the run directory that trials train in begin so; a trial that ends removes its own.
+inline constexpr char kTrainingFolder[] = "training-";
+
 // What all runners of a search share; outlives them.
 struct SearchContext {
   const SearchSettings& settings;
