@@ -29,6 +29,7 @@ namespace fs = std::filesystem;
 
 using ::nlohmann::json;
 using ::testing::ElementsAre;
+using ::testing::Gt;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::Pair;
@@ -318,7 +319,7 @@ TEST(SearchTest, WhatIsNotHonouredIsSaidOrRefused) {
   const CommandResult plain = Search(NewFolder(), LabFile(), {"--trials=2"});
   EXPECT_THAT(plain.err, Not(HasSubstr("without effect")));
   for (const auto& [setting, message] : std::map<std::string, std::string>{
-           {"pruner=median", "search.strategy.pruner: trials are not pruned yet"},
+           {"pruner=median", "search.strategy.pruner: trials are pruned by their training"},
            {"eval_mode=false", "search.strategy.eval_mode = false: nets are measured in"}}) {
     const CommandResult refused =
         Search(NewFolder(), LabFile(), {"--set=search.strategy." + setting});
@@ -340,6 +341,26 @@ TEST(SearchTest, LayerWidthsAreSearchedByShortTrainings) {
   EXPECT_EQ(log["0"]["user_attrs_hardware_metrics"]["macs"], 16 * 16 + 16 * 16 + 16 * 5);
   EXPECT_EQ(log["2"]["user_attrs_sampled_config"], json({{"{first}", 32}, {"{second}", 32}}));
   EXPECT_GT(log["0"]["user_attrs_software_metrics"]["accuracy_micro"].get<double>(), 0.4);
+}
+
+TEST(SearchTest, TrialsThatTrainBadlyArePrunedTheSameForAnyNumberOfJobs) {
+  std::vector<std::string> logs;
+  for (const char* jobs : {"1", "3"}) {
+    const std::string folder = NewFolder();
+    const CommandResult run =
+        Search(folder, Runfile("testdata/configs/jsc_widths_search.toml"),
+               {"--set=search.search_space.constraints=['{first} <= 48', '{second} <= 48']",
+                "--set=search.strategy.sw_runner.basic_train.max_epochs=3",
+                "--set=search.strategy.pruner={name='median', n_startup_trials=2}",
+                "--deterministic", "--batch=3", absl::StrCat("--jobs=", jobs)});
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_THAT(run.err, HasSubstr(" of them were pruned"));
+    const std::map<std::string, int> states = States(Read(folder + "/out/log.json"));
+    ASSERT_THAT(states, ElementsAre(Pair("COMPLETE", Gt(2)), Pair("PRUNED", Gt(0))));
+    EXPECT_EQ(states.at("COMPLETE") + states.at("PRUNED"), 9);
+    logs.push_back(Contents(folder + "/out/log.json"));
+  }
+  EXPECT_EQ(logs[0], logs[1]);
 }
 
 TEST(SearchTest, SamplersAreComparedOnOnePlot) {

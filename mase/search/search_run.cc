@@ -27,6 +27,7 @@
 #include "mase/search/compare_samplers.h"
 #include "mase/search/conclusion.h"
 #include "mase/search/point_chooser.h"
+#include "mase/search/pruner.h"
 #include "mase/search/search_plots.h"
 #include "mase/search/search_results.h"
 #include "mase/search/search_sample.h"
@@ -128,7 +129,8 @@ class Search {
       if (absl::IsUnimplemented(quick.status())) fast_ = false;
       if (!fast_) break;
       MASE_RETURN_IF_ERROR(quick.status());
-      const absl::StatusOr<TrialFigures> a = slow->Run(0, point), b = (*quick)->Run(0, point);
+      const absl::StatusOr<TrialFigures> a = slow->Run(0, point, nullptr),
+                                         b = (*quick)->Run(0, point, nullptr);
       fast_ = a.ok() == b.ok() && (!a.ok() || a->software == b->software);
     }
     return absl::OkStatus();
@@ -167,6 +169,9 @@ class Search {
     options.target = target;
     options.jobs =
         setup.n_jobs() > 0 ? setup.n_jobs() : static_cast<int>(std::thread::hardware_concurrency());
+    MASE_ASSIGN_OR_RETURN(const std::unique_ptr<Pruner> pruner,
+                          MakePruner(strategy_.pruner(), Direction::kMinimize));
+    options.pruner = pruner.get();
     options.patience = patience_;
     options.batch = request_.deterministic ? request_.batch : 0;
     if (setup.has_timeout()) options.deadline = absl::Now() + absl::Seconds(setup.timeout());
@@ -269,11 +274,15 @@ class Search {
 };
 
 // What is asked for and not done: refused where it would be another search, else said in one line.
-absl::Status CheckHonoured(const SearchStrategySettings& strategy, Reporter& reporter) {
-  if (strategy.pruner().name() != PrunerSettings::NONE) {
+absl::Status CheckHonoured(const SearchRequest& request, Reporter& reporter) {
+  const SearchStrategySettings& strategy = request.settings.search().strategy();
+  // Of its settings, too, before anything runs.
+  MASE_ASSIGN_OR_RETURN(const std::unique_ptr<Pruner> pruner,
+                        MakePruner(strategy.pruner(), Direction::kMinimize));
+  if (pruner != nullptr && !strategy.sw_runner().has_basic_train()) {
     return absl::InvalidArgumentError(
-        "search.strategy.pruner: trials are not pruned yet, each runs to its end; leave pruner "
-        "out");
+        "search.strategy.pruner: trials are pruned by their training, and these are not trained; "
+        "leave pruner out, or want [search.strategy.sw_runner.basic_train]");
   }
   if (strategy.has_eval_mode() && !strategy.eval_mode()) {
     return absl::InvalidArgumentError(
@@ -281,6 +290,9 @@ absl::Status CheckHonoured(const SearchStrategySettings& strategy, Reporter& rep
         "eval_mode out");
   }
   std::vector<std::string> unheeded;
+  if (pruner != nullptr && !request.compare.empty()) {
+    unheeded.push_back("pruner (samplers are compared by whole trials)");
+  }
   if (strategy.setup().has_save_every_n_trials()) {
     unheeded.push_back("save_every_n_trials (trials are kept as they end)");
   }
@@ -347,7 +359,7 @@ absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& b
         "[search.strategy], --config=FILE");
   }
   const SearchSettings& settings = config.search();
-  MASE_RETURN_IF_ERROR(CheckHonoured(settings.strategy(), outer.reporter));
+  MASE_RETURN_IF_ERROR(CheckHonoured(request, outer.reporter));
   DatasetCache cache;
   RunEnvironment environment = outer;
   if (environment.data == nullptr) environment.data = &cache;

@@ -24,8 +24,9 @@ constexpr char kInterrupted[] = "\"interrupted\"";
 
 }  // namespace
 
-void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial) {
-  const absl::StatusOr<TrialFigures> figures = runner.Run(trial.number, trial.point);
+void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial,
+                  const EpochWatch& watch) {
+  const absl::StatusOr<TrialFigures> figures = runner.Run(trial.number, trial.point, watch);
   absl::Status status = figures.status();
   if (figures.ok()) {
     SetFigures(*figures, trial);
@@ -76,6 +77,7 @@ absl::Status TrialLoop::Run() {
         absl::ToDoubleSeconds(absl::Now() - began),
         absl::ToDoubleMilliseconds(choosing_) / static_cast<double>(tried),
         static_cast<double>(measuring_ns_) / 1e6 / static_cast<double>(tried)));
+    if (pruned_ > 0) reporter_.Info(absl::StrCat(pruned_, " of them were pruned"));
   }
   if (complete_ > 0 || Interrupted()) return absl::OkStatus();
   return absl::UnknownError(
@@ -233,8 +235,28 @@ absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
 
 void TrialLoop::Evaluate(TrialRunner& runner, Trial& trial) {
   const absl::Time before = absl::Now();
-  MeasureTrial(runner, context_.objective, trial);
+  EpochWatch watch;
+  bool pruned = false;
+  if (options_.pruner != nullptr) {
+    watch = [&](int64_t epochs, double loss) { return !(pruned = Prunes(trial, epochs, loss)); };
+  }
+  MeasureTrial(runner, context_.objective, trial, watch);
+  if (pruned) {
+    trial.state = TrialState::kPruned;
+    trial.attributes.erase(kError);
+  }
   measuring_ns_ += absl::ToInt64Nanoseconds(absl::Now() - before);
+}
+
+bool TrialLoop::Prunes(Trial& trial, int64_t step, double value) {
+  const absl::MutexLock lock(&mutex_);
+  trial.intermediate[step] = value;
+  // A database that does not answer is told of where the trial ends.
+  study_.Report(trial.number, step, value).IgnoreError();
+  // What trials of the same batch have reached is not the same for any number of jobs.
+  const absl::Span<const Trial> none;
+  return options_.pruner->ShouldPrune(trial, study_.history(),
+                                      options_.batch > 0 ? none : study_.running());
 }
 
 absl::Status TrialLoop::Finish(Trial trial) {
@@ -242,6 +264,7 @@ absl::Status TrialLoop::Finish(Trial trial) {
     return study_.GiveBack({trial.number});  // For the command that goes on.
   }
   complete_ += trial.state == TrialState::kComplete;
+  pruned_ += trial.state == TrialState::kPruned;
   if (trial.state == TrialState::kFailed) {
     const std::string error = trial.attributes[kError];
     if (failed_++ == 0) first_error_ = absl::StrCat("trial ", trial.number, ": ", error);

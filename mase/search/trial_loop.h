@@ -17,6 +17,7 @@
 #include "mase/base/progress.h"
 #include "mase/search/objective.h"
 #include "mase/search/point_chooser.h"
+#include "mase/search/pruner.h"
 #include "mase/search/study.h"
 #include "mase/search/trial_runner.h"
 
@@ -24,7 +25,8 @@ namespace mase {
 
 // Runs the trial's point and makes it complete, with figures, values and constraints, or failed
 // with the reason.
-void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial);
+void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial,
+                  const EpochWatch& watch = nullptr);
 
 struct TrialLoopOptions {
   // Trials of the study, those of earlier loops and other workers included, those that died with
@@ -34,6 +36,8 @@ struct TrialLoopOptions {
   // Trials of a batch that are chosen from what the batches before found, so that the study is the
   // same for any number of jobs; 0: each as a thread is free.
   int batch = 0;
+  // Ends trials by their validation losses after each epoch of training. May be null.
+  const Pruner* pruner = nullptr;
   // How long to wait for trials of other workers, where none is left to begin and none of theirs
   // ends: as long as it takes to know that they died.
   absl::Duration patience;
@@ -68,6 +72,8 @@ class TrialLoop {
   // The next trial with its point; nothing where there is none to begin.
   absl::StatusOr<std::optional<Trial>> Begin();
   void Evaluate(TrialRunner& runner, Trial& trial);
+  // Whether the trial is one to be ended, now that another value of it is known.
+  bool Prunes(Trial& trial, int64_t step, double value);
   absl::Status Finish(Trial trial);
   // Slow trials are kept as they end, fast ones every few.
   absl::Status SaveSometimes();
@@ -85,7 +91,7 @@ class TrialLoop {
   std::optional<Progress> progress_;
   absl::Duration choosing_;
   absl::Time next_save_ = absl::InfinitePast();
-  int64_t complete_ = 0, failed_ = 0, best_number_ = -1;
+  int64_t complete_ = 0, failed_ = 0, pruned_ = 0, best_number_ = -1;
   bool exhausted_ = false;                 // The space has no other point.
   size_t looked_at_ = 0;                   // Arrivals of the history that are counted in died_.
   int64_t died_ = 0;                       // With their workers.

@@ -90,7 +90,8 @@ class FormatRunner final : public TrialRunner {
     records_.resize(nodes_.size());
   }
 
-  absl::StatusOr<TrialFigures> Run(int64_t, absl::Span<const double> point) override {
+  absl::StatusOr<TrialFigures> Run(int64_t, absl::Span<const double> point,
+                                   const EpochWatch&) override {
     for (size_t i = 0; i < nodes_.size(); ++i) {
       MASE_ASSIGN_OR_RETURN(records_[i], RecordOf(i, point));
     }
@@ -156,8 +157,9 @@ class SettingsRunner final : public TrialRunner {
  public:
   explicit SettingsRunner(const SearchContext& context) : context_(context) {}
 
-  absl::StatusOr<TrialFigures> Run(int64_t number, absl::Span<const double> point) override {
-    MASE_ASSIGN_OR_RETURN(const Graph net, NetOf(context_, number, point));
+  absl::StatusOr<TrialFigures> Run(int64_t number, absl::Span<const double> point,
+                                   const EpochWatch& watch) override {
+    MASE_ASSIGN_OR_RETURN(const Graph net, NetOf(context_, number, point, watch));
     return FiguresOf(context_, net);
   }
 
@@ -176,7 +178,7 @@ absl::StatusOr<Graph> RunTrainer(Trainer& trainer, const std::filesystem::path& 
 
 // The net after the training of a trial.
 absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& trial, int64_t number,
-                              Graph net, const Session& session) {
+                              Graph net, const Session& session, const EpochWatch& watch) {
   RunConfig config = trial;
   const BasicTrain& settings = context.settings.strategy().sw_runner().basic_train();
   config.set_max_epochs(settings.max_epochs());
@@ -186,7 +188,12 @@ absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& tri
   if (settings.has_optimizer()) config.set_training_optimizer(settings.optimizer());
   if (settings.has_learning_rate()) config.set_learning_rate(settings.learning_rate());
   if (settings.has_weight_decay()) config.set_weight_decay(settings.weight_decay());
-  const TrainerOptions options = TrainerOptionsOf(config, session.environment);
+  TrainerOptions options = TrainerOptionsOf(config, session.environment);
+  if (watch) {
+    options.goes_on = [&watch](const EpochRecord& record) {
+      return watch(record.epoch + 1, record.val_loss);
+    };
+  }
   MASE_ASSIGN_OR_RETURN(const auto trainer, Trainer::Create(std::move(net), session.dataset,
                                                             session.generator, options));
   const std::filesystem::path folder =
@@ -252,7 +259,7 @@ std::unique_ptr<TrialRunner> SettingsTrials(const SearchContext& context) {
 }
 
 absl::StatusOr<Graph> NetOf(const SearchContext& context, int64_t number,
-                            absl::Span<const double> point) {
+                            absl::Span<const double> point, const EpochWatch& watch) {
   MASE_ASSIGN_OR_RETURN(RunConfig config, context.settings_of(context.space.AssignmentsOf(point)));
   config.clear_goals();
   Reporter silent;
@@ -268,7 +275,7 @@ absl::StatusOr<Graph> NetOf(const SearchContext& context, int64_t number,
   Transformed transformed;
   MASE_RETURN_IF_ERROR(RunPasses(config, pipeline, session, /*evaluate=*/false, transformed));
   if (!trains) return std::move(transformed.graph);
-  return Trained(context, config, number, std::move(transformed.graph), session);
+  return Trained(context, config, number, std::move(transformed.graph), session, watch);
 }
 
 absl::StatusOr<TrialFigures> FiguresOf(const SearchContext& context, const Graph& net) {

@@ -35,12 +35,18 @@ std::map<std::string, double> SoftwareFigures(absl::Span<const float> scores, in
 // The settings that a set of assignments stands for, on top of those of the search.
 using SettingsOf = std::function<absl::StatusOr<RunConfig>(const std::vector<Assignment>&)>;
 
+// Told the validation loss after each epoch of a trial's training, the first as 1; false ends the
+// training and the trial. May be null.
+using EpochWatch = std::function<bool(int64_t epochs, double val_loss)>;
+
 class TrialRunner {
  public:
   virtual ~TrialRunner() = default;
 
-  // The figures at a point. An error says what of it cannot be built or run. One caller at a time.
-  virtual absl::StatusOr<TrialFigures> Run(int64_t number, absl::Span<const double> point) = 0;
+  // The figures at a point. An error says what of it cannot be built or run; Cancelled: it was
+  // interrupted, or ended by the watch. One caller at a time.
+  virtual absl::StatusOr<TrialFigures> Run(int64_t number, absl::Span<const double> point,
+                                           const EpochWatch& watch) = 0;
 };
 
 // Folders of the run directory that trials train in begin so; a trial that ends removes its own.
@@ -67,7 +73,7 @@ std::unique_ptr<TrialRunner> SettingsTrials(const SearchContext& context);
 // The net of a trial as an ordinary run makes it: passes, and training if the settings have a
 // runner that trains. Errors of OpenSession, RunPasses and Trainer.
 absl::StatusOr<Graph> NetOf(const SearchContext& context, int64_t number,
-                            absl::Span<const double> point);
+                            absl::Span<const double> point, const EpochWatch& watch = nullptr);
 
 // The figures of that net.
 absl::StatusOr<TrialFigures> FiguresOf(const SearchContext& context, const Graph& net);

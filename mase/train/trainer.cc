@@ -377,7 +377,8 @@ absl::Status Trainer::EndEpoch() {
   ++state_.epoch;
   state_.batch = 0;
   state_.loss_sum = 0;
-  return absl::OkStatus();
+  if (!options_.goes_on || options_.goes_on(record)) return absl::OkStatus();
+  return absl::CancelledError(absl::StrCat("ended after epoch ", record.epoch));
 }
 
 absl::Status Trainer::Store() {

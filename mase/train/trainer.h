@@ -67,11 +67,15 @@ struct TrainerOptions {
   Terminal terminal;  // For the progress line; by default there is none.
   // Once true, training stops after the batch at hand with a checkpoint. May be null.
   const std::atomic<bool>* interrupted = nullptr;
+  // Asked after each epoch that was validated and stored: false ends the run there, as an interrupt
+  // would. May be null.
+  std::function<bool(const EpochRecord&)> goes_on;
 };
 
 struct TrainingResult {
-  // OK: trained to the end. Cancelled: interrupted, after a checkpoint. OutOfRange: a loss or a
-  // weight was no finite number; says where, at which rate, what is kept and what to try.
+  // OK: trained to the end. Cancelled: interrupted, or ended by `goes_on`, after a checkpoint.
+  // OutOfRange: a loss or a weight was no finite number; says where, at which rate, what is kept
+  // and what to try.
   absl::Status ending;
   int64_t steps = 0;  // Of the optimizer, in the whole run.
   std::vector<EpochRecord> history;

@@ -401,6 +401,22 @@ TEST(TrainerTest, MaxStepsCutsAnEpochWhichIsValidated) {
   EXPECT_THAT(result.history, SizeIs(2));
 }
 
+TEST(TrainerTest, ARunThatIsToldToEndAfterAnEpochEndsThere) {
+  const std::string folder = EmptyTestFolder("run");
+  TrainerOptions options = SmallRun();
+  std::vector<double> told;
+  options.goes_on = [&](const EpochRecord& record) {
+    told.push_back(record.val_loss);
+    return record.epoch < 1;
+  };
+  auto trainer = ValueOrDie(Create("jsc-tiny", LinearJets(300, 100), options));
+  const TrainingResult result = ValueOrDie(trainer->Run(folder));
+  EXPECT_THAT(result.ending, StatusIs(absl::StatusCode::kCancelled, "ended after epoch 1"));
+  EXPECT_EQ(result.steps, 10);
+  ASSERT_THAT(result.history, SizeIs(2));
+  EXPECT_THAT(told, ElementsAre(result.history[0].val_loss, result.history[1].val_loss));
+}
+
 TEST(TrainerTest, NoEpochsWriteTheNetAsItWas) {
   TrainerOptions options = SmallRun();
   options.settings.set_max_epochs(0);
