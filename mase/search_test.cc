@@ -313,9 +313,9 @@ TEST(SearchTest, WhatIsNotHonouredIsSaidOrRefused) {
               "--set=search.strategy.setup.pkl_ckpt=study.pkl",
               "--set=search.strategy.metrics.accuracy.lower_bound=0"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_THAT(run.err, HasSubstr("settings without effect: save_every_n_trials ("));
-  EXPECT_THAT(run.err, HasSubstr("pkl_ckpt ("));
-  EXPECT_THAT(run.err, HasSubstr("lower_bound and upper_bound of accuracy ("));
+  EXPECT_THAT(run.err, HasSubstr("settings without effect:\n  save_every_n_trials: "));
+  EXPECT_THAT(run.err, HasSubstr("\n  pkl_ckpt: "));
+  EXPECT_THAT(run.err, HasSubstr("\n  bounds of accuracy: "));
   const CommandResult plain = Search(NewFolder(), LabFile(), {"--trials=2"});
   EXPECT_THAT(plain.err, Not(HasSubstr("without effect")));
   for (const auto& [setting, message] : std::map<std::string, std::string>{

@@ -12,7 +12,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
@@ -273,7 +272,8 @@ class Search {
   bool fast_ = false;
 };
 
-// What is asked for and not done: refused where it would be another search, else said in one line.
+// What is asked for and not done: refused where it would be another search, else said in one
+// warning.
 absl::Status CheckHonoured(const SearchRequest& request, Reporter& reporter) {
   const SearchStrategySettings& strategy = request.settings.search().strategy();
   // Of its settings, too, before anything runs.
@@ -282,35 +282,32 @@ absl::Status CheckHonoured(const SearchRequest& request, Reporter& reporter) {
   if (pruner != nullptr && !strategy.sw_runner().has_basic_train()) {
     return absl::InvalidArgumentError(
         "search.strategy.pruner: trials are pruned by their training, and these are not trained; "
-        "leave pruner out, or want [search.strategy.sw_runner.basic_train]");
+        "leave pruner out, or add [search.strategy.sw_runner.basic_train]");
   }
   if (strategy.has_eval_mode() && !strategy.eval_mode()) {
     return absl::InvalidArgumentError(
         "search.strategy.eval_mode = false: nets are measured in evaluation mode alone; leave "
         "eval_mode out");
   }
-  std::vector<std::string> unheeded;
+  std::string unheeded;
+  const auto add = [&](absl::string_view setting, absl::string_view why) {
+    absl::StrAppend(&unheeded, "\n  ", setting, ": ", why);
+  };
   if (pruner != nullptr && !request.compare.empty()) {
-    unheeded.push_back("pruner (samplers are compared by whole trials)");
+    add("pruner", "samplers are compared by whole trials");
   }
   if (strategy.setup().has_save_every_n_trials()) {
-    unheeded.push_back("save_every_n_trials (trials are kept as they end)");
+    add("save_every_n_trials", "trials are kept as they end");
   }
   if (strategy.setup().has_pkl_ckpt()) {
-    unheeded.push_back("pkl_ckpt (a study goes on by its --run_dir or --storage)");
+    add("pkl_ckpt", "a study goes on by its --run_dir or --storage");
   }
-  std::vector<std::string> bounded;
   for (const SearchMetric& metric : strategy.metrics()) {
-    if (metric.has_lower_bound() || metric.has_upper_bound()) bounded.push_back(metric.name());
+    if (!metric.has_lower_bound() && !metric.has_upper_bound()) continue;
+    add(absl::StrCat("bounds of ", metric.name()),
+        "they are for MASE's rl; see search_space.constraints");
   }
-  if (!bounded.empty()) {
-    unheeded.push_back(absl::StrCat("lower_bound and upper_bound of ", absl::StrJoin(bounded, ", "),
-                                    " (for MASE's reinforcement learning; search_space.constraints "
-                                    "bound metrics)"));
-  }
-  if (!unheeded.empty()) {
-    reporter.Warn(absl::StrCat("settings without effect: ", absl::StrJoin(unheeded, "; ")));
-  }
+  if (!unheeded.empty()) reporter.Warn(absl::StrCat("settings without effect:", unheeded));
   return absl::OkStatus();
 }
 
