@@ -18,7 +18,6 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table_report.h"
-#include "mase/config/complete.h"
 #include "mase/config/text_proto.h"
 #include "mase/run/goal.h"
 #include "mase/run/run_directory.h"
@@ -42,8 +41,6 @@ namespace fs = std::filesystem;
 // What decides the numbers of a study: the settings, but for how long and how fast is searched.
 constexpr char kStudySettings[] = "study.textproto";
 constexpr char kStudyFile[] = "study.db";
-// The dead are looked for every quarter of the grace period (study.h).
-constexpr double kGracesOfPatience = 1.5;
 constexpr int64_t kDefaultTrials = 100;  // Of a space that is larger, where none are given.
 
 SamplerSettings SamplerOf(const SearchStrategySettings& strategy) {
@@ -141,8 +138,6 @@ class Search {
 
   absl::Status OpenStudy() {
     StorageSettings storage = strategy_.storage();
-    MASE_RETURN_IF_ERROR(CompleteMessage(storage));
-    patience_ = kGracesOfPatience * absl::Seconds(storage.grace_period());
     const bool alone = storage.url().empty();  // As the directory is locked.
     if (alone) {
       MASE_ASSIGN_OR_RETURN(const std::string file, directory_.Reserve(kStudyFile));
@@ -171,7 +166,6 @@ class Search {
     MASE_ASSIGN_OR_RETURN(const std::unique_ptr<Pruner> pruner,
                           MakePruner(strategy_.pruner(), Direction::kMinimize));
     options.pruner = pruner.get();
-    options.patience = patience_;
     options.batch = request_.deterministic ? request_.batch : 0;
     if (setup.has_timeout()) options.deadline = absl::Now() + absl::Seconds(setup.timeout());
     options.interrupted = interrupted_;
@@ -268,7 +262,6 @@ class Search {
   const std::vector<Goal> goals_;
   std::unique_ptr<Study> study_;
   const std::atomic<bool>* interrupted_ = nullptr;
-  absl::Duration patience_;
   bool fast_ = false;
 };
 

@@ -190,16 +190,11 @@ bool TrialLoop::WaitForOthers() {
   {
     const absl::MutexLock lock(&mutex_);
     if (Ending() || study_.running_elsewhere() == 0) return false;
-    const absl::Time now = absl::Now();
-    if (!waits_since_.has_value()) {
-      reporter_.Info(
-          absl::StrCat("waiting for ", study_.running_elsewhere(), " trials of other workers"));
+    if (!waits_) {
+      reporter_.Info(absl::StrCat("waiting for ", study_.running_elsewhere(),
+                                  " trials that other workers run, as they may die"));
     }
-    if (!waits_since_.has_value() || study_.history().size() > known_) {
-      waits_since_ = now;
-      known_ = study_.history().size();
-    }
-    if (now - *waits_since_ > options_.patience) return false;
+    waits_ = true;
   }
   absl::SleepFor(kLookAgainAfter);
   return true;

@@ -38,9 +38,6 @@ struct TrialLoopOptions {
   int batch = 0;
   // Ends trials by their validation losses after each epoch of training. May be null.
   const Pruner* pruner = nullptr;
-  // How long to wait for trials of other workers, where none is left to begin and none of theirs
-  // ends: as long as it takes to know that they died.
-  absl::Duration patience;
   absl::Time deadline = absl::InfiniteFuture();    // No trial begins later.
   const std::atomic<bool>* interrupted = nullptr;  // Once true, no trial begins.
 };
@@ -92,11 +89,10 @@ class TrialLoop {
   absl::Duration choosing_;
   absl::Time next_save_ = absl::InfinitePast();
   int64_t complete_ = 0, failed_ = 0, pruned_ = 0, best_number_ = -1;
-  bool exhausted_ = false;                 // The space has no other point.
-  size_t looked_at_ = 0;                   // Arrivals of the history that are counted in died_.
-  int64_t died_ = 0;                       // With their workers.
-  size_t known_ = 0;                       // Trials when others were last seen to end one,
-  std::optional<absl::Time> waits_since_;  // and that moment.
+  bool exhausted_ = false;  // The space has no other point.
+  size_t looked_at_ = 0;    // Arrivals of the history that are counted in died_.
+  int64_t died_ = 0;        // With their workers.
+  bool waits_ = false;      // For others, as was said.
   std::optional<double> best_;
   std::string first_error_;
 };
