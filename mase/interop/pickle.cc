@@ -284,7 +284,9 @@ class PickleMachine {
       return Damaged("a call of what is no function");
     }
     const Allowed& callee = kAllowed[at(callee_id).number];
-    const std::vector<Id> arguments = at(arguments_id).items;
+    // Of values that are there already: no copy, which a few bytes could ask for again and again.
+    const std::vector<Id>& arguments = at(arguments_id).items;
+    items_ += static_cast<int64_t>(arguments.size());
     const auto wrong = [&] {
       return Damaged("arguments of ", callee.module, ".", callee.name, " make no sense");
     };
@@ -318,6 +320,7 @@ class PickleMachine {
   // A tuple of whole numbers.
   bool IsShape(Id id) {
     if (at(id).kind != Kind::kTuple) return false;
+    items_ += static_cast<int64_t>(at(id).items.size());
     for (const Id item : at(id).items) {
       if (at(item).kind != Kind::kInt || !at(item).text.empty()) return false;
     }

@@ -133,13 +133,31 @@ TEST(PickleTest, BytesAreBounded) {
   EXPECT_THAT(Pickle::Parse(with_text(limits::kMaxPickleBytes + 1)), StatusIs(kTooMuch));
 }
 
+// A list of 2^16 values and as many copies of it as are asked for, by calls of a few bytes each.
+std::string Copies(int count) {
+  std::string bytes = "](" + std::string(1 << 16, 'N') + "eq\0"s;
+  for (int i = 0; i < count; ++i) bytes += "cbuiltins\nset\nh\0\x85R"s;
+  return bytes;
+}
+
 TEST(PickleTest, ValuesAreBounded) {
-  EXPECT_THAT(Pickle::Parse(Of(std::string(limits::kMaxPickleValues + 1, 'N'))),
+  constexpr int kFits = static_cast<int>(limits::kMaxPickleValues >> 16) - 2;
+  EXPECT_OK(Pickle::Parse(Of(Copies(kFits))));
+  EXPECT_THAT(Pickle::Parse(Of(Copies(kFits + 2))), StatusIs(kTooMuch, HasSubstr("values")));
+  EXPECT_THAT(Pickle::Parse(Of(Copies(kFits) + std::string(1 << 16, 'N'))),
               StatusIs(kTooMuch, HasSubstr("values")));
-  // A list that is copied again and again by calls that cost a few bytes each.
-  std::string bytes = "](" + std::string(100000, 'N') + "eq\0"s;
-  for (int i = 0; i < 100; ++i) bytes += "cbuiltins\nset\nh\0\x85R"s;
-  EXPECT_THAT(Pickle::Parse(Of(bytes)), StatusIs(kTooMuch));
+}
+
+TEST(PickleTest, ArgumentsCountAtEachCall) {
+  const std::string noted =
+      "(" + std::string(100000, 'N') + "tq\0"s + "0ctorch\ndevice\nq\x01" + "0";
+  const auto calls = [&](int count) {
+    std::string bytes = noted;
+    for (int i = 0; i < count; ++i) bytes += "h\x01h\0R"s;
+    return Of(bytes);
+  };
+  EXPECT_OK(Pickle::Parse(calls(10)));
+  EXPECT_THAT(Pickle::Parse(calls(50)), StatusIs(kTooMuch, HasSubstr("values")));
 }
 
 }  // namespace
