@@ -1,5 +1,6 @@
 #include "mase/model/torch_text.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -23,13 +24,65 @@ constexpr int kMaxNesting = 32;
 constexpr absl::string_view kSequential = "Sequential";
 constexpr absl::string_view kDefaultPath = "seq_blocks";
 
-// Arguments of PyTorch's constructors that say nothing here, with the value that they must have.
-struct Ignored {
+// Arguments of PyTorch's constructors that the ops have not, with the value that they must have and
+// the argument that they follow by place.
+struct Fixed {
+  absl::string_view module;
+  absl::string_view after;
   absl::string_view name;
   absl::string_view value;
 };
-constexpr Ignored kIgnored[] = {
-    {"device", "None"}, {"dtype", "None"}, {"padding_mode", "zeros"}, {"return_indices", "False"}};
+constexpr Fixed kFixed[] = {
+    {"MaxPool1d", "padding", "dilation", "1"},
+    {"MaxPool1d", "dilation", "return_indices", "False"},
+    {"MaxPool2d", "padding", "dilation", "1"},
+    {"MaxPool2d", "dilation", "return_indices", "False"},
+    {"AvgPool2d", "count_include_pad", "divisor_override", "None"},
+    {"AdaptiveMaxPool1d", "output_size", "return_indices", "False"},
+    {"AdaptiveMaxPool2d", "output_size", "return_indices", "False"},
+    {"Conv1d", "bias", "padding_mode", "zeros"},
+    {"Conv2d", "bias", "padding_mode", "zeros"},
+    {"ConvTranspose2d", "dilation", "padding_mode", "zeros"},
+    {"LayerNorm", "elementwise_affine", "bias", "True"},
+    {"Embedding", "embedding_dim", "padding_idx", "None"},
+    {"Embedding", "padding_idx", "max_norm", "None"},
+    {"Embedding", "max_norm", "norm_type", "2.0"},
+    {"Embedding", "norm_type", "scale_grad_by_freq", "False"},
+    {"Embedding", "scale_grad_by_freq", "sparse", "False"},
+};
+// Those of any constructor, by name.
+constexpr absl::string_view kPlacement[] = {"device", "dtype"};
+
+// Arguments of which None means what the op does without them.
+struct Absent {
+  absl::string_view module;
+  absl::string_view name;
+};
+constexpr Absent kMayBeNone[] = {{"MaxPool1d", "stride"},
+                                 {"MaxPool2d", "stride"},
+                                 {"AvgPool1d", "stride"},
+                                 {"AvgPool2d", "stride"},
+                                 {"RMSNorm", "eps"}};
+
+// An argument in the order of PyTorch's signature: an attribute of the op, or a fixed one.
+struct Parameter {
+  absl::string_view name;
+  const AttributeSpec* spec = nullptr;
+  const Fixed* fixed = nullptr;
+};
+
+std::vector<Parameter> SignatureOf(const OpSchema& schema) {
+  std::vector<Parameter> signature;
+  for (const AttributeSpec& spec : schema.attributes) {
+    signature.push_back({spec.name, &spec});
+    for (const Fixed& fixed : kFixed) {  // In their order: one may follow another.
+      if (fixed.module == schema.module_class && fixed.after == signature.back().name) {
+        signature.push_back({fixed.name, nullptr, &fixed});
+      }
+    }
+  }
+  return signature;
+}
 
 struct Leaf {
   std::string path;
@@ -220,30 +273,43 @@ class Reader {
     std::string layer(name);
     bool has_inplace = false;
     size_t place = 0;
+    const std::vector<Parameter> signature = SignatureOf(*schema);
     for (const absl::string_view argument : SplitArguments(arguments)) {
       const size_t equals = argument.find('=');
       const bool by_name = equals != absl::string_view::npos;
       const absl::string_view key = absl::StripAsciiWhitespace(argument.substr(0, equals));
       const absl::string_view value =
           by_name ? absl::StripAsciiWhitespace(argument.substr(equals + 1)) : argument;
-      const AttributeSpec* spec = nullptr;
-      if (!by_name && place < schema->attributes.size()) spec = &schema->attributes[place++];
-      for (const AttributeSpec& candidate : schema->attributes) {
-        if (by_name && candidate.name == key) spec = &candidate;
-      }
-      if (spec == nullptr && IsIgnored(key, value)) continue;
-      if (spec == nullptr) {
+      if (by_name && absl::c_linear_search(kPlacement, key) && value == "None") continue;
+      const auto found =
+          by_name
+              ? absl::c_find_if(signature,
+                                [&](const Parameter& parameter) { return parameter.name == key; })
+              : signature.begin() + static_cast<int64_t>(std::min(place++, signature.size()));
+      if (found == signature.end()) {
         return absl::InvalidArgumentError(
             absl::StrCat(name, " has no argument for ", Quoted(argument)));
       }
-      if (value == "None") continue;  // PyTorch's word for the default.
-      const std::string converted = LayerValue(value, spec->fallback);
+      if (found->fixed != nullptr) {
+        if (Means(value, found->fixed->value)) continue;
+        return absl::InvalidArgumentError(absl::StrCat(
+            name, ": ", found->name, " must be ", found->fixed->value, ", not ", Quoted(value)));
+      }
+      if (value == "None") {
+        const bool may_be = absl::c_any_of(kMayBeNone, [&](const Absent& absent) {
+          return absent.module == name && absent.name == found->name;
+        });
+        if (may_be) continue;
+        return absl::InvalidArgumentError(
+            absl::StrCat(name, ": ", found->name, "=None cannot be read; give a value"));
+      }
+      const std::string converted = LayerValue(value, found->spec->fallback);
       if (converted.empty()) {
         return absl::InvalidArgumentError(
-            absl::StrCat(name, ": ", Quoted(argument), " is no value for ", spec->name));
+            absl::StrCat(name, ": ", Quoted(argument), " is no value for ", found->name));
       }
-      has_inplace |= spec->name == "inplace";
-      absl::StrAppend(&layer, " ", spec->name, "=", converted);
+      has_inplace |= found->name == "inplace";
+      absl::StrAppend(&layer, " ", found->name, "=", converted);
     }
     const bool may_be_inplace = absl::c_any_of(
         schema->attributes, [](const AttributeSpec& spec) { return spec.name == "inplace"; });
@@ -251,10 +317,19 @@ class Reader {
     return layer;
   }
 
-  static bool IsIgnored(absl::string_view key, absl::string_view value) {
-    return absl::c_any_of(kIgnored, [&](const Ignored& ignored) {
-      return ignored.name == key && (ignored.value == value || value == "None" ||
-                                     absl::StrCat("'", ignored.value, "'") == value);
+  // Whether Python's text is this value: 'zeros' in quotes, (1, 1) where each is it.
+  static bool Means(absl::string_view text, absl::string_view value) {
+    std::vector<absl::string_view> parts = {text};
+    if (absl::ConsumePrefix(&text, "(") && absl::ConsumeSuffix(&text, ")")) {
+      parts = SplitArguments(text);
+    }
+    return !parts.empty() && absl::c_all_of(parts, [&](absl::string_view part) {
+      double number = 0, wanted = 0;
+      if (absl::SimpleAtod(part, &number) && absl::SimpleAtod(value, &wanted)) {
+        return number == wanted;
+      }
+      return part == value || part == absl::StrCat("'", value, "'") ||
+             part == absl::StrCat("\"", value, "\"");
     });
   }
 

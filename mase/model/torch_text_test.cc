@@ -68,6 +68,22 @@ TEST(TorchTextTest, AModuleOfOnesOwnAsItIsPrinted) {
             "fc = Linear in_features=8192 out_features=10 bias=true");
 }
 
+TEST(TorchTextTest, PlacesAreThoseOfPyTorchsSignatures) {
+  EXPECT_EQ(ValueOrDie(LayersOfTorchText(
+                "nn.Sequential(nn.MaxPool2d(3, 2, 1, 1), nn.MaxPool2d(3, 2, 1, 1, False, True), "
+                "nn.AvgPool2d(2, None, 0, True, False, None), "
+                "nn.Conv2d(3, 8, 3, 1, 1, 1, 1, False, 'zeros'))")),
+            "seq_blocks: MaxPool2d kernel_size=3 stride=2 padding=1, MaxPool2d kernel_size=3 "
+            "stride=2 padding=1 ceil_mode=true, AvgPool2d kernel_size=2 padding=0 ceil_mode=true "
+            "count_include_pad=false, Conv2d in_channels=3 out_channels=8 kernel_size=3 stride=1 "
+            "padding=1 dilation=1 groups=1 bias=false");
+  // As it is printed.
+  EXPECT_EQ(ValueOrDie(LayersOfTorchText(
+                "Sequential(\n  (0): MaxPool2d(kernel_size=3, stride=2, padding=1, dilation=1, "
+                "ceil_mode=False)\n)")),
+            "seq_blocks: MaxPool2d kernel_size=3 stride=2 padding=1 ceil_mode=false");
+}
+
 TEST(TorchTextTest, TheNetIsThatOfTheLayerList) {
   const ModelRequest pasted = {
       "nn.Sequential(nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 5), nn.ReLU())", {16}, 5};
@@ -105,6 +121,14 @@ TEST(TorchTextTest, WhatCannotBeReadIsNamedWithItsPlace) {
       {"nn.", "want a module"},
       {deep, "too deep"},
       {"nn.Sequential(nn.Conv2d(3, 8, 3, device='cuda'))", "has no argument for 'device="},
+      {"nn.Sequential(nn.MaxPool2d(3, 2, 1, 2))", "MaxPool2d: dilation must be 1, not '2'"},
+      {"nn.Sequential(nn.MaxPool2d(3, return_indices=True))", "return_indices must be False"},
+      {"nn.Sequential(nn.Conv2d(3, 8, 3, padding_mode='reflect'))", "padding_mode must be zeros"},
+      {"nn.Sequential(nn.Linear(16, 5, dilation=1))", "Linear has no argument for 'dilation=1'"},
+      {"nn.Sequential(nn.LayerNorm(16, 1e-5, True, False))", "LayerNorm: bias must be True"},
+      {"nn.Sequential(nn.BatchNorm1d(16, momentum=None))",
+       "BatchNorm1d: momentum=None cannot be read"},
+      {"nn.Sequential(nn.Softmax(None))", "Softmax: dim=None cannot be read"},
   };
   for (const Case& wrong : cases) {
     EXPECT_THAT(LayersOfTorchText(wrong.text),
