@@ -4,9 +4,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -260,6 +262,71 @@ TEST(ImportTest, WhereRowsAreMixedTheirNumberStays) {
   EXPECT_THAT(RunOn(net.graph, 2, x), ElementsAre(1, 2, 3, 4, 4, 6));
 }
 
+// Channels shuffled between convolutions: the second reads what permute made under another shape,
+// in the blocks of channels that its kernel likes. The executor in double knows no blocks.
+TEST(ImportTest, ShuffledChannelsAreReadUnderTheirNewShape) {
+  constexpr int64_t kChannels = 32, kSide = 6, kRows = 3;
+  const auto numbers = [](int64_t count) {
+    std::vector<float> values(count);
+    for (int64_t i = 0; i < count; ++i) values[i] = static_cast<float>(i * 37 % 101) / 50 - 1;
+    return values;
+  };
+  Model model;
+  model.Input("x", {-1, kChannels, kSide, kSide}).Output("y");
+  const std::vector<float> weights = numbers(kChannels * kChannels * 9);
+  model.Floats("w1", {kChannels, kChannels, 3, 3}, weights);
+  model.Floats("w2", {kChannels, kChannels, 3, 3}, weights);
+  model.Ints("split", {0, 2, kChannels / 2, kSide, kSide});
+  model.Ints("joined", {0, kChannels, kSide, kSide});
+  SetInts(model.Node("Conv", {"x", "w1"}, {"a"}), "pads", {1, 1, 1, 1});
+  model.Node("Reshape", {"a", "split"}, {"b"});
+  SetInts(model.Node("Transpose", {"b"}, {"c"}), "perm", {0, 2, 1, 3, 4});
+  model.Node("Reshape", {"c", "joined"}, {"d"});
+  SetInts(model.Node("Conv", {"d", "w2"}, {"y"}), "pads", {1, 1, 1, 1});
+  const ImportedNet net = ValueOrDie(model.Import());
+  const std::vector<float> x = numbers(kRows * kChannels * kSide * kSide);
+  const std::vector<float> results = RunOn(net.graph, kRows, x.data());
+  const auto plain = ValueOrDie(Executor64::Create(net.graph));
+  const std::vector<double> input(x.begin(), x.end());
+  ASSERT_OK(plain->Forward(ExecutionMode::kInference, kRows, {input.data()}));
+  double largest = 0;
+  for (const double want : plain->output()) largest = std::max(largest, std::fabs(want));
+  ASSERT_EQ(results.size(), plain->output().size());
+  for (size_t i = 0; i < results.size(); ++i) {
+    ASSERT_NEAR(results[i], plain->output()[i], 1e-5 * largest) << i;
+  }
+}
+
+TEST(ImportTest, TheLogarithmOfASumOfPowersDoesNotOverflow) {
+  for (const bool keep : {true, false}) {
+    Model model;
+    model.Input("x", {-1, 2}).Output("y");
+    ::onnx::NodeProto& node = model.Node("ReduceLogSumExp", {"x"}, {"y"});
+    SetInts(node, "axes", {1});
+    SetInt(node, "keepdims", keep);
+    const ImportedNet net = ValueOrDie(model.Import());
+    const float infinity = std::numeric_limits<float>::infinity();
+    const float x[] = {100, 100, 0, -200, -infinity, -infinity};
+    EXPECT_THAT(RunOn(net.graph, 3, x),
+                ElementsAre(::testing::FloatEq(100 + std::log(2.0f)), 0, -infinity));
+  }
+}
+
+TEST(ImportTest, WholeNumbersAreCastToWhatTheTypeHolds) {
+  Model model;
+  model.Input("x", {-1, 4}).Output("y");
+  model.Ints("n", {300, -1, 128, 5});
+  SetInt(model.Node("Cast", {"n"}, {"byte"}), "to", TensorProto::UINT8);
+  SetInt(model.Node("Cast", {"n"}, {"small"}), "to", TensorProto::INT8);
+  SetInt(model.Node("Cast", {"byte"}, {"a"}), "to", TensorProto::FLOAT);
+  SetInt(model.Node("Cast", {"small"}, {"b"}), "to", TensorProto::FLOAT);
+  model.Node("Mul", {"x", "a"}, {"ax"});
+  model.Node("Add", {"ax", "b"}, {"y"});
+  const ImportedNet net = ValueOrDie(model.Import());
+  const float x[] = {1000, 1000, 1000, 1000};
+  EXPECT_THAT(RunOn(net.graph, 1, x), ElementsAre(44044, 254999, 127872, 5005));
+}
+
 TEST(ImportTest, QuantizeAndDequantizeBecomeRecords) {
   Model model;
   model.Input("x", {-1, 2}).Output("y");
@@ -432,6 +499,40 @@ TEST(BadOnnxTest, ConstantsThatGrowWithoutEndAreRefused) {
   tiles.Node("Tile", {"t1", "many"}, {"t2"});
   tiles.Node("Add", {"x", "t2"}, {"y"});
   EXPECT_FALSE(tiles.Import().ok());
+}
+
+TEST(BadOnnxTest, TheLeastNumberIsNotDividedByMinusOne) {
+  Model model;
+  model.Input("x", {-1, 2}).Output("y");
+  model.Ints("least", {INT64_MIN});
+  model.Ints("minus", {-1});
+  model.Node("Shape", {"x"}, {"shape"});
+  model.Node("Add", {"shape", "least"}, {"sum"});
+  model.Node("Div", {"sum", "minus"}, {"quotient"});
+  model.Node("Reshape", {"x", "quotient"}, {"y"});
+  EXPECT_THAT(Import(model),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("node 'the_Div' (Div)")));
+}
+
+TEST(BadOnnxTest, PaddingWithoutEndIsRefused) {
+  Model pool;
+  pool.Input("x", {-1, 1, 2, 2}).Output("y");
+  ::onnx::NodeProto& node = pool.Node("AveragePool", {"x"}, {"y"});
+  SetInts(node, "kernel_shape", {1, 1});
+  SetInts(node, "pads", {9000, 9000, 9000, 9000});
+  SetInt(node, "count_include_pad", 1);
+  EXPECT_THAT(Import(pool), StatusIs(absl::StatusCode::kResourceExhausted));
+  for (const char* attribute : {"pads", "output_padding", "output_shape"}) {
+    for (const int64_t size : {INT64_MIN, INT64_MAX}) {
+      Model transposed;
+      transposed.Input("x", {-1, 1, 2, 2}).Output("y");
+      transposed.Floats("w", {1, 1, 1, 1}, {1});
+      const size_t entries = attribute == std::string("pads") ? 4 : 2;
+      SetInts(transposed.Node("ConvTranspose", {"x", "w"}, {"y"}), attribute,
+              std::vector<int64_t>(entries, size));
+      EXPECT_THAT(Import(transposed), StatusIs(absl::StatusCode::kInvalidArgument)) << attribute;
+    }
+  }
 }
 
 TEST(BadOnnxTest, MissingAndMistypedThingsAreNamed) {

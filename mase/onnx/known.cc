@@ -1,6 +1,7 @@
 #include "mase/onnx/known.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
@@ -28,13 +29,23 @@ absl::StatusOr<Extent> Multiply(const Extent& a, const Extent& b) {
   return product;
 }
 
+namespace {
+// Whether y divides x, and the quotient is a number: the least one has no opposite.
+bool Divides(int64_t y, int64_t x) {
+  if (y == -1) return x != std::numeric_limits<int64_t>::min();
+  return y != 0 && x % y == 0;
+}
+}  // namespace
+
 absl::StatusOr<Extent> Divide(const Extent& a, const Extent& b) {
-  if (a == b && a.constant + a.per_row != 0) return Extent{1};
-  if (b.fixed() && b.constant != 0 && a.constant % b.constant == 0 && a.per_row % b.constant == 0) {
+  int64_t of_one_row = 0;
+  const bool too_large = __builtin_add_overflow(a.constant, a.per_row, &of_one_row);
+  if (a == b && (too_large || of_one_row != 0)) return Extent{1};
+  if (b.fixed() && Divides(b.constant, a.constant) && Divides(b.constant, a.per_row)) {
     return Extent{a.constant / b.constant, a.per_row / b.constant};
   }
   // 6 rows / 2 rows.
-  if (a.constant == 0 && b.constant == 0 && b.per_row != 0 && a.per_row % b.per_row == 0) {
+  if (a.constant == 0 && b.constant == 0 && Divides(b.per_row, a.per_row)) {
     return Extent{a.per_row / b.per_row};
   }
   return absl::InvalidArgumentError(

@@ -44,6 +44,10 @@ std::vector<OnnxOp> OnnxQuantizedOps();  // QuantizeLinear, QLinearConv, ...
 absl::StatusOr<bool> FoldArithmetic(OnnxNode& node);
 absl::StatusOr<bool> FoldWhere(OnnxNode& node);
 
+// ResourceExhausted if a constant of that shape has more elements than are computed while a file is
+// read: 2^24.
+absl::Status CheckCount(const Shape& shape);
+
 // x repeated along axes of extent 1, to these extents; new axes are in front.
 absl::StatusOr<Value*> Expanded(OnnxNode& node, Value* x, const std::vector<Extent>& extents);
 

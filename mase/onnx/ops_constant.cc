@@ -16,14 +16,6 @@ namespace {
 
 using ::onnx::TensorProto;
 
-absl::Status CheckCount(const Shape& shape) {
-  MASE_RETURN_IF_ERROR(shape.Validate());
-  constexpr int64_t kMost = 1 << 24;
-  if (shape.elements() <= kMost) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "a constant of shape ", shape.ToString(), " is computed; the limit is ", kMost, " elements"));
-}
-
 // Where element i of the broadcast shape is in a tensor of shape `own`.
 int64_t BroadcastIndex(int64_t i, const Shape& shape, const Shape& own) {
   int64_t at = 0, stride = 1;
@@ -86,6 +78,44 @@ absl::StatusOr<Extent> Calculate(const std::string& op, const Extent& a, const E
   return Extent{rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest};
 }
 
+// The numbers as their type holds them: of what is too large the lower bits, as ONNX has it.
+absl::Status Narrow(KnownInts& ints) {
+  int bits = 64;
+  bool has_sign = true;
+  switch (ints.type) {
+    case TensorProto::INT8:
+      bits = 8;
+      break;
+    case TensorProto::UINT8:
+      bits = 8, has_sign = false;
+      break;
+    case TensorProto::INT16:
+      bits = 16;
+      break;
+    case TensorProto::UINT16:
+      bits = 16, has_sign = false;
+      break;
+    case TensorProto::INT32:
+      bits = 32;
+      break;
+    case TensorProto::UINT32:
+      bits = 32, has_sign = false;
+      break;
+    default:
+      return absl::OkStatus();
+  }
+  for (Extent& value : ints.values) {
+    if (!value.fixed()) {
+      if (bits == 32) continue;  // Numbers of rows are no larger.
+      return CannotRead("has ", bits, " bits for a number that depends on how many rows there are");
+    }
+    const uint64_t lower = static_cast<uint64_t>(value.constant) << (64 - bits);
+    value.constant = has_sign ? static_cast<int64_t>(lower) >> (64 - bits)
+                              : static_cast<int64_t>(lower >> (64 - bits));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SetInts(OnnxNode& node, KnownInts ints) {
   OnnxValue value;
   value.ints = std::move(ints);
@@ -130,9 +160,15 @@ absl::StatusOr<bool> Compare(OnnxNode& node, const Holds& holds) {
         if (x.fixed() && y.fixed()) return Extent{holds(x.constant, y.constant)};
         if (x == y) return Extent{holds(int64_t{0}, int64_t{0})};
         // Both answers are those for any number of rows from 1 on, or there is none.
-        const Extent difference = {x.constant - y.constant, x.per_row - y.per_row};
-        const bool grows = difference.per_row > 0 && difference.constant + difference.per_row > 0;
-        const bool falls = difference.per_row < 0 && difference.constant + difference.per_row < 0;
+        Extent difference;
+        int64_t of_one_row = 0;
+        if (__builtin_sub_overflow(x.constant, y.constant, &difference.constant) ||
+            __builtin_sub_overflow(x.per_row, y.per_row, &difference.per_row) ||
+            __builtin_add_overflow(difference.constant, difference.per_row, &of_one_row)) {
+          return BadNode("a difference of whole numbers overflows");
+        }
+        const bool grows = difference.per_row > 0 && of_one_row > 0;
+        const bool falls = difference.per_row < 0 && of_one_row < 0;
         if (!grows && !falls) return CannotRead("depends on how many rows there are");
         return Extent{holds(int64_t{grows ? 1 : 0}, int64_t{grows ? 0 : 1})};
       }));
@@ -280,6 +316,7 @@ absl::StatusOr<bool> FoldCast(OnnxNode& node) {
     for (Extent& value : ints.values) value.constant = value.constant != 0;
   }
   ints.type = static_cast<int>(to);
+  MASE_RETURN_IF_ERROR(Narrow(ints));
   MASE_RETURN_IF_ERROR(SetInts(node, std::move(ints)));
   return true;
 }
@@ -338,7 +375,7 @@ absl::StatusOr<bool> FoldRange(OnnxNode& node) {
       if (number.elements() != 1) return BadNode("input ", i, " is no single number");
       numbers[i] = number.data<float>()[0];
     }
-    const double count = std::ceil((numbers[1] - numbers[0]) / numbers[2]);
+    const double count = std::max(std::ceil((numbers[1] - numbers[0]) / numbers[2]), 0.0);
     if (!(count <= kMost)) return BadNode("has ", count, " elements; the limit is ", kMost);
     std::vector<float> range;
     for (int64_t i = 0; i < static_cast<int64_t>(count); ++i) {
@@ -361,8 +398,12 @@ absl::StatusOr<bool> FoldRange(OnnxNode& node) {
   const double count = std::max(std::ceil(span / static_cast<double>(numbers[2])), 0.0);
   if (!(count <= kMost)) return BadNode("has ", count, " elements; the limit is ", kMost);
   KnownInts range = {{static_cast<int64_t>(count)}, {}, type};
-  for (int64_t i = 0; i < range.shape[0]; ++i)
-    range.values.push_back({numbers[0] + i * numbers[2]});
+  for (int64_t i = 0; i < range.shape[0]; ++i) {
+    // Modulo 2^64: from far below 0 to far above it is more than int64 counts.
+    const uint64_t number = static_cast<uint64_t>(numbers[0]) +
+                            static_cast<uint64_t>(i) * static_cast<uint64_t>(numbers[2]);
+    range.values.push_back({static_cast<int64_t>(number)});
+  }
   MASE_RETURN_IF_ERROR(SetInts(node, std::move(range)));
   return true;
 }
@@ -376,6 +417,14 @@ absl::StatusOr<bool> FoldIsNan(OnnxNode& node) {
 }
 
 }  // namespace
+
+absl::Status CheckCount(const Shape& shape) {
+  MASE_RETURN_IF_ERROR(shape.Validate());
+  constexpr int64_t kMost = 1 << 24;
+  if (shape.elements() <= kMost) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "a constant of shape ", shape.ToString(), " is computed; the limit is ", kMost, " elements"));
+}
 
 absl::StatusOr<bool> FoldArithmetic(OnnxNode& node) {
   for (int i = 0; i < node.inputs(); ++i) {
@@ -395,6 +444,7 @@ absl::StatusOr<bool> FoldArithmetic(OnnxNode& node) {
                             return Calculate(op, a, b);
                           }));
   }
+  MASE_RETURN_IF_ERROR(Narrow(result));
   MASE_RETURN_IF_ERROR(SetInts(node, std::move(result)));
   return true;
 }

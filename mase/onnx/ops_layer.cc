@@ -175,10 +175,16 @@ absl::Status ConvTranspose(OnnxNode& node) {
         dilation[axis] > (1 << 20) || !extents[axis + 2].fixed()) {
       return BadNode("strides or dilations out of range");
     }
+    constexpr int64_t kMost = 1 << 24;
     int64_t before = pads[axis], after = pads[axis + axes];
+    for (const int64_t pad : {before, after}) {
+      if (pad < -kMost || pad > kMost) return BadNode("a padding of ", pad);
+    }
+    if (extra[axis] < 0 || extra[axis] > kMost) return BadNode("output_padding=", extra[axis]);
     if (same || !wanted.empty()) {
       const int64_t result = wanted.empty() ? extents[axis + 2].constant * stride[axis]
                                             : wanted[wanted.size() - axes + axis];
+      if (result < 1 || result > kMost) return BadNode("a result of ", result);
       const int64_t total = stride[axis] * (extents[axis + 2].constant - 1) + extra[axis] +
                             (kernel[axis] - 1) * dilation[axis] + 1 - result;
       before = auto_pad == "SAME_UPPER" ? total / 2 : total - total / 2;

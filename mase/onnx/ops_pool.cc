@@ -70,7 +70,13 @@ absl::Status Pool(OnnxNode& node, bool average) {
     node.SetResult(result);
     return absl::OkStatus();
   }
-  // Padding that the op does not have is laid around the input.
+  // Padding that the op does not have is laid around the input, and around what counts of it.
+  std::vector<int64_t> around = {1, 1};
+  for (const PoolAxis& axis : pool) {
+    const int64_t padded = axis.extent + axis.before + axis.after + axis.overhang();
+    around.push_back(std::max(padded, axis.extent));
+  }
+  MASE_RETURN_IF_ERROR(CheckCount(Shape(around)));
   Ints after = windows.after;
   for (int axis = 0; axis < axes; ++axis) after[axis] += pool[axis].overhang();
   const double outside = average ? 0 : -double{std::numeric_limits<float>::max()};
@@ -128,12 +134,18 @@ absl::Status GlobalAveragePool(OnnxNode& node) { return GlobalPool(node, true); 
 absl::Status GlobalMaxPool(OnnxNode& node) { return GlobalPool(node, false); }
 
 // The reduction that ends in one of our ops, of x itself, its magnitudes or its squares.
-enum class Before { kNothing, kAbs, kSquare, kExp };
+enum class Before { kNothing, kAbs, kSquare };
 enum class After { kNothing, kSqrt, kLog };
 
-template <const absl::string_view& kOp, Before kBefore = Before::kNothing,
-          After kAfter = After::kNothing>
-absl::Status Reduce(OnnxNode& node) {
+// What a reduction runs along.
+struct Reduction {
+  Value* x;
+  Ints dims;
+  bool keep;
+  Attributes attributes(bool kept) const { return {{"dims", dims}, {"keepdim", kept}}; }
+};
+
+absl::StatusOr<Reduction> ReductionOf(OnnxNode& node) {
   MASE_ASSIGN_OR_RETURN(Value * x, node.ValueOf(0));
   const int rank = node.importer().RankOf(x);
   MASE_ASSIGN_OR_RETURN(Ints dims, node.Ints("axes", {}));
@@ -149,18 +161,47 @@ absl::Status Reduce(OnnxNode& node) {
   if (dims.empty() && !empty_is_none) {
     for (int axis = 0; axis < rank; ++axis) dims.push_back(axis);
   }
+  return Reduction{x, std::move(dims), keep};
+}
+
+template <const absl::string_view& kOp, Before kBefore = Before::kNothing,
+          After kAfter = After::kNothing>
+absl::Status Reduce(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(const Reduction along, ReductionOf(node));
+  Value* x = along.x;
   if (kBefore == Before::kAbs) {
     MASE_ASSIGN_OR_RETURN(x, node.Add(ops::kAbs, {x}));
   } else if (kBefore == Before::kSquare) {
     MASE_ASSIGN_OR_RETURN(x, node.Add(ops::kMul, {x, x}));
-  } else if (kBefore == Before::kExp) {
-    MASE_ASSIGN_OR_RETURN(x, node.Add(ops::kExp, {x}));
   }
-  MASE_ASSIGN_OR_RETURN(Value * result, node.Add(kOp, {x}, {{"dims", dims}, {"keepdim", keep}}));
+  MASE_ASSIGN_OR_RETURN(Value * result, node.Add(kOp, {x}, along.attributes(along.keep)));
   if (kAfter != After::kNothing) {
     MASE_ASSIGN_OR_RETURN(result,
                           node.Add(kAfter == After::kSqrt ? ops::kSqrt : ops::kLog, {result}));
   }
+  node.SetResult(result);
+  return absl::OkStatus();
+}
+
+// log(sum(e^x)) = m + log(sum(e^(x - m))), m the largest x: what is e^0 does not overflow.
+absl::Status ReduceLogSumExp(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(const Reduction along, ReductionOf(node));
+  // Without axes of extent 1 for the sum, with them beside x. Finite: inf - inf is no number.
+  const auto largest = [&](bool kept) -> absl::StatusOr<Value*> {
+    MASE_ASSIGN_OR_RETURN(Value * most, node.Add(ops::kAmax, {along.x}, along.attributes(kept)));
+    const double end = std::numeric_limits<float>::max();
+    return node.Add(ops::kHardtanh, {most}, {{"min_val", -end}, {"max_val", end}});
+  };
+  MASE_ASSIGN_OR_RETURN(Value * beside, largest(true));
+  Value* added = beside;
+  if (!along.keep) {
+    MASE_ASSIGN_OR_RETURN(added, largest(false));
+  }
+  MASE_ASSIGN_OR_RETURN(Value * result, node.Add(ops::kSub, {along.x, beside}));
+  MASE_ASSIGN_OR_RETURN(result, node.Add(ops::kExp, {result}));
+  MASE_ASSIGN_OR_RETURN(result, node.Add(ops::kSum, {result}, along.attributes(along.keep)));
+  MASE_ASSIGN_OR_RETURN(result, node.Add(ops::kLog, {result}));
+  MASE_ASSIGN_OR_RETURN(result, node.Add(ops::kAdd, {result, added}));
   node.SetResult(result);
   return absl::OkStatus();
 }
@@ -212,8 +253,8 @@ std::vector<OnnxOp> OnnxPoolOps() {
        .becomes = "sum, log",
        .import = Reduce<ops::kSum, Before::kNothing, After::kLog>},
       {.name = "ReduceLogSumExp",
-       .becomes = "exp, sum, log",
-       .import = Reduce<ops::kSum, Before::kExp, After::kLog>},
+       .becomes = "amax, hardtanh, sub, exp, sum, log, add",
+       .import = ReduceLogSumExp},
       {.name = "ReduceProd",
        .becomes = "a constant",
        .limits = "of shapes",
