@@ -262,6 +262,48 @@ TEST(ImportTest, WhereRowsAreMixedTheirNumberStays) {
   EXPECT_THAT(RunOn(net.graph, 2, x), ElementsAre(1, 2, 3, 4, 4, 6));
 }
 
+// float[2, 2] without what it gives by rows.
+absl::StatusOr<ImportedNet> WithNode(const std::string& op, const std::string& attribute,
+                                     const std::vector<int64_t>& axes, bool is_list) {
+  Model model;
+  model.Input("x", {2, 2}).Output("y");
+  ::onnx::NodeProto& node = model.Node(op, {"x"}, {"z"});
+  if (is_list) SetInts(node, attribute, axes);
+  if (!is_list) SetInt(node, attribute, axes[0]);
+  model.Node("Sub", {"x", "z"}, {"y"});
+  return model.Import();
+}
+
+TEST(ImportTest, WhatWorksAlongTheRowsKeepsTheirNumber) {
+  for (const bool mean : {true, false}) {
+    const ImportedNet net = ValueOrDie(mean ? WithNode("ReduceMean", "axes", {0}, true)
+                                            : WithNode("Softmax", "axis", {0}, false));
+    EXPECT_THAT(net.notes,
+                ElementsAre(::testing::AllOf(HasSubstr("batches of 2 rows alone"),
+                                             HasSubstr("node 'the_"), HasSubstr("mixes rows"))));
+    const float x[] = {1, 2, 1, 2, 1, 2, 1, 2};
+    const float less = mean ? 1 : 0.5;
+    EXPECT_THAT(RunOn(net.graph, 2, x),
+                ElementsAre(1 - less, mean ? 0 : 1.5, 1 - less, mean ? 0 : 1.5));
+    const auto executor = Executor::Create(net.graph);
+    EXPECT_FALSE(executor.ok() && (*executor)->Forward(ExecutionMode::kInference, 4, {x}).ok());
+  }
+  EXPECT_THAT(ValueOrDie(WithNode("ReduceMean", "axes", {1}, true)).notes,
+              ElementsAre(HasSubstr("of any number")));
+}
+
+TEST(ImportTest, AViewThatCutsRowsKeepsTheirNumber) {
+  Model model;
+  model.Input("x", {2, 2}).Output("y");
+  model.Ints("shape", {2, 2});
+  SetInts(model.Node("Transpose", {"x"}, {"t"}), "perm", {1, 0});
+  model.Node("Reshape", {"t", "shape"}, {"y"});
+  const ImportedNet net = ValueOrDie(model.Import());
+  EXPECT_THAT(net.notes, ElementsAre(HasSubstr("batches of 2 rows alone")));
+  const float x[] = {1, 2, 3, 4};
+  EXPECT_THAT(RunOn(net.graph, 2, x), ElementsAre(1, 3, 2, 4));
+}
+
 // Channels shuffled between convolutions: the second reads what permute made under another shape,
 // in the blocks of channels that its kernel likes. The executor in double knows no blocks.
 TEST(ImportTest, ShuffledChannelsAreReadUnderTheirNewShape) {

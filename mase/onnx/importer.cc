@@ -187,6 +187,13 @@ absl::Status Importer::AddInputs() {
                  .attributes = {
                      {"shape", shape},
                      {"dtype", std::string(DTypeName(ids ? DType::kInt64 : DType::kFloat32))}}}));
+    if (!any_rows_ && !ids) {
+      // Nothing else need be wrong with another number of rows than the file's.
+      base_ = absl::StrCat(name, "_rows");
+      std::vector<Extent> extents;
+      for (const int64_t extent : shape) extents.push_back({extent});
+      MASE_ASSIGN_OR_RETURN(value, OnnxNode(*this, as_node).View(value, extents));
+    }
     values_[input->name()] = {.value = value};
   }
   return absl::OkStatus();
@@ -401,6 +408,18 @@ absl::StatusOr<Value*> Importer::AddNode(NodeSpec spec) {
     infos.push_back((*results)[0]);
   }
   Value* value = node->outputs()[0];
+  if (any_rows_ && file_rows_ > 0 && !folding_) {
+    // What the file computes of its own number of rows is not what it would of another.
+    std::vector<RowAxis> rows;
+    std::vector<RowShapes> shapes;
+    for (const Value* input : node->inputs()) {
+      rows.push_back(rows_.at(input));
+      shapes.push_back({infos_.at(input)[0].shape, infos_.at(input)[1].shape});
+    }
+    MASE_ASSIGN_OR_RETURN(rows_[value],
+                          FollowRows(*node, rows, shapes, {infos[0].shape, infos[1].shape},
+                                     batches_[1] - batches_[0]));
+  }
   infos_[value] = std::move(infos);
   return value;
 }

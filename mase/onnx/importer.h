@@ -21,6 +21,7 @@
 #include "mase/onnx/import.h"
 #include "mase/onnx/known.h"
 #include "mase/onnx/onnx_file.h"
+#include "mase/onnx/rows.h"
 #include "proto/format.pb.h"
 
 namespace mase {
@@ -168,7 +169,8 @@ class Importer {
   ImportedNet net_;
   Graph* graph_ = &net_.graph;  // Another one while constants are folded.
   absl::flat_hash_map<const Value*, std::vector<ValueInfo>> infos_;  // By batch.
-  absl::node_hash_map<std::string, OnnxValue> values_;               // Rules keep pointers into it.
+  absl::flat_hash_map<const Value*, RowAxis> rows_;     // Of files with a fixed number of rows.
+  absl::node_hash_map<std::string, OnnxValue> values_;  // Rules keep pointers into it.
   // Known values that the graph has as tensors.
   absl::flat_hash_map<std::string, Value*> materialized_;
   // While whole numbers are moved: the values that stand for them, one number each.
