@@ -92,6 +92,11 @@ class FormatRunner final : public TrialRunner {
 
   absl::StatusOr<TrialFigures> Run(int64_t, absl::Span<const double> point,
                                    const EpochWatch&) override {
+    // Never between two nodes: the first one's record must last.
+    if (kept_.size() > kMostRecords) {
+      for (auto& known : known_) known.clear();
+      kept_.clear();
+    }
     for (size_t i = 0; i < nodes_.size(); ++i) {
       MASE_ASSIGN_OR_RETURN(records_[i], RecordOf(i, point));
     }
@@ -128,13 +133,7 @@ class FormatRunner final : public TrialRunner {
     if (!rule->leaves_alone()) {
       absl::StatusOr<Quantization> made = QuantizationFor(*nodes_[node], *rule, shapes_);
       if (!made.ok()) return Annotate(made.status(), nodes_[node]->name());
-      if (records_kept_ > kMostRecords) {
-        for (auto& all : known_) all.clear();
-        kept_.clear();
-        records_kept_ = 0;
-      }
       kept_.push_back(std::make_unique<Quantization>(*std::move(made)));
-      ++records_kept_;
       record = {++numbers_, kept_.back().get()};
     }
     known.emplace(key, record);
@@ -149,7 +148,6 @@ class FormatRunner final : public TrialRunner {
   std::vector<double> key_;
   std::vector<absl::flat_hash_map<std::vector<double>, NumberedRecord>> known_;  // By node.
   std::deque<std::unique_ptr<Quantization>> kept_;
-  size_t records_kept_ = 0;
   int numbers_ = 0;
 };
 
