@@ -374,6 +374,32 @@ TEST(SearchTest, SamplersAreComparedOnOnePlot) {
   EXPECT_THAT(Contents(folder + "/out/compare.svg"), HasSubstr("<svg"));
 }
 
+TEST(SearchTest, LabelsThatTheNetHasNoOutputForAreRefused) {
+  const std::string folder = NewFolder();
+  std::string table;
+  for (int i = 0; i < 16; ++i) absl::StrAppend(&table, "f", i, ",");
+  absl::StrAppend(&table, "class\n");
+  for (int row = 0; row < 60; ++row) {
+    for (int i = 0; i < 16; ++i) absl::StrAppend(&table, (row * 7 + i * 3) % 11, ",");
+    absl::StrAppend(&table, "c", row % 3, "\n");
+  }
+  std::ofstream(folder + "/three.csv") << table;
+  const CommandResult trained =
+      RunCommand("mase/ch",
+                 {"train", "Linear 3", "csv", "--set=dataset.train=three.csv",
+                  "--set=dataset.validation=three.csv", "--max-epochs=1", "--run_dir=three"},
+                 folder);
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  std::ofstream(folder + "/search.toml")
+      << "load_name = \"three/best.safetensors\"\ndataset = \"jsc-sim\"\n"
+      << "[search.search_space]\nname = \"graph/quantize/mixed_precision_ptq\"\n"
+      << "[search.search_space.seed.default.config]\nname = [\"NA\"]\n"
+      << kMetrics;
+  const CommandResult run = Search(folder, folder + "/search.toml", {"--set=dataset.recipe=false"});
+  EXPECT_EQ(run.exit_code, 2) << run.out;
+  EXPECT_THAT(run.err, HasSubstr("the data has the label 3, but the net has only 3 outputs"));
+}
+
 struct BadCase {
   std::string tables;
   int exit_code;

@@ -117,6 +117,7 @@ class Search {
   // Formats alone are tried the fast way, if that finds what an ordinary run finds.
   absl::Status ChooseRunner() {
     fast_ = context_.space.formats_alone() && !strategy_.sw_runner().has_basic_train();
+    bool compared = false;
     for (const bool last : {false, true}) {
       if (!fast_) break;
       const Point point = CornerPoint(context_.space.parameters(), last);
@@ -125,10 +126,13 @@ class Search {
       if (absl::IsUnimplemented(quick.status())) fast_ = false;
       if (!fast_) break;
       MASE_RETURN_IF_ERROR(quick.status());
-      const absl::StatusOr<TrialFigures> a = slow->Run(0, point, nullptr),
-                                         b = (*quick)->Run(0, point, nullptr);
-      fast_ = a.ok() == b.ok() && (!a.ok() || a->software == b->software);
+      const absl::StatusOr<TrialFigures> figures = slow->Run(0, point, nullptr);
+      if (!figures.ok()) continue;  // A point that an ordinary run refuses decides nothing.
+      const absl::StatusOr<TrialFigures> same = (*quick)->Run(0, point, nullptr);
+      fast_ = same.ok() && same->software == figures->software;
+      compared = true;
     }
+    fast_ = fast_ && compared;
     return absl::OkStatus();
   }
 

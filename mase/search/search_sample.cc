@@ -10,8 +10,28 @@
 #include "mase/base/mix64.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/graph/shape_inference.h"
 
 namespace mase {
+namespace {
+
+// What measures trials counts by class. Nets that score no classes are refused where they run.
+absl::Status CheckLabels(const Tensor& labels, const Graph& net) {
+  MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(net));
+  if (net.output()->inputs().size() != 1) return absl::OkStatus();
+  const Shape& output = shapes.shape(net.output()->inputs()[0]);
+  if (output.rank() != 2) return absl::OkStatus();
+  for (const int64_t label : labels.data<int64_t>()) {
+    if (label < 0 || label >= output[1]) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the data has the label ", label, ", but the net has only ", output[1],
+                       " outputs; search a net that was made for this data"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::StatusOr<SearchSample> DrawSample(const SearchSettings& settings, const RunConfig& config,
                                         const Session& session) {
@@ -24,6 +44,7 @@ absl::StatusOr<SearchSample> DrawSample(const SearchSettings& settings, const Ru
                                                 " split, and never on the test split"));
   }
   MASE_ASSIGN_OR_RETURN(const std::string caption, session.dataset.Caption(split));
+  MASE_RETURN_IF_ERROR(CheckLabels(data->labels, session.graph));
   const int64_t all = data->rows();
   const int64_t wanted = runner.num_samples() > 0 ? runner.num_samples()
                          : settings.strategy().sw_runner().has_basic_evaluation() ? all

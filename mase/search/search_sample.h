@@ -22,7 +22,8 @@ struct SearchSample {
 };
 
 // Rows of the split that the settings name, drawn once by the seed, in the split's order; never of
-// the test split. Errors of OpenSplit.
+// the test split. Errors of OpenSplit. InvalidArgument: the split has a label that the session's
+// net has no output for.
 absl::StatusOr<SearchSample> DrawSample(const SearchSettings& settings, const RunConfig& config,
                                         const Session& session);
 
