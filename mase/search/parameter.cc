@@ -42,13 +42,6 @@ absl::Status CheckNumeric(const SearchParameter& p) {
   return absl::OkStatus();
 }
 
-bool Has(const SearchParameter& p, double value) {
-  if (p.kind == SearchParameter::Kind::kCategorical) {
-    return IsWhole(value) && value >= 0 && value < static_cast<double>(p.choices.size());
-  }
-  return value >= p.low && value <= p.high && p.Nearest(value) == value;
-}
-
 // The parent stands before and can have the values that are asked for.
 absl::Status CheckParent(const std::vector<SearchParameter>& parameters, size_t index) {
   const SearchParameter& p = parameters[index];
@@ -59,7 +52,7 @@ absl::Status CheckParent(const std::vector<SearchParameter>& parameters, size_t 
   }
   const SearchParameter& parent = parameters[p.parent];
   if (p.parent_values.empty() ||
-      !absl::c_all_of(p.parent_values, [&](double value) { return Has(parent, value); })) {
+      !absl::c_all_of(p.parent_values, [&](double value) { return parent.Has(value); })) {
     return absl::InvalidArgumentError(absl::StrCat(
         "parameter '", p.name, "' depends on values that '", parent.name, "' cannot have"));
   }
@@ -94,6 +87,13 @@ absl::optional<uint64_t> SearchParameter::size() const {
 double SearchParameter::ValueAt(uint64_t index) const {
   if (kind == Kind::kCategorical) return static_cast<double>(index);
   return std::min(high, low + static_cast<double>(index) * step);
+}
+
+bool SearchParameter::Has(double value) const {
+  if (kind == Kind::kCategorical) {
+    return IsWhole(value) && value >= 0 && value < static_cast<double>(choices.size());
+  }
+  return value >= low && value <= high && Nearest(value) == value;
 }
 
 double SearchParameter::Nearest(double number) const {
@@ -242,7 +242,7 @@ absl::Status ParameterSpace::Check(absl::Span<const double> point) const {
       return absl::InvalidArgumentError(absl::StrCat(
           "parameter '", p.name, active ? "' has no value" : "' is not active and has a value"));
     }
-    if (active && !Has(p, point[i])) {
+    if (active && !p.Has(point[i])) {
       return absl::InvalidArgumentError(absl::StrCat(
           "parameter '", p.name, "' cannot be ", point[i],
           p.kind == SearchParameter::Kind::kCategorical ? " (index of a choice)" : ""));

@@ -59,6 +59,8 @@ struct SearchParameter {
   absl::optional<uint64_t> size() const;
   // The value at `index` < size().
   double ValueAt(uint64_t index) const;
+  // Whether it can have that value; NaN never.
+  bool Has(double value) const;
   // The nearest value to `number` that the parameter has. Halves go up.
   double Nearest(double number) const;
 };

@@ -125,6 +125,18 @@ absl::Status TrialReader::ReadParam(absl::string_view name, double value,
   return absl::OkStatus();
 }
 
+void TrialReader::ClearUnlessValid(Trial& trial) const {
+  for (size_t i = 0; i < trial.point.size(); ++i) {
+    const double value = trial.point[i];
+    if (std::isnan(value) || space_[i].Has(value)) continue;
+    trial.attributes.emplace(
+        "error",
+        nlohmann::json(absl::StrCat(place_, ": parameter '", space_[i].name, "' cannot be ", value))
+            .dump());
+    trial.point.clear();
+  }
+}
+
 absl::Status TrialReader::ReadDetails(soci::session& sql, std::vector<TrialRow>& rows) {
   absl::flat_hash_map<TrialId, TrialRow*> by_id;
   std::vector<TrialId> ids;
@@ -145,6 +157,7 @@ absl::Status TrialReader::ReadDetails(soci::session& sql, std::vector<TrialRow>&
          into(id), into(name), into(value, is_null), into(text));
     params.execute();
     while (params.fetch()) {
+      if (is_null == soci::i_null) value = kInactive;
       status.Update(ReadParam(name, value, text, by_id[id]->trial));
     }
     soci::statement values =
@@ -190,6 +203,7 @@ absl::Status TrialReader::ReadDetails(soci::session& sql, std::vector<TrialRow>&
   });
   for (TrialRow& row : rows) {
     Trial& trial = row.trial;
+    ClearUnlessValid(trial);
     const bool whole = trial.values.size() == objectives_ && !trial.point.empty() &&
                        space_.Check(trial.point).ok();
     // What others wrote and left incomplete teaches nothing.

@@ -75,12 +75,15 @@ class TrialReader {
   absl::StatusOr<std::vector<TrialRow>> ReadRows(soci::session& sql, TrialId study,
                                                  const std::string& where) const;
 
-  // The rest of them. FailedPrecondition: a trial of another search space.
+  // The rest of them. A point with a value that its parameter cannot have is cleared, and the
+  // attribute "error" says which. FailedPrecondition: a trial of another search space.
   absl::Status ReadDetails(soci::session& sql, std::vector<TrialRow>& rows);
 
  private:
   absl::Status ReadParam(absl::string_view name, double value, const std::string& distribution,
                          Trial& trial);
+  // Points may lack values, but those they have are looked up among the choices everywhere.
+  void ClearUnlessValid(Trial& trial) const;
 
   const std::string place_;
   const ParameterSpace& space_;

@@ -239,6 +239,39 @@ TEST_F(StudyTest, WhoIsAloneNeedNotWaitForTheDead) {
   EXPECT_EQ(study->running().size(), 2u);
 }
 
+TEST_F(StudyTest, ValuesThatAParameterCannotHaveAreNoPoint) {
+  auto study = Open();
+  const std::vector<const char*> wrong = {"5", "-1", "0.5", "1e300", "1e999", "NULL"};
+  for (size_t i = 0; i <= wrong.size(); ++i) {
+    Trial trial = ValueOrDie(study->Begin(1))[0];
+    trial.state = TrialState::kPruned;
+    if (i % 2 == 0) trial = Done(std::move(trial), {}, {0.5, 8});
+    trial.point = {7, 0, kInactive};
+    EXPECT_OK(study->Finish(std::move(trial)));
+  }
+  EXPECT_OK(study->Flush());
+  for (size_t i = 0; i < wrong.size(); ++i) {
+    Execute(absl::StrCat("UPDATE trial_params SET param_value = ", wrong[i],
+                         " WHERE param_name = 'kind' AND trial_id IN (SELECT trial_id FROM trials "
+                         "WHERE number = ",
+                         i, ")"));
+  }
+  study = Open();
+  for (size_t i = 0; i < wrong.size(); ++i) {
+    const Trial& trial = *study->history().Find(static_cast<int64_t>(i));
+    EXPECT_NE(trial.state, TrialState::kComplete) << wrong[i];
+    if (std::string(wrong[i]) == "NULL") {
+      EXPECT_THAT(trial.point,
+                  ElementsAre(7, NanSensitiveDoubleEq(kInactive), NanSensitiveDoubleEq(kInactive)));
+      continue;
+    }
+    EXPECT_THAT(trial.point, IsEmpty()) << wrong[i];
+    EXPECT_THAT(trial.attributes.at("error"), HasSubstr("parameter 'kind' cannot be ")) << wrong[i];
+  }
+  EXPECT_EQ(study->history().Find(static_cast<int64_t>(wrong.size()))->state,
+            TrialState::kComplete);
+}
+
 TEST_F(StudyTest, AWorkerThatLivesKeepsItsTrials) {
   settings_.set_heartbeat_interval(0.05);
   settings_.set_grace_period(0.5);
