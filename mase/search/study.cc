@@ -189,6 +189,7 @@ Id DatabaseStudy::Insert(soci::session& sql, int64_t number, TrialState state,
 absl::Status DatabaseStudy::Refresh() {
   MASE_RETURN_IF_ERROR(Flush());
   std::vector<Row> rows;
+  Id last = last_;
   MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) -> absl::Status {
     rows.clear();
     std::vector<Row> found;
@@ -202,17 +203,18 @@ absl::Status DatabaseStudy::Refresh() {
     MASE_RETURN_IF_ERROR(status);
     // This worker knows its own trials.
     for (Row& row : found) {
+      last = std::max(last, row.id);
       if (!ids_.contains(row.trial.number) && history_.Find(row.trial.number) == nullptr) {
         rows.push_back(std::move(row));
       }
     }
     return reader_.ReadDetails(sql, rows);
   }));
+  last_ = last;
   running_.resize(ids_.size());
   open_.clear();
   waiting_.clear();
   for (Row& row : rows) {
-    last_ = std::max(last_, row.id);
     if (IsFinished(row.trial.state)) {
       history_.Add(std::move(row.trial));
       continue;
@@ -259,8 +261,11 @@ void DatabaseStudy::FailStale(soci::session& sql, bool at_once) {
   });
   for (Id id : stale) {
     const std::string now = TimeText(absl::Now());
-    sql << "UPDATE trials SET state = 'FAIL', datetime_complete = :c WHERE trial_id = :t", use(now),
-        use(id);
+    soci::statement fail = (sql.prepare << "UPDATE trials SET state = 'FAIL', datetime_complete = "
+                                           ":c WHERE trial_id = :t AND state = 'RUNNING'",
+                            use(now), use(id));
+    fail.execute(true);
+    if (fail.get_affected_rows() != 1) continue;  // It was only slow, and has ended meanwhile.
     TextRows reason;
     reason.Add(id, kErrorKey, kWorkerDied);
     reason.Insert(sql, "trial_user_attributes");

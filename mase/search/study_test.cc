@@ -272,6 +272,16 @@ TEST_F(StudyTest, ValuesThatAParameterCannotHaveAreNoPoint) {
             TrialState::kComplete);
 }
 
+TEST_F(StudyTest, AWorkerDoesNotReadItsOwnTrialsAgain) {
+  if (!sqlite()) return;  // There other studies have trials of that number.
+  auto study = Open();
+  EXPECT_OK(study->Finish(Done(ValueOrDie(study->Begin(1))[0], {1, 0, kInactive}, {1, 2})));
+  EXPECT_OK(study->Refresh());
+  Execute("UPDATE trials SET number = 77");  // Would be new.
+  EXPECT_OK(study->Refresh());
+  EXPECT_EQ(study->history().size(), 1u);
+}
+
 TEST_F(StudyTest, AWorkerThatLivesKeepsItsTrials) {
   settings_.set_heartbeat_interval(0.05);
   settings_.set_grace_period(0.5);
