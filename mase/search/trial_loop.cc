@@ -1,13 +1,16 @@
 #include "mase/search/trial_loop.h"
 
 #include <algorithm>
+#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "mase/base/memory_budget.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/threads.h"
 #include "mase/search/search_results.h"
@@ -21,6 +24,15 @@ constexpr int64_t kBlock = 32;
 constexpr int64_t kFastTrialNanoseconds = 2'000'000;
 constexpr absl::Duration kLookAgainAfter = absl::Milliseconds(200);  // For trials of others.
 constexpr char kInterrupted[] = "\"interrupted\"";
+
+// What leaves a thread as an exception ends the process.
+absl::Status Guarded(absl::FunctionRef<absl::Status()> work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc& error) {
+    return OutOfMemory(error);
+  }
+}
 
 }  // namespace
 
@@ -109,7 +121,7 @@ absl::Status TrialLoop::RunWorkers() {
   for (int i = 0; i < options_.jobs; ++i) {
     threads.emplace_back([this, i, &ends] {
       const ThreadShare share(options_.jobs);
-      ends[i] = Work();
+      ends[i] = Guarded([this] { return Work(); });
       if (!ends[i].ok()) stop_ = true;
     });
   }
@@ -139,21 +151,21 @@ absl::Status TrialLoop::RunBatches() {
       continue;
     }
     std::atomic<size_t> next = 0;
-    const auto work = [&](TrialRunner& runner) {
-      for (size_t i = next++; i < batch.size(); i = next++) Evaluate(runner, batch[i]);
+    std::vector<absl::Status> ends(static_cast<size_t>(workers));
+    const auto work = [&](int worker) {
+      const ThreadShare share(workers);
+      ends[worker] = Guarded([&] {
+        for (size_t i = next++; i < batch.size(); i = next++) Evaluate(*runners[worker], batch[i]);
+        return absl::OkStatus();
+      });
     };
     std::vector<std::thread> threads;
     for (int i = 1; i < workers; ++i) {
-      threads.emplace_back([&, i] {
-        const ThreadShare share(workers);
-        work(*runners[i]);
-      });
+      threads.emplace_back(work, i);
     }
-    {
-      const ThreadShare share(workers);
-      work(*runners[0]);
-    }
+    work(0);
     for (std::thread& thread : threads) thread.join();
+    for (const absl::Status& end : ends) MASE_RETURN_IF_ERROR(end);
     for (Trial& trial : batch) MASE_RETURN_IF_ERROR(Finish(std::move(trial)));
     MASE_RETURN_IF_ERROR(SaveSometimes());
   }

@@ -51,8 +51,8 @@ class TrialLoop {
 
   // Runs until the target, the deadline or an interrupt, or until nothing is left to try. At most
   // once. Trials that were taken and not run are given back to the study. Unknown: all trials
-  // failed, and the first one why; after twenty of them none follows. Else errors of study and
-  // sampler.
+  // failed, and the first one why; after twenty of them none follows. ResourceExhausted: a thread
+  // had no memory. Else errors of study and sampler.
   absl::Status Run();
 
  private:
