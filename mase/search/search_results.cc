@@ -46,22 +46,6 @@ void AddAttributes(const Trial& trial, const SearchSpace& space, const Objective
       trial.point.empty() ? Json() : Json::parse(space.SampledConfig(trial.point));
 }
 
-absl::string_view StateName(TrialState state) {
-  switch (state) {
-    case TrialState::kRunning:
-      return "RUNNING";
-    case TrialState::kComplete:
-      return "COMPLETE";
-    case TrialState::kPruned:
-      return "PRUNED";
-    case TrialState::kFailed:
-      return "FAIL";
-    case TrialState::kWaiting:
-      return "WAITING";
-  }
-  return "";
-}
-
 void ReadFigures(const Json& json, std::map<std::string, double>& figures) {
   if (!json.is_object()) return;
   for (const auto& [name, value] : json.items()) {
@@ -117,6 +101,22 @@ Cell ChoiceCell(const ParameterSpace& space, size_t index, double value) {
 }
 
 }  // namespace
+
+absl::string_view StateName(TrialState state) {
+  switch (state) {
+    case TrialState::kRunning:
+      return "RUNNING";
+    case TrialState::kComplete:
+      return "COMPLETE";
+    case TrialState::kPruned:
+      return "PRUNED";
+    case TrialState::kFailed:
+      return "FAIL";
+    case TrialState::kWaiting:
+      return "WAITING";
+  }
+  return "";
+}
 
 void SetFigures(const TrialFigures& figures, Trial& trial) {
   trial.attributes[kSoftwareMetrics] = ObjectOf(figures.software).dump();

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "mase/base/table.h"
 #include "mase/search/objective.h"
@@ -17,6 +18,9 @@ namespace mase {
 inline constexpr char kSoftwareMetrics[] = "software_metrics";
 inline constexpr char kHardwareMetrics[] = "hardware_metrics";
 inline constexpr char kError[] = "error";  // Why it failed.
+
+// As Optuna's tables and all files have it: "COMPLETE", "FAIL".
+absl::string_view StateName(TrialState state);
 
 // Puts figures there; those that are no finite numbers are left out.
 void SetFigures(const TrialFigures& figures, Trial& trial);

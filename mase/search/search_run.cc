@@ -235,11 +235,7 @@ class Search {
   // The trial that is to be applied, and why it.
   absl::StatusOr<Winner> FindWinner() const {
     if (request_.apply.has_value()) {
-      const Trial* trial = study_->history().Find(*request_.apply);
-      if (trial != nullptr && !trial->point.empty()) return Winner{trial, "named by --apply"};
-      return absl::NotFoundError(absl::StrCat("the study has no trial ", *request_.apply,
-                                              "; it has ", study_->history().size(),
-                                              " trials, from 0 on"));
+      return NamedWinner(study_->history(), context_.space.parameters(), *request_.apply);
     }
     MASE_ASSIGN_OR_RETURN(const TrialFigures original, FiguresOf(context_, session_.graph));
     Winner winner = ChooseWinner(study_->history(), context_.objective, goals_, original);

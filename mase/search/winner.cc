@@ -96,4 +96,23 @@ Winner ChooseWinner(const TrialHistory& history, const Objective& objective,
           std::move(why)};
 }
 
+absl::StatusOr<Winner> NamedWinner(const TrialHistory& history, const ParameterSpace& space,
+                                   int64_t number) {
+  const Trial* trial = history.Find(number);
+  if (trial == nullptr) {
+    return absl::NotFoundError(absl::StrCat("the study has no trial ", number, "; it has ",
+                                            history.size(), " trials, from 0 on"));
+  }
+  // What a point leaves out would silently be as the settings have it.
+  const absl::Status whole = trial->point.empty()
+                                 ? absl::NotFoundError("it has no point of the search space")
+                                 : space.Check(trial->point);
+  if (!whole.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("trial ", number, " (", StateName(trial->state),
+                     ") cannot be applied: ", whole.message(), "; name another trial"));
+  }
+  return Winner{trial, "named by --apply"};
+}
+
 }  // namespace mase

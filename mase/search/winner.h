@@ -2,11 +2,14 @@
 #ifndef MASE_SEARCH_WINNER_H_
 #define MASE_SEARCH_WINNER_H_
 
+#include <cstdint>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "mase/run/goal.h"
 #include "mase/search/objective.h"
+#include "mase/search/parameter.h"
 #include "mase/search/trial.h"
 
 namespace mase {
@@ -23,6 +26,11 @@ struct Winner {
 // the net as it came.
 Winner ChooseWinner(const TrialHistory& history, const Objective& objective,
                     absl::Span<const Goal> goals, const TrialFigures& original);
+
+// The trial that the user names. NotFound: the study has none of that number, or it has not ended.
+// FailedPrecondition, with the trial and why: its point is not whole, or none of the space.
+absl::StatusOr<Winner> NamedWinner(const TrialHistory& history, const ParameterSpace& space,
+                                   int64_t number);
 
 }  // namespace mase
 
