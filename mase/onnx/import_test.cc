@@ -292,6 +292,16 @@ TEST(ImportTest, WhatWorksAlongTheRowsKeepsTheirNumber) {
               ElementsAre(HasSubstr("of any number")));
 }
 
+TEST(ImportTest, ResultsWithRowsOnAnotherAxisKeepTheirNumber) {
+  Model model;
+  model.Input("x", {2, 2}).Output("y");
+  SetInts(model.Node("Transpose", {"x"}, {"y"}), "perm", {1, 0});
+  const ImportedNet net = ValueOrDie(model.Import());
+  EXPECT_THAT(net.notes, ElementsAre(HasSubstr("rows on another axis than 0")));
+  const float x[] = {1, 2, 3, 4};
+  EXPECT_THAT(RunOn(net.graph, 2, x), ElementsAre(1, 3, 2, 4));
+}
+
 TEST(ImportTest, AViewThatCutsRowsKeepsTheirNumber) {
   Model model;
   model.Input("x", {2, 2}).Output("y");

@@ -480,6 +480,9 @@ absl::Status Importer::Finish() {
     return CannotRead("result '", Shown(net_.output), "' ",
                       output->known() ? "is a constant" : "is codes; dequantize it");
   }
+  if (const auto rows = rows_.find(output->value); rows != rows_.end() && rows->second.axis != 0) {
+    return CannotRead("result '", Shown(net_.output), "' has its rows on another axis than 0");
+  }
   if (output->rounded.has_value()) {
     MASE_RETURN_IF_ERROR(RoundResult(*this, *output));
     CountMarkedUses(output->value, 1);  // The graph's output.
