@@ -86,7 +86,7 @@ TEST(OnnxRunTest, WhatWouldBeOfNoUseIsNotWritten) {
   };
   const CommandResult named = export_to("onnx", "net.txt");
   EXPECT_EQ(named.exit_code, 2);
-  EXPECT_THAT(named.err, HasSubstr("--out=net.txt: want a name that ends in .onnx"));
+  EXPECT_THAT(named.err, HasSubstr("net.txt: want a name that ends in .onnx"));
   const CommandResult rounded = export_to("qdq", "net.onnx");
   EXPECT_NE(rounded.exit_code, 0);
   EXPECT_THAT(rounded.err, HasSubstr("the net rounds nothing: quantize it first"));

@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 class Greedy final : public TrialRunner {
  public:
-  absl::StatusOr<TrialFigures> Run(int64_t, absl::Span<const double>) override {
+  absl::StatusOr<TrialFigures> Run(int64_t, absl::Span<const double>, const EpochWatch&) override {
     throw std::bad_alloc();
   }
 };
