@@ -273,7 +273,7 @@ TEST(SearchTest, ASearchThatIsKilledAgainAndAgainEndsWithAllItsTrials) {
         "--config=" + Runfile("testdata/configs/jsc_widths_search.toml"),
         "--run_dir=out",
         "--set=search.search_space.constraints=['{first} <= 48', '{second} <= 48']",
-        "--set=search.strategy.sw_runner.basic_train.max_epochs=8",
+        "--set=search.strategy.sw_runner.basic_train.max_epochs=40",
         "--set=dataset.rows=40000",
         "--jobs=2"};
     const std::string file = shared ? "shared.db" : "out/study.db";
