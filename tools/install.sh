@@ -55,9 +55,19 @@ Libs: -L\${prefix}/lib -Wl,-rpath,\${prefix}/lib -lmase_predict
 EOF
 }
 
-# The packages of the shared libraries that ch loads.
-packages() {
+# The shared libraries that ch is linked with, and those of databases, which SOCI opens by their names when a study does.
+libraries() {
   ldd "$here/mase/ch" | sed -nE 's/.* => (\/[^ ]+).*/\1/p' | while read -r library; do
+    echo "$library"
+    case $library in
+      */libsoci_core.so*) for database in sqlite3 postgresql; do echo "${library/_core/_$database}"; done ;;
+    esac
+  done
+}
+
+# Their packages.
+packages() {
+  libraries | while read -r library; do
     dpkg -S "$(readlink -f "$library")" 2> /dev/null || dpkg -S "$(basename "$(readlink -f "$library")")" 2> /dev/null || true
   done | sed -E 's/:.*//' | sort -u
 }

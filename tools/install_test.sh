@@ -5,7 +5,7 @@ work=$TEST_TMPDIR/work
 mkdir -p "$work"
 BUILD_WORKING_DIRECTORY=$work tools/install.sh first > "$work/log"
 grep -q '^installed below' "$work/log"
-test -s "$work/first/share/mase/packages"
+grep -q '^libsoci-sqlite3' "$work/first/share/mase/packages"
 test -s "$work/first/share/man/man1/ch.1"
 mv "$work/first" "$work/moved"
 run() { env -i PATH="$PATH" HOME="$work" "$work/moved/bin/ch" "$@"; }
