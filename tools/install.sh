@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # ./bazelw run //:install -- PREFIX            installs below PREFIX, which is made
 # ./bazelw run //:install -- --tar FOLDER      makes FOLDER/mase-VERSION.tar.gz of an installation
+# ./bazelw build //:sdk                        makes mase-sdk-VERSION.tar.gz: an installation with all that plugins need
 #
 # An installation needs no Bazel, runs from any folder and may be moved as a whole. share/mase/packages names the
 # Debian packages that it loads.
@@ -82,6 +83,33 @@ manual() {
   echo '.fi'
 }
 
+# What plugins are written against (docs/plugins.md), beside the installation below $1: headers, .proto files, the files
+# of CMake, pkg-config and Bazel, goldens, examples.
+sdk() {
+  local version=$2 file
+  mkdir -p "$1/lib/cmake/mase-sdk" "$1/lib/pkgconfig" "$1/bazel" "$1/share/mase/examples"
+  (cd "$here" && find -L mase proto \( -name '*.h' -o -name '*.proto' \) -not -path 'mase/predict/*') | while read -r file; do
+    install -D -m 644 "$here/$file" "$1/include/$file"
+  done
+  for file in "$here"/sdk/package/cmake/*.cmake; do
+    sed "s/@VERSION@/$version/" "$file" > "$1/lib/cmake/mase-sdk/$(basename "$file")"
+  done
+  sed "s/@VERSION@/$version/" "$here/sdk/package/mase-sdk.pc" > "$1/lib/pkgconfig/mase-sdk.pc"
+  install -m 644 "$here/sdk/package/bazel/plugin.bzl" "$1/bazel/plugin.bzl"
+  install -m 755 "$here/sdk/package/bazel/check.sh" "$1/bazel/check.sh"
+  install -m 644 "$here/sdk/package/bazel/BUILD.bazel" "$1/BUILD.bazel"
+  echo 'workspace(name = "mase_sdk")' > "$1/WORKSPACE"
+  cp -rL "$here/examples/plugins" "$1/share/mase/examples/plugins"
+  mkdir -p "$1/share/mase/goldens"
+  find -L "$here/testdata/formats" -maxdepth 1 -type f -exec install -m 644 {} "$1/share/mase/goldens" \;
+  rm -rf "$1/share/mase/formats"
+}
+
+# $1, a folder, as the archive $2, the same bytes of the same files.
+pack() {
+  tar --sort=name --owner=0 --group=0 --mtime='2020-01-01 00:00Z' -C "$(dirname "$1")" -cf - "$(basename "$1")" | gzip -n > "$2"
+}
+
 case ${1:-} in
   --tar)
     folder=$(cd "$caller" && realpath -m "${2:?--tar needs a folder}")
@@ -90,8 +118,18 @@ case ${1:-} in
     trap 'rm -rf "$work"' EXIT
     install_below "$work/mase-$version"
     mkdir -p "$folder"
-    tar --sort=name --owner=0 --group=0 --mtime='2020-01-01 00:00Z' -C "$work" -czf "$folder/mase-$version.tar.gz" "mase-$version"
+    pack "$work/mase-$version" "$folder/mase-$version.tar.gz"
     echo "$folder/mase-$version.tar.gz"
+    ;;
+  --sdk)
+    archive=$(cd "$caller" && realpath -m "${2:?--sdk needs a file}")
+    version=$(basename "$archive" .tar.gz)
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    install_below "$work/$version"
+    strip --strip-debug "$work/$version/bin/ch" 2> /dev/null || true
+    sdk "$work/$version" "${version#mase-sdk-}"
+    pack "$work/$version" "$archive"
     ;;
   '' | -*)
     sed -n '2,3s/^# //p' "$0" >&2

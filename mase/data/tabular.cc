@@ -17,17 +17,20 @@
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/data/data_cache.h"
+#include "mase/data/data_reader.h"
 #include "mase/data/file_bytes.h"
 #include "mase/data/hdf5.h"
 #include "mase/data/labels.h"
 #include "mase/data/numpy_table.h"
+#include "mase/data/plugin_table.h"
 #include "mase/data/row_sketch.h"
 #include "mase/data/table.h"
 
 namespace mase {
 namespace {
 
-constexpr double kTestFraction = 0.2;  // MASE's numbers.
+constexpr int64_t kHeadBytes = 1 << 16;  // Of a file that tell what it is.
+constexpr double kTestFraction = 0.2;    // MASE's numbers.
 constexpr uint32_t kSplitSeed = 42;
 
 std::string FileName(const std::string& path) {
@@ -106,7 +109,6 @@ TableColumns ArrayColumns(const Reading& reading, bool may_lack_label) {
 
 absl::StatusOr<DataTable> ReadAnyTable(const TabularSet& set, const std::string& path,
                                        const Reading& reading, bool may_lack_label) {
-  constexpr int64_t kHeadBytes = 1 << 16;
   MASE_ASSIGN_OR_RETURN(const std::string head, ReadHead(path, kHeadBytes));
   const bool numpy = IsNumpyFile(head);
   if (numpy && set.features.empty()) {
@@ -116,6 +118,9 @@ absl::StatusOr<DataTable> ReadAnyTable(const TabularSet& set, const std::string&
   if (numpy) {
     return absl::InvalidArgumentError(absl::StrCat(
         path, ": a NumPy file has no column names, by which data set ", set.name, " is read"));
+  }
+  if (const DataReader* reader = FindDataReader(head); reader != nullptr) {
+    return ReadPluginTable(path, *reader, {reading.label, reading.features, may_lack_label});
   }
   if (!IsHdf5(head)) return ReadText(path, reading, may_lack_label);
   if (set.hdf5_dataset.empty()) {
@@ -307,10 +312,15 @@ absl::StatusOr<Dataset> OpenOneFile(const TabularSet& set, const DatasetConfig& 
                                     const OpenOptions& options, const std::string& path) {
   const auto notes = std::make_shared<Notes>();
   Reading reading = ReadingOf(set, config, options, *notes);
-  MASE_ASSIGN_OR_RETURN(const CachedData parts,
-                        LoadOrBuild(
-                            {path}, CacheKey(set, reading), IsSplit,
-                            [&] { return ReadAndSplit(set, path, reading); }, *notes));
+  MASE_ASSIGN_OR_RETURN(const std::string head, ReadHead(path, kHeadBytes));
+  const auto split = [&] { return ReadAndSplit(set, path, reading); };
+  // What a plugin read is not kept: nothing tells whether the plugin is still the same.
+  absl::StatusOr<CachedData> read =
+      FindDataReader(head) != nullptr
+          ? split()
+          : LoadOrBuild({path}, CacheKey(set, reading), IsSplit, split, *notes);
+  MASE_RETURN_IF_ERROR(read.status());
+  const CachedData parts = *std::move(read);
   DataRecipe learnt;
   learnt.ParseFromString(parts.texts[0]);  // It is new, or IsSplit saw that it can be read.
   SplitData train = {parts.tensors[kTrainFeatures], parts.tensors[kTrainLabels], "",

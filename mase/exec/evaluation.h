@@ -1,4 +1,4 @@
-// Loss and accuracy of a classifier on labelled samples, as MASE reports them.
+// Measures loss and accuracy of a classifier on labelled samples, as MASE reports them.
 #ifndef MASE_EXEC_EVALUATION_H_
 #define MASE_EXEC_EVALUATION_H_
 
@@ -10,19 +10,10 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "mase/exec/executor.h"
+#include "mase/metric/evaluation.h"
 #include "mase/tensor/tensor.h"
 
 namespace mase {
-
-struct Evaluation {
-  // Mean of the batches' mean softmax cross-entropies: each batch weighs the same, a short last
-  // one too. This is what MASE logs as val_loss_epoch and test_loss_epoch.
-  double loss = 0;
-  // Top-1, ties to the lowest class: one float32 division of whole counts.
-  float accuracy = 0;
-  int64_t correct = 0;
-  int64_t samples = 0;
-};
 
 // Receives the net's raw outputs batch by batch: the first sample's row and [rows, classes]. An
 // error ends the evaluation with it.

@@ -1,6 +1,8 @@
 #include "mase/exec/run_net.h"
 
+#include <algorithm>
 #include <type_traits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
@@ -48,6 +50,42 @@ absl::Status CheckInputs(const BasicExecutor<T>& executor, absl::Span<const Tens
 }
 
 }  // namespace
+
+absl::StatusOr<std::map<std::string, Tensor>> NodeValues(
+    const Graph& graph, const std::map<std::string, Tensor>& samples,
+    absl::Span<const std::string> nodes, int64_t batch_size, Execution execution) {
+  std::vector<std::string> names(nodes.begin(), nodes.end());
+  if (names.empty() && graph.output() != nullptr) {
+    for (const Value* result : graph.output()->inputs())
+      names.push_back(result->producer()->name());
+  }
+  for (const std::string& name : names) MASE_RETURN_IF_ERROR(graph.LookUpNode(name).status());
+  MASE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, InputsFor(graph, samples));
+  MASE_ASSIGN_OR_RETURN(const auto executor,
+                        Executor::Create(graph, {.execution = execution, .taps = names}));
+  const int64_t all = inputs.empty() || inputs[0].shape().rank() == 0 ? 0 : inputs[0].shape()[0];
+  const RowBatches batches = RowBatches::OfSize(all, batch_size);
+  std::map<std::string, Tensor> values;
+  const auto keep = [&](int64_t first, int64_t rows) -> absl::Status {
+    for (const std::string& name : names) {
+      MASE_ASSIGN_OR_RETURN(Shape shape, executor->NodeShape(name));
+      MASE_ASSIGN_OR_RETURN(const absl::Span<const float> part, executor->NodeValue(name));
+      const bool by_rows = shape.rank() > 0 && shape[0] == rows;
+      if (!by_rows && batches.count() > 1) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("the first axis of ", name, ", ", shape.ToString(), ", is not the ", rows,
+                         " rows of a batch; ask for at most ", batch_size, " rows"));
+      }
+      if (by_rows) shape.set_dim(0, all);
+      if (first == 0) values[name] = Tensor::Zeros(DType::kFloat32, shape);
+      const int64_t offset = by_rows ? first * (shape.elements() / std::max<int64_t>(all, 1)) : 0;
+      std::copy(part.begin(), part.end(), values[name].mutable_data<float>().data() + offset);
+    }
+    return absl::OkStatus();
+  };
+  MASE_RETURN_IF_ERROR(RunNet(*executor, inputs, batches, keep));
+  return values;
+}
 
 template <typename T>
 absl::Status RunNet(BasicExecutor<T>& executor, absl::Span<const Tensor> inputs,

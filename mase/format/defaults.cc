@@ -5,7 +5,9 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "mase/format/family.h"
 #include "mase/format/format.h"
+#include "mase/format/plugin_values.h"
 
 namespace mase {
 namespace {
@@ -118,6 +120,12 @@ void Set(const Default& given, Message* message) {
 FormatProto WithDefaults(const FormatProto& format) {
   FormatProto full = format;
   if (format.family_case() == FormatProto::FAMILY_NOT_SET) return full;
+  if (format.has_plugin()) {
+    // What it cannot complete stays as it is, for Create to refuse.
+    PluginFormat values = format.plugin();
+    if (FillPluginValues(*FindFamily(format), &values).ok()) *full.mutable_plugin() = values;
+    return full;
+  }
   Message* message = full.GetReflection()->MutableMessage(
       &full, FormatProto::descriptor()->FindFieldByNumber(format.family_case()));
   for (const Default& given : kDefaults) {

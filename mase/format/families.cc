@@ -1,8 +1,16 @@
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/text_format.h"
+#include "mase/base/open_table.h"
+#include "mase/base/status_macros.h"
 #include "mase/format/family.h"
+#include "mase/format/format_text.h"
+#include "mase/format/plugin_values.h"
 
 namespace mase {
 
@@ -28,16 +36,88 @@ const Family& MxFamily();
 const Family& LogicNetsFamily();
 const Family& LutNetFamily();
 
-absl::Span<const Family* const> Families() {
-  static const Family* const kFamilies[] = {
+namespace {
+
+using FamilyList = std::vector<const Family*>;
+
+OpenTable<FamilyList>& Table() {
+  static auto* const table = new OpenTable<FamilyList>({
       &IntegerFamily(),        &ScaleIntegerFamily(),  &AffineFamily(),    &MinifloatDenormFamily(),
       &MinifloatIeeeFamily(),  &MinifloatFamily(),     &LogFamily(),       &BlockFpFamily(),
       &BlockMinifloatFamily(), &BlockLogFamily(),      &BinaryFamily(),    &TernaryFamily(),
       &BinaryResidualFamily(), &LsqFamily(),           &FlexRoundFamily(), &MxIntFamily(),
       &MxFpFamily(),           &MxIntHardwareFamily(), &MxFamily(),        &LogicNetsFamily(),
       &LutNetFamily(),
+  });
+  return *table;
+}
+
+// Of a plugin's format whose plugin is not open.
+absl::StatusOr<std::unique_ptr<const Format>> NotOpen(const FormatProto& proto) {
+  return absl::NotFoundError(
+      absl::StrCat("format ", proto.plugin().family(),
+                   ": no plugin that is open has it; give its file with --plugins=FILE"));
+}
+
+const Family kNotOpen = {.family_case = FormatProto::kPlugin,
+                         .name = "plugin",
+                         .class_suffix = "Plugin",
+                         .summary = "a format of a plugin that is not open",
+                         .create = NotOpen,
+                         .has_reference = false};
+
+bool IsName(absl::string_view name) {
+  return !name.empty() && absl::ascii_islower(name.front()) && absl::c_all_of(name, [](char c) {
+    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_';
+  });
+}
+
+}  // namespace
+
+absl::Span<const Family* const> Families() { return Table().get(); }
+
+absl::Status CheckPluginFamily(const Family& family) {
+  const auto wrong = [&](const auto&... what) {
+    return absl::InvalidArgumentError(absl::StrCat("format family '", family.name, "': ", what...));
   };
-  return kFamilies;
+  if (family.family_case != FormatProto::kPlugin) return wrong("its family_case is not kPlugin");
+  if (!IsName(family.name) || family.name == kNotOpen.name) {
+    return wrong("want a name of small letters, digits and _");
+  }
+  if (family.create == nullptr) return wrong("nothing makes it");
+  if (family.has_reference) return wrong("MASE has no such format, so no reference");
+  for (const FamilyParameter& parameter : family.parameters) {
+    if (!IsName(parameter.name) || !parameter.in_precision) {
+      return wrong("parameter '", parameter.name, "': want a name, and in_precision");
+    }
+  }
+  std::vector<absl::string_view> names(family.aliases.begin(), family.aliases.end());
+  names.push_back(family.name);
+  for (const absl::string_view name : names) {
+    if (FindFamily(name) != nullptr || IsNamedFormat(name)) {
+      return absl::AlreadyExistsError(absl::StrCat("there is a format ", name, " already"));
+    }
+  }
+  FormatProto example;
+  if (!google::protobuf::TextFormat::ParseFromString(std::string(family.example), &example) ||
+      example.plugin().family() != family.name) {
+    return wrong("its example is not \"plugin { family: '", family.name, "' value: ... }\"");
+  }
+  MASE_RETURN_IF_ERROR(FillPluginValues(family, example.mutable_plugin()));
+  const auto made = family.create(example);
+  return made.ok() ? absl::OkStatus() : wrong("its example: ", made.status().message());
+}
+
+absl::Status RegisterFamily(const Family* family) {
+  MASE_RETURN_IF_ERROR(CheckPluginFamily(*family));
+  Table().Grow([family](FamilyList& all) { all.push_back(family); });
+  return absl::OkStatus();
+}
+
+const Family* FindFamily(const FormatProto& format) {
+  if (!format.has_plugin()) return FindFamily(format.family_case());
+  const Family* family = FindFamily(format.plugin().family());
+  return family != nullptr && family->family_case == FormatProto::kPlugin ? family : &kNotOpen;
 }
 
 const Family* FindFamily(absl::string_view name) {
@@ -71,7 +151,7 @@ absl::string_view FormatKindName(FormatKind kind) {
 }
 
 FormatKind KindOf(const FormatProto& proto) {
-  const FormatKind kind = FindFamily(proto.family_case())->kind;
+  const FormatKind kind = FindFamily(proto)->kind;
   const bool alone = proto.has_mx() && !proto.mx().has_block_size();
   return alone ? FormatKind::kFloatingPoint : kind;
 }

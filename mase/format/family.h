@@ -1,5 +1,20 @@
 // The table of format families. A family is one file, which defines its class and its
-// `Family`, and one entry in families.cc.
+// `Family`, and one entry in families.cc; or comes with a plugin:
+//
+//   constexpr FamilyParameter kParameters[] = {
+//       {"width", FamilyParameter::kRequired, true},
+//       {.name = "es", .need = FamilyParameter::kOptional, .in_precision = true, .fallback = 1}};
+//   const Family kPosit = {.family_case = FormatProto::kPlugin,
+//                          .name = "posit",
+//                          .class_suffix = "Posit",
+//                          .summary = "...",
+//                          .example = "plugin { family: 'posit' value: 8 value: 1 }",
+//                          .parameters = kParameters,
+//                          .create = Create,      // Reads proto.plugin().value(i).
+//                          .has_reference = false};
+//   registrar.AddFormat(&kPosit);
+//
+// Users then write "posit 8/1", "posit 8", "posit { width: 8 es: 1 }".
 #ifndef MASE_FORMAT_FAMILY_H_
 #define MASE_FORMAT_FAMILY_H_
 
@@ -21,6 +36,7 @@ struct FamilyParameter {
   Need need;
   bool in_precision = false;     // Listed, in this order, in the metadata's `precision`.
   absl::string_view field = "";  // Field of the family's message where it differs; "-": none.
+  double fallback = 0;           // Of a plugin's optional parameter: its default.
 };
 
 // What kind of values a format has, as comparisons group them.
@@ -75,14 +91,26 @@ struct Family {
   bool marks_results = false;  // MASE's metadata call the results of its ops binary, too.
 };
 
-// All families, in the order of docs/formats.md.
+// All families: those of docs/formats.md in its order, then those of plugins. A snapshot that stays
+// good.
 absl::Span<const Family* const> Families();
+
+// Whether a plugin's family can be put into the table: InvalidArgument if its case is not kPlugin,
+// its name or a parameter's is none, a parameter is not in_precision, it claims a reference, or its
+// example cannot be made; AlreadyExists if its name or an alias is taken.
+absl::Status CheckPluginFamily(const Family& family);
+// Puts it there. It lives as long as the program. Errors of CheckPluginFamily.
+absl::Status RegisterFamily(const Family* family);
 
 // By name or alias; null if there is none.
 const Family* FindFamily(absl::string_view name);
 
-// By case; null for FAMILY_NOT_SET.
+// By case, one of those that are not a plugin's; null for FAMILY_NOT_SET.
 const Family* FindFamily(FormatProto::FamilyCase family_case);
+
+// That of a format; null if none is set. Of a plugin's format whose plugin is not open it is one
+// that makes no format, but an error that says so.
+const Family* FindFamily(const FormatProto& format);
 
 // The kind of a format; mx is kBlocks or not by its fields.
 FormatKind KindOf(const FormatProto& proto);

@@ -12,11 +12,12 @@
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
 #include "mase/format/format_text.h"
+#include "mase/format/plugin_values.h"
 
 namespace mase {
 namespace {
 
-const Family& FamilyOf(const FormatProto& proto) { return *FindFamily(proto.family_case()); }
+const Family& FamilyOf(const FormatProto& proto) { return *FindFamily(proto); }
 
 // A field as Python prints the value: None, 8, True, [16].
 std::string PythonValue(const google::protobuf::Message& message,
@@ -44,7 +45,7 @@ std::string PythonValue(const google::protobuf::Message& message,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<const Format>> Format::Create(const FormatProto& proto) {
-  const Family* family = FindFamily(proto.family_case());
+  const Family* family = FindFamily(proto);
   if (family == nullptr) {
     return absl::InvalidArgumentError("format: no family is set; for example 'integer 8/4'");
   }
@@ -52,7 +53,11 @@ absl::StatusOr<std::unique_ptr<const Format>> Format::Create(const FormatProto& 
     return absl::InvalidArgumentError(absl::StrCat(
         family->name, ": MASE has no such format; semantics REFERENCE is not supported"));
   }
-  absl::StatusOr<std::unique_ptr<const Format>> format = family->create(WithDefaults(proto));
+  FormatProto full = WithDefaults(proto);
+  if (full.has_plugin() && family->name == full.plugin().family()) {  // Its plugin is open.
+    MASE_RETURN_IF_ERROR(FillPluginValues(*family, full.mutable_plugin()));
+  }
+  absl::StatusOr<std::unique_ptr<const Format>> format = family->create(full);
   if (format.ok() && proto.gradient() == FormatProto::CLAMP_AWARE) {
     float zero = 0;
     if (absl::IsUnimplemented((*format)->Gradient(&zero, &zero, &zero, {1}))) {
@@ -76,6 +81,7 @@ std::vector<std::string> Format::Precision() const { return PrecisionOf(proto_);
 
 std::vector<std::string> PrecisionOf(const FormatProto& format) {
   const FormatProto proto = WithDefaults(format);
+  if (proto.has_plugin()) return PluginValueTexts(proto.plugin());
   const Family& family = FamilyOf(proto);
   const google::protobuf::Message& message = proto.GetReflection()->GetMessage(
       proto, FormatProto::descriptor()->FindFieldByNumber(proto.family_case()));

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -18,6 +19,7 @@
 #include "mase/base/suggest.h"
 #include "mase/format/family.h"
 #include "mase/format/format.h"
+#include "mase/format/plugin_values.h"
 
 namespace mase {
 namespace {
@@ -150,8 +152,23 @@ absl::Status SetValues(const Family& family, absl::string_view text, FormatProto
   return absl::OkStatus();
 }
 
+// The same of a plugin's family.
+absl::Status ParsePluginFamily(const Family& family, absl::string_view rest, FormatProto* format) {
+  const bool named = absl::StartsWith(rest, "{");
+  const size_t end = named ? rest.find('}') : rest.find_first_of(kSpaces);
+  const absl::string_view values = rest.substr(0, named && end != rest.npos ? end + 1 : end);
+  if (values.empty() || (!named && absl::StrContains(values, ':'))) {
+    MASE_RETURN_IF_ERROR(MergeProtoText(family.example, format));
+    return MergeProtoText(rest, format);
+  }
+  format->mutable_plugin()->set_family(std::string(family.name));
+  MASE_RETURN_IF_ERROR(ReadPluginValues(family, values, format->mutable_plugin()));
+  return MergeProtoText(rest.substr(values.size()), format);
+}
+
 // `rest` is what follows the family's name.
 absl::Status ParseFamily(const Family& family, absl::string_view rest, FormatProto* format) {
+  if (family.family_case == FormatProto::kPlugin) return ParsePluginFamily(family, rest, format);
   if (absl::StartsWith(rest, "{")) {
     return MergeProtoText(absl::StrCat(family.name, " ", rest), format);
   }
@@ -179,6 +196,10 @@ absl::StatusOr<FormatProto> Parse(absl::string_view text) {
     return format;
   }
   const Family* family = FindFamily(head);
+  if (family == nullptr && head == "plugin" && absl::StartsWith(rest, "{")) {
+    MASE_RETURN_IF_ERROR(MergeProtoText(text, &format));  // As FormatText writes what it lacks.
+    return format;
+  }
   if (family == nullptr) return UnknownFormatError(head);
   MASE_RETURN_IF_ERROR(ParseFamily(*family, rest, &format));
   if (head == "integer_floor" && format.rounding() == FormatProto::ROUNDING_DEFAULT) {
@@ -210,10 +231,14 @@ std::string ValueText(const Message& message, const FieldDescriptor& field) {
 }
 
 std::string WithValues(const FormatProto& format) {
-  const Family& family = *FindFamily(format.family_case());
+  const Family& family = *FindFamily(format);
   std::vector<std::string> values;
-  for (const FieldDescriptor* field : ValueFields(family)) {
-    values.push_back(ValueText(FamilyMessage(format), *field));
+  if (format.has_plugin()) {
+    values = PluginValueTexts(format.plugin());
+  } else {
+    for (const FieldDescriptor* field : ValueFields(family)) {
+      values.push_back(ValueText(FamilyMessage(format), *field));
+    }
   }
   while (!values.empty() && values.back() == kLeftOut) values.pop_back();
   return absl::StrCat(family.name, values.empty() ? "" : " ", absl::StrJoin(values, "/"));
@@ -250,6 +275,10 @@ std::string FormatText(const FormatProto& format) {
   }
   const std::string text = absl::StrCat(WithValues(format), space, tail);
   return Means(text, format) ? text : whole;
+}
+
+bool IsNamedFormat(absl::string_view name) {
+  return absl::c_any_of(kNamedFormats, [&](const NamedFormat& each) { return each.name == name; });
 }
 
 absl::Status UnknownFormatError(absl::string_view name) {

@@ -32,6 +32,9 @@ absl::StatusOr<FormatProto> ParseFormat(absl::string_view text);
 // where they do not say it all, FormatProto's text.
 std::string FormatText(const FormatProto& format);
 
+// Whether the literature calls a format so (mxfp8_e4m3).
+bool IsNamedFormat(absl::string_view name);
+
 // NotFound: "unknown format 'intger'; did you mean 'integer'?", or what there is if none is near.
 absl::Status UnknownFormatError(absl::string_view name);
 

@@ -1,4 +1,6 @@
 // FormatFromParameters: MASE's flat parameters to FormatProto, by each family's table.
+#include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -74,6 +76,54 @@ absl::Status CheckKnown(absl::string_view name, const Family& family,
   return absl::OkStatus();
 }
 
+// A number or truth of FormatParameters as a plugin's value; nan where there is no such field or
+// it is not set.
+double NumberOf(const FormatParameters& parameters, absl::string_view name) {
+  const FieldDescriptor* field = FormatParameters::descriptor()->FindFieldByName(std::string(name));
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  if (field == nullptr || field->is_repeated() || !IsSet(parameters, *field)) return kNone;
+  const auto& reflection = *parameters.GetReflection();
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32:
+      return reflection.GetInt32(parameters, field);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return reflection.GetBool(parameters, field) ? 1 : 0;
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return reflection.GetFloat(parameters, field);
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return reflection.GetDouble(parameters, field);
+    default:
+      return kNone;
+  }
+}
+
+// A plugin's parameters: by the keys of MASE's that have their names, or all in a row.
+absl::Status SetPluginValues(const Family& family, const FormatParameters& parameters,
+                             absl::string_view operand, PluginFormat* format) {
+  FormatParameters by_key = parameters;
+  by_key.clear_values();
+  MASE_RETURN_IF_ERROR(CheckKnown(family.name, family, by_key, operand));
+  format->set_family(std::string(family.name));
+  *format->mutable_value() = parameters.values();
+  if (parameters.values().empty()) {
+    for (const FamilyParameter& parameter : family.parameters) {
+      format->add_value(NumberOf(parameters, parameter.name));
+    }
+  } else if (by_key.ByteSizeLong() > 0) {
+    return absl::InvalidArgumentError(absl::StrCat(family.name, " has ",
+                                                   WithOperand(operand, "values"),
+                                                   " and keys besides; give one of them"));
+  }
+  return absl::OkStatus();
+}
+
+// `proto`, if there is such a format.
+absl::StatusOr<FormatProto> Checked(const FormatProto& proto, absl::string_view operand) {
+  const absl::StatusOr<std::unique_ptr<const Format>> format = Format::Create(proto);
+  if (format.ok()) return proto;
+  return operand.empty() ? format.status() : Annotate(format.status(), operand);
+}
+
 }  // namespace
 
 absl::StatusOr<FormatProto> FormatFromParameters(absl::string_view name,
@@ -82,8 +132,12 @@ absl::StatusOr<FormatProto> FormatFromParameters(absl::string_view name,
                                                  const FormatProto& policies) {
   const Family* family = FindFamily(name);
   if (family == nullptr) return UnknownFormatError(name);
-  MASE_RETURN_IF_ERROR(CheckKnown(name, *family, parameters, operand));
   FormatProto proto = policies;
+  if (family->family_case == FormatProto::kPlugin) {
+    MASE_RETURN_IF_ERROR(SetPluginValues(*family, parameters, operand, proto.mutable_plugin()));
+    return Checked(proto, operand);
+  }
+  MASE_RETURN_IF_ERROR(CheckKnown(name, *family, parameters, operand));
   Message* message = proto.GetReflection()->MutableMessage(
       &proto, FormatProto::descriptor()->FindFieldByNumber(family->family_case));
   for (const FamilyParameter& parameter : family->parameters) {
@@ -106,11 +160,7 @@ absl::StatusOr<FormatProto> FormatFromParameters(absl::string_view name,
     Copy(parameters, source, message, target);
   }
   if (parameters.floor() || name == "integer_floor") proto.set_rounding(FormatProto::FLOOR);
-  const absl::StatusOr<std::unique_ptr<const Format>> format = Format::Create(proto);
-  if (!format.ok()) {
-    return operand.empty() ? format.status() : Annotate(format.status(), operand);
-  }
-  return proto;
+  return Checked(proto, operand);
 }
 
 }  // namespace mase

@@ -11,7 +11,7 @@ namespace mase {
 namespace {
 
 absl::Status Refuse(const FormatProto& format, absl::string_view why) {
-  return absl::UnimplementedError(absl::StrCat(FindFamily(format.family_case())->name, " ", why));
+  return absl::UnimplementedError(absl::StrCat(FindFamily(format)->name, " ", why));
 }
 
 WholeNumbers OneBlock(const FormatProto& format, float step, int64_t least, int64_t most) {

@@ -2,39 +2,45 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "mase/base/open_table.h"
+#include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/graph/op_table.h"
 
 namespace mase {
 namespace {
 
-struct OpTable {
-  std::vector<OpSchema> storage;
+struct Ops {
   std::vector<const OpSchema*> sorted;
   absl::flat_hash_map<absl::string_view, const OpSchema*> by_name;
+
+  void Add(const OpSchema* schema) {
+    CHECK(by_name.emplace(schema->name, schema).second) << "op twice: " << schema->name;
+    const auto by_its_name = [](const OpSchema* a, const OpSchema* b) { return a->name < b->name; };
+    sorted.insert(std::upper_bound(sorted.begin(), sorted.end(), schema, by_its_name), schema);
+  }
 };
 
-const OpTable& Table() {
-  static const OpTable* const table = [] {
-    auto* built = new OpTable;
+OpenTable<Ops>& OpenOps() {
+  static auto* const table = [] {
+    Ops ops;
     for (auto part : {ElementwiseOps, MatrixOps, NormOps, PoolOps, ShapeOps}) {
-      for (OpSchema& schema : part()) built->storage.push_back(std::move(schema));
+      for (OpSchema& schema : part()) ops.Add(new OpSchema(std::move(schema)));
     }
-    for (const OpSchema& schema : built->storage) {
-      CHECK(built->by_name.emplace(schema.name, &schema).second) << "op twice: " << schema.name;
-      built->sorted.push_back(&schema);
-    }
-    std::sort(built->sorted.begin(), built->sorted.end(),
-              [](const OpSchema* a, const OpSchema* b) { return a->name < b->name; });
-    return built;
+    return new OpenTable<Ops>(std::move(ops));
   }();
   return *table;
 }
+
+const Ops& Table() { return OpenOps().get(); }
 
 // Replaces each {name} of `pattern` by the attribute's Python text.
 std::string FillIn(absl::string_view pattern, const Attributes& attributes) {
@@ -64,8 +70,40 @@ bool DiffersFromDefault(const OpSchema& schema, const Attributes& attributes,
 }  // namespace
 
 const OpSchema* FindOp(absl::string_view name) {
-  const auto it = Table().by_name.find(name);
-  return it == Table().by_name.end() ? nullptr : it->second;
+  const Ops& ops = Table();
+  const auto it = ops.by_name.find(name);
+  return it == ops.by_name.end() ? nullptr : it->second;
+}
+
+absl::Status CheckPluginOp(const OpSchema& schema) {
+  const auto wrong = [&](absl::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat("op '", schema.name, "': ", what));
+  };
+  const bool is_name = !schema.name.empty() && absl::c_all_of(schema.name, [](char c) {
+    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_';
+  });
+  if (!is_name) return wrong("want a name of small letters, digits and _");
+  if (schema.shape_rule == nullptr) return wrong("it has no shape rule");
+  if (schema.arguments.empty() || schema.results != 1) {
+    return wrong("want at least one argument and one result");
+  }
+  if (schema.module_class.empty() == !schema.module_type.empty() ||
+      (schema.module_type.empty() && schema.function_type.empty())) {
+    return wrong("want a module_class with a module_type, or a function_type");
+  }
+  for (const OpSchema* other : AllOps()) {
+    if (other->name == schema.name ||
+        (!schema.module_class.empty() && other->module_class == schema.module_class)) {
+      return absl::AlreadyExistsError(absl::StrCat("there is an op ", other->name, " already"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RegisterOp(OpSchema schema) {
+  MASE_RETURN_IF_ERROR(CheckPluginOp(schema));
+  OpenOps().Grow([&](Ops& ops) { ops.Add(new OpSchema(std::move(schema))); });
+  return absl::OkStatus();
 }
 
 absl::StatusOr<const OpSchema*> LookUpOp(absl::string_view name) {

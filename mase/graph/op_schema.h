@@ -1,8 +1,9 @@
 // The table of ops: everything the graph knows about an operation, in one entry.
 //
 // A new op is one name in ops.h, one entry in one of the ops_*.cc files and one kernel in
-// mase/kernel. Fusion, quantization, calibration, training and checks ask for its traits
-// and roles here; a test (facts_test) sees to it that they name no op themselves.
+// mase/kernel; or it comes with a plugin (op_function.h). Fusion, quantization, calibration,
+// training and checks ask for its traits and roles here; a test (facts_test) sees to it that they
+// name no op themselves.
 //
 //   if (node.Is(OpTrait::kNorm)) ...
 //   for (const TensorRole& role : node.schema().tensor_roles) ...
@@ -182,8 +183,15 @@ const OpSchema* FindOp(absl::string_view name);
 // The entry of an op; NotFound with the nearest known name.
 absl::StatusOr<const OpSchema*> LookUpOp(absl::string_view name);
 
-// All entries, sorted by name.
+// All entries, sorted by name. A snapshot that stays good.
 absl::Span<const OpSchema* const> AllOps();
+
+// Whether a plugin's op can be put into the table: InvalidArgument if its name is no word of small
+// letters, digits and '_', it has no shape rule, no argument or another number of results than one;
+// AlreadyExists if its name or its class name is taken.
+absl::Status CheckPluginOp(const OpSchema& schema);
+// Puts it there. Its texts live as long as the program. Errors of CheckPluginOp.
+absl::Status RegisterOp(OpSchema schema);
 
 // "Linear(in_features=16, out_features=5, bias=True)": with
 // `class_name` in place of the schema's when not empty (LinearInteger).

@@ -35,13 +35,14 @@ const Table& AllKernels() {
 int64_t ChannelBlock() { return CurrentIsa() == Isa::kAvx512 ? 16 : 8; }
 
 bool HasKernel(absl::string_view op, DType dtype) {
-  return AllKernels().contains(std::pair(op, dtype));
+  return AllKernels().contains(std::pair(op, dtype)) || HasPluginKernel(op, dtype);
 }
 
 KernelOr CreateKernel(const KernelSpec& spec) {
   const absl::string_view name = spec.kernel.empty() ? spec.op : spec.kernel;
   const auto found = AllKernels().find(std::pair(name, spec.dst.dtype));
   if (found == AllKernels().end()) {
+    if (HasPluginKernel(name, spec.dst.dtype)) return CreatePluginKernel(name, spec);
     return absl::UnimplementedError(absl::StrCat("there is no kernel for op '", name,
                                                  "' with results of ", DTypeName(spec.dst.dtype)));
   }

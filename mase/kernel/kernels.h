@@ -37,6 +37,10 @@ std::vector<KernelEntry> PickRowsKernels();            // pick_rows
 std::vector<KernelEntry> IntegerProductKernels();      // integer_linear, integer_conv, ...
 std::vector<KernelEntry> IntegerElementwiseKernels();  // convert, integer_arithmetic, integer_pool
 
+// Of ops that plugins brought (plugin_op.h).
+bool HasPluginKernel(absl::string_view op, DType dtype);
+KernelOr CreatePluginKernel(absl::string_view op, const KernelSpec& spec);  // It has one.
+
 // The error of batch statistics over one value a channel.
 absl::Status OneValuePerChannel(const Shape& input);
 

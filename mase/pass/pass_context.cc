@@ -1,13 +1,44 @@
 #include "mase/pass/pass_context.h"
 
+#include <memory>
+
 #include "absl/algorithm/container.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/pass/pass.h"
+#include "mase/pass/pass_registry.h"
 
 namespace mase {
+namespace {
+
+constexpr int kMaxDepth = 16;  // Of passes that run passes.
+
+}  // namespace
+
+absl::StatusOr<bool> PassContext::RunPass(absl::string_view name, Graph& graph,
+                                          const google::protobuf::Any& options) {
+  if (depth_ == kMaxDepth) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("pass ", name, " is the ", kMaxDepth + 1, "th of passes that run each other"));
+  }
+  ++depth_;
+  const absl::Cleanup out = [this] { --depth_; };
+  MASE_ASSIGN_OR_RETURN(const PassInfo* info, host_.LookUpPass(name));
+  bool changed = false;
+  for (const std::string& needed : info->traits.needs) {
+    MASE_ASSIGN_OR_RETURN(const bool by_needed, RunPass(needed, graph));
+    changed |= by_needed;
+  }
+  MASE_ASSIGN_OR_RETURN(const std::unique_ptr<Pass> pass, CreatePass(*info, options));
+  const absl::StatusOr<PassResult> result = pass->Run(graph, *this);
+  if (!result.ok()) return Annotate(result.status(), info->name);
+  return changed || result->changed();
+}
 
 void PassContext::Count(absl::string_view counter, double amount) {
   record_.counts[std::string(counter)] += amount;

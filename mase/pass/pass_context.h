@@ -11,6 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "google/protobuf/any.pb.h"
 #include "google/protobuf/struct.pb.h"
 #include "mase/base/table.h"
 #include "mase/graph/graph.h"
@@ -97,6 +99,26 @@ class PassContext {
     return host_.Samples(rows, split);
   }
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) { return host_.Evaluate(graph); }
+  // What the net computes of rows: the first result of each of these nodes, float32 by name.
+  //
+  //   MASE_ASSIGN_OR_RETURN(const SampleRows rows, context.Samples(256, "validation"));
+  //   MASE_ASSIGN_OR_RETURN(const auto values, context.RunNet(graph, rows.inputs, {"fc1"}));
+  //   const Tensor& activation = values.at("fc1");
+  absl::StatusOr<std::map<std::string, Tensor>> RunNet(const Graph& graph,
+                                                       const std::map<std::string, Tensor>& inputs,
+                                                       absl::Span<const std::string> nodes = {}) {
+    return host_.RunNet(graph, inputs, nodes);
+  }
+  uint64_t seed() const { return host_.seed(); }
+
+  // Runs another pass on `graph` as a part of this one, after those that it needs; what it counts,
+  // notes, warns of and writes is this pass's. `options` is that pass's message; without one its
+  // defaults hold. Errors of PassHost::LookUpPass and CreatePass, and the pass's own with its name
+  // in front; FailedPrecondition where passes call each other endlessly.
+  //
+  //   MASE_RETURN_IF_ERROR(context.RunPass("remove_identity", graph).status());
+  absl::StatusOr<bool> RunPass(absl::string_view name, Graph& graph,
+                               const google::protobuf::Any& options = {});
   // A file that an option names, by a field with the annotation `path`.
   absl::StatusOr<Graph> ReadGraph(absl::string_view path) { return host_.ReadGraph(path); }
   absl::StatusOr<std::string> ReadText(absl::string_view path) { return host_.ReadText(path); }
@@ -108,6 +130,7 @@ class PassContext {
   PassHost& host_;
   const std::string folder_;
   PassRecord record_;
+  int depth_ = 0;  // Of passes in passes that run now.
 };
 
 }  // namespace mase

@@ -18,6 +18,19 @@ absl::StatusOr<Evaluation> PassHost::Evaluate(const Graph&) {
   return absl::UnimplementedError("this program has no data to evaluate on");
 }
 
+absl::StatusOr<std::map<std::string, Tensor>> PassHost::RunNet(const Graph&,
+                                                               const std::map<std::string, Tensor>&,
+                                                               absl::Span<const std::string>) {
+  return absl::UnimplementedError("this program runs no nets");
+}
+
+uint64_t PassHost::seed() const { return 0; }
+
+absl::StatusOr<const PassInfo*> PassHost::LookUpPass(absl::string_view name) {
+  return absl::UnimplementedError(
+      absl::StrCat("this program reaches no passes by name, so not ", name));
+}
+
 absl::Status PassHost::Progress(int64_t, int64_t, absl::string_view) { return absl::OkStatus(); }
 
 void PassHost::Print(absl::string_view) {}

@@ -10,12 +10,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "mase/base/table.h"
-#include "mase/exec/evaluation.h"
 #include "mase/graph/graph.h"
+#include "mase/metric/evaluation.h"
 #include "mase/tensor/tensor.h"
 
 namespace mase {
+
+struct PassInfo;  // pass_registry.h
 
 // Rows of the run's data for a pass to look at.
 struct SampleRows {
@@ -47,6 +50,23 @@ class PassHost {
   // Loss and accuracy of a graph on the run's data. Unimplemented where there is
   // none; else errors name the node that cannot be computed.
   virtual absl::StatusOr<Evaluation> Evaluate(const Graph& graph);
+
+  // What the net computes of `inputs`, [rows, ...] by placeholder: the first result of each of
+  // these nodes, float32 by node name; of no nodes, that of the nodes whose results are the net's.
+  // In inference; rounded where nodes have formats. InvalidArgument for inputs that do not fit;
+  // NotFound for a node that the graph has not, with the nearest name; Unimplemented in programs
+  // that run no nets; else errors name the node that cannot be computed.
+  virtual absl::StatusOr<std::map<std::string, Tensor>> RunNet(
+      const Graph& graph, const std::map<std::string, Tensor>& inputs,
+      absl::Span<const std::string> nodes);
+
+  // Of the run's random numbers, for passes that draw their own: equal seeds, equal bytes. 0 in
+  // programs without one.
+  virtual uint64_t seed() const;
+
+  // A pass by name or alias. NotFound with the nearest name; Unimplemented where passes are not
+  // reached by name. Lives as long as the program.
+  virtual absl::StatusOr<const PassInfo*> LookUpPass(absl::string_view name);
 
   // Shows text to the user. `text` ends with a newline.
   virtual void Print(absl::string_view text);

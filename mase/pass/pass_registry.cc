@@ -102,9 +102,9 @@ absl::Status PassRegistrar::Add(PassInfo info) {
   info.traits.aliases.push_back(
       absl::StrCat(info.name, "_", PassKindName(info.traits.kind), "_pass"));
   PassRegistry own;
-  for (const PassInfo& earlier : passes_) MASE_RETURN_IF_ERROR(own.Add(earlier));
+  for (const PassInfo& earlier : registrations_.passes) MASE_RETURN_IF_ERROR(own.Add(earlier));
   MASE_RETURN_IF_ERROR(own.Add(info));
-  passes_.push_back(std::move(info));
+  registrations_.passes.push_back(std::move(info));
   return absl::OkStatus();
 }
 

@@ -14,6 +14,10 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/message.h"
+#include "mase/data/data_reader.h"
+#include "mase/format/family.h"
+#include "mase/graph/op_function.h"
+#include "mase/metric/metric.h"
 #include "mase/pass/pass.h"
 
 namespace mase {
@@ -91,13 +95,22 @@ class PassRegistry : public PassSource {
   absl::btree_map<std::string, const PassInfo*> by_name_;  // Aliases too.
 };
 
-// What a plugin's register function gets to say which passes it has.
+// What a plugin brings. Values alone: whoever opens the plugin puts them into the tables
+// (mase/plugin/commit.h), or none of them.
+struct Registrations {
+  std::vector<PassInfo> passes;
+  std::vector<const Family*> formats;
+  std::vector<OpDefinition> ops;
+  std::vector<MetricDefinition> metrics;
+  std::vector<DataReader> data_readers;
+};
+
+// What a plugin's register function gets to say what it has. The caller returns the first error.
 class PassRegistrar {
  public:
   explicit PassRegistrar(absl::string_view plugin) : plugin_(plugin) {}
 
-  // Registers pass P under `name` with its one-sentence summary. The caller
-  // returns the first error; a name used twice is one.
+  // Registers pass P under `name` with its one-sentence summary. A name used twice is an error.
   template <typename P>
   absl::Status AddPass(absl::string_view name, absl::string_view summary, PassTraits traits = {}) {
     return Add({.name = std::string(name),
@@ -109,18 +122,47 @@ class PassRegistrar {
                 }});
   }
 
+  // Registers a family of number formats (family.h), which lives as long as the program. It is then
+  // a format like those of docs/formats.md, by name: for `quantize`, in lists of formats, for
+  // training, calibration and search, for `ch formats`.
+  absl::Status AddFormat(const Family* family) {
+    registrations_.formats.push_back(family);
+    return absl::OkStatus();
+  }
+
+  // Registers an op (op_schema.h) and its arithmetic, the struct Op (op_function.h). One with a
+  // class name is then a word of layer lists.
+  template <typename Op>
+  absl::Status AddOp(OpSchema schema) {
+    registrations_.ops.push_back(DefineOp<Op>(std::move(schema)));
+    return absl::OkStatus();
+  }
+
+  // Registers a figure that runs measure of nets (metric.h).
+  absl::Status AddMetric(MetricDefinition metric) {
+    registrations_.metrics.push_back(std::move(metric));
+    return absl::OkStatus();
+  }
+
+  // Registers a reader of data files (data_reader.h).
+  absl::Status AddDataReader(DataReader reader) {
+    registrations_.data_readers.push_back(std::move(reader));
+    return absl::OkStatus();
+  }
+
   // Runs a plugin's register function, keeping its error or exception in status().
   void Run(absl::Status (*register_passes)(PassRegistrar&)) noexcept;
 
   const absl::Status& status() const { return status_; }
-  const std::vector<PassInfo>& passes() const { return passes_; }
+  const Registrations& registrations() const { return registrations_; }
+  const std::vector<PassInfo>& passes() const { return registrations_.passes; }
 
  private:
   absl::Status Add(PassInfo info);
 
   const std::string plugin_;
   absl::Status status_;
-  std::vector<PassInfo> passes_;
+  Registrations registrations_;
 };
 
 }  // namespace mase

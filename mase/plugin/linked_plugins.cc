@@ -1,6 +1,7 @@
 #include <vector>
 
 #include "mase/base/status_macros.h"
+#include "mase/plugin/commit.h"
 #include "mase/plugin/plugin.h"
 
 namespace mase {
@@ -21,6 +22,7 @@ absl::Status RegisterLinkedPlugins(PassRegistry& registry) {
     PassRegistrar registrar(plugin->name);
     plugin->register_passes(&registrar);
     MASE_RETURN_IF_ERROR(registrar.status());
+    MASE_RETURN_IF_ERROR(CommitToTables(registrar.registrations()));
     for (const PassInfo& pass : registrar.passes()) MASE_RETURN_IF_ERROR(registry.Add(pass));
   }
   return absl::OkStatus();

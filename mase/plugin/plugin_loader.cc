@@ -12,6 +12,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "google/protobuf/text_format.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
@@ -20,6 +21,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/plugin/commit.h"
 #include "mase/plugin/elf_check.h"
 #include "mase/plugin/plugin_info.h"
 
@@ -62,7 +64,11 @@ absl::Status CheckHandshake(absl::string_view path, const MasePluginInfo* info) 
       info->register_passes == nullptr) {
     return Refused(path, "a field of its MasePluginInfo is null");
   }
-  if (absl::string_view(info->build_signature) != MASE_BUILD_SIGNATURE) {
+  // Of a plugin built against the SDK, or of one built together with this program (api_hash.h).
+  const std::string with_core =
+      absl::StrReplaceAll(MASE_BUILD_SIGNATURE, {{MASE_SDK_HASH, MASE_CORE_HASH}});
+  if (info->build_signature != absl::string_view(MASE_BUILD_SIGNATURE) &&
+      info->build_signature != with_core) {
     return Refused(path, "built as ", info->build_signature, ", this program as ",
                    MASE_BUILD_SIGNATURE);
   }
@@ -95,16 +101,6 @@ class OpeningWatch {
   }
   ~OpeningWatch() { PluginBeingOpened().clear(); }
 };
-
-PassEntry Describe(const PassInfo& info) {
-  PassEntry entry;
-  entry.set_name(info.name);
-  for (const std::string& alias : info.traits.aliases) entry.add_alias(alias);
-  entry.set_kind(std::string(PassKindName(info.traits.kind)));
-  entry.set_summary(info.summary);
-  entry.set_options_type(info.options->GetDescriptor()->full_name());
-  return entry;
-}
 
 }  // namespace
 
@@ -174,7 +170,10 @@ absl::StatusOr<PluginEntry> PluginLoader::Register(const std::string& path, void
 
   for (const PassInfo& pass : registrar.passes()) {
     MASE_RETURN_IF_ERROR(CheckNamesAreFree(path, pass));
-    *entry.add_pass() = Describe(pass);
+  }
+  Describe(registrar.registrations(), &entry);
+  if (const absl::Status status = CommitToTables(registrar.registrations()); !status.ok()) {
+    return Refused(path, status.message());
   }
   for (const PassInfo& pass : registrar.passes()) MASE_RETURN_IF_ERROR(registry_.Add(pass));
   return entry;

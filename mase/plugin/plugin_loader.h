@@ -49,6 +49,9 @@ class PluginLoader : public PassSource {
   // All passes, bundled and opened, sorted by name.
   std::vector<PassEntry> List() const;
 
+  // What the bundled plugins have.
+  const PluginIndex& index() const { return index_; }
+
   // Names and versions of the plugins opened so far, for reports.
   absl::Span<const PluginEntry> opened() const { return opened_; }
 

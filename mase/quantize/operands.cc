@@ -15,7 +15,7 @@
 namespace mase {
 namespace {
 
-const Family& FamilyOf(const FormatProto& format) { return *FindFamily(format.family_case()); }
+const Family& FamilyOf(const FormatProto& format) { return *FindFamily(format); }
 
 // The message of the format's family, and its field skip_first_dim.
 struct SkipField {
@@ -104,7 +104,7 @@ absl::StatusOr<OperandView> ViewOperand(const Node& node, absl::string_view oper
                                         const FormatProto& format, const Shape& shape,
                                         const InferredShapes& shapes) {
   OperandView view = {nullptr, shape};
-  const Family* family = FindFamily(format.family_case());
+  const Family* family = FindFamily(format);
   if (family == nullptr || !family->has_blocks_of_axes) {
     MASE_ASSIGN_OR_RETURN(view.format, SharedFormat(format));
     return view;

@@ -125,8 +125,7 @@ google::protobuf::Message* FamilyMessage(FormatProto* format) {
 }
 
 void CopyBlockSize(const FormatProto& from, FormatProto* to) {
-  if (!FindFamily(to->family_case())->has_blocks_of_axes || from.family_case() != to->family_case())
-    return;
+  if (!FindFamily(*to)->has_blocks_of_axes || from.family_case() != to->family_case()) return;
   FormatProto source = from;
   google::protobuf::Message* message = FamilyMessage(to);
   const auto* field = message->GetDescriptor()->FindFieldByName("block_size");
@@ -137,7 +136,7 @@ void CopyBlockSize(const FormatProto& from, FormatProto* to) {
 
 // Sets `block_dim` of a format that leaves it open; formats without one stay.
 void FillBlockDim(int block_dim, FormatProto* format) {
-  if (!FindFamily(format->family_case())->has_block_dim) return;
+  if (!FindFamily(*format)->has_block_dim) return;
   google::protobuf::Message* message = FamilyMessage(format);
   const auto* field = message->GetDescriptor()->FindFieldByName("block_dim");
   const auto& reflection = *message->GetReflection();
@@ -286,7 +285,7 @@ absl::Status AddOperands(const QuantizeConfig& config, RuleFormat* rule) {
 absl::StatusOr<RuleFormat> UniformRule(const FormatProto& proto) {
   MASE_ASSIGN_OR_RETURN(const auto format, SharedFormat(proto));
   RuleFormat rule = {.name = std::string(format->family()),
-                     .family = FindFamily(proto.family_case()),
+                     .family = FindFamily(proto),
                      .semantics = proto.semantics()};
   for (absl::string_view operand : {operands::kDataIn, operands::kWeight, operands::kBias}) {
     rule.given[std::string(operand)] = proto;

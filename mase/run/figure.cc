@@ -12,15 +12,16 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/data/dataset.h"
+#include "mase/metric/metric.h"
 
 namespace mase {
 namespace {
 
-struct Metric {
+struct KnownMetric {
   absl::string_view name;
   MetricKind kind;
 };
-constexpr Metric kMetrics[] = {
+constexpr KnownMetric kMetrics[] = {
     {"accuracy", MetricKind::kShare},
     {"loss", MetricKind::kNumber},
     {"precision", MetricKind::kShare},
@@ -120,16 +121,18 @@ int TopKOfMetric(absl::string_view name) {
 }
 
 std::optional<MetricKind> KindOfMetric(absl::string_view metric) {
-  for (const Metric& known : kMetrics) {
+  for (const KnownMetric& known : kMetrics) {
     if (known.name == metric) return known.kind;
   }
   if (TopKOfMetric(metric) > 0) return MetricKind::kShare;
+  if (FindMetric(metric) != nullptr) return MetricKind::kNumber;  // A plugin's.
   return std::nullopt;
 }
 
 std::vector<std::string> MetricNames() {
   std::vector<std::string> names;
-  for (const Metric& metric : kMetrics) names.emplace_back(metric.name);
+  for (const KnownMetric& metric : kMetrics) names.emplace_back(metric.name);
+  for (const MetricDefinition* own : OwnMetrics()) names.push_back(own->name);
   return names;
 }
 

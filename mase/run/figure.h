@@ -31,7 +31,8 @@ std::optional<MetricKind> KindOfMetric(absl::string_view name);
 // The K of "top5_accuracy"; 0 if it is no such name.
 int TopKOfMetric(absl::string_view name);
 
-// The metrics that have fixed names ("top5_accuracy" has not).
+// The metrics that have fixed names ("top5_accuracy" has not), those of plugins that are open among
+// them.
 std::vector<std::string> MetricNames();
 
 // Metrics that are made of two stages: original less last of the accuracy, last less original of

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "mase/base/crc32c.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
+#include "mase/metric/metric.h"
 
 namespace mase {
 namespace {
@@ -136,14 +138,29 @@ absl::StatusOr<Measurement> MeasureNet(Executor& executor, const SplitData& data
   const int64_t top_k = config.evaluation().has_topk() ? config.evaluation().topk() : automatic;
   ClassificationTally tally(data.labels.data<int64_t>(),
                             {.classes = classes, .top_k = std::min(top_k, classes)});
+  std::vector<std::pair<const MetricDefinition*, std::unique_ptr<Metric>>> own;
+  const absl::Span<const int64_t> labels = data.labels.data<int64_t>();
   Measurement measured;
   MASE_ASSIGN_OR_RETURN(measured.evaluation,
                         Evaluate(executor, data.features, data.labels, config.batch_size(),
                                  [&](int64_t first_row, absl::Span<const float> scores) {
-                                   tally.Add(first_row, scores, executor.output_shape()[1]);
+                                   const int64_t outputs = executor.output_shape()[1];
+                                   tally.Add(first_row, scores, outputs);
+                                   const int64_t rows =
+                                       static_cast<int64_t>(scores.size()) / outputs;
+                                   for (const MetricDefinition* each : OwnMetrics()) {
+                                     if (first_row == 0)
+                                       own.emplace_back(each, each->create(outputs));
+                                   }
+                                   for (auto& [definition, metric] : own) {
+                                     metric->Add(scores, labels.subspan(first_row, rows));
+                                   }
                                    return sink ? sink(first_row, scores) : absl::OkStatus();
                                  }));
   measured.classification = tally.Finish();
+  for (const auto& [definition, metric] : own) {
+    measured.own_metrics.emplace_back(definition->name, metric->Finish());
+  }
   const auto bytes = [](const auto& values) {
     return absl::string_view(reinterpret_cast<const char*>(values.data()),
                              values.size() * sizeof(values[0]));
@@ -192,6 +209,7 @@ void ReportMeasurement(const Measurement& measurement, absl::string_view stage, 
   }
   add("calibration_error", figures.calibration_error);
   if (figures.roc_auc.has_value()) add("roc_auc", *figures.roc_auc);
+  for (const auto& [name, value] : measurement.own_metrics) add(name, value);
 
   report.clear_classes();
   const int64_t classes = static_cast<int64_t>(figures.classes.size());

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,11 +23,13 @@ namespace mase {
 struct Measurement {
   Evaluation evaluation;  // Of no samples where nothing was measured.
   Classification classification;
+  // What plugins' metrics (mase/metric/metric.h) found, by name.
+  std::vector<std::pair<std::string, double>> own_metrics;
   uint32_t rows_checksum = 0;  // Of features and labels: tells whether two are of the same rows.
 };
 
 // Runs `executor` over all rows, with the settings' batch size, top-k and, above 10 classes without
-// one, top-5. `sink`, if not null, gets the scores as Evaluate hands them out. Errors of Evaluate.
+// one, top-5, and the metrics of plugins. `sink`, if not null, gets the scores as Evaluate hands them out. Errors of Evaluate.
 absl::StatusOr<Measurement> MeasureNet(Executor& executor, const SplitData& data, int64_t classes,
                                        const RunConfig& config,
                                        const OutputSink<float>& sink = nullptr);

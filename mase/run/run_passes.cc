@@ -15,6 +15,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
+#include "mase/exec/run_net.h"
 #include "mase/model/checkpoint.h"
 #include "mase/pipeline/reproducer.h"
 #include "mase/run/execution.h"
@@ -104,6 +105,20 @@ class SessionHost : public PassHost {
         Executor::Create(graph, {.execution = ExecutorOptionsOf(config_).execution}));
     return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size(),
                           InterruptsOf(session_.environment));
+  }
+
+  absl::StatusOr<std::map<std::string, Tensor>> RunNet(
+      const Graph& graph, const std::map<std::string, Tensor>& inputs,
+      absl::Span<const std::string> nodes) override {
+    return NodeValues(graph, inputs, nodes, config_.batch_size(),
+                      ExecutorOptionsOf(config_).execution);
+  }
+
+  uint64_t seed() const override { return config_.seed(); }
+
+  absl::StatusOr<const PassInfo*> LookUpPass(absl::string_view name) override {
+    if (session_.environment.passes == nullptr) return PassHost::LookUpPass(name);
+    return session_.environment.passes->LookUp(name);
   }
 
   // The same and more, for the report.

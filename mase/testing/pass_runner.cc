@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "glog/logging.h"
 #include "google/protobuf/text_format.h"
+#include "mase/exec/run_net.h"
 #include "mase/pass/pass_registry.h"
 #include "mase/pipeline/pipeline.h"
 #include "mase/plugin/plugin.h"
@@ -57,6 +58,16 @@ absl::StatusOr<Evaluation> TestHost::Evaluate(const Graph&) { return evaluation;
 absl::Status TestHost::Progress(int64_t done, int64_t, absl::string_view) {
   progress.push_back(done);
   return progress.size() == interrupt_at ? absl::CancelledError("interrupted") : absl::OkStatus();
+}
+
+absl::StatusOr<std::map<std::string, Tensor>> TestHost::RunNet(
+    const Graph& graph, const std::map<std::string, Tensor>& inputs,
+    absl::Span<const std::string> nodes) {
+  return NodeValues(graph, inputs, nodes, /*batch_size=*/64);
+}
+
+absl::StatusOr<const PassInfo*> TestHost::LookUpPass(absl::string_view name) {
+  return LinkedPasses().LookUp(name);
 }
 
 void TestHost::Print(absl::string_view text) { absl::StrAppend(&printed, text); }

@@ -30,6 +30,11 @@ class TestHost : public PassHost {
   absl::StatusOr<SampleRows> Samples(int64_t rows, absl::string_view split) override;
   absl::Status Progress(int64_t done, int64_t total, absl::string_view unit) override;
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override;
+  absl::StatusOr<std::map<std::string, Tensor>> RunNet(
+      const Graph& graph, const std::map<std::string, Tensor>& inputs,
+      absl::Span<const std::string> nodes) override;
+  uint64_t seed() const override { return 7; }
+  absl::StatusOr<const PassInfo*> LookUpPass(absl::string_view name) override;
   void Print(absl::string_view text) override;
   void Show(const Table& table, absl::string_view whole) override;  // As Print of its Text().
   absl::Status WriteArtifact(absl::string_view path, absl::string_view contents) override;

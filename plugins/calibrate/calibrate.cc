@@ -61,7 +61,7 @@ struct Outcome {
 
 // "integer 8/4", "affine 8, scale 0.05, zero point 3", "affine 8, 64 scales".
 std::string Describe(const FormatProto& proto) {
-  const Family& family = *FindFamily(proto.family_case());
+  const Family& family = *FindFamily(proto);
   std::string text = absl::StrCat(family.name, " ", absl::StrJoin(PrecisionOf(proto), "/"));
   if (!proto.has_affine()) return text;
   const AffineFormat& affine = proto.affine();
@@ -193,7 +193,7 @@ class Calibration {
 
   absl::StatusOr<PassResult> LeaveAlone(const Graph& graph, PassContext& context) const {
     for (const OperandValues& operand : float_run_.operands) {
-      const Family& family = *FindFamily(operand.format.family_case());
+      const Family& family = *FindFamily(operand.format);
       context.Note(*graph.FindNode(operand.node), "left",
                    absl::StrCat(family.name, " has no parameter to calibrate"));
     }

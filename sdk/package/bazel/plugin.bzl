@@ -1,0 +1,47 @@
+"""Plugins from outside. WORKSPACE has the unpacked SDK:
+
+    local_repository(name = "mase_sdk", path = "/home/me/mase-sdk-1.0.0")
+
+and BUILD a plugin, which builds count_flops.so and the test count_flops_check:
+
+    load("@mase_sdk//:bazel/plugin.bzl", "mase_pass_plugin")
+    mase_pass_plugin(name = "count_flops", srcs = ["count_flops.cc"])
+"""
+
+# What the host was built with: it refuses plugins that differ.
+_COPTS = ["-std=c++20", "-O2", "-DNDEBUG", "-fPIC", "-fvisibility=hidden"]
+
+def mase_pass_plugin(name, srcs, proto = None, deps = []):
+    """NAME.so of sources that end with MASE_DEFINE_PLUGIN; deps are linked into it.
+
+    Args:
+      name: the shared object's and the plugin's own name.
+      srcs: its sources.
+      proto: the file of its options' messages, if any; included as "STEM.pb.h".
+      deps: cc_library targets of its own.
+    """
+    generated = []
+    if proto:
+        stem = proto[:-len(".proto")]
+        native.genrule(
+            name = name + "_proto",
+            srcs = [proto, "@mase_sdk//:protos"],
+            outs = [stem + ".pb.cc", stem + ".pb.h"],
+            cmd = "protoc -I$$(dirname $(location %s)) -Iexternal/mase_sdk/include --cpp_out=$(RULEDIR) $(location %s)" % (proto, proto),
+        )
+        generated = [stem + ".pb.cc", stem + ".pb.h"]
+    native.cc_binary(
+        name = name + ".so",
+        srcs = srcs + generated,
+        copts = _COPTS,
+        includes = ["."],
+        linkshared = 1,
+        deps = ["@mase_sdk//:sdk"] + deps,
+    )
+    native.sh_test(
+        name = name + "_check",
+        size = "medium",
+        srcs = ["@mase_sdk//:check"],
+        args = ["$(location :%s.so)" % name],
+        data = [":%s.so" % name],
+    )
