@@ -10,8 +10,6 @@
 #include "absl/time/time.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
-#include "mase/kernel/dense_chain.h"
-#include "mase/kernel/integer/chain.h"
 
 namespace mase {
 namespace {
@@ -62,10 +60,8 @@ class Executable::Binder {
           {Diff(value), desc.elements(), desc.dtype, seed.output, seed.adds});
     }
     if (IsDirect()) {
-      Step& step = executable_.steps_[0];
-      executable_.direct_ = {.kernel = step.kernel.get(), .args = step.args};
-      executable_.direct_.args.srcs = &executable_.direct_.src;
-      executable_.direct_.args.scratch = step.scratch;
+      const Step& step = executable_.steps_[0];
+      executable_.row_ = {step.kernel->row_function(), step.args.prepared, step.scratch};
     }
     executable_.input_types_.resize(program_.input_count);
     for (const Program::Value& value : program_.values) {
@@ -74,12 +70,11 @@ class Executable::Binder {
   }
 
  private:
-  // Chains write the rows of their result and nothing behind them, on any boundary.
+  // Whether the program is one step, from the one input to the one result.
   bool IsDirect() const {
     if (program_.training || measures_ || program_.steps.size() != 1) return false;
     const Program::Step& step = program_.steps[0];
-    const bool is_chain = step.kernel_name == kDenseChain || step.kernel_name == kIntegerChain;
-    return is_chain && program_.input_count == 1 && step.srcs.size() == 1 &&
+    return program_.input_count == 1 && step.srcs.size() == 1 &&
            program_.values[step.srcs[0].value].home == Program::Value::Home::kInput &&
            program_.outputs.size() == 1 && program_.outputs[0].value == step.dst &&
            std::all_of(program_.nodes.begin(), program_.nodes.end(),
@@ -230,7 +225,7 @@ std::vector<StepExecution> Executable::steps() const {
 [[gnu::cold, gnu::noinline]] absl::Status Executable::RunMeasured(Step& step) {
   ++step.report.calls;
   const absl::Time begun = absl::Now();
-  const absl::Status status = step.kernel->Forward(step.args);
+  absl::Status status = step.kernel->Forward(step.args);
   step.report.seconds += absl::ToDoubleSeconds(absl::Now() - begun);
   return status;
 }

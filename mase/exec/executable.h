@@ -45,18 +45,14 @@ class Executable {
     DType dtype = DType::kFloat32;
   };
   const std::vector<Result>& outputs() const { return outputs_; }
-  // Whether the program is one step that takes its result's memory from anywhere, so that RunDirect
-  // can stand for Forward: from the rows of the one input to those of the one result. After
-  // Prepare.
-  bool is_direct() const { return direct_.kernel != nullptr; }
-  absl::Status RunDirect(const void* src, void* dst) {
-    direct_.src = src;
-    direct_.args.dst = dst;
-    absl::Status status = direct_.kernel->Forward(direct_.args);
-    if (!status.ok()) [[unlikely]]
-      return StepError(steps_[0], status);
-    return status;
-  }
+  // Of a program of one row that is one step, from the one input to the one result, with a
+  // RowFunction: what that wants beside the row, after Prepare. Else `run` is null.
+  struct Row {
+    RowFunction run = nullptr;
+    const void* prepared = nullptr;
+    void* scratch = nullptr;
+  };
+  const Row& row() const { return row_; }
 
   // Of the block of memory that it works in.
   int64_t bytes() const { return arena_.size(); }
@@ -107,12 +103,6 @@ class Executable {
     int output;
     bool adds;
   };
-  // The one step of a program as RunDirect calls it.
-  struct Direct {
-    Kernel* kernel = nullptr;
-    const void* src = nullptr;
-    KernelArgs args;
-  };
   class Binder;
 
   Executable() = default;
@@ -130,7 +120,7 @@ class Executable {
   std::vector<Result> outputs_, node_values_;
   std::vector<DType> input_types_;
   std::vector<Program::Note> notes_;
-  Direct direct_;
+  Row row_;
   AlignedBytes arena_;
 };
 

@@ -74,15 +74,15 @@ class Engine {
     return absl::OkStatus();
   }
 
-  // Null where the program is not direct.
-  absl::StatusOr<Executable*> FindDirect(int64_t rows) {
-    MASE_RETURN_IF_ERROR(CheckInputs(rows, inputs));
-    MASE_ASSIGN_OR_RETURN(Compiled * compiled, FindOrCompile(Kind::kInference, rows));
-    if (!compiled->executable->is_direct()) return nullptr;
+  absl::StatusOr<Executable::Row> Row() {
+    MASE_RETURN_IF_ERROR(CheckInputs(1, inputs));
+    MASE_ASSIGN_OR_RETURN(Compiled * compiled, FindOrCompile(Kind::kInference, 1));
+    const Executable::Row& row = compiled->executable->row();
+    if (row.run == nullptr) return row;
     MASE_RETURN_IF_ERROR(compiled->executable->Prepare(Mix64(options.seed, step)));
     compiled->prepared = version;
     compiled->is_lent = true;
-    return compiled->executable.get();
+    return row;
   }
 
   absl::StatusOr<int64_t> PlannedBytes(int64_t rows) {
@@ -152,7 +152,7 @@ class Engine {
     Kind kind;
     int64_t rows;
     int64_t prepared = -1;  // The version of the tensors that it last prepared for.
-    bool is_lent = false;   // As a direct call, so it stays.
+    bool is_lent = false;   // As a RowCall, so it stays.
     std::unique_ptr<Executable> executable;
   };
 
@@ -273,14 +273,9 @@ absl::Status BasicExecutor<T>::Forward(ExecutionMode mode, int64_t rows,
 }
 
 template <typename T>
-absl::StatusOr<DirectCall<T>> BasicExecutor<T>::Direct(int64_t rows) {
-  MASE_ASSIGN_OR_RETURN(Executable * executable, impl_->FindDirect(rows));
-  if (executable == nullptr) return DirectCall<T>();
-  return DirectCall<T>(
-      [](void* direct, const void* src, void* dst) {
-        return static_cast<Executable*>(direct)->RunDirect(src, dst);
-      },
-      executable);
+absl::StatusOr<RowCall<T>> BasicExecutor<T>::Row() {
+  MASE_ASSIGN_OR_RETURN(const Executable::Row row, impl_->Row());
+  return RowCall<T>(row.run, row.prepared, row.scratch);
 }
 
 template <typename T>

@@ -41,6 +41,7 @@
 #include "absl/types/span.h"
 #include "mase/exec/execution_report.h"
 #include "mase/graph/graph.h"
+#include "mase/kernel/kernel.h"
 #include "mase/kernel/loss.h"
 #include "mase/tensor/tensor.h"
 
@@ -108,23 +109,25 @@ struct TensorSlot {
   int64_t offset = 0;  // In elements; a multiple of 16, so that every tensor starts a cache line.
 };
 
-// A net as a function from the rows of its one input to those of its one result, both of `rows`
-// rows, dense and row-major; nothing else is written. By Direct; null where there is none.
+// A net as a function from the row of its one input to the row of its one result; nothing else is
+// written. By BasicExecutor::Row; null where there is none.
 template <typename T>
-class DirectCall {
+class RowCall {
  public:
-  DirectCall() = default;
-  explicit operator bool() const { return executable_ != nullptr; }
-  // OutOfRange where a format that has no code for a NaN meets one; `dst` is then unspecified.
-  absl::Status operator()(const T* src, T* dst) const { return run_(executable_, src, dst); }
+  RowCall() = default;
+  explicit operator bool() const { return run_ != nullptr; }
+  // False where a format that has no code for a NaN meets one; `dst` is then unspecified, and
+  // Forward of the row tells the error.
+  bool operator()(const T* src, T* dst) const { return run_(prepared_, src, dst, scratch_); }
 
  private:
   friend class BasicExecutor<T>;
-  using Run = absl::Status (*)(void* executable, const void* src, void* dst);
-  DirectCall(Run run, void* executable) : run_(run), executable_(executable) {}
+  RowCall(RowFunction run, const void* prepared, void* scratch)
+      : run_(run), prepared_(prepared), scratch_(scratch) {}
 
-  Run run_ = nullptr;
-  void* executable_ = nullptr;
+  RowFunction run_ = nullptr;
+  const void* prepared_ = nullptr;
+  void* scratch_ = nullptr;
 };
 
 // T is float, or double for checking: the element type of parameters, arithmetic and results, and
@@ -149,12 +152,12 @@ class BasicExecutor {
   // channel. Unimplemented: an op without a kernel. OutOfRange: a format that refuses NaN met one.
   absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const InputData> inputs);
 
-  // The net as a function of `rows` rows, for callers to whom tens of nanoseconds matter: what
-  // Forward computes in inference, without anything between the caller and the one kernel. There is
-  // none, null, where the program for so many rows is more than one step, as all are but chains of
-  // small layers. Compiles if need be; errors of Forward. The function is good until the executor
-  // ends or its tensors change: parameters(), buffers(), LoadFrom, a step of training.
-  absl::StatusOr<DirectCall<T>> Direct(int64_t rows);
+  // The net as a function of one row, for callers to whom nanoseconds matter: what Forward computes
+  // in inference, without anything between the caller and the one kernel. There is none, null,
+  // where the program for a row is more than one step, as all are but chains of small layers.
+  // Compiles if need be; errors of Forward. The function is good until the executor ends or its
+  // tensors change: parameters(), buffers(), LoadFrom, a step of training.
+  absl::StatusOr<RowCall<T>> Row();
 
   // Bytes of the one block of memory that a Forward of `rows` rows in inference works in: values
   // between steps, scratch, and rounded parameters; what is not needed at the same time shares. The

@@ -111,10 +111,12 @@ class DenseInferenceKernel final : public Kernel {
     const float* src = args.Src<float>(0);
     float* dst = args.Dst<float>();
     for (int64_t r = 0; r < rows_; ++r, src += chain.in, dst += chain.out) {
-      kernels_.chain_row(chain, src, dst, args.Scratch<float>());
+      kernels_.chain_row(&chain, src, dst, args.scratch);
     }
     return absl::OkStatus();
   }
+
+  RowFunction row_function() const override { return rows_ == 1 ? kernels_.chain_row : nullptr; }
 
  private:
   [[gnu::noinline]] void RunBlocks(const KernelArgs& args) const {

@@ -172,6 +172,12 @@ struct KernelFacts {
   int sum_bits = 0;  // The smallest accumulator that holds every sum, of products of codes.
 };
 
+// Forward of one row as a bare function, for callers to whom a virtual call and a status are long.
+// `prepared` and `scratch` are those of KernelArgs, `src` and `dst` one row of the one input and of
+// the result, on any boundary; nothing behind them is read or written. False where Forward would
+// fail; `dst` is then unspecified, and Forward of the same row says why.
+using RowFunction = bool (*)(const void* prepared, const void* src, void* dst, void* scratch);
+
 class Kernel {
  public:
   Kernel() = default;
@@ -208,6 +214,9 @@ class Kernel {
   virtual absl::Status Backward(const BackwardArgs& /*args*/) {
     return absl::UnimplementedError("has no gradient");
   }
+
+  // Of a kernel made for one row, where it has one; else null.
+  virtual RowFunction row_function() const { return nullptr; }
 
   // For reports; what weights decide is there after Prepare.
   virtual KernelFacts facts() const { return {}; }

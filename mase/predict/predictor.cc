@@ -39,7 +39,7 @@ absl::Status CheckGraph(const Graph& graph) {
 // What a thread runs.
 struct Predictor::Worker {
   std::unique_ptr<Executor> executor;
-  DirectCall<float> row;      // One row, where that is one step.
+  RowCall<float> row;         // One row, where that is one step.
   std::vector<float> scaled;  // A batch after the recipe.
 };
 
@@ -70,7 +70,7 @@ class Predictor::Workers : public std::enable_shared_from_this<Predictor::Worker
     }
     auto worker = std::make_unique<Worker>();
     MASE_ASSIGN_OR_RETURN(worker->executor, Executor::Create(graph_, options_));
-    MASE_ASSIGN_OR_RETURN(worker->row, worker->executor->Direct(1));
+    MASE_ASSIGN_OR_RETURN(worker->row, worker->executor->Row());
     const std::lock_guard<std::mutex> lock(mutex_);
     all_.push_back(std::move(worker));
     free_.reserve(all_.size());
@@ -201,8 +201,19 @@ absl::Status Predictor::Predict(absl::Span<const float> in, absl::Span<float> ou
   if (worker == nullptr) [[unlikely]] {
     MASE_ASSIGN_OR_RETURN(worker, Workers::Get(*this));
   }
-  if (rows == 1 && worker->row && mean_.empty()) return worker->row(in.data(), out.data());
+  if (rows == 1 && worker->row) {
+    const float* numbers = mean_.empty() ? in.data() : Scaled(*worker, in.data(), 1);
+    if (worker->row(numbers, out.data())) [[likely]]
+      return absl::OkStatus();
+  }
   return RunBatches(*worker, in.data(), rows, out.data());
+}
+
+const float* Predictor::Scaled(Worker& worker, const float* in, int64_t rows) const {
+  const size_t needed = static_cast<size_t>(rows * inputs_);
+  if (worker.scaled.size() < needed) worker.scaled.resize(needed);
+  ScaleRows(mean_, scale_, in, rows, worker.scaled.data());
+  return worker.scaled.data();
 }
 
 absl::Status Predictor::RunBatches(Worker& worker, const float* in, int64_t rows,
@@ -214,13 +225,7 @@ absl::Status Predictor::RunBatches(Worker& worker, const float* in, int64_t rows
       ++batch;
       continue;
     }
-    const float* numbers = in;
-    if (!mean_.empty()) {
-      const size_t needed = static_cast<size_t>(count * inputs_);
-      if (worker.scaled.size() < needed) worker.scaled.resize(needed);
-      ScaleRows(mean_, scale_, in, count, worker.scaled.data());
-      numbers = worker.scaled.data();
-    }
+    const float* numbers = mean_.empty() ? in : Scaled(worker, in, count);
     MASE_RETURN_IF_ERROR(worker.executor->Forward(ExecutionMode::kInference, count, {numbers}));
     const absl::Span<const float> results = worker.executor->output();
     if (static_cast<int64_t>(results.size()) != count * outputs_) [[unlikely]] {

@@ -79,6 +79,8 @@ class Predictor {
   struct Worker;
 
   Predictor() = default;
+  // The rows after the recipe, in the worker's memory.
+  const float* Scaled(Worker& worker, const float* in, int64_t rows) const;
   absl::Status RunBatches(Worker& worker, const float* in, int64_t rows, float* out) const;
 
   int64_t inputs_ = 0, outputs_ = 0;

@@ -194,8 +194,10 @@ MASE_INLINE void RunChain(const DenseChain& chain, const float* src, int64_t row
     CopyFloats(src + r * src_stride, chain.out, dst + r * chain.out);
 }
 
-inline void ChainRow(const DenseChain& chain, const float* src, float* dst, float* scratch) {
-  RunChain<true>(chain, src, 1, dst, scratch);
+inline bool ChainRow(const void* chain, const void* src, void* dst, void* scratch) {
+  RunChain<true>(*static_cast<const DenseChain*>(chain), static_cast<const float*>(src), 1,
+                 static_cast<float*>(dst), static_cast<float*>(scratch));
+  return true;
 }
 
 inline void ChainBlock(const DenseChain& chain, const float* src, int64_t rows, float* dst,

@@ -257,11 +257,12 @@ MASE_INLINE void CopyRow(const float* src, int64_t count, float* dst) {
   }
 }
 
-inline bool Row(const IntegerChain& chain, const float* src, float* dst, void* scratch) {
+inline bool Row(const void* prepared, const void* src, void* dst, void* scratch) {
+  const IntegerChain& chain = *static_cast<const IntegerChain*>(prepared);
   int32_t* from = static_cast<int32_t*>(scratch);
   int32_t* to = from + chain.widest;
   const Stage* s = chain.stages;
-  const bool ok = EncodeRow(*s, chain.in, Rounding(*s), src, from);
+  const bool ok = EncodeRow(*s, chain.in, Rounding(*s), static_cast<const float*>(src), from);
   for (const Stage* end = s++ + chain.stage_count; s != end; ++s) {
 #ifdef MASE_DENSE_VNNI
     if (s->bytes) {
@@ -273,7 +274,7 @@ inline bool Row(const IntegerChain& chain, const float* src, float* dst, void* s
     RowProduct<false>(*s, from, to);
     std::swap(from, to);
   }
-  CopyRow(reinterpret_cast<const float*>(from), chain.out, dst);
+  CopyRow(reinterpret_cast<const float*>(from), chain.out, static_cast<float*>(dst));
   return ok;
 }
 

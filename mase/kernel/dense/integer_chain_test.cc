@@ -176,7 +176,7 @@ TEST_P(IntegerChainTest, EqualsItsDefinitionOnRandomNets) {
     for (int64_t r = 0; r < rows; ++r) {
       const std::vector<float> wanted =
           Define(layers, {x.begin() + r * chain.in, x.begin() + (r + 1) * chain.in}, fuses());
-      ASSERT_TRUE(kernels().row(chain, x.data() + r * chain.in, y_row.data(), scratch.memory));
+      ASSERT_TRUE(kernels().row(&chain, x.data() + r * chain.in, y_row.data(), scratch.memory));
       for (int64_t o = 0; o < chain.out; ++o) {
         ASSERT_EQ(y_row[o], wanted[o]) << "net " << seed << ", row " << r << ", output " << o;
         ASSERT_EQ(y[r * chain.out + o], wanted[o])
@@ -197,7 +197,7 @@ TEST_P(IntegerChainTest, ANanHasNoCode) {
   for (int64_t r = 0; has_isa_ && r < kRows; ++r) {
     x[r * chain.in + chain.in - 1] = std::numeric_limits<float>::quiet_NaN();
     EXPECT_FALSE(kernels().rows(chain, x.data(), kRows, y.data(), scratch.memory));
-    EXPECT_FALSE(kernels().row(chain, x.data() + r * chain.in, y.data(), scratch.memory));
+    EXPECT_FALSE(kernels().row(&chain, x.data() + r * chain.in, y.data(), scratch.memory));
     x[r * chain.in + chain.in - 1] = std::numeric_limits<float>::infinity();
     EXPECT_TRUE(kernels().rows(chain, x.data(), kRows, y.data(), scratch.memory));
   }

@@ -105,8 +105,9 @@ struct DenseKernels {
   void (*store_by_row)(const DenseShape&, const float* src, float* dst);
 
   // Rows [rows, chain.in] through all layers, to [rows, chain.out]: one row, or a block that fits
-  // the L1 cache. `scratch` is 2 * rows * chain.widest floats.
-  void (*chain_row)(const DenseChain& chain, const float* src, float* dst, float* scratch);
+  // the L1 cache. `scratch` is 2 * rows * chain.widest floats. That of a row is a RowFunction
+  // (kernel/kernel.h) whose prepared memory begins with a DenseChain; it is always true.
+  bool (*chain_row)(const void* chain, const void* src, void* dst, void* scratch);
   void (*chain_block)(const DenseChain& chain, const float* src, int64_t rows, float* dst,
                       float* scratch);
 

@@ -76,7 +76,7 @@ class IntegerChainKernel final : public Kernel {
       ok = RunBlocks(chain, src, dst, args.Scratch<char>());
     } else {
       for (int64_t r = 0; r < rows_; ++r, src += chain.in, dst += chain.out) {
-        ok &= kernels_.row(chain, src, dst, args.scratch);
+        ok &= kernels_.row(&chain, src, dst, args.scratch);
       }
     }
     if (ok) [[likely]]
@@ -84,6 +84,8 @@ class IntegerChainKernel final : public Kernel {
     return absl::OutOfRangeError(
         "reads a NaN, for which the format has no code; run the net simulated, or clean the data");
   }
+
+  RowFunction row_function() const override { return rows_ == 1 ? kernels_.row : nullptr; }
 
   KernelFacts facts() const override {
     return {.implementation = "own",
