@@ -25,13 +25,24 @@
 namespace mase {
 namespace {
 
+// Refuses to write over what is there, before any work.
+absl::Status CheckFree(const std::string& path, const ExportFlags& flags) {
+  struct stat found;
+  if (flags.overwrite() || lstat(path.c_str(), &found) != 0) return absl::OkStatus();
+  return absl::AlreadyExistsError(
+      absl::StrCat(path, " exists; --overwrite replaces it, or give another --out"));
+}
+
 template <OnnxForm kForm>
-absl::Status WriteOnnxFile(const Graph& graph, const std::string& out, Reporter& reporter) {
+absl::Status WriteOnnxFile(const Graph& graph, const ExportFlags& flags, Reporter& reporter) {
+  const std::string& out = flags.out();
   if (!IsOnnxPath(out)) {
     return absl::InvalidArgumentError(
         absl::StrCat("--out=", out, ": want a name that ends in .onnx, as readers ask for"));
   }
-  MASE_ASSIGN_OR_RETURN(const ExportedNet net, ExportOnnx(graph, kForm));
+  MASE_RETURN_IF_ERROR(CheckFree(out, flags));
+  const OnnxTarget target = {kForm, flags.has_opset() ? flags.opset() : OnnxTarget().opset};
+  MASE_ASSIGN_OR_RETURN(const ExportedNet net, ExportOnnx(graph, target));
   if (kForm != OnnxForm::kFloat && net.rounded == 0) {
     return absl::FailedPreconditionError(
         "the net rounds nothing: quantize it first (ch transform), or write it as onnx");
@@ -47,15 +58,20 @@ absl::Status WriteOnnxFile(const Graph& graph, const std::string& out, Reporter&
 }
 
 // NAME.h, NAME.c and NAME_test.c into the folder `out`, which is called NAME.
-absl::Status WriteCFolder(const Graph& graph, const std::string& out, Reporter& reporter) {
-  const std::string folder(absl::StripSuffix(out, "/"));
+absl::Status WriteCFolder(const Graph& graph, const ExportFlags& flags, Reporter& reporter) {
+  const std::string folder(absl::StripSuffix(flags.out(), "/"));
   const std::string name = folder.substr(folder.rfind('/') + 1);
+  const auto path = [&](absl::string_view end) { return absl::StrCat(folder, "/", name, end); };
+  for (const absl::string_view end : {".h", ".c", "_test.c"}) {
+    MASE_RETURN_IF_ERROR(CheckFree(path(end), flags));
+  }
+  if (flags.has_opset()) return absl::InvalidArgumentError("--opset is for ONNX files");
   MASE_ASSIGN_OR_RETURN(const CProgram program, ExportC(graph, name));
   if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) return FileError(folder, "make", errno);
   const std::pair<absl::string_view, const std::string*> files[] = {
       {".h", &program.header}, {".c", &program.source}, {"_test.c", &program.test}};
   for (const auto& [end, text] : files) {
-    MASE_RETURN_IF_ERROR(WriteFileAtomically(absl::StrCat(folder, "/", name, end), *text));
+    MASE_RETURN_IF_ERROR(WriteFileAtomically(path(end), *text));
   }
   Table memory("memory", "What it needs besides its code", {{"memory"}, {"bytes"}});
   memory.AddRow({"flash: tables of constants", program.constant_bytes});
@@ -76,11 +92,12 @@ absl::Status WriteCFolder(const Graph& graph, const std::string& out, Reporter& 
 
 struct FormEntry {
   absl::string_view name;
-  absl::Status (*write)(const Graph& graph, const std::string& out, Reporter& reporter);
+  absl::Status (*write)(const Graph& graph, const ExportFlags& flags, Reporter& reporter);
 };
 constexpr FormEntry kForms[] = {
     {"onnx", WriteOnnxFile<OnnxForm::kFloat>},
     {"qdq", WriteOnnxFile<OnnxForm::kQdq>},
+    {"qoperator", WriteOnnxFile<OnnxForm::kQOperator>},
     {"qonnx", WriteOnnxFile<OnnxForm::kQonnx>},
     {"c", WriteCFolder},
 };
@@ -103,7 +120,7 @@ class ExportAction : public Action {
 
   absl::string_view name() const override { return "export"; }
   absl::string_view usage() const override {
-    return "onnx|qdq|qonnx|c --load=CHECKPOINT --out=FILE [flags]";
+    return "onnx|qdq|qoperator|qonnx|c --load=CHECKPOINT --out=FILE [flags]";
   }
   absl::string_view summary() const override {
     return "write a net as an ONNX file or as C99, and compare";
@@ -111,6 +128,7 @@ class ExportAction : public Action {
   absl::string_view examples() const override {
     return "ch export onnx --load=best.safetensors --out=net.onnx\n"
            "ch export qdq --load=mase_output/quantized --out=net.onnx\n"
+           "ch export qoperator --load=mase_output/quantized --out=net.onnx --overwrite\n"
            "ch export qonnx --load=transformed.safetensors --out=net.onnx\n"
            "ch export c --load=mase_output/quantized --out=net\n";
   }
@@ -124,7 +142,7 @@ class ExportAction : public Action {
       return absl::InvalidArgumentError(
           "export wants --load=CHECKPOINT: a file with a net, or a run's directory");
     }
-    MASE_RETURN_IF_ERROR(form->write(*opened->checkpoint.graph, flags_.out(), reporter()));
+    MASE_RETURN_IF_ERROR(form->write(*opened->checkpoint.graph, flags_, reporter()));
     RunResult run = {.report = begun};
     return Finish(run);
   }

@@ -1,8 +1,14 @@
 // Nets written to ONNX and read back; ONNX's own checker has no complaint.
 #include "mase/onnx/export.h"
 
+#include <cmath>
+#include <map>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
@@ -10,6 +16,8 @@
 #include "mase/format/format_text.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/model/checkpoint.h"
+#include "mase/model/zoo.h"
+#include "mase/onnx/code_types.h"
 #include "mase/onnx/import.h"
 #include "mase/quantize/rule.h"
 #include "mase/testing/matchers.h"
@@ -51,7 +59,7 @@ std::string OutPath() {
 
 TEST(ExportTest, AFloatNetComesBack) {
   const Graph graph = Trained("jsc-s");
-  const ExportedNet net = ValueOrDie(ExportOnnx(graph, OnnxForm::kFloat));
+  const ExportedNet net = ValueOrDie(ExportOnnx(graph, {.form = OnnxForm::kFloat}));
   EXPECT_NO_THROW(::onnx::checker::check_model(Model(net)));
   const double difference = ValueOrDie(WriteOnnx(OutPath(), graph, OnnxForm::kFloat, net));
   EXPECT_LT(difference, 1e-6);
@@ -62,7 +70,7 @@ TEST(ExportTest, AFloatNetComesBack) {
 TEST(ExportTest, QdqIsTheSimulatedNetToTheBit) {
   for (const char* format : {"integer 8/4", "integer 6/3", "integer 4/2"}) {
     const Graph graph = Quantized(Trained("jsc-s"), format);
-    const ExportedNet net = ValueOrDie(ExportOnnx(graph, OnnxForm::kQdq));
+    const ExportedNet net = ValueOrDie(ExportOnnx(graph, {.form = OnnxForm::kQdq}));
     EXPECT_NO_THROW(::onnx::checker::check_model(Model(net))) << format;
     EXPECT_GT(net.rounded, 10);
     EXPECT_LT(ValueOrDie(WriteOnnx(OutPath(), graph, OnnxForm::kQdq, net)), 1e-6) << format;
@@ -72,14 +80,123 @@ TEST(ExportTest, QdqIsTheSimulatedNetToTheBit) {
 TEST(ExportTest, QonnxHasAnyWidth) {
   for (const char* format : {"integer 3/1", "integer 8/4", "integer 12/6"}) {
     const Graph graph = Quantized(Trained("jsc-s"), format);
-    const ExportedNet net = ValueOrDie(ExportOnnx(graph, OnnxForm::kQonnx));
+    const ExportedNet net = ValueOrDie(ExportOnnx(graph, {.form = OnnxForm::kQonnx}));
     EXPECT_LT(ValueOrDie(WriteOnnx(OutPath(), graph, OnnxForm::kQonnx, net)), 1e-6) << format;
+  }
+}
+
+// Types of the ops of a file, by how often they occur.
+std::map<std::string, int> OpsOf(const ExportedNet& net) {
+  std::map<std::string, int> ops;
+  const ::onnx::ModelProto model = Model(net);
+  for (const auto& node : model.graph().node()) ++ops[node.op_type()];
+  return ops;
+}
+
+Graph SmallCnn() {
+  return ValueOrDie(BuildModel(
+      {.model = "nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), "
+                "nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2), nn.ReLU(), nn.Flatten(), "
+                "nn.Linear(32, 5))",
+       .input = {1, 8, 8},
+       .classes = 5,
+       .seed = 3}));
+}
+
+TEST(ExportTest, QOperatorComputesOnCodes) {
+  for (const char* format : {"integer 8/5", "integer 5/3"}) {
+    const Graph graph = Quantized(SmallCnn(), format);
+    const OnnxTarget target = {.form = OnnxForm::kQOperator};
+    const ExportedNet net = ValueOrDie(ExportOnnx(graph, target));
+    EXPECT_NO_THROW(::onnx::checker::check_model(Model(net))) << format;
+    EXPECT_THAT(net.notes, ::testing::IsEmpty());
+    const std::map<std::string, int> ops = OpsOf(net);
+    EXPECT_EQ(ops.at("QLinearConv"), 2);
+    EXPECT_EQ(ops.at("QGemm"), 1);
+    EXPECT_EQ(ops.at("QuantizeLinear"), 1);  // The input's; codes go on from there.
+    EXPECT_EQ(ops.count("DequantizeLinear"), 0u);
+    EXPECT_EQ(ValueOrDie(WriteOnnx(OutPath(), graph, target.form, net)), 0) << format;
+    const ImportedNet read = ValueOrDie(ImportOnnx(OutPath()));
+    int layers = 0;
+    for (const Node* node : std::as_const(read.graph).NodesInOrder()) {
+      if (!node->Is(OpTrait::kWeighted)) continue;
+      ++layers;
+      ASSERT_NE(node->quantization(), nullptr) << node->name();
+      EXPECT_EQ(node->quantization()->format(), "integer");
+    }
+    EXPECT_EQ(layers, 3);
+  }
+}
+
+TEST(ExportTest, QOperatorLeavesNumbersWhereTheNetReadsNumbers) {
+  // Norms stand between its layers.
+  const Graph graph = Quantized(Trained("jsc-s"), "integer 8/4");
+  const OnnxTarget target = {.form = OnnxForm::kQOperator};
+  const ExportedNet net = ValueOrDie(ExportOnnx(graph, target));
+  EXPECT_EQ(OpsOf(net).at("QGemm"), 5);
+  EXPECT_EQ(OpsOf(net).count("Gemm"), 0u);
+  EXPECT_LT(ValueOrDie(WriteOnnx(OutPath(), graph, target.form, net)), 1e-6);
+}
+
+TEST(ExportTest, AConvolutionThatIsReadAsNumbersIsSaidToBeNone) {
+  const Graph graph = Quantized(
+      ValueOrDie(BuildModel({.model = "nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), "
+                                      "nn.Flatten(), nn.Linear(144, 5))",
+                             .input = {1, 8, 8},
+                             .classes = 5})),
+      "integer 8/5");
+  const ExportedNet net = ValueOrDie(ExportOnnx(graph, {.form = OnnxForm::kQOperator}));
+  ASSERT_EQ(net.notes.size(), 1u);
+  EXPECT_THAT(net.notes[0], HasSubstr("is read as numbers, not as codes"));
+  EXPECT_LT(ValueOrDie(WriteOnnx(OutPath(), graph, OnnxForm::kQOperator, net)), 1e-6);
+}
+
+// The element types of a file's QuantizeLinear, by its zero points.
+std::set<int> CodeTypesOf(const ExportedNet& net) {
+  std::set<int> types;
+  const ::onnx::ModelProto model = Model(net);
+  for (const auto& tensor : model.graph().initializer()) {
+    if (absl::StrContains(tensor.name(), "zero_point")) types.insert(tensor.data_type());
+  }
+  return types;
+}
+
+TEST(ExportTest, Opset21HasNarrowAndWideIntegersAndSmallFloats) {
+  const std::pair<const char*, int> formats[] = {
+      {"integer 4/2", 22},
+      {"integer { width: 4 frac_width: 2 is_signed: false }", 21},
+      {"integer 8/4", ::onnx::TensorProto::INT8},
+      {"integer 12/6", ::onnx::TensorProto::INT16},
+      {"mx { element_format: \"fp8_e4m3\" }", 17},
+      {"mx { element_format: \"fp8_e5m2\" }", 19},
+      {"minifloat { exponent_width: 5 frac_width: 2 is_finite: false }", 19},
+  };
+  for (const auto& [format, type] : formats) {
+    SCOPED_TRACE(format);
+    const Graph graph = Quantized(Trained("jsc-s"), format);
+    const ExportedNet net = ValueOrDie(ExportOnnx(graph, {OnnxForm::kQdq, 21}));
+    EXPECT_THAT(CodeTypesOf(net), ::testing::ElementsAre(type));
+    EXPECT_EQ(Model(net).opset_import(0).version(), 21);
+    EXPECT_EQ(ValueOrDie(WriteOnnx(OutPath(), graph, OnnxForm::kQdq, net)), 0);
+  }
+}
+
+TEST(ExportTest, SmallFloatsHaveTheNumbersOfTheirFormats) {
+  for (const Float8Type& type : kFloat8Types) {
+    const auto format = ValueOrDie(Format::FromText(type.format));
+    std::set<float> numbers;
+    for (int code = 0; code < 256; ++code) {
+      const double number = type.ValueOf(static_cast<uint8_t>(code));
+      if (!std::isnan(number)) numbers.insert(static_cast<float>(number + 0.0));
+    }
+    const std::vector<float> values = format->Values();
+    EXPECT_EQ(std::set<float>(values.begin(), values.end()), numbers) << type.name;
   }
 }
 
 TEST(ExportTest, FormatsStandInTheMetadata) {
   const Graph graph = Quantized(Trained("jsc-tiny"), "integer 8/4");
-  const ExportedNet net = ValueOrDie(ExportOnnx(graph, OnnxForm::kFloat));
+  const ExportedNet net = ValueOrDie(ExportOnnx(graph, {.form = OnnxForm::kFloat}));
   ASSERT_EQ(net.notes.size(), 1u);
   EXPECT_THAT(net.notes[0], HasSubstr("Number formats of 1 nodes are left out"));
   const ::onnx::ModelProto model = Model(net);
@@ -90,12 +207,12 @@ TEST(ExportTest, FormatsStandInTheMetadata) {
 
 TEST(ExportTest, WhatAFormCannotExpressIsNamed) {
   const Graph wide = Quantized(Trained("jsc-tiny"), "integer 12/6");
-  EXPECT_THAT(ExportOnnx(wide, OnnxForm::kQdq),
+  EXPECT_THAT(ExportOnnx(wide, {.form = OnnxForm::kQdq}),
               StatusIs(absl::StatusCode::kUnimplemented,
                        HasSubstr("seq_blocks_2 (linear): data_in: has codes of 12 bits")));
   const Graph blocks =
       Quantized(Trained("jsc-tiny"), "minifloat_ieee { width: 8 exponent_width: 4 }");
-  EXPECT_THAT(ExportOnnx(blocks, OnnxForm::kQonnx),
+  EXPECT_THAT(ExportOnnx(blocks, {.form = OnnxForm::kQonnx}),
               StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("minifloat_ieee")));
 }
 

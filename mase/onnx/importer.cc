@@ -16,6 +16,7 @@
 #include "mase/exec/executor.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/graph/verifier.h"
+#include "mase/onnx/code_types.h"
 #include "mase/onnx/onnx_ops.h"
 #include "mase/onnx/rounding.h"
 #include "mase/quantize/operands.h"
@@ -220,10 +221,23 @@ absl::StatusOr<OnnxValue*> Importer::Look(const std::string& name) {
 absl::Status Importer::ImportNode(const NodeProto& proto) {
   const OnnxOp& op = *FindOnnxOp(proto.domain(), proto.op_type());
   bool known = true;
+  passing_codes_.reset();
   for (const std::string& input : proto.input()) {
     if (input.empty()) continue;
     MASE_ASSIGN_OR_RETURN(const OnnxValue* value, Look(input));
     known &= value->known();
+    if (value->ints.has_value() && FindFloat8(value->ints->type) != nullptr && !op.reads_codes) {
+      return CannotRead("computes with 8-bit floats, which DequantizeLinear alone reads");
+    }
+    if (!value->codes.has_value() || op.reads_codes) continue;
+    // What moves or chooses codes does so with the numbers that they stand for.
+    const bool same = !passing_codes_.has_value() ||
+                      passing_codes_->SerializeAsString() == value->codes->SerializeAsString();
+    if (!op.keeps_rounding || !same) {
+      return CannotRead(same ? "computes with the codes of a QuantizeLinear"
+                             : "joins codes of different scales");
+    }
+    passing_codes_ = value->codes;
   }
   base_ = PathOf(proto);
   const int first_new = net_.graph.id_limit();
@@ -242,7 +256,11 @@ absl::Status Importer::ImportNode(const NodeProto& proto) {
   }
   for (int i = 0; i < proto.output_size(); ++i) {
     const std::string& output = proto.output(i);
-    if (output.empty() || values_.contains(output)) continue;
+    if (OnnxValue* made = output.empty() ? nullptr : FindValue(output); made != nullptr) {
+      if (passing_codes_.has_value() && made->value != nullptr) made->codes = passing_codes_;
+      continue;
+    }
+    if (output.empty()) continue;
     if (readers_.contains(output) || output == net_.output) {
       return CannotRead("result ", i, " ('", Shown(output), "') is read, and not computed");
     }

@@ -185,6 +185,8 @@ class Importer {
   std::vector<const ::onnx::ValueInfoProto*> inputs_;
   absl::flat_hash_map<const Value*, size_t> marked_uses_;
   std::vector<const Value*> rounded_results_;
+  // Of the codes that the node at hand reads and hands on; none: it reads none.
+  std::optional<FormatProto> passing_codes_;
   std::string base_;  // Of the names of the nodes that the rule at hand makes.
   int64_t folded_elements_ = 0;
 };

@@ -40,7 +40,8 @@ struct ElementType {
   int bits;
   bool is_float;
 };
-constexpr int kUInt4 = 21, kInt4 = 22;  // Younger than Debian's libonnx.
+// Younger than Debian's libonnx.
+constexpr int kUInt4 = 21, kInt4 = 22, kFloat8E4M3 = 17, kFloat8E5M2 = 19;
 constexpr ElementType kTypes[] = {
     {TensorProto::FLOAT, "float32", 32, true},
     {TensorProto::DOUBLE, "float64", 64, true},
@@ -57,15 +58,16 @@ constexpr ElementType kTypes[] = {
     {TensorProto::BOOL, "bool", 8, false},
     {kUInt4, "uint4", 4, false},
     {kInt4, "int4", 4, false},
+    // Their codes, which DequantizeLinear makes numbers of.
+    {kFloat8E4M3, "float8e4m3fn", 8, false},
+    {kFloat8E5M2, "float8e5m2", 8, false},
 };
 // Types that are named but not read.
 constexpr std::pair<int, absl::string_view> kOtherTypes[] = {
     {TensorProto::STRING, "string"},
     {TensorProto::COMPLEX64, "complex64"},
     {TensorProto::COMPLEX128, "complex128"},
-    {17, "float8e4m3fn"},
     {18, "float8e4m3fnuz"},
-    {19, "float8e5m2"},
     {20, "float8e5m2fnuz"},
     {23, "float4e2m1"},
 };
@@ -105,6 +107,8 @@ float FloatAt(absl::string_view bytes, int type, int64_t i) {
 int64_t IntAt(absl::string_view bytes, int type, int64_t i) {
   switch (type) {
     case TensorProto::UINT8:
+    case kFloat8E4M3:
+    case kFloat8E5M2:
       return At<uint8_t>(bytes, i);
     case TensorProto::INT8:
       return At<int8_t>(bytes, i);

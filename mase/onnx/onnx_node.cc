@@ -101,7 +101,7 @@ absl::StatusOr<KnownInts> OnnxNode::WholeNumbers(int i) const {
 absl::StatusOr<Value*> OnnxNode::ValueOf(int i) {
   if (!HasInput(i)) return BadNode("input ", i, " is missing");
   const OnnxValue* input = Input(i);
-  if (input->codes.has_value()) {
+  if (input->codes.has_value() && !importer_.passing_codes_.has_value()) {
     return CannotRead("computes with the codes of a QuantizeLinear");
   }
   return importer_.Materialize(InputName(i));

@@ -29,8 +29,11 @@ struct OnnxOp {
   // How many of its first inputs its results are elements of: it folds whole numbers, too.
   int moves = 0;
   // Rounding before it and behind it is the same: a mark of DequantizeLinear goes through.
+  // So do codes.
   bool keeps_rounding = false;
   absl::string_view domain = "";
+  // It knows codes itself: QuantizeLinear and its kin.
+  bool reads_codes = false;
 };
 
 std::vector<OnnxOp> OnnxElementOps();    // Relu, Add, Clip, ...

@@ -34,7 +34,52 @@ absl::StatusOr<std::optional<double>> Scalar(const OnnxNode& node, int i) {
   return tensor.data<float>()[0];
 }
 
+// Codes that are cut: fewer of them, or the numbers that they stand for are cut there.
+absl::Status ClipCodes(OnnxNode& node) {
+  const FormatProto& codes = *node.Input(0)->codes;
+  if (!codes.has_affine() || codes.affine().scale_size() != 1) {
+    return CannotRead("cuts codes that are no integers of one scale");
+  }
+  const AffineFormat& affine = codes.affine();
+  const bool is_signed = !affine.has_is_signed();
+  const int64_t least = is_signed ? -(int64_t{1} << (affine.width() - 1)) : 0;
+  int64_t ends[] = {least, least + (int64_t{1} << affine.width()) - 1};
+  for (const int i : {1, 2}) {
+    if (!node.HasInput(i)) continue;
+    MASE_ASSIGN_OR_RETURN(const KnownInts known, node.WholeNumbers(i));
+    MASE_ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, known.Numbers());
+    if (numbers.size() != 1) return BadNode("wants one number as an end");
+    ends[i - 1] = i == 1 ? std::max(ends[0], numbers[0]) : std::min(ends[1], numbers[0]);
+  }
+  if (ends[0] > ends[1]) return CannotRead("leaves no code");
+  for (int width = 1; width <= affine.width(); ++width) {
+    const int64_t lo = is_signed ? -(int64_t{1} << (width - 1)) : 0;
+    if (ends[0] != lo || ends[1] != lo + (int64_t{1} << width) - 1) continue;
+    OnnxValue narrower = *node.Input(0);
+    narrower.codes->mutable_affine()->set_width(width);
+    node.SetResult(0, std::move(narrower));
+    return absl::OkStatus();
+  }
+  const int64_t zero = affine.zero_point().empty() ? 0 : affine.zero_point(0);
+  const auto number = [&](int64_t code) {
+    return static_cast<double>(code - zero) * static_cast<double>(affine.scale(0));
+  };
+  const bool relu = ends[0] == zero && ends[1] == least + (int64_t{1} << affine.width()) - 1;
+  Value* x = node.Input(0)->value;
+  Value* result = nullptr;
+  if (relu) {
+    MASE_ASSIGN_OR_RETURN(result, node.Add(ops::kRelu, {x}));
+  } else {
+    MASE_ASSIGN_OR_RETURN(result,
+                          node.Add(ops::kHardtanh, {x},
+                                   {{"min_val", number(ends[0])}, {"max_val", number(ends[1])}}));
+  }
+  node.SetResult(0, {.value = result, .codes = codes});
+  return absl::OkStatus();
+}
+
 absl::Status Clip(OnnxNode& node) {
+  if (node.Input(0) != nullptr && node.Input(0)->codes.has_value()) return ClipCodes(node);
   MASE_ASSIGN_OR_RETURN(double low, node.Float("min", -kMost));
   MASE_ASSIGN_OR_RETURN(double high, node.Float("max", kMost));
   MASE_ASSIGN_OR_RETURN(Value * x, node.ValueOf(0));
@@ -295,7 +340,10 @@ std::vector<OnnxOp> OnnxElementOps() {
        .limits = "a constant condition",
        .import = Where,
        .fold = FoldWhere},
-      {.name = "Clip", .becomes = "relu, relu6, hardtanh, or maximum and minimum", .import = Clip},
+      {.name = "Clip",
+       .becomes = "relu, relu6, hardtanh, or maximum and minimum",
+       .import = Clip,
+       .reads_codes = true},
       {.name = "Softmax", .becomes = ops::kSoftmax, .import = SoftmaxOf<ops::kSoftmax>},
       {.name = "LogSoftmax", .becomes = ops::kLogSoftmax, .import = SoftmaxOf<ops::kLogSoftmax>},
       {.name = "Dropout",

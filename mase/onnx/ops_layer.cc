@@ -42,7 +42,8 @@ absl::Status RoundWeight(OnnxNode& node, int i, Value* result, bool transposed) 
   const OnnxValue* weight = node.Input(i);
   if (!weight->rounded.has_value()) return absl::OkStatus();
   FormatProto format = *weight->rounded;
-  auto* blocks = format.mutable_affine()->mutable_block_size();
+  if (!format.has_affine()) transposed = false;  // It has no blocks.
+  auto* blocks = transposed ? format.mutable_affine()->mutable_block_size() : nullptr;
   if (transposed && !blocks->empty() && std::count(blocks->begin(), blocks->end(), -1) == 0) {
     return CannotRead("has a weight with scales for blocks along its inputs, transposed");
   }

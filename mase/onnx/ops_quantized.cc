@@ -2,11 +2,15 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "mase/base/status_macros.h"
+#include "mase/format/format.h"
+#include "mase/onnx/code_types.h"
 #include "mase/onnx/onnx_ops.h"
 #include "mase/onnx/rounding.h"
 
@@ -14,22 +18,6 @@ namespace mase {
 namespace {
 
 using ::onnx::TensorProto;
-
-// Types of codes: width and sign.
-struct CodeType {
-  int type, width;
-  bool is_signed;
-  int64_t least() const { return is_signed ? -(int64_t{1} << (width - 1)) : 0; }
-  int64_t most() const { return least() + (int64_t{1} << width) - 1; }
-};
-constexpr CodeType kCodeTypes[] = {
-    {TensorProto::UINT8, 8, false},
-    {TensorProto::INT8, 8, true},
-    {TensorProto::UINT16, 16, false},
-    {TensorProto::INT16, 16, true},
-    {21, 4, false},
-    {22, 4, true},
-};
 
 absl::StatusOr<CodeType> FindCodes(int type) {
   for (const CodeType& codes : kCodeTypes) {
@@ -145,13 +133,70 @@ absl::StatusOr<Tensor> Dequantized(const KnownInts& codes, const Scales& scales,
   return floats;
 }
 
+// The 8-bit float that the zero point, or else `output_dtype`, says that codes are; null: integers.
+// Their scale is 1 and their zero point the code 0.
+absl::StatusOr<const Float8Type*> Float8Of(const OnnxNode& node) {
+  const OnnxValue* zero = node.Input(2);
+  MASE_ASSIGN_OR_RETURN(const int64_t named, node.Int("output_dtype", 0));
+  const bool given = zero != nullptr && zero->ints.has_value();
+  const Float8Type* type = FindFloat8(given ? zero->ints->type : static_cast<int>(named));
+  if (type == nullptr) return nullptr;
+  MASE_ASSIGN_OR_RETURN(const Tensor scale, node.Floats(1));
+  MASE_ASSIGN_OR_RETURN(const bool saturates, node.Int("saturate", 1));
+  if (scale.elements() != 1 || scale.data<float>()[0] != 1 || !saturates ||
+      (given && (zero->ints->values.size() != 1 || zero->ints->values[0] != Extent{0}))) {
+    return CannotRead("makes ", type->name, " by another scale than 1, or does not saturate");
+  }
+  return type;
+}
+
+absl::StatusOr<std::unique_ptr<const Format>> FormatOf(const Float8Type& type) {
+  return Format::FromText(type.format);
+}
+
 absl::StatusOr<int64_t> BlockOf(const OnnxNode& node) {
   MASE_ASSIGN_OR_RETURN(const int64_t block, node.Int("block_size", 0));
   if (block < 0 || block > (1 << 24)) return BadNode("block_size=", block);
   return block;
 }
 
+// Whether what reads codes has the scale and zero point that they were made with. A Clip may have
+// left fewer of them.
+absl::Status CheckScales(OnnxNode& node, int scale, const FormatProto& codes) {
+  const AffineFormat& made = codes.affine();
+  int type = TensorProto::UINT8;
+  for (const CodeType& candidate : kCodeTypes) {
+    const bool is_signed = !made.has_is_signed();
+    if (candidate.is_signed != is_signed || candidate.width < made.width()) continue;
+    type = candidate.type;
+    break;
+  }
+  MASE_ASSIGN_OR_RETURN(const Scales scales, ReadScales(node, scale, type));
+  MASE_ASSIGN_OR_RETURN(FormatProto format, FormatOf(scales, Shape(), 0, 0));
+  if (format.affine().width() >= made.width()) format.mutable_affine()->set_width(made.width());
+  if (format.SerializeAsString() == codes.SerializeAsString()) return absl::OkStatus();
+  return CannotRead("reads codes by other scales than they were made with");
+}
+
+// Codes of floats that are known stay those floats, rounded.
+absl::Status QuantizeToFloat8(OnnxNode& node, const Float8Type& type) {
+  const OnnxValue* input = node.Input(0);
+  MASE_ASSIGN_OR_RETURN(const auto format, FormatOf(type));
+  OnnxValue value = {.codes = format->proto()};
+  if (input->floats.has_value()) {
+    MASE_ASSIGN_OR_RETURN(value.floats, format->Quantize(*input->floats));
+  } else {
+    if (input->value == nullptr || input->codes.has_value()) return BadNode("quantizes no floats");
+    if (input->rounded.has_value()) return CannotRead("rounds what is rounded already");
+    value.value = input->value;
+  }
+  node.SetResult(0, std::move(value));
+  return absl::OkStatus();
+}
+
 absl::Status QuantizeLinear(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(const Float8Type* float8, Float8Of(node));
+  if (float8 != nullptr) return QuantizeToFloat8(node, *float8);
   MASE_ASSIGN_OR_RETURN(const int64_t axis, node.Int("axis", 1));
   MASE_ASSIGN_OR_RETURN(const int64_t block, BlockOf(node));
   MASE_ASSIGN_OR_RETURN(const int64_t type, node.Int("output_dtype", 0));
@@ -190,23 +235,47 @@ absl::Status QuantizeLinear(OnnxNode& node) {
   return absl::OkStatus();
 }
 
+// Stored codes.
+absl::Status DequantizeFloat8(OnnxNode& node, const KnownInts& codes) {
+  const Float8Type& type = *FindFloat8(codes.type);
+  MASE_ASSIGN_OR_RETURN(const Tensor scale, node.Floats(1));
+  if (scale.elements() != 1) return CannotRead("has several scales for ", type.name);
+  const float step = scale.data<float>()[0];
+  MASE_ASSIGN_OR_RETURN(Tensor floats, Tensor::Create(DType::kFloat32, codes.shape));
+  size_t i = 0;
+  for (float& number : floats.mutable_data<float>()) {
+    number =
+        static_cast<float>(type.ValueOf(static_cast<uint8_t>(codes.values[i++].constant))) * step;
+  }
+  OnnxValue value;
+  value.floats = std::move(floats);
+  if (step == 1) {
+    MASE_ASSIGN_OR_RETURN(const auto format, FormatOf(type));
+    value.rounded = format->proto();
+  }
+  node.SetResult(0, std::move(value));
+  return absl::OkStatus();
+}
+
 absl::Status DequantizeLinear(OnnxNode& node) {
   MASE_ASSIGN_OR_RETURN(const int64_t axis, node.Int("axis", 1));
   MASE_ASSIGN_OR_RETURN(const int64_t block, BlockOf(node));
   const OnnxValue* input = node.Input(0);
+  MASE_ASSIGN_OR_RETURN(const Float8Type* float8, Float8Of(node));
+  if (float8 != nullptr && input->codes.has_value()) {
+    MASE_ASSIGN_OR_RETURN(const auto format, FormatOf(*float8));
+    if (format->proto().SerializeAsString() != input->codes->SerializeAsString()) {
+      return CannotRead("reads codes by another type than they were made with");
+    }
+    node.SetResult(0, {.floats = input->floats, .value = input->value, .rounded = input->codes});
+    return absl::OkStatus();
+  }
+  if (input->ints.has_value() && FindFloat8(input->ints->type) != nullptr) {
+    return DequantizeFloat8(node, *input->ints);
+  }
   if (input->codes.has_value()) {
-    const bool is_signed = !input->codes->affine().has_is_signed();
-    const int width = input->codes->affine().width();
-    int type = 0;
-    for (const CodeType& codes : kCodeTypes) {
-      if (codes.width == width && codes.is_signed == is_signed) type = codes.type;
-    }
-    MASE_ASSIGN_OR_RETURN(const Scales scales, ReadScales(node, 1, type));
-    MASE_ASSIGN_OR_RETURN(const FormatProto format, FormatOf(scales, Shape(), axis, block));
-    if (format.SerializeAsString() != input->codes->SerializeAsString()) {
-      return CannotRead("reads codes by other scales than they were made with");
-    }
-    node.SetResult(0, {.value = input->value, .rounded = format});
+    MASE_RETURN_IF_ERROR(CheckScales(node, 1, *input->codes));
+    node.SetResult(0, {.value = input->value, .rounded = input->codes});
     return absl::OkStatus();
   }
   if (!input->ints.has_value()) return CannotRead("dequantizes what is no code");
@@ -235,24 +304,24 @@ absl::Status DequantizeLinear(OnnxNode& node) {
 // The input that is codes by the scales behind it: what they are codes of, and the format.
 absl::StatusOr<Value*> Codes(OnnxNode& node, int input, FormatProto* format) {
   const OnnxValue* codes = node.Input(input);
-  MASE_ASSIGN_OR_RETURN(const Scales scales, ReadScales(node, input + 1, TensorProto::UINT8));
-  MASE_ASSIGN_OR_RETURN(*format, FormatOf(scales, Shape(), 0, 0));
   if (codes == nullptr || !codes->codes.has_value()) return CannotRead("reads no codes");
-  if (codes->codes->SerializeAsString() != format->SerializeAsString()) {
-    return CannotRead("reads codes by other scales than they were made with");
-  }
+  if (!codes->codes->has_affine()) return CannotRead("reads codes of 8-bit floats");
+  MASE_RETURN_IF_ERROR(CheckScales(node, input + 1, *codes->codes));
+  *format = *codes->codes;
   return codes->value;
 }
 
 // QLinearConv and QLinearMatMul: a layer with rounded input and weight, whose result is codes.
 struct QuantizedLayer {
   Value* x = nullptr;
-  FormatProto in, weight_format, out;
+  FormatProto in, weight_format;
+  std::optional<FormatProto> out;  // None: the result is floats.
   Tensor weight;
   Scales in_scales, weight_scales;
 };
 
-absl::StatusOr<QuantizedLayer> ReadLayer(OnnxNode& node, int64_t axis) {
+// `out` is the input that is the result's scale.
+absl::StatusOr<QuantizedLayer> ReadLayer(OnnxNode& node, int64_t axis, int out) {
   QuantizedLayer layer;
   MASE_ASSIGN_OR_RETURN(layer.x, Codes(node, 0, &layer.in));
   MASE_ASSIGN_OR_RETURN(layer.in_scales, ReadScales(node, 1, TensorProto::UINT8));
@@ -260,10 +329,24 @@ absl::StatusOr<QuantizedLayer> ReadLayer(OnnxNode& node, int64_t axis) {
   MASE_ASSIGN_OR_RETURN(layer.weight_scales, ReadScales(node, 4, codes.type));
   MASE_ASSIGN_OR_RETURN(layer.weight, Dequantized(codes, layer.weight_scales, axis, 0));
   MASE_ASSIGN_OR_RETURN(layer.weight_format, FormatOf(layer.weight_scales, codes.shape, axis, 0));
-  MASE_ASSIGN_OR_RETURN(const Scales out, ReadScales(node, 6, TensorProto::UINT8));
-  if (out.scale.size() != 1) return CannotRead("has several scales for its result");
-  MASE_ASSIGN_OR_RETURN(layer.out, FormatOf(out, Shape(), 0, 0));
+  if (!node.HasInput(out)) return layer;
+  MASE_ASSIGN_OR_RETURN(const Scales scales, ReadScales(node, out, TensorProto::UINT8));
+  if (scales.scale.size() != 1) return CannotRead("has several scales for its result");
+  MASE_ASSIGN_OR_RETURN(layer.out, FormatOf(scales, Shape(), 0, 0));
   return layer;
+}
+
+// A bias in the steps of the products.
+absl::StatusOr<std::optional<Tensor>> ReadBias(OnnxNode& node, int input,
+                                               const QuantizedLayer& layer) {
+  if (!node.HasInput(input)) return std::nullopt;
+  MASE_ASSIGN_OR_RETURN(const KnownInts codes, node.WholeNumbers(input));
+  Scales scales;
+  for (const float scale : layer.weight_scales.scale) {
+    scales.scale.push_back(scale * layer.in_scales.scale[0]);
+  }
+  MASE_ASSIGN_OR_RETURN(Tensor bias, Dequantized(codes, scales, 0, 0));
+  return bias;
 }
 
 absl::Status SetCodes(OnnxNode& node, const QuantizedLayer& layer, Value* result) {
@@ -276,22 +359,32 @@ absl::Status SetCodes(OnnxNode& node, const QuantizedLayer& layer, Value* result
 }
 
 absl::Status QLinearConv(OnnxNode& node) {
-  MASE_ASSIGN_OR_RETURN(const QuantizedLayer layer, ReadLayer(node, 0));
-  std::optional<Tensor> bias;
-  if (node.HasInput(8)) {
-    MASE_ASSIGN_OR_RETURN(const KnownInts codes, node.WholeNumbers(8));
-    Scales scales;
-    for (const float scale : layer.weight_scales.scale) {
-      scales.scale.push_back(scale * layer.in_scales.scale[0]);
-    }
-    MASE_ASSIGN_OR_RETURN(bias, Dequantized(codes, scales, 0, 0));
-  }
+  MASE_ASSIGN_OR_RETURN(const QuantizedLayer layer, ReadLayer(node, 0, 6));
+  MASE_ASSIGN_OR_RETURN(const std::optional<Tensor> bias, ReadBias(node, 8, layer));
   MASE_ASSIGN_OR_RETURN(Value * result, AddConv(node, layer.x, layer.weight, bias, ""));
   return SetCodes(node, layer, result);
 }
 
+// ONNX Runtime's: a linear layer with a bias. Without a scale of the result that is floats.
+absl::Status QGemm(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(const int64_t transposed, node.Int("transB", 0));
+  MASE_ASSIGN_OR_RETURN(const int64_t first, node.Int("transA", 0));
+  MASE_ASSIGN_OR_RETURN(const double alpha, node.Float("alpha", 1));
+  if (first != 0 || alpha != 1) return CannotRead("has transA, or an alpha other than 1");
+  MASE_ASSIGN_OR_RETURN(QuantizedLayer layer, ReadLayer(node, transposed != 0 ? 0 : 1, 7));
+  if (layer.weight.shape().rank() != 2) return CannotRead("takes a constant matrix alone");
+  if (transposed == 0) {
+    auto* blocks = layer.weight_format.mutable_affine()->mutable_block_size();
+    std::reverse(blocks->begin(), blocks->end());
+    layer.weight = Transposed(layer.weight);
+  }
+  MASE_ASSIGN_OR_RETURN(const std::optional<Tensor> bias, ReadBias(node, 6, layer));
+  MASE_ASSIGN_OR_RETURN(Value * result, AddLinear(node, layer.x, layer.weight, bias, ""));
+  return SetCodes(node, layer, result);
+}
+
 absl::Status QLinearMatMul(OnnxNode& node) {
-  MASE_ASSIGN_OR_RETURN(QuantizedLayer layer, ReadLayer(node, 1));
+  MASE_ASSIGN_OR_RETURN(QuantizedLayer layer, ReadLayer(node, 1, 6));
   if (layer.weight.shape().rank() != 2) return CannotRead("takes a constant matrix alone");
   auto* blocks = layer.weight_format.mutable_affine()->mutable_block_size();
   std::reverse(blocks->begin(), blocks->end());
@@ -317,7 +410,7 @@ absl::Status Quant(OnnxNode& node) {
     return CannotRead("has ", bits, " bits; 1 to 24 can be read");
   }
   Scales scales;
-  scales.codes = {0, static_cast<int>(bits), is_signed};
+  scales.codes = {0, static_cast<int>(bits), is_signed, 0};
   for (const float number : scale.data<float>()) {
     if (!(number >= std::numeric_limits<float>::min() && std::isfinite(number))) {
       return BadNode("has a scale of ", number);
@@ -370,20 +463,32 @@ std::vector<OnnxOp> OnnxQuantizedOps() {
   return {
       {.name = "QuantizeLinear",
        .becomes = "a record",
-       .limits = "4, 8 and 16 bits; one scale for what the net computes",
-       .fold = Do<QuantizeLinear>},
+       .limits =
+           "integers of 4, 8 and 16 bits, floats of 8 with scale 1; one scale for what the net "
+           "computes",
+       .fold = Do<QuantizeLinear>,
+       .reads_codes = true},
       {.name = "DequantizeLinear",
        .becomes = "a record",
        .limits = "scales as in QuantizeLinear",
-       .fold = Do<DequantizeLinear>},
+       .fold = Do<DequantizeLinear>,
+       .reads_codes = true},
       {.name = "QLinearConv",
        .becomes = "conv1d or conv2d with a record",
        .limits = "constant weights",
-       .fold = Do<QLinearConv>},
+       .fold = Do<QLinearConv>,
+       .reads_codes = true},
       {.name = "QLinearMatMul",
        .becomes = "linear with a record",
        .limits = "a constant matrix",
-       .fold = Do<QLinearMatMul>},
+       .fold = Do<QLinearMatMul>,
+       .reads_codes = true},
+      {.name = "QGemm",
+       .becomes = "linear with a record",
+       .limits = "a constant matrix",
+       .fold = Do<QGemm>,
+       .domain = "com.microsoft",
+       .reads_codes = true},
       {.name = "Quant",
        .becomes = "a record",
        .limits = "rounding_mode ROUND, no zero point, not narrow",

@@ -18,6 +18,7 @@ constexpr absl::string_view kOrder[] = {operands::kDataIn, operands::kWeight, op
 
 // The same as fixed point, if that is what it is.
 std::optional<FormatProto> AsInteger(const FormatProto& format) {
+  if (!format.has_affine()) return std::nullopt;
   const AffineFormat& affine = format.affine();
   int exponent = 0;
   if (affine.scale_size() != 1 || std::frexp(affine.scale(0), &exponent) != 0.5f) {
@@ -106,13 +107,15 @@ void NameFormats(Graph& graph) {
     Quantization record = *node->quantization();
     Quantization integers = record;
     bool all = true;
+    FormatProto::FamilyCase other = FormatProto::kAffine;
     for (OperandFormat& operand : *integers.mutable_operand()) {
       const std::optional<FormatProto> integer = AsInteger(operand.format());
       all &= integer.has_value();
+      if (!operand.format().has_affine()) other = operand.format().family_case();
       if (integer.has_value()) *operand.mutable_format() = *integer;
     }
     if (all) record = integers;
-    const Family* family = FindFamily(all ? FormatProto::kInteger : FormatProto::kAffine);
+    const Family* family = FindFamily(all ? FormatProto::kInteger : other);
     record.set_format(std::string(family->name));
     record.set_class_suffix(std::string(family->class_suffix));
     graph.SetQuantization(node, std::move(record));
