@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "mase/base/limits.h"
@@ -23,6 +24,7 @@ enum class Makes {
   kArgument,  // The first argument: torch.Size(tuple), a parameter's tensor, bytes of a text.
   kTensor,    // Of a storage, offset, sizes and strides.
   kOther,
+  kModule,   // An object of torch.nn, whose fields are set later.
   kStorage,  // Not called: the type of a storage.
 };
 
@@ -67,7 +69,14 @@ constexpr Allowed kAllowed[] = {
     {"torch", "CharStorage", Makes::kStorage, "I8"},
     {"torch", "ByteStorage", Makes::kStorage, "U8"},
     {"torch", "BoolStorage", Makes::kStorage, "BOOL"},
+    // Any class of a module whose name begins so.
+    {"torch.nn.modules.", "", Makes::kModule},
 };
+
+bool Names(const Allowed& allowed, absl::string_view module, absl::string_view name) {
+  return allowed.makes == Makes::kModule ? absl::StartsWith(module, allowed.module)
+                                         : allowed.module == module && allowed.name == name;
+}
 
 // Opcodes, by the names of pickletools.
 enum Op : uint8_t {
@@ -116,6 +125,7 @@ enum Op : uint8_t {
   kGlobalOp = 'c',
   kStackGlobal = 0x93,
   kReduce = 'R',
+  kNewObj = 0x81,
   kBinPersId = 'Q',
   kBuild = 'b',
 };
@@ -255,7 +265,7 @@ class PickleMachine {
 
   absl::Status PushGlobal(absl::string_view module, absl::string_view name) {
     for (size_t i = 0; i < std::size(kAllowed); ++i) {
-      if (kAllowed[i].module != module || kAllowed[i].name != name) continue;
+      if (!Names(kAllowed[i], module, name)) continue;
       return Push({.kind = Kind::kGlobal, .number = static_cast<int64_t>(i)});
     }
     return Refused("wants ", Quoted(absl::StrCat(module, ".", name)),
@@ -311,10 +321,21 @@ class PickleMachine {
       }
       case Makes::kOther:
         return Push({.kind = Kind::kOther});
+      case Makes::kModule:
       case Makes::kStorage:
         break;
     }
     return wrong();
+  }
+
+  // cls.__new__(cls, *arguments): of the classes of the table modules alone are made so.
+  absl::Status NewObject() {
+    MASE_ASSIGN_OR_RETURN(const Id arguments, PopValue());
+    MASE_ASSIGN_OR_RETURN(const Id type, PopValue());
+    const bool fits = at(type).kind == Kind::kGlobal && at(arguments).kind == Kind::kTuple &&
+                      kAllowed[at(type).number].makes == Makes::kModule &&
+                      at(arguments).items.empty();
+    return fits ? Push({.kind = Kind::kModule}) : Damaged("an object of what is no module's class");
   }
 
   // A tuple of whole numbers.
@@ -487,10 +508,17 @@ class PickleMachine {
         return Reduce();
       case kBinPersId:
         return PersistentId();
+      case kNewObj:
+        return NewObject();
       case kBuild: {  // Sets fields of an object: an OrderedDict's _metadata, a dtype's byte order.
-        MASE_RETURN_IF_ERROR(PopValue().status());
+        MASE_ASSIGN_OR_RETURN(const Id fields, PopValue());
         if (available() == 0) return Damaged("the stack is empty");
         const Kind kind = at(stack_.back()).kind;
+        if (kind == Kind::kModule) {
+          if (at(fields).kind != Kind::kDict) return Damaged("fields of a module that are no dict");
+          at(stack_.back()).items = {fields};
+          return absl::OkStatus();
+        }
         return kind == Kind::kDict || kind == Kind::kOther ? absl::OkStatus()
                                                            : Damaged("fields of what has none");
       }

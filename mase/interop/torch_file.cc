@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/node_hash_map.h"
 #include "absl/strings/match.h"
@@ -155,7 +156,70 @@ bool HasTensors(const Pickle& pickle, const PickleValue& dict) {
   return false;
 }
 
+// The state dict of a whole module, as PyTorch's state_dict() makes it: parameters, then buffers
+// that are not left out, then those of the modules in it, by paths.
+absl::StatusOr<SafeTensors> TensorsOfModule(const Pickle& pickle, const PickleValue& root,
+                                            StorageBytes storage_bytes) {
+  SafeTensors contents;
+  TensorReader reader(pickle, std::move(storage_bytes));
+  struct Open {
+    const PickleValue* module;
+    std::string path;  // With its dot.
+    int depth;
+  };
+  std::vector<Open> open = {{&root, "", 0}};
+  int64_t modules = 0;
+  while (!open.empty()) {
+    const Open next = open.back();
+    open.pop_back();
+    if (next.module->items.empty()) return Damaged("a module without fields");
+    if (next.depth > limits::kMaxPickleNesting || ++modules > limits::kMaxGraphNodes) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("modules in modules more than ", limits::kMaxPickleNesting,
+                       " deep, or more than ", limits::kMaxGraphNodes, " of them"));
+    }
+    const PickleValue& fields = pickle.at(next.module->items[0]);
+    const PickleValue* left_out = pickle.Find(fields, "_non_persistent_buffers_set");
+    const auto is_left_out = [&](absl::string_view name) {
+      return left_out != nullptr && absl::c_any_of(left_out->items, [&](PickleValue::Id id) {
+               return pickle.at(id).text == name;
+             });
+    };
+    for (const absl::string_view kind : {"_parameters", "_buffers"}) {
+      const PickleValue* tensors = pickle.Find(fields, kind);
+      if (tensors == nullptr || tensors->kind != Kind::kDict) return Damaged("a module's tensors");
+      for (size_t i = 0; i + 1 < tensors->items.size(); i += 2) {
+        const absl::string_view name = pickle.at(tensors->items[i]).text;
+        const PickleValue& value = pickle.at(tensors->items[i + 1]);
+        if (value.kind == Kind::kNone || (kind == "_buffers" && is_left_out(name))) continue;
+        if (value.kind != Kind::kTensor) return Damaged("a module's tensor is none");
+        MASE_RETURN_IF_ERROR(reader.Add(absl::StrCat(next.path, name), value, contents));
+      }
+    }
+    const PickleValue* inside = pickle.Find(fields, "_modules");
+    if (inside == nullptr || inside->kind != Kind::kDict) return Damaged("a module's modules");
+    for (size_t i = inside->items.size() / 2; i-- > 0;) {  // The first is to be read first.
+      const PickleValue& module = pickle.at(inside->items[2 * i + 1]);
+      if (module.kind == Kind::kNone) continue;
+      if (module.kind != Kind::kModule) return Damaged("a module in a module is none");
+      open.push_back({&module, absl::StrCat(next.path, pickle.at(inside->items[2 * i]).text, "."),
+                      next.depth + 1});
+    }
+  }
+  if (!contents.tensors.empty()) return contents;
+  return absl::InvalidArgumentError("is a PyTorch module without tensors");
+}
+
 absl::StatusOr<SafeTensors> TensorsOf(const Pickle& pickle, StorageBytes storage_bytes) {
+  for (const absl::string_view key : kInnerDicts) {
+    const PickleValue* inner = pickle.Find(pickle.root(), key);
+    if (inner != nullptr && inner->kind == Kind::kModule) {
+      return TensorsOfModule(pickle, *inner, std::move(storage_bytes));
+    }
+  }
+  if (pickle.root().kind == Kind::kModule) {
+    return TensorsOfModule(pickle, pickle.root(), std::move(storage_bytes));
+  }
   const PickleValue* dict = &pickle.root();
   for (const absl::string_view key : kInnerDicts) {
     if (const PickleValue* inner = pickle.Find(pickle.root(), key);

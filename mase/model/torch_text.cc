@@ -21,6 +21,7 @@ namespace mase {
 namespace {
 
 constexpr int kMaxNesting = 32;
+constexpr int64_t kMaxModules = 100000;  // A short text may ask for many copies.
 constexpr absl::string_view kSequential = "Sequential";
 constexpr absl::string_view kDefaultPath = "seq_blocks";
 
@@ -157,6 +158,7 @@ class Reader {
     std::string path(kDefaultPath);
     bool named = false;
     SkipBlanks();
+    MASE_RETURN_IF_ERROR(SkipImports());
     const absl::string_view before = rest_;
     absl::string_view name = TakeName();
     SkipBlanks();
@@ -170,11 +172,41 @@ class Reader {
     }
     MASE_RETURN_IF_ERROR(ReadModule(path, /*is_top=*/!named, 0));
     SkipBlanks();
-    if (!rest_.empty()) return Error("want the end of the net");
+    if (!rest_.empty()) {
+      MASE_RETURN_IF_ERROR(CheckNoCode());
+      return Error("want the end of the net");
+    }
     return List();
   }
 
  private:
+  // A script may begin with imports: of names that are known anyway.
+  absl::Status SkipImports() {
+    while (absl::StartsWith(rest_, "import ") || absl::StartsWith(rest_, "from ")) {
+      const absl::string_view line = rest_.substr(0, rest_.find('\n'));
+      if (absl::StrContains(line, "(") || absl::EndsWith(line, "\\")) {
+        return Error("an import over several lines; leave it out");
+      }
+      rest_.remove_prefix(line.size());
+      SkipBlanks();
+    }
+    return CheckNoCode();
+  }
+
+  // Statements would have to run.
+  absl::Status CheckNoCode() const {
+    static constexpr absl::string_view kStatements[] = {"class ", "def ",  "@",      "for ",
+                                                        "if ",    "with ", "print(", "while "};
+    for (const absl::string_view statement : kStatements) {
+      if (!absl::StartsWith(rest_, statement)) continue;
+      return Error(
+          "Python is not run here: one nn.Sequential(...) is read. In Python, print(net) shows a "
+          "net that is read, and torch.onnx.export(net, x, \"net.onnx\") writes one with any "
+          "forward()");
+    }
+    return absl::OkStatus();
+  }
+
   // Segments of a layer list, short where all modules are of one sequence.
   std::string List() const {
     const std::string path(Parent(leaves_[0].path));
@@ -196,6 +228,7 @@ class Reader {
   // One module with its brackets. Of the outermost one that is no Sequential the name is not part
   // of its modules' paths.
   absl::Status ReadModule(const std::string& path, bool is_top, int depth) {
+    if (++modules_ > kMaxModules) return Error("too many modules");
     if (depth > kMaxNesting) return Error("modules in modules, too deep");
     SkipBlanks();
     const absl::string_view begin = rest_;
@@ -218,13 +251,40 @@ class Reader {
       if (absl::ConsumePrefix(&rest_, ")")) break;
       if (rest_.empty()) return Error("a bracket is not closed");
       std::string key = absl::StrCat(index);
+      int64_t last = -1;                       // Of (0-2): 3 x Linear(...)
       if (absl::ConsumePrefix(&rest_, "(")) {  // (0): Linear(...)
         key = std::string(TakeName());
+        const bool several = absl::ConsumePrefix(&rest_, "-");
+        if (several && !absl::SimpleAtoi(TakeName(), &last)) return Error("want (FIRST-LAST):");
         if (key.empty() || !absl::ConsumePrefix(&rest_, "):")) return Error("want (NAME): MODULE");
+      }
+      if (last >= 0) {
+        MASE_RETURN_IF_ERROR(ReadCopies(inside, key, last, depth + 1));
+        continue;
       }
       MASE_RETURN_IF_ERROR(ReadModule(absl::StrCat(inside, key), false, depth + 1));
     }
     if (leaves_.empty()) return Error("there is no module in it");
+    return absl::OkStatus();
+  }
+
+  // Equal modules in a row, as PyTorch prints them: 3 x MODULE for the keys 0, 1, 2.
+  absl::Status ReadCopies(const std::string& inside, const std::string& key, int64_t last,
+                          int depth) {
+    int64_t first = 0, count = 0;
+    SkipBlanks();
+    const absl::string_view number = TakeName();
+    SkipBlanks();
+    if (!absl::SimpleAtoi(key, &first) || !absl::SimpleAtoi(number, &count) ||
+        !absl::ConsumePrefix(&rest_, "x ") || first < 0 || last < first ||
+        count != last - first + 1) {
+      return Error("want (FIRST-LAST): COUNT x MODULE");
+    }
+    const absl::string_view module = rest_;
+    for (int64_t i = first; i <= last; ++i) {
+      rest_ = module;
+      MASE_RETURN_IF_ERROR(ReadModule(absl::StrCat(inside, i), false, depth));
+    }
     return absl::OkStatus();
   }
 
@@ -356,6 +416,7 @@ class Reader {
   const absl::string_view text_;
   absl::string_view rest_;
   std::vector<Leaf> leaves_;
+  int64_t modules_ = 0;
 };
 
 // Comments become blanks, so that places stay.

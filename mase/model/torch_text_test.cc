@@ -39,6 +39,47 @@ TEST(TorchTextTest, CodeOverLinesWithComments) {
             kLayers);
 }
 
+TEST(TorchTextTest, AScriptOfImportsAndOneNet) {
+  EXPECT_EQ(ValueOrDie(LayersOfTorchText("# A net.\nimport torch\nfrom torch import nn\n\n"
+                                         "seq_blocks = nn.Sequential(nn.BatchNorm1d(16), "
+                                         "nn.ReLU(16), nn.Linear(16, 5), nn.ReLU())\n")),
+            kLayers);
+  for (const char* code : {"import torch\nclass Net(nn.Module):\n  pass\n",
+                           "net = nn.Sequential(nn.ReLU())\nprint(net)\n",
+                           "net = nn.Sequential(nn.ReLU())\nfor i in range(3):\n  pass\n",
+                           "def make():\n  return nn.Sequential(nn.ReLU())\n"}) {
+    EXPECT_THAT(LayersOfTorchText(code),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("line "), HasSubstr("Python is not run here"),
+                               HasSubstr("torch.onnx.export"))))
+        << code;
+  }
+}
+
+TEST(TorchTextTest, EqualModulesInARowArePrintedOnce) {
+  EXPECT_EQ(ValueOrDie(LayersOfTorchText(R"(Sequential(
+  (0-1): 2 x Linear(in_features=16, out_features=16, bias=True)
+  (2): ReLU()
+))")),
+            "seq_blocks: Linear in_features=16 out_features=16 bias=true, Linear in_features=16 "
+            "out_features=16 bias=true, ReLU inplace=false");
+  EXPECT_EQ(ValueOrDie(LayersOfTorchText(R"(Net(
+  (layers): ModuleList(
+    (0-1): 2 x Sequential(
+      (0): Linear(in_features=4, out_features=4, bias=True)
+      (1): ReLU()
+    )
+  )
+))")),
+            "layers.0.0 = Linear in_features=4 out_features=4 bias=true; layers.0.1 = ReLU "
+            "inplace=false; layers.1.0 = Linear in_features=4 out_features=4 bias=true; "
+            "layers.1.1 = ReLU inplace=false");
+  EXPECT_THAT(LayersOfTorchText("Sequential(\n  (0-2): 2 x ReLU()\n)"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("COUNT x MODULE")));
+  EXPECT_THAT(LayersOfTorchText("Sequential(\n  (0-99999999): 100000000 x ReLU()\n)"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too many modules")));
+}
+
 TEST(TorchTextTest, AsItIsPrinted) {
   const std::string printed = R"(Sequential(
   (0): BatchNorm1d(16, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
