@@ -13,21 +13,14 @@
 
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "mase/data/cache_file.h"
 #include "mase/data/dataset.h"
-#include "mase/tensor/tensor.h"
 
 namespace mase {
-
-struct CachedData {
-  std::vector<std::string> texts;
-  std::vector<Tensor> tensors;
-  std::vector<std::string> notes;  // For a person; LoadOrBuild passes them on, new or kept.
-};
 
 // What `build` gives for these source files, from the cache if an earlier call with sources of the
 // same content and the same `recipe` left it there. The recipe names everything else that the

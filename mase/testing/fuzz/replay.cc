@@ -1,5 +1,7 @@
-// main() for a fuzz target without libFuzzer: gives it the files named as arguments, and copies of
-// them with bytes changed, cut out, doubled or taken from another, the same ones at each run.
+// main() for a fuzz target without libFuzzer: gives it the files named as arguments, and N copies
+// of them with bytes changed, cut out, doubled or taken from another, the same ones at each run.
+//
+//   NAME_test --copies=N FILE...
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -14,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
 
-constexpr int kCopies = 2000;
+constexpr char kCopies[] = "--copies=";
 constexpr size_t kLargestChanged = 1 << 16;  // Larger files are given as they are.
 
 // Bytes that parsers look at twice.
@@ -60,14 +62,19 @@ class Changer {
 
 int main(int argc, char** argv) {
   std::vector<std::string> corpus = {""};
+  int copies = 0;
   for (int i = 1; i < argc; ++i) {
+    if (std::string(argv[i]).rfind(kCopies, 0) == 0) {
+      copies = std::stoi(argv[i] + sizeof(kCopies) - 1);
+      continue;
+    }
     std::ifstream file(argv[i], std::ios::binary);
     corpus.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
   }
   for (const std::string& input : corpus) Give(input);
   Changer changer;
   int given = 0;
-  for (int i = 0; i < kCopies; ++i) {
+  for (int i = 0; i < copies; ++i) {
     const std::string& input = corpus[changer.Draw(corpus.size())];
     if (input.size() > kLargestChanged) continue;
     Give(changer.Changed(input, corpus[changer.Draw(corpus.size())]));

@@ -1,0 +1,12 @@
+// ONNX models.
+#include <cstddef>
+#include <cstdint>
+
+#include "mase/onnx/import.h"
+#include "mase/testing/fuzz/memory_file.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const mase::MemoryFile file(data, size);
+  (void)mase::ImportOnnx(file.path());
+  return 0;
+}
