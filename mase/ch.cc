@@ -21,6 +21,7 @@
 #include "mase/cli/listings.h"
 #include "mase/cli/log.h"
 #include "mase/cli/main.h"
+#include "mase/cli/new_pass.h"
 #include "mase/cli/plugins_action.h"
 #include "mase/cli/run_listings.h"
 #include "mase/cli/search_action.h"
@@ -148,6 +149,7 @@ const ActionEntry kActions[] = {
     {"formats", "number formats: list, describe, apply to a tensor, measure the error", RunFormats},
     {"passes", "list the passes; `passes describe quantize` is the manual of one",
      Print<ListPasses>},
+    {"new_pass", "make a folder with a plugin that builds, to begin with", Do<NewPass>},
     {"plugins", "list and describe plugins; `plugins check FILE.so` tries one out", Do<RunPlugins>},
     {"models", "list the nets that a name stands for", Print<ListModels>},
     {"datasets", "list the data sets that a name stands for", Print<ListDatasets>},

@@ -34,6 +34,7 @@
 #include "mase/format/metrics.h"
 #include "mase/interop/npy.h"
 #include "mase/interop/svg_curves.h"
+#include "mase/plugin/plugin_loader.h"
 #include "mase/tensor/convert.h"
 #include "nlohmann/json.hpp"
 #include "proto/flags.pb.h"
@@ -346,6 +347,14 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
                                                         .curves = list}));
 }
 
+// Their formats are then among the others.
+absl::Status OpenPlugins(const Flags& flags) {
+  if (flags.plugins().empty()) return absl::OkStatus();
+  PluginLoader loader(PluginIndex(), "");
+  for (const std::string& path : flags.plugins()) MASE_RETURN_IF_ERROR(loader.Open(path).status());
+  return absl::OkStatus();
+}
+
 absl::Status Run(const std::vector<std::string>& words, const Flags& flags) {
   const std::string command = words.empty() ? "" : words[0];
   const std::vector<std::string> rest(words.begin() + (words.empty() ? 0 : 1), words.end());
@@ -393,6 +402,7 @@ int RunFormats(std::vector<std::string> words) {
     if (const absl::Status status = SetFlag(name, value, flags); !status.ok()) return End(status);
   }
   try {
+    if (const absl::Status status = OpenPlugins(flags); !status.ok()) return End(status);
     return End(Run(arguments->positionals, flags));
   } catch (const std::bad_alloc& error) {
     return End(OutOfMemory(error));

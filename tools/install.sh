@@ -99,6 +99,11 @@ sdk() {
   install -m 755 "$here/sdk/package/bazel/check.sh" "$1/bazel/check.sh"
   install -m 644 "$here/sdk/package/bazel/BUILD.bazel" "$1/BUILD.bazel"
   echo 'workspace(name = "mase_sdk")' > "$1/WORKSPACE"
+  # Repositories that Debian's Bazel asks for by name.
+  mkdir -p "$1/bazel/debian"
+  cp -rL "$here/../rules_cc" "$here/../remote_coverage_tools" "$1/bazel/debian"
+  mkdir -p "$1/share/mase/sdk"
+  cp -rL "$here/sdk/templates" "$1/share/mase/sdk/templates"
   cp -rL "$here/examples/plugins" "$1/share/mase/examples/plugins"
   mkdir -p "$1/share/mase/goldens"
   find -L "$here/testdata/formats" -maxdepth 1 -type f -exec install -m 644 {} "$1/share/mase/goldens" \;

@@ -151,12 +151,15 @@ std::string Facts(const OptionEntry& entry) {
 
 }  // namespace
 
-absl::StatusOr<OptionManual> OptionManual::Create() {
-  const std::string file = Runfile(kDescriptors);
-  MASE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file, limits::kMaxConfigFileBytes));
+absl::StatusOr<OptionManual> OptionManual::Create(const std::vector<std::string>& more) {
+  std::vector<std::string> files = {Runfile(kDescriptors)};
+  files.insert(files.end(), more.begin(), more.end());
   google::protobuf::FileDescriptorSet set;
-  if (!set.ParseFromString(bytes)) {
-    return absl::DataLossError(absl::StrCat(file, ": cannot be read"));
+  for (const std::string& file : files) {
+    MASE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file, limits::kMaxConfigFileBytes));
+    if (!set.MergeFromString(bytes)) {
+      return absl::DataLossError(absl::StrCat(file, ": cannot be read"));
+    }
   }
   OptionManual manual;
   manual.files_ = std::make_unique<google::protobuf::SimpleDescriptorDatabase>();

@@ -34,11 +34,13 @@ struct OptionTable {
 
 class OptionManual {
  public:
-  // Of the bundled plugins, whose descriptors the build has collected. DataLoss if they are broken.
-  static absl::StatusOr<OptionManual> Create();
+  // Of the bundled plugins, whose descriptors the build has collected, and of other files of
+  // descriptors with comments (protoc --include_source_info --descriptor_set_out). DataLoss if one
+  // is broken; errors of ReadFile.
+  static absl::StatusOr<OptionManual> Create(const std::vector<std::string>& more = {});
 
   // The options' message and all that it holds, the outermost first; empty for a pass without
-  // options. Of plugins that are not bundled there are no comments.
+  // options. Of plugins whose descriptors are in no file there are no comments.
   std::vector<OptionTable> Describe(absl::string_view options_type) const;
 
  private:

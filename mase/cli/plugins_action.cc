@@ -1,13 +1,16 @@
 #include "mase/cli/plugins_action.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "mase/base/quote.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status_macros.h"
@@ -97,6 +100,15 @@ absl::StatusOr<Known> FindPlugin(PluginLoader& loader, const std::string& word) 
                                           "; of a file of your own give the path"));
 }
 
+// The builds of the SDK put a plugin's descriptors, which have the comments, beside it.
+std::vector<std::string> DescriptorsBeside(absl::string_view file) {
+  absl::ConsumeSuffix(&file, ".so");
+  std::string descriptors = absl::StrCat(file, ".options");
+  std::error_code error;
+  if (!std::filesystem::exists(descriptors, error)) return {};
+  return {std::move(descriptors)};
+}
+
 absl::Status Describe(const std::string& word) {
   MASE_ASSIGN_OR_RETURN(const auto loader, PluginLoader::Create());
   MASE_ASSIGN_OR_RETURN(const Known plugin, FindPlugin(*loader, word));
@@ -112,7 +124,7 @@ absl::Status Describe(const std::string& word) {
   add("metric", entry.metric());
   add("data reader", entry.data_reader());
   std::printf("%s", table.Text(StandardOutputRoom()).c_str());
-  MASE_ASSIGN_OR_RETURN(const OptionManual manual, OptionManual::Create());
+  MASE_ASSIGN_OR_RETURN(const OptionManual manual, OptionManual::Create(DescriptorsBeside(word)));
   for (const PassEntry& pass : entry.pass()) {
     std::printf("\n%s", ManualText(pass, manual.Describe(pass.options_type())).c_str());
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -107,6 +108,26 @@ absl::Status Merger::MergeTable(const ValueTable& table, const Field* hidden,
                                 const std::string& path, Message& message) {
   for (const Member& member : table) {
     errors_.Add(MergeKey(member.key, member, hidden, path, message));
+  }
+  errors_.Add(CheckChoices(table, path, *message.GetDescriptor()));
+  return absl::OkStatus();
+}
+
+// Of the fields of a oneof one table can give but one; what another source gives replaces it.
+absl::Status Merger::CheckChoices(const ValueTable& table, const std::string& path,
+                                  const Descriptor& descriptor) const {
+  absl::flat_hash_map<const google::protobuf::OneofDescriptor*, std::string> given;
+  for (const Member& member : table) {
+    const Field* field = descriptor.FindFieldByName(std::string(member.key));
+    if (field == nullptr) {
+      const absl::optional<FlatKey> flat = FindFlatKey(descriptor, member.key);
+      if (flat) field = flat->field;
+    }
+    if (field == nullptr || field->real_containing_oneof() == nullptr) continue;
+    const auto [first, is_first] = given.emplace(field->real_containing_oneof(), field->name());
+    if (is_first || first->second == field->name()) continue;
+    return Error(member.position, path,
+                 absl::StrCat("give ", first->second, " or ", field->name(), ", not both"));
   }
   return absl::OkStatus();
 }

@@ -82,6 +82,8 @@ class Merger {
 
   absl::Status MergeTable(const ValueTable& table, const Field* hidden, const std::string& path,
                           Message& message);
+  absl::Status CheckChoices(const ValueTable& table, const std::string& path,
+                            const google::protobuf::Descriptor& descriptor) const;
   absl::Status MergeKey(absl::string_view key, const Member& member, const Field* hidden,
                         const std::string& path, Message& message);
   absl::Status MergeAlias(const std::vector<const Field*>& alias, const ConfigValue& value);

@@ -131,6 +131,15 @@ TEST(KeysTest, TheCatchAllTakesTablesInTheOrderOfTheText) {
   EXPECT_THAT(OptionsError("linaer = 3"), HasSubstr("unknown key 'linaer' in [passes.shape_up]"));
 }
 
+TEST(KeysTest, OfAChoiceOneFieldCanBeGiven) {
+  constexpr char kRule[] = "[passes.shape_up.r.config]\n";
+  EXPECT_EQ(OptionsError(absl::StrCat(kRule, "left = { width = 1 }\n")), "");
+  EXPECT_THAT(OptionsError(absl::StrCat(kRule, "left = { width = 1 }\nright = { width = 2 }\n")),
+              HasSubstr("f.toml:4:1: passes.shape_up.r.config: give left or right, not both"));
+  EXPECT_THAT(OptionsError(absl::StrCat(kRule, "left_width = 1\nright_width = 2\n")),
+              HasSubstr("give left or right, not both"));
+}
+
 TEST(KeysTest, MapsOfScalarsAndMessagesAreTables) {
   const ShapeUpOptions options = LoadOptions(
       "weights = {accuracy = 1, 'avg bits' = 0.5}\n[passes.shape_up.extra.x.config]\nname = 'y'\n");

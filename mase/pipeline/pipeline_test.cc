@@ -45,6 +45,50 @@ TEST_F(PipelineTest, RunsPassesInOrderAndReportsEach) {
   EXPECT_GE(look.seconds(), 0);
 }
 
+TEST_F(PipelineTest, APassRunsTheNetAndAnotherPassWithThoseThatItNeeds) {
+  host_.passes = &registry_;
+  Add("mark",
+      [](Graph&, PassContext& context) -> absl::StatusOr<PassResult> {
+        context.Count("marked");
+        return PassResult::Unchanged();
+      },
+      {.kind = kAnalysis});
+  Add("rename",
+      [](Graph& graph, PassContext& context) {
+        context.Count("renamed");
+        return Rename(graph, context);
+      },
+      {.needs = {"mark"}});
+  Add("outer", [](Graph& graph, PassContext& context) -> absl::StatusOr<PassResult> {
+    const std::map<std::string, Tensor> rows = {
+        {"x", Tensor::FromValues<float>({2, 4}, {-1, 0, 1, 2, 3, -3, 0, 1})}};
+    MASE_ASSIGN_OR_RETURN(const auto values, context.RunNet(graph, rows, {"a"}));
+    EXPECT_THAT(values.at("a").data<float>(), ElementsAre(0, 0, 1, 2, 3, 0, 0, 1));
+    MASE_ASSIGN_OR_RETURN(const auto results, context.RunNet(graph, rows));
+    EXPECT_EQ(results.count("b"), 1u) << "the net's own result";
+    EXPECT_THAT(context.RunNet(graph, rows, {"aa"}).status(),
+                StatusIs(absl::StatusCode::kNotFound));
+    MASE_ASSIGN_OR_RETURN(const bool changed, context.RunPass("rename", graph));
+    EXPECT_TRUE(changed);
+    EXPECT_EQ(context.seed(), 7u);
+    return PassResult::Changed();
+  });
+  ASSERT_OK(Run({"outer"}));
+  EXPECT_THAT(Ran(), ElementsAre("outer"));
+  EXPECT_EQ(report_.passes(0).counts().at("marked"), 1);
+  EXPECT_EQ(report_.passes(0).counts().at("renamed"), 1);
+}
+
+TEST_F(PipelineTest, PassesThatRunEachOtherEndlesslyAreStopped) {
+  host_.passes = &registry_;
+  Add("again", [](Graph& graph, PassContext& context) -> absl::StatusOr<PassResult> {
+    MASE_RETURN_IF_ERROR(context.RunPass("again", graph).status());
+    return PassResult::Unchanged();
+  });
+  EXPECT_THAT(Run({"again"}), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                       HasSubstr("of passes that run each other")));
+}
+
 TEST_F(PipelineTest, AllPassesAreMadeBeforeTheFirstRuns) {
   Add("rename", Rename);
   PassInfo bad = {.name = "bad", .summary = "", .plugin = "test"};

@@ -67,7 +67,7 @@ absl::StatusOr<std::map<std::string, Tensor>> TestHost::RunNet(
 }
 
 absl::StatusOr<const PassInfo*> TestHost::LookUpPass(absl::string_view name) {
-  return LinkedPasses().LookUp(name);
+  return (passes == nullptr ? LinkedPasses() : *passes).LookUp(name);
 }
 
 void TestHost::Print(absl::string_view text) { absl::StrAppend(&printed, text); }

@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "mase/graph/graph.h"
 #include "mase/pass/pass_host.h"
+#include "mase/pass/pass_registry.h"
 #include "proto/config.pb.h"
 #include "proto/report.pb.h"
 
@@ -49,6 +50,7 @@ class TestHost : public PassHost {
   std::vector<int64_t> progress;          // Every `done`.
   size_t interrupt_at = 0;                // The call of Progress that is Cancelled, from 1.
   absl::StatusOr<Evaluation> evaluation = absl::UnimplementedError("no data in this test");
+  PassSource* passes = nullptr;  // Of LookUpPass; null: the linked plugins.
   std::string printed;
   std::map<std::string, std::string> artifacts;
   std::map<std::string, Graph> graphs;

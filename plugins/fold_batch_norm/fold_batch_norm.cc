@@ -29,8 +29,6 @@
 #include "absl/types/span.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
-#include "mase/exec/executor.h"
-#include "mase/exec/run_net.h"
 #include "mase/graph/graph.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/plugin/plugin.h"
@@ -38,8 +36,6 @@
 
 namespace mase::plugins::fold_batch_norm {
 namespace {
-
-constexpr int64_t kBatch = 256;  // Rows at a time.
 
 // How many nodes read each tensor.
 absl::flat_hash_map<std::string, int> CountReaders(const Graph& graph) {
@@ -162,16 +158,14 @@ absl::Status Fold(Node* norm, Graph& graph) {
 }
 
 // Results of a net on samples.
-absl::StatusOr<std::vector<float>> Results(const Graph& graph, const SampleRows& samples) {
-  MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, {.max_rows = kBatch}));
-  MASE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, InputsFor(graph, samples.inputs));
+absl::StatusOr<std::vector<float>> Results(const Graph& graph, const SampleRows& samples,
+                                           PassContext& context) {
+  MASE_ASSIGN_OR_RETURN(const auto values, context.RunNet(graph, samples.inputs));
   std::vector<float> results;
-  MASE_RETURN_IF_ERROR(RunNet(*executor, inputs, RowBatches::OfSize(inputs[0].shape()[0], kBatch),
-                              [&](int64_t, int64_t) {
-                                const absl::Span<const float> batch = executor->output();
-                                results.insert(results.end(), batch.begin(), batch.end());
-                                return absl::OkStatus();
-                              }));
+  for (const auto& [node, value] : values) {
+    const absl::Span<const float> numbers = value.data<float>();
+    results.insert(results.end(), numbers.begin(), numbers.end());
+  }
   return results;
 }
 
@@ -203,13 +197,13 @@ class FoldPass : public Pass {
     const absl::StatusOr<SampleRows> samples = context.Samples(options_.rows());
     std::vector<float> before;
     if (samples.ok()) {
-      MASE_ASSIGN_OR_RETURN(before, Results(graph, *samples));
+      MASE_ASSIGN_OR_RETURN(before, Results(graph, *samples, context));
     } else if (!absl::IsUnimplemented(samples.status())) {
       return samples.status();
     }
     for (Node* norm : folded) MASE_RETURN_IF_ERROR(Fold(norm, graph));
     if (samples.ok()) {
-      MASE_ASSIGN_OR_RETURN(const std::vector<float> after, Results(graph, *samples));
+      MASE_ASSIGN_OR_RETURN(const std::vector<float> after, Results(graph, *samples, context));
       Compare(before, after, *samples, context);
     } else {
       context.Print("No data: the results before and after were not compared.");

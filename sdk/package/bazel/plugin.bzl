@@ -26,8 +26,11 @@ def mase_pass_plugin(name, srcs, proto = None, deps = []):
         native.genrule(
             name = name + "_proto",
             srcs = [proto, "@mase_sdk//:protos"],
-            outs = [stem + ".pb.cc", stem + ".pb.h"],
-            cmd = "protoc -I$$(dirname $(location %s)) -Iexternal/mase_sdk/include --cpp_out=$(RULEDIR) $(location %s)" % (proto, proto),
+            outs = [stem + ".pb.cc", stem + ".pb.h", name + ".options"],
+            # The descriptors have the comments, the manual of `ch plugins describe`.
+            cmd = ("protoc -I$$(dirname $(location %s)) -Iexternal/mase_sdk/include --cpp_out=$(RULEDIR) " +
+                   "--include_imports --include_source_info --descriptor_set_out=$(RULEDIR)/%s.options $(location %s)") %
+                  (proto, name, proto),
         )
         generated = [stem + ".pb.cc", stem + ".pb.h"]
     native.cc_binary(

@@ -16,7 +16,9 @@ function(mase_add_plugin name)
     set(out "${CMAKE_CURRENT_BINARY_DIR}/${stem}.pb.cc")
     add_custom_command(
       OUTPUT "${out}"
-      COMMAND protoc "-I${MASE_SDK}/include" "-I${CMAKE_CURRENT_SOURCE_DIR}" "--cpp_out=${CMAKE_CURRENT_BINARY_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}/${proto}"
+      COMMAND protoc "-I${MASE_SDK}/include" "-I${CMAKE_CURRENT_SOURCE_DIR}" "--cpp_out=${CMAKE_CURRENT_BINARY_DIR}"
+        # Its comments are the manual: `ch plugins describe`.
+        --include_imports --include_source_info "--descriptor_set_out=${CMAKE_CURRENT_BINARY_DIR}/${name}.options" "${CMAKE_CURRENT_SOURCE_DIR}/${proto}"
       DEPENDS "${proto}")
     list(APPEND generated "${out}")
   endforeach()

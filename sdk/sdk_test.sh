@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# The SDK unpacks anywhere and is all that a plugin needs: each example is built outside of this tree, by g++, CMake and
+# (where they are) Bazel, checked by `ch plugins check`, and does its work in a run.
+set -euo pipefail
+archive=$(readlink -f mase-sdk-*.tar.gz)
+here=$PWD
+work=$TEST_TMPDIR/work
+mkdir -p "$work" && cd "$work"
+tar -xzf "$archive"
+SDK=$(echo "$work"/mase-sdk-*)
+mv "$SDK" "$work/moved" && SDK=$work/moved
+examples=$SDK/share/mase/examples/plugins
+ch() { env -i PATH="$PATH" HOME="$work" "$SDK/bin/ch" "$@"; }
+
+# has FILE TEXT: the file holds the text.
+has() {
+  grep -qF -- "$2" "$1" && return
+  echo "no '$2' in $1:"
+  cat "$1"
+  exit 1
+}
+
+# The flags of docs/plugins.md, with and without pkg-config.
+flags="-I$SDK/include -std=c++20 -DNDEBUG -fPIC -fvisibility=hidden -shared"
+if command -v pkg-config > /dev/null; then
+  flags=$(PKG_CONFIG_PATH=$SDK/lib/pkgconfig pkg-config --cflags --libs mase-sdk)
+fi
+build() { # build NAME SOURCE...
+  local name=$1
+  shift
+  # shellcheck disable=SC2086
+  g++ -O1 -Wall -Wextra -Werror -Wno-missing-field-initializers $flags -I. -o "$name.so" "$@"
+}
+
+for name in count_flops posit squareplus macro_f1 row_file; do
+  build $name "$examples/$name/$name.cc"
+done
+# A plugin with options: protoc reads the SDK's .proto files.
+protoc -I"$examples/dead_units" -I"$SDK/include" --cpp_out=. dead_units_options.proto
+build dead_units "$examples/dead_units/dead_units.cc" dead_units_options.pb.cc
+
+# A pass.
+ch transform jsc-tiny jsc --plugins=count_flops.so --set=passes.count_flops={} --run_dir=flops > log
+has log "Arithmetic of each node, for one row"
+has flops/count_flops/flops.csv "seq_blocks_2,linear,80,5,165"
+
+# A pass that runs the net, on a split that it names.
+ch transform jsc-tiny jsc --plugins=dead_units.so --set='passes.dead_units.split="test"' --run_dir=dead > log
+has log "test split"
+test -s dead/dead_units/dead_units.csv
+if ch transform jsc-tiny jsc --plugins=dead_units.so --set='passes.dead_units.split="tests"' > log 2>&1; then exit 1; fi
+has log "split: 'tests'"
+
+# Folding of batch norms, from the source of the bundled pass under another name: tensors go, a node gains one.
+mkdir -p plugins/my_fold
+for file in fold_batch_norm.cc fold_batch_norm_options.proto; do
+  sed -e 's/fold_batch_norm/my_fold/g' -e 's/conv_bn_fusion/my_conv_fold/g' "$here/plugins/fold_batch_norm/$file" > "plugins/my_fold/${file/fold_batch_norm/my_fold}"
+done
+protoc -I. -I"$SDK/include" --cpp_out=. plugins/my_fold/my_fold_options.proto
+build my_fold plugins/my_fold/my_fold.cc plugins/my_fold/my_fold_options.pb.cc
+ch transform 'Linear 16, BN, ReLU, Linear classes' jsc --plugins=my_fold.so --set=passes.my_fold={} --run_dir=fold > log
+has log "Largest change of a result"
+ch plugins check ./my_fold.so > log || {
+  cat log
+  exit 1
+}
+
+# A number format: by its name wherever a format is written.
+ch formats --plugins=posit.so describe 'posit 8/1' > log
+has log "posit 8/1: 8 bits, -4096 to 4096"
+ch transform jsc-tiny jsc --plugins=posit.so --set='passes.quantize.linear.config="posit 8/1"' --run_dir=posit > log
+has log "posit"
+
+# An op: a word of layer lists, which trains.
+ch train 'Linear 16, Squareplus, Linear classes' jsc-sim --plugins=squareplus.so --max_epochs=1 \
+  --set=dataset.rows=2000 --run_dir=op > log
+has log "Training is completed"
+
+# A metric: its figure is that of the host's own F1, and a goal can name it.
+ch transform jsc-tiny jsc --plugins=macro_f1.so --plugins=count_flops.so --set=passes.count_flops={} \
+  --goal='macro_f1 >= 0.01' --run_dir=metric > log
+has log "macro_f1 >= 0.01"
+figure() { awk -v name="\"$1\"" '$1 == "\"name\":" && $2 ~ name { found = 1 } found && $1 == "\"value\":" { print $2 + 0; exit }' metric/summary.json; }
+test -n "$(figure macro_f1)"
+test "$(figure macro_f1)" = "$(figure f1)"
+
+# A reader of data: its files are data sets like CSV files.
+python3 "$examples/row_file/write_rows.py" points.rows
+ch train 'Linear 8, ReLU, Linear classes' --plugins=row_file.so --set=dataset.path=points.rows --max_epochs=2 \
+  --run_dir=reader > log
+has log "points.rows"
+head -c 100 points.rows > short.rows
+if ch train 'Linear 8, Linear classes' --plugins=row_file.so --set=dataset.path=short.rows > log 2>&1; then exit 1; fi
+has log "short.rows: 80 bytes of rows, want 2400"
+
+# The kit finds nothing in them.
+ch plugins check ./count_flops.so ./dead_units.so ./posit.so ./squareplus.so ./macro_f1.so ./row_file.so > log || {
+  cat log
+  exit 1
+}
+has log " passed, 0 failed"
+
+# The plugin of the first release is still one.
+build first_plugin "$here"/testdata/sdk/1.0.0/first_plugin.cc
+ch plugins check ./first_plugin.so > log || {
+  cat log
+  exit 1
+}
+ch transform jsc-tiny jsc --plugins=first_plugin.so --set=passes.first_pass={} --run_dir=first > log
+test -s first/first/hash.txt
+
+# What includes more than the SDK is refused by the compiler.
+echo '#include "mase/exec/executor.h"' > greedy.cc
+if build greedy greedy.cc 2> log; then exit 1; fi
+has log "mase/exec/executor.h: No such file"
+
+# Each kind of new plugin builds and passes its check at once.
+if command -v cmake > /dev/null; then
+  for kind in analysis transform format op metric; do
+    ch new_pass "my_$kind" --kind=$kind --build=cmake > log
+    has log "ctest --test-dir build"
+    (cd "my_$kind" && cmake -B build -DCMAKE_PREFIX_PATH="$SDK" > log && cmake --build build >> log && ctest --test-dir build >> log) || {
+      cat "my_$kind/log" "my_$kind"/build/Testing/Temporary/LastTest.log
+      exit 1
+    }
+  done
+fi
+echo "all examples were built and did their work"
