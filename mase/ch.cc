@@ -30,6 +30,7 @@
 #include "mase/cli/train_action.h"
 #include "mase/cli/transform_action.h"
 #include "mase/formats.h"
+#include "mase/plugin/serve_plugin.h"
 
 namespace mase {
 namespace {
@@ -227,6 +228,7 @@ int RunProgram(int argc, char** argv) {
 }  // namespace mase
 
 int main(int argc, char** argv) {
+  if (const auto code = mase::ServePluginIfAsked(argc, argv)) return *code;
   const int exit_code = mase::RunProgram(argc, argv);
   const absl::Status printed = mase::FinishPrinting();
   if (printed.ok() || exit_code != 0) return exit_code;

@@ -41,6 +41,13 @@ inline constexpr int64_t kMaxHdf5ChunkBytes = int64_t{1} << 30;
 inline constexpr int64_t kMaxDataRows = int64_t{1} << 31;
 inline constexpr int64_t kMaxDataColumns = 1 << 20;
 inline constexpr int64_t kMaxClasses = 1 << 20;
+inline constexpr int64_t kMaxPluginBytes = int64_t{1} << 30;  // Of a shared object.
+inline constexpr int64_t kMaxPassNameBytes = 64;
+inline constexpr int64_t kMaxPluginMessageBytes = (int64_t{1} << 31) - 1;  // A protobuf message's.
+// Of a process that runs the passes of a plugin, where the settings say nothing else.
+inline constexpr int64_t kIsolatedMemoryBytes = int64_t{4} << 30;
+inline constexpr int64_t kIsolatedCpuSeconds = 3600;
+inline constexpr int64_t kMaxPluginOutputBytes = 1 << 16;  // Of stray output that is kept.
 
 }  // namespace mase::limits
 

@@ -70,7 +70,7 @@ absl::StatusOr<Graph> NetOfSettings(const std::string& path, Arguments arguments
                         OpenSession(settings.config, BeginReport("diff"), environment));
   Transformed transformed;
   MASE_RETURN_IF_ERROR(
-      RunPasses(settings.config, pipeline, session, /*evaluate=*/false, transformed));
+      RunPasses(settings.config, pipeline, session, /*evaluate=*/false, transformed, nullptr));
   return std::move(transformed.graph);
 }
 

@@ -22,8 +22,7 @@ absl::StatusOr<Instruments> FlaggedInstruments(const PassFlags& flags, const Pip
 
   Instruments instruments;
   if (flags.has_max_passes()) instruments.push_back(RunFirstPasses(flags.max_passes(), show));
-  instruments.push_back(WriteReproducers(config, {flags.plugins().begin(), flags.plugins().end()},
-                                         absl::StrCat(project, "/reproducers")));
+  instruments.push_back(WriteReproducers(config, absl::StrCat(project, "/reproducers")));
   if (flags.verify_each()) instruments.push_back(VerifyEachPass());
   instruments.push_back(std::move(printer));
   if (flags.timing()) instruments.push_back(ShowTimes(show));

@@ -6,8 +6,8 @@
 
 namespace mase {
 
-// From the first call on, SIGINT and SIGTERM make this true instead of ending the process; the
-// second such signal ends it.
+// From the first call on, SIGINT and SIGTERM make this true instead of ending the process, and
+// stderr names the pass that is waited for; the second such signal ends it.
 const std::atomic<bool>& CatchInterrupt();
 
 }  // namespace mase

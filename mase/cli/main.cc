@@ -129,8 +129,9 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
   TerminalReporter& reporter = action.reporter();
   MASE_ASSIGN_OR_RETURN(const bool done, action.Prepare());
   if (done) return absl::OkStatus();
-  MASE_ASSIGN_OR_RETURN(const LoadedConfig settings,
+  MASE_ASSIGN_OR_RETURN(LoadedConfig settings,
                         LoadConfig(action.arguments(), action.config_request()));
+  action.Settle(settings.config);
   SetLogging(settings.config);
   if (settings.config.has_max_memory()) {
     const absl::StatusOr<int64_t> limit = ParseMemorySize(settings.config.max_memory());

@@ -43,6 +43,9 @@ class Action {
   virtual absl::StatusOr<bool> Prepare() { return false; }
   virtual ConfigRequest config_request() const { return {nullptr, /*read_passes=*/false}; }
 
+  // What Prepare found belongs into the settings.
+  virtual void Settle(RunConfig&) const {}
+
   // Whether Run writes a run directory; where not, flags that are about it are refused.
   virtual bool makes_directory() const { return true; }
 

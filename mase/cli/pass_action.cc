@@ -38,10 +38,7 @@ RunEnvironment PassAction::environment() {
 }
 
 absl::StatusOr<bool> PassAction::Prepare() {
-  MASE_ASSIGN_OR_RETURN(loader_, PluginLoader::Create());
-  for (const std::string& path : flags_.plugins()) {
-    MASE_RETURN_IF_ERROR(loader_->Open(path).status());
-  }
+  MASE_ASSIGN_OR_RETURN(loader_, OpenPlugins(arguments(), flags_.plugins()));
   if (flags_.list_passes()) {
     const Table table = PassTable(*loader_);
     reporter().Show(table, "");

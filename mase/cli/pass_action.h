@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "mase/cli/main.h"
+#include "mase/cli/plugin_flags.h"
 #include "mase/plugin/plugin_loader.h"
 #include "mase/run/run.h"
 #include "proto/flags.pb.h"
@@ -19,6 +20,7 @@ class PassAction : public Action {
  public:
   google::protobuf::Message* own_flags() override { return &flags_; }
   absl::StatusOr<bool> Prepare() override;
+  void Settle(RunConfig& config) const override { PinPlugins(*loader_, config); }
   // Builds the passes and runs them without data on the net, for what they decide of each node.
   // Errors are those of reading the settings; a pass that fails is where the text ends.
   absl::Status Explain(const LoadedConfig& settings, const RunReport& begun) override;

@@ -13,6 +13,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/cli/interrupt.h"
+#include "mase/cli/plugin_flags.h"
 #include "mase/plugin/plugin_loader.h"
 #include "mase/run/report_json.h"
 #include "mase/search/sampler.h"
@@ -44,12 +45,11 @@ class SearchAction : public Action {
   google::protobuf::Message* own_flags() override { return &flags_; }
 
   absl::StatusOr<bool> Prepare() override {
-    MASE_ASSIGN_OR_RETURN(loader_, PluginLoader::Create());
-    for (const std::string& path : flags_.plugins()) {
-      MASE_RETURN_IF_ERROR(loader_->Open(path).status());
-    }
+    MASE_ASSIGN_OR_RETURN(loader_, OpenPlugins(arguments(), flags_.plugins()));
     return false;
   }
+
+  void Settle(RunConfig& config) const override { PinPlugins(*loader_, config); }
 
   ConfigRequest config_request() const override {
     return {[this](absl::string_view pass) -> absl::StatusOr<const google::protobuf::Descriptor*> {
@@ -131,6 +131,7 @@ class SearchAction : public Action {
     }
     MASE_ASSIGN_OR_RETURN(LoadedConfig loaded, LoadConfig(of_point, config_request()));
     RunConfig& config = loaded.config;
+    Settle(config);
     config.mutable_model()->set_name(absl::StrReplaceAll(config.model().name(), words));
     return config;
   }

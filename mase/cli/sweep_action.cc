@@ -13,6 +13,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/cli/interrupt.h"
+#include "mase/cli/plugin_flags.h"
 #include "mase/plugin/plugin_loader.h"
 #include "mase/run/sweep.h"
 #include "mase/run/sweep_points.h"
@@ -56,12 +57,11 @@ class SweepAction : public Action {
     }
     MASE_ASSIGN_OR_RETURN(points_, Points());
     TakeOneWordForTheDataSet();
-    MASE_ASSIGN_OR_RETURN(loader_, PluginLoader::Create());
-    for (const std::string& path : flags_.plugins()) {
-      MASE_RETURN_IF_ERROR(loader_->Open(path).status());
-    }
+    MASE_ASSIGN_OR_RETURN(loader_, OpenPlugins(arguments(), flags_.plugins()));
     return false;
   }
+
+  void Settle(RunConfig& config) const override { PinPlugins(*loader_, config); }
 
   ConfigRequest config_request() const override {
     return {[this](absl::string_view pass) -> absl::StatusOr<const google::protobuf::Descriptor*> {
@@ -148,6 +148,7 @@ class SweepAction : public Action {
       }
       absl::StatusOr<LoadedConfig> loaded = LoadConfig(of_point, config_request());
       if (!loaded.ok()) return Annotate(loaded.status(), PointName(points_, i));
+      Settle(loaded->config);
       const auto [before, is_new] = seen.emplace(loaded->config.ShortDebugString(), i);
       if (!is_new) {
         return absl::InvalidArgumentError(absl::StrCat(

@@ -26,7 +26,7 @@ class TransformAction : public PassAction {
            "--set passes.quantize.linear.config.weight_width=4\n"
            "./bazelw run //mase:transform -- \"BN, ReLU, Linear 32, ReLU, Linear 5\" jsc "
            "--config=my.toml --run_dir=out\n"
-           "./bazelw run //mase:transform -- --list_passes --plugins=my_pass.so\n";
+           "./bazelw run //mase:transform -- --list_passes --plugins=./my_pass.so\n";
   }
 
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {

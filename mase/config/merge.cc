@@ -17,6 +17,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/config/options_types.h"
 #include "mase/config/scalar.h"
 #include "mase/config/schema.h"
 #include "mase/config/struct_value.h"
@@ -397,12 +398,7 @@ absl::StatusOr<Message*> Merger::OpenOptions(const ConfigValue& value, const std
   const std::string& name = static_cast<const PassConfig&>(pass).name();
   const absl::StatusOr<const Descriptor*> type = resolve_pass_(name);
   if (!type.ok()) return Annotate(type.status(), Where(source_->name, value.position));
-  const Message* prototype =
-      google::protobuf::MessageFactory::generated_factory()->GetPrototype(*type);
-  if (prototype == nullptr) {
-    return absl::InternalError(absl::StrCat((*type)->full_name(), " is not compiled in"));
-  }
-  Message* options = options_.emplace(&pass, prototype->New()).first->second.get();
+  Message* options = options_.emplace(&pass, OptionsPrototype(**type).New()).first->second.get();
   MASE_RETURN_IF_ERROR(FillDefaults(path, *options));
   return options;
 }

@@ -17,6 +17,7 @@
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/config/options_types.h"
 #include "mase/config/schema.h"
 #include "mase/config/struct_value.h"
 #include "mase/config/text_check.h"
@@ -74,8 +75,7 @@ class OptionsFinder final : public TextFormat::Finder {
   // last part is the plugin's folder, which is named like the pass.
   const Descriptor* Find(const std::string& name) const {
     if (resolve_pass_ == nullptr) return Empty::descriptor();
-    const auto* pool = google::protobuf::DescriptorPool::generated_pool();
-    if (const Descriptor* known = pool->FindMessageTypeByName(name)) return known;
+    if (const Descriptor* known = FindOptionsType(name)) return known;
     const std::vector<std::string> parts = absl::StrSplit(name, '.');
     if (parts.size() < 2) return nullptr;
     const absl::StatusOr<const Descriptor*> type = resolve_pass_(parts[parts.size() - 2]);
@@ -126,8 +126,7 @@ class Converter {
     const std::string name = std::vector<std::string>(absl::StrSplit(any.type_url(), '/')).back();
     const Descriptor* type = finder_.Find(name);
     if (type == nullptr) return absl::InvalidArgumentError(absl::StrCat("unknown type ", name));
-    auto* factory = google::protobuf::MessageFactory::generated_factory();
-    const std::unique_ptr<Message> inner(factory->GetPrototype(type)->New());
+    const std::unique_ptr<Message> inner(OptionsPrototype(*type).New());
     if (!inner->ParseFromString(any.value())) {
       // The parser wrote these bytes itself, whatever the text held.
       return absl::InvalidArgumentError(absl::StrCat(name, " holds text that is not UTF-8"));
@@ -232,13 +231,21 @@ class Converter {
   const OptionsFinder& finder_;
 };
 
+// For printing: any type that is known.
+class KnownTypes final : public TextFormat::Finder {
+ public:
+  const Descriptor* FindAnyType(const Message&, const std::string&,
+                                const std::string& name) const override {
+    return FindOptionsType(name);
+  }
+};
+
 // The parser's words for an unknown field, in ours and with a suggestion.
 std::string Reworded(const std::string& message) {
   // Message type "mase.RunConfig" has no field named "max_epoch".
   const std::vector<std::string> parts = absl::StrSplit(message, '"');
   if (parts.size() < 5 || parts[2] != " has no field named ") return message;
-  const Descriptor* type =
-      google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(parts[1]);
+  const Descriptor* type = FindOptionsType(parts[1]);
   return absl::StrCat("unknown key '", parts[3], "' in ", parts[1],
                       type == nullptr ? "" : Suggest(parts[3], FieldNames(*type)));
 }
@@ -283,7 +290,9 @@ std::string ConfigText(const RunConfig& config) {
   written.clear_run_dir();
   if (written.has_goals()) written.mutable_goals()->clear_junit();
   TextFormat::Printer printer;
+  const KnownTypes types;
   printer.SetExpandAny(true);
+  printer.SetFinder(&types);
   std::string text;
   printer.PrintToString(written, &text);
   return absl::StrCat(

@@ -58,22 +58,6 @@ absl::StatusOr<Attribute> AttributeFromProto(const AttributeProto& proto) {
   return Invalid("attribute '", proto.name(), "' has no value");
 }
 
-absl::StatusOr<Tensor> TensorFromProto(const TensorProto& proto) {
-  MASE_ASSIGN_OR_RETURN(DType dtype, ParseDType(proto.dtype()));
-  const Shape shape{absl::Span<const int64_t>(proto.dims().data(), proto.dims().size())};
-  MASE_RETURN_IF_ERROR(shape.Validate());
-  MASE_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Create(dtype, shape));
-  if (proto.data().empty()) {
-    std::memset(tensor.mutable_raw_data(), 0, tensor.size_bytes());
-  } else if (proto.data().size() != tensor.size_bytes()) {
-    return Invalid(shape.ToString(), " has ", proto.data().size(), " bytes of data, want ",
-                   tensor.size_bytes());
-  } else {
-    std::memcpy(tensor.mutable_raw_data(), proto.data().data(), proto.data().size());
-  }
-  return tensor;
-}
-
 // The nodes' positions in an order in which every input comes first: by
 // decreasing file order wherever that is free (Kahn's algorithm with a FIFO of
 // ready nodes would interleave branches; the file's own order is kept if valid).
@@ -209,6 +193,31 @@ NodeProto NodeToProto(const Node& node) {
   return proto;
 }
 
+TensorProto TensorToProto(absl::string_view name, const Tensor& tensor, TensorData data) {
+  TensorProto proto;
+  proto.set_name(std::string(name));
+  proto.set_dtype(std::string(DTypeName(tensor.dtype())));
+  for (int64_t extent : tensor.shape().dims()) proto.add_dims(extent);
+  if (data == TensorData::kInline) proto.set_data(tensor.raw_data(), tensor.size_bytes());
+  return proto;
+}
+
+absl::StatusOr<Tensor> TensorFromProto(const TensorProto& proto) {
+  MASE_ASSIGN_OR_RETURN(DType dtype, ParseDType(proto.dtype()));
+  const Shape shape{absl::Span<const int64_t>(proto.dims().data(), proto.dims().size())};
+  MASE_RETURN_IF_ERROR(shape.Validate());
+  MASE_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Create(dtype, shape));
+  if (proto.data().empty()) {
+    std::memset(tensor.mutable_raw_data(), 0, tensor.size_bytes());
+  } else if (proto.data().size() != tensor.size_bytes()) {
+    return Invalid(shape.ToString(), " has ", proto.data().size(), " bytes of data, want ",
+                   tensor.size_bytes());
+  } else {
+    std::memcpy(tensor.mutable_raw_data(), proto.data().data(), proto.data().size());
+  }
+  return tensor;
+}
+
 GraphProto GraphToProto(const Graph& graph, TensorData data) {
   GraphProto proto;
   proto.set_format_version(kFormatVersion);
@@ -217,14 +226,8 @@ GraphProto GraphToProto(const Graph& graph, TensorData data) {
     *proto.add_node() = NodeToProto(*node);
   }
   for (const GraphTensor& tensor : graph.tensors()) {
-    TensorProto* added = proto.add_tensor();
-    added->set_name(tensor.name);
-    added->set_dtype(std::string(DTypeName(tensor.value.dtype())));
-    for (int64_t extent : tensor.value.shape().dims()) added->add_dims(extent);
-    added->set_buffer(tensor.buffer);
-    if (data == TensorData::kInline) {
-      added->set_data(tensor.value.raw_data(), tensor.value.size_bytes());
-    }
+    TensorProto& added = *proto.add_tensor() = TensorToProto(tensor.name, tensor.value, data);
+    added.set_buffer(tensor.buffer);
   }
   return proto;
 }

@@ -34,6 +34,11 @@ absl::StatusOr<Graph> GraphFromProto(const GraphProto& proto);
 std::string GraphToText(const Graph& graph);
 absl::StatusOr<Graph> GraphFromText(absl::string_view text);
 
+// One tensor by itself, trained, and back. Without data it is zero; InvalidArgument or
+// ResourceExhausted as above.
+TensorProto TensorToProto(absl::string_view name, const Tensor& tensor, TensorData data);
+absl::StatusOr<Tensor> TensorFromProto(const TensorProto& proto);
+
 // One node as the file has it, notes included.
 NodeProto NodeToProto(const Node& node);
 

@@ -8,6 +8,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "mase/base/last_words.h"
+#include "mase/base/quote.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/pass/pass.h"
@@ -46,6 +48,7 @@ void PassContext::Count(absl::string_view counter, double amount) {
 
 void PassContext::Note(const Node& node, absl::string_view decision, absl::string_view reason,
                        absl::string_view option) {
+  SetLastNode(node.name());
   record_.decisions.push_back({node.name(), std::string(node.mase_op()), std::string(decision),
                                std::string(reason), std::string(option)});
 }
@@ -80,7 +83,19 @@ void PassContext::Print(absl::string_view text) {
 
 namespace {
 
+// The run's own files, which say what it was.
+constexpr absl::string_view kReserved[] = {"settings.textproto", "summary.json"};
+
 absl::Status CheckInside(absl::string_view path) {
+  const bool is_text = absl::c_all_of(path, [](char c) { return !absl::ascii_iscntrl(c); });
+  if (!is_text) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("file name ", Quoted(path), " has control characters"));
+  }
+  if (absl::c_linear_search(kReserved, path)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("file name '", path, "' is the run's own; choose another"));
+  }
   for (absl::string_view part : absl::StrSplit(path, '/')) {
     // An absolute path begins with an empty part.
     if (part.empty() || part == "." || part == "..") {

@@ -85,7 +85,8 @@ class PassContext {
 
   // Hands over a file of results. `path` is relative to the run directory, with
   // '/' between folders, which are made: "quantize/quantize_table.csv".
-  // InvalidArgument if it is absolute, empty or leaves the directory.
+  // InvalidArgument if it is absolute, empty or leaves the directory, has control characters, or is
+  // a file of the run itself (settings.textproto, summary.json).
   absl::Status WriteArtifact(absl::string_view path, absl::string_view contents);
   // The same for a net, as a checkpoint: "saved_graph/graph.safetensors".
   absl::Status WriteGraph(absl::string_view path, const Graph& graph);
@@ -124,6 +125,13 @@ class PassContext {
   absl::StatusOr<std::string> ReadText(absl::string_view path) { return host_.ReadText(path); }
 
   const PassRecord& record() const { return record_; }
+
+  // ---- For a pass that does its work elsewhere (mase/plugin/isolated_plugin.h) ----
+
+  PassHost& host() { return host_; }
+  const std::string& folder() const { return folder_; }
+  // What was said there, of which all has been shown and written that is to be.
+  void Take(PassRecord record) { record_ = std::move(record); }
 
  private:
   const Graph& original_;

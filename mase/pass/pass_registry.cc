@@ -3,6 +3,8 @@
 #include <exception>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/floating_point.h"
+#include "mase/base/last_words.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
@@ -39,13 +41,19 @@ absl::StatusOr<std::unique_ptr<Pass>> CreatePass(const PassInfo& info,
     }
   }
   MASE_RETURN_IF_ERROR(Annotate(CompleteMessage(*message), info.name));
+  const std::string whose = absl::StrCat("pass ", info.name, " of plugin ", info.plugin);
   try {
+    const KeepFloatingPoint kept;
+    const LastWords words = {.who = absl::StrCat("creating ", whose)};
+    const EndWatch watch(words, /*exit_code=*/1);
     auto pass = info.create(*message);
     if (!pass.ok()) return Annotate(pass.status(), info.name);
+    if (*pass == nullptr) return absl::InternalError(absl::StrCat(whose, " was created as null"));
     return pass;
   } catch (const std::exception& error) {
-    return absl::InternalError(
-        absl::StrCat(info.name, " of plugin ", info.plugin, " threw: ", error.what()));
+    return absl::InternalError(absl::StrCat(whose, " threw: ", error.what()));
+  } catch (...) {
+    return absl::InternalError(absl::StrCat(whose, " threw something when it was created"));
   }
 }
 

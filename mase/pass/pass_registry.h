@@ -53,6 +53,8 @@ struct PassInfo {
   std::string summary;  // One sentence.
   PassTraits traits;
   std::string plugin;  // Whose it is, for messages.
+  // Runs in a process of its own (mase/plugin/isolation.h), which keeps limits itself.
+  bool isolated = false;
   // The options' type and defaults; lives as long as the program.
   const google::protobuf::Message* options = nullptr;
   // `options` is of the type above.

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "mase/base/last_words.h"
 #include "mase/graph/graph.h"
 #include "proto/report.pb.h"
 
@@ -26,6 +27,8 @@ struct RunningPass {
   const PipelineStep& step;
   int number;             // From 1: the passes that were reached, needed ones included.
   const Graph& original;  // What the pass sees as PassContext::original().
+  // What is left behind if the pass ends the program. Instruments add files in BeforePass.
+  LastWords& last_words;
 };
 
 class Instrumentation {

@@ -12,9 +12,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "mase/base/floating_point.h"
+#include "mase/base/last_words.h"
+#include "mase/base/quote.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table_report.h"
+#include "mase/format/shared_format.h"
 #include "mase/graph/graph_hash.h"
 #include "mase/graph/verifier.h"
 
@@ -22,6 +26,18 @@ namespace mase {
 namespace {
 
 using google::protobuf::RepeatedPtrField;
+
+std::string WhoIs(const PassInfo& info) {
+  return absl::StrCat("pass ", info.name, " of plugin ", info.plugin);
+}
+
+// A pass that another one needs, or that follows it.
+absl::StatusOr<const PassInfo*> LookUpFor(const PassInfo& info, absl::string_view why,
+                                          const std::string& name, PassSource& source) {
+  absl::StatusOr<const PassInfo*> found = source.LookUp(name);
+  if (found.ok()) return found;
+  return Annotate(found.status(), absl::StrCat(WhoIs(info), " ", why, " ", Quoted(name)));
+}
 
 // All that must run before `info`, in that order. Iterative: what needs what comes
 // from plugins, in any number and perhaps in a circle.
@@ -35,7 +51,7 @@ absl::StatusOr<std::vector<std::string>> NeedsInOrder(const PassInfo& info, Pass
     states.emplace(top.name, State::kEntered);
     const PassInfo* missing = nullptr;
     for (const std::string& name : top.traits.needs) {
-      MASE_ASSIGN_OR_RETURN(const PassInfo* need, source.LookUp(name));
+      MASE_ASSIGN_OR_RETURN(const PassInfo* need, LookUpFor(top, "needs", name, source));
       const auto state = states.find(need->name);
       if (state == states.end()) {
         missing = need;
@@ -64,7 +80,8 @@ class Builder {
     MASE_RETURN_IF_ERROR(Add(config, info));
     if (alone_ == RunsAlone::kYes) return absl::OkStatus();
     for (const std::string& name : info.traits.then) {
-      MASE_ASSIGN_OR_RETURN(const PassInfo* then, source_.LookUp(name));
+      MASE_ASSIGN_OR_RETURN(const PassInfo* then,
+                            LookUpFor(info, "is to be followed by", name, source_));
       if (then == following) continue;
       MASE_RETURN_IF_ERROR(Add(ByItself(*then, "after ", info), *then));
     }
@@ -120,6 +137,26 @@ absl::Status NothingChanged(const Graph& graph, const PassRecord& record) {
   return absl::InvalidArgumentError(absl::StrCat("0 nodes changed", why, "; the graph has the ops ",
                                                  absl::StrJoin(ops, ", "),
                                                  "; set allow_unchanged to go on all the same"));
+}
+
+// Whether every record says formats that there are: a checkpoint with another one is not read.
+absl::Status CheckRecords(const Graph& graph) {
+  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+    const Quantization* record = node->quantization();
+    if (record == nullptr) continue;
+    if (record->format().empty() || record->operand().empty()) {
+      return absl::InternalError(
+          absl::StrCat("left node ", node->name(), " with a quantization record without a format"));
+    }
+    for (const OperandFormat& operand : record->operand()) {
+      const absl::Status made = SharedFormat(operand.format()).status();
+      if (made.ok()) continue;
+      return absl::InternalError(absl::StrCat("left node ", node->name(), " with a format of ",
+                                              operand.operand(),
+                                              " that is none: ", made.message()));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // Whether the pass told the truth, and did something.
@@ -186,7 +223,8 @@ class Runner {
 
  private:
   absl::Status RunStep(const PipelineStep& step) {
-    const RunningPass running{step, ++reached_, original_};
+    LastWords last_words = {.who = WhoIs(*step.info)};
+    const RunningPass running{step, ++reached_, original_, last_words};
     for (Instrumentation* instrument : instruments_) {
       if (!instrument->Wants(running)) return absl::OkStatus();
     }
@@ -195,7 +233,7 @@ class Runner {
     }
     PassReport report;
     absl::Duration verify;
-    absl::Status status = Annotate(RunChecked(step, &report, &verify), step.info->name);
+    absl::Status status = Annotate(RunChecked(running, &report, &verify), step.info->name);
     if (!status.ok()) {
       // A goal that was missed: what the pass found belongs to the report.
       if (absl::IsAborted(status)) *report_->add_passes() = report;
@@ -211,7 +249,8 @@ class Runner {
     return absl::OkStatus();
   }
 
-  absl::Status RunChecked(const PipelineStep& step, PassReport* report, absl::Duration* verify) {
+  absl::Status RunChecked(const RunningPass& running, PassReport* report, absl::Duration* verify) {
+    const PipelineStep& step = running.step;
     const absl::Time start = absl::Now();
     PassContext context(original_, host_, NextFolder(step));
     const auto describe = [&](bool changed) {
@@ -224,7 +263,7 @@ class Runner {
         report_->add_warnings(absl::StrCat(step.info->name, ": ", warning));
       }
     };
-    const absl::StatusOr<PassResult> result = RunPass(step, context);
+    const absl::StatusOr<PassResult> result = RunPass(running, context);
     if (absl::IsAborted(result.status())) describe(/*changed=*/false);
     MASE_RETURN_IF_ERROR(result.status());
     const size_t hash = HashGraph(graph_);
@@ -237,6 +276,7 @@ class Runner {
       if (!valid.ok()) {
         return absl::InternalError(absl::StrCat("left a broken graph: ", valid.message()));
       }
+      MASE_RETURN_IF_ERROR(CheckRecords(graph_));
       *verify = absl::Now() - verify_start;
     }
 
@@ -260,7 +300,11 @@ class Runner {
     return used == 1 ? name : absl::StrCat(name, "-", used);
   }
 
-  absl::StatusOr<PassResult> RunPass(const PipelineStep& step, PassContext& context) {
+  absl::StatusOr<PassResult> RunPass(const RunningPass& running, PassContext& context) {
+    const PipelineStep& step = running.step;
+    const KeepFloatingPoint kept;
+    const EndWatch watch(running.last_words, /*exit_code=*/1,
+                         step.info->isolated ? absl::InfiniteDuration() : pipeline_.pass_limit);
     try {
       return step.pass->Run(graph_, context);
     } catch (const std::exception& error) {

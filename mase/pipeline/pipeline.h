@@ -4,9 +4,13 @@
 // right after it, without being configured. After each pass the pipeline
 //
 //   checks     that the pass told the truth about having changed the graph, that a
-//              transform changed something, that a changed graph passes VerifyGraph
+//              transform changed something, that a changed graph passes VerifyGraph and
+//              that its number formats can be made
 //   records    time, counters, decisions and results in the run's report
 //   tells      the instruments (instrumentation.h): timing, printing, reproducers
+//
+// A pass that ends the program (mase/base/last_words.h) is named, and the exit code is not 0. The
+// floating-point state of the thread is after each pass what it was before.
 //
 // A pipeline is a value: built once, it runs on any number of graphs, also from
 // several threads at a time, each with a host and a report of its own:
@@ -26,6 +30,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "google/protobuf/repeated_field.h"
 #include "mase/graph/graph.h"
@@ -50,6 +55,8 @@ struct PipelineStep {
 struct Pipeline {
   std::vector<PipelineStep> steps;
   absl::flat_hash_map<std::string, PipelineStep> needed;  // By name; run when needed.
+  // Of one pass. Beyond it the program ends, or the pass's process where it has its own.
+  absl::Duration pass_limit = absl::InfiniteDuration();
 };
 
 enum class RunsAlone {
@@ -58,7 +65,8 @@ enum class RunsAlone {
 };
 
 // Creates all passes, also those that will only run on demand, before any runs.
-// The errors are those of PassSource::LookUp and CreatePass.
+// The errors are those of PassSource::LookUp, naming the pass that needs the one that is not there,
+// and CreatePass.
 absl::StatusOr<Pipeline> BuildPipeline(const google::protobuf::RepeatedPtrField<PassConfig>& passes,
                                        PassSource& source, RunsAlone alone = RunsAlone::kNo);
 

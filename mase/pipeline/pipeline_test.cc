@@ -1,5 +1,6 @@
 #include "mase/pipeline/pipeline.h"
 
+#include <cfenv>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -313,6 +314,52 @@ TEST_F(PipelineTest, TablesHaveNamesThatFilesCanHave) {
   EXPECT_THAT(Run({"twice"}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("twice: has two tables 't'")));
   EXPECT_TRUE(host_.artifacts.count("twice/t.csv"));
+}
+
+TEST_F(PipelineTest, FilesHaveNamesThatAreTextAndNotTheRunsOwn) {
+  using std::string_literals::operator""s;
+  for (const std::string& name :
+       {"a\0b"s, "a\nb"s, "settings.textproto"s, "summary.json"s, "../a"s, "/a"s, ""s}) {
+    Add("bad", [&name](Graph& graph, PassContext& context) -> absl::StatusOr<PassResult> {
+      MASE_RETURN_IF_ERROR(context.WriteGraph(name, graph));
+      return PassResult::Unchanged();
+    });
+    EXPECT_THAT(Run({"bad"}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("file name")));
+    registry_ = PassRegistry();
+  }
+  EXPECT_TRUE(host_.graphs.empty());
+}
+
+TEST_F(PipelineTest, WhoNeedsAPassThatIsNotThereIsNamed) {
+  Add("base", Look, {.kind = kAnalysis, .needs = {"nobody"}});
+  Add("top", Look, {.kind = kAnalysis, .needs = {"base"}});
+  Add("first", Look, {.kind = kAnalysis, .then = {"nobody"}});
+  EXPECT_THAT(Run({"top"}), StatusIs(absl::StatusCode::kNotFound,
+                                     "pass base of plugin test needs 'nobody': no pass 'nobody'"));
+  EXPECT_THAT(Run({"first"}),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("pass first of plugin test is to be followed by 'nobody': ")));
+}
+
+TEST_F(PipelineTest, ARecordWithoutAFormatIsBlamedOnThePassThatMadeIt) {
+  Add("empty", [](Graph& graph, PassContext&) -> absl::StatusOr<PassResult> {
+    graph.SetQuantization(graph.FindNode("a"), Quantization());
+    return PassResult::Changed();
+  });
+  EXPECT_THAT(Run({"empty"}),
+              StatusIs(absl::StatusCode::kInternal,
+                       "empty: left node a with a quantization record without a format"));
+}
+
+TEST_F(PipelineTest, TheFloatingPointStateIsThatOfBefore) {
+  Add("rounds_up",
+      [](Graph&, PassContext&) -> absl::StatusOr<PassResult> {
+        std::fesetround(FE_UPWARD);
+        return PassResult::Unchanged();
+      },
+      {.kind = kAnalysis});
+  ASSERT_OK(Run({"rounds_up"}));
+  EXPECT_EQ(std::fegetround(), FE_TONEAREST);
 }
 
 TEST_F(PipelineTest, APlainHostHasNoData) {

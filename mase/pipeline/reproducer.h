@@ -10,7 +10,6 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -24,22 +23,17 @@ namespace mase {
 //
 //   fails     by what is no mistake in settings or files (an exit code of 1, base/status.h); the
 //             error then names the file
-//   crashes   SIGSEGV, SIGBUS, SIGILL, SIGFPE or SIGABRT during the pass; stderr names the file,
-//   and
-//             the signal takes its course
+//   ends the program   (mase/base/last_words.h); stderr names the file
 //
-// `settings` are those of the run; `plugins` the paths of plugins that were given by path. There
-// can be one at a time in a process. Costs a copy of the graph with its tensors for every pass.
-std::unique_ptr<Instrumentation> WriteReproducers(const RunConfig& settings,
-                                                  std::vector<std::string> plugins,
-                                                  std::string folder);
+// `settings` are those of the run, with its plugins. Costs a copy of the graph with its tensors for
+// every pass.
+std::unique_ptr<Instrumentation> WriteReproducers(const RunConfig& settings, std::string folder);
 
 // What a reproducer holds. One pass is left in the settings.
 struct Reproduction {
   RunConfig settings;
   Graph graph;
   Graph original;
-  std::vector<std::string> plugins;
 };
 
 // Errors of ReadFile; DataLoss, naming the file, if it is no reproducer.

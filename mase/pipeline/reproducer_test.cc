@@ -18,7 +18,6 @@ namespace mase {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -48,7 +47,8 @@ class ReproducerTest : public PipelineTest {
     graph_.SetTensor("t", Tensor::FromValues<float>({1}, {2.5f}), false);
     settings_.set_seed(42);
     *settings_.mutable_passes() = Configs({"base", "rename"});
-    writer_ = WriteReproducers(settings_, {"/some/plugin.so"}, folder_);
+    settings_.add_plugins()->set_path("/some/plugin.so");
+    writer_ = WriteReproducers(settings_, folder_);
     instruments_ = {writer_.get()};
   }
 
@@ -78,7 +78,7 @@ TEST_F(ReproducerTest, RunsThePassThatFailedOnItsGraphAlone) {
 
   Reproduction again = ValueOrDie(ReadReproducer(path));
   EXPECT_EQ(again.settings.seed(), 42);
-  EXPECT_THAT(again.plugins, ElementsAre("/some/plugin.so"));
+  EXPECT_EQ(again.settings.plugins(0).path(), "/some/plugin.so");
   const Pipeline pipeline =
       ValueOrDie(BuildPipeline(again.settings.passes(), registry_, RunsAlone::kYes));
   RunReport report;
@@ -96,13 +96,13 @@ TEST_F(ReproducerTest, MistakesOfUsersAndRunsThatGoWellLeaveNone) {
 
 TEST_F(ReproducerTest, IsWrittenWhileTheProgramDies) {
   EXPECT_EXIT(static_cast<void>(Run({"rename", "crashing"})), ::testing::KilledBySignal(SIGSEGV),
-              "pass crashing crashed; .*crashing-.*pb runs this pass again");
+              "pass crashing of plugin test crashed.*crashing-.*pb runs this pass again");
   ASSERT_THAT(Files(), SizeIs(1));
   const Reproduction again = ValueOrDie(ReadReproducer(Files()[0]));
   EXPECT_EQ(again.settings.passes(0).name(), "crashing");
   EXPECT_EQ(again.graph.name(), "'");
   EXPECT_EXIT(static_cast<void>(Run({"aborting"})), ::testing::KilledBySignal(SIGABRT),
-              "pass aborting crashed");
+              "pass aborting of plugin test crashed");
 }
 
 TEST_F(ReproducerTest, OtherFilesAreRefused) {

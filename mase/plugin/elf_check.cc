@@ -2,19 +2,27 @@
 
 #include <elf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
-#include "mase/base/files.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/descriptor.pb.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
 #include "mase/base/quote.h"
 
 namespace mase {
 namespace {
+
+using google::protobuf::DescriptorPool;
+using google::protobuf::FileDescriptorProto;
+using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedInputStream;
 
 #if defined(__x86_64__)
 constexpr int kMachine = EM_X86_64;
@@ -22,7 +30,7 @@ constexpr int kMachine = EM_X86_64;
 constexpr int kMachine = EM_AARCH64;
 #endif
 
-constexpr int64_t kMaxPluginBytes = int64_t{1} << 30;
+constexpr absl::string_view kNoteOwner("MASE", 5);  // With its zero, as notes have it.
 
 template <typename... Parts>
 absl::Status Refuse(const Parts&... parts) {
@@ -70,13 +78,7 @@ absl::Status CheckFunction(absl::string_view file, const Elf64_Ehdr& header,
 
 }  // namespace
 
-absl::Status CheckElfSharedObject(const std::string& path, absl::string_view function) {
-  const absl::StatusOr<std::string> read = ReadFile(path, kMaxPluginBytes);
-  if (!read.ok()) {  // The file is named by the caller.
-    return absl::Status(read.status().code(),
-                        absl::StripPrefix(read.status().message(), absl::StrCat(path, ": ")));
-  }
-  const absl::string_view file = *read;
+absl::Status CheckElfSharedObject(absl::string_view file, absl::string_view function) {
   if (!absl::StartsWith(file, absl::string_view(ELFMAG, SELFMAG))) {
     return Refuse("not a shared object: begins with ", Quoted(file.substr(0, 8)),
                   ", want an ELF header");
@@ -109,6 +111,96 @@ absl::Status CheckElfSharedObject(const std::string& path, absl::string_view fun
     }
   }
   return CheckFunction(file, header, function);
+}
+
+absl::StatusOr<std::string> PluginNoteOf(absl::string_view file) {
+  const Elf64_Ehdr header = ReadTable<Elf64_Ehdr>(file, 0, 1)->front();
+  const std::vector<Elf64_Phdr> segments =
+      *ReadTable<Elf64_Phdr>(file, header.e_phoff, header.e_phnum);
+  for (const Elf64_Phdr& segment : segments) {
+    if (segment.p_type != PT_NOTE) continue;
+    absl::string_view notes = file.substr(segment.p_offset, segment.p_filesz);
+    while (notes.size() > sizeof(Elf64_Nhdr)) {
+      const Elf64_Nhdr note = ReadTable<Elf64_Nhdr>(notes, 0, 1)->front();
+      notes.remove_prefix(sizeof(Elf64_Nhdr));
+      const uint64_t owner = (uint64_t{note.n_namesz} + 3) / 4 * 4;
+      const uint64_t text = (uint64_t{note.n_descsz} + 3) / 4 * 4;
+      if (owner + text > notes.size()) break;
+      if (notes.substr(0, note.n_namesz) == kNoteOwner) {
+        const absl::string_view signature = notes.substr(owner, note.n_descsz);
+        return std::string(signature.substr(0, signature.find('\0')));
+      }
+      notes.remove_prefix(owner + text);
+    }
+  }
+  return Refuse(
+      "it has no note of MASE's (section .note.mase) that says how it was built: an older SDK made "
+      "it, or MASE_DEFINE_PLUGIN is missing");
+}
+
+namespace {
+
+// The descriptor of a proto file at the start of `bytes`, which go on behind it. protoc writes
+// fields in the order of their numbers, so it ends where they do not rise any more.
+FileDescriptorProto DescriptorAt(absl::string_view bytes) {
+  CodedInputStream input(reinterpret_cast<const uint8_t*>(bytes.data()),
+                         static_cast<int>(std::min<size_t>(bytes.size(), 1 << 30)));
+  int last = 0, end = 0;
+  for (;;) {
+    const uint32_t tag = input.ReadTagNoLastTag();
+    const int field = static_cast<int>(tag >> 3);
+    if (FileDescriptorProto::descriptor()->FindFieldByNumber(field) == nullptr) break;
+    if (field < last || !WireFormatLite::SkipField(&input, tag)) break;
+    last = field;
+    end = input.CurrentPosition();
+  }
+  FileDescriptorProto descriptor;
+  if (!descriptor.ParsePartialFromArray(bytes.data(), end)) descriptor.Clear();
+  return descriptor;
+}
+
+absl::Status CheckIsFree(const FileDescriptorProto& found) {
+  const DescriptorPool& known = *DescriptorPool::generated_pool();
+  if (known.FindFileByName(found.name()) != nullptr) {
+    return Refuse("it brings the proto file ", Quoted(found.name()),
+                  ", which this program has already: name yours after the plugin, and link no "
+                  "second copy of MASE's");
+  }
+  const std::string package = found.package().empty() ? "" : absl::StrCat(found.package(), ".");
+  std::vector<std::string> names;
+  for (const auto& message : found.message_type()) names.push_back(package + message.name());
+  for (const auto& choice : found.enum_type()) names.push_back(package + choice.name());
+  for (const std::string& name : names) {
+    const google::protobuf::FileDescriptor* taken = known.FindFileContainingSymbol(name);
+    if (taken == nullptr) continue;
+    return Refuse("its proto file ", Quoted(found.name()), " has ", Quoted(name),
+                  ", and so has this program, in ", taken->name(),
+                  ": choose a package of your own");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckProtoFiles(absl::string_view file) {
+  constexpr absl::string_view kEnding = ".proto";
+  constexpr char kNameTag = (FileDescriptorProto::kNameFieldNumber << 3) | 2;
+  for (size_t at = file.find(kEnding); at != absl::string_view::npos;
+       at = file.find(kEnding, at + 1)) {
+    // A descriptor begins with its name: tag, length, text. Lengths from 128 on have two bytes, and
+    // nobody has such names.
+    const size_t end = at + kEnding.size();
+    for (size_t size = kEnding.size() + 1; size < 128 && size + 2 <= end; ++size) {
+      const size_t start = end - size;
+      if (file[start] < 0x20) break;
+      if (static_cast<size_t>(static_cast<unsigned char>(file[start - 1])) != size) continue;
+      if (file[start - 2] != kNameTag) continue;
+      const FileDescriptorProto found = DescriptorAt(file.substr(start - 2));
+      if (!found.has_name()) continue;
+      if (absl::Status status = CheckIsFree(found); !status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace mase

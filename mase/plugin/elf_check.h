@@ -1,20 +1,28 @@
-// A look at a file before the dynamic linker maps it.
+// Whether a file is a plugin that can be opened, found out by reading it: opening runs code of it.
 #ifndef MASE_PLUGIN_ELF_CHECK_H_
 #define MASE_PLUGIN_ELF_CHECK_H_
 
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace mase {
 
-// OK if the file is a shared object for this machine, as long as its headers say and with
-// `function` among its functions. The dynamic linker maps what the headers declare, and touching a
-// page beyond the end of a truncated file kills the process; and it runs constructors, which a
-// library that is no plugin may have too. Errors of ReadFile if it cannot be read, else
-// PermissionDenied; messages leave the path to the caller.
-absl::Status CheckElfSharedObject(const std::string& path, absl::string_view function);
+// OK if the bytes are a whole shared object for this machine with that function in its table of
+// dynamic symbols; else PermissionDenied. A truncated one would end the process with SIGBUS when it
+// is opened.
+absl::Status CheckElfSharedObject(absl::string_view file, absl::string_view function);
+
+// The text of its note of the owner MASE (plugin_info.h). PermissionDenied if it has none. Of a
+// file that passed the check above.
+absl::StatusOr<std::string> PluginNoteOf(absl::string_view file);
+
+// OK if none of the proto files that are compiled into it, and none of their messages and enums,
+// has the name of one that this program knows already; else PermissionDenied, naming it. Protobuf
+// ends the program that opens such a file.
+absl::Status CheckProtoFiles(absl::string_view file);
 
 }  // namespace mase
 

@@ -32,7 +32,6 @@ absl::Status RegisterLinkedPlugins(PassRegistry& registry);
   constexpr MasePluginInfo kMasePluginInfo = {                                         \
       .struct_size = sizeof(MasePluginInfo),                                           \
       .abi_version = ::mase::kMasePluginAbiVersion,                                    \
-      .build_signature = MASE_BUILD_SIGNATURE,                                         \
       .name = plugin_name,                                                             \
       .version = plugin_version,                                                       \
       .register_passes = [](::mase::PassRegistrar* r) { r->Run(register_function); }}; \
@@ -44,7 +43,8 @@ absl::Status RegisterLinkedPlugins(PassRegistry& registry);
 #ifdef MASE_PLUGIN_AS_LIBRARY
 #define MASE_EXPORT_PLUGIN_ static const ::mase::LinkedPlugin mase_linked_plugin(&kMasePluginInfo);
 #else
-#define MASE_EXPORT_PLUGIN_ \
+#define MASE_EXPORT_PLUGIN_               \
+  MASE_SIGN_PLUGIN_(MASE_BUILD_SIGNATURE) \
   extern "C" const MasePluginInfo* MasePluginGetInfo(void) { return &kMasePluginInfo; }
 #endif
 

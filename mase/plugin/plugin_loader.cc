@@ -1,20 +1,25 @@
 #include "mase/plugin/plugin_loader.h"
 
+#include <cxxabi.h>
 #include <dlfcn.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/btree_map.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "google/protobuf/text_format.h"
 #include "mase/base/files.h"
+#include "mase/base/floating_point.h"
+#include "mase/base/last_words.h"
 #include "mase/base/limits.h"
 #include "mase/base/quote.h"
 #include "mase/base/runfiles.h"
@@ -23,7 +28,9 @@
 #include "mase/base/suggest.h"
 #include "mase/plugin/commit.h"
 #include "mase/plugin/elf_check.h"
+#include "mase/plugin/isolated_plugin.h"
 #include "mase/plugin/plugin_info.h"
+#include "mase/plugin/signature.h"
 
 namespace mase {
 namespace {
@@ -41,13 +48,6 @@ std::string Stem(absl::string_view path) {
   return std::string(name.substr(0, name.rfind('.')));
 }
 
-// "" where the path does not exist.
-std::string RealPath(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
-                                                         &std::free);
-  return real == nullptr ? "" : std::string(real.get());
-}
-
 // Whether host and plugin were built to talk. Fields are read in the order in which
 // they can be trusted.
 absl::Status CheckHandshake(absl::string_view path, const MasePluginInfo* info) {
@@ -60,17 +60,8 @@ absl::Status CheckHandshake(absl::string_view path, const MasePluginInfo* info) 
     return Refused(path, "its ABI version is ", info->abi_version, ", this program's ",
                    kMasePluginAbiVersion);
   }
-  if (info->build_signature == nullptr || info->name == nullptr || info->version == nullptr ||
-      info->register_passes == nullptr) {
+  if (info->name == nullptr || info->version == nullptr || info->register_passes == nullptr) {
     return Refused(path, "a field of its MasePluginInfo is null");
-  }
-  // Of a plugin built against the SDK, or of one built together with this program (api_hash.h).
-  const std::string with_core =
-      absl::StrReplaceAll(MASE_BUILD_SIGNATURE, {{MASE_SDK_HASH, MASE_CORE_HASH}});
-  if (info->build_signature != absl::string_view(MASE_BUILD_SIGNATURE) &&
-      info->build_signature != with_core) {
-    return Refused(path, "built as ", info->build_signature, ", this program as ",
-                   MASE_BUILD_SIGNATURE);
   }
   if (info->name != Stem(path)) {
     return Refused(path, "it calls itself '", info->name, "', its file '", Stem(path), "'");
@@ -78,29 +69,41 @@ absl::Status CheckHandshake(absl::string_view path, const MasePluginInfo* info) 
   return absl::OkStatus();
 }
 
-// The plugin whose code runs although nothing is known of it yet: constructors, and what its entry
-// point calls. "" if none.
-std::string& PluginBeingOpened() {
-  static std::string* const path = new std::string;
-  return *path;
+// The linker's message, with names of C++ as one writes them and what to do.
+std::string LinkerMessage(absl::string_view path, absl::string_view message) {
+  constexpr absl::string_view kUndefined = "undefined symbol: ";
+  const size_t at = message.find(kUndefined);
+  if (at == absl::string_view::npos) {
+    return absl::StrCat(absl::StripPrefix(message, absl::StrCat(path, ": ")));
+  }
+  std::string symbol(message.substr(at + kUndefined.size()));
+  symbol = symbol.substr(0, symbol.find_first_of(",( "));  // ", version GLIBC_2.36"
+  int failed = 0;
+  const std::unique_ptr<char, decltype(&std::free)> demangled(
+      abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &failed), &std::free);
+  const std::string name = failed == 0 ? demangled.get() : symbol;
+  const bool is_ours = absl::StrContains(name, "mase::");
+  return absl::StrCat(
+      "it uses ", name, ", which this program does not have: ",
+      is_ours
+          ? "declared in a header that is not for plugins, or a source of your own is missing in "
+            "the build"
+          : "link the library that has it into the plugin");
 }
 
-// While it lives, a plugin that ends the program does not end it as if all were done.
-class OpeningWatch {
- public:
-  explicit OpeningWatch(const std::string& path) {
-    static const int registered = std::atexit([] {
-      if (PluginBeingOpened().empty()) return;
-      std::fprintf(stderr, "plugin %s refused: it ended the program while it was opened\n",
-                   Printable(PluginBeingOpened()).c_str());
-      std::fflush(nullptr);
-      ::_exit(ExitCode(absl::PermissionDeniedError("")));
-    });
-    (void)registered;
-    PluginBeingOpened() = path;
-  }
-  ~OpeningWatch() { PluginBeingOpened().clear(); }
-};
+// Whether a pass can be called by that name in settings, on command lines and as a folder.
+bool IsPassName(absl::string_view name) {
+  return !name.empty() && static_cast<int64_t>(name.size()) <= limits::kMaxPassNameBytes &&
+         absl::ascii_isalpha(name[0]) && absl::c_all_of(name, [](char c) {
+           return absl::ascii_isalnum(c) || c == '_' || c == '-';
+         });
+}
+
+// What is said where a plugin ends the program while it is opened.
+LastWords Ending(absl::string_view path) {
+  return {.who = absl::StrCat("plugin ", Printable(path), " refused: while it was opened it")};
+}
+const int kRefusedCode = ExitCode(absl::PermissionDeniedError(""));
 
 }  // namespace
 
@@ -124,37 +127,74 @@ PluginLoader::PluginLoader(PluginIndex index, std::string folder)
   }
 }
 
-absl::StatusOr<PluginEntry> PluginLoader::Open(absl::string_view path_as_given) {
+absl::StatusOr<PluginEntry> PluginLoader::Open(absl::string_view path_as_given,
+                                               absl::string_view sha256) {
   const std::string path(path_as_given);
-  const std::string real = RealPath(path);
-  if (const auto it = opened_by_path_.find(real); it != opened_by_path_.end()) return it->second;
+  const bool bundled = !folder_.empty() && absl::StartsWith(path, absl::StrCat(folder_, "/"));
+  const auto known = opened_by_path_.find(RealPath(path));
+  if (known != opened_by_path_.end() && sha256.empty()) return known->second;
 
-  if (absl::Status status = CheckElfSharedObject(path, kEntryPoint); !status.ok()) {
+  const auto named = [&path](const absl::Status& status) {
     return Annotate(
         status, absl::StrCat("plugin ", path, absl::IsPermissionDenied(status) ? " refused" : ""));
-  }
-  void* handle = nullptr;
-  {
-    const OpeningWatch watch(path);
-    handle = ::dlopen(real.c_str(), RTLD_NOW | RTLD_LOCAL);
-  }
-  if (handle == nullptr) {
-    return Refused(path, ::dlerror(), " (this program is ", MASE_BUILD_SIGNATURE, ")");
-  }
-  MASE_ASSIGN_OR_RETURN(PluginEntry entry, Register(path, handle));
-  opened_.push_back(entry);
-  opened_by_path_[real] = entry;
+  };
+  const absl::StatusOr<PluginFile> file =
+      ReadPluginFile(path, bundled ? std::vector<std::string>() : policy_.folders);
+  if (!file.ok()) return named(file.status());
+  if (!sha256.empty()) MASE_RETURN_IF_ERROR(named(CheckSha256(file->bytes, sha256)));
+  if (known != opened_by_path_.end()) return known->second;
+  const absl::StatusOr<PluginEntry> entry = OpenFile(path, *file);
+  if (!entry.ok()) return entry;
+  opened_.push_back(*entry);
+  opened_by_path_[file->real_path] = *entry;
+  if (bundled) return entry;
+  PluginConfig& pin = pins_.emplace_back();
+  pin.set_path(path);
+  pin.set_sha256(Sha256(file->bytes));
   return entry;
 }
 
+absl::StatusOr<PluginEntry> PluginLoader::OpenFile(const std::string& path,
+                                                   const PluginFile& file) {
+  const auto refused = [&path](const absl::Status& status) {
+    return absl::IsPermissionDenied(status) ? Refused(path, status.message()) : status;
+  };
+  MASE_RETURN_IF_ERROR(refused(CheckElfSharedObject(file.bytes, kEntryPoint)));
+  const absl::StatusOr<std::string> signature = PluginNoteOf(file.bytes);
+  if (!signature.ok()) return refused(signature.status());
+  MASE_RETURN_IF_ERROR(refused(CheckSignature(*signature)));
+  if (policy_.isolation.has_value()) {
+    absl::StatusOr<IsolatedPlugin::Opened> opened =
+        IsolatedPlugin::Open(file.real_path, *policy_.isolation);
+    if (!opened.ok()) return refused(opened.status());
+    MASE_RETURN_IF_ERROR(AddAll(path, opened->passes));
+    return std::move(opened->entry);
+  }
+  const KeepFloatingPoint kept;
+  const LastWords words = Ending(path);
+  const EndWatch watch(words, kRefusedCode);
+  // Another loader of this process may have it open, and then its proto files are known.
+  void* handle = ::dlopen(file.real_path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+  if (handle == nullptr) {
+    MASE_RETURN_IF_ERROR(refused(CheckProtoFiles(file.bytes)));
+    handle = ::dlopen(file.real_path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  }
+  if (handle == nullptr) return Refused(path, LinkerMessage(file.real_path, ::dlerror()));
+  return Register(path, handle);
+}
+
 absl::StatusOr<PluginEntry> PluginLoader::Register(const std::string& path, void* handle) {
-  const OpeningWatch watch(path);
   const auto get_info =
       reinterpret_cast<decltype(&MasePluginGetInfo)>(::dlsym(handle, kEntryPoint));
   if (get_info == nullptr) {
     return Refused(path, "it has no function ", kEntryPoint, ", so it is no MASE plugin");
   }
-  const MasePluginInfo* info = get_info();
+  const MasePluginInfo* info = nullptr;
+  try {
+    info = get_info();
+  } catch (...) {
+    return Refused(path, "an exception left ", kEntryPoint);
+  }
   MASE_RETURN_IF_ERROR(CheckHandshake(path, info));
 
   PluginEntry entry;
@@ -163,26 +203,41 @@ absl::StatusOr<PluginEntry> PluginLoader::Register(const std::string& path, void
   PassRegistrar registrar(entry.name());
   try {
     info->register_passes(&registrar);
+  } catch (const std::exception& error) {
+    return Refused(path, "an exception left its register function: ", error.what());
   } catch (...) {
     return Refused(path, "an exception left its register function");
   }
   if (!registrar.status().ok()) return Refused(path, registrar.status().message());
 
-  for (const PassInfo& pass : registrar.passes()) {
-    MASE_RETURN_IF_ERROR(CheckNamesAreFree(path, pass));
-  }
+  for (const PassInfo& pass : registrar.passes()) MASE_RETURN_IF_ERROR(CheckNames(path, pass));
   Describe(registrar.registrations(), &entry);
   if (const absl::Status status = CommitToTables(registrar.registrations()); !status.ok()) {
     return Refused(path, status.message());
   }
-  for (const PassInfo& pass : registrar.passes()) MASE_RETURN_IF_ERROR(registry_.Add(pass));
+  MASE_RETURN_IF_ERROR(AddAll(path, registrar.passes()));
   return entry;
 }
 
-absl::Status PluginLoader::CheckNamesAreFree(const std::string& path, const PassInfo& pass) const {
-  std::vector<std::string> names = pass.traits.aliases;
-  names.push_back(pass.name);
+absl::Status PluginLoader::AddAll(const std::string& path, absl::Span<const PassInfo> passes) {
+  for (const PassInfo& pass : passes) MASE_RETURN_IF_ERROR(CheckNames(path, pass));
+  for (const PassInfo& pass : passes) {
+    if (absl::Status added = registry_.Add(pass); !added.ok()) {
+      return Refused(path, added.message());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PluginLoader::CheckNames(const std::string& path, const PassInfo& pass) const {
+  std::vector<std::string> names = {pass.name};
+  names.insert(names.end(), pass.traits.aliases.begin(), pass.traits.aliases.end());
   for (const std::string& name : names) {
+    if (!IsPassName(name)) {
+      return Refused(path, "it calls a pass ", Quoted(name),
+                     "; want a letter, then letters, digits, '_' and '-', at most ",
+                     limits::kMaxPassNameBytes, " in all");
+    }
     std::string owner;
     if (const PassInfo* taken = registry_.Find(name); taken != nullptr) {
       owner = taken->plugin;

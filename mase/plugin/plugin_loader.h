@@ -4,17 +4,20 @@
 //                the build wrote; opened when one of its passes is looked up
 //   third-party  opened by path, before any lookup
 //
-// A plugin links none of the core; this program exports it (:host in BUILD). It is
-// refused with PermissionDenied, naming what both sides have, when it is not a
-// whole ELF shared object, misses symbols, was built otherwise (struct size, ABI
-// version, build signature), has another name than its file, fails to register, or
-// has a pass whose name is taken. Plugins are never closed: passes, messages and
+// A plugin links none of the core; this program exports it (:host in BUILD). It is refused with
+// PermissionDenied, naming what both sides have and what to do, when others could have written it,
+// it is another file than was pinned, it is no whole ELF shared object, was built otherwise
+// (signature.h), brings proto files that there are, misses symbols, has another name than its file,
+// fails to register, ends the program, or has a pass whose name is odd or taken. All but the last
+// five are found out before any code of it runs. Plugins are never closed: passes, messages and
 // their types live in them.
 #ifndef MASE_PLUGIN_PLUGIN_LOADER_H_
 #define MASE_PLUGIN_PLUGIN_LOADER_H_
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -23,9 +26,20 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "mase/pass/pass_registry.h"
+#include "mase/plugin/plugin_file.h"
 #include "mase/plugin/plugin_index.pb.h"
+#include "mase/plugin/plugin_process.h"
+#include "proto/config.pb.h"
 
 namespace mase {
+
+// Which plugins are opened, and where they run.
+struct PluginPolicy {
+  // Third-party ones must lie in one of them, links followed; none: anywhere.
+  std::vector<std::string> folders = {};
+  // Passes run in processes of their own (isolated_plugin.h), within these limits; unset: here.
+  std::optional<IsolationLimits> isolation = std::nullopt;
+};
 
 class PluginLoader : public PassSource {
  public:
@@ -38,9 +52,13 @@ class PluginLoader : public PassSource {
   PluginLoader(const PluginLoader&) = delete;
   PluginLoader& operator=(const PluginLoader&) = delete;
 
-  // Opens a third-party plugin. OK if that file is open already. NotFound if there
-  // is no such file; PermissionDenied as above. A refused plugin registers nothing.
-  absl::StatusOr<PluginEntry> Open(absl::string_view path);
+  // Of what is opened from now on.
+  void set_policy(PluginPolicy policy) { policy_ = std::move(policy); }
+
+  // Opens a third-party plugin; `sha256`, unless empty, is what the file must have. OK if that file
+  // is open already. NotFound if there is no such file; InvalidArgument if it cannot be read;
+  // PermissionDenied as above. A refused plugin registers nothing.
+  absl::StatusOr<PluginEntry> Open(absl::string_view path, absl::string_view sha256 = "");
 
   // By name or alias; opens the plugin that has it. NotFound, with the nearest
   // name, if none has.
@@ -55,17 +73,24 @@ class PluginLoader : public PassSource {
   // Names and versions of the plugins opened so far, for reports.
   absl::Span<const PluginEntry> opened() const { return opened_; }
 
+  // The third-party plugins opened so far, with their SHA-256: settings that open the same.
+  absl::Span<const PluginConfig> pins() const { return pins_; }
+
  private:
+  absl::StatusOr<PluginEntry> OpenFile(const std::string& path, const PluginFile& file);
   absl::StatusOr<PluginEntry> Register(const std::string& path, void* handle);
-  absl::Status CheckNamesAreFree(const std::string& path, const PassInfo& pass) const;
+  absl::Status AddAll(const std::string& path, absl::Span<const PassInfo> passes);
+  absl::Status CheckNames(const std::string& path, const PassInfo& pass) const;
   std::string BundledPath(const PluginEntry& plugin) const;
 
   const std::string folder_;
   const PluginIndex index_;
+  PluginPolicy policy_;
   // Bundled names and aliases.
   absl::flat_hash_map<std::string, const PluginEntry*> bundled_;
   PassRegistry registry_;
   std::vector<PluginEntry> opened_;
+  std::vector<PluginConfig> pins_;
   absl::flat_hash_map<std::string, PluginEntry> opened_by_path_;  // By real path.
 };
 

@@ -1,5 +1,7 @@
 #include "mase/plugin/plugin_loader.h"
 
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -12,7 +14,9 @@
 #include "mase/base/runfiles.h"
 #include "mase/base/status.h"
 #include "mase/pipeline/pipeline.h"
+#include "mase/plugin/plugin_file.h"
 #include "mase/plugin/plugin_info.h"
+#include "mase/plugin/testdata/fixtures.h"
 #include "mase/testing/command.h"
 #include "mase/testing/matchers.h"
 
@@ -25,10 +29,6 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 constexpr absl::StatusCode kRefused = absl::StatusCode::kPermissionDenied;
-
-std::string Fixture(absl::string_view name) {
-  return Runfile(absl::StrCat("mase/plugin/testdata/", name, ".so"));
-}
 
 PluginIndex IndexOf(absl::string_view text) {
   PluginIndex index;
@@ -56,9 +56,10 @@ output = output(x)
 
 TEST(PluginLoaderTest, OpeningTheSameFileAgainIsFine) {
   PluginLoader loader(PluginIndex(), "");
-  ASSERT_OK(loader.Open(Fixture("good")));
+  const std::string path = Fixture("good");
+  ASSERT_OK(loader.Open(path));
   const std::string link = NewFolder() + "/link.so";
-  std::filesystem::create_symlink(std::filesystem::canonical(Fixture("good")), link);
+  std::filesystem::create_symlink(path, link);
   EXPECT_OK(loader.Open(link));
   EXPECT_THAT(loader.opened(), SizeIs(1));
 }
@@ -68,30 +69,131 @@ struct Refusal {
   std::string message;
 };
 
-TEST(PluginLoaderTest, EveryMismatchIsRefusedAndShowsBothSides) {
+void ExpectRefused(const std::string& path, absl::string_view message) {
+  PluginLoader loader(PluginIndex(), "");
+  const absl::Status status = loader.Open(path).status();
+  EXPECT_THAT(status, StatusIs(kRefused, AllOf(HasSubstr(absl::StrCat(path, " refused: ")),
+                                               HasSubstr(message))));
+  EXPECT_EQ(ExitCode(status), 4);
+  EXPECT_THAT(loader.List(), IsEmpty()) << "a refused plugin registers nothing";
+}
+
+TEST(PluginLoaderTest, WhatDoesNotFitIsRefusedBeforeAnyCodeOfItRuns) {
   const std::vector<Refusal> cases = {
       {"no_entry", "it has no function MasePluginGetInfo"},
       {"data_entry", "its MasePluginGetInfo is no function"},
-      {"undefined", "undefined symbol: _ZN4mase20MissingFromEveryHostEv"},
+      {"no_note", "it has no note of MASE's (section .note.mase) that says how it was built"},
+      {"undefined",
+       "it uses mase::MissingFromEveryHost(int), which this program does not have: "
+       "declared in a header that is not for plugins"},
+      {"undefined_elsewhere",
+       "it uses other_library_function, which this program does not have: "
+       "link the library that has it into the plugin"},
+      {"brings_protos",
+       "it brings the proto file 'proto/options.proto', which this program has "
+       "already: name yours after the plugin"},
+      {"other_build",
+       "refused: its compiler is clang 14, this program's gcc 12: compile it with gcc 12; its "
+       "C++ standard is 201703L, this program's 202002L: compile it with -std=c++20; its "
+       "_GLIBCXX_DEBUG is 1, this program's 0: compile it without -D_GLIBCXX_DEBUG; its "
+       "NDEBUG is 0, this program's 1: compile it with -DNDEBUG; its hash of declarations is "
+       "0123456789abcdef, this program's "},
+  };
+  for (const Refusal& refusal : cases) ExpectRefused(TinyFixture(refusal.fixture), refusal.message);
+}
+
+TEST(PluginLoaderTest, AMismatchIsRefusedAndShowsBothSides) {
+  const std::vector<Refusal> cases = {
       {"other_size", absl::StrCat("its MasePluginInfo has ", sizeof(MasePluginInfo) + 8,
                                   " bytes, this program's ", sizeof(MasePluginInfo))},
-      {"other_abi", "its ABI version is 99, this program's 1"},
-      {"other_build",
-       absl::StrCat("built as gcc7;std201402, this program as ", MASE_BUILD_SIGNATURE)},
+      {"other_abi", "its ABI version is 99, this program's 2"},
       {"other_name", "it calls itself 'somebody_else', its file 'other_name'"},
       {"null_field", "a field of its MasePluginInfo is null"},
+      {"returns_nothing", "MasePluginGetInfo returned nothing"},
+      {"throws_at_once", "an exception left MasePluginGetInfo"},
       {"throwing", "its register function threw: no licence"},
       {"escaping", "an exception left its register function"},
       {"repeat", "plugins repeat and repeat both have a pass 'fixture_pass"},
+      {"nameless", "it calls a pass ''; want a letter, then letters, digits, '_' and '-'"},
+      {"odd_name", "it calls a pass 'two words\\n'; want a letter"},
   };
-  for (const Refusal& refusal : cases) {
+  for (const Refusal& refusal : cases) ExpectRefused(Fixture(refusal.fixture), refusal.message);
+}
+
+TEST(PluginLoaderTest, ProtoFilesThatProtocMadeAreFoundToo) {
+  const auto loader = ValueOrDie(PluginLoader::Create());
+  ASSERT_OK(loader->LookUp("quantize"));
+  const std::string copy = NewFolder() + "/quantize.so";
+  std::filesystem::copy_file(Runfile("plugins/quantize/quantize.so"), copy);
+  ExpectRefused(copy, "it brings the proto file 'plugins/quantize/quantize_options.proto'");
+}
+
+TEST(PluginLoaderTest, APluginThatEndsTheProgramIsNamedAndIsNoSuccess) {
+  const auto open = [](const char* name) {
     PluginLoader loader(PluginIndex(), "");
-    const absl::Status status = loader.Open(Fixture(refusal.fixture)).status();
-    EXPECT_THAT(status, StatusIs(kRefused, AllOf(HasSubstr(refusal.fixture + ".so refused: "),
-                                                 HasSubstr(refusal.message))));
-    EXPECT_EQ(ExitCode(status), 4);
-    EXPECT_THAT(loader.List(), IsEmpty()) << "a refused plugin registers nothing";
-  }
+    (void)loader.Open(Fixture(name));
+    std::exit(0);
+  };
+  EXPECT_EXIT(open("exiting"), ::testing::ExitedWithCode(4),
+              "plugin .*/exiting.so refused: while it was opened it called exit");
+  EXPECT_EXIT(open("exits_registering"), ::testing::ExitedWithCode(4), "it called exit");
+  EXPECT_EXIT(open("aborting"), ::testing::KilledBySignal(SIGABRT),
+              "aborting.so refused: while it was opened it crashed: SIGABRT");
+  EXPECT_EXIT(open("good"), ::testing::ExitedWithCode(0), "");
+}
+
+TEST(PluginLoaderTest, OpeningLeavesTheFloatingPointStateAsItWas) {
+  PluginLoader loader(PluginIndex(), "");
+  ASSERT_OK(loader.Open(Fixture("flushing")));
+  volatile float least = 1e-40f;  // Subnormal.
+  EXPECT_GT(least * 1.0f, 0.0f);
+}
+
+TEST(PluginLoaderTest, FilesThatOthersCanWriteAreRefused) {
+  const std::string path = std::filesystem::canonical(Fixture("good")).string();
+  const std::filesystem::perms before = std::filesystem::status(path).permissions();
+  std::filesystem::permissions(path, before | std::filesystem::perms::others_write);
+  ExpectRefused(path, absl::StrCat("everybody may write to it; `chmod o-w ", path));
+  std::filesystem::permissions(path, before);
+  const std::string folder = path.substr(0, path.rfind('/'));
+  std::filesystem::permissions(folder, std::filesystem::perms::all);
+  ExpectRefused(path, absl::StrCat("everybody may write to its folder; `chmod o-w ", folder));
+  std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
+  PluginLoader loader(PluginIndex(), "");
+  EXPECT_THAT(loader.Open(folder),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is a directory")));
+}
+
+TEST(PluginLoaderTest, PluginsLieInTheFoldersThatTheSettingsName) {
+  const std::string inside = std::filesystem::canonical(NewFolder()).string();
+  const std::string outside = std::filesystem::canonical(NewFolder()).string();
+  const std::string good = FixtureIn(inside, "good"), twin = FixtureIn(outside, "twin");
+  std::filesystem::create_symlink(twin, inside + "/twin.so");
+  PluginLoader loader(PluginIndex(), "");
+  loader.set_policy({.folders = {"/nowhere", inside}});
+  EXPECT_OK(loader.Open(good));
+  const std::string wanted = absl::StrCat("and plugins must lie in /nowhere or ", inside);
+  EXPECT_THAT(loader.Open(twin), StatusIs(kRefused, HasSubstr(wanted)));
+  EXPECT_THAT(loader.Open(inside + "/twin.so"),
+              StatusIs(kRefused, AllOf(HasSubstr("it lies at " + twin), HasSubstr(wanted))))
+      << "a link that leads out of it";
+}
+
+TEST(PluginLoaderTest, AFileIsPinnedByItsSha256) {
+  EXPECT_EQ(Sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  const std::string path = Fixture("good");
+  PluginLoader loader(PluginIndex(), "");
+  EXPECT_THAT(loader.Open(path, "abc"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("want 64 hexadecimal")));
+  const std::string other(64, 'a');
+  EXPECT_THAT(loader.Open(path, other),
+              StatusIs(kRefused, AllOf(HasSubstr("its SHA-256 is "),
+                                       HasSubstr("and the settings want " + other))));
+  ASSERT_OK(loader.Open(path));
+  ASSERT_THAT(loader.pins(), SizeIs(1));
+  EXPECT_EQ(loader.pins()[0].path(), path);
+  EXPECT_OK(loader.Open(path, loader.pins()[0].sha256()));
+  EXPECT_THAT(loader.Open(path, other), StatusIs(kRefused)) << "also where it is open already";
 }
 
 TEST(PluginLoaderTest, ANameThatIsTakenIsRefusedNamingBothPlugins) {
@@ -187,7 +289,7 @@ TEST(PluginCheckTest, TellsWhoeverWritesAPluginWhatIsWrong) {
   EXPECT_THAT(bad.err, HasSubstr("refused: its register function threw: no licence"));
   const CommandResult gone = RunCommand("mase/plugin/plugin_check", {Fixture("exiting")}, folder);
   EXPECT_EQ(gone.exit_code, 4) << "a constructor that calls exit(0) is no success";
-  EXPECT_THAT(gone.err, HasSubstr("exiting.so refused: it ended the program while it was opened"));
+  EXPECT_THAT(gone.err, HasSubstr("exiting.so refused: while it was opened it called exit"));
   EXPECT_EQ(RunCommand("mase/plugin/plugin_check", {}, folder).exit_code, 2);
   const CommandResult other = RunCommand(
       "mase/plugin/plugin_check",

@@ -14,6 +14,7 @@
 #include "google/protobuf/message.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
+#include "mase/config/options_types.h"
 #include "nlohmann/json.hpp"
 
 namespace mase {
@@ -70,11 +71,9 @@ Json FromValue(const google::protobuf::Value& value) {
 Json FromAny(const google::protobuf::Any& any, Fields fields) {
   Json object = {{"@type", any.type_url()}};
   const std::string type = any.type_url().substr(any.type_url().rfind('/') + 1);
-  const auto* pool = google::protobuf::DescriptorPool::generated_pool();
-  const auto* descriptor = pool->FindMessageTypeByName(type);
+  const auto* descriptor = FindOptionsType(type);
   if (descriptor == nullptr) return object;
-  const std::unique_ptr<Message> message(
-      google::protobuf::MessageFactory::generated_factory()->GetPrototype(descriptor)->New());
+  const std::unique_ptr<Message> message(OptionsPrototype(*descriptor).New());
   if (!message->ParseFromString(any.value())) return object;
   const Json inner = FromMessage(*message, fields);
   for (const auto& [key, value] : inner.items()) object[key] = value;

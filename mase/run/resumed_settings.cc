@@ -22,7 +22,9 @@ constexpr absl::string_view kChangesNoNumber[] = {"log_every_n_steps", "checkpoi
                                                   "log_level",         "no_warnings",
                                                   "accelerator",       "num_workers",
                                                   "num_devices",       "num_nodes",
-                                                  "strategy",          "max_memory"};
+                                                  "strategy",          "max_memory",
+                                                  "plugin_dirs",       "isolation",
+                                                  "pass_timeout"};
 
 // The value at a path of the settings as text, to be compared; "" where it is not set. What is
 // below a list is compared as the whole list.

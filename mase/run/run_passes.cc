@@ -9,7 +9,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "mase/base/files.h"
+#include "mase/base/last_words.h"
 #include "mase/base/limits.h"
 #include "mase/base/progress.h"
 #include "mase/base/status.h"
@@ -21,6 +24,7 @@
 #include "mase/run/execution.h"
 #include "mase/run/measure.h"
 #include "mase/run/net_figures.h"
+#include "mase/run/report_json.h"
 
 namespace mase {
 namespace {
@@ -54,6 +58,32 @@ class InterruptWatch final : public Instrumentation {
 
  private:
   const RunEnvironment& environment_;
+};
+
+// Has a summary left behind by a pass that ends the program: what is known of the run, without what
+// passes found, which may be much.
+class CrashSummary final : public Instrumentation {
+ public:
+  CrashSummary(const Session& session, std::string path)
+      : session_(session), path_(std::move(path)) {}
+
+  absl::Status BeforePass(const RunningPass& pass, const Graph&) override {
+    constexpr char kReason[] = "@reason@";
+    RunReport report = session_.report;
+    for (PassReport& done : *report.mutable_passes()) done.clear_result(), done.clear_tables();
+    report.set_status(kCrashed);
+    report.set_error(absl::StrCat(pass.last_words.who, " ", kReason));
+    report.set_seconds(absl::ToDoubleSeconds(absl::Now() - session_.began));
+    LastWords::File file = {.path = path_, .bytes = ReportJson(report)};
+    file.reason_at = file.bytes.find(kReason);
+    file.bytes.erase(file.reason_at, sizeof(kReason) - 1);
+    pass.last_words.files.push_back(std::move(file));
+    return absl::OkStatus();
+  }
+
+ private:
+  const Session& session_;
+  const std::string path_;
 };
 
 // What the passes of one run get from it.
@@ -201,11 +231,12 @@ absl::StatusOr<Pipeline> CreatePasses(const RunConfig& config, const RunEnvironm
   MASE_ASSIGN_OR_RETURN(Pipeline pipeline, BuildPipeline(config.passes(), *environment.passes));
   // Flags are checked before anything is opened.
   MASE_RETURN_IF_ERROR(MakeInstruments(config, pipeline, environment).status());
+  if (config.has_pass_timeout()) pipeline.pass_limit = absl::Seconds(config.pass_timeout());
   return pipeline;
 }
 
 absl::Status RunPasses(const RunConfig& config, const Pipeline& pipeline, Session& session,
-                       bool evaluate, Transformed& transformed) {
+                       bool evaluate, Transformed& transformed, const RunDirectory* directory) {
   if (session.environment.passes != nullptr) {
     for (const PluginEntry& plugin : session.environment.passes->opened()) {
       (*session.report.mutable_versions())[absl::StrCat("plugin ", plugin.name())] =
@@ -226,6 +257,11 @@ absl::Status RunPasses(const RunConfig& config, const Pipeline& pipeline, Sessio
                         MakeInstruments(config, pipeline, session.environment));
   InterruptWatch watch(session.environment);
   std::vector<Instrumentation*> instruments = {&watch};
+  std::optional<CrashSummary> crash_summary;
+  if (directory != nullptr) {
+    crash_summary.emplace(session, directory->File(RunDirectory::kSummary));
+    instruments.push_back(&*crash_summary);
+  }
   for (const auto& instrument : owned) instruments.push_back(instrument.get());
   const int warned = session.report.warnings_size();
   MASE_RETURN_IF_ERROR(
@@ -251,8 +287,9 @@ absl::Status RunPasses(const RunConfig& config, const Pipeline& pipeline, Sessio
 absl::Status Reproduce(const std::string& path, absl::string_view action,
                        const RunEnvironment& environment) {
   MASE_ASSIGN_OR_RETURN(Reproduction again, ReadReproducer(path));
-  for (const std::string& plugin : again.plugins) {
-    MASE_RETURN_IF_ERROR(environment.passes->Open(plugin).status());
+  // Not as they were pinned: one that was mended is tried with this.
+  for (const PluginConfig& plugin : again.settings.plugins()) {
+    MASE_RETURN_IF_ERROR(environment.passes->Open(plugin.path()).status());
   }
   MASE_ASSIGN_OR_RETURN(
       const Pipeline pipeline,

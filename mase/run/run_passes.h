@@ -50,9 +50,10 @@ absl::StatusOr<Pipeline> CreatePasses(const RunConfig& config, const RunEnvironm
 // Runs them on a copy of the session's net, which they can measure on evaluation.split and which
 // is measured so before and after if `evaluate`. The report gets the passes, their warnings, the
 // plugins' versions, the figures and how the classes fared after. Writes nothing. Errors of
-// RunPipeline and Evaluate; `transformed` has then what passes had wanted kept so far.
+// RunPipeline and Evaluate; `transformed` has then what passes had wanted kept so far. A pass that
+// ends the program leaves a summary in `directory`, unless that is null.
 absl::Status RunPasses(const RunConfig& config, const Pipeline& pipeline, Session& session,
-                       bool evaluate, Transformed& transformed);
+                       bool evaluate, Transformed& transformed, const RunDirectory* directory);
 
 // Runs the pass of a reproducer (mase/pipeline/reproducer.h), on its data, and writes nothing.
 absl::Status Reproduce(const std::string& path, absl::string_view action,

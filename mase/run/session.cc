@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "mase/base/files.h"
+#include "mase/base/last_words.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/version.h"
@@ -208,6 +209,7 @@ RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDire
   report.set_status(status.ok()                 ? "ok"
                     : missed                    ? "missed"
                     : absl::IsCancelled(status) ? "interrupted"
+                    : IsCrash(status)           ? kCrashed
                                                 : "failed");
   if (!status.ok()) report.set_error(std::string(status.message()));
   absl::Status finished = session.html ? WritePage(directory, session) : absl::OkStatus();

@@ -21,6 +21,9 @@
 
 namespace mase {
 
+// RunReport.status of a run that a pass ended.
+inline constexpr char kCrashed[] = "crashed";
+
 // A run's data and net.
 struct Session {
   const RunEnvironment& environment;

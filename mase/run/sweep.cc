@@ -294,9 +294,10 @@ class Sweep {
   absl::Status Ending() const {
     int failed = 0, missed = 0, left = 0;
     for (const SweepRow& row : rows_) {
-      failed += row.status == "failed";
+      const bool has_failed = row.status == "failed" || row.status == kCrashed;
+      failed += has_failed;
       missed += row.status == kMissed;
-      left += !IsDone(row.status) && row.status != "failed";
+      left += !IsDone(row.status) && !has_failed;
     }
     if (Interrupted() && left > 0) {
       return absl::CancelledError(

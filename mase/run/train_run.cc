@@ -169,7 +169,8 @@ absl::StatusOr<RunResult> Begin(const RunConfig& config, const RunReport& begun,
                        config.evaluation().enabled() &&
                        session.dataset.Has(SplitByName(config.evaluation().split()));
   Transformed transformed;
-  MASE_RETURN_IF_ERROR(RunPasses(config, pipeline, session, measure, transformed));
+  MASE_RETURN_IF_ERROR(RunPasses(config, pipeline, session, measure, transformed,
+                                 directory.has_value() ? &*directory : nullptr));
   MASE_ASSIGN_OR_RETURN(
       const auto trainer,
       Trainer::Create(transformed.graph.Clone(), session.dataset, session.generator, options));

@@ -61,7 +61,7 @@ absl::Status Transform(const RunConfig& config, const Pipeline& pipeline, Sessio
   const Split split = SplitByName(config.evaluation().split());
   Transformed transformed;
   const absl::Status ran =
-      RunPasses(config, pipeline, session, config.evaluation().enabled(), transformed);
+      RunPasses(config, pipeline, session, config.evaluation().enabled(), transformed, &directory);
   // A pass that fails for what it found has files that say what.
   MASE_RETURN_IF_ERROR(transformed.WriteFiles(directory));
   MASE_RETURN_IF_ERROR(ran);

@@ -271,7 +271,8 @@ absl::StatusOr<Graph> NetOf(const SearchContext& context, int64_t number,
       Session session,
       OpenSession(config, BeginReport(trains ? "train" : "transform"), environment));
   Transformed transformed;
-  MASE_RETURN_IF_ERROR(RunPasses(config, pipeline, session, /*evaluate=*/false, transformed));
+  MASE_RETURN_IF_ERROR(
+      RunPasses(config, pipeline, session, /*evaluate=*/false, transformed, nullptr));
   if (!trains) return std::move(transformed.graph);
   return Trained(context, config, number, std::move(transformed.graph), session, watch);
 }

@@ -1,0 +1,331 @@
+// Passes in processes of their own: the same results, and none of the harm.
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "mase/base/last_words.h"
+#include "mase/base/limits.h"
+#include "mase/base/status.h"
+#include "mase/config/config.h"
+#include "mase/graph/graph_hash.h"
+#include "mase/graph/graph_io.h"
+#include "mase/pipeline/pipeline.h"
+#include "mase/plugin/plugin_loader.h"
+#include "mase/plugin/serve_plugin.h"
+#include "mase/plugin/testdata/fixtures.h"
+#include "mase/testing/matchers.h"
+#include "mase/testing/pass_runner.h"
+
+namespace mase {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr char kNet[] = R"(
+x = placeholder() : f32[4, 3]
+bn = batch_norm1d(x, num_features=3)
+fc1 = linear(bn, in_features=3, out_features=5)
+act = relu(fc1)
+same = identity(act)
+fc2 = linear(same, in_features=5, out_features=2)
+output = output(fc2)
+)";
+
+constexpr char kQuantize[] = R"(
+[passes.quantize]
+by = "type"
+[passes.quantize.default.config]
+name = "NA"
+[passes.quantize.linear.config]
+name = "integer"
+data_in_width = 8
+data_in_frac_width = 4
+weight_width = 8
+weight_frac_width = 4
+bias_width = 8
+bias_frac_width = 4
+)";
+
+IsolationLimits Limits() {
+  return {.memory_bytes = limits::kIsolatedMemoryBytes, .cpu_seconds = 600};
+}
+
+// With elements that are positive and no two alike.
+Graph TestNet() {
+  Graph graph = ParseGraph(kNet);
+  std::vector<std::string> names;
+  for (const GraphTensor& tensor : graph.tensors()) {
+    if (tensor.value.dtype() == DType::kFloat32) names.push_back(tensor.name);
+  }
+  float next = 0.3f;
+  for (const std::string& name : names) {
+    for (float& element : graph.MutableTensor(name)->mutable_data<float>()) {
+      element = next;
+      next = next < 1.5f ? next * 1.07f : 0.21f;
+    }
+  }
+  return graph;
+}
+
+// What a run of passes came to, as text; times left out.
+struct Outcome {
+  std::string status, report, graph, printed;
+  std::map<std::string, std::string> artifacts;
+  std::set<std::string> kept;  // Paths of nets.
+  size_t hash = 0;
+  bool ok = false;
+};
+
+TestHost HostWithData() {
+  TestHost host;
+  std::vector<float> values;
+  for (int i = 0; i < 12; ++i) values.push_back(0.37f * static_cast<float>(i) - 1.7f);
+  const Tensor rows = Tensor::FromValues<float>({4, 3}, values);
+  host.batch = {{"x", rows}};
+  host.samples = {{"x", rows}};
+  host.labels = Tensor::FromValues<int64_t>({4}, {0, 1, 0, 1});
+  Evaluation evaluation;
+  evaluation.loss = 0.5, evaluation.accuracy = 0.75f, evaluation.correct = 3;
+  evaluation.samples = 4;
+  host.evaluation = evaluation;
+  return host;
+}
+
+Outcome RunOn(PluginLoader& loader, const RunConfig& config) {
+  Outcome outcome;
+  Graph graph = TestNet();
+  TestHost host = HostWithData();
+  RunReport report;
+  const absl::StatusOr<Pipeline> pipeline = BuildPipeline(config.passes(), loader);
+  absl::Status status = pipeline.status();
+  if (status.ok()) status = RunPipeline(*pipeline, graph, host, &report);
+  for (PassReport& pass : *report.mutable_passes()) pass.clear_seconds();
+  outcome.ok = status.ok();
+  outcome.status = status.ToString();
+  outcome.report = report.DebugString();
+  outcome.printed = host.printed;
+  outcome.artifacts = host.artifacts;
+  for (const auto& [path, kept] : host.graphs) outcome.kept.insert(path);
+  if (!status.ok()) return outcome;  // The graph may be half done.
+  outcome.graph = GraphToText(graph);
+  outcome.hash = HashGraph(graph);
+  return outcome;
+}
+
+// The settings of a text, whose passes `loader` has.
+RunConfig ConfigFor(PluginLoader& loader, const std::string& text) {
+  const ConfigRequest request = {
+      [&loader](absl::string_view pass) -> absl::StatusOr<const google::protobuf::Descriptor*> {
+        const auto info = loader.LookUp(pass);
+        if (!info.ok()) return info.status();
+        return (*info)->options->GetDescriptor();
+      }};
+  ConfigBuilder builder(request);
+  EXPECT_OK(builder.AddText(text, "test.toml", ""));
+  return builder.Build().config;
+}
+
+TEST(IsolationTest, EveryBundledPassDoesTheSameAsInThisProcess) {
+  const auto here = ValueOrDie(PluginLoader::Create());
+  const auto there = ValueOrDie(PluginLoader::Create());
+  there->set_policy({.isolation = Limits()});
+  std::set<std::string> went_well;
+  int compared = 0;
+  for (const PassEntry& pass : here->List()) {
+    const bool quantizes = pass.name() == "quantize";
+    const std::vector<std::string> texts = {
+        quantizes ? kQuantize : absl::StrCat("[passes.", pass.name(), "]\n"),
+        quantizes ? std::string(kQuantize)
+                  : absl::StrCat(kQuantize, "[passes.", pass.name(), "]\n")};
+    for (const std::string& text : texts) {
+      SCOPED_TRACE(text);
+      const Outcome expected = RunOn(*here, ConfigFor(*here, text));
+      const Outcome found = RunOn(*there, ConfigFor(*there, text));
+      EXPECT_EQ(found.status, expected.status);
+      EXPECT_EQ(found.report, expected.report);
+      EXPECT_EQ(found.graph, expected.graph);
+      EXPECT_EQ(found.hash, expected.hash);
+      EXPECT_EQ(found.printed, expected.printed);
+      EXPECT_EQ(found.artifacts, expected.artifacts);
+      EXPECT_EQ(found.kept, expected.kept);
+      if (expected.ok) went_well.insert(pass.name());
+      ++compared;
+    }
+  }
+  EXPECT_EQ(compared, 2 * static_cast<int>(here->List().size()));
+  EXPECT_GE(went_well.size(), here->List().size() - 4) << "most compare more than an error";
+}
+
+class BadPassTest : public ::testing::Test {
+ protected:
+  void Load(IsolationLimits limits = Limits()) {
+    loader_.set_policy({.isolation = limits});
+    ASSERT_OK(loader_.Open(Fixture("bad")));
+  }
+
+  absl::Status Run(const std::string& name) {
+    google::protobuf::RepeatedPtrField<PassConfig> passes;
+    passes.Add()->set_name(name);
+    const auto pipeline = BuildPipeline(passes, loader_);
+    if (!pipeline.ok()) return pipeline.status();
+    TestHost host;
+    report_.Clear();
+    const size_t before = HashGraph(graph_);
+    const absl::Status status = RunPipeline(*pipeline, graph_, host, &report_);
+    if (!status.ok()) {
+      EXPECT_EQ(HashGraph(graph_), before) << "the graph is as it was";
+    }
+    EXPECT_THAT(host.printed, IsEmpty());
+    return status;
+  }
+
+  // Ends its process, which is the pass's failure alone.
+  void ExpectCrash(const std::string& name, absl::string_view message) {
+    const absl::Status status = Run(name);
+    EXPECT_TRUE(IsCrash(status)) << status;
+    EXPECT_EQ(ExitCode(status), 1);
+    EXPECT_THAT(status.message(), HasSubstr(absl::StrCat(name, ": of plugin bad ", message)));
+  }
+
+  PluginLoader loader_{PluginIndex(), ""};
+  Graph graph_ = TestNet();
+  RunReport report_;
+};
+
+TEST_F(BadPassTest, WhatEndsItsProcessFailsAlone) {
+  Load();
+  ExpectCrash("exits", "called exit");
+  ExpectCrash("exits_at_once", "called _exit");
+  ExpectCrash("aborts", "crashed: SIGABRT, it called abort or broke a check, last at node x");
+  ExpectCrash("crashes", "crashed: SIGSEGV, a memory access that is not allowed");
+  ExpectCrash("overflows", "crashed: SIGSEGV, its stack overflowed");
+  ExpectCrash("sends_garbage", "sent garbage: a message of ");
+  EXPECT_OK(Run("renames")) << "the next one has a new process";
+  EXPECT_EQ(graph_.name(), "renamed");
+}
+
+TEST_F(BadPassTest, LimitsHold) {
+  IsolationLimits limits = Limits();
+  limits.pass_limit = absl::Seconds(3);
+  limits.memory_bytes = int64_t{1} << 30;
+  Load(limits);
+  ExpectCrash("hangs", "was not done after 3s (--pass_timeout)");
+  EXPECT_THAT(
+      Run("eats_memory"),
+      StatusIs(absl::StatusCode::kInternal,
+               HasSubstr("eats_memory: of plugin bad wanted more than the 1.07 GB of memory "
+                         "that its process may have (--max_memory)")));
+}
+
+TEST_F(BadPassTest, AProcessThatTakesTooMuchTimeIsEnded) {
+  IsolationLimits limits = Limits();
+  limits.cpu_seconds = 2;
+  Load(limits);
+  ExpectCrash("hangs", "was ended by the system: it took more than 2 s of CPU time");
+}
+
+TEST_F(BadPassTest, MistakesAreThoseOfAPassInThisProcess) {
+  Load();
+  const auto is_bug = [](const char* message) {
+    return StatusIs(absl::StatusCode::kInternal, HasSubstr(message));
+  };
+  EXPECT_THAT(Run("throws"), is_bug("throws: of plugin bad threw: no luck"));
+  EXPECT_THAT(Run("throws_number"), is_bug("throws_number: of plugin bad threw something"));
+  EXPECT_THAT(Run("hides_a_change"), is_bug("changed the graph, but says that it did not"));
+  EXPECT_THAT(Run("claims_a_change"), is_bug("says that it changed the graph, but nothing"));
+  EXPECT_THAT(Run("makes_a_circle"), is_bug("makes_a_circle: left a broken graph: "));
+  EXPECT_THAT(Run("records_no_format"), is_bug("a quantization record without a format"));
+  EXPECT_THAT(Run("created_as_null"), is_bug("was created as null"));
+  EXPECT_THAT(Run("created_by_throwing"), is_bug("threw something when it was created"));
+  EXPECT_THAT(Run("needs_nobody"),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("pass needs_nobody of plugin bad needs 'nobody': no pass")));
+}
+
+TEST_F(BadPassTest, WhatItPrintsIsAWarning) {
+  Load();
+  ASSERT_OK(Run("shouts"));
+  EXPECT_THAT(report_.warnings(0), HasSubstr("shouts: it wrote to stdout: 'stray words"));
+}
+
+TEST_F(BadPassTest, ItReachesNothingOutside) {
+  Load();
+  ASSERT_OK(Run("reaches_out"));
+  const auto& counts = report_.passes(0).counts();
+  for (const char* what : {"network", "write", "read", "fork", "kill"}) {
+    EXPECT_EQ(counts.at(what), 0) << what;
+  }
+}
+
+TEST_F(BadPassTest, APluginThatEndsItsProcessWhileItIsOpenedIsRefused) {
+  loader_.set_policy({.isolation = Limits()});
+  for (const auto& [name, message] :
+       std::map<std::string, std::string>{{"exiting", "while it was opened it called exit"},
+                                          {"aborting", "while it was opened it crashed: SIGABRT"},
+                                          {"throwing", "its register function threw: no licence"},
+                                          {"odd_name", "it calls a pass 'two words"}}) {
+    EXPECT_THAT(loader_.Open(Fixture(name)),
+                StatusIs(absl::StatusCode::kPermissionDenied,
+                         AllOf(HasSubstr(name + ".so refused: "), HasSubstr(message))));
+  }
+}
+
+TEST_F(BadPassTest, PassesRunAtTheSameTime) {
+  Load();
+  google::protobuf::RepeatedPtrField<PassConfig> passes;
+  passes.Add()->set_name("renames");
+  const Pipeline pipeline = ValueOrDie(BuildPipeline(passes, loader_));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] {
+      for (int j = 0; j < 5; ++j) {
+        Graph graph = TestNet();
+        TestHost host;
+        RunReport report;
+        EXPECT_OK(RunPipeline(pipeline, graph, host, &report));
+        EXPECT_EQ(graph.name(), "renamed");
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+// The aim is 5 ms on a quiet machine; the bound leaves room for a busy one.
+TEST_F(BadPassTest, ACallCostsMilliseconds) {
+  Load();
+  google::protobuf::RepeatedPtrField<PassConfig> passes;
+  passes.Add()->set_name("renames");
+  const Pipeline pipeline = ValueOrDie(BuildPipeline(passes, loader_));
+  absl::Duration least = absl::InfiniteDuration();
+  for (int i = 0; i < 30; ++i) {
+    Graph graph = TestNet();
+    TestHost host;
+    RunReport report;
+    const absl::Time start = absl::Now();
+    ASSERT_OK(RunPipeline(pipeline, graph, host, &report));
+    least = std::min(least, absl::Now() - start);
+  }
+  std::printf("a call: %s\n", absl::FormatDuration(least).c_str());
+  EXPECT_LT(least, absl::Milliseconds(50));
+}
+
+}  // namespace
+}  // namespace mase
+
+int main(int argc, char** argv) {
+  if (const auto code = mase::ServePluginIfAsked(argc, argv)) return *code;
+  testing::InitGoogleMock(&argc, argv);
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,280 @@
+#include "mase/plugin/plugin_process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "mase/base/last_words.h"
+#include "mase/base/limits.h"
+#include "mase/base/memory_budget.h"
+#include "mase/base/quote.h"
+#include "mase/base/status_macros.h"
+
+extern char** environ;
+
+namespace mase {
+namespace {
+
+std::atomic<bool> allowed = false;
+
+constexpr int kSizeBytes = 8;
+
+void PutSize(uint64_t size, char* bytes) {
+  for (int i = 0; i < kSizeBytes; ++i) bytes[i] = static_cast<char>(size >> (8 * i));
+}
+uint64_t SizeAt(const char* bytes) {
+  uint64_t size = 0;
+  for (int i = 0; i < kSizeBytes; ++i) {
+    size |= uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+  }
+  return size;
+}
+
+// Two ends, closed in programs that are started.
+absl::StatusOr<std::array<int, 2>> MakePipe() {
+  std::array<int, 2> ends;
+  if (::pipe2(ends.data(), O_CLOEXEC) == 0) return ends;
+  return absl::InternalError(absl::StrCat("cannot make a pipe: ", std::strerror(errno)));
+}
+
+bool Transfer(int socket, char* bytes, size_t size, bool reads) {
+  while (size > 0) {
+    const ssize_t count = reads ? ::read(socket, bytes, size) : ::write(socket, bytes, size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    bytes += count, size -= static_cast<size_t>(count);
+  }
+  return true;
+}
+
+}  // namespace
+
+void AllowPluginProcesses() { allowed = true; }
+
+bool WriteMessage(int socket, const google::protobuf::MessageLite& message) {
+  std::string bytes(kSizeBytes, '\0');
+  if (!message.AppendToString(&bytes)) return false;
+  PutSize(bytes.size() - kSizeBytes, bytes.data());
+  return Transfer(socket, bytes.data(), bytes.size(), /*reads=*/false);
+}
+
+bool ReadMessage(int socket, google::protobuf::MessageLite& message) {
+  char head[kSizeBytes];
+  if (!Transfer(socket, head, kSizeBytes, /*reads=*/true)) return false;
+  const uint64_t size = SizeAt(head);
+  if (size > static_cast<uint64_t>(limits::kMaxPluginMessageBytes)) return false;
+  std::string bytes(size, '\0');
+  return Transfer(socket, bytes.data(), size, /*reads=*/true) && message.ParseFromString(bytes);
+}
+
+absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::string& plugin_path,
+                                                                    const IsolationLimits& limits) {
+  if (!allowed) {
+    return absl::FailedPreconditionError(
+        "isolation = \"process\" is for programs that can start themselves again, as ch");
+  }
+  std::array<int, 2> sockets;
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) != 0) {
+    return absl::InternalError(absl::StrCat("cannot make a socket: ", std::strerror(errno)));
+  }
+  MASE_ASSIGN_OR_RETURN(const auto output, MakePipe());
+  MASE_ASSIGN_OR_RETURN(const auto errors, MakePipe());
+
+  constexpr int kSocket = 3;  // In the process.
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, errors[1], STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, sockets[1], kSocket);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  // Ctrl-C is the host's. Signals are handled as by any new program.
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  std::vector<std::string> words = {"mase-plugin",
+                                    kServeFlag,
+                                    absl::StrCat(::getpid()),
+                                    absl::StrCat(kSocket),
+                                    absl::StrCat(limits.memory_bytes),
+                                    absl::StrCat(limits.cpu_seconds),
+                                    plugin_path};
+  std::vector<char*> argv, environment;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  // One arena: each takes 64 MB of addresses, which count.
+  char arenas[] = "MALLOC_ARENA_MAX=1";
+  environment.push_back(arenas);
+  for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
+  environment.push_back(nullptr);
+  pid_t process = 0;
+  const int failed = ::posix_spawn(&process, "/proc/self/exe", &actions, &attributes, argv.data(),
+                                   environment.data());
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  for (const int end : {sockets[1], output[1], errors[1]}) ::close(end);
+  if (failed != 0) {
+    for (const int end : {sockets[0], output[0], errors[0]}) ::close(end);
+    return absl::InternalError(absl::StrCat("cannot start a process: ", std::strerror(failed)));
+  }
+  for (const int end : {sockets[0], output[0], errors[0]}) ::fcntl(end, F_SETFL, O_NONBLOCK);
+  return std::unique_ptr<PluginProcess>(
+      new PluginProcess(process, sockets[0], output[0], errors[0], limits));
+}
+
+PluginProcess::PluginProcess(pid_t process, int socket, int output, int errors,
+                             const IsolationLimits& limits)
+    : process_(process), socket_(socket), output_(output), errors_(errors), limits_(limits) {}
+
+PluginProcess::~PluginProcess() {
+  if (!gone_) End("").IgnoreError();
+  for (const int end : {socket_, output_, errors_}) ::close(end);
+}
+
+absl::Status PluginProcess::Send(const google::protobuf::MessageLite& message,
+                                 absl::Time deadline) {
+  std::string bytes(kSizeBytes, '\0');
+  if (message.ByteSizeLong() > static_cast<size_t>(limits::kMaxPluginMessageBytes) ||
+      !message.AppendToString(&bytes)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a graph of more than ", limits::kMaxPluginMessageBytes,
+                     " bytes cannot be handed to a process of its own"));
+  }
+  PutSize(bytes.size() - kSizeBytes, bytes.data());
+  return Transfer(bytes.data(), bytes.size(), /*reads=*/false, deadline);
+}
+
+absl::Status PluginProcess::Receive(absl::Time deadline, google::protobuf::MessageLite& message) {
+  char head[kSizeBytes];
+  MASE_RETURN_IF_ERROR(Transfer(head, kSizeBytes, /*reads=*/true, deadline));
+  const uint64_t size = SizeAt(head);
+  // The process cannot hold more than it may have; a larger size is none.
+  const bool sensible = size <= static_cast<uint64_t>(limits::kMaxPluginMessageBytes) &&
+                        size <= static_cast<uint64_t>(limits_.memory_bytes);
+  if (!sensible) return End(absl::StrCat("sent garbage: a message of ", size, " bytes"));
+  std::string bytes(size, '\0');
+  MASE_RETURN_IF_ERROR(Transfer(bytes.data(), size, /*reads=*/true, deadline));
+  if (message.ParseFromString(bytes)) return absl::OkStatus();
+  return End("sent garbage: bytes that are no message");
+}
+
+absl::Status PluginProcess::Transfer(char* bytes, size_t size, bool reads, absl::Time deadline) {
+  if (gone_) return CrashError("its process is gone");
+  while (size > 0) {
+    pollfd waits[] = {{socket_, static_cast<short>(reads ? POLLIN : POLLOUT), 0},
+                      {output_, POLLIN, 0},
+                      {errors_, POLLIN, 0}};
+    int timeout = -1;
+    if (deadline != absl::InfiniteFuture()) {
+      const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now()) + 1;
+      timeout = static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
+    }
+    const int ready = ::poll(waits, 3, timeout);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready < 0) return End(absl::StrCat("cannot be waited for: ", std::strerror(errno)));
+    if (ready == 0) {
+      return End(absl::StrCat("was not done after ", absl::FormatDuration(limits_.pass_limit),
+                              " (--pass_timeout)"));
+    }
+    if (waits[1].revents != 0) ReadPrinted(output_, printed_);
+    if (waits[2].revents != 0) ReadPrinted(errors_, printed_errors_);
+    if (waits[0].revents == 0) {
+      // Closed pipes are ready all the time.
+      if (((waits[1].revents | waits[2].revents) & POLLIN) == 0) ::usleep(1000);
+      continue;
+    }
+    const ssize_t count =
+        reads ? ::read(socket_, bytes, size) : ::send(socket_, bytes, size, MSG_NOSIGNAL);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (count <= 0) return Ended();
+    bytes += count, size -= static_cast<size_t>(count);
+  }
+  return absl::OkStatus();
+}
+
+void PluginProcess::ReadPrinted(int descriptor, std::string& into) const {
+  char bytes[4096];
+  for (;;) {
+    const ssize_t count = ::read(descriptor, bytes, sizeof(bytes));
+    if (count <= 0) return;
+    const size_t room = static_cast<size_t>(limits::kMaxPluginOutputBytes) -
+                        std::min<size_t>(into.size(), limits::kMaxPluginOutputBytes);
+    into.append(bytes, std::min<size_t>(room, static_cast<size_t>(count)));
+  }
+}
+
+absl::Status PluginProcess::Ended() {
+  // It closed the socket; if it is not gone with that, it goes now.
+  int status = 0;
+  pid_t waited = 0;
+  for (int tries = 0; tries < 200 && waited == 0; ++tries) {
+    waited = ::waitpid(process_, &status, WNOHANG);
+    if (waited == 0) ::usleep(5000);
+  }
+  if (waited == 0) return End("hung up");
+  gone_ = true;
+  ReadPrinted(errors_, printed_errors_);
+  // Its own last words (base/last_words.h), which know more.
+  for (const absl::string_view line : absl::StrSplit(printed_errors_, '\n')) {
+    const size_t begin = std::min(line.find(" crashed: "), line.find(" called "));
+    const bool tells = absl::StartsWith(line, "pass ") || absl::StartsWith(line, "plugin ");
+    if (tells && begin != absl::string_view::npos) {
+      return CrashError(Printable(line.substr(begin + 1)));
+    }
+  }
+  if (WIFEXITED(status)) {
+    return CrashError(absl::StrCat("ended its process with exit code ", WEXITSTATUS(status)));
+  }
+  const int signal = WTERMSIG(status);
+  if (signal == SIGXCPU || (signal == SIGKILL && limits_.cpu_seconds > 0)) {
+    return CrashError(absl::StrCat("was ended by the system: it took more than ",
+                                   limits_.cpu_seconds, " s of CPU time or ",
+                                   MemoryText(limits_.memory_bytes), " of memory"));
+  }
+  return CrashError(absl::StrCat("crashed: signal ", signal, ", ", ::strsignal(signal)));
+}
+
+absl::Status PluginProcess::End(absl::string_view why) {
+  gone_ = true;
+  ::kill(process_, SIGKILL);
+  int status = 0;
+  while (::waitpid(process_, &status, 0) < 0 && errno == EINTR) {
+  }
+  ReadPrinted(output_, printed_);
+  ReadPrinted(errors_, printed_errors_);
+  return CrashError(why);
+}
+
+std::string PluginProcess::TakeOutput() {
+  ReadPrinted(output_, printed_);
+  return std::exchange(printed_, "");
+}
+
+std::string PluginProcess::TakeErrors() {
+  ReadPrinted(errors_, printed_errors_);
+  return std::exchange(printed_errors_, "");
+}
+
+}  // namespace mase

@@ -1,0 +1,169 @@
+// Plugins that go wrong, as users of the program meet them.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "mase/base/files.h"
+#include "mase/plugin/testdata/fixtures.h"
+#include "mase/testing/command.h"
+#include "mase/testing/matchers.h"
+#include "nlohmann/json.hpp"
+
+namespace mase {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class PluginFaultsTest : public ::testing::Test {
+ protected:
+  // A transform by one pass of ./bad.so, into ./run.
+  CommandResult Run(const std::string& pass, std::vector<std::string> flags = {}) {
+    folder_ = NewFolder();
+    FixtureIn(folder_, "bad");
+    std::vector<std::string> words = {"transform",
+                                      "jsc-tiny",
+                                      "jsc-sim",
+                                      "--set=dataset.rows=200",
+                                      "--plugins=./bad.so",
+                                      "--evaluate=false",
+                                      "--run_dir=run",
+                                      absl::StrCat("--set=passes.", pass, "={}")};
+    words.insert(words.end(), flags.begin(), flags.end());
+    return RunCommand("mase/ch", words, folder_);
+  }
+
+  nlohmann::json Summary() const {
+    return nlohmann::json::parse(ValueOrDie(ReadFile(folder_ + "/run/summary.json", 1 << 24)));
+  }
+
+  // The run fails as `exit_code`, says `message`, and its summary that it crashed.
+  void ExpectCrash(const CommandResult& run, int exit_code, const std::string& message) {
+    EXPECT_EQ(run.exit_code, exit_code) << run.err;
+    EXPECT_THAT(run.err, HasSubstr(message));
+    const nlohmann::json summary = Summary();
+    EXPECT_EQ(summary["status"], "crashed");
+    EXPECT_THAT(summary["error"].get<std::string>(), HasSubstr(message.substr(0, 30)));
+    EXPECT_THAT(run.out, Not(HasSubstr("Files written")));
+  }
+
+  std::string folder_;
+};
+
+TEST_F(PluginFaultsTest, APassThatEndsTheProgramIsNamedAndNoSuccess) {
+  ExpectCrash(Run("exits"), 1, "pass exits of plugin bad called exit");
+  ExpectCrash(Run("exits_at_once"), 1, "pass exits_at_once of plugin bad called _exit");
+  ExpectCrash(Run("aborts"), 128 + 6,
+              "pass aborts of plugin bad crashed: SIGABRT, it called abort or broke a check, last "
+              "at node x");
+  const CommandResult crashed = Run("crashes");
+  ExpectCrash(crashed, 128 + 11, "pass crashes of plugin bad crashed: SIGSEGV, a memory access");
+  EXPECT_THAT(crashed.err, HasSubstr("runs this pass again: transform --reproduce="));
+  ExpectCrash(Run("overflows"), 128 + 11,
+              "pass overflows of plugin bad crashed: SIGSEGV, its stack overflowed");
+  ExpectCrash(Run("hangs", {"--pass_timeout=1"}), 1,
+              "pass hangs of plugin bad was not done after 1s (--pass_timeout)");
+}
+
+TEST_F(PluginFaultsTest, InAProcessOfItsOwnItFailsAlone) {
+  const auto isolated = [this](const std::string& pass, std::vector<std::string> flags = {}) {
+    flags.push_back("--isolation=process");
+    return Run(pass, flags);
+  };
+  ExpectCrash(isolated("exits"), 1, "exits: of plugin bad called exit");
+  EXPECT_EQ(Summary()["passes"].size(), 0);
+  EXPECT_THAT(Summary()["artifacts"].dump(), HasSubstr("summary.json"));
+  ExpectCrash(isolated("crashes"), 1, "crashes: of plugin bad crashed: SIGSEGV");
+  ExpectCrash(isolated("hangs", {"--pass_timeout=2"}), 1,
+              "hangs: of plugin bad was not done after");
+  const CommandResult well = isolated("renames");
+  EXPECT_EQ(well.exit_code, 0) << well.err;
+}
+
+TEST_F(PluginFaultsTest, TheFloatingPointStateIsKept) {
+  const std::vector<std::string> measured = {"--evaluate=true"};
+  const CommandResult rounded = Run("rounds_up", measured);
+  EXPECT_EQ(rounded.exit_code, 0) << rounded.err;
+  const auto metrics = Summary()["metrics"];
+  std::vector<double> losses;
+  for (const auto& metric : metrics) {
+    if (metric["name"] == "loss") losses.push_back(metric["value"]);
+  }
+  ASSERT_EQ(losses.size(), 2);
+  EXPECT_EQ(losses[0], losses[1]) << "measured before and after the pass";
+}
+
+TEST_F(PluginFaultsTest, MistakesOfPassesSayWhoMadeThem) {
+  const CommandResult record = Run("records_no_format");
+  EXPECT_EQ(record.exit_code, 1);
+  EXPECT_THAT(record.err, HasSubstr("a quantization record without a format"));
+  const CommandResult null = Run("created_as_null");
+  EXPECT_EQ(null.exit_code, 1);
+  EXPECT_THAT(null.err, HasSubstr("pass created_as_null of plugin bad was created as null"));
+  const CommandResult number = Run("created_by_throwing");
+  EXPECT_EQ(number.exit_code, 1);
+  EXPECT_THAT(number.err, HasSubstr("of plugin bad threw something when it was created"));
+  const CommandResult needs = Run("needs_nobody");
+  EXPECT_EQ(needs.exit_code, 2);
+  EXPECT_THAT(needs.err, HasSubstr("pass needs_nobody of plugin bad needs 'nobody': no pass"));
+}
+
+TEST_F(PluginFaultsTest, PluginsArePartOfTheSettings) {
+  const CommandResult first = Run("renames");
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const std::string settings = ValueOrDie(ReadFile(folder_ + "/run/settings.textproto", 1 << 20));
+  EXPECT_THAT(settings, AllOf(HasSubstr(absl::StrCat("path: \"", folder_, "/bad.so\"")),
+                              HasSubstr("sha256: \"")));
+  const auto again = [this](const std::string& name) {
+    return RunCommand(
+        "mase/ch", {"transform", "--config=run/settings.textproto", "--run_dir=" + name}, folder_);
+  };
+  EXPECT_EQ(again("second").exit_code, 0);
+  EXPECT_EQ(ValueOrDie(ReadFile(folder_ + "/second/transformed.safetensors", 1 << 20)),
+            ValueOrDie(ReadFile(folder_ + "/run/transformed.safetensors", 1 << 20)));
+
+  std::filesystem::remove(folder_ + "/bad.so");
+  std::filesystem::copy_file(TinyFixture("no_entry"), folder_ + "/bad.so");
+  const CommandResult other = again("third");
+  EXPECT_EQ(other.exit_code, 4);
+  EXPECT_THAT(other.err, AllOf(HasSubstr("bad.so refused: its SHA-256 is "),
+                               HasSubstr("and the settings want ")));
+}
+
+TEST_F(PluginFaultsTest, EveryPluginsFlagCounts) {
+  const std::string other = FixtureIn(NewFolder(), "good");
+  const CommandResult run = Run("fixture_pass", {"--plugins=" + other, "--set=passes.renames={}"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(Summary()["passes"].size(), 2);
+}
+
+TEST_F(PluginFaultsTest, NothingIsOpenedFromTheWorkingDirectoryByChance) {
+  const CommandResult run = Run("renames", {"--plugins=bad.so"});
+  EXPECT_EQ(run.exit_code, 4);
+  EXPECT_THAT(run.err, HasSubstr("plugin 'bad.so' refused: it is named without its folder; write "
+                                 "./bad.so"));
+}
+
+TEST_F(PluginFaultsTest, SettingsMayNamePluginsAndTheFlagWhereTheyMayLie) {
+  folder_ = NewFolder();
+  FixtureIn(folder_, "bad");
+  ASSERT_OK(WriteFileAtomically(folder_ + "/my.toml",
+                                "model = \"jsc-tiny\"\ndataset = \"jsc-sim\"\n"
+                                "plugins = [\"bad.so\"]\nisolation = \"process\"\n"
+                                "[evaluation]\nenabled = false\n[passes.renames]\n"));
+  const CommandResult run =
+      RunCommand("mase/ch", {"transform", "--config=my.toml", "--run_dir=run"}, folder_);
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  const CommandResult refused = RunCommand(
+      "mase/ch", {"transform", "--config=my.toml", "--run_dir=no", "--plugin_dirs=/usr/lib"},
+      folder_);
+  EXPECT_EQ(refused.exit_code, 4);
+  EXPECT_THAT(refused.err, HasSubstr("and plugins must lie in /usr/lib (plugin_dirs)"));
+}
+
+}  // namespace
+}  // namespace mase
