@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/limits.h"
@@ -44,10 +45,20 @@ TEST(PatternTest, NoPatternIsTooHostile) {
   EXPECT_TRUE(nested->Matches("a"));
   EXPECT_FALSE(nested->Matches("b"));
   EXPECT_THAT(Error(std::string(20000, '[')), StartsWith("not a regular expression"));
-  EXPECT_THAT(Error(std::string(1 << 20, 'a')), HasSubstr("the limit is"));
+  EXPECT_THAT(Error(std::string(limits::kMaxPatternBytes + 1, 'a')), HasSubstr("the limit is"));
   EXPECT_THAT(Error("((((a{1,100}){1,100}){1,100}){1,100})"),
               HasSubstr("not a regular expression"));
   EXPECT_EQ(Error(std::string(limits::kMaxPatternBytes, 'a')), "ok");
+}
+
+// Short texts of large automata, of which limits::kMaxPatternMemoryBytes are granted.
+TEST(PatternTest, TheAutomatonIsLimited) {
+  const auto letters = [](int count) {  // Some hundred bytes each.
+    return Error(absl::StrCat("(\\pL{", count / 10, "}){10}"));
+  };
+  EXPECT_EQ(letters(100), "ok");
+  EXPECT_THAT(letters(10000), HasSubstr("not a regular expression: pattern too large"));
+  static_assert(limits::kMaxPatternMemoryBytes == 8 << 20);
 }
 
 TEST(PatternTest, MatchingIsLinear) {

@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "glog/logging.h"
+#include "google/protobuf/stubs/logging.h"
 #include "mase/base/memory_budget.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status.h"
@@ -187,6 +188,7 @@ absl::Status Action::Explain(const LoadedConfig& settings, const RunReport& begu
 int Main(Action& action, int argc, char** argv) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
+  google::protobuf::SetLogHandler(nullptr);  // What it says of damaged files, we say.
   PrintByLines();
   absl::Status status;
   try {

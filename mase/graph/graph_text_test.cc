@@ -7,6 +7,7 @@
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/limits.h"
 #include "mase/graph/graph_diff.h"
 #include "mase/graph/graph_io.h"
 #include "mase/graph/verifier.h"
@@ -187,6 +188,18 @@ TEST(GraphTextTest, AFewBytesOfTextDoNotFillTheMemory) {
   }
   EXPECT_THAT(ReadGraphText("tensor t : f32[99999, 99999]\n"),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("graph text 1:12: ")));
+}
+
+TEST(GraphTextTest, TensorsOfATextAreLimitedTogether) {
+  const auto read = [](int64_t more) {
+    return ReadGraphText(absl::StrCat(
+        "tensor a : bool[10] buffer\ntensor b : bool[", limits::kMaxGraphTextElements - 10 + more,
+        "] buffer\nx = placeholder() : f32[1]\noutput = output(x)\n"));
+  };
+  EXPECT_OK(read(-1));
+  EXPECT_OK(read(0));
+  EXPECT_THAT(read(1), StatusIs(absl::StatusCode::kResourceExhausted,
+                                HasSubstr("graph text 2:12: tensor 'b'")));
 }
 
 TEST(GraphTextTest, DamagedTextIsAnErrorOrAGraph) {

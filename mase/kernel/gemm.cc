@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "mase/base/isa.h"
 #include "mase/base/parallel.h"
+#include "mase/base/status.h"
+#include "mase/kernel/onednn.h"
 #include "oneapi/dnnl/dnnl.h"
 
 namespace mase {
@@ -176,9 +178,8 @@ absl::Status OneDnnGemm(const Gemm<float>& g, int64_t tasks) {
   };
   ForChunks(by_rows ? g.rows : g.cols, tasks, part);
   if (failed == dnnl_success) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("oneDNN's sgemm of [", g.rows, ", ", g.depth, "] by [",
-                                          g.depth, ", ", g.cols, "] failed with status ",
-                                          failed.load()));
+  return Annotate(OneDnnFailed(failed), absl::StrCat("a product of [", g.rows, ", ", g.depth,
+                                                     "] by [", g.depth, ", ", g.cols, "]"));
 }
 
 }  // namespace

@@ -44,13 +44,21 @@ void OneDnnCall::Run(std::initializer_list<const void*> pointers) {
       "execution failed");
 }
 
-absl::Status FromOneDnn(const dnnl::error& error) {
-  return absl::InternalError(
-      absl::StrCat("oneDNN: ", error.what(), " (status ", error.status, ")"));
-}
+absl::Status FromOneDnn(const dnnl::error& error) { return OneDnnFailed(error.status); }
 
 absl::Status OneDnnFailed(int status) {
-  return absl::InternalError(absl::StrCat("oneDNN failed with status ", status));
+  switch (status) {
+    case dnnl_out_of_memory:
+      return absl::ResourceExhaustedError(
+          "no memory is left to compute it in; fewer rows at a time need less (--batch_size)");
+    case dnnl_invalid_arguments:
+    case dnnl_unimplemented:
+      return absl::UnimplementedError(
+          "its shape is none that oneDNN, which computes it, can work with");
+    default:
+      return absl::InternalError(
+          absl::StrCat("oneDNN, which computes it, failed (its status ", status, ")"));
+  }
 }
 
 }  // namespace mase

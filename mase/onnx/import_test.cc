@@ -523,17 +523,30 @@ TEST(BadOnnxTest, TensorsOfAnotherSizeThanTheySayAreRefused) {
                                                 "file 2 numbers")));
 }
 
-TEST(BadOnnxTest, AMillionNodesAreRefused) {
-  Model model;
-  model.Input("x0", {-1, 2}).Output("x1000000");
-  for (int i = 0; i < 1000000; ++i) {
-    ::onnx::NodeProto& node = *model.graph().add_node();
-    node.set_op_type("Relu");
-    node.add_input(absl::StrCat("x", i));
-    node.add_output(absl::StrCat("x", i + 1));
-  }
-  EXPECT_THAT(Import(model), StatusIs(absl::StatusCode::kResourceExhausted,
-                                      HasSubstr("has 1000000 nodes; the limit is 262144")));
+TEST(BadOnnxTest, NodesAreLimited) {
+  const auto chain = [](int64_t nodes) {
+    Model model;
+    model.Input("x0", {-1, 2}).Output("y");
+    for (int64_t i = 0; i < nodes; ++i) {
+      ::onnx::NodeProto& node = *model.graph().add_node();
+      node.set_op_type("Relu");
+      node.add_input(absl::StrCat("x", i));
+      node.add_output(i + 1 == nodes ? "y" : absl::StrCat("x", i + 1));
+    }
+    return model;
+  };
+  Model most = chain(limits::kMaxOnnxNodes);
+  EXPECT_TRUE(most.Import().ok());
+  Model more = chain(limits::kMaxOnnxNodes + 1);
+  EXPECT_THAT(Import(more), StatusIs(absl::StatusCode::kResourceExhausted,
+                                     HasSubstr("has 262145 nodes; the limit is 262144")));
+}
+
+TEST(BadOnnxTest, FilesAreLimited) {
+  const std::string path = NewPath();
+  ASSERT_OK(WriteFileAtomically(path, ""));
+  fs::resize_file(path, limits::kMaxOnnxBytes + 1);  // Of zeros that are not there.
+  EXPECT_THAT(ImportOnnx(path).status(), StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
 TEST(BadOnnxTest, ConstantsThatGrowWithoutEndAreRefused) {
@@ -543,6 +556,22 @@ TEST(BadOnnxTest, ConstantsThatGrowWithoutEndAreRefused) {
   model.Node("ConstantOfShape", {"size"}, {"large"});
   model.Node("Add", {"x", "large"}, {"y"});
   EXPECT_THAT(Import(model), StatusIs(absl::StatusCode::kResourceExhausted));
+  // Half as many elements as are folded at most, twice, and one more.
+  const auto two_halves = [](int64_t more) {
+    Model halves;
+    halves.Input("x", {-1, 1}).Output("y");
+    halves.Ints("half", {limits::kMaxOnnxFoldedElements / 2 + more});
+    halves.Node("ConstantOfShape", {"half"}, {"a"});
+    halves.Node("ReduceMax", {"a"}, {"b"});
+    halves.Node("ConstantOfShape", {"half"}, {"c"});
+    halves.Node("ReduceMax", {"c"}, {"d"});
+    halves.Node("Add", {"x", "b"}, {"z"});
+    halves.Node("Add", {"z", "d"}, {"y"});
+    return halves;
+  };
+  Model above = two_halves(1);
+  EXPECT_THAT(Import(above), StatusIs(absl::StatusCode::kResourceExhausted,
+                                      HasSubstr("constants that the file has computed")));
   Model tiles;
   tiles.Input("x", {-1, 2}).Output("y");
   tiles.Floats("t0", {1, 2}, {1, 2});

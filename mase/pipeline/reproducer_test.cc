@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
+#include "mase/base/limits.h"
 #include "mase/pipeline/testing_passes.h"
 #include "mase/testing/command.h"
 
@@ -113,6 +114,17 @@ TEST_F(ReproducerTest, OtherFilesAreRefused) {
     EXPECT_THAT(ReadReproducer(path), StatusIs(absl::StatusCode::kDataLoss,
                                                HasSubstr("x.pb: is no reproducer of a pass")));
   }
+}
+
+TEST_F(ReproducerTest, FilesAreLimited) {
+  std::filesystem::create_directories(folder_);
+  const std::string path = folder_ + "/large";
+  ASSERT_TRUE(WriteFileAtomically(path, "").ok());
+  std::filesystem::resize_file(path, limits::kMaxReproducerBytes + 1);
+  EXPECT_EQ(ReadReproducer(path).status().code(), absl::StatusCode::kResourceExhausted);
+  // Below and at what a message may be, size is no reason; what the file holds is.
+  std::filesystem::resize_file(path, 1000);
+  EXPECT_EQ(ReadReproducer(path).status().code(), absl::StatusCode::kDataLoss);
 }
 
 }  // namespace

@@ -177,10 +177,11 @@ absl::Status RunDirectory::Lock() {
 absl::StatusOr<RunDirectory> RunDirectory::Reopen(absl::string_view path) {
   RunDirectory directory{std::string(path)};
   std::error_code error;
+  // Locked first: a run that has just begun has no settings yet.
+  if (fs::is_directory(directory.path_, error)) MASE_RETURN_IF_ERROR(directory.Lock());
   if (!fs::exists(directory.File(kSettings), error)) {
     return absl::NotFoundError(absl::StrCat(path, ": no run directory: it has no ", kSettings));
   }
-  MASE_RETURN_IF_ERROR(directory.Lock());
   directory.artifacts_.push_back(kSettings);
   return directory;
 }

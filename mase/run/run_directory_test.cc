@@ -1,7 +1,13 @@
 #include "mase/run/run_directory.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -22,6 +28,58 @@ TEST(RunDirectoryTest, OneRunAtATimeIsAtIt) {
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("another run is at this")));
   first.reset();
   EXPECT_OK(RunDirectory::Reopen(config.run_dir()));
+}
+
+// What this does in another process: 0 if it is OK, else the status' code.
+int InAnotherProcess(const std::function<absl::Status()>& body) {
+  const pid_t child = fork();
+  if (child == 0) _exit(static_cast<int>(body().code()));
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(RunDirectoryTest, TwoProcessesAreNotAtItTogether) {
+  RunConfig config;
+  config.set_run_dir(NewFolder() + "/run");
+  const auto create = [&] { return RunDirectory::Create(config, "train", "m", "d").status(); };
+  const auto reopen = [&] { return RunDirectory::Reopen(config.run_dir()).status(); };
+  constexpr int kUnavailable = static_cast<int>(absl::StatusCode::kUnavailable);
+  {
+    RunDirectory mine = ValueOrDie(RunDirectory::Create(config, "train", "m", "d"));
+    EXPECT_EQ(InAnotherProcess(create), static_cast<int>(absl::StatusCode::kAlreadyExists));
+    // Also before it has settings, by which a directory is told.
+    EXPECT_EQ(InAnotherProcess(reopen), kUnavailable);
+    EXPECT_OK(mine.WriteSettings(config));
+    EXPECT_EQ(InAnotherProcess(reopen), kUnavailable);
+  }
+  EXPECT_EQ(InAnotherProcess(reopen), 0);
+}
+
+// Of a hundred processes that begin at once without a name, each has a directory of its own.
+TEST(RunDirectoryTest, DirectoriesWithoutANameAreNeverShared) {
+  RunConfig config;
+  config.set_project_dir(NewFolder());
+  config.set_project("p");
+  std::vector<pid_t> children;
+  for (int i = 0; i < 100; ++i) {
+    children.push_back(fork());
+    if (children.back() != 0) continue;
+    auto made = RunDirectory::Create(config, "train", "m", "d");
+    _exit(made.ok() && made->WriteSettings(config).ok() ? 0 : 1);
+  }
+  for (const pid_t child : children) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  int directories = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(config.project_dir() + "/p")) {
+    if (entry.is_symlink()) continue;
+    ++directories;
+    EXPECT_TRUE(std::filesystem::exists(entry.path() / RunDirectory::kSettings)) << entry.path();
+  }
+  EXPECT_EQ(directories, 100);
 }
 
 }  // namespace

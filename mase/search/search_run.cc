@@ -311,8 +311,9 @@ absl::StatusOr<RunDirectory> OpenDirectory(const RunConfig& config, const Sessio
     MASE_ASSIGN_OR_RETURN(
         RunDirectory made,
         RunDirectory::Create(config, "search", session.graph.name(), session.dataset.name()));
-    MASE_RETURN_IF_ERROR(made.WriteSettings(config));
+    // The settings, by which a directory is told, last: a search whose directory has them goes on.
     MASE_RETURN_IF_ERROR(made.Write(kStudySettings, StudySettings(config)));
+    MASE_RETURN_IF_ERROR(made.WriteSettings(config));
     return made;
   }
   absl::StatusOr<RunDirectory> directory = RunDirectory::Reopen(config.run_dir());
