@@ -7,9 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "mase/base/files.h"
+#include "mase/base/limits.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/suggest.h"
@@ -29,6 +34,7 @@
 #include "mase/cli/test_action.h"
 #include "mase/cli/train_action.h"
 #include "mase/cli/transform_action.h"
+#include "mase/cli/worker.h"
 #include "mase/formats.h"
 #include "mase/plugin/serve_plugin.h"
 
@@ -204,6 +210,39 @@ int RunHelp(std::vector<std::string> words) {
   return action == nullptr ? UnknownAction(words[1]) : action->run({words[1], "--help"});
 }
 
+// The words that `@FILE` stands for, where it stands alone: a line each. Build systems give words
+// so that are too many for a command line.
+absl::StatusOr<std::vector<std::string>> WordsOfFile(const std::string& path) {
+  absl::StatusOr<std::string> text = ReadFile(path, limits::kMaxConfigFileBytes);
+  if (!text.ok()) return text.status();
+  return absl::StrSplit(absl::StripSuffix(*text, "\n"), '\n');
+}
+
+// Does what the words behind the program's name say; the exit code.
+int RunWords(std::vector<std::string> words) {
+  if (words.size() == 1 && absl::StartsWith(words[0], "@")) {
+    absl::StatusOr<std::vector<std::string>> of_file = WordsOfFile(words[0].substr(1));
+    if (!of_file.ok()) {
+      Log(LogLevel::kError, of_file.status().message());
+      return ExitCode(of_file.status());
+    }
+    words = *std::move(of_file);
+  }
+  if (words.empty()) return PrintOverview(), 0;
+  if (words[0] == "--help" || words[0] == "-h") words[0] = "help";
+  if (words[0] == "--version" || words[0] == "-V") words[0] = "version";
+  const ActionEntry* action = FindAction(words[0]);
+  return action == nullptr ? UnknownAction(words[0]) : action->run(std::move(words));
+}
+
+// The exit code, once what was printed is handed over.
+int Finished(int exit_code) {
+  const absl::Status printed = FinishPrinting();
+  if (printed.ok() || exit_code != 0) return exit_code;
+  Log(LogLevel::kError, printed.message());
+  return ExitCode(printed);
+}
+
 // Runs the action that the program's own name says ("transform", "train_main"), and where that is
 // none the one that the first word says.
 int RunProgram(int argc, char** argv) {
@@ -214,14 +253,14 @@ int RunProgram(int argc, char** argv) {
   own = std::string(absl::StripSuffix(own, "_main"));
   if (const ActionEntry* action = FindAction(own); action != nullptr) {
     words[0] = own;
-    return action->run(std::move(words));
+    return Finished(action->run(std::move(words)));
   }
   words.erase(words.begin());
-  if (words.empty()) return PrintOverview(), 0;
-  if (words[0] == "--help" || words[0] == "-h") words[0] = "help";
-  if (words[0] == "--version" || words[0] == "-V") words[0] = "version";
-  const ActionEntry* action = FindAction(words[0]);
-  return action == nullptr ? UnknownAction(words[0]) : action->run(std::move(words));
+  const auto run = [](std::vector<std::string> of_action) {
+    return Finished(RunWords(std::move(of_action)));
+  };
+  if (absl::c_linear_search(words, "--persistent_worker")) return RunWorker(run);
+  return run(std::move(words));
 }
 
 }  // namespace
@@ -229,9 +268,5 @@ int RunProgram(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (const auto code = mase::ServePluginIfAsked(argc, argv)) return *code;
-  const int exit_code = mase::RunProgram(argc, argv);
-  const absl::Status printed = mase::FinishPrinting();
-  if (printed.ok() || exit_code != 0) return exit_code;
-  mase::Log(mase::LogLevel::kError, printed.message());
-  return mase::ExitCode(printed);
+  return mase::RunProgram(argc, argv);
 }

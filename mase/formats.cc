@@ -389,7 +389,7 @@ int End(const absl::Status& status) {
 }  // namespace
 
 int RunFormats(std::vector<std::string> words) {
-  google::InitGoogleLogging("formats");
+  if (!google::IsGoogleLoggingInitialized()) google::InitGoogleLogging("formats");
   words.erase(words.begin());
   const absl::StatusOr<Arguments> arguments = ParseArguments(words, KnownFlags(), FlagScope::kOwn);
   if (!arguments.ok()) return End(arguments.status());

@@ -5,6 +5,8 @@
 // for caches. In //... at sizes of milliseconds; at 10^4 to 10^6, of seconds:
 //
 //   ./bazelw test //mase:growth_large_test
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -22,6 +24,7 @@
 #include "mase/base/table.h"
 #include "mase/graph/graph_io.h"
 #include "mase/graph/graph_text.h"
+#include "mase/graph/verifier.h"
 #include "mase/interop/safetensors.h"
 #include "mase/model/checkpoint.h"
 #include "mase/model/name_mapping.h"
@@ -163,6 +166,48 @@ TEST(GrowthTest, Quantize) {
       ASSERT_OK(run.status);
     };
   });
+}
+
+// A chain of so many nodes; every third does nothing, every tenth has a weight.
+Graph Chain(int nodes) {
+  std::string text = "n0 = placeholder() : f32[8, 4]\n";
+  for (int i = 1; i + 1 < nodes; ++i) {
+    const char* op = i % 10 == 0 ? "linear" : i % 3 == 0 ? "identity" : "relu";
+    const char* options = i % 10 == 0 ? ", in_features=4, out_features=4, bias=False" : "";
+    absl::StrAppend(&text, "n", i, " = ", op, "(n", i - 1, options, ")\n");
+  }
+  return ValueOrDie(ReadGraphText(absl::StrCat(text, "output = output(n", nodes - 2, ")\n")));
+}
+
+// The peak of the process so far.
+int64_t PeakMemory() {
+  rusage usage = {};
+  CHECK_EQ(getrusage(RUSAGE_SELF, &usage), 0);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+// What `ch transform` does to a graph besides reading and measuring it. MASE_GROWTH=200 is 10^5
+// and 10^6 nodes.
+TEST(GrowthTest, VerifyTransformWrite) {
+  const std::string folder = NewFolder();
+  double million = 0;
+  ExpectLinear(Small(500), [&](int n) {
+    return [&million, path = absl::StrCat(folder, "/", n, ".safetensors"), n,
+            graph = std::make_shared<Graph>(Chain(n))] {
+      Graph copy = graph->Clone();
+      million = Seconds([&] {
+        ASSERT_OK(VerifyGraph(copy));
+        const PassRun run = RunPass("remove_identity", "", copy);
+        ASSERT_OK(run.status);
+        EXPECT_GT(run.count("nodes_removed"), n / 4);
+        ASSERT_OK(SaveCheckpoint(path, copy, {}));
+      });
+    };
+  });
+  if (Small(500) < 100'000) return;
+  std::printf("  the last 10^6 nodes took %.2f s, at most %.2f GB\n", million, PeakMemory() / 1e9);
+  EXPECT_LT(million, 5);
+  EXPECT_LT(PeakMemory(), int64_t{4} << 30);
 }
 
 TEST(GrowthTest, ACellOfATable) {

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "mase/base/recorded.h"
 #include "mase/base/status_macros.h"
 
 namespace mase {
@@ -57,6 +58,7 @@ absl::StatusOr<std::string> UserPath(absl::string_view path) {
   MASE_ASSIGN_OR_RETURN(const std::string expanded, ExpandHome(path));
   const fs::path given{expanded};
   if (given.empty() || given.is_absolute()) return given.string();
+  if (IsReproducible()) return given.lexically_normal().string();
   std::error_code error;
   const char* caller = std::getenv("BUILD_WORKING_DIRECTORY");
   const fs::path base = caller != nullptr ? fs::path(caller) : fs::current_path(error);

@@ -17,7 +17,8 @@ namespace mase {
 std::string Runfile(absl::string_view path);
 
 // Resolves a path that a person typed: relative ones against
-// $BUILD_WORKING_DIRECTORY (set by `bazel run`), else the working directory. A
+// $BUILD_WORKING_DIRECTORY (set by `bazel run`), else the working directory;
+// where runs are reproducible (recorded.h) they stay relative. A
 // "~" that is the whole path, or its first folder, is the home folder ($HOME):
 // shells leave it alone behind a "=" and in files. Empty stays empty.
 // InvalidArgument for "~NAME", another user's home (a file of such a name is

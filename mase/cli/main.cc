@@ -16,6 +16,7 @@
 #include "glog/logging.h"
 #include "google/protobuf/stubs/logging.h"
 #include "mase/base/memory_budget.h"
+#include "mase/base/recorded.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -112,18 +113,36 @@ std::string PlaceOf(const SettingsRecord& record, const std::string& path) {
   return place;
 }
 
+bool IsOutputFlag(const std::string& name) {
+  return OutputFlags::descriptor()->FindFieldByName(name) != nullptr;
+}
+
+// Figures that are times have no place in a run that records none.
+absl::Status CheckReproducible(const RunConfig& config, absl::Span<const Goal> goals) {
+  if (!IsReproducible()) return absl::OkStatus();
+  std::string time = config.evaluation().benchmark() ? "benchmark" : "";
+  for (const Goal& goal : goals) {
+    if (goal.metric() == "seconds" || goal.metric() == "latency_us") time = goal.text;
+  }
+  if (time.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(time, ": asks for times, and --reproducible leaves times out"));
+}
+
 absl::Status RunAction(Action& action, int argc, char** argv) {
-  RunReport begun = BeginReport(action.name());
-  begun.mutable_command_line()->Add(argv, argv + argc);
   const std::vector<std::string> words(argv + 1, argv + argc);
   MASE_ASSIGN_OR_RETURN(const Arguments arguments, ParseArguments(words, OwnFlags(action)));
   OutputFlags output;
   for (const auto& [name, value] : arguments.process) {
     if (name == "help") return PrintHelp(action), absl::OkStatus();
     if (name == "version") return std::printf("mase %s\n", Version()), absl::OkStatus();
-    const bool is_output = OutputFlags::descriptor()->FindFieldByName(name) != nullptr;
-    google::protobuf::Message& flags = is_output ? output : *action.own_flags();
-    MASE_RETURN_IF_ERROR(SetFlag(name, value, flags));
+    if (IsOutputFlag(name)) MASE_RETURN_IF_ERROR(SetFlag(name, value, output));
+  }
+  MASE_RETURN_IF_ERROR(SetReproducible(output.reproducible()));
+  RunReport begun = BeginReport(action.name());
+  begun.mutable_command_line()->Add(argv, argv + argc);
+  for (const auto& [name, value] : arguments.process) {
+    if (!IsOutputFlag(name)) MASE_RETURN_IF_ERROR(SetFlag(name, value, *action.own_flags()));
   }
   if (!action.makes_directory()) MASE_RETURN_IF_ERROR(RefuseOutputs(arguments, action.name()));
   action.Begin(arguments, output);
@@ -147,8 +166,9 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
   WarnOfSettings(settings.config, reporter);
   SetSettings(settings.config, begun);
   if (settings.config.html()) *begun.add_tables() = ReportOf(OriginsTable(settings.record));
-  MASE_RETURN_IF_ERROR(Annotate(ReadGoals(settings.config, action.name()).status(),
-                                PlaceOf(settings.record, "goals.require")));
+  const absl::StatusOr<std::vector<Goal>> goals = ReadGoals(settings.config, action.name());
+  if (!goals.ok()) return Annotate(goals.status(), PlaceOf(settings.record, "goals.require"));
+  MASE_RETURN_IF_ERROR(CheckReproducible(settings.config, *goals));
   return IsDryRun(action) ? action.Explain(settings, begun) : action.Run(settings, begun);
 }
 
@@ -187,7 +207,7 @@ absl::Status Action::Explain(const LoadedConfig& settings, const RunReport& begu
 
 int Main(Action& action, int argc, char** argv) {
   FLAGS_logtostderr = true;
-  google::InitGoogleLogging(argv[0]);
+  if (!google::IsGoogleLoggingInitialized()) google::InitGoogleLogging("ch");
   google::protobuf::SetLogHandler(nullptr);  // What it says of damaged files, we say.
   PrintByLines();
   absl::Status status;

@@ -19,6 +19,7 @@
 #include "mase/config/arguments.h"
 #include "mase/config/own_flags.h"
 #include "mase/interop/svg_curves.h"
+#include "mase/run/build_events.h"
 #include "mase/run/compare_runs.h"
 #include "mase/run/finished_run.h"
 #include "mase/run/page/page.h"
@@ -64,9 +65,6 @@ absl::StatusOr<std::optional<std::vector<std::string>>> ReadWords(
   for (const std::string& word : arguments.positionals) {
     MASE_ASSIGN_OR_RETURN(paths.emplace_back(), UserPath(word));
   }
-  if (paths.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("no run is named; usage: ch ", usage.line));
-  }
   return paths;
 }
 
@@ -102,16 +100,43 @@ std::pair<double, double> PointOf(const EpochRecord& epoch, absl::string_view me
   return {static_cast<double>(epoch.epoch), y};
 }
 
+absl::Status WantRuns(const Usage& usage, const std::vector<std::string>& paths) {
+  if (!paths.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("no run is named; usage: ch ", usage.line));
+}
+
+absl::Status ReportBuild(const ReportFlags& flags, const std::string& output) {
+  const bool markdown = flags.format() == "markdown";
+  if (!flags.columns().empty() || !flags.sort().empty() ||
+      (!markdown && !flags.format().empty() && flags.format() != "text")) {
+    return absl::InvalidArgumentError(
+        "a build has several tables, so --bep takes no columns and no sort, and as its format text "
+        "or markdown");
+  }
+  MASE_ASSIGN_OR_RETURN(const BuildSummary build, ReadBuildEvents(flags.bep()));
+  const std::string text = flags.html() ? PageOfTables(build.title, build.tables())
+                           : markdown   ? build.Markdown()
+                                        : build.Text(StandardOutputRoom());
+  if (!output.empty()) return WriteFileAtomically(output, text);
+  std::printf("%s", text.c_str());
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status ReportRuns(const std::vector<std::string>& words) {
   ReportFlags flags;
   MASE_ASSIGN_OR_RETURN(const auto paths, ReadWords(kReport, words, flags));
   if (!paths.has_value()) return absl::OkStatus();
+  if (!flags.bep().empty() && !paths->empty()) {
+    return absl::InvalidArgumentError("want runs, or a build by --bep, not both");
+  }
+  if (flags.bep().empty()) MASE_RETURN_IF_ERROR(WantRuns(kReport, *paths));
   std::string output = flags.output();
   if (flags.html() || !output.empty()) {
     MASE_ASSIGN_OR_RETURN(output, OutputFile(output, "report.html"));
   }
+  if (!flags.bep().empty()) return ReportBuild(flags, output);
   const FinishedRuns read = ReadRuns(*paths);
   if (read.runs.empty()) return read.problems;
   if (flags.html()) {
@@ -153,6 +178,7 @@ absl::Status PlotRuns(const std::vector<std::string>& words) {
   PlotFlags flags;
   MASE_ASSIGN_OR_RETURN(const auto paths, ReadWords(kPlot, words, flags));
   if (!paths.has_value()) return absl::OkStatus();
+  MASE_RETURN_IF_ERROR(WantRuns(kPlot, *paths));
   const std::string metric = flags.metric().empty() ? "val_loss" : flags.metric();
   MASE_ASSIGN_OR_RETURN(const std::string output,
                         OutputFile(flags.output(), absl::StrCat(metric, ".svg")));

@@ -12,6 +12,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/base/writable.h"
 #include "mase/cli/interrupt.h"
 #include "mase/cli/plugin_flags.h"
 #include "mase/plugin/plugin_loader.h"
@@ -56,6 +57,7 @@ class SweepAction : public Action {
                        "; for example: sweep train jsc-tiny jsc-sim --sweep batch_size=64,256"));
     }
     MASE_ASSIGN_OR_RETURN(points_, Points());
+    if (!flags_.shard().empty()) MASE_RETURN_IF_ERROR(KeepShard(flags_.shard(), points_));
     TakeOneWordForTheDataSet();
     MASE_ASSIGN_OR_RETURN(loader_, OpenPlugins(arguments(), flags_.plugins()));
     return false;
@@ -114,10 +116,13 @@ class SweepAction : public Action {
         .jobs = flags_.jobs(),
         .command_line = {begun.command_line().begin(), begun.command_line().end()}};
     MASE_ASSIGN_OR_RETURN(request.settings, SettingsOfAll());
-    if (!request.settings[0].config.goals().junit().empty()) {
-      return absl::InvalidArgumentError(
-          "--junit is the file of one run, and a sweep has many; sweep.json says which missed a "
-          "goal");
+    request.junit = request.settings[0].config.goals().junit();
+    if (!request.junit.empty()) {
+      MASE_RETURN_IF_ERROR(Annotate(CheckWritable(request.junit), "--junit"));
+    }
+    // It is the file of all.
+    for (LoadedConfig& of_point : request.settings) {
+      if (of_point.config.has_goals()) of_point.config.mutable_goals()->clear_junit();
     }
     return request;
   }

@@ -1,7 +1,5 @@
 #include "mase/interop/tensorboard.h"
 
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstring>
 
@@ -9,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "mase/base/crc32c.h"
+#include "mase/base/recorded.h"
 
 namespace mase {
 namespace {
@@ -48,9 +47,8 @@ bool ChecksumMatches(absl::string_view data, absl::string_view bytes, size_t off
 }  // namespace
 
 std::string EventFileName(double wall_time) {
-  char host[256] = "localhost";
-  gethostname(host, sizeof host - 1);
-  return absl::StrFormat("events.out.tfevents.%d.%s", static_cast<int64_t>(wall_time), host);
+  return absl::StrFormat("events.out.tfevents.%d.%s", static_cast<int64_t>(wall_time),
+                         RecordedHost());
 }
 
 std::string EventFileHeader(double wall_time) {

@@ -15,6 +15,7 @@
 #include "mase/base/floating_point.h"
 #include "mase/base/last_words.h"
 #include "mase/base/quote.h"
+#include "mase/base/recorded.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table_report.h"
@@ -251,13 +252,13 @@ class Runner {
 
   absl::Status RunChecked(const RunningPass& running, PassReport* report, absl::Duration* verify) {
     const PipelineStep& step = running.step;
-    const absl::Time start = absl::Now();
+    const absl::Time start = RecordedTime();
     PassContext context(original_, host_, NextFolder(step));
     const auto describe = [&](bool changed) {
       report->set_name(step.info->name);
       report->set_label(step.config.label());
       report->set_changed(changed);
-      report->set_seconds(absl::ToDoubleSeconds(absl::Now() - start));
+      report->set_seconds(absl::ToDoubleSeconds(RecordedTime() - start));
       FillReport(context.record(), report);
       for (const std::string& warning : context.record().warnings) {
         report_->add_warnings(absl::StrCat(step.info->name, ": ", warning));

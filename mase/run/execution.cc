@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "mase/base/recorded.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/data/dataset.h"
@@ -40,8 +41,9 @@ std::string OperandTypes(const StepExecution& step) {
 }
 
 // The steps, from most time to least where people see them; in their order in the report.
-void TellSteps(const ExecutionReport& ran, int64_t rows, Session& session) {
+void TellSteps(ExecutionReport ran, int64_t rows, Session& session) {
   double all = 0;
+  for (StepExecution& step : ran.steps) step.seconds = IsReproducible() ? 0 : step.seconds;
   for (const StepExecution& step : ran.steps) all += step.seconds;
   Table table("execution", absl::StrCat("Kernels that ran, ", rows, " rows a call"),
               {{"node"},

@@ -54,6 +54,30 @@ std::string Xml(absl::string_view text) {
                              {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}});
 }
 
+struct JunitCounts {
+  size_t tests = 0, failures = 0, errors = 0;
+  double seconds = 0;
+
+  std::string Text() const {
+    return absl::StrFormat("tests=\"%d\" failures=\"%d\" errors=\"%d\" time=\"%.3f\"", tests,
+                           failures, errors, seconds);
+  }
+};
+
+// The test case of a goal, which is counted.
+std::string JunitCase(const GoalSuite& suite, const GoalReport& goal, JunitCounts& counts) {
+  const std::string head = absl::StrCat("    <testcase classname=\"", Xml(suite.name), "\" name=\"",
+                                        Xml(goal.goal()), "\" time=\"0\"");
+  if (goal.met()) return absl::StrCat(head, "/>\n");
+  const bool is_error = !goal.has_value() && goal.comment().empty();
+  ++(is_error ? counts.errors : counts.failures);
+  const std::string value = goal.has_value() ? absl::StrCat("it is ", WithUnit(goal)) : "";
+  const char* comma = value.empty() || goal.comment().empty() ? "" : ", ";
+  return absl::StrCat(head, ">\n      <", is_error ? "error" : "failure", " message=\"",
+                      Xml(is_error ? suite.error : absl::StrCat(value, comma, goal.comment())),
+                      "\"/>\n    </testcase>\n");
+}
+
 }  // namespace
 
 void SetGoals(absl::Span<const Goal> goals, RunReport& report) {
@@ -109,38 +133,33 @@ Table GoalTable(const RunReport& report) {
   return table;
 }
 
-std::string GoalsAsJunit(const RunReport& report) {
-  const std::string suite =
-      absl::StrCat(report.action(), " ", report.model().name(), " ", report.data().name());
-  std::string cases;
-  int failures = 0, errors = 0;
-  const auto add_case = [&](const GoalReport& goal, absl::string_view outcome) {
-    absl::StrAppend(&cases, "    <testcase classname=\"", Xml(suite), "\" name=\"",
-                    Xml(goal.goal()), "\" time=\"0\"");
-    absl::StrAppend(&cases, outcome.empty()
-                                ? "/>\n"
-                                : absl::StrCat(">\n      ", outcome, "\n    </testcase>\n"));
-  };
-  for (const GoalReport& goal : report.goals()) {
-    if (goal.met()) {
-      add_case(goal, "");
-    } else if (!goal.has_value() && goal.comment().empty()) {
-      ++errors;
-      add_case(goal, absl::StrCat("<error message=\"", Xml(report.error()), "\"/>"));
-    } else {
-      ++failures;
-      const std::string value = goal.has_value() ? absl::StrCat("it is ", WithUnit(goal)) : "";
-      const char* comma = value.empty() || goal.comment().empty() ? "" : ", ";
-      add_case(goal, absl::StrCat("<failure message=\"",
-                                  Xml(absl::StrCat(value, comma, goal.comment())), "\"/>"));
-    }
+GoalSuite SuiteOf(absl::string_view name, const RunReport& report) {
+  GoalSuite suite = {std::string(name), report.seconds(), report.error()};
+  if (suite.name.empty()) {
+    suite.name =
+        absl::StrCat(report.action(), " ", report.model().name(), " ", report.data().name());
   }
-  const std::string counts =
-      absl::StrFormat("tests=\"%d\" failures=\"%d\" errors=\"%d\" time=\"%.3f\"",
-                      report.goals_size(), failures, errors, report.seconds());
-  return absl::StrCat("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites ", counts,
-                      ">\n  <testsuite name=\"", Xml(suite), "\" ", counts, ">\n", cases,
-                      "  </testsuite>\n</testsuites>\n");
+  suite.goals.assign(report.goals().begin(), report.goals().end());
+  if (suite.goals.empty() && report.status() == "failed") {
+    suite.goals.emplace_back().set_goal("run");  // It ended before it knew its goals.
+  }
+  return suite;
+}
+
+std::string GoalsAsJunit(absl::Span<const GoalSuite> suites) {
+  std::string text;
+  JunitCounts all;
+  for (const GoalSuite& suite : suites) {
+    JunitCounts counts{.tests = suite.goals.size(), .seconds = suite.seconds};
+    std::string cases;
+    for (const GoalReport& goal : suite.goals) cases += JunitCase(suite, goal, counts);
+    absl::StrAppend(&text, "  <testsuite name=\"", Xml(suite.name), "\" ", counts.Text(), ">\n",
+                    cases, "  </testsuite>\n");
+    all.tests += counts.tests, all.failures += counts.failures, all.errors += counts.errors;
+    all.seconds += counts.seconds;
+  }
+  return absl::StrCat("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites ", all.Text(), ">\n",
+                      text, "</testsuites>\n");
 }
 
 }  // namespace mase

@@ -4,6 +4,7 @@
 #define MASE_RUN_GOAL_REPORT_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -27,9 +28,21 @@ absl::Status MeasureGoals(RunReport& report);
 // The goals of a report as people see them: goal, value, margin, met, comment.
 Table GoalTable(const RunReport& report);
 
-// The same as JUnit XML, which build servers show: one test case a goal. Those that were not
-// measured, as the run ended before, are errors with the report's.
-std::string GoalsAsJunit(const RunReport& report);
+// The goals of one run among others.
+struct GoalSuite {
+  std::string name;
+  double seconds = 0;
+  std::string error;  // Of the run; "" where there was none.
+  std::vector<GoalReport> goals;
+};
+
+// Those of a report. The name "" stands for action, net and data set: "transform jsc-tiny jsc". A
+// run that failed before it knew its goals has one, "run", that was not measured.
+GoalSuite SuiteOf(absl::string_view name, const RunReport& report);
+
+// Goals as JUnit XML, which build servers show: one test case a goal. Those that were not measured,
+// as the run ended before, are errors with the suite's.
+std::string GoalsAsJunit(absl::Span<const GoalSuite> suites);
 
 }  // namespace mase
 

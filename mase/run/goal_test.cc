@@ -170,7 +170,7 @@ TEST(GoalsAsJunitTest, OneCaseAGoal) {
   EXPECT_FALSE(NeedsMetric(report, "latency_us"));
   EXPECT_THAT(MeasureGoals(report), StatusIs(absl::StatusCode::kAborted));
   report.mutable_data()->set_name("a<b>");
-  EXPECT_EQ(GoalsAsJunit(report),
+  EXPECT_EQ(GoalsAsJunit({SuiteOf("", report)}),
             R"(<?xml version="1.0" encoding="UTF-8"?>
 <testsuites tests="2" failures="1" errors="0" time="1.500">
   <testsuite name="transform jsc-tiny a&lt;b&gt;" tests="2" failures="1" errors="0" time="1.500">
@@ -183,7 +183,7 @@ TEST(GoalsAsJunitTest, OneCaseAGoal) {
 )");
   SetGoals(goals, report);
   report.set_error("no \"such\" file");
-  EXPECT_THAT(GoalsAsJunit(report),
+  EXPECT_THAT(GoalsAsJunit({SuiteOf("", report)}),
               AllOf(HasSubstr("errors=\"2\""), HasSubstr("message=\"no &quot;such&quot; file\"")));
 }
 

@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mase/base/memory_budget.h"
+#include "mase/base/recorded.h"
 
 namespace mase {
 
@@ -18,7 +19,9 @@ absl::Status RunEnvironment::CheckInterrupt() const {
 RunReport BeginReport(absl::string_view action) {
   RunReport report;
   report.set_action(std::string(action));
-  report.set_started(absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::LocalTimeZone()));
+  if (!IsReproducible()) {
+    report.set_started(absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::LocalTimeZone()));
+  }
   return report;
 }
 

@@ -23,10 +23,12 @@
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/quote.h"
+#include "mase/base/recorded.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/writable.h"
+#include "mase/config/paths.h"
 #include "mase/config/text_proto.h"
 #include "mase/model/checkpoint.h"
 #include "mase/run/report_json.h"
@@ -66,6 +68,7 @@ absl::StatusOr<std::string> ProjectFolder(const RunConfig& config, absl::string_
 }
 
 absl::Status MakeFolders(const fs::path& folder) {
+  if (folder.empty()) return absl::OkStatus();  // The working directory.
   std::error_code error;
   fs::create_directories(folder, error);
   return error ? FileError(folder.string(), "create", error.value()) : absl::OkStatus();
@@ -103,6 +106,13 @@ absl::Status CheckCanBeMade(fs::path folder) {
     folder = folder.parent_path();
   }
   return fs::is_directory(folder, error) ? absl::OkStatus() : CheckWritable(folder.string());
+}
+
+// Whether the folder is one that a build tool has made for this run: those make the folders that
+// they want filled.
+bool IsMadeForUs(const fs::path& folder) {
+  std::error_code error;
+  return IsReproducible() && fs::is_directory(folder, error) && fs::is_empty(folder, error);
 }
 
 absl::Status Exists(const fs::path& run_dir) {
@@ -144,7 +154,8 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const RunConfig& config, absl:
   if (!path.has_filename()) path = path.parent_path();  // "new/" is "new".
   MASE_RETURN_IF_ERROR(MakeFolders(path.parent_path()));
   if (mkdir(path.c_str(), 0777) != 0) {
-    return errno == EEXIST ? Exists(path) : FileError(path.string(), "create", errno);
+    if (errno != EEXIST) return FileError(path.string(), "create", errno);
+    if (!IsMadeForUs(path)) return Exists(path);
   }
   RunDirectory made(path.string());
   MASE_RETURN_IF_ERROR(made.Lock());
@@ -158,6 +169,7 @@ absl::Status RunDirectory::CheckFree(const RunConfig& config) {
   }
   const fs::path path = fs::path(config.run_dir()).lexically_normal();
   std::error_code error;
+  if (IsMadeForUs(path)) return CheckWritable((path / kSummary).string());
   return fs::exists(path, error) ? Exists(path) : CheckCanBeMade(path);
 }
 
@@ -210,8 +222,12 @@ absl::Status RunDirectory::Write(absl::string_view relative, absl::string_view c
   return WriteFileAtomically(file, contents);
 }
 
+std::string RunDirectory::SettingsText(const RunConfig& config) const {
+  return ConfigText(IsReproducible() ? WithPathsFrom(path_, config) : config);
+}
+
 absl::Status RunDirectory::WriteSettings(const RunConfig& config) {
-  return Write(kSettings, ConfigText(config));
+  return Write(kSettings, SettingsText(config));
 }
 
 absl::Status RunDirectory::Finish(RunReport& report) {

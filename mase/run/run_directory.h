@@ -21,10 +21,10 @@ namespace mase {
 class RunDirectory {
  public:
   // Makes the directory that the settings name (run_dir), which must not exist
-  // (AlreadyExists), or else the next free "<project_dir>/<project>/<action>-NNNN",
-  // also while other runs do the same. `model` and `dataset` are for the project's default
-  // name. The project's link "<action>-latest" then leads to the new directory: to the newest
-  // run of that action, finished or not.
+  // (AlreadyExists; of a reproducible run it may exist and be empty), or else the next free
+  // "<project_dir>/<project>/<action>-NNNN", also while other runs do the same. `model` and
+  // `dataset` are for the project's default name. The project's link "<action>-latest" then leads
+  // to the new directory: to the newest run of that action, finished or not.
   static absl::StatusOr<RunDirectory> Create(const RunConfig& config, absl::string_view action,
                                              absl::string_view model, absl::string_view dataset);
 
@@ -46,7 +46,10 @@ class RunDirectory {
   // Makes the folders above a file that the caller writes itself, and lists it. Errors as Write.
   absl::StatusOr<std::string> Reserve(absl::string_view relative);
 
-  // Writes settings.textproto: given as --config it runs the same again, in a new directory.
+  // settings.textproto: given as --config it runs the same again, in a new directory. In a
+  // reproducible run (base/recorded.h) the paths in it are relative to the directory, as those of
+  // any settings file are.
+  std::string SettingsText(const RunConfig& config) const;
   absl::Status WriteSettings(const RunConfig& config);
   static constexpr char kSettings[] = "settings.textproto";
 

@@ -10,9 +10,9 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "mase/base/files.h"
 #include "mase/base/last_words.h"
+#include "mase/base/recorded.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/version.h"
@@ -130,7 +130,7 @@ absl::Status CheckNet(const RunConfig& config, absl::string_view action,
 absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& begun,
                                     const RunEnvironment& environment) {
   MASE_ASSIGN_OR_RETURN(const std::vector<Goal> goals, ReadGoals(config, begun.action()));
-  const absl::Time now = absl::Now();
+  const absl::Time now = RecordedTime();
   MASE_ASSIGN_OR_RETURN(OpenedNet net, OpenNet(config, begun.action(), environment));
   const OpenedData& data = net.data;
   Session session{environment, now, data.dataset, std::move(net.graph), net.generator, begun};
@@ -203,7 +203,7 @@ absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose
 RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDirectory& directory,
                       Session& session) {
   RunReport& report = session.report;
-  report.set_seconds(absl::ToDoubleSeconds(absl::Now() - session.began));
+  report.set_seconds(absl::ToDoubleSeconds(RecordedTime() - session.began));
   const absl::Status status = ended.ok() ? MeasureGoals(report) : ended;
   const bool missed = absl::IsAborted(status);
   report.set_status(status.ok()                 ? "ok"
@@ -215,7 +215,8 @@ RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDire
   absl::Status finished = session.html ? WritePage(directory, session) : absl::OkStatus();
   if (const absl::Status summary = directory.Finish(report); finished.ok()) finished = summary;
   if (!session.junit.empty()) {
-    const absl::Status written = WriteFileAtomically(session.junit, GoalsAsJunit(report));
+    const absl::Status written =
+        WriteFileAtomically(session.junit, GoalsAsJunit({SuiteOf("", report)}));
     if (finished.ok()) finished = written;
   }
   if (ended.ok() && report.goals_size() > 0) session.reporter().Show(GoalTable(report), "");

@@ -22,9 +22,9 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/threads.h"
-#include "mase/config/text_proto.h"
 #include "mase/model/checkpoint.h"
 #include "mase/run/dataset_cache.h"
+#include "mase/run/goal_report.h"
 #include "mase/run/report_json.h"
 #include "mase/run/run_directory.h"
 #include "mase/run/run_passes.h"
@@ -144,6 +144,7 @@ class Sweep {
     for (size_t i = 0; i < request.points.points.size(); ++i) {
       rows_.push_back({.run = PointName(request.points, i)});
     }
+    suites_.resize(rows_.size());
   }
 
   absl::Status Run() {
@@ -164,6 +165,9 @@ class Sweep {
       for (std::thread& thread : threads) thread.join();
     }
     MASE_RETURN_IF_ERROR(Write());
+    if (!request_.junit.empty()) {
+      MASE_RETURN_IF_ERROR(WriteFileAtomically(request_.junit, GoalsAsJunit(suites_)));
+    }
     return Ending();
   }
 
@@ -198,7 +202,7 @@ class Sweep {
     MASE_ASSIGN_OR_RETURN(
         const std::string settings,
         ReadFile(directory->File(RunDirectory::kSettings), limits::kMaxConfigFileBytes));
-    if (settings != ConfigText(request_.settings[i].config)) {
+    if (settings != directory->SettingsText(request_.settings[i].config)) {
       return absl::InvalidArgumentError(
           absl::StrCat(PathOf(i), ": was run with other settings (", RunDirectory::kSettings,
                        "); name another --run_dir for another sweep"));
@@ -206,6 +210,7 @@ class Sweep {
     const absl::StatusOr<RunReport> report = ReadSummary(directory->path());
     if (!report.ok() || !IsDone(report->status())) return absl::OkStatus();
     FillSweepRow(*report, rows_[i]);
+    suites_[i] = SuiteOf(rows_[i].run, *report);
     progress_.Keep();
     ++kept_;
     return absl::OkStatus();
@@ -224,6 +229,7 @@ class Sweep {
       const RunResult result = RunPoint(i);
       const absl::MutexLock lock(&mutex_);
       FillSweepRow(result.report, rows_[i]);
+      suites_[i] = SuiteOf(rows_[i].run, result.report);
       if (!result.status.ok()) rows_[i].error = std::string(result.status.message());
       ++ended_;
       progress_.Clear();
@@ -322,6 +328,7 @@ class Sweep {
   std::atomic<size_t> next_ = 0;
   absl::Mutex mutex_;  // Guards what follows while threads run, and the reporter.
   std::vector<SweepRow> rows_;
+  std::vector<GoalSuite> suites_;  // Of each row; empty until its run has ended.
   size_t kept_ = 0, ended_ = 0;
   SweepProgress progress_;
   absl::Status written_;

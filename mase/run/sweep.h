@@ -26,6 +26,7 @@ struct SweepRequest {
   ConfigRequest config_request;        // With which the settings were read.
   int jobs = 1;                        // Runs at the same time; each gets its share of the threads.
   std::vector<std::string> command_line;  // For the runs' reports.
+  std::string junit;  // The file for the goals of all runs, a suite a run; "": none.
 };
 
 struct SweepResult {

@@ -188,6 +188,26 @@ absl::StatusOr<SweepPoints> ReadPointList(absl::string_view path) {
   return points;
 }
 
+absl::Status KeepShard(absl::string_view shard, SweepPoints& points) {
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(shard, '/');
+  size_t part = 0, count = 0;
+  const bool read = absl::SimpleAtoi(parts.first, &part) && absl::SimpleAtoi(parts.second, &count);
+  if (!read || part < 1 || part > count) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--shard=", shard, ": want PART/PARTS, as 1/4, ... 4/4"));
+  }
+  if (part > points.points.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("--shard=", shard, ": there are only ",
+                                                   points.points.size(), " runs to share"));
+  }
+  std::vector<std::vector<std::string>> kept;
+  for (size_t i = part - 1; i < points.points.size(); i += count) {
+    kept.push_back(std::move(points.points[i]));
+  }
+  points.points = std::move(kept);
+  return absl::OkStatus();
+}
+
 std::string PointName(const SweepPoints& points, size_t point) {
   std::vector<std::string> parts;
   for (size_t i = 0; i < points.settings.size(); ++i) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -49,6 +50,10 @@ absl::StatusOr<SweepPoints> ZipOf(const std::vector<SweepAxis>& axes);
 // A CSV file with a column a setting and a line a run; lines that begin with '#' are skipped.
 // InvalidArgument, with file and line, if it is none; the errors of ReadFile.
 absl::StatusOr<SweepPoints> ReadPointList(absl::string_view path);
+
+// Leaves of the points those of one part of several, "2/4": of every four the second.
+// InvalidArgument for another text, or a part that has no point.
+absl::Status KeepShard(absl::string_view shard, SweepPoints& points);
 
 // The folder of one run: settings and values as far as a file name can have them, at most 80
 // characters, with a checksum where something is left out. Different points have different names.

@@ -13,8 +13,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "mase/base/flush_subnormals.h"
+#include "mase/base/recorded.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/evaluation.h"
@@ -251,7 +251,7 @@ absl::StatusOr<TrainingResult> Trainer::Run(const std::string& directory) {
   if (state_.step == 0) log_->Write(0, 0, {{"hp_metric", -1.0f}});
   TrainingResult result;
   while (!Done() && result.ending.ok()) {
-    epoch_began_ = absl::Now();
+    epoch_began_ = RecordedTime();
     result.ending = TrainEpoch();
     if (result.ending.ok()) {
       result.ending = Interrupted() ? absl::CancelledError("interrupted") : EndEpoch();
@@ -360,7 +360,7 @@ absl::Status Trainer::EndEpoch() {
                               .val_acc = validation.accuracy,
                               .val_correct = validation.correct,
                               .val_total = validation.samples,
-                              .seconds = absl::ToDoubleSeconds(absl::Now() - epoch_began_)};
+                              .seconds = absl::ToDoubleSeconds(RecordedTime() - epoch_began_)};
   log_->Write(state_.step - 1, state_.epoch,
               {{"val_acc_epoch", validation.accuracy},
                {"val_loss_epoch", static_cast<float>(validation.loss)}});

@@ -11,10 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
+#include "mase/base/recorded.h"
 #include "mase/base/status_macros.h"
 #include "mase/interop/svg_curves.h"
 #include "mase/interop/tensorboard.h"
@@ -30,7 +30,7 @@ constexpr char kHistoryFile[] = "history.csv";
 constexpr char kHistoryHeader[] =
     "epoch,lr,train_loss,val_loss,val_acc,val_correct,val_total,seconds";
 
-double SystemWallTime() { return absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch()); }
+double SystemWallTime() { return absl::ToDoubleSeconds(RecordedTime() - absl::UnixEpoch()); }
 
 // JSON knows no NaN and no infinity.
 std::string JsonNumber(double value) {

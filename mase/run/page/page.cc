@@ -291,13 +291,7 @@ std::string ManyHtml(absl::Span<const FinishedRun> runs, Plots& plots) {
   return absl::StrCat(html, Section("each", "Each run", each));
 }
 
-}  // namespace
-
-std::string PageOf(absl::Span<const FinishedRun> runs) {
-  Plots plots;
-  const bool one = runs.size() == 1;
-  const std::string title = one ? TitleOf(runs[0]) : absl::StrCat(runs.size(), " runs");
-  const std::string body = one ? RunHtml(runs[0], "", plots) : ManyHtml(runs, plots);
+std::string WholePage(absl::string_view title, absl::string_view body, const Plots& plots) {
   return absl::StrCat(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, "
@@ -308,6 +302,23 @@ std::string PageOf(absl::Span<const FinishedRun> runs) {
       "</header>\n<main>\n", body, "</main>\n<script type=\"application/json\" id=\"plots\">",
       plots.Json(), "</script>\n<script>\n", D3Script(), "</script>\n<script>\n", PageScript(),
       "</script>\n</body>\n</html>\n");
+}
+
+}  // namespace
+
+std::string PageOf(absl::Span<const FinishedRun> runs) {
+  Plots plots;
+  const bool one = runs.size() == 1;
+  const std::string title = one ? TitleOf(runs[0]) : absl::StrCat(runs.size(), " runs");
+  const std::string body = one ? RunHtml(runs[0], "", plots) : ManyHtml(runs, plots);
+  return WholePage(title, body, plots);
+}
+
+std::string PageOfTables(absl::string_view title, absl::Span<const Table* const> tables) {
+  std::string body;
+  for (const Table* table : tables)
+    body += Section(table->name(), table->title(), TableHtml(*table));
+  return WholePage(title, body, Plots());
 }
 
 }  // namespace mase

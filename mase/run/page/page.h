@@ -6,7 +6,9 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "mase/base/table.h"
 #include "mase/run/finished_run.h"
 
 namespace mase {
@@ -16,6 +18,9 @@ namespace mase {
 // in one picture, then each. All of it is what the reports hold; the picture of the graph is the
 // run's graph.svg, if it has one.
 std::string PageOf(absl::Span<const FinishedRun> runs);
+
+// A page of tables under a title.
+std::string PageOfTables(absl::string_view title, absl::Span<const Table* const> tables);
 
 }  // namespace mase
 
