@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mase/base/files.h"
 #include "mase/base/last_words.h"
 #include "mase/base/limits.h"
 #include "mase/base/progress.h"
+#include "mase/base/recorded.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
@@ -73,7 +73,7 @@ class CrashSummary final : public Instrumentation {
     for (PassReport& done : *report.mutable_passes()) done.clear_result(), done.clear_tables();
     report.set_status(kCrashed);
     report.set_error(absl::StrCat(pass.last_words.who, " ", kReason));
-    report.set_seconds(absl::ToDoubleSeconds(absl::Now() - session_.began));
+    report.set_seconds(absl::ToDoubleSeconds(RecordedTime() - session_.began));
     LastWords::File file = {.path = path_, .bytes = ReportJson(report)};
     file.reason_at = file.bytes.find(kReason);
     file.bytes.erase(file.reason_at, sizeof(kReason) - 1);
