@@ -33,7 +33,8 @@ absl::StatusOr<int> OperandRounder::Round(Source source, int index, int value, c
   step.simulated = true;
   step.srcs = {{value, shape}};
   if (HasOperandState(*operand->format)) {
-    step.tensors = {lowerer_.StoredTensor(OperandStateSlot(node_, operand->role))};
+    step.tensors = {
+        lowerer_.StoredTensor(OperandStateSlot(node_, operand->role, *operand->format))};
     step.tensor_names = {"state"};
   }
   step.kernel = MakeQuantizeKernel(*view, lowerer_.dtype(), step.stream);

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "mase/base/status_macros.h"
+#include "mase/exec/operand_state.h"
 #include "mase/format/format.h"
-#include "mase/format/lsq.h"
 
 namespace mase {
 namespace {
@@ -19,7 +19,7 @@ class QuantizeKernel final : public Kernel {
       : format_(std::move(format)),
         shape_(std::move(shape)),
         stream_(stream),
-        has_learned_step_(HasLearnedStep(format_->proto())) {
+        has_state_(HasOperandState(format_->proto())) {
     in_place_ = true;
     has_backward_ = true;
     reads_src_ = true;
@@ -30,8 +30,8 @@ class QuantizeKernel final : public Kernel {
   }
 
   absl::Status Forward(const KernelArgs& args) override {
-    if (has_learned_step_) {
-      MASE_RETURN_IF_ERROR(FollowStep(static_cast<float>(*args.Tensor<T>(0))));
+    if (has_state_) {
+      MASE_RETURN_IF_ERROR(FollowState(static_cast<float>(*args.Tensor<T>(0))));
     }
     const uint64_t seed = StreamSeed(args.seed, stream_);
     if constexpr (std::is_same_v<T, float>) {
@@ -47,13 +47,13 @@ class QuantizeKernel final : public Kernel {
 
   absl::Status Backward(const BackwardArgs& args) override {
     if constexpr (std::is_same_v<T, float>) {
-      StepGradient(args, args.Src<T>(0), args.DiffDst<T>());
+      PutStateGradient(args, args.Src<T>(0), args.DiffDst<T>());
       if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
       return format_->Gradient(args.Src<T>(0), args.DiffDst<T>(), args.DiffSrc<T>(0), shape_);
     } else {
       values_.assign(args.Src<T>(0), args.Src<T>(0) + values_.size());
       gradients_.assign(args.DiffDst<T>(), args.DiffDst<T>() + gradients_.size());
-      StepGradient(args, values_.data(), gradients_.data());
+      PutStateGradient(args, values_.data(), gradients_.data());
       if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
       MASE_RETURN_IF_ERROR(
           format_->Gradient(values_.data(), gradients_.data(), gradients_.data(), shape_));
@@ -63,24 +63,24 @@ class QuantizeKernel final : public Kernel {
   }
 
  private:
-  absl::Status FollowStep(float step) {
+  absl::Status FollowState(float state) {
+    if (StateOf(format_->proto()) == state) return absl::OkStatus();
     FormatProto proto = format_->proto();
-    if (proto.lsq().has_scale() && proto.lsq().scale() == step) return absl::OkStatus();
-    proto.mutable_lsq()->set_scale(step);
+    MASE_RETURN_IF_ERROR(SetState(state, proto));
     MASE_ASSIGN_OR_RETURN(format_, Format::Create(proto));  // Another one each step: not shared.
     return absl::OkStatus();
   }
 
-  void StepGradient(const BackwardArgs& args, const float* src, const float* diff_dst) const {
-    if (!has_learned_step_ || args.DiffTensor<T>(0) == nullptr) return;
+  void PutStateGradient(const BackwardArgs& args, const float* src, const float* diff_dst) const {
+    if (!has_state_ || args.DiffTensor<T>(0) == nullptr) return;
     const size_t count = static_cast<size_t>(shape_.elements());
-    *args.DiffTensor<T>(0) = LsqScaleGradient(format_->proto(), {src, count}, {diff_dst, count});
+    *args.DiffTensor<T>(0) = StateGradient(format_->proto(), {src, count}, {diff_dst, count});
   }
 
   std::shared_ptr<const Format> format_;
   const Shape shape_;
   const uint64_t stream_;
-  const bool has_learned_step_;
+  const bool has_state_;
   std::vector<float> values_, gradients_;  // For T = double.
 };
 

@@ -1,6 +1,7 @@
 #include "mase/exec/simulate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -89,6 +90,48 @@ TEST(SimulateTest, AQuantisedReluIsNotFusedAndRoundsItsInput) {
 // The step of the format that a node's operand has in the graph.
 float StepOf(const Graph& graph, absl::string_view node) {
   return graph.FindNode(node)->quantization()->operand(0).format().lsq().scale();
+}
+
+TEST(SimulateTest, ALearnedWidthIsATrainedNumberOfTheRecord) {
+  const std::string format =
+      "integer { width: 4 frac_width: 1 is_signed: true learned_width: true }";
+  TestNet net({2, 4});
+  Graph graph = net.Finish({net.Module("relu", {net.input()})});
+  SetRecord(graph, "relu", {{"data_in", format}});
+  auto executor = ValueOrDie(Executor::Create(graph));
+  ASSERT_EQ(executor->parameter_slots().size(), 1u);
+  EXPECT_EQ(executor->parameter_slots()[0].name, "relu.data_in_frac_width");
+  EXPECT_EQ(executor->parameters()[0], 1);
+
+  // 2.6 bits are 3: codes of 6 bits, eighths up to 3.875.
+  executor->parameters()[0] = 2.6f;
+  const std::vector<float> x = {0.3, -0.4, 9, 0.1, -9, 0.45, 0.2, 0.6};
+  const std::vector<float> diff = {1, 2, 3, 4, 5, 6, 7, 8};
+  ASSERT_OK(executor->Forward(ExecutionMode::kTraining, 2, {x.data()}));
+  const std::vector<float> rounded = {executor->output().begin(), executor->output().end()};
+  EXPECT_THAT(rounded, ElementsAreArray({0.25f, 0.f, 3.875f, 0.125f, 0.f, 0.5f, 0.25f, 0.625f}));
+  ASSERT_OK(executor->Backward({diff.data()}));
+  // ln 2 times x - q in range; the step where x was cut at the upper end.
+  EXPECT_NEAR(executor->gradients()[0],
+              std::log(2) * (1 * 0.05 + 3 * 0.125 - 4 * 0.025 - 6 * 0.05 - 7 * 0.05 - 8 * 0.025),
+              1e-6);
+
+  ASSERT_OK(executor->StoreTo(graph));
+  const IntegerFormat& stored =
+      graph.FindNode("relu")->quantization()->operand(0).format().integer();
+  EXPECT_EQ(stored.width(), 6);
+  EXPECT_EQ(stored.frac_width(), 3);
+  EXPECT_EQ(stored.trained_frac_width(), 2.6f);
+  // The format that is stored starts from there.
+  EXPECT_EQ(ValueOrDie(Executor::Create(graph))->parameters()[0], 2.6f);
+
+  // Two bits are the least there are, one of them the sign.
+  executor->parameters()[0] = -30;
+  ASSERT_OK(executor->StoreTo(graph));
+  const IntegerFormat& least =
+      graph.FindNode("relu")->quantization()->operand(0).format().integer();
+  EXPECT_EQ(least.width(), 2);
+  EXPECT_EQ(least.frac_width(), -1);
 }
 
 TEST(SimulateTest, ALearnedStepIsATrainedNumberOfTheRecord) {

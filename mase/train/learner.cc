@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
+#include "mase/train/width_penalty.h"
 
 namespace mase {
 namespace {
@@ -29,8 +30,10 @@ absl::StatusOr<const Tensor*> FindState(const SafeTensors& file, const std::stri
 template <typename T>
 class LearnerOf final : public Learner {
  public:
-  LearnerOf(std::unique_ptr<BasicExecutor<T>> executor, const LearnerOptions& options)
+  LearnerOf(std::unique_ptr<BasicExecutor<T>> executor, mase::WidthPenalty penalty,
+            const LearnerOptions& options)
       : executor_(std::move(executor)),
+        penalty_(std::move(penalty)),
         seed_(options.seed),
         augmentation_(options.augmentation),
         optimizer_(options.optimizer, options.weight_decay,
@@ -46,7 +49,13 @@ class LearnerOf final : public Learner {
     return loss;
   }
 
+  double WidthPenalty() const override {
+    return penalty_.template Value<T>(executor_->parameters());
+  }
+
   void Step(double rate) override {
+    penalty_.template AddGradient<T>(
+        executor_->parameters(), has_sum_ ? absl::MakeSpan(sum_) : executor_->mutable_gradients());
     optimizer_.Step(rate, has_sum_ ? absl::MakeConstSpan(sum_) : executor_->gradients(),
                     executor_->parameters());
     has_sum_ = false;
@@ -78,6 +87,7 @@ class LearnerOf final : public Learner {
   void AddToSum(T share);
 
   std::unique_ptr<BasicExecutor<T>> executor_;
+  const mase::WidthPenalty penalty_;
   const uint64_t seed_;
   const std::optional<ImageAugmentation> augmentation_;
   Optimizer<T> optimizer_;
@@ -180,7 +190,10 @@ absl::StatusOr<std::unique_ptr<Learner>> Make(const Graph& graph, const LearnerO
       BasicExecutor<T>::Create(graph, {.bfloat16 = options.precision == Precision::kBfloat16,
                                        .seed = options.seed,
                                        .loss = options.loss}));
-  return std::make_unique<LearnerOf<T>>(std::move(executor), options);
+  MASE_ASSIGN_OR_RETURN(
+      WidthPenalty penalty,
+      WidthPenalty::Create(graph, executor->parameter_slots(), options.ebops_weight));
+  return std::make_unique<LearnerOf<T>>(std::move(executor), std::move(penalty), options);
 }
 
 }  // namespace

@@ -45,12 +45,13 @@ struct LearnerOptions {
   uint64_t seed = 0;                              // Of dropout and augmentation.
   std::optional<ImageAugmentation> augmentation;  // Applied to each training batch.
   Loss loss = kSoftmaxCrossEntropy;
+  double ebops_weight = 0;  // width_penalty.h
 };
 
 class Learner {
  public:
   // The net starts from the graph's tensors and shares nothing with it. Errors of
-  // Executor::Create.
+  // Executor::Create and WidthPenalty::Create.
   static absl::StatusOr<std::unique_ptr<Learner>> Create(const Graph& graph,
                                                          const LearnerOptions& options);
   virtual ~Learner() = default;
@@ -60,7 +61,10 @@ class Learner {
   virtual absl::StatusOr<LossFigures> AddBatch(const SplitData& data,
                                                absl::Span<const int64_t> rows, double share) = 0;
 
-  // One step of the optimizer with the gradients added since the last.
+  // What learned widths add to the loss: ebops_weight times the EBOPs of a row.
+  virtual double WidthPenalty() const = 0;
+
+  // One step of the optimizer with the gradients added since the last, and those of WidthPenalty.
   virtual void Step(double rate) = 0;
 
   // Loss and accuracy in inference mode. `go_on` is called after each batch with the rows done

@@ -125,7 +125,8 @@ absl::Status Trainer::MakeLearner() {
                                                  .precision = settings_.precision(),
                                                  .seed = settings_->seed(),
                                                  .augmentation = dataset_.info().augmentation,
-                                                 .loss = options_.task.loss}));
+                                                 .loss = options_.task.loss,
+                                                 .ebops_weight = settings_->ebops_weight()}));
   return absl::OkStatus();
 }
 
@@ -372,7 +373,7 @@ absl::Status Trainer::EndEpoch() {
     return Diverged(absl::StrCat("the validation loss is ", ShortestNumber(validation.loss)));
   }
   MASE_RETURN_IF_ERROR(Store());
-  MASE_RETURN_IF_ERROR(SaveBest(validation.loss));
+  MASE_RETURN_IF_ERROR(SaveBest(validation.loss + learner_->WidthPenalty()));
   state_.generator = generator;
   ++state_.epoch;
   state_.batch = 0;
@@ -393,10 +394,10 @@ std::map<std::string, std::string> Trainer::Facts() const {
   return facts;
 }
 
-absl::Status Trainer::SaveBest(double val_loss) {
-  if (state_.best_epoch >= 0 && val_loss >= state_.best_loss) return absl::OkStatus();
+absl::Status Trainer::SaveBest(double loss) {
+  if (state_.best_epoch >= 0 && loss >= state_.best_loss) return absl::OkStatus();
   state_.best_epoch = state_.epoch;
-  state_.best_loss = val_loss;
+  state_.best_loss = loss;
   return SaveCheckpoint(absl::StrCat(directory_, "/", kBestCheckpoint), graph_, Facts());
 }
 

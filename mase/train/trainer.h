@@ -5,7 +5,8 @@
 //
 // The directory gets the files of training_log.h and two checkpoints (model/checkpoint.h):
 //
-//   best.safetensors   the net after the epoch with the lowest validation loss
+//   best.safetensors   the net after the epoch with the lowest validation loss; where widths are
+//                      learned, of the sum of that and what they cost (width_penalty.h)
 //   last.safetensors   the net now and all that is needed to go on: optimizer, place in the
 //                      epoch, generator, as further tensors
 //
@@ -130,7 +131,7 @@ class Trainer {
   absl::Status Store();
   // Validates and ends the epoch; Cancelled, with the state as before, if interrupted.
   absl::Status EndEpoch();
-  absl::Status SaveBest(double val_loss);
+  absl::Status SaveBest(double loss);
   absl::Status SaveLast();
 
   Graph graph_;

@@ -56,6 +56,7 @@ std::string TrainingSettings::Text(int64_t train_rows, int64_t validation_rows) 
   add("training_optimizer", OptimizerName(optimizer_));
   add("learning_rate", ShortestNumber(config_.learning_rate()));
   add("weight_decay", ShortestNumber(config_.weight_decay()));
+  add("ebops_weight", ShortestNumber(config_.ebops_weight()));
   add("eta_min", ShortestNumber(schedule().floor));
   add("t_max", schedule().period);
   add("trainer_precision", PrecisionName(precision()));
