@@ -400,6 +400,104 @@ TEST(SearchTest, LabelsThatTheNetHasNoOutputForAreRefused) {
   EXPECT_THAT(run.err, HasSubstr("the data has the label 3, but the net has only 3 outputs"));
 }
 
+// Each layer's choices alone, then the best sums within the limit; the gap to the optimum is told.
+TEST(SearchTest, TheAllocatorKeepsALimitAndTellsTheGap) {
+  const std::string tables =
+      "[search.search_space]\nname = \"graph/quantize/mixed_precision_ptq\"\n"
+      "constraints = [\"packed_bytes <= 80\"]\n"
+      "[search.search_space.seed.seq_blocks_0.config]\nname = [\"integer\"]\n"
+      "data_in_width = [4, 8]\nweight_width = [4, 8]\nbias_width = [8]\n"
+      "[search.search_space.seed.seq_blocks_2.config]\nname = [\"integer\"]\n"
+      "data_in_width = [3, 4, 8]\nweight_width = [2, 4, 6, 8]\nbias_width = [4, 8]\n"
+      "[search.strategy.metrics]\nloss.direction = \"minimize\"\n";
+  const std::string folder = NewFolder();
+  const std::string config = WriteConfig(folder, tables);
+  const CommandResult run =
+      Search(folder, config, {"--sampler=allocator", "--trials=40", "--html"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("try each choice of each layer alone."));
+  EXPECT_THAT(run.out, HasSubstr("What layers alone foretell of loss"));
+  EXPECT_THAT(Contents(folder + "/out/allocations.csv"),
+              StartsWith("trial,measured,foretold,best foretold at its cost,gap,proven\n"));
+  const std::string page = Contents(folder + "/out/report.html");
+  for (const char* part :
+       {"<section id=\"best\">", "<section id=\"search\">", "<section id=\"parallel\">",
+        "<section id=\"importances\">", "<figure class=\"parallel\">", "path class=\"front\""}) {
+    EXPECT_THAT(page, HasSubstr(part));
+  }
+  const CommandResult few = Search(NewFolder(), config, {"--sampler=greedy", "--trials=3"});
+  EXPECT_EQ(few.exit_code, 2);
+  EXPECT_THAT(few.err, HasSubstr("sampler greedy first tries each choice of each layer alone: "));
+}
+
+// A weight of EBOPs for each trial: the more they cost, the fewer training keeps.
+TEST(SearchTest, LearnedWidthsAreAFront) {
+  const std::string folder = NewFolder();
+  const std::vector<std::string> words = {
+      "search", "--config=" + Runfile("testdata/configs/jsc_learned_widths.toml"), "--run_dir=out",
+      "--set=dataset.rows=4000", "--trials=8"};
+  const auto with = [&words](const std::string& flag) {
+    std::vector<std::string> all = words;
+    all.push_back(flag);
+    return all;
+  };
+  const CommandResult early = RunCommand("mase/ch", with("--apply=2"), folder);
+  EXPECT_EQ(early.exit_code, 2);
+  EXPECT_THAT(early.err, HasSubstr("--apply=2 wants the --run_dir of a search that is there"));
+  EXPECT_FALSE(fs::exists(folder + "/out"));
+  const CommandResult first = RunCommand("mase/ch", with("--apply_best"), folder);
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const json log = Read(folder + "/out/log.json");
+  ASSERT_EQ(log.size(), 8u);
+  const double free = log["0"]["user_attrs_hardware_metrics"]["ebops"];
+  const double dear = log["7"]["user_attrs_hardware_metrics"]["ebops"];
+  EXPECT_LT(dear, free / 3);
+  const CommandResult load = RunCommand("mase/ch", {"test", "--load=out"}, folder);
+  EXPECT_EQ(load.exit_code, 2);
+  EXPECT_THAT(load.err, HasSubstr("is a search, which has nets of the trials that are applied"));
+  EXPECT_THAT(load.err, HasSubstr("out/trial-"));
+}
+
+TEST(SearchTest, GoalsAndMetricsOfClassesAndCosts) {
+  const std::string folder = NewFolder();
+  const std::string tables =
+      "[search.search_space]\nname = \"graph/quantize/mixed_precision_ptq\"\n"
+      "[search.search_space.seed.seq_blocks_2.config]\nname = [\"integer\"]\n"
+      "data_in_width = [8]\nweight_width = [2, 4, 8]\nbias_width = [8]\n"
+      "[search.strategy.metrics]\nrecall_t.direction = \"maximize\"\n";
+  const CommandResult run = Search(folder, WriteConfig(folder, tables),
+                                   {"--sampler=grid", "--goal", "average_bitwidth <= 4"});
+  ASSERT_EQ(run.exit_code, 0) << run.err << run.out;
+  const json log = Read(folder + "/out/log.json");
+  EXPECT_TRUE(log["0"]["user_attrs_software_metrics"]["recall_t"].is_number());
+  EXPECT_THAT(run.out, HasSubstr("of 2 that meet the goals"));
+  const CommandResult none =
+      Search(NewFolder(), WriteConfig(folder, tables), {"--sampler=grid", "--goal", "ebops <= 1"});
+  EXPECT_EQ(none.exit_code, 3);
+  std::string wrong = tables;
+  wrong.replace(wrong.find("recall_t"), 8, "recall_x");
+  const CommandResult unknown = Search(NewFolder(), WriteConfig(folder, wrong));
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("recall_x: no such metric"));
+}
+
+TEST(SearchTest, FlagsThatContradictAndDirectoriesThatDoNotFit) {
+  const std::string folder = NewFolder();
+  ASSERT_EQ(Search(folder, LabFile(), {"--sampler=grid"}).exit_code, 0);
+  const CommandResult other = Search(folder, LabFile(), {"--sampler=random"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, HasSubstr("search.strategy.setup.sampler.name: GRID -> RANDOM"));
+  const CommandResult both =
+      Search(folder, LabFile(), {"--sampler=grid", "--apply=2", "--apply_best"});
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_THAT(both.err, HasSubstr("--apply=2 and --apply_best: want one of the two"));
+  const std::string before = Contents(folder + "/out/summary.json");
+  const CommandResult compare = Search(folder, LabFile(), {"--compare=grid,random"});
+  EXPECT_EQ(compare.exit_code, 2);
+  EXPECT_THAT(compare.err, HasSubstr("--compare writes a directory of its own"));
+  EXPECT_EQ(Contents(folder + "/out/summary.json"), before);
+}
+
 struct BadCase {
   std::string tables;
   int exit_code;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -109,6 +110,16 @@ void AppendDots(const Curve& curve, const Axis& x, const Axis& y, absl::string_v
   }
 }
 
+void AppendBand(const Curve& curve, const Axis& x, const Axis& y, absl::string_view colour,
+                std::string* svg) {
+  absl::StrAppend(svg, "<polygon fill-opacity=\"0.15\" fill=\"", colour, "\" points=\"");
+  for (const Point& point : curve.points) {
+    if (!IsFinite(point)) continue;
+    absl::StrAppendFormat(svg, "%.2f,%.2f ", x.Pixel(point.first), y.Pixel(point.second));
+  }
+  absl::StrAppend(svg, "\"/>\n");
+}
+
 // Crosses for what has no height. Returns how many.
 int AppendCrosses(const Curve& curve, const Axis& x, const Axis& y, absl::string_view colour,
                   std::string* svg) {
@@ -142,7 +153,9 @@ double LegendTop(const std::vector<Curve>& curves, const Axis& x, const Axis& y)
       ++(y.Pixel(point.second) < kHeight / 2 ? above : below);
     }
   }
-  const double height = 16.0 * static_cast<double>(curves.size());
+  const double height = 16.0 * static_cast<double>(absl::c_count_if(curves, [](const Curve& curve) {
+                          return curve.look != Curve::Look::kBand;
+                        }));
   return above > below ? kHeight - kBottom - height - 8 : kTop + 16;
 }
 
@@ -185,9 +198,13 @@ std::string CurvesAsSvg(const Picture& picture) {
       kWidth, kHeight);
   AppendFrame(picture, x, y, &svg);
   double legend = LegendTop(picture.curves, x, y);
-  for (size_t i = 0; i < picture.curves.size(); ++i, legend += 16) {
-    const Curve& curve = picture.curves[i];
-    const absl::string_view colour = kColours[i % kColours.size()];
+  size_t colours = 0;
+  for (const Curve& curve : picture.curves) {
+    if (curve.look == Curve::Look::kBand) {
+      AppendBand(curve, x, y, kColours[(colours + kColours.size() - 1) % kColours.size()], &svg);
+      continue;
+    }
+    const absl::string_view colour = kColours[colours++ % kColours.size()];
     (curve.look == Curve::Look::kDots ? AppendDots : AppendLines)(curve, x, y, colour, &svg);
     AppendLabels(curve, x, y, &svg);
     const int crosses = AppendCrosses(curve, x, y, colour, &svg);
@@ -195,6 +212,7 @@ std::string CurvesAsSvg(const Picture& picture) {
                           "<text x=\"%g\" y=\"%g\" text-anchor=\"end\" fill=\"%s\">%s%s</text>\n",
                           kWidth - kRight - 8, legend, colour, Escape(curve.name),
                           crosses > 0 ? " (\u00d7 not finite)" : "");
+    legend += 16;
   }
   return absl::StrCat(svg, "</svg>\n");
 }

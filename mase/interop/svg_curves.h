@@ -15,7 +15,9 @@ namespace mase {
 struct Curve {
   std::string name;                               // For the legend.
   std::vector<std::pair<double, double>> points;  // x, y.
-  enum class Look { kLine, kDots } look = Look::kLine;
+  // A band is the area that its points go round, in the colour of the curve before it and without
+  // an entry in the legend.
+  enum class Look { kLine, kDots, kBand } look = Look::kLine;
   std::vector<std::string> labels;  // Text beside the points: one for each, or none at all.
 };
 

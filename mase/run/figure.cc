@@ -20,6 +20,7 @@ namespace {
 struct KnownMetric {
   absl::string_view name;
   MetricKind kind;
+  bool needs_rows = true;  // Is it measured on data?
 };
 constexpr KnownMetric kMetrics[] = {
     {"accuracy", MetricKind::kShare},
@@ -32,12 +33,17 @@ constexpr KnownMetric kMetrics[] = {
     {"weighted_f1", MetricKind::kShare},
     {"calibration_error", MetricKind::kShare},
     {"roc_auc", MetricKind::kShare},
-    {"bytes", MetricKind::kBytes},
-    {"latency_us", MetricKind::kMicroseconds},
+    {"bytes", MetricKind::kBytes, false},
+    {"packed_bytes", MetricKind::kBytes, false},
+    {"average_bitwidth", MetricKind::kNumber, false},
+    {"macs", MetricKind::kNumber, false},
+    {"bitops", MetricKind::kNumber, false},
+    {"ebops", MetricKind::kNumber, false},
+    {"latency_us", MetricKind::kMicroseconds, false},
     {kAccuracyDrop, MetricKind::kShare},
     {kLossRise, MetricKind::kNumber},
-    {"parameters", MetricKind::kNumber},
-    {"seconds", MetricKind::kSeconds},
+    {"parameters", MetricKind::kNumber, false},
+    {"seconds", MetricKind::kSeconds, false},
 };
 
 bool IsOfEpoch(const MetricReport& metric) { return absl::StartsWith(metric.stage(), "epoch "); }
@@ -127,6 +133,12 @@ std::optional<MetricKind> KindOfMetric(absl::string_view metric) {
   if (TopKOfMetric(metric) > 0) return MetricKind::kShare;
   if (FindMetric(metric) != nullptr) return MetricKind::kNumber;  // A plugin's.
   return std::nullopt;
+}
+
+bool NeedsRows(absl::string_view metric) {
+  const auto* known =
+      absl::c_find_if(kMetrics, [&](const KnownMetric& candidate) { return candidate.name == metric; });
+  return known == std::end(kMetrics) || known->needs_rows;
 }
 
 std::vector<std::string> MetricNames() {

@@ -31,6 +31,9 @@ std::optional<MetricKind> KindOfMetric(absl::string_view name);
 // The K of "top5_accuracy"; 0 if it is no such name.
 int TopKOfMetric(absl::string_view name);
 
+// Whether the metric of that name is measured on data, and not of the net alone.
+bool NeedsRows(absl::string_view name);
+
 // The metrics that have fixed names ("top5_accuracy" has not), those of plugins that are open among
 // them.
 std::vector<std::string> MetricNames();

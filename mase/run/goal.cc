@@ -133,9 +133,7 @@ absl::Status CheckFigure(const Goal& goal, const Expected& expected) {
     return Wrong(goal.text, absl::StrCat("there is no ", metric,
                                          " where the net is not measured before and after"));
   }
-  const bool needs_rows =
-      metric != "parameters" && metric != "seconds" && metric != "bytes" && metric != "latency_us";
-  if (needs_rows && !expected.measures) {
+  if (NeedsRows(metric) && !expected.measures) {
     return Wrong(goal.text, "nothing is measured, as evaluation.enabled is false");
   }
   return absl::OkStatus();

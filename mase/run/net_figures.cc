@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "mase/graph/shape_inference.h"
 #include "mase/interop/diagram.h"
 #include "mase/quantize/cost.h"
+#include "mase/quantize/net_costs.h"
 #include "mase/quantize/net_picture.h"
 #include "mase/quantize/operands.h"
 #include "mase/run/goal_report.h"
@@ -27,6 +29,16 @@ namespace {
 constexpr int kBins = 48;
 constexpr int kPasses = 200;
 constexpr double kSeconds = 1;
+
+// Metrics that are sums over the nodes.
+constexpr std::pair<const char*, double (*)(const NetCosts&)> kCosts[] = {
+    {"bytes", [](const NetCosts& costs) { return static_cast<double>(costs.packed_bytes); }},
+    {"packed_bytes", [](const NetCosts& costs) { return static_cast<double>(costs.packed_bytes); }},
+    {"average_bitwidth", [](const NetCosts& costs) { return costs.average_bitwidth(); }},
+    {"macs", [](const NetCosts& costs) { return static_cast<double>(costs.macs); }},
+    {"bitops", [](const NetCosts& costs) { return static_cast<double>(costs.bitops); }},
+    {"ebops", [](const NetCosts& costs) { return static_cast<double>(costs.ebops); }},
+};
 
 // "data_in integer 8/4, weight integer 8/4", each operand once.
 std::string FormatsOf(const Node& node) {
@@ -80,13 +92,8 @@ HistogramReport HistogramOf(const Node& node, const Values& values) {
 }  // namespace
 
 absl::StatusOr<int64_t> WeightBytes(const Graph& graph) {
-  MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph, 1));
-  MASE_ASSIGN_OR_RETURN(const std::vector<TensorCost> costs, TensorCostsOf(graph, shapes));
-  int64_t bytes = 0;
-  for (const TensorCost& cost : costs) {
-    if (!cost.tensor->buffer) bytes += cost.bytes;
-  }
-  return bytes;
+  MASE_ASSIGN_OR_RETURN(const NetCosts costs, NetCostsOf(graph));
+  return costs.packed_bytes;
 }
 
 absl::StatusOr<double> MedianLatencyUs(Executor& executor, const Tensor& features) {
@@ -130,9 +137,13 @@ absl::Status ReportNeededFigures(const Graph& graph, Executor& executor, const T
     metric->set_stage(std::string(stage));
     metric->set_value(value);
   };
-  if (NeedsMetric(report, "bytes")) {
-    MASE_ASSIGN_OR_RETURN(const int64_t bytes, WeightBytes(graph));
-    add("bytes", static_cast<double>(bytes));
+  std::optional<NetCosts> costs;
+  for (const auto& [name, figure] : kCosts) {
+    if (!NeedsMetric(report, name)) continue;
+    if (!costs.has_value()) {
+      MASE_ASSIGN_OR_RETURN(costs, NetCostsOf(graph));
+    }
+    add(name, figure(*costs));
   }
   if (NeedsMetric(report, "latency_us")) {
     MASE_ASSIGN_OR_RETURN(const double latency, MedianLatencyUs(executor, features));

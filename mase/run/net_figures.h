@@ -30,7 +30,8 @@ absl::StatusOr<double> MedianLatencyUs(Executor& executor, const Tensor& feature
 // has too many nodes for one. Errors of NodeTable and WeightHistograms.
 absl::StatusOr<std::string> DescribeNet(const Graph& graph, RunReport& report);
 
-// Adds to the report what its goals need of the net at this stage: "bytes", "latency_us".
+// Adds to the report what its goals need of the net at this stage: "bytes" (also "packed_bytes"),
+// "average_bitwidth", "macs", "bitops", "ebops" (quantize/net_costs.h) and "latency_us".
 // `executor` runs it as the run does.
 absl::Status ReportNeededFigures(const Graph& graph, Executor& executor, const Tensor& features,
                                  absl::string_view stage, RunReport& report);

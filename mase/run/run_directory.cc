@@ -260,6 +260,19 @@ absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path) {
                                             (folder / kLastCheckpoint).string(),
                                             " is its last state"));
   }
+  if (fs::exists(folder / kStudyFile, error)) {
+    std::vector<std::string> trials;
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      const std::string name = entry.path().filename().string();
+      if (absl::StartsWith(name, kTrialFolder)) trials.push_back(entry.path().string());
+    }
+    std::sort(trials.begin(), trials.end());
+    return absl::NotFoundError(absl::StrCat(
+        path, ": is a search, which has nets of the trials that are applied alone; ",
+        trials.empty()
+            ? absl::StrCat("its command with --run_dir=", path, " --apply_best makes one")
+            : absl::StrCat("name one of them: ", absl::StrJoin(trials, ", "))));
+  }
   if (const auto runs = NamesEnding(folder, kLatest); !runs.empty()) {
     return absl::NotFoundError(
         absl::StrCat(what, "; the newest runs below it: ", absl::StrJoin(runs, ", ")));

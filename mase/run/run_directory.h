@@ -79,6 +79,10 @@ absl::StatusOr<RunReport> ReadSummary(absl::string_view path);
 // itself. NotFound: a directory with neither; the message says what else there is to load.
 absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path);
 
+// What a search has in its directory: its trials, and folders of those that were applied.
+inline constexpr char kStudyFile[] = "study.db";
+inline constexpr char kTrialFolder[] = "trial-";  // And its number.
+
 }  // namespace mase
 
 #endif  // MASE_RUN_RUN_DIRECTORY_H_

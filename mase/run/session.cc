@@ -111,7 +111,7 @@ absl::Status WritePage(RunDirectory& directory, const Session& session) {
   if (absl::StatusOr<std::vector<EpochRecord>> history = ReadHistory(run.path); history.ok()) {
     run.history = *std::move(history);
   }
-  return directory.Write("report.html", PageOf({&run, 1}));
+  return directory.Write("report.html", PageOf({&run, 1}, session.sections));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "mase/data/recipe.h"
 #include "mase/exec/evaluation.h"
 #include "mase/graph/graph.h"
+#include "mase/run/page/page.h"
 #include "mase/run/run.h"
 #include "mase/run/run_directory.h"
 #include "proto/config.pb.h"
@@ -36,6 +37,7 @@ struct Session {
   std::string junit;                 // The file that the goals are to be written to; "": none.
   bool html = false;                 // Is the run to write a page?
   std::string picture;               // Of the graph, for the page: SVG.
+  PageSections sections;             // Of the action's own, for the page; may be null.
 
   Reporter& reporter() const { return environment.reporter; }
 };

@@ -39,7 +39,7 @@ class Comparer {
       MASE_ASSIGN_OR_RETURN(std::optional<Point> point, chooser.Choose(trial.number, *study));
       if (!point.has_value()) break;
       trial.point = *std::move(point);
-      MASE_RETURN_IF_ERROR(study->Choose(trial));
+      MASE_RETURN_IF_ERROR(study->Choose(trial).status());
       Measure(trial);
       MASE_RETURN_IF_ERROR(study->Finish(std::move(trial)));
     }

@@ -67,7 +67,7 @@ absl::Status ApplyTrial(const SearchContext& context, const Trial& trial, Sessio
                         context.settings_of(context.space.AssignmentsOf(trial.point)));
   config.clear_search();
   config.clear_goals();
-  const std::string name = absl::StrCat("trial-", trial.number);
+  const std::string name = absl::StrCat(kTrialFolder, trial.number);
   config.set_run_dir(directory.File(name));
   std::error_code error;
   std::filesystem::remove_all(config.run_dir(), error);

@@ -20,6 +20,7 @@ namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 constexpr absl::Duration kLongestPause = absl::Seconds(2);
+constexpr absl::Duration kListen = absl::Milliseconds(20);  // For interrupts, while it waits.
 constexpr absl::Duration kSayAgain = absl::Seconds(15);
 
 // What a database says that will answer later, or whose connection is gone.
@@ -151,6 +152,9 @@ absl::StatusOr<DatabaseUrl> ParsePostgres(absl::string_view rest) {
       absl::StrAppend(&connect, text, " ");
     }
   }
+  // A host that drops packets would keep an attempt for minutes, and interrupts from being heard.
+  if (!absl::StrContains(connect, "connect_timeout="))
+    absl::StrAppend(&connect, "connect_timeout=5 ");
   if (!good || name.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "'", shown, "' is no storage; write postgresql://USER:PASSWORD@HOST:PORT/NAME"));
@@ -184,12 +188,14 @@ absl::StatusOr<DatabaseUrl> ParseDatabaseUrl(absl::string_view url) {
 }
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(absl::string_view url,
-                                                         absl::Duration patience, Say say) {
+                                                         absl::Duration patience, Say say,
+                                                         const std::atomic<bool>* interrupted) {
   MASE_ASSIGN_OR_RETURN(DatabaseUrl parsed, ParseDatabaseUrl(url));
   if (parsed.kind == DatabaseUrl::Kind::kSqlite) {
     MASE_RETURN_IF_ERROR(CheckFolder(url.substr(url.find(":///") + 4)));
   }
-  std::unique_ptr<Database> database(new Database(std::move(parsed), patience, std::move(say)));
+  std::unique_ptr<Database> database(
+      new Database(std::move(parsed), patience, std::move(say), interrupted));
   MASE_RETURN_IF_ERROR(database->Retry([&] { return database->Connect(); }));
   return database;
 }
@@ -258,7 +264,12 @@ absl::Status Database::Retry(const std::function<absl::Status()>& attempt) {
       said = absl::Now();
       say_(absl::StrCat(status.message(), "; waiting up to ", absl::FormatDuration(patience_)));
     }
-    absl::SleepFor(std::min(pause, patience_ - waited));
+    const absl::Time until = absl::Now() + std::min(pause, patience_ - waited);
+    while (absl::Now() < until && !Interrupted()) absl::SleepFor(kListen);
+    if (Interrupted()) {
+      return absl::CancelledError(
+          absl::StrCat("interrupted while waiting for the database: ", status.message()));
+    }
   }
 }
 

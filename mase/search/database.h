@@ -13,6 +13,7 @@
 #ifndef MASE_SEARCH_DATABASE_H_
 #define MASE_SEARCH_DATABASE_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -44,10 +45,12 @@ class Database {
   using Work = std::function<absl::Status(soci::session& sql)>;
 
   // Connects. Where the database does not answer, `say` is told, and it is tried again for
-  // `patience`, then Unavailable. InvalidArgument: no such address, folder, user or database.
-  // DataLoss: a file that is no database.
-  static absl::StatusOr<std::unique_ptr<Database>> Open(absl::string_view url,
-                                                        absl::Duration patience, Say say);
+  // `patience`, then Unavailable; Cancelled once `interrupted`, which may be null, is true.
+  // InvalidArgument: no such address, folder, user or database. DataLoss: a file that is no
+  // database.
+  static absl::StatusOr<std::unique_ptr<Database>> Open(
+      absl::string_view url, absl::Duration patience, Say say,
+      const std::atomic<bool>* interrupted = nullptr);
 
   const DatabaseUrl& url() const { return url_; }
   bool sqlite() const { return url_.kind != DatabaseUrl::Kind::kPostgres; }
@@ -60,8 +63,13 @@ class Database {
   absl::Status Transact(const Work& work);
 
  private:
-  Database(DatabaseUrl url, absl::Duration patience, Say say)
-      : url_(std::move(url)), patience_(patience), say_(std::move(say)) {}
+  Database(DatabaseUrl url, absl::Duration patience, Say say, const std::atomic<bool>* interrupted)
+      : url_(std::move(url)),
+        patience_(patience),
+        say_(std::move(say)),
+        interrupted_(interrupted) {}
+
+  bool Interrupted() const { return interrupted_ != nullptr && *interrupted_; }
 
   absl::Status Retry(const std::function<absl::Status()>& attempt);
   absl::Status Connect();
@@ -69,6 +77,7 @@ class Database {
   const DatabaseUrl url_;
   const absl::Duration patience_;
   const Say say_;
+  const std::atomic<bool>* const interrupted_;
   std::unique_ptr<soci::session> session_;
 };
 

@@ -1,7 +1,6 @@
 #include "mase/search/distinct.h"
 
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -14,14 +13,6 @@ constexpr int kChanges = 64;  // Attempts near a proposal.
 // A larger space is never full of tried points, nor walked.
 constexpr uint64_t kWalkable = uint64_t{1} << 24;
 
-// Without NaN, which equals nothing.
-Point Key(Point point) {
-  for (double& value : point) {
-    if (std::isnan(value)) value = std::numeric_limits<double>::infinity();
-  }
-  return point;
-}
-
 class DistinctSampler final : public Sampler {
  public:
   DistinctSampler(const SamplerSpec& spec, std::unique_ptr<Proposer> proposer, bool orderly)
@@ -33,7 +24,7 @@ class DistinctSampler final : public Sampler {
     absl::flat_hash_set<Point> busy;
     for (const Trial& trial : running) {
       if (trial.point.empty()) continue;
-      Point key = Key(trial.point);
+      Point key = PointKey(trial.point);
       if (!tried_.contains(key)) busy.insert(std::move(key));
     }
     const absl::optional<uint64_t> size = spec_.space.size();
@@ -43,7 +34,7 @@ class DistinctSampler final : public Sampler {
                                                 busy.empty() ? "" : " or being tried"));
     }
     const auto is_new = [&](const Point& point) {
-      const Point key = Key(point);
+      const Point key = PointKey(point);
       return !tried_.contains(key) && !busy.contains(key);
     };
     Draws draws(spec_.seed, number);
@@ -68,7 +59,7 @@ class DistinctSampler final : public Sampler {
     }
     for (; arrivals_ < history.arrivals().size(); ++arrivals_) {
       const Trial& trial = history.arrivals()[arrivals_];
-      if (!trial.point.empty()) tried_.insert(Key(trial.point));
+      if (!trial.point.empty()) tried_.insert(PointKey(trial.point));
     }
   }
 

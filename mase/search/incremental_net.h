@@ -29,7 +29,7 @@
 #include "absl/types/span.h"
 #include "mase/exec/executor.h"
 #include "mase/graph/graph.h"
-#include "mase/search/net_costs.h"
+#include "mase/quantize/net_costs.h"
 #include "mase/tensor/tensor.h"
 #include "proto/metadata.pb.h"
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 
@@ -32,16 +33,20 @@ constexpr MetricInfo kMetrics[] = {
     {"latency_us", false, false, "median time of one row, microseconds"},
 };
 
-const MetricInfo* FindMetric(absl::string_view name) {
+constexpr MetricInfo kRecall = {kRecallOf, true, true, "share of a class's rows that is right"};
+
+const MetricInfo* FindMetric(absl::string_view name, absl::Span<const std::string> classes) {
   for (const MetricInfo& metric : kMetrics) {
     if (metric.name == name) return &metric;
   }
-  return nullptr;
+  const bool recall = absl::ConsumePrefix(&name, kRecallOf) && absl::c_linear_search(classes, name);
+  return recall ? &kRecall : nullptr;
 }
 
-std::vector<std::string> MetricNames() {
+std::vector<std::string> MetricNames(absl::Span<const std::string> classes) {
   std::vector<std::string> names;
   for (const MetricInfo& metric : kMetrics) names.emplace_back(metric.name);
+  for (const std::string& name : classes) names.push_back(absl::StrCat(kRecallOf, name));
   return names;
 }
 
@@ -79,26 +84,36 @@ const double* TrialFigures::Find(absl::string_view metric) const {
 
 absl::Span<const MetricInfo> SearchMetrics() { return kMetrics; }
 
+std::string SearchMetricOf(absl::string_view figure) {
+  return figure == "bytes"    ? "packed_bytes"
+         : figure == "recall" ? "accuracy_macro"
+                              : std::string(figure);
+}
+
 absl::StatusOr<Objective> Objective::Create(const SearchSettings& settings,
-                                            const ParameterSpace& space) {
+                                            const ParameterSpace& space,
+                                            absl::Span<const std::string> classes) {
   Objective objective;
+  objective.classes_.assign(classes.begin(), classes.end());
   const SearchStrategySettings& strategy = settings.strategy();
   objective.sum_ = strategy.setup().sum_scaled_metrics();
   objective.parameters_ = space.parameters();
   std::map<std::string, const SearchMetric*> metrics;  // In MASE's order.
   for (const SearchMetric& metric : strategy.metrics()) metrics[metric.name()] = &metric;
   if (metrics.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "search.strategy.metrics: no metric; want some of ", absl::StrJoin(MetricNames(), ", ")));
+    return absl::InvalidArgumentError(
+        absl::StrCat("search.strategy.metrics: no metric; want some of ",
+                     absl::StrJoin(MetricNames(classes), ", ")));
   }
   for (const auto& [name, metric] : metrics) {
-    const MetricInfo* info = FindMetric(name);
+    const MetricInfo* info = FindMetric(name, classes);
     if (info == nullptr) {
-      const std::string nearest = Suggest(name, MetricNames());
+      const std::string nearest = Suggest(name, MetricNames(classes));
       return absl::InvalidArgumentError(absl::StrCat(
           "search.strategy.metrics.", name, ": no such metric",
-          nearest.empty() ? absl::StrCat("; want one of ", absl::StrJoin(MetricNames(), ", "))
-                          : nearest));
+          nearest.empty()
+              ? absl::StrCat("; want one of ", absl::StrJoin(MetricNames(classes), ", "))
+              : nearest));
     }
     objective.needed_.insert(name);
     objective.scales_[name] = metric->has_scale() ? metric->scale() : 1;
@@ -107,6 +122,12 @@ absl::StatusOr<Objective> Objective::Create(const SearchSettings& settings,
         metric->has_direction() ? metric->direction() == "maximize" : info->maximize;
     objective.names_.push_back(name);
     objective.directions_.push_back(maximize ? Direction::kMaximize : Direction::kMinimize);
+  }
+  const auto measured = absl::c_find_if(objective.names_, [&](const std::string& name) {
+    return FindMetric(name, classes)->software;
+  });
+  if (measured != objective.names_.end()) {
+    objective.error_ = static_cast<size_t>(measured - objective.names_.begin());
   }
   if (objective.sum_) {
     if (!strategy.setup().has_direction()) {
@@ -122,6 +143,10 @@ absl::StatusOr<Objective> Objective::Create(const SearchSettings& settings,
     MASE_RETURN_IF_ERROR(objective.AddConstraint(text, space));
   }
   return objective;
+}
+
+void Objective::Need(absl::string_view metric) {
+  if (FindMetric(metric, classes_) != nullptr) needed_.emplace(metric);
 }
 
 absl::Status Objective::AddConstraint(const std::string& text, const ParameterSpace& space) {
@@ -142,7 +167,7 @@ absl::Status Objective::AddConstraint(const std::string& text, const ParameterSp
     term->parameter = space.Find(word);
     term->text = word;
     if (term->parameter >= 0) continue;
-    if (FindMetric(word) != nullptr) {
+    if (FindMetric(word, classes_) != nullptr) {
       term->metric = word;
       reads_figures = true;
       needed_.insert(word);
@@ -150,7 +175,7 @@ absl::Status Objective::AddConstraint(const std::string& text, const ParameterSp
     }
     const bool number = absl::SimpleAtod(word, &term->number) && std::isfinite(term->number);
     if (!number && term == &constraint.left) {
-      std::vector<std::string> names = MetricNames();
+      std::vector<std::string> names = MetricNames(classes_);
       for (const SearchParameter& parameter : space.parameters()) names.push_back(parameter.name);
       return wrong(absl::StrCat("'", word, "' is no choice and no metric", Suggest(word, names)));
     }

@@ -9,6 +9,7 @@
 #ifndef MASE_SEARCH_OBJECTIVE_H_
 #define MASE_SEARCH_OBJECTIVE_H_
 
+#include <cstddef>
 #include <map>
 #include <set>
 #include <string>
@@ -33,7 +34,8 @@ struct TrialFigures {
   const double* Find(absl::string_view metric) const;
 };
 
-// A metric that a search can have.
+// A metric that a search can have. Beside those of the table, recall_CLASS is the share of the rows
+// of a class that are right.
 struct MetricInfo {
   absl::string_view name;
   bool software = false;
@@ -41,6 +43,10 @@ struct MetricInfo {
   absl::string_view about;
 };
 absl::Span<const MetricInfo> SearchMetrics();
+inline constexpr char kRecallOf[] = "recall_";  // And the name of a class.
+
+// A search's name for what a goal calls "bytes", "recall", ...; that itself if it is the same.
+std::string SearchMetricOf(absl::string_view figure);
 
 // The objective that is a sum of metrics.
 inline constexpr char kScaledSum[] = "scaled_sum";
@@ -49,12 +55,19 @@ class Objective {
  public:
   // InvalidArgument: an unknown metric (the nearest is offered), none at all, a sum without
   // direction, a metric whose runner the settings lack, a constraint that is none.
+  // `classes` are the data's, by number.
   static absl::StatusOr<Objective> Create(const SearchSettings& settings,
-                                          const ParameterSpace& space);
+                                          const ParameterSpace& space,
+                                          absl::Span<const std::string> classes = {});
+  // Adds a metric to those that are read: a goal's. Of another name nothing happens.
+  void Need(absl::string_view metric);
 
   // Of each objective: "accuracy", or kScaledSum of them all.
   const std::vector<std::string>& names() const { return names_; }
   const std::vector<Direction>& directions() const { return directions_; }
+  // The first that is measured on data (MetricInfo::software), the others being costs; else the
+  // first of all.
+  size_t error() const { return error_; }
   // Metrics that objectives and constraints read.
   const std::set<std::string>& metrics() const { return needed_; }
 
@@ -65,6 +78,8 @@ class Objective {
 
   // How far the trial is beyond each constraint on figures; <= 0: satisfied.
   std::vector<double> ConstraintsOf(const TrialFigures& figures) const;
+  // How many ConstraintsOf has.
+  size_t figure_constraints() const { return on_figures_.size(); }
   // The first constraint on choices alone that the point does not satisfy; "" if there is none.
   std::string Refusal(absl::Span<const double> point) const;
 
@@ -83,8 +98,10 @@ class Objective {
 
   absl::Status AddConstraint(const std::string& text, const ParameterSpace& space);
 
+  std::vector<std::string> classes_;
   std::vector<std::string> names_;
   std::vector<Direction> directions_;
+  size_t error_ = 0;
   std::set<std::string> needed_;
   std::map<std::string, double> scales_;
   bool sum_ = false;

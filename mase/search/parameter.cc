@@ -126,6 +126,13 @@ SearchParameter RealParameter(absl::string_view name, double low, double high, b
           .log = log};
 }
 
+Point PointKey(Point point) {
+  for (double& value : point) {
+    if (std::isnan(value)) value = std::numeric_limits<double>::infinity();
+  }
+  return point;
+}
+
 absl::StatusOr<ParameterSpace> ParameterSpace::Create(std::vector<SearchParameter> parameters) {
   if (parameters.empty()) return absl::InvalidArgumentError("the search space has no parameter");
   absl::flat_hash_set<std::string> names;

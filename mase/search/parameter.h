@@ -39,6 +39,8 @@ struct SearchParameter {
   enum class Kind { kCategorical, kInteger, kReal };
 
   std::string name;  // As MASE flattens it: "seq_blocks_2/config/weight_width".
+  // Those of one group act together: the keys of one node's format have its name. "": alone.
+  std::string group;
   Kind kind = Kind::kCategorical;
   std::vector<ParameterChoice> choices;  // kCategorical; the order is the order of the grid.
 
@@ -72,6 +74,9 @@ SearchParameter RealParameter(absl::string_view name, double low, double high, b
 
 using Point = std::vector<double>;
 inline constexpr double kInactive = std::numeric_limits<double>::quiet_NaN();
+
+// The point for sets and maps: without NaN, which equals nothing.
+Point PointKey(Point point);
 
 // A space's size beyond which it is only known that it is larger.
 inline constexpr uint64_t kHugeSpace = std::numeric_limits<uint64_t>::max();

@@ -16,33 +16,40 @@ constexpr size_t kMostQmcDimensions = 3667;  // Of Joe and Kuo's table.
 
 struct Row {
   SamplerInfo info;
-  std::unique_ptr<Proposer> (*make)(const SamplerSpec& spec);
+  absl::StatusOr<std::unique_ptr<Proposer>> (*make)(const SamplerSpec& spec);
 };
 
-// name, text, about; categorical, conditional, continuous, several objectives; factory.
+// name, text, about; categorical, conditional, continuous, objectives; factory.
 const Row kRows[] = {
-    {{SamplerSettings::TPE, "tpe", "Tree-structured Parzen estimator.", true, true, true, true},
+    {{SamplerSettings::TPE, "tpe", "Tree-structured Parzen estimator.", true, true, true,
+      kManyObjectives},
      MakeTpe},
     {{SamplerSettings::GRID, "grid", "All points in turn, the last parameter fastest.", true, true,
-      false, true},
+      false, kManyObjectives},
      MakeGrid},
-    {{SamplerSettings::RANDOM, "random", "Points drawn evenly.", true, true, true, true},
+    {{SamplerSettings::RANDOM, "random", "Points drawn evenly.", true, true, true, kManyObjectives},
      MakeRandom},
     {{SamplerSettings::QMC, "qmc", "Sobol's sequence, which leaves no gaps.", true, true, true,
-      true},
+      kManyObjectives},
      MakeQmc},
     {{SamplerSettings::NSGAII, "nsgaii", "Genetic, keeps the front and spreads along it.", true,
-      true, true, true},
+      true, true, kManyObjectives},
      MakeNsga2},
     {{SamplerSettings::NSGAIII, "nsgaiii", "Genetic, for three and more objectives.", true, true,
-      true, true},
+      true, kManyObjectives},
      MakeNsga3},
     {{SamplerSettings::MOEAD, "moead", "Genetic, one problem for each part of the front.", true,
-      true, true, true},
+      true, true, kManyObjectives},
      MakeMoead},
     {{SamplerSettings::CMAES, "cmaes", "Evolution strategy for numbers and one objective.", false,
-      false, true, false},
+      false, true, 1},
      MakeCmaes},
+    {{SamplerSettings::ALLOCATOR, "allocator",
+      "Each layer alone, then the best sums of errors within a cost.", true, true, false, 2},
+     MakeAllocator},
+    {{SamplerSettings::GREEDY, "greedy",
+      "Each layer alone, then the cheapest loss for each cost saved.", true, true, false, 2},
+     MakeGreedy},
 };
 
 absl::Status CheckFits(const SamplerInfo& info, const ParameterSpace& space, size_t objectives) {
@@ -63,9 +70,11 @@ absl::Status CheckFits(const SamplerInfo& info, const ParameterSpace& space, siz
       return refuse("tries all values", p, "has infinitely many; give it a step or choices");
     }
   }
-  if (!info.several_objectives && objectives > 1) {
+  if (objectives > info.most_objectives) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "sampler ", info.text, " has one objective, not ", objectives, "; use tpe or nsgaii"));
+        "sampler ", info.text, " has ", info.most_objectives == 1 ? "one" : "up to two",
+        " objective", info.most_objectives == 1 ? "" : "s", ", not ", objectives,
+        "; use tpe or nsgaii"));
   }
   if (info.name == SamplerSettings::QMC && space.dimensions() > kMostQmcDimensions) {
     return absl::InvalidArgumentError(absl::StrCat("sampler qmc chooses up to ", kMostQmcDimensions,
@@ -93,14 +102,19 @@ const SamplerInfo& InfoOf(SamplerSettings::Name name) {
 absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(SamplerSettings settings,
                                                      const ParameterSpace& space,
                                                      std::vector<Direction> directions,
-                                                     uint64_t seed) {
+                                                     uint64_t seed, size_t error) {
   MASE_RETURN_IF_ERROR(CompleteMessage(settings));
   if (directions.empty()) return absl::InvalidArgumentError("a search needs an objective");
   const auto row = absl::c_find_if(
       kRows, [&](const Row& candidate) { return candidate.info.name == settings.name(); });
   MASE_RETURN_IF_ERROR(CheckFits(row->info, space, directions.size()));
-  const SamplerSpec spec = {settings, space, std::move(directions), seed};
-  return MakeDistinctSampler(spec, row->make(spec), settings.name() == SamplerSettings::GRID);
+  const SamplerSpec spec = {settings, space, std::move(directions), seed, error};
+  absl::StatusOr<std::unique_ptr<Proposer>> proposer = row->make(spec);
+  if (!proposer.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("sampler ", row->info.text, " ", proposer.status().message()));
+  }
+  return MakeDistinctSampler(spec, *std::move(proposer), settings.name() == SamplerSettings::GRID);
 }
 
 }  // namespace mase

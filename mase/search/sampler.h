@@ -18,7 +18,9 @@
 #ifndef MASE_SEARCH_SAMPLER_H_
 #define MASE_SEARCH_SAMPLER_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -52,20 +54,27 @@ struct SamplerInfo {
   bool categorical;         // Whether it can choose categorical parameters.
   bool conditional;         // Whether parameters may depend on others.
   bool continuous;          // Whether reals may be without a step.
-  bool several_objectives;  // Whether there may be more than one.
+  size_t most_objectives;
 };
+inline constexpr size_t kManyObjectives = std::numeric_limits<size_t>::max();
 
 // All of them, in the order of listings.
 absl::Span<const SamplerInfo> Samplers();
 const SamplerInfo& InfoOf(SamplerSettings::Name name);
 
-// A sampler of `space`, which is copied. Settings that are not given have their defaults.
-// InvalidArgument: a setting out of its range, a parameter that the sampler cannot
-// choose (named), or no direction.
+// Whether it measures layers alone and then gives bits to all of them (layer_model.h).
+inline bool AllocatesBits(SamplerSettings::Name name) {
+  return name == SamplerSettings::ALLOCATOR || name == SamplerSettings::GREEDY;
+}
+
+// A sampler of `space`, which is copied. Settings that are not given have their defaults. `error`
+// is the objective that the allocator and the greedy make small where others, or a constraint, are
+// costs. InvalidArgument: a setting out of its range, a parameter or layer that the sampler cannot
+// choose (named), more objectives than it can have, or no direction.
 absl::StatusOr<std::unique_ptr<Sampler>> MakeSampler(SamplerSettings settings,
                                                      const ParameterSpace& space,
                                                      std::vector<Direction> directions,
-                                                     uint64_t seed);
+                                                     uint64_t seed, size_t error = 0);
 
 }  // namespace mase
 

@@ -132,7 +132,7 @@ class CmaesProposer final : public Proposer {
 
 }  // namespace
 
-std::unique_ptr<Proposer> MakeCmaes(const SamplerSpec& spec) {
+absl::StatusOr<std::unique_ptr<Proposer>> MakeCmaes(const SamplerSpec& spec) {
   return std::make_unique<CmaesProposer>(spec);
 }
 

@@ -137,7 +137,7 @@ class MoeadProposer final : public Proposer {
 
 }  // namespace
 
-std::unique_ptr<Proposer> MakeMoead(const SamplerSpec& spec) {
+absl::StatusOr<std::unique_ptr<Proposer>> MakeMoead(const SamplerSpec& spec) {
   return std::make_unique<MoeadProposer>(spec);
 }
 

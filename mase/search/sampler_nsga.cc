@@ -229,11 +229,11 @@ class NsgaProposer final : public Proposer {
 
 }  // namespace
 
-std::unique_ptr<Proposer> MakeNsga2(const SamplerSpec& spec) {
+absl::StatusOr<std::unique_ptr<Proposer>> MakeNsga2(const SamplerSpec& spec) {
   return std::make_unique<NsgaProposer>(spec, ThinByCrowding);
 }
 
-std::unique_ptr<Proposer> MakeNsga3(const SamplerSpec& spec) {
+absl::StatusOr<std::unique_ptr<Proposer>> MakeNsga3(const SamplerSpec& spec) {
   return std::make_unique<NsgaProposer>(spec, ThinByReferences);
 }
 

@@ -58,15 +58,15 @@ class QmcProposer final : public Proposer {
 
 }  // namespace
 
-std::unique_ptr<Proposer> MakeGrid(const SamplerSpec& spec) {
+absl::StatusOr<std::unique_ptr<Proposer>> MakeGrid(const SamplerSpec& spec) {
   return std::make_unique<GridProposer>(spec);
 }
 
-std::unique_ptr<Proposer> MakeRandom(const SamplerSpec& spec) {
+absl::StatusOr<std::unique_ptr<Proposer>> MakeRandom(const SamplerSpec& spec) {
   return std::make_unique<RandomProposer>(spec);
 }
 
-std::unique_ptr<Proposer> MakeQmc(const SamplerSpec& spec) {
+absl::StatusOr<std::unique_ptr<Proposer>> MakeQmc(const SamplerSpec& spec) {
   return std::make_unique<QmcProposer>(spec);
 }
 

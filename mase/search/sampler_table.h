@@ -2,6 +2,7 @@
 #ifndef MASE_SEARCH_SAMPLER_TABLE_H_
 #define MASE_SEARCH_SAMPLER_TABLE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -17,6 +18,7 @@ struct SamplerSpec {
   ParameterSpace space;
   std::vector<Direction> directions;
   uint64_t seed = 0;
+  size_t error = 0;  // The objective that is an error; others are costs.
 };
 
 // The idea of a sampler: a point for trial `number`, which may have been tried before. As
@@ -28,14 +30,16 @@ class Proposer {
                         absl::Span<const Trial> running, Draws& draws) = 0;
 };
 
-std::unique_ptr<Proposer> MakeGrid(const SamplerSpec& spec);
-std::unique_ptr<Proposer> MakeRandom(const SamplerSpec& spec);
-std::unique_ptr<Proposer> MakeQmc(const SamplerSpec& spec);
-std::unique_ptr<Proposer> MakeTpe(const SamplerSpec& spec);
-std::unique_ptr<Proposer> MakeNsga2(const SamplerSpec& spec);
-std::unique_ptr<Proposer> MakeNsga3(const SamplerSpec& spec);
-std::unique_ptr<Proposer> MakeMoead(const SamplerSpec& spec);
-std::unique_ptr<Proposer> MakeCmaes(const SamplerSpec& spec);
+absl::StatusOr<std::unique_ptr<Proposer>> MakeGrid(const SamplerSpec& spec);
+absl::StatusOr<std::unique_ptr<Proposer>> MakeRandom(const SamplerSpec& spec);
+absl::StatusOr<std::unique_ptr<Proposer>> MakeQmc(const SamplerSpec& spec);
+absl::StatusOr<std::unique_ptr<Proposer>> MakeTpe(const SamplerSpec& spec);
+absl::StatusOr<std::unique_ptr<Proposer>> MakeNsga2(const SamplerSpec& spec);
+absl::StatusOr<std::unique_ptr<Proposer>> MakeNsga3(const SamplerSpec& spec);
+absl::StatusOr<std::unique_ptr<Proposer>> MakeMoead(const SamplerSpec& spec);
+absl::StatusOr<std::unique_ptr<Proposer>> MakeCmaes(const SamplerSpec& spec);
+absl::StatusOr<std::unique_ptr<Proposer>> MakeAllocator(const SamplerSpec& spec);
+absl::StatusOr<std::unique_ptr<Proposer>> MakeGreedy(const SamplerSpec& spec);
 
 }  // namespace mase
 

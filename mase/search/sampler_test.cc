@@ -83,7 +83,7 @@ std::vector<Point> Walk(Sampler& sampler, int64_t count, size_t objectives, Tria
 class EverySamplerTest : public ::testing::TestWithParam<SamplerSettings::Name> {
  protected:
   SamplerSettings::Name name() const { return GetParam(); }
-  bool several() const { return InfoOf(name()).several_objectives; }
+  bool several() const { return InfoOf(name()).most_objectives > 1; }
   size_t objectives() const { return several() ? 2 : 1; }
   ParameterSpace space() const { return InfoOf(name()).categorical ? MixedSpace() : NumberSpace(); }
   std::unique_ptr<Sampler> MakeIt(uint64_t seed = 0) const {
@@ -143,7 +143,8 @@ INSTANTIATE_TEST_SUITE_P(All, EverySamplerTest,
                          ::testing::Values(SamplerSettings::TPE, SamplerSettings::GRID,
                                            SamplerSettings::RANDOM, SamplerSettings::QMC,
                                            SamplerSettings::NSGAII, SamplerSettings::NSGAIII,
-                                           SamplerSettings::MOEAD, SamplerSettings::CMAES),
+                                           SamplerSettings::MOEAD, SamplerSettings::CMAES,
+                                           SamplerSettings::ALLOCATOR, SamplerSettings::GREEDY),
                          [](const auto& info) { return std::string(InfoOf(info.param).text); });
 
 // The least loss of 100 trials at (3, 3), median of 11 seeds.

@@ -144,7 +144,7 @@ class TpeProposer final : public Proposer {
 
 }  // namespace
 
-std::unique_ptr<Proposer> MakeTpe(const SamplerSpec& spec) {
+absl::StatusOr<std::unique_ptr<Proposer>> MakeTpe(const SamplerSpec& spec) {
   return std::make_unique<TpeProposer>(spec);
 }
 

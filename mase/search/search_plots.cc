@@ -107,34 +107,33 @@ std::vector<double> QualityCurve(absl::Span<const Trial* const> trials,
   return curve;
 }
 
-std::string QualityPlot(absl::Span<const Trial* const> trials, const Objective& objective) {
+Picture QualityPicture(absl::Span<const Trial* const> trials, const Objective& objective) {
   const auto& directions = objective.directions();
   const std::vector<double> curve =
       QualityCurve(trials, directions, ReferenceOf(trials, directions));
   const std::string name = QualityName(objective);
-  return CurvesAsSvg({.title = "Search",
-                      .x_label = "trials",
-                      .y_label = name,
-                      .whole_x = true,
-                      .x_names = {},
-                      .curves = {{name, PointsOf(curve), Curve::Look::kLine, {}}}});
+  return {.title = "Search",
+          .x_label = "trials",
+          .y_label = name,
+          .whole_x = true,
+          .x_names = {},
+          .curves = {{name, PointsOf(curve), Curve::Look::kLine, {}}}};
 }
 
-std::string FrontPlot(absl::Span<const Trial* const> trials, absl::Span<const Trial* const> front,
-                      const Objective& objective) {
-  if (objective.names().size() < 2) return "";
+Picture FrontPicture(absl::Span<const Trial* const> trials, absl::Span<const Trial* const> front,
+                     const Objective& objective) {
   Curve all{"trials", {}, Curve::Look::kDots, {}}, best{"front", {}, Curve::Look::kLine, {}};
   for (const Trial* trial : trials) {
     if (Counts(*trial)) all.points.emplace_back(trial->values[1], trial->values[0]);
   }
   for (const Trial* trial : front) best.points.emplace_back(trial->values[1], trial->values[0]);
   absl::c_sort(best.points);
-  return CurvesAsSvg({.title = "Trials and their front",
-                      .x_label = absl::StrCat(objective.names()[1], " (scaled)"),
-                      .y_label = absl::StrCat(objective.names()[0], " (scaled)"),
-                      .whole_x = false,
-                      .x_names = {},
-                      .curves = {std::move(all), std::move(best)}});
+  return {.title = "Trials and their front",
+          .x_label = absl::StrCat(objective.names()[1], " (scaled)"),
+          .y_label = absl::StrCat(objective.names()[0], " (scaled)"),
+          .whole_x = false,
+          .x_names = {},
+          .curves = {std::move(all), std::move(best)}};
 }
 
 Table ImportanceTable(absl::Span<const Trial* const> trials, const SearchSpace& space,
@@ -200,25 +199,24 @@ Table CompareTable(absl::Span<const SamplerCurves> samplers, const Objective& ob
   return table;
 }
 
-std::string ComparePlot(absl::Span<const SamplerCurves> samplers, const Objective& objective) {
+Picture ComparePicture(absl::Span<const SamplerCurves> samplers, const Objective& objective) {
   std::vector<Curve> curves;
   for (const SamplerCurves& sampler : samplers) {
     const Band band = BandOf(sampler.curves);
     curves.push_back({sampler.sampler, PointsOf(band.median), Curve::Look::kLine, {}});
     if (sampler.curves.size() < 2) continue;
-    curves.push_back({absl::StrCat(sampler.sampler, ", least of the seeds"),
-                      PointsOf(band.low),
-                      Curve::Look::kDots,
-                      {}});
-    curves.push_back(
-        {absl::StrCat(sampler.sampler, ", greatest"), PointsOf(band.high), Curve::Look::kDots, {}});
+    // There and back again.
+    std::vector<std::pair<double, double>> around = PointsOf(band.low);
+    const std::vector<std::pair<double, double>> high = PointsOf(band.high);
+    around.insert(around.end(), high.rbegin(), high.rend());
+    curves.push_back({sampler.sampler, std::move(around), Curve::Look::kBand, {}});
   }
-  return CurvesAsSvg({.title = "Samplers compared",
-                      .x_label = "trials",
-                      .y_label = QualityName(objective),
-                      .whole_x = true,
-                      .x_names = {},
-                      .curves = std::move(curves)});
+  return {.title = "Samplers compared: medians of the seeds, least to greatest shaded",
+          .x_label = "trials",
+          .y_label = QualityName(objective),
+          .whole_x = true,
+          .x_names = {},
+          .curves = std::move(curves)};
 }
 
 }  // namespace mase

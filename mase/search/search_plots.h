@@ -7,6 +7,7 @@
 
 #include "absl/types/span.h"
 #include "mase/base/table.h"
+#include "mase/interop/svg_curves.h"
 #include "mase/search/objective.h"
 #include "mase/search/search_space.h"
 #include "mase/search/trial.h"
@@ -25,12 +26,12 @@ std::vector<double> QualityCurve(absl::Span<const Trial* const> trials,
                                  absl::Span<const Direction> directions,
                                  const std::vector<double>& reference);
 
-// SVG of that curve.
-std::string QualityPlot(absl::Span<const Trial* const> trials, const Objective& objective);
+// That curve.
+Picture QualityPicture(absl::Span<const Trial* const> trials, const Objective& objective);
 
-// SVG of all trials by the first two objectives, and the front; "" of one objective.
-std::string FrontPlot(absl::Span<const Trial* const> trials, absl::Span<const Trial* const> front,
-                      const Objective& objective);
+// All trials by the first two objectives, and the front. Requires two objectives.
+Picture FrontPicture(absl::Span<const Trial* const> trials, absl::Span<const Trial* const> front,
+                     const Objective& objective);
 
 // A row a choice: the share of what it does to each objective (importance.h), most first. No rows
 // where nothing can be said.
@@ -47,7 +48,7 @@ struct SamplerCurves {
 // reached, as medians over the seeds.
 Table CompareTable(absl::Span<const SamplerCurves> samplers, const Objective& objective);
 // Medians as lines, the least and the greatest of the seeds as bands around them.
-std::string ComparePlot(absl::Span<const SamplerCurves> samplers, const Objective& objective);
+Picture ComparePicture(absl::Span<const SamplerCurves> samplers, const Objective& objective);
 
 }  // namespace mase
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -12,20 +13,26 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "google/protobuf/text_format.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table_report.h"
 #include "mase/config/text_proto.h"
+#include "mase/model/checkpoint.h"
 #include "mase/run/goal.h"
 #include "mase/run/run_directory.h"
 #include "mase/run/session.h"
 #include "mase/search/compare_samplers.h"
 #include "mase/search/conclusion.h"
+#include "mase/search/layer_model.h"
 #include "mase/search/point_chooser.h"
 #include "mase/search/pruner.h"
+#include "mase/search/search_page.h"
 #include "mase/search/search_plots.h"
 #include "mase/search/search_results.h"
 #include "mase/search/search_sample.h"
@@ -40,7 +47,7 @@ namespace fs = std::filesystem;
 
 // What decides the numbers of a study: the settings, but for how long and how fast is searched.
 constexpr char kStudySettings[] = "study.textproto";
-constexpr char kStudyFile[] = "study.db";
+constexpr size_t kMostDifferences = 8;   // That are told.
 constexpr int64_t kDefaultTrials = 100;  // Of a space that is larger, where none are given.
 
 SamplerSettings SamplerOf(const SearchStrategySettings& strategy) {
@@ -80,7 +87,11 @@ class Search {
       interrupted_ = &session_.environment.watch_interrupt();
     }
     const SamplerSettings sampler = SamplerOf(strategy_);
+    if (AllocatesBits(sampler.name())) {
+      MASE_ASSIGN_OR_RETURN(layers_, LayerPlan::Create(context_.space.parameters()));
+    }
     const int64_t target = Target(sampler);
+    MASE_RETURN_IF_ERROR(CheckTarget(sampler, target));
     Announce(sampler, target);
     MASE_RETURN_IF_ERROR(ChooseRunner());
     if (!request_.compare.empty()) return Compare(target);
@@ -103,7 +114,19 @@ class Search {
     const auto size = space.size();
     const bool all = sampler.name() == SamplerSettings::GRID && size.has_value() &&
                      *size < static_cast<uint64_t>(kMostTrials);
-    return std::min(all ? static_cast<int64_t>(*size) : kDefaultTrials, allowed);
+    const int64_t first = layers_.has_value() ? layers_->size() : 0;
+    return std::min(all ? static_cast<int64_t>(*size) : first + kDefaultTrials, allowed);
+  }
+
+  // Trials of single layers alone would decide nothing.
+  absl::Status CheckTarget(const SamplerSettings& sampler, int64_t target) const {
+    const auto size = context_.space.parameters().size();
+    const bool all = size.has_value() && static_cast<uint64_t>(target) >= *size;
+    if (!layers_.has_value() || target > layers_->size() || all) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "sampler ", InfoOf(sampler.name()).text, " first tries each choice of each layer alone: ",
+        WithCommas(layers_->size()), " trials, and ", WithCommas(target),
+        " are allowed; want n_trials (--trials) to be more, or tpe or nsgaii"));
   }
 
   void Announce(const SamplerSettings& sampler, int64_t target) const {
@@ -112,6 +135,9 @@ class Search {
     reporter.Print(absl::StrCat("\nThe search space has ", context_.space.Describe(), ".\n"));
     reporter.Print(absl::StrCat("Sampler ", InfoOf(sampler.name()).text, ", ", WithCommas(target),
                                 " trials, each measured on ", context_.sample.caption, ".\n"));
+    if (!layers_.has_value()) return;
+    reporter.Print(absl::StrCat("The first ", WithCommas(layers_->size()),
+                                " try each choice of each layer alone.\n"));
   }
 
   // Formats alone are tried the fast way, if that finds what an ordinary run finds.
@@ -149,12 +175,14 @@ class Search {
     }
     const std::string& project = request_.settings.project();
     MASE_ASSIGN_OR_RETURN(
-        study_, Study::Open(storage,
-                            {.name = project.empty() ? "search" : project,
-                             .directions = context_.objective.directions(),
-                             .metric_names = context_.objective.names(),
-                             .space = context_.space.parameters()},
-                            [this](absl::string_view text) { session_.reporter().Warn(text); }));
+        study_,
+        Study::Open(
+            storage,
+            {.name = project.empty() ? "search" : project,
+             .directions = context_.objective.directions(),
+             .metric_names = context_.objective.names(),
+             .space = context_.space.parameters()},
+            [this](absl::string_view text) { session_.reporter().Warn(text); }, interrupted_));
     return alone ? study_->FailOthers() : study_->Refresh();
   }
 
@@ -198,12 +226,28 @@ class Search {
     MASE_RETURN_IF_ERROR(directory_.Write("front.md", best.Markdown()));
     session_.reporter().Show(best, "front.csv");
     *session_.report.add_tables() = ReportOf(best);
-    MASE_RETURN_IF_ERROR(directory_.Write("progress.svg", QualityPlot(trials, context_.objective)));
-    if (const std::string plot = FrontPlot(trials, front, context_.objective); !plot.empty()) {
-      MASE_RETURN_IF_ERROR(directory_.Write("front.svg", plot));
+    MASE_RETURN_IF_ERROR(
+        directory_.Write("progress.svg", CurvesAsSvg(QualityPicture(trials, context_.objective))));
+    if (context_.objective.names().size() > 1) {
+      MASE_RETURN_IF_ERROR(directory_.Write(
+          "front.svg", CurvesAsSvg(FrontPicture(trials, front, context_.objective))));
+    }
+    if (layers_.has_value()) {
+      const Table allocations = AllocationTable(
+          *layers_, study_->history(), front, context_.objective.directions(),
+          context_.objective.error(), context_.objective.names()[context_.objective.error()]);
+      if (allocations.num_rows() > 0) {
+        *session_.report.add_tables() = ReportOf(allocations);
+        session_.reporter().Show(allocations, "allocations.csv");
+        MASE_RETURN_IF_ERROR(directory_.Write("allocations.csv", allocations.Csv()));
+      }
     }
     const Table importances =
         ImportanceTable(trials, context_.space, context_.objective, request_.settings.seed());
+    session_.sections = [this, front, importances](Plots& plots) {
+      return SearchSections(study_->history().trials(), front, context_.space, context_.objective,
+                            importances, plots);
+    };
     if (importances.num_rows() == 0) return absl::OkStatus();
     *session_.report.add_tables() = ReportOf(importances);
     session_.reporter().Show(importances, "importances.csv");
@@ -226,7 +270,8 @@ class Search {
     const Table table = CompareTable(curves, context_.objective);
     MASE_RETURN_IF_ERROR(directory_.Write("compare.csv", table.Csv()));
     MASE_RETURN_IF_ERROR(directory_.Write("compare.md", table.Markdown()));
-    MASE_RETURN_IF_ERROR(directory_.Write("compare.svg", ComparePlot(curves, context_.objective)));
+    MASE_RETURN_IF_ERROR(
+        directory_.Write("compare.svg", CurvesAsSvg(ComparePicture(curves, context_.objective))));
     session_.reporter().Show(table, "compare.csv");
     *session_.report.add_tables() = ReportOf(table);
     return absl::OkStatus();
@@ -260,6 +305,7 @@ class Search {
   const SearchContext& context_;
   RunDirectory& directory_;
   const std::vector<Goal> goals_;
+  std::optional<LayerPlan> layers_;  // Where the sampler allocates bits to them.
   std::unique_ptr<Study> study_;
   const std::atomic<bool>* interrupted_ = nullptr;
   bool fast_ = false;
@@ -269,6 +315,19 @@ class Search {
 // warning.
 absl::Status CheckHonoured(const SearchRequest& request, Reporter& reporter) {
   const SearchStrategySettings& strategy = request.settings.search().strategy();
+  if (request.apply.has_value() && request.apply_best) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--apply=", *request.apply, " and --apply_best: want one of the two"));
+  }
+  if (request.apply.has_value() && strategy.storage().url().empty()) {
+    const std::string& directory = request.settings.run_dir();
+    std::error_code error;
+    if (directory.empty() || !fs::exists(directory, error)) {
+      return absl::NotFoundError(
+          absl::StrCat("--apply=", *request.apply, " wants the --run_dir of a search that is there",
+                       directory.empty() ? "" : absl::StrCat("; ", directory, " is not")));
+    }
+  }
   // Of its settings, too, before anything runs.
   MASE_ASSIGN_OR_RETURN(const std::unique_ptr<Pruner> pruner,
                         MakePruner(strategy.pruner(), Direction::kMinimize));
@@ -304,30 +363,61 @@ absl::Status CheckHonoured(const SearchRequest& request, Reporter& reporter) {
   return absl::OkStatus();
 }
 
+// In which settings two studies differ, a line each: "search.strategy.setup.sampler.name: TPE ->
+// GRID".
+std::string DifferenceOf(const std::string& before, const std::string& now) {
+  RunConfig old_settings, new_settings;
+  if (!google::protobuf::TextFormat::ParseFromString(before, &old_settings) ||
+      !google::protobuf::TextFormat::ParseFromString(now, &new_settings)) {
+    return "";
+  }
+  std::string differences, told;
+  google::protobuf::util::MessageDifferencer differencer;
+  differencer.ReportDifferencesToString(&differences);
+  if (differencer.Compare(old_settings, new_settings)) return "";
+  const std::vector<std::string> lines = absl::StrSplit(differences, '\n', absl::SkipEmpty());
+  for (size_t i = 0; i < lines.size() && i < kMostDifferences; ++i) {
+    absl::StrAppend(&told, "\n  ", lines[i]);
+  }
+  if (lines.size() > kMostDifferences) {
+    absl::StrAppend(&told, "\n  and ", lines.size() - kMostDifferences, " more");
+  }
+  return told;
+}
+
 // The directory of the search: new, or that of the same search before.
-absl::StatusOr<RunDirectory> OpenDirectory(const RunConfig& config, const Session& session) {
+absl::StatusOr<RunDirectory> OpenDirectory(const SearchRequest& request, const Session& session) {
+  const RunConfig& config = request.settings;
+  const bool compares = !request.compare.empty();  // No study, which would go on.
   std::error_code error;
   if (!config.has_run_dir() || !fs::exists(config.run_dir(), error)) {
     MASE_ASSIGN_OR_RETURN(
         RunDirectory made,
         RunDirectory::Create(config, "search", session.graph.name(), session.dataset.name()));
     // The settings, by which a directory is told, last: a search whose directory has them goes on.
-    MASE_RETURN_IF_ERROR(made.Write(kStudySettings, StudySettings(config)));
+    if (!compares) MASE_RETURN_IF_ERROR(made.Write(kStudySettings, StudySettings(config)));
     MASE_RETURN_IF_ERROR(made.WriteSettings(config));
     return made;
   }
+  if (compares) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("run_dir ", config.run_dir(),
+                     " exists; --compare writes a directory of its own, name another --run_dir"));
+  }
   absl::StatusOr<RunDirectory> directory = RunDirectory::Reopen(config.run_dir());
-  if (absl::IsNotFound(directory.status())) {
+  const bool is_search = directory.ok() && fs::exists(directory->File(kStudySettings), error);
+  if (absl::IsNotFound(directory.status()) || (directory.ok() && !is_search)) {
     return absl::AlreadyExistsError(
         absl::StrCat("run_dir ", config.run_dir(), " exists and is no search"));
   }
   MASE_RETURN_IF_ERROR(directory.status());
   MASE_ASSIGN_OR_RETURN(const std::string before,
                         ReadFile(directory->File(kStudySettings), limits::kMaxConfigFileBytes));
-  if (before != StudySettings(config)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(config.run_dir(), ": was searched with other settings (", kStudySettings,
-                     "); name another --run_dir for another search"));
+  if (const std::string now = StudySettings(config); before != now) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        config.run_dir(), ": was searched with other settings (", kStudySettings,
+        "); give the same, or name another --run_dir for another search. Then and now:",
+        DifferenceOf(before, now)));
   }
   MASE_RETURN_IF_ERROR(directory->Reserve(kStudySettings).status());
   // The directory is locked: trainings that are there were killed.
@@ -339,6 +429,21 @@ absl::StatusOr<RunDirectory> OpenDirectory(const RunConfig& config, const Sessio
   }
   for (const fs::path& folder : killed) fs::remove_all(folder, error);
   return directory;
+}
+
+// The net whose weights trials are to take.
+absl::StatusOr<Checkpoint> OpenWeights(const RunConfig& config) {
+  if (!config.model().has_load_name()) {
+    return absl::InvalidArgumentError(
+        "search.strategy.sw_runner.basic_train.weights = \"sliced\" wants the net whose weights "
+        "are "
+        "taken, --load=CHECKPOINT");
+  }
+  MASE_ASSIGN_OR_RETURN(const std::string path, CheckpointOfRun(config.model().load_name()));
+  MASE_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(path));
+  if (checkpoint.graph.has_value()) return checkpoint;
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": has no graph, only tensors; want a checkpoint of train or transform"));
 }
 
 absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& begun,
@@ -354,32 +459,53 @@ absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& b
   DatasetCache cache;
   RunEnvironment environment = outer;
   if (environment.data == nullptr) environment.data = &cache;
-  // What the net is may be a choice: it is opened as the first values say.
+  // Nets of other widths than the loaded one take its weights, and are not it.
+  SettingsOf settings_of = request.settings_of;
+  std::optional<Checkpoint> weights;
   RunConfig first = config;
+  if (settings.strategy().sw_runner().basic_train().weights() == "sliced") {
+    MASE_ASSIGN_OR_RETURN(weights, OpenWeights(config));
+    first.mutable_model()->clear_load_name();
+    settings_of =
+        [&request](const std::vector<Assignment>& assignments) -> absl::StatusOr<RunConfig> {
+      MASE_ASSIGN_OR_RETURN(RunConfig point, request.settings_of(assignments));
+      point.mutable_model()->clear_load_name();
+      return point;
+    };
+  }
+  // What the net is may be a choice: it is opened as the first values say.
   if (settings.search_space().settings_size() > 0) {
     SearchSpaceSettings plain = settings.search_space();
     plain.clear_name();
     plain.clear_seed();
     MASE_ASSIGN_OR_RETURN(const SearchSpace space, SearchSpace::Create(plain, Graph()));
     MASE_ASSIGN_OR_RETURN(
-        first,
-        request.settings_of(space.AssignmentsOf(CornerPoint(space.parameters(), /*last=*/false))));
+        first, settings_of(space.AssignmentsOf(CornerPoint(space.parameters(), /*last=*/false))));
   }
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(first, begun, environment));
   MASE_ASSIGN_OR_RETURN(const SearchSpace space,
                         SearchSpace::Create(settings.search_space(), session.graph));
-  MASE_ASSIGN_OR_RETURN(const Objective objective, Objective::Create(settings, space.parameters()));
-  MASE_ASSIGN_OR_RETURN(const SearchSample sample, DrawSample(settings, config, session));
+  MASE_ASSIGN_OR_RETURN(Objective objective, Objective::Create(settings, space.parameters(),
+                                                               session.dataset.info().class_names));
   MASE_ASSIGN_OR_RETURN(std::vector<Goal> goals, ReadGoals(config, "search"));
+  for (const Goal& goal : goals) objective.Need(SearchMetricOf(goal.metric()));
+  MASE_ASSIGN_OR_RETURN(const SearchSample sample,
+                        DrawSample(settings, config, session, objective.metrics()));
   if (request.dry_run) {
     environment.reporter.Show(SpaceTable(space), "");
     environment.reporter.Print(absl::StrCat("\nThe search space has ", space.Describe(), ".\n"));
     return RunResult{absl::OkStatus(), session.report, ""};
   }
-  MASE_ASSIGN_OR_RETURN(RunDirectory directory, OpenDirectory(config, session));
-  const SearchContext context{settings,      space,           objective,
-                              session.graph, sample,          request.settings_of,
-                              environment,   directory.path()};
+  MASE_ASSIGN_OR_RETURN(RunDirectory directory, OpenDirectory(request, session));
+  const SearchContext context{settings,
+                              space,
+                              objective,
+                              session.graph,
+                              sample,
+                              settings_of,
+                              environment,
+                              directory.path(),
+                              weights.has_value() ? &*weights->graph : nullptr};
   Search search(request, session, context, directory, std::move(goals));
   return CompleteRun(search.Run(), "Search is completed", directory, session);
 }

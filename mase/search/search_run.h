@@ -38,7 +38,8 @@ struct SearchRequest {
 // The status is OK; Aborted where no trial meets the goals: the nearest is the winner then;
 // Cancelled after an interrupt, with all files written; Unknown where every trial failed. Before
 // anything runs: InvalidArgument for settings that are no good, an empty space, an existing
-// directory of another search; the errors of OpenSession.
+// directory of another search; NotFound, a trial to apply where no search is; the errors of
+// OpenSession.
 RunResult SearchRun(const SearchRequest& request, const RunReport& begun,
                     const RunEnvironment& environment);
 

@@ -11,6 +11,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/graph/shape_inference.h"
+#include "mase/search/objective.h"
 
 namespace mase {
 namespace {
@@ -31,10 +32,9 @@ absl::Status CheckLabels(const Tensor& labels, const Graph& net) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<SearchSample> DrawSample(const SearchSettings& settings, const RunConfig& config,
-                                        const Session& session) {
+// The rows of the settings' split, without recalls.
+absl::StatusOr<SearchSample> DrawRows(const SearchSettings& settings, const RunConfig& config,
+                                      const Session& session) {
   const BasicEvaluation& runner = settings.strategy().sw_runner().basic_evaluation();
   const Split split =
       runner.data_loader() == "train_dataloader" ? Split::kTrain : Split::kValidation;
@@ -49,7 +49,7 @@ absl::StatusOr<SearchSample> DrawSample(const SearchSettings& settings, const Ru
   const int64_t wanted = runner.num_samples() > 0 ? runner.num_samples()
                          : settings.strategy().sw_runner().has_basic_evaluation() ? all
                                                                                   : int64_t{512};
-  SearchSample sample{data->features, data->labels, config.batch_size(), caption};
+  SearchSample sample{data->features, data->labels, config.batch_size(), caption, {}};
   if (wanted >= all) return sample;
   std::vector<int64_t> rows(static_cast<size_t>(all));
   std::iota(rows.begin(), rows.end(), 0);
@@ -70,6 +70,27 @@ absl::StatusOr<SearchSample> DrawSample(const SearchSettings& settings, const Ru
     sample.labels.mutable_data<int64_t>()[i] = data->labels.data<int64_t>()[rows[i]];
   }
   sample.caption = absl::StrCat(WithCommas(wanted), " of ", caption);
+  return sample;
+}
+
+}  // namespace
+
+absl::StatusOr<SearchSample> DrawSample(const SearchSettings& settings, const RunConfig& config,
+                                        const Session& session,
+                                        const std::set<std::string>& metrics) {
+  MASE_ASSIGN_OR_RETURN(SearchSample sample, DrawRows(settings, config, session));
+  const std::vector<std::string>& classes = session.dataset.info().class_names;
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const std::string metric = absl::StrCat(kRecallOf, classes[i]);
+    if (!metrics.contains(metric)) continue;
+    const auto label = static_cast<int64_t>(i);
+    if (!absl::c_linear_search(sample.labels.data<int64_t>(), label)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(metric, ": none of ", sample.caption, " is of class ", classes[i],
+                       "; want more num_samples in [search.strategy.sw_runner.basic_evaluation]"));
+    }
+    sample.recalls.emplace_back(label, metric);
+  }
   return sample;
 }
 

@@ -256,6 +256,7 @@ struct SearchSpace::Builder {
       Target target{index, key->name(),
                     absl::StrCat("passes.", Quoted(quantize), ".", Quoted(node.name()), ".",
                                  kConfig, ".", key->name())};
+      parameter->group = node.name();
       Add(*std::move(parameter), std::move(target));
     }
     return absl::OkStatus();

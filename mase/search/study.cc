@@ -40,7 +40,8 @@ class DatabaseStudy final : public Study {
         database_(std::move(database)),
         reader_(absl::StrCat(database_->url().text, ": study '", spec_.name, "'"), spec_.space,
                 spec_.directions.size()) {
-    if (database_->url().kind != DatabaseUrl::Kind::kMemory) {
+    alone_ = database_->url().kind == DatabaseUrl::Kind::kMemory;
+    if (!alone_) {
       heart_.emplace(settings_.url(), absl::Seconds(settings_.heartbeat_interval()));
     }
   }
@@ -57,7 +58,7 @@ class DatabaseStudy final : public Study {
   absl::StatusOr<std::vector<Trial>> BeginQueued(int64_t count) override {
     return Take(count, /*only_queued=*/true);
   }
-  absl::Status Choose(const Trial& trial) override;
+  absl::StatusOr<bool> Choose(const Trial& trial) override;
   absl::Status Report(int64_t number, int64_t step, double value) override;
   absl::Status Finish(Trial trial) override;
   absl::Status GiveBack(absl::Span<const int64_t> numbers) override;
@@ -74,6 +75,14 @@ class DatabaseStudy final : public Study {
     size_t size() const { return points.size() + steps.size() + ended.size(); }
   };
 
+  // What others did since it was last looked for: their rows, and the last row there is.
+  struct News {
+    Id last = 0;
+    std::vector<Row> rows;
+  };
+
+  absl::Status ReadOthers(soci::session& sql, News& news);
+  void Learn(News news);
   absl::StatusOr<std::vector<Trial>> Take(int64_t count, bool only_queued);
   void Lock(soci::session& sql) const;
   absl::StatusOr<Trial*> FindOwn(int64_t number);
@@ -90,6 +99,7 @@ class DatabaseStudy final : public Study {
   const std::unique_ptr<Database> database_;
   TrialReader reader_;
   Id study_ = 0;
+  bool alone_ = false;  // Nobody else is at the study.
 
   std::vector<Trial> running_;            // The first ids_.size() are this worker's.
   absl::flat_hash_map<int64_t, Id> ids_;  // Of this worker's running trials, by number.
@@ -186,35 +196,42 @@ Id DatabaseStudy::Insert(soci::session& sql, int64_t number, TrialState state,
   return id;
 }
 
+absl::Status DatabaseStudy::ReadOthers(soci::session& sql, News& news) {
+  news = {.last = last_};
+  std::vector<Row> found;
+  MASE_ASSIGN_OR_RETURN(found, reader_.ReadRows(sql, study_, absl::StrCat("trial_id > ", last_)));
+  absl::Status status;
+  ForIds(std::vector<Id>(open_.begin(), open_.end()), [&](const std::string& list) {
+    auto again = reader_.ReadRows(sql, study_, absl::StrCat("trial_id IN (", list, ")"));
+    status.Update(again.status());
+    if (again.ok()) absl::c_move(*again, std::back_inserter(found));
+  });
+  MASE_RETURN_IF_ERROR(status);
+  // This worker knows its own trials.
+  for (Row& row : found) {
+    news.last = std::max(news.last, row.id);
+    if (!ids_.contains(row.trial.number) && history_.Find(row.trial.number) == nullptr) {
+      news.rows.push_back(std::move(row));
+    }
+  }
+  return reader_.ReadDetails(sql, news.rows);
+}
+
 absl::Status DatabaseStudy::Refresh() {
   MASE_RETURN_IF_ERROR(Flush());
-  std::vector<Row> rows;
-  Id last = last_;
-  MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) -> absl::Status {
-    rows.clear();
-    std::vector<Row> found;
-    MASE_ASSIGN_OR_RETURN(found, reader_.ReadRows(sql, study_, absl::StrCat("trial_id > ", last_)));
-    absl::Status status;
-    ForIds(std::vector<Id>(open_.begin(), open_.end()), [&](const std::string& list) {
-      auto again = reader_.ReadRows(sql, study_, absl::StrCat("trial_id IN (", list, ")"));
-      status.Update(again.status());
-      if (again.ok()) absl::c_move(*again, std::back_inserter(found));
-    });
-    MASE_RETURN_IF_ERROR(status);
-    // This worker knows its own trials.
-    for (Row& row : found) {
-      last = std::max(last, row.id);
-      if (!ids_.contains(row.trial.number) && history_.Find(row.trial.number) == nullptr) {
-        rows.push_back(std::move(row));
-      }
-    }
-    return reader_.ReadDetails(sql, rows);
-  }));
-  last_ = last;
+  News news;
+  MASE_RETURN_IF_ERROR(
+      database_->Transact([&](soci::session& sql) { return ReadOthers(sql, news); }));
+  Learn(std::move(news));
+  return absl::OkStatus();
+}
+
+void DatabaseStudy::Learn(News news) {
+  last_ = news.last;
   running_.resize(ids_.size());
   open_.clear();
   waiting_.clear();
-  for (Row& row : rows) {
+  for (Row& row : news.rows) {
     if (IsFinished(row.trial.state)) {
       history_.Add(std::move(row.trial));
       continue;
@@ -226,7 +243,6 @@ absl::Status DatabaseStudy::Refresh() {
       waiting_.emplace(row.id, std::move(row));
     }
   }
-  return absl::OkStatus();
 }
 
 absl::Status DatabaseStudy::FailDead(bool at_once) {
@@ -240,6 +256,7 @@ absl::Status DatabaseStudy::FailDead(bool at_once) {
 }
 
 absl::Status DatabaseStudy::FailOthers() {
+  alone_ = true;
   MASE_RETURN_IF_ERROR(Refresh());
   return FailDead(/*at_once=*/true);
 }
@@ -390,12 +407,36 @@ absl::StatusOr<Trial*> DatabaseStudy::FindOwn(int64_t number) {
       absl::StrCat("trial ", number, " is not running, or not this worker's"));
 }
 
-absl::Status DatabaseStudy::Choose(const Trial& trial) {
+absl::StatusOr<bool> DatabaseStudy::Choose(const Trial& trial) {
   MASE_RETURN_IF_ERROR(spec_.space.Check(trial.point));
   MASE_ASSIGN_OR_RETURN(Trial * own, FindOwn(trial.number));
-  own->point = trial.point;
-  pending_.points.emplace_back(ids_[trial.number], trial.point);
-  return MaybeFlush();
+  if (alone_) {
+    own->point = trial.point;
+    pending_.points.emplace_back(ids_[trial.number], trial.point);
+    MASE_RETURN_IF_ERROR(MaybeFlush());
+    return true;
+  }
+  // Whoever has the lock sees what those before it chose.
+  MASE_RETURN_IF_ERROR(Flush());
+  const Point key = PointKey(trial.point);
+  News news;
+  bool taken = false;
+  MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) -> absl::Status {
+    Lock(sql);
+    MASE_RETURN_IF_ERROR(ReadOthers(sql, news));
+    taken = absl::c_any_of(news.rows, [&key](const Row& row) {
+      return row.trial.state != TrialState::kWaiting && PointKey(row.trial.point) == key &&
+             !DiedWithItsWorker(row.trial);
+    });
+    if (taken) return absl::OkStatus();
+    ParamRows params;
+    params.Add(ids_[trial.number], spec_.space, reader_.distributions(), trial.point);
+    params.Insert(sql);
+    return absl::OkStatus();
+  }));
+  if (!taken) own->point = trial.point;
+  Learn(std::move(news));
+  return !taken;
 }
 
 absl::Status DatabaseStudy::Report(int64_t number, int64_t step, double value) {
@@ -559,11 +600,11 @@ bool DiedWithItsWorker(const Trial& trial) {
 }
 
 absl::StatusOr<std::unique_ptr<Study>> Study::Open(StorageSettings settings, StudySpec spec,
-                                                   Say say) {
+                                                   Say say, const std::atomic<bool>* interrupted) {
   MASE_RETURN_IF_ERROR(CompleteMessage(settings));
-  MASE_ASSIGN_OR_RETURN(
-      std::unique_ptr<Database> database,
-      Database::Open(settings.url(), absl::Seconds(settings.timeout()), std::move(say)));
+  MASE_ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+                        Database::Open(settings.url(), absl::Seconds(settings.timeout()),
+                                       std::move(say), interrupted));
   auto study =
       std::make_unique<DatabaseStudy>(std::move(settings), std::move(spec), std::move(database));
   MASE_RETURN_IF_ERROR(study->OpenStudy());

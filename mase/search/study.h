@@ -6,7 +6,7 @@
 //   if (trial.point.empty()) {
 //     MASE_ASSIGN_OR_RETURN(
 //         trial.point, sampler->Sample(trial.number, study->history(), study->running()));
-//     MASE_RETURN_IF_ERROR(study->Choose(trial));
+//     MASE_ASSIGN_OR_RETURN(const bool is_new, study->Choose(trial));  // False: sample again.
 //   }
 //   trial.state = TrialState::kComplete;
 //   trial.values = {Evaluate(trial.point)};
@@ -35,6 +35,7 @@
 #ifndef MASE_SEARCH_STUDY_H_
 #define MASE_SEARCH_STUDY_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -73,11 +74,13 @@ class Study {
   // What a worker is told while it waits for the database.
   using Say = std::function<void(absl::string_view)>;
 
-  // The study of that name, made if it is not there. The errors of Database::Open and, with nothing
-  // changed, FailedPrecondition: tables of another schema; a study of other objectives, or with
-  // trials of other parameters.
-  static absl::StatusOr<std::unique_ptr<Study>> Open(StorageSettings settings, StudySpec spec,
-                                                     Say say = nullptr);
+  // The study of that name, made if it is not there. Once `interrupted`, which may be null, is true
+  // a database that does not answer is waited for no longer. The errors of Database::Open and, with
+  // nothing changed, FailedPrecondition: tables of another schema; a study of other objectives, or
+  // with trials of other parameters.
+  static absl::StatusOr<std::unique_ptr<Study>> Open(
+      StorageSettings settings, StudySpec spec, Say say = nullptr,
+      const std::atomic<bool>* interrupted = nullptr);
   // Writes what is not written yet, if the database answers at once.
   virtual ~Study() = default;
 
@@ -100,8 +103,10 @@ class Study {
   // run.
   virtual absl::StatusOr<std::vector<Trial>> BeginQueued(int64_t count) = 0;
 
-  // The trial's point is chosen: others see it.
-  virtual absl::Status Choose(const Trial& trial) = 0;
+  // The trial's point is chosen: others see it. False, and nothing is chosen, where another worker
+  // has a trial with that point, as happens to those that choose at the same moment; history() and
+  // running() know of it then.
+  virtual absl::StatusOr<bool> Choose(const Trial& trial) = 0;
 
   // An intermediate value, which pruners compare. A step that is there already is replaced.
   virtual absl::Status Report(int64_t number, int64_t step, double value) = 0;

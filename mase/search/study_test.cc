@@ -163,6 +163,25 @@ TEST_F(StudyTest, APointThatIsChosenIsSeenByOthers) {
   EXPECT_THAT(other->running()[0].point, ElementsAre(4, 1, 0.5));
 }
 
+// Two workers that saw the same trials choose the same point.
+TEST_F(StudyTest, WhatAnotherChoseAMomentAgoIsNotChosenAgain) {
+  auto study = Open(), other = Open();
+  Trial trial = ValueOrDie(study->Begin(1))[0], late = ValueOrDie(other->Begin(1))[0];
+  trial.point = late.point = {4, 1, 0.5};
+  EXPECT_TRUE(ValueOrDie(study->Choose(trial)));
+  EXPECT_FALSE(ValueOrDie(other->Choose(late)));
+  ASSERT_THAT(other->running(), SizeIs(2));
+  EXPECT_THAT(other->running()[0].point, IsEmpty());
+  EXPECT_THAT(other->running()[1].point, ElementsAre(4, 1, 0.5));
+  late.point = {4, 1, 0.25};
+  EXPECT_TRUE(ValueOrDie(other->Choose(late)));
+  EXPECT_OK(study->Finish(Done(trial, trial.point, {0.5, 8})));
+  EXPECT_OK(study->Flush());
+  late = ValueOrDie(other->Begin(1))[0];
+  late.point = trial.point;
+  EXPECT_FALSE(ValueOrDie(other->Choose(late)));  // It is finished meanwhile.
+}
+
 TEST_F(StudyTest, TrialsOfTheDeadAreFailedAndTriedAgainAndNoneTwice) {
   settings_.set_heartbeat_interval(1000);  // As if dead at once.
   settings_.set_grace_period(0.2);

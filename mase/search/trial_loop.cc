@@ -9,6 +9,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "mase/base/memory_budget.h"
 #include "mase/base/status_macros.h"
@@ -23,6 +24,8 @@ constexpr int64_t kFailuresInARow = 20;  // From the first trial on: then the se
 constexpr int64_t kBlock = 32;
 constexpr int64_t kFastTrialNanoseconds = 2'000'000;
 constexpr absl::Duration kLookAgainAfter = absl::Milliseconds(200);  // For trials of others.
+constexpr size_t kMostReasons = 8;                                   // Of failures, that are told,
+constexpr size_t kMostNumbers = 12;                                  // and trials of each.
 constexpr char kInterrupted[] = "\"interrupted\"";
 
 // What leaves a thread as an exception ends the process.
@@ -90,6 +93,7 @@ absl::Status TrialLoop::Run() {
         absl::ToDoubleMilliseconds(choosing_) / static_cast<double>(tried),
         static_cast<double>(measuring_ns_) / 1e6 / static_cast<double>(tried)));
     if (pruned_ > 0) reporter_.Info(absl::StrCat(pruned_, " of them were pruned"));
+    TellFailures();
   }
   if (complete_ > 0 || Interrupted()) return absl::OkStatus();
   return absl::UnknownError(
@@ -223,7 +227,7 @@ absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
   }
   Trial trial = std::move(taken_.front());
   taken_.pop_front();
-  if (trial.point.empty()) {
+  for (bool chosen = !trial.point.empty(); !chosen;) {
     const absl::Time before = absl::Now();
     MASE_ASSIGN_OR_RETURN(std::optional<Point> point, chooser_.Choose(trial.number, study_));
     choosing_ += absl::Now() - before;
@@ -235,7 +239,7 @@ absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
       return none;
     }
     trial.point = *std::move(point);
-    MASE_RETURN_IF_ERROR(study_.Choose(trial));
+    MASE_ASSIGN_OR_RETURN(chosen, study_.Choose(trial));
   }
   return std::optional<Trial>(std::move(trial));
 }
@@ -275,7 +279,9 @@ absl::Status TrialLoop::Finish(Trial trial) {
   if (trial.state == TrialState::kFailed) {
     const std::string error = trial.attributes[kError];
     if (failed_++ == 0) first_error_ = absl::StrCat("trial ", trial.number, ": ", error);
-    if (failed_ <= 3) {
+    std::vector<int64_t>& alike = failures_[error];
+    alike.push_back(trial.number);
+    if (alike.size() == 1 && failures_.size() <= kMostReasons) {
       reporter_.Warn(absl::StrCat("trial ", trial.number, " failed: ", error));
     }
   }
@@ -294,6 +300,25 @@ absl::Status TrialLoop::Finish(Trial trial) {
     return text;
   });
   return absl::OkStatus();
+}
+
+// Each reason once, with all trials that it is the reason of.
+void TrialLoop::TellFailures() const {
+  if (failures_.empty()) return;
+  std::string text;
+  size_t count = 0, reasons = 0;
+  for (const auto& [error, trials] : failures_) {
+    count += trials.size();
+    if (++reasons > kMostReasons) continue;
+    const size_t shown = std::min(trials.size(), kMostNumbers);
+    absl::StrAppend(&text, "\n  ", trials.size() == 1 ? "trial " : "trials ",
+                    absl::StrJoin(trials.begin(), trials.begin() + shown, ", "),
+                    shown < trials.size() ? ", ..." : "", ": ", error);
+  }
+  if (reasons > kMostReasons) {
+    absl::StrAppend(&text, "\n  and ", reasons - kMostReasons, " more reasons");
+  }
+  if (count > 1) reporter_.Warn(absl::StrCat(count, " trials failed (trials.csv has all):", text));
 }
 
 // Slow trials are kept as they end, fast ones every few.

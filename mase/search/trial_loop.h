@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -74,6 +76,7 @@ class TrialLoop {
   absl::Status Finish(Trial trial);
   // Slow trials are kept as they end, fast ones every few.
   absl::Status SaveSometimes();
+  void TellFailures() const;
 
   const SearchContext& context_;
   Reporter& reporter_;
@@ -94,6 +97,8 @@ class TrialLoop {
   int64_t died_ = 0;        // With their workers.
   bool waits_ = false;      // For others, as was said.
   std::optional<double> best_;
+  // Why trials failed, and which did.
+  std::map<std::string, std::vector<int64_t>> failures_;
   std::string first_error_;
 };
 

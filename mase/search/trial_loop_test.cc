@@ -1,8 +1,11 @@
 #include "mase/search/trial_loop.h"
 
+#include <functional>
 #include <memory>
 #include <new>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
@@ -14,15 +17,31 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class Greedy final : public TrialRunner {
+class Starving final : public TrialRunner {
  public:
   absl::StatusOr<TrialFigures> Run(int64_t, absl::Span<const double>, const EpochWatch&) override {
     throw std::bad_alloc();
   }
 };
 
-// How a search ends whose trials find no memory.
-absl::Status EndOf(const TrialLoopOptions& options) {
+// With the first value of its first choice there is nothing to measure.
+class Picky final : public TrialRunner {
+ public:
+  absl::StatusOr<TrialFigures> Run(int64_t, absl::Span<const double> point,
+                                   const EpochWatch&) override {
+    if (point[0] == 0) return absl::InvalidArgumentError("a: 1 is too narrow");
+    TrialFigures figures;
+    figures.software["accuracy"] = point[1];
+    return figures;
+  }
+};
+
+using RunnerMaker = std::function<std::unique_ptr<TrialRunner>()>;
+
+// How a search of two choices with 2 and 40 values ends, and its study.
+absl::Status EndOf(const TrialLoopOptions& options, const RunnerMaker& make,
+                   SamplerSettings::Name name = SamplerSettings::RANDOM,
+                   std::unique_ptr<Study>* kept = nullptr, Reporter* reporter = nullptr) {
   SearchSettings settings;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
       R"pb(
@@ -32,6 +51,7 @@ absl::Status EndOf(const TrialLoopOptions& options) {
             values { number_value: 1 }
             values { number_value: 2 }
           }
+          settings { name: "b" low: 1 high: 40 step: 1 }
         }
         strategy { metrics { name: "accuracy" } }
       )pb",
@@ -41,26 +61,64 @@ absl::Status EndOf(const TrialLoopOptions& options) {
   const Graph graph;
   const SearchSample sample;
   Reporter silent;
-  const RunEnvironment environment = {.reporter = silent};
+  const RunEnvironment environment = {.reporter = reporter != nullptr ? *reporter : silent};
   const SearchContext context{settings, space, objective, graph, sample, nullptr, environment, ""};
   SamplerSettings sampler;
-  sampler.set_name(SamplerSettings::RANDOM);
+  sampler.set_name(name);
   PointChooser chooser =
       ValueOrDie(PointChooser::Create(sampler, space.parameters(), objective, /*seed=*/0));
   auto study = ValueOrDie(Study::Open({}, {.name = "test",
                                            .directions = objective.directions(),
                                            .metric_names = objective.names(),
                                            .space = space.parameters()}));
-  TrialLoop loop(
-      context, *study, chooser, [] { return std::make_unique<Greedy>(); }, options);
-  return loop.Run();
+  TrialLoop loop(context, *study, chooser, make, options);
+  const absl::Status end = loop.Run();
+  if (kept != nullptr) *kept = std::move(study);
+  return end;
 }
 
 TEST(TrialLoopTest, AThreadWithoutMemoryEndsTheSearchAndNotTheProcess) {
   for (const int batch : {0, 2}) {
-    EXPECT_THAT(EndOf({.target = 2, .jobs = 2, .batch = batch}),
+    EXPECT_THAT(EndOf({.target = 2, .jobs = 2, .batch = batch},
+                      [] { return std::make_unique<Starving>(); }),
                 StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("memory")))
         << batch;
+  }
+}
+
+class Listening final : public Reporter {
+ public:
+  void Message(LogLevel level, absl::string_view text) override {
+    if (level == LogLevel::kWarning) warnings.emplace_back(text);
+  }
+  std::vector<std::string> warnings;
+};
+
+TEST(TrialLoopTest, AValueThatAlwaysFailsIsLeftAloneAndSaidOnce) {
+  for (const auto name : {SamplerSettings::RANDOM, SamplerSettings::TPE, SamplerSettings::NSGAII}) {
+    std::unique_ptr<Study> study;
+    Listening reporter;
+    ASSERT_OK(EndOf(
+        {.target = 40}, [] { return std::make_unique<Picky>(); }, name, &study, &reporter));
+    int failed = 0;
+    for (const Trial* trial : study->history().trials()) {
+      failed += trial->state == TrialState::kFailed;
+    }
+    EXPECT_EQ(study->history().size(), 40u);
+    EXPECT_EQ(failed, kFailuresOfAValue) << InfoOf(name).text;
+    ASSERT_EQ(reporter.warnings.size(), 2u);
+    EXPECT_THAT(reporter.warnings[0], HasSubstr("failed: \"a: 1 is too narrow\""));
+    EXPECT_THAT(reporter.warnings[1], HasSubstr("4 trials failed"));
+  }
+}
+
+// A grid has no choice, and where all others are tried they are, too.
+TEST(TrialLoopTest, WhatAlwaysFailsIsTriedWhereNothingElseIsLeft) {
+  for (const auto name : {SamplerSettings::RANDOM, SamplerSettings::QMC}) {
+    std::unique_ptr<Study> study;
+    ASSERT_OK(EndOf(
+        {.target = 80}, [] { return std::make_unique<Picky>(); }, name, &study));
+    EXPECT_EQ(study->history().size(), 80u);
   }
 }
 

@@ -19,13 +19,14 @@
 #include "mase/graph/shape_inference.h"
 #include "mase/kernel/loss.h"
 #include "mase/model/checkpoint.h"
+#include "mase/quantize/net_costs.h"
 #include "mase/quantize/rule.h"
 #include "mase/run/net_figures.h"
 #include "mase/run/run_passes.h"
 #include "mase/run/session.h"
 #include "mase/run/trainer_options.h"
 #include "mase/search/incremental_net.h"
-#include "mase/search/net_costs.h"
+#include "mase/search/slice_weights.h"
 #include "mase/train/trainer.h"
 
 namespace mase {
@@ -237,10 +238,15 @@ std::map<std::string, double> SoftwareFigures(absl::Span<const float> scores, in
     }
   }
   const double macro = recalls / static_cast<double>(std::max<int64_t>(1, present));
-  return {{"accuracy", macro},
-          {"accuracy_macro", macro},
-          {"accuracy_micro", static_cast<double>(correct) / static_cast<double>(rows)},
-          {"loss", loss / static_cast<double>(std::max<int64_t>(1, batches.count()))}};
+  std::map<std::string, double> figures = {
+      {"accuracy", macro},
+      {"accuracy_macro", macro},
+      {"accuracy_micro", static_cast<double>(correct) / static_cast<double>(rows)},
+      {"loss", loss / static_cast<double>(std::max<int64_t>(1, batches.count()))}};
+  for (const auto& [label, metric] : sample.recalls) {
+    figures[metric] = static_cast<double>(right[label]) / static_cast<double>(of_class[label]);
+  }
+  return figures;
 }
 
 absl::StatusOr<std::unique_ptr<TrialRunner>> FormatTrials(const SearchContext& context) {
@@ -270,6 +276,9 @@ absl::StatusOr<Graph> NetOf(const SearchContext& context, int64_t number,
   MASE_ASSIGN_OR_RETURN(
       Session session,
       OpenSession(config, BeginReport(trains ? "train" : "transform"), environment));
+  if (context.weights != nullptr) {
+    MASE_RETURN_IF_ERROR(SliceWeights(*context.weights, session.graph));
+  }
   Transformed transformed;
   MASE_RETURN_IF_ERROR(
       RunPasses(config, pipeline, session, /*evaluate=*/false, transformed, nullptr));

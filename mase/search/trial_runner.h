@@ -28,7 +28,7 @@ namespace mase {
 // loss, accuracy_micro, accuracy_macro and, MASE's name for that, accuracy of scores [rows,
 // classes]. The loss is the mean of the batches' means, as Evaluate's. MASE's accuracy is the mean
 // over classes of the rows of the class that are right; classes that are neither among labels nor
-// among predictions are left out.
+// among predictions are left out. And the recalls that the sample asks for.
 std::map<std::string, double> SoftwareFigures(absl::Span<const float> scores, int64_t classes,
                                               const SearchSample& sample);
 
@@ -61,7 +61,8 @@ struct SearchContext {
   const SearchSample& sample;
   SettingsOf settings_of;
   const RunEnvironment& environment;
-  std::string directory;  // For what trials write while they run.
+  std::string directory;           // For what trials write while they run.
+  const Graph* weights = nullptr;  // That trials' nets take (SliceWeights); null: none.
 };
 
 // For spaces whose formats_alone() is true. Errors of IncrementalNet::Create.

@@ -32,7 +32,7 @@ std::optional<double> GoalGap(const Goal& goal, const TrialFigures& figures,
   } else if (metric == "loss_rise") {
     value = figure(figures, "loss") - figure(original, "loss");
   } else {
-    value = figure(figures, metric == "bytes" ? "packed_bytes" : metric);
+    value = figure(figures, SearchMetricOf(metric));
   }
   if (std::isnan(value)) return std::nullopt;
   const bool below =
@@ -55,8 +55,7 @@ const Trial* ByFreeObjectives(const std::vector<const Trial*>& best, const Objec
     const bool bounded = absl::c_any_of(goals, [&](const Goal& goal) {
       const std::string metric = goal.metric();
       return absl::StartsWith(names[i], "accuracy") ? absl::StartsWith(metric, "accuracy")
-             : names[i] == "packed_bytes"           ? metric == "bytes"
-                                                    : metric == names[i];
+                                                    : SearchMetricOf(metric) == names[i];
     });
     if (!bounded) free.push_back(i), directions.push_back(objective.directions()[i]);
   }

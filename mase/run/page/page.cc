@@ -26,12 +26,6 @@ namespace {
 
 constexpr int64_t kMaxGraphBytes = 512 << 10;  // Of a picture: a page is to stay small.
 
-std::string Section(absl::string_view id, absl::string_view title, absl::string_view body) {
-  if (body.empty()) return "";
-  return absl::StrCat("<section id=\"", id, "\">\n<h2>", EscapeHtml(title), "</h2>\n", body,
-                      "</section>\n");
-}
-
 std::string Paragraph(absl::string_view text) {
   return text.empty() ? "" : absl::StrCat("<p>", EscapeHtml(text), "</p>\n");
 }
@@ -252,23 +246,26 @@ std::string Goals(const RunReport& report) {
 }
 
 // One run; ids of its sections begin with `prefix`.
-std::string RunHtml(const FinishedRun& run, const std::string& prefix, Plots& plots) {
+std::string RunHtml(const FinishedRun& run, const std::string& prefix, Plots& plots,
+                    absl::string_view own = "") {
   const RunReport& report = run.report;
   const auto id = [&](const char* name) { return absl::StrCat(prefix, name); };
   return absl::StrCat(
-      What(report), Tiles(report), Section(id("warnings"), "Warnings", List(report.warnings())),
-      Section(id("goals"), "Goals", Goals(report)),
-      Section(id("metrics"), "Metrics", Metrics(report)),
-      Section(id("classes"), "Classes", absl::StrCat(Confusion(report), Classes(report))),
-      Section(id("curves"), "Training", TrainingCurves(run, plots)),
-      Section(id("graph"), "Graph", GraphPicture(run)),
-      Section(id("nodes"), "Nodes", RunTables(report, "nodes")),
-      Section(id("histograms"), "Weights, float and quantized", Histograms(report, plots)),
-      Section(id("found"), "What the passes found", PassTables(report)),
-      Section(id("passes"), "Passes and their time", Passes(report)),
-      Section(id("settings"), "Settings and where they are from", RunTables(report, "settings")),
-      Section(id("files"), "Files", List(report.artifacts())),
-      Section(id("versions"), "Versions", Versions(report)));
+      What(report), Tiles(report), own,
+      PageSection(id("warnings"), "Warnings", List(report.warnings())),
+      PageSection(id("goals"), "Goals", Goals(report)),
+      PageSection(id("metrics"), "Metrics", Metrics(report)),
+      PageSection(id("classes"), "Classes", absl::StrCat(Confusion(report), Classes(report))),
+      PageSection(id("curves"), "Training", TrainingCurves(run, plots)),
+      PageSection(id("graph"), "Graph", GraphPicture(run)),
+      PageSection(id("nodes"), "Nodes", RunTables(report, "nodes")),
+      PageSection(id("histograms"), "Weights, float and quantized", Histograms(report, plots)),
+      PageSection(id("found"), "What the passes found", PassTables(report)),
+      PageSection(id("passes"), "Passes and their time", Passes(report)),
+      PageSection(id("settings"), "Settings and where they are from",
+                  RunTables(report, "settings")),
+      PageSection(id("files"), "Files", List(report.artifacts())),
+      PageSection(id("versions"), "Versions", Versions(report)));
 }
 
 std::string TitleOf(const FinishedRun& run) {
@@ -280,15 +277,15 @@ std::string TitleOf(const FinishedRun& run) {
 std::string ManyHtml(absl::Span<const FinishedRun> runs, Plots& plots) {
   std::string html;
   const absl::StatusOr<Table> table = RunTable(runs, DefaultRunColumns(), "");
-  if (table.ok()) html = Section("runs", "Runs", TableHtml(*table));
-  absl::StrAppend(&html, Section("curves", "Training", CurvesOfRuns(runs, plots)));
+  if (table.ok()) html = PageSection("runs", "Runs", TableHtml(*table));
+  absl::StrAppend(&html, PageSection("curves", "Training", CurvesOfRuns(runs, plots)));
   std::string each;
   for (size_t i = 0; i < runs.size(); ++i) {
     absl::StrAppend(&each, "<details><summary>", EscapeHtml(runs[i].name), ": ",
                     EscapeHtml(TitleOf(runs[i])), "</summary>\n",
                     RunHtml(runs[i], absl::StrCat("run", i, "-"), plots), "</details>\n");
   }
-  return absl::StrCat(html, Section("each", "Each run", each));
+  return absl::StrCat(html, PageSection("each", "Each run", each));
 }
 
 std::string WholePage(absl::string_view title, absl::string_view body, const Plots& plots) {
@@ -306,18 +303,26 @@ std::string WholePage(absl::string_view title, absl::string_view body, const Plo
 
 }  // namespace
 
-std::string PageOf(absl::Span<const FinishedRun> runs) {
+std::string PageSection(absl::string_view id, absl::string_view title, absl::string_view body) {
+  if (body.empty()) return "";
+  return absl::StrCat("<section id=\"", id, "\">\n<h2>", EscapeHtml(title), "</h2>\n", body,
+                      "</section>\n");
+}
+
+std::string PageOf(absl::Span<const FinishedRun> runs, const PageSections& own) {
   Plots plots;
   const bool one = runs.size() == 1;
   const std::string title = one ? TitleOf(runs[0]) : absl::StrCat(runs.size(), " runs");
-  const std::string body = one ? RunHtml(runs[0], "", plots) : ManyHtml(runs, plots);
+  const std::string body =
+      one ? RunHtml(runs[0], "", plots, own ? own(plots) : "") : ManyHtml(runs, plots);
   return WholePage(title, body, plots);
 }
 
 std::string PageOfTables(absl::string_view title, absl::Span<const Table* const> tables) {
   std::string body;
-  for (const Table* table : tables)
-    body += Section(table->name(), table->title(), TableHtml(*table));
+  for (const Table* table : tables) {
+    absl::StrAppend(&body, PageSection(table->name(), table->title(), TableHtml(*table)));
+  }
   return WholePage(title, body, Plots());
 }
 

@@ -14,10 +14,6 @@ namespace {
 
 constexpr int kMaxHistograms = 64;
 
-std::string PlotGrid(absl::string_view plots) {
-  return plots.empty() ? "" : absl::StrCat("<div class=\"plots\">\n", plots, "</div>\n");
-}
-
 using EpochValue = double (*)(const EpochRecord&);
 
 Curve CurveOf(const FinishedRun& run, std::string name, EpochValue value) {
@@ -43,6 +39,10 @@ Picture Curves(std::string title, std::vector<Curve> curves) {
 
 }  // namespace
 
+std::string PlotGrid(absl::string_view plots) {
+  return plots.empty() ? "" : absl::StrCat("<div class=\"plots\">\n", plots, "</div>\n");
+}
+
 std::string Plots::Add(const Picture& picture, bool steps, absl::string_view caption) {
   nlohmann::ordered_json plot = {{"title", picture.title}, {"x", picture.x_label},
                                  {"y", picture.y_label},   {"whole", picture.whole_x},
@@ -53,7 +53,9 @@ std::string Plots::Add(const Picture& picture, bool steps, absl::string_view cap
       // JSON has no NaN.
       points.push_back({x, std::isfinite(y) ? nlohmann::json(y) : nlohmann::json()});
     }
-    plot["curves"].push_back({{"name", curve.name}, {"points", std::move(points)}});
+    nlohmann::ordered_json entry = {{"name", curve.name}, {"points", std::move(points)}};
+    if (curve.look == Curve::Look::kDots) entry["dots"] = true;
+    plot["curves"].push_back(std::move(entry));
   }
   data_.push_back(std::move(plot));
   return absl::StrCat("<figure class=\"plot\" data-plot=\"", data_.size() - 1, "\">\n",

@@ -16,7 +16,8 @@ namespace mase {
 // Each plot stands in the page as an SVG, which needs no script, and as data for the script.
 class Plots {
  public:
-  // The HTML of one more plot. `steps`: curves are flat between points, as of a histogram.
+  // The HTML of one more plot, of lines and dots. `steps`: curves are flat between points, as of a
+  // histogram.
   std::string Add(const Picture& picture, bool steps, absl::string_view caption);
 
   // The data of all, for a script element: nothing in it ends one.
@@ -25,6 +26,9 @@ class Plots {
  private:
   nlohmann::ordered_json data_ = nlohmann::json::array();
 };
+
+// Plots side by side, where there is room; "" of none.
+std::string PlotGrid(absl::string_view plots);
 
 // Loss, accuracy and learning rate over the epochs; "" of what is no training.
 std::string TrainingCurves(const FinishedRun& run, Plots& plots);

@@ -1,4 +1,4 @@
-#include "mase/search/net_costs.h"
+#include "mase/quantize/net_costs.h"
 
 #include <vector>
 

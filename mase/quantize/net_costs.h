@@ -1,6 +1,6 @@
-// What a net costs, as sums over its nodes: the hardware figures of a search.
-#ifndef MASE_SEARCH_NET_COSTS_H_
-#define MASE_SEARCH_NET_COSTS_H_
+// What a net costs, as sums over its nodes: figures of runs and of trials of a search.
+#ifndef MASE_QUANTIZE_NET_COSTS_H_
+#define MASE_QUANTIZE_NET_COSTS_H_
 
 #include <cstdint>
 
@@ -35,4 +35,4 @@ absl::StatusOr<NetCosts> NetCostsOf(const Graph& graph);
 
 }  // namespace mase
 
-#endif  // MASE_SEARCH_NET_COSTS_H_
+#endif  // MASE_QUANTIZE_NET_COSTS_H_
