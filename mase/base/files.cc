@@ -15,6 +15,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "mase/base/memory_budget.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/system_calls.h"
 
@@ -173,6 +174,7 @@ absl::StatusOr<std::string> ReadFile(absl::string_view path, int64_t max_bytes) 
   const absl::Status too_large = absl::ResourceExhaustedError(
       absl::StrCat(path, ": larger than the limit of ", max_bytes, " bytes"));
   if (file.size() > max_bytes) return too_large;
+  if (file.size() >= kLeastCountedBytes) MASE_RETURN_IF_ERROR(CheckMemory(file.size(), path));
   // Sizes that the system tells may be too small (/proc, a file that grows): one byte more than
   // told is asked for, and getting it means to ask on.
   std::string contents;

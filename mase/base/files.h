@@ -50,7 +50,7 @@ class InputFile {
 };
 
 // The bytes of a regular file. ResourceExhausted where it holds more than `max_bytes` (it is not
-// read further than that); else as InputFile.
+// read further than that) or than there is memory for; else as InputFile.
 absl::StatusOr<std::string> ReadFile(absl::string_view path, int64_t max_bytes);
 
 // Its first bytes, at most `bytes` of them, by which its kind is told.

@@ -76,6 +76,15 @@ TEST_F(FilesTest, OnlyRegularFilesAreRead) {
   EXPECT_EQ(ReadFile("/dev/zero", 1000).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+// Of zeros that are not there: what it says of its size is believed before it is read.
+TEST_F(FilesTest, AFileThatIsLargerThanTheMemoryIsRefused) {
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "").ok());
+  fs::resize_file(Path("f"), int64_t{1} << 40);
+  const absl::Status status = ReadFile(Path("f"), int64_t{1} << 41).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("f wants 1.1 TB of memory"));
+}
+
 TEST_F(FilesTest, FilesWithoutASizeAreReadToTheirEndOrTheLimit) {
   EXPECT_GT(ReadFile("/proc/self/maps", 1 << 20).value().size(), 100);
   EXPECT_EQ(ReadFile("/proc/self/maps", 100).status().code(), absl::StatusCode::kResourceExhausted);

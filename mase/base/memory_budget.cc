@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
@@ -18,7 +20,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "mase/base/files.h"
 #include "mase/base/quote.h"
 
 namespace mase {
@@ -39,7 +40,10 @@ std::atomic<int64_t> limit = 0;  // 0: not asked for yet.
 std::atomic<int64_t> counted = 0;
 
 // A small file of the system; "" where there is none.
-std::string SystemFile(const std::string& path) { return ReadFile(path, 1 << 16).value_or(""); }
+std::string SystemFile(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 // The number in a file of a control group; none ("max") is the largest.
 int64_t GroupLimit(const std::string& path) {

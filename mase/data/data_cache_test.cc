@@ -233,5 +233,15 @@ TEST_F(DataCacheTest, ManyProcessesShareTheFolder) {
   }
 }
 
+// The header's key is bytes, of which protobuf has nothing to say on the terminal.
+TEST(CacheFileTest, AnotherKeyIsNotFoundWithoutAWord) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/cache_file");
+  ASSERT_TRUE(WriteCacheFile(path, "\xff\xfe", {{"text"}, {}, {}}).ok());
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(ReadCacheFile(path, "key").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_THAT(ReadCacheFile(path, "\xff\xfe")->texts, ElementsAre("text"));
+}
+
 }  // namespace
 }  // namespace mase

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <system_error>
 #include <utility>
 
@@ -178,19 +179,36 @@ void ParseChunk(const DelimitedBody& body, int64_t features, float* feature_rows
   }
 }
 
-// Renumbers each chunk's labels by the order of first appearance in the whole file.
-void MergeClasses(const DelimitedBody& body, std::vector<Chunk>& chunks, DataTable& table) {
-  ClassTexts all;
-  absl::Span<int64_t> labels = table.labels.mutable_data<int64_t>();
-  for (Chunk& chunk : chunks) {
-    std::vector<int64_t> index;
-    for (size_t i = 0; i < chunk.classes.texts.size(); ++i) {
-      index.push_back(all.IndexOf(chunk.classes.texts[i], chunk.classes.lines[i]));
-    }
-    for (int64_t& label : labels.subspan(chunk.first_row, chunk.rows)) label = index[label];
+// Renumbers a chunk's labels by the order of first appearance in the whole file.
+void MergeClasses(const Chunk& chunk, absl::Span<int64_t> labels, ClassTexts& all) {
+  std::vector<int64_t> index;
+  for (size_t i = 0; i < chunk.classes.texts.size(); ++i) {
+    index.push_back(all.IndexOf(chunk.classes.texts[i], chunk.classes.lines[i]));
   }
-  table.class_texts = std::move(all.texts);
-  for (int64_t line : all.lines) table.class_places.push_back(absl::StrCat(body.path, ":", line));
+  for (int64_t& label : labels.subspan(chunk.first_row, chunk.rows)) label = index[label];
+}
+
+// Goes through the file from its start; each block's stretches come with their lines and rows
+// counted. `use` says whether to go on.
+absl::Status ForEachBlock(const DelimitedBody& body, LineBlocks& lines,
+                          const std::function<absl::StatusOr<bool>(std::vector<Chunk>&)>& use) {
+  MASE_RETURN_IF_ERROR(lines.Rewind());
+  int64_t line = body.first_line, row = 0;
+  for (size_t header = body.header_bytes;; header = 0) {
+    MASE_ASSIGN_OR_RETURN(absl::string_view text, lines.Next());
+    if (text.empty()) return absl::OkStatus();
+    text.remove_prefix(std::min(header, text.size()));
+    std::vector<Chunk> chunks = CutAtLineEnds(text);
+    const int count = static_cast<int>(chunks.size());
+#pragma omp parallel for schedule(static, 1) if (count > 1)
+    for (int i = 0; i < count; ++i) CountRows(chunks[i], body.comment);
+    for (Chunk& chunk : chunks) {
+      chunk.first_line = std::exchange(line, line + chunk.lines);
+      chunk.first_row = std::exchange(row, row + chunk.rows);
+    }
+    MASE_ASSIGN_OR_RETURN(const bool more, use(chunks));
+    if (!more) return absl::OkStatus();
+  }
 }
 
 }  // namespace
@@ -238,18 +256,12 @@ bool NextCell(absl::string_view& line, char separator, absl::string_view& cell,
   return at != absl::string_view::npos;
 }
 
-absl::Status ParseDelimited(const DelimitedBody& body, DataTable& table) {
-  std::vector<Chunk> chunks = CutAtLineEnds(body.text);
-  const int count = static_cast<int>(chunks.size());
-#pragma omp parallel for schedule(static, 1) if (count > 1)
-  for (int i = 0; i < count; ++i) CountRows(chunks[i], body.comment);
-
-  int64_t line = body.first_line;
+absl::Status ParseDelimited(const DelimitedBody& body, LineBlocks& lines, DataTable& table) {
   int64_t rows = 0;
-  for (Chunk& chunk : chunks) {
-    chunk.first_line = std::exchange(line, line + chunk.lines);
-    chunk.first_row = std::exchange(rows, rows + chunk.rows);
-  }
+  MASE_RETURN_IF_ERROR(ForEachBlock(body, lines, [&](std::vector<Chunk>& chunks) {
+    rows = chunks.back().first_row + chunks.back().rows;
+    return true;
+  }));
   if (rows == 0) return absl::InvalidArgumentError(absl::StrCat(body.path, ": no rows"));
   const int64_t features =
       *std::max_element(body.feature_of_column.begin(), body.feature_of_column.end()) + 1;
@@ -257,12 +269,28 @@ absl::Status ParseDelimited(const DelimitedBody& body, DataTable& table) {
   MASE_ASSIGN_OR_RETURN(table.features, Tensor::Create(DType::kFloat32, {rows, features}));
   MASE_ASSIGN_OR_RETURN(table.labels, Tensor::Create(DType::kInt64, {labelled ? rows : 0}));
   float* const feature_rows = table.features.mutable_data<float>().data();
-  int64_t* const labels = labelled ? table.labels.mutable_data<int64_t>().data() : nullptr;
+  const absl::Span<int64_t> labels = table.labels.mutable_data<int64_t>();
+  ClassTexts classes;
+  const auto parse = [&](std::vector<Chunk>& chunks) -> absl::StatusOr<bool> {
+    if (chunks.back().first_row + chunks.back().rows > rows) {
+      return absl::UnavailableError(absl::StrCat(body.path, ": changed while it was read"));
+    }
+    const int count = static_cast<int>(chunks.size());
 #pragma omp parallel for schedule(static, 1) if (count > 1)
-  for (int i = 0; i < count; ++i) ParseChunk(body, features, feature_rows, labels, chunks[i]);
-
-  for (const Chunk& chunk : chunks) MASE_RETURN_IF_ERROR(chunk.status);
-  if (labelled) MergeClasses(body, chunks, table);
+    for (int i = 0; i < count; ++i) {
+      ParseChunk(body, features, feature_rows, labelled ? labels.data() : nullptr, chunks[i]);
+    }
+    for (const Chunk& chunk : chunks) {
+      MASE_RETURN_IF_ERROR(chunk.status);
+      if (labelled) MergeClasses(chunk, labels, classes);
+    }
+    return static_cast<int64_t>(classes.texts.size()) <= limits::kMaxClasses;
+  };
+  MASE_RETURN_IF_ERROR(ForEachBlock(body, lines, parse));
+  table.class_texts = std::move(classes.texts);
+  for (int64_t line : classes.lines) {
+    table.class_places.push_back(absl::StrCat(body.path, ":", line));
+  }
   return absl::OkStatus();
 }
 

@@ -9,15 +9,16 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "mase/data/columns.h"
+#include "mase/data/line_blocks.h"
 #include "mase/data/table.h"
 
 namespace mase {
 
 struct DelimitedBody {
-  absl::string_view path;  // For messages.
-  absl::string_view text;  // The lines after the header.
-  int64_t first_line = 1;  // The number of the first of them in the file.
-  char separator = ',';    // As in Dialect, the decimal point too.
+  absl::string_view path;   // For messages.
+  size_t header_bytes = 0;  // Before the first line after the header.
+  int64_t first_line = 1;   // The number of that line in the file.
+  char separator = ',';     // As in Dialect, the decimal point too.
   char decimal = '.';
   char comment = '\0';                 // Lines that begin with it are skipped, unless it is 0.
   FileColumns columns;                 // All cells of a line.
@@ -25,9 +26,11 @@ struct DelimitedBody {
   int label_column = 0;                // -1: the rows have no classes.
 };
 
-// Parses all lines into the features, labels and classes of `table`, on all cores for a large text;
-// the result does not depend on their number. Errors as ReadTable.
-absl::Status ParseDelimited(const DelimitedBody& body, DataTable& table);
+// Parses all lines of a file, which may be anywhere in it, into the features, labels and classes of
+// `table`: reads it twice, to count and to parse, on all cores where it is large; the result does
+// not depend on their number. Beyond limits::kMaxClasses classes it ends, and the rest of the
+// labels is not theirs: CheckLabels refuses the table. Errors as ReadTable.
+absl::Status ParseDelimited(const DelimitedBody& body, LineBlocks& lines, DataTable& table);
 
 // Takes the next line off `text`, without its end.
 absl::string_view NextLine(absl::string_view& text);

@@ -1,6 +1,7 @@
 #include "mase/data/table.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -12,9 +13,9 @@
 #include "mase/data/columns.h"
 #include "mase/data/delimited.h"
 #include "mase/data/dialect.h"
-#include "mase/data/file_bytes.h"
 #include "mase/data/foreign_data.h"
 #include "mase/data/labels.h"
+#include "mase/data/line_blocks.h"
 
 namespace mase {
 namespace {
@@ -55,7 +56,8 @@ std::string ShowSeparator(char separator) {
   return absl::StrCat("'", std::string(1, separator), "'");
 }
 
-void ReadCsvHeader(absl::string_view text, DelimitedBody& body, DataTable& table) {
+void ReadCsvHeader(absl::string_view block, DelimitedBody& body, DataTable& table) {
+  absl::string_view text = block;
   absl::ConsumePrefix(&text, "\xef\xbb\xbf");  // The mark that spreadsheets put before UTF-8.
   Dialect dialect = FindDialect(text);
   body.separator = dialect.separator;
@@ -64,7 +66,7 @@ void ReadCsvHeader(absl::string_view text, DelimitedBody& body, DataTable& table
   HeaderLines lines(text);
   lines.SkipBlank();
   if (dialect.header) lines.Next();
-  body.text = lines.rest();
+  body.header_bytes = block.size() - lines.rest().size();
   body.first_line = lines.number();
   if (dialect.separator != ',') {
     table.notes.push_back(absl::StrCat("cells are separated by ", ShowSeparator(body.separator),
@@ -103,9 +105,10 @@ absl::Status ReadArffHeader(absl::string_view text, DelimitedBody& body) {
       const absl::string_view declaration = absl::StripAsciiWhitespace(line.substr(10));
       body.columns.names.push_back(AttributeName(declaration));
     } else if (absl::EqualsIgnoreCase(line, "@data")) {
-      body.text = lines.rest();
+      body.header_bytes = text.size() - lines.rest().size();
       body.first_line = lines.number();
-      body.columns.texts = FindTextColumns(body.text, body.separator, body.decimal, body.comment);
+      body.columns.texts =
+          FindTextColumns(lines.rest(), body.separator, body.decimal, body.comment);
       return absl::OkStatus();
     } else {
       return LineError(body, number, absl::StrCat("'", line, "' is not an ARFF declaration"));
@@ -120,14 +123,15 @@ bool LooksLikeArff(absl::string_view text) {
 }
 
 // Parses the rows of all chosen columns; one-hot ones as if they were features behind the others.
-absl::Status ReadRows(const ColumnChoice& choice, DelimitedBody& body, DataTable& table) {
+absl::Status ReadRows(const ColumnChoice& choice, LineBlocks& lines, DelimitedBody& body,
+                      DataTable& table) {
   std::vector<int> columns = choice.features;
   const bool one_hot = choice.labels.size() > 1;
   if (one_hot) columns.insert(columns.end(), choice.labels.begin(), choice.labels.end());
   body.feature_of_column.assign(body.columns.names.size(), -1);
   for (size_t i = 0; i < columns.size(); ++i) body.feature_of_column[columns[i]] = i;
   body.label_column = choice.labels.size() == 1 ? choice.labels[0] : -1;
-  MASE_RETURN_IF_ERROR(ParseDelimited(body, table));
+  MASE_RETURN_IF_ERROR(ParseDelimited(body, lines, table));
   if (body.label_column >= 0) return CheckLabels(table, choice.label_choice, body.path);
   if (!one_hot) return absl::OkStatus();
   std::vector<std::string> classes;
@@ -138,21 +142,22 @@ absl::Status ReadRows(const ColumnChoice& choice, DelimitedBody& body, DataTable
 }  // namespace
 
 absl::StatusOr<DataTable> ReadTable(absl::string_view path, const TableColumns& columns) {
-  MASE_ASSIGN_OR_RETURN(const FileBytes file, FileBytes::Open(path));
-  const std::string foreign = DescribeForeignData(file.bytes());
+  MASE_ASSIGN_OR_RETURN(const std::unique_ptr<LineBlocks> lines, LineBlocks::Open(path));
+  MASE_ASSIGN_OR_RETURN(const absl::string_view text, lines->Next());
+  const std::string foreign = DescribeForeignData(text);
   if (!foreign.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", foreign));
   DelimitedBody body;
   DataTable table;
   body.path = path;
-  if (LooksLikeArff(file.bytes())) {
-    MASE_RETURN_IF_ERROR(ReadArffHeader(file.bytes(), body));
+  if (LooksLikeArff(text)) {
+    MASE_RETURN_IF_ERROR(ReadArffHeader(text, body));
   } else {
-    ReadCsvHeader(file.bytes(), body, table);
+    ReadCsvHeader(text, body, table);
   }
   if (body.columns.names.empty()) return LineError(body, 1, "no columns");
   MASE_ASSIGN_OR_RETURN(const ColumnChoice choice,
                         ChooseColumns(path, body.columns, columns, table));
-  MASE_RETURN_IF_ERROR(ReadRows(choice, body, table));
+  MASE_RETURN_IF_ERROR(ReadRows(choice, *lines, body, table));
   for (std::string& note : table.notes) note = absl::StrCat(path, ": ", note);
   return table;
 }

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "mase/base/limits.h"
 #include "mase/base/runfiles.h"
 #include "mase/data/file_bytes.h"
+#include "mase/data/line_blocks.h"
 
 namespace mase {
 namespace {
@@ -345,6 +347,78 @@ TEST(ReadTableTest, GzipIsRecognizedByItsContent) {
   std::string damaged = packed;
   damaged[packed.size() - 6] ^= 1;  // In the checksum.
   EXPECT_EQ(Parse(damaged).status().code(), absl::StatusCode::kDataLoss);
+}
+
+// The most memory that this process had since the last call, and what it has now, in bytes.
+int64_t MemoryField(const std::string& name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind(name, 0) == 0) return 1024 * std::stoll(line.substr(name.size()));
+  }
+  return -1;
+}
+
+// Rows "i,some long note,class" in which a new class appears far down.
+std::string ManyRows(int64_t bytes) {
+  const std::string note(1000, 'n');
+  std::string text = "a,note,class\n";
+  for (int64_t i = 0; static_cast<int64_t>(text.size()) < bytes; ++i) {
+    absl::StrAppend(&text, i, ",", note, ",", i < 100000 ? "early" : "late", "\n");
+  }
+  return text;
+}
+
+TEST(ReadTableTest, LargeFilesAreReadInBlocks) {
+  const std::string path = WriteTemp(ManyRows(3 * LineBlocks::kMaxBytes));
+  std::ofstream("/proc/self/clear_refs") << "5";  // Forgets the peak.
+  const int64_t before = MemoryField("VmRSS:");
+  const auto table = ReadTable(path, {});
+  const int64_t taken = MemoryField("VmHWM:") - before;
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_LT(taken, 2 * LineBlocks::kMaxBytes) << "of a file of " << 3 * LineBlocks::kMaxBytes;
+  ASSERT_GT(table->rows(), 190000);
+  for (int64_t i = 0; i < table->rows(); ++i) {
+    ASSERT_EQ(table->features.data<float>()[i], i);
+    ASSERT_EQ(table->labels.data<int64_t>()[i], i < 100000 ? 0 : 1) << i;
+  }
+  EXPECT_THAT(table->class_texts, ElementsAre("early", "late"));
+  EXPECT_THAT(table->class_places[1], HasSubstr("/table:100002"));
+}
+
+TEST(ReadTableTest, LargeFilesMayBePacked) {
+  const std::string text = ManyRows(LineBlocks::kMaxBytes + 5000);
+  const auto plain = Parse(text);
+  const auto packed = Parse(Gzip(text));
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  EXPECT_EQ(packed->rows(), plain->rows());
+  EXPECT_TRUE(packed->features.data<float>() == plain->features.data<float>());
+  EXPECT_THAT(Problem(Gzip(text + "what,x,early\n")),
+              HasSubstr(absl::StrCat(":", plain->rows() + 2, ": column 'a': 'what'")));
+}
+
+TEST(LineBlocksTest, LinesAreLimited) {
+  const std::string longest(LineBlocks::kMaxBytes - 1, 'x');
+  for (const std::string& rest : {"", "y", "y\n"}) {
+    const auto lines = LineBlocks::Open(WriteTemp(longest + "\n" + rest));
+    ASSERT_TRUE(lines.ok());
+    EXPECT_TRUE(*(*lines)->Next() == longest + "\n");
+    EXPECT_EQ(*(*lines)->Next(), rest);
+    EXPECT_EQ(*(*lines)->Next(), "");
+    EXPECT_TRUE((*lines)->Rewind().ok());
+    EXPECT_TRUE(*(*lines)->Next() == longest + "\n");
+  }
+  const auto lines = LineBlocks::Open(WriteTemp(longest + "x\ny"));
+  EXPECT_EQ((*lines)->Next().status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(LineBlocksTest, FilesAreLimited) {
+  const std::string path = WriteTemp("");
+  std::filesystem::resize_file(path, limits::kMaxDataFileBytes);  // Of zeros that are not there.
+  EXPECT_TRUE(LineBlocks::Open(path).ok());
+  std::filesystem::resize_file(path, limits::kMaxDataFileBytes + 1);
+  EXPECT_EQ(LineBlocks::Open(path).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(FileBytes::Open(path).status().code(), absl::StatusCode::kResourceExhausted);
+  WriteTemp("");
 }
 
 TEST(FileBytesTest, UnpackedSizeIsLimited) {

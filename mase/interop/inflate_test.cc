@@ -61,13 +61,47 @@ TEST(InflateTest, TheLimitIsKeptToTheByte) {
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("more than 99999 bytes")));
 }
 
-// A hundred megabytes of zeros in a hundred kilobytes.
+// 64 megabytes of zeros in 64 kilobytes are free; one byte more has the ratio of a bomb.
 TEST(InflateTest, ABombIsRefusedByItsRatio) {
-  const std::string packed =
-      Deflate(std::string(limits::kUnpackedBytesFree + 1, '\0'), Packing::kGzip);
-  EXPECT_LT(packed.size(), 200000);
-  EXPECT_THAT(Inflate(packed, Packing::kGzip, kNoLimit),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("which is the limit for")));
+  for (const int64_t more : {-1, 0, 1}) {
+    const int64_t bytes = limits::kUnpackedBytesFree + more;
+    const std::string packed = Deflate(std::string(bytes, '\0'), Packing::kGzip);
+    EXPECT_LT(packed.size(), 200000);
+    const auto unpacked = Inflate(packed, Packing::kGzip, kNoLimit);
+    if (more <= 0) {
+      EXPECT_EQ(ValueOrDie(unpacked).size(), bytes);
+    } else {
+      EXPECT_THAT(unpacked, StatusIs(absl::StatusCode::kResourceExhausted,
+                                     HasSubstr("which is the limit for")));
+    }
+  }
+}
+
+// Beyond what is free the budget is a ratio of the packed size.
+TEST(InflateTest, TheBudgetGrowsWithThePackedSize) {
+  const auto budget = [](int64_t packed, int64_t most) {
+    return Inflater(Packing::kGzip, packed, most, [] { return absl::string_view(); }).budget();
+  };
+  const int64_t at = limits::kUnpackedBytesFree / limits::kMaxUnpackRatio;
+  EXPECT_EQ(budget(at, kNoLimit), limits::kUnpackedBytesFree);
+  EXPECT_EQ(budget(at + 1, kNoLimit), (at + 1) * limits::kMaxUnpackRatio);
+  EXPECT_EQ(budget(kNoLimit / 1000, limits::kMaxUnpackedBytes), limits::kMaxUnpackedBytes);
+}
+
+TEST(InflateTest, ComesPieceByPiece) {
+  const std::string text = std::string(100000, 'x') + "end";
+  const std::string packed = Deflate(text, Packing::kGzip);
+  size_t at = 0;
+  Inflater inflater(Packing::kGzip, static_cast<int64_t>(packed.size()), kNoLimit, [&] {
+    return at == packed.size() ? absl::string_view() : absl::string_view(packed).substr(at++, 1);
+  });
+  std::string unpacked, piece(777, '\0');
+  while (true) {
+    const size_t got = ValueOrDie(inflater.Read(absl::MakeSpan(piece)));
+    unpacked.append(piece, 0, got);
+    if (got < piece.size()) break;
+  }
+  EXPECT_TRUE(unpacked == text);
 }
 
 }  // namespace
