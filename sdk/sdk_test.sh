@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The SDK unpacks anywhere and is all that a plugin needs: each example is built outside of this tree, by g++, CMake and
-# (where they are) Bazel, checked by `ch plugins check`, and does its work in a run.
+# The SDK unpacks anywhere and is all that a plugin needs: each example is built outside of this tree, by g++ and, where
+# it is, CMake, checked by `ch plugins check`, and does its work in a run.
 set -euo pipefail
 archive=$(readlink -f mase-sdk-*.tar.gz)
 here=$PWD
@@ -32,12 +32,24 @@ build() { # build NAME SOURCE...
   g++ -O1 -Wall -Wextra -Werror -Wno-missing-field-initializers $flags -I. -o "$name.so" "$@"
 }
 
-for name in count_flops posit squareplus macro_f1 row_file; do
-  build $name "$examples/$name/$name.cc"
-done
-# A plugin with options: protoc reads the SDK's .proto files.
-protoc -I"$examples/dead_units" -I"$SDK/include" --cpp_out=. dead_units_options.proto
-build dead_units "$examples/dead_units/dead_units.cc" dead_units_options.pb.cc
+# The commands of docs/plugins.md, one after another in one folder: they build the examples, too.
+awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on' "$here/docs/plugins.md" > commands
+test "$(wc -l < commands)" -gt 20
+mkdir -p tools
+if ! command -v pkg-config > /dev/null; then
+  printf '#!/bin/sh\necho "%s"\n' "$flags" > tools/pkg-config
+  chmod +x tools/pkg-config
+fi
+# Without CMake the page's first plugin is left out.
+has_cmake=$(command -v cmake || true)
+if [[ -z $has_cmake ]]; then sed -i '/new_pass my_pass/,/^cd \.\./d' commands; fi
+export SDK
+env -u RUNFILES_DIR -u TEST_SRCDIR -u TEST_TMPDIR HOME="$work" PATH="$work/tools:$PATH" bash -euo pipefail -x commands > commands.log 2>&1 || {
+  tail -40 commands.log
+  exit 1
+}
+has commands.log " passed, 0 failed"
+if [[ -n $has_cmake ]]; then has commands.log "100% tests passed"; fi
 
 # A pass.
 ch transform jsc-tiny jsc --plugins=count_flops.so --set=passes.count_flops={} --run_dir=flops > log
@@ -85,7 +97,6 @@ test -n "$(figure macro_f1)"
 test "$(figure macro_f1)" = "$(figure f1)"
 
 # A reader of data: its files are data sets like CSV files.
-python3 "$examples/row_file/write_rows.py" points.rows
 ch train 'Linear 8, ReLU, Linear classes' --plugins=row_file.so --set=dataset.path=points.rows --max_epochs=2 \
   --run_dir=reader > log
 has log "points.rows"
@@ -93,12 +104,57 @@ head -c 100 points.rows > short.rows
 if ch train 'Linear 8, Linear classes' --plugins=row_file.so --set=dataset.path=short.rows > log 2>&1; then exit 1; fi
 has log "short.rows: 80 bytes of rows, want 2400"
 
-# The kit finds nothing in them.
-ch plugins check ./count_flops.so ./dead_units.so ./posit.so ./squareplus.so ./macro_f1.so ./row_file.so > log || {
-  cat log
-  exit 1
+# A pass with options: its manual has the comments of its .proto file.
+if [[ -n $has_cmake ]]; then
+  ch plugins describe my_pass/build/my_pass.so > log
+  has log "The op whose nodes are counted."
+  has log "default linear"
+fi
+
+# The kit finds what is wrong, also where it crashes, and says so.
+cat > bad_plugin.cc << 'END'
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "google/protobuf/empty.pb.h"
+#include "mase/plugin/plugin.h"
+
+enum Fault { kTalks, kCrashes, kVaries };
+
+template <Fault kFault>
+class BadPass final : public mase::Pass {
+ public:
+  using Options = google::protobuf::Empty;
+  static absl::StatusOr<std::unique_ptr<Pass>> Create(const Options&) {
+    return std::make_unique<BadPass>();
+  }
+  absl::StatusOr<mase::PassResult> Run(mase::Graph& graph, mase::PassContext& context) const override {
+    static int runs = 0;
+    if (kFault == kTalks) std::puts("look at me");
+    if (kFault == kCrashes && graph.node_count() > 4) std::abort();
+    if (kFault == kVaries) context.Count("runs", ++runs);
+    return mase::PassResult::Unchanged();
+  }
+};
+
+absl::Status Register(mase::PassRegistrar& registrar) {
+  const mase::PassTraits look = {.kind = mase::PassKind::kAnalysis};
+  absl::Status status = registrar.AddPass<BadPass<kTalks>>("talks", "Talks.", look);
+  if (status.ok()) status = registrar.AddPass<BadPass<kCrashes>>("crashes", "Crashes.", look);
+  if (status.ok()) status = registrar.AddPass<BadPass<kVaries>>("varies", "Varies.", look);
+  return status;
 }
-has log " passed, 0 failed"
+MASE_DEFINE_PLUGIN("bad_plugin", "1.0.0", Register)
+END
+build bad_plugin bad_plugin.cc
+if ch plugins check ./bad_plugin.so > log 2>&1; then exit 1; fi
+has log "pass talks, nets of the zoo: it wrote to standard output or error: look at me"
+has log "pass crashes, 100 random graphs: crashed: Aborted, signal 6"
+has log "two runs differ"
+has log "3 passed, 6 failed"
+if ch plugins describe quantise > log 2>&1; then exit 1; fi
+has log "did you mean 'quantize'?"
 
 # The plugin of the first release is still one.
 build first_plugin "$here"/testdata/sdk/1.0.0/first_plugin.cc
@@ -115,8 +171,8 @@ if build greedy greedy.cc 2> log; then exit 1; fi
 has log "mase/exec/executor.h: No such file"
 
 # Each kind of new plugin builds and passes its check at once.
-if command -v cmake > /dev/null; then
-  for kind in analysis transform format op metric; do
+if [[ -n $has_cmake ]]; then
+  for kind in transform format op metric; do
     ch new_pass "my_$kind" --kind=$kind --build=cmake > log
     has log "ctest --test-dir build"
     (cd "my_$kind" && cmake -B build -DCMAKE_PREFIX_PATH="$SDK" > log && cmake --build build >> log && ctest --test-dir build >> log) || {
