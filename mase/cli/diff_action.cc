@@ -12,6 +12,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/cli/log.h"
 #include "mase/cli/main.h"
+#include "mase/cli/plugin_flags.h"
 #include "mase/config/arguments.h"
 #include "mase/config/config.h"
 #include "mase/config/own_flags.h"
@@ -53,14 +54,14 @@ bool IsSettingsFile(absl::string_view path) {
 
 // The net that the passes of a settings file make.
 absl::StatusOr<Graph> NetOfSettings(const std::string& path, Arguments arguments) {
-  MASE_ASSIGN_OR_RETURN(const std::unique_ptr<PluginLoader> loader, PluginLoader::Create());
+  arguments.positionals.clear();
+  arguments.config = path;
+  MASE_ASSIGN_OR_RETURN(const std::unique_ptr<PluginLoader> loader, OpenPlugins(arguments, {}));
   const auto options_of =
       [&](absl::string_view pass) -> absl::StatusOr<const google::protobuf::Descriptor*> {
     MASE_ASSIGN_OR_RETURN(const PassInfo* info, loader->LookUp(pass));
     return info->options->GetDescriptor();
   };
-  arguments.positionals.clear();
-  arguments.config = path;
   MASE_ASSIGN_OR_RETURN(const LoadedConfig settings,
                         LoadConfig(arguments, {options_of, /*read_passes=*/true}));
   Reporter quiet;

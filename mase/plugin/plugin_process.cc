@@ -239,7 +239,8 @@ absl::Status PluginProcess::Ended() {
   // Its own last words (base/last_words.h), which know more.
   for (const absl::string_view line : absl::StrSplit(printed_errors_, '\n')) {
     const size_t begin = std::min(line.find(" crashed: "), line.find(" called "));
-    const bool tells = absl::StartsWith(line, "pass ") || absl::StartsWith(line, "plugin ");
+    const bool tells = absl::StartsWith(line, "pass ") || absl::StartsWith(line, "plugin ") ||
+                       absl::StartsWith(line, "creating pass ");
     if (tells && begin != absl::string_view::npos) {
       return CrashError(Printable(line.substr(begin + 1)));
     }
