@@ -16,6 +16,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/memory_budget.h"
+#include "mase/base/recorded.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/system_calls.h"
 
@@ -222,7 +223,8 @@ absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::
   for (const absl::string_view piece : pieces) {
     MASE_RETURN_IF_ERROR(WriteAll(file.get(), path, piece));
   }
-  const bool synced = durability == Durability::kSynced;
+  // What a build system had made it makes again.
+  const bool synced = durability == Durability::kSynced && !IsReproducible();
   if (synced && RetryOnInterrupt([&] { return system_calls::Sync(file.get()); }) < 0)
     return FileError(path, "sync", errno);
   if (file.Close() < 0) return FileError(path, "close", errno);

@@ -5,6 +5,8 @@
 //   host       RecordedHost() is "localhost"
 //   folders    UserPath() (runfiles.h) leaves relative paths as they are
 //
+// Nor does it wait for the disk where it writes files: what is lost with the machine is made anew.
+//
 // Whether runs are reproducible is a fact of the process, as its working directory is. What only
 // people see, such as progress, takes absl::Now().
 #ifndef MASE_BASE_RECORDED_H_

@@ -89,27 +89,40 @@ def _words(ctx, action, config, kind):
 def _inputs(ctx, config):
     return ([config] if config else []) + ctx.files.data + ctx.files.net
 
-def _run(ctx, words, inputs, outputs, mnemonic, message):
-    """One action of the host, by a worker where Bazel wants one."""
+def _run(ctx, words, inputs, outputs, mnemonic, message, without = None):
+    """One action of the host, by a worker where Bazel wants one.
+
+    The file `without` of the run's directory is left out: its bytes are others each time."""
     host = ctx.attr._host[MaseHostInfo]
     args = ctx.actions.args()
     args.use_param_file("@%s", use_always = True)
     args.set_param_file_format("multiline")
     args.add_all(words, expand_directories = False)
-    ctx.actions.run(
-        executable = host.program,
-        arguments = [args],
+    common = dict(
         inputs = inputs,
-        # Workers are started anew where one of these changes.
-        tools = ctx.files.plugins,
         outputs = outputs,
         mnemonic = mnemonic,
         progress_message = message,
         env = {"OMP_NUM_THREADS": str(ctx.attr.threads), "RUNFILES_DIR": host.runfiles},
-        execution_requirements = {"supports-workers": "1"},
     )
+    if without:
+        ctx.actions.run_shell(
+            command = "\"$1\" \"$2\" && rm -f \"$3\"",
+            arguments = [host.program.executable.path, args, "%s/%s" % (outputs[0].path, without)],
+            tools = [host.program] + ctx.files.plugins,
+            **common
+        )
+    else:
+        ctx.actions.run(
+            executable = host.program,
+            arguments = [args],
+            # Workers are started anew where one of these changes.
+            tools = ctx.files.plugins,
+            execution_requirements = {"supports-workers": "1"},
+            **common
+        )
 
-def _one_run(ctx, action, mnemonic):
+def _one_run(ctx, action, mnemonic, without = None):
     config = ctx.file.config
     out = ctx.actions.declare_directory(ctx.attr.out or ctx.label.name)
     words = _words(ctx, action, config, "execpath") + ctx.attr.flags + [
@@ -117,7 +130,7 @@ def _one_run(ctx, action, mnemonic):
         "--reproducible",
         "--run_dir=" + out.path,
     ]
-    _run(ctx, words, _inputs(ctx, config), [out], mnemonic, "%s %s" % (mnemonic, ctx.label))
+    _run(ctx, words, _inputs(ctx, config), [out], mnemonic, "%s %s" % (mnemonic, ctx.label), without)
     return [DefaultInfo(files = depset([out])), MaseRunInfo(directories = [out])]
 
 def _transform_impl(ctx):
@@ -127,7 +140,7 @@ def _train_impl(ctx):
     return _one_run(ctx, "train", "MaseTrain")
 
 def _search_impl(ctx):
-    return _one_run(ctx, "search", "MaseSearch")
+    return _one_run(ctx, "search", "MaseSearch", without = "study.db")
 
 _ONE_RUN = dict(
     _RUN,
