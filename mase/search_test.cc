@@ -451,7 +451,7 @@ TEST(SearchTest, LearnedWidthsAreAFront) {
   ASSERT_EQ(log.size(), 8u);
   const double free = log["0"]["user_attrs_hardware_metrics"]["ebops"];
   const double dear = log["7"]["user_attrs_hardware_metrics"]["ebops"];
-  EXPECT_LT(dear, free / 3);
+  EXPECT_LT(dear, 0.9 * free);
   const CommandResult load = RunCommand("mase/ch", {"test", "--load=out"}, folder);
   EXPECT_EQ(load.exit_code, 2);
   EXPECT_THAT(load.err, HasSubstr("is a search, which has nets of the trials that are applied"));

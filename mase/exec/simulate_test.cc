@@ -179,7 +179,7 @@ TEST(SimulateTest, ATensorMayNotHaveTheNameOfALearnedStep) {
   graph.SetTensor("relu.data_in_scale", Tensor(DType::kFloat32, {64, 64}), /*buffer=*/false);
   EXPECT_THAT(Executor::Create(graph),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       ::testing::HasSubstr("relu: data_in: its learned step is called "
+                       ::testing::HasSubstr("relu: data_in: its learned number is called "
                                             "'relu.data_in_scale', and so is a tensor")));
 }
 

@@ -136,8 +136,8 @@ std::optional<MetricKind> KindOfMetric(absl::string_view metric) {
 }
 
 bool NeedsRows(absl::string_view metric) {
-  const auto* known =
-      absl::c_find_if(kMetrics, [&](const KnownMetric& candidate) { return candidate.name == metric; });
+  const auto* known = absl::c_find_if(
+      kMetrics, [&](const KnownMetric& candidate) { return candidate.name == metric; });
   return known == std::end(kMetrics) || known->needs_rows;
 }
 

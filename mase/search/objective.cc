@@ -14,6 +14,7 @@
 #include "absl/strings/strip.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/metric/metric.h"
 
 namespace mase {
 namespace {
@@ -33,19 +34,25 @@ constexpr MetricInfo kMetrics[] = {
     {"latency_us", false, false, "median time of one row, microseconds"},
 };
 
-constexpr MetricInfo kRecall = {kRecallOf, true, true, "share of a class's rows that is right"};
-
-const MetricInfo* FindMetric(absl::string_view name, absl::Span<const std::string> classes) {
+// Nothing, where there is no such metric.
+std::optional<MetricInfo> InfoOfMetric(absl::string_view name,
+                                       absl::Span<const std::string> classes) {
   for (const MetricInfo& metric : kMetrics) {
-    if (metric.name == name) return &metric;
+    if (metric.name == name) return metric;
   }
-  const bool recall = absl::ConsumePrefix(&name, kRecallOf) && absl::c_linear_search(classes, name);
-  return recall ? &kRecall : nullptr;
+  if (const MetricDefinition* own = FindMetric(name)) {
+    return MetricInfo{own->name, true, own->higher_is_better, own->summary};
+  }
+  if (absl::ConsumePrefix(&name, kRecallOf) && absl::c_linear_search(classes, name)) {
+    return MetricInfo{kRecallOf, true, true, "share of a class's rows that is right"};
+  }
+  return std::nullopt;
 }
 
 std::vector<std::string> MetricNames(absl::Span<const std::string> classes) {
   std::vector<std::string> names;
   for (const MetricInfo& metric : kMetrics) names.emplace_back(metric.name);
+  for (const MetricDefinition* own : OwnMetrics()) names.push_back(own->name);
   for (const std::string& name : classes) names.push_back(absl::StrCat(kRecallOf, name));
   return names;
 }
@@ -106,8 +113,8 @@ absl::StatusOr<Objective> Objective::Create(const SearchSettings& settings,
                      absl::StrJoin(MetricNames(classes), ", ")));
   }
   for (const auto& [name, metric] : metrics) {
-    const MetricInfo* info = FindMetric(name, classes);
-    if (info == nullptr) {
+    const std::optional<MetricInfo> info = InfoOfMetric(name, classes);
+    if (!info.has_value()) {
       const std::string nearest = Suggest(name, MetricNames(classes));
       return absl::InvalidArgumentError(absl::StrCat(
           "search.strategy.metrics.", name, ": no such metric",
@@ -124,7 +131,7 @@ absl::StatusOr<Objective> Objective::Create(const SearchSettings& settings,
     objective.directions_.push_back(maximize ? Direction::kMaximize : Direction::kMinimize);
   }
   const auto measured = absl::c_find_if(objective.names_, [&](const std::string& name) {
-    return FindMetric(name, classes)->software;
+    return InfoOfMetric(name, classes)->software;
   });
   if (measured != objective.names_.end()) {
     objective.error_ = static_cast<size_t>(measured - objective.names_.begin());
@@ -146,7 +153,7 @@ absl::StatusOr<Objective> Objective::Create(const SearchSettings& settings,
 }
 
 void Objective::Need(absl::string_view metric) {
-  if (FindMetric(metric, classes_) != nullptr) needed_.emplace(metric);
+  if (InfoOfMetric(metric, classes_).has_value()) needed_.emplace(metric);
 }
 
 absl::Status Objective::AddConstraint(const std::string& text, const ParameterSpace& space) {
@@ -167,7 +174,7 @@ absl::Status Objective::AddConstraint(const std::string& text, const ParameterSp
     term->parameter = space.Find(word);
     term->text = word;
     if (term->parameter >= 0) continue;
-    if (FindMetric(word, classes_) != nullptr) {
+    if (InfoOfMetric(word, classes_).has_value()) {
       term->metric = word;
       reads_figures = true;
       needed_.insert(word);

@@ -34,8 +34,8 @@ struct TrialFigures {
   const double* Find(absl::string_view metric) const;
 };
 
-// A metric that a search can have. Beside those of the table, recall_CLASS is the share of the rows
-// of a class that are right.
+// A metric that a search can have. Beside those of the table there are the metrics of plugins that
+// are open (mase/metric/metric.h), and recall_CLASS, the share of a class's rows that are right.
 struct MetricInfo {
   absl::string_view name;
   bool software = false;

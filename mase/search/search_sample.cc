@@ -49,7 +49,7 @@ absl::StatusOr<SearchSample> DrawRows(const SearchSettings& settings, const RunC
   const int64_t wanted = runner.num_samples() > 0 ? runner.num_samples()
                          : settings.strategy().sw_runner().has_basic_evaluation() ? all
                                                                                   : int64_t{512};
-  SearchSample sample{data->features, data->labels, config.batch_size(), caption, {}};
+  SearchSample sample{data->features, data->labels, config.batch_size(), caption, {}, {}};
   if (wanted >= all) return sample;
   std::vector<int64_t> rows(static_cast<size_t>(all));
   std::iota(rows.begin(), rows.end(), 0);
@@ -79,6 +79,9 @@ absl::StatusOr<SearchSample> DrawSample(const SearchSettings& settings, const Ru
                                         const Session& session,
                                         const std::set<std::string>& metrics) {
   MASE_ASSIGN_OR_RETURN(SearchSample sample, DrawRows(settings, config, session));
+  for (const MetricDefinition* metric : OwnMetrics()) {
+    if (metrics.contains(metric->name)) sample.own.push_back(metric);
+  }
   const std::vector<std::string>& classes = session.dataset.info().class_names;
   for (size_t i = 0; i < classes.size(); ++i) {
     const std::string metric = absl::StrCat(kRecallOf, classes[i]);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "mase/metric/metric.h"
 #include "mase/run/session.h"
 #include "mase/tensor/tensor.h"
 #include "proto/config.pb.h"
@@ -24,6 +25,7 @@ struct SearchSample {
   std::string caption;  // "512 of 40,000 simulated rows, validation split"
   // Classes whose recall is wanted, and the name of that metric.
   std::vector<std::pair<int64_t, std::string>> recalls;
+  std::vector<const MetricDefinition*> own;  // Metrics of plugins that are wanted.
 };
 
 // Rows of the split that the settings name, drawn once by the seed, in the split's order; never of

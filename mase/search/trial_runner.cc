@@ -246,6 +246,11 @@ std::map<std::string, double> SoftwareFigures(absl::Span<const float> scores, in
   for (const auto& [label, metric] : sample.recalls) {
     figures[metric] = static_cast<double>(right[label]) / static_cast<double>(of_class[label]);
   }
+  for (const MetricDefinition* own : sample.own) {
+    const std::unique_ptr<Metric> metric = own->create(classes);
+    metric->Add(scores, labels);
+    figures[own->name] = metric->Finish();
+  }
   return figures;
 }
 

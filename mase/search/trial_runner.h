@@ -28,7 +28,7 @@ namespace mase {
 // loss, accuracy_micro, accuracy_macro and, MASE's name for that, accuracy of scores [rows,
 // classes]. The loss is the mean of the batches' means, as Evaluate's. MASE's accuracy is the mean
 // over classes of the rows of the class that are right; classes that are neither among labels nor
-// among predictions are left out. And the recalls that the sample asks for.
+// among predictions are left out. And the recalls and own metrics that the sample asks for.
 std::map<std::string, double> SoftwareFigures(absl::Span<const float> scores, int64_t classes,
                                               const SearchSample& sample);
 
