@@ -99,20 +99,6 @@ absl::StatusOr<Tensor> ReadFloats(const std::string& path) {
   return floats;
 }
 
-// For programs: a row a family.
-Table FamilyTable() {
-  Table table("formats", "",
-              {{"family"}, {"kind"}, {"definition"}, {"example"}, {"class"}, {"also"}});
-  for (const Family* family : Families()) {
-    const absl::StatusOr<FormatProto> example = ParseFormat(family->example);
-    if (!example.ok()) continue;  // The examples are the families' own.
-    table.AddRow({std::string(family->name), std::string(FormatKindName(KindOf(*example))),
-                  std::string(family->summary), FormatText(*example),
-                  std::string(family->class_suffix), absl::StrJoin(family->aliases, ", ")});
-  }
-  return table;
-}
-
 absl::Status List(const Flags& flags) {
   if (flags.json()) {
     std::cout << FamilyTable().Json() << "\n";
@@ -135,21 +121,7 @@ absl::Status Describe(const std::string& text, const Flags& flags) {
   MASE_ASSIGN_OR_RETURN(const auto format, MakeFormat(text, flags));
   const Family& family = *FindFamily(format->family());
   if (flags.json()) {
-    nlohmann::ordered_json json = {{"format", FormatText(format->proto())},
-                                   {"family", std::string(family.name)},
-                                   {"kind", std::string(FormatKindName(KindOf(format->proto())))},
-                                   {"class", std::string(format->class_suffix())},
-                                   {"definition", std::string(family.summary)},
-                                   {"description", format->Describe()},
-                                   {"precision", format->Precision()},
-                                   {"bits", format->BitsPerValue({64, 64})},
-                                   {"has_reference", family.has_reference},
-                                   {"parameters", nlohmann::ordered_json::array()}};
-    for (const FamilyParameter& parameter : family.parameters) {
-      json["parameters"].push_back({{"name", std::string(parameter.name)},
-                                    {"required", parameter.need == FamilyParameter::kRequired}});
-    }
-    std::cout << json.dump(1) << "\n";
+    std::cout << FormatJson(*format) << "\n";
     return absl::OkStatus();
   }
   std::cout << family.name << ": " << family.summary << "\n"
@@ -387,6 +359,38 @@ int End(const absl::Status& status) {
 }
 
 }  // namespace
+
+Table FamilyTable() {
+  Table table("formats", "",
+              {{"family"}, {"kind"}, {"definition"}, {"example"}, {"class"}, {"also"}});
+  for (const Family* family : Families()) {
+    const absl::StatusOr<FormatProto> example = ParseFormat(family->example);
+    if (!example.ok()) continue;  // The examples are the families' own.
+    table.AddRow({std::string(family->name), std::string(FormatKindName(KindOf(*example))),
+                  std::string(family->summary), FormatText(*example),
+                  std::string(family->class_suffix), absl::StrJoin(family->aliases, ", ")});
+  }
+  return table;
+}
+
+std::string FormatJson(const Format& format) {
+  const Family& family = *FindFamily(format.family());
+  nlohmann::ordered_json json = {{"format", FormatText(format.proto())},
+                                 {"family", std::string(family.name)},
+                                 {"kind", std::string(FormatKindName(KindOf(format.proto())))},
+                                 {"class", std::string(format.class_suffix())},
+                                 {"definition", std::string(family.summary)},
+                                 {"description", format.Describe()},
+                                 {"precision", format.Precision()},
+                                 {"bits", format.BitsPerValue({64, 64})},
+                                 {"has_reference", family.has_reference},
+                                 {"parameters", nlohmann::ordered_json::array()}};
+  for (const FamilyParameter& parameter : family.parameters) {
+    json["parameters"].push_back({{"name", std::string(parameter.name)},
+                                  {"required", parameter.need == FamilyParameter::kRequired}});
+  }
+  return json.dump(1);
+}
 
 int RunFormats(std::vector<std::string> words) {
   if (!google::IsGoogleLoggingInitialized()) google::InitGoogleLogging("formats");

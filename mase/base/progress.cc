@@ -67,6 +67,7 @@ void Progress::Update(int64_t done, absl::FunctionRef<std::string()> detail) {
   drawn_ = true;
   std::string line = Line(done, now_s - start_s_);
   const std::string more = detail();
+  if (terminal_.tell) terminal_.tell({label_, done, total_, unit_, more});
   if (!more.empty()) absl::StrAppend(&line, " ", more);
   // The last column stays free: some terminals wrap when it is written.
   line.resize(std::min(line.size(), static_cast<size_t>(std::max(terminal_.columns - 1, 0))));

@@ -17,12 +17,21 @@
 
 namespace mase {
 
+// What a line says, for programs. Valid during the call that gives it.
+struct ProgressFigures {
+  absl::string_view label;   // "epoch 3/20"
+  int64_t done, total;       // total is 0 where it is not known.
+  absl::string_view unit;    // "batch"
+  absl::string_view detail;  // "loss 0.913 acc 0.671"
+};
+
 // What a Progress draws on. Tests give their own.
 struct Terminal {
-  bool interactive = false;                      // Redraw one line, or write one after another?
-  int columns = 80;                              // Longer lines are cut.
-  std::function<double()> seconds;               // Unset: nothing is ever drawn.
-  std::function<void(absl::string_view)> write;  // Set where `seconds` is.
+  bool interactive = false;                          // Redraw one line, or write one after another?
+  int columns = 80;                                  // Longer lines are cut.
+  std::function<double()> seconds;                   // Unset: nothing is ever drawn.
+  std::function<void(absl::string_view)> write;      // Set where `seconds` is.
+  std::function<void(const ProgressFigures&)> tell;  // Set: called whenever a line is drawn.
 
   // stderr and the steady clock.
   static Terminal Stderr();

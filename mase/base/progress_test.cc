@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -32,6 +33,21 @@ TEST(ProgressTest, ShowsShareCountTimesRateAndDetailAndErasesItselfAtTheEnd) {
   EXPECT_THAT(fake.writes,
               ElementsAre("\r\033[Kepoch 3/20  33% 1000/3000 batch [00:10<00:20, 100/s] loss 0.913",
                           "\r\033[K"));
+}
+
+TEST(ProgressTest, ProgramsAreToldTheFigures) {
+  FakeTerminal fake;
+  Terminal terminal = fake.Get(true);
+  std::vector<std::string> told;
+  terminal.tell = [&](const ProgressFigures& figures) {
+    told.push_back(absl::StrCat(figures.label, "|", figures.done, "|", figures.total, "|",
+                                figures.unit, "|", figures.detail));
+  };
+  Progress progress("epoch 3/20", 3000, "batch", terminal);
+  progress.Update(1);  // Too early for a line.
+  fake.now_s = 110;
+  progress.Update(1000, [] { return std::string("loss 0.913"); });
+  EXPECT_THAT(told, ElementsAre("epoch 3/20|1000|3000|batch|loss 0.913"));
 }
 
 TEST(ProgressTest, WithoutATotalThereIsNoShareAndNoEta) {

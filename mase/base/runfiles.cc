@@ -1,5 +1,7 @@
 #include "mase/base/runfiles.h"
 
+#include <dlfcn.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -16,6 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr char kAddressOfOwnCode = 0;
+
 fs::path FindRunfilesRoot() {
   std::error_code error;
   for (const char* variable : {"TEST_SRCDIR", "RUNFILES_DIR"}) {
@@ -29,6 +33,12 @@ fs::path FindRunfilesRoot() {
   // Installed: PREFIX/bin/ch and PREFIX/share/mase, wherever PREFIX has been moved.
   const fs::path share = executable.parent_path().parent_path() / "share/mase";
   if (fs::is_directory(share / "plugins", error)) return share;
+  // In a Python package: mase/_mase.so and mase/share, wherever the package lies.
+  Dl_info own;
+  if (dladdr(&kAddressOfOwnCode, &own) != 0 && own.dli_fname != nullptr) {
+    const fs::path package = fs::path(own.dli_fname).parent_path() / "share";
+    if (fs::is_directory(package / "plugins", error)) return package;
+  }
   return {};
 }
 

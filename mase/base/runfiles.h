@@ -11,7 +11,8 @@ namespace mase {
 
 // The absolute path of a file or folder of the workspace, for example
 // "testdata/jsc/jsc_openml_test1000.h5", in the running binary's runfiles
-// (found beside the executable, or through TEST_SRCDIR or RUNFILES_DIR). Where
+// (found through TEST_SRCDIR or RUNFILES_DIR, beside the executable, or, in a
+// Python package, beside the shared object that this is linked into). Where
 // there are no runfiles the path is returned as it is, so that opening it
 // gives the error. Does not check that the file exists.
 std::string Runfile(absl::string_view path);

@@ -4,14 +4,22 @@
 
 #include <csignal>
 #include <cstring>
+#include <iterator>
+#include <mutex>
 
 #include "mase/base/last_words.h"
 
 namespace mase {
 namespace {
 
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};  // Hangup: the terminal went.
+
 std::atomic<bool> interrupted = false;
 static_assert(std::atomic<bool>::is_always_lock_free);  // Else no signal handler may write it.
+
+std::mutex mutex;
+bool caught = false;
+struct sigaction before[std::size(kSignals)];
 
 void Say(const char* text) {
   const ssize_t ignored = write(STDERR_FILENO, text, std::strlen(text));
@@ -26,28 +34,43 @@ void OnInterrupt(int number) {
     return;
   }
   LeaveLastWords("was interrupted");
-  signal(number, SIG_DFL);
+  for (size_t i = 0; i < std::size(kSignals); ++i) {
+    if (kSignals[i] == number) sigaction(number, &before[i], nullptr);
+  }
   raise(number);
+}
+
+bool IsIgnored(const struct sigaction& action) {
+  return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
 }
 
 }  // namespace
 
 const std::atomic<bool>& CatchInterrupt() {
-  // Once: a handler that is set again would catch the second signal, too.
-  static const bool caught = [] {
-    struct sigaction action = {};
-    action.sa_handler = OnInterrupt;
-    action.sa_flags = SA_RESTART;
-    sigaction(SIGINT, &action, nullptr);
-    sigaction(SIGTERM, &action, nullptr);
-    // The terminal went. Under nohup the signal is ignored, and stays so.
-    struct sigaction hangup = {};
-    sigaction(SIGHUP, nullptr, &hangup);
-    if (hangup.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
-    return true;
-  }();
-  static_cast<void>(caught);
+  // Once: handlers that are set again would take themselves for those before.
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (caught) return interrupted;
+  caught = true;
+  struct sigaction action = {};
+  action.sa_handler = OnInterrupt;
+  action.sa_flags = SA_RESTART;
+  for (size_t i = 0; i < std::size(kSignals); ++i) {
+    sigaction(kSignals[i], nullptr, &before[i]);
+    // Under nohup a hangup is ignored, and stays so.
+    if (kSignals[i] != SIGHUP || !IsIgnored(before[i])) sigaction(kSignals[i], &action, nullptr);
+  }
   return interrupted;
+}
+
+void Interrupt() { interrupted = true; }
+
+void EndCatchingInterrupt() {
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (caught) {
+    for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before[i], nullptr);
+  }
+  caught = false;
+  interrupted = false;
 }
 
 }  // namespace mase

@@ -6,9 +6,17 @@
 
 namespace mase {
 
-// From the first call on, SIGINT and SIGTERM make this true instead of ending the process, and
-// stderr names the pass that is waited for; the second such signal ends it.
+// From this call on, the first SIGINT, SIGTERM or SIGHUP makes this true instead of what it did
+// before, and stderr names the pass that is waited for; the second such signal does that again, as
+// a rule ends the process.
 const std::atomic<bool>& CatchInterrupt();
+
+// Makes it true as such a signal would.
+void Interrupt();
+
+// The signals do again what they did before CatchInterrupt, and the request is forgotten. For
+// programs that live longer than a task. No task may look any more.
+void EndCatchingInterrupt();
 
 }  // namespace mase
 

@@ -24,6 +24,7 @@
 #include "mase/base/version.h"
 #include "mase/cli/explain.h"
 #include "mase/cli/log.h"
+#include "mase/cli/terminal_reporter.h"
 #include "mase/config/arguments.h"
 #include "mase/config/own_flags.h"
 #include "mase/run/goal.h"
@@ -129,24 +130,38 @@ absl::Status CheckReproducible(const RunConfig& config, absl::Span<const Goal> g
       absl::StrCat(time, ": asks for times, and --reproducible leaves times out"));
 }
 
-absl::Status RunAction(Action& action, int argc, char** argv) {
+// As RunAction; what words alone can say is done with here.
+absl::Status RunWords(Action& action, int argc, char** argv) {
+  ActionCall call;
+  call.command_line.assign(argv, argv + argc);
   const std::vector<std::string> words(argv + 1, argv + argc);
-  MASE_ASSIGN_OR_RETURN(const Arguments arguments, ParseArguments(words, OwnFlags(action)));
+  MASE_ASSIGN_OR_RETURN(call.arguments, ParseArguments(words, OwnFlags(action)));
   OutputFlags output;
-  for (const auto& [name, value] : arguments.process) {
+  std::vector<std::pair<std::string, std::string>> own;
+  for (const auto& [name, value] : call.arguments.process) {
     if (name == "help") return PrintHelp(action), absl::OkStatus();
     if (name == "version") return std::printf("mase %s\n", Version()), absl::OkStatus();
+    if (!IsOutputFlag(name)) own.emplace_back(name, value);
     if (IsOutputFlag(name)) MASE_RETURN_IF_ERROR(SetFlag(name, value, output));
   }
   MASE_RETURN_IF_ERROR(SetReproducible(output.reproducible()));
+  call.arguments.process = std::move(own);
+  if (output.verbose()) call.shown_settings = ShownSettings::kAll;
+  TerminalReporter reporter(output);
+  return RunAction(action, call, reporter);
+}
+
+}  // namespace
+
+absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporter) {
+  const Arguments& arguments = call.arguments;
   RunReport begun = BeginReport(action.name());
-  begun.mutable_command_line()->Add(argv, argv + argc);
+  begun.mutable_command_line()->Add(call.command_line.begin(), call.command_line.end());
   for (const auto& [name, value] : arguments.process) {
-    if (!IsOutputFlag(name)) MASE_RETURN_IF_ERROR(SetFlag(name, value, *action.own_flags()));
+    MASE_RETURN_IF_ERROR(SetFlag(name, value, *action.own_flags()));
   }
   if (!action.makes_directory()) MASE_RETURN_IF_ERROR(RefuseOutputs(arguments, action.name()));
-  action.Begin(arguments, output);
-  TerminalReporter& reporter = action.reporter();
+  action.Begin(arguments, reporter);
   MASE_ASSIGN_OR_RETURN(const bool done, action.Prepare());
   if (done) return absl::OkStatus();
   MASE_ASSIGN_OR_RETURN(LoadedConfig settings,
@@ -158,8 +173,7 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
     if (!limit.ok()) return Annotate(limit.status(), PlaceOf(settings.record, "max_memory"));
     SetMemoryLimit(*limit);
   }
-  const Table shown = SettingsTable(
-      settings.record, reporter.verbose() ? ShownSettings::kAll : ShownSettings::kChanged);
+  const Table shown = SettingsTable(settings.record, call.shown_settings);
   if (shown.num_rows() > 0) reporter.Show(shown, "");
   for (const std::string& note : arguments.notes) reporter.Warn(note);
   for (const std::string& note : settings.notes) reporter.Warn(note);
@@ -171,8 +185,6 @@ absl::Status RunAction(Action& action, int argc, char** argv) {
   MASE_RETURN_IF_ERROR(CheckReproducible(settings.config, *goals));
   return IsDryRun(action) ? action.Explain(settings, begun) : action.Run(settings, begun);
 }
-
-}  // namespace
 
 absl::Status RefuseOutputs(const Arguments& arguments, absl::string_view action) {
   constexpr absl::string_view kOfDirectories[] = {
@@ -194,6 +206,7 @@ absl::Status RefuseOutputs(const Arguments& arguments, absl::string_view action)
 
 absl::Status Action::Finish(const RunResult& run) {
   reporter_->PrintJson(ReportJson(run.report));
+  if (!run.directory.empty()) reporter_->Wrote(run.directory);
   return run.status;
 }
 
@@ -212,7 +225,7 @@ int Main(Action& action, int argc, char** argv) {
   PrintByLines();
   absl::Status status;
   try {
-    status = RunAction(action, argc, argv);
+    status = RunWords(action, argc, argv);
   } catch (const std::bad_alloc& e) {
     status = OutOfMemory(e);
   } catch (const std::exception& e) {

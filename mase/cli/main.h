@@ -4,15 +4,17 @@
 #define MASE_CLI_MAIN_H_
 
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
-#include "mase/cli/terminal_reporter.h"
 #include "mase/config/arguments.h"
 #include "mase/config/config.h"
+#include "mase/run/reporter.h"
 #include "mase/run/run.h"
 #include "proto/report.pb.h"
 
@@ -54,17 +56,17 @@ class Action {
   virtual absl::Status Run(const LoadedConfig& settings, const RunReport& begun) = 0;
 
   // Where it says what it does, and the command line. Set before anything else is called.
-  TerminalReporter& reporter() { return *reporter_; }
+  Reporter& reporter() { return *reporter_; }
   const Arguments& arguments() const { return arguments_; }
-  void Begin(const Arguments& arguments, const OutputFlags& output) {
+  void Begin(const Arguments& arguments, Reporter& reporter) {
     arguments_ = arguments;
-    reporter_ = std::make_unique<TerminalReporter>(output);
+    reporter_ = &reporter;
   }
 
   // Where Prepare understands words in another way.
   void set_arguments(Arguments arguments) { arguments_ = std::move(arguments); }
 
-  // The end of Run: prints the report where JSON is asked for.
+  // The end of Run: hands out the report.
   absl::Status Finish(const RunResult& run);
 
   // In place of Run where the flag dry_run is set: says what Run would do, and which setting says
@@ -73,8 +75,20 @@ class Action {
 
  private:
   Arguments arguments_;
-  std::unique_ptr<TerminalReporter> reporter_;
+  Reporter* reporter_ = nullptr;
 };
+
+// How an action is called, once what it is to be told is known.
+struct ActionCall {
+  Arguments arguments;
+  std::vector<std::string> command_line;                   // For the report.
+  ShownSettings shown_settings = ShownSettings::kChanged;  // As the first table.
+};
+
+// Sets the action's own flags, reads the settings and runs or explains. Says everything to
+// `reporter` and nothing to stdout. For programs that call actions by other means than words; may
+// throw what memory or libraries throw. An action is called once.
+absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporter);
 
 // InvalidArgument if the command line has settings that are about a run directory (--html,
 // --run_dir, goals), for actions that make none.

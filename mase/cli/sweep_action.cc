@@ -77,6 +77,7 @@ class SweepAction : public Action {
     MASE_ASSIGN_OR_RETURN(const SweepRequest request, Request(begun));
     const SweepResult result = RunSweep(request, environment());
     reporter().PrintJson(result.json);
+    if (!result.directory.empty()) reporter().Wrote(result.directory);
     return result.status;
   }
 

@@ -21,9 +21,8 @@ class TerminalReporter : public Reporter {
   void Show(const Table& table, absl::string_view whole) override;
   Terminal progress() override;
 
-  // The results as one JSON document, on stdout; nothing without the flag.
-  void PrintJson(absl::string_view document);
-  bool verbose() const { return flags_.verbose(); }
+  // On stdout; nothing without the flag.
+  void PrintJson(absl::string_view document) override;
 
  private:
   void Write(absl::string_view text);

@@ -39,8 +39,16 @@ struct Arguments {
     std::string text;
   };
 
+  // Settings as a JSON object, over those of the file and below --set: from programs, no command
+  // line has them.
+  struct Text {
+    std::string name;  // For messages: "config", "arguments".
+    std::string json;
+  };
+
   std::vector<std::string> positionals;
   std::string config;                                        // --config, as given; "" if not.
+  std::vector<Text> texts;                                   // In order.
   std::vector<std::string> sets;                             // --set, in order: "a.b.c=value".
   std::vector<Setting> settings;                             // In order.
   std::vector<std::pair<std::string, std::string>> process;  // Name, value ("true" for a switch).

@@ -41,6 +41,25 @@ ConfigValue Nested(std::vector<std::string> keys, ConfigValue value) {
   return value;
 }
 
+// Nobody sees the lines of a text that a program made.
+void ForgetPositions(ConfigValue& root) {
+  std::vector<ConfigValue*> left = {&root};
+  while (!left.empty()) {
+    ConfigValue& value = *left.back();
+    left.pop_back();
+    value.position = Position();
+    if (ValueList* list = std::get_if<ValueList>(&value.data); list != nullptr) {
+      for (ConfigValue& item : *list) left.push_back(&item);
+    }
+    if (ValueTable* table = std::get_if<ValueTable>(&value.data); table != nullptr) {
+      for (Member& member : *table) {
+        member.position = Position();
+        left.push_back(&member.value);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 ConfigBuilder::ConfigBuilder(const ConfigRequest& request)
@@ -60,6 +79,12 @@ absl::Status ConfigBuilder::AddText(absl::string_view text, absl::string_view na
                                     absl::string_view folder) {
   MASE_ASSIGN_OR_RETURN(const ConfigValue table, ParseByName(text, name, request_.resolve_pass));
   return merger_.Merge(table, {Level::kFile, std::string(name), std::string(folder)});
+}
+
+absl::Status ConfigBuilder::AddJson(absl::string_view json, absl::string_view name) {
+  MASE_ASSIGN_OR_RETURN(ConfigValue table, ParseJson(json, name));
+  ForgetPositions(table);
+  return merger_.Merge(table, {Level::kSet, std::string(name), ""});
 }
 
 absl::Status ConfigBuilder::AddSet(absl::string_view assignment) {
@@ -88,6 +113,9 @@ LoadedConfig ConfigBuilder::Build() {
 absl::StatusOr<LoadedConfig> LoadConfig(const Arguments& arguments, const ConfigRequest& request) {
   ConfigBuilder builder(request);
   if (!arguments.config.empty()) MASE_RETURN_IF_ERROR(builder.AddFile(arguments.config));
+  for (const Arguments::Text& text : arguments.texts) {
+    MASE_RETURN_IF_ERROR(builder.AddJson(text.json, text.name));
+  }
   for (const std::string& assignment : arguments.sets) {
     MASE_RETURN_IF_ERROR(builder.AddSet(assignment));
   }

@@ -53,6 +53,10 @@ class ConfigBuilder {
   // relative paths in the text are completed with `folder`.
   absl::Status AddText(absl::string_view text, absl::string_view name, absl::string_view folder);
 
+  // A JSON object that a program made, on the level of AddSet; `name` stands for it in messages,
+  // which give no lines. Relative paths are the caller's.
+  absl::Status AddJson(absl::string_view json, absl::string_view name);
+
   // "a.b.c=value"; keys may be quoted. The value is TOML, or a bare word.
   absl::Status AddSet(absl::string_view assignment);
 

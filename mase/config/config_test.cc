@@ -142,6 +142,26 @@ TEST_F(ConfigTest, ErrorsOfTheCommandLineNameTheFlag) {
   EXPECT_EQ(Error({"--debug=maybe"}), "--debug: to_debug: want true or false, got \"maybe\"");
 }
 
+TEST_F(ConfigTest, ProgramsGiveSettingsAsJsonOverTheFileAndBelowSets) {
+  Write("c.toml", "batch_size = 1\nseed = 1\nmax_epochs = 1\n");
+  Arguments arguments;
+  arguments.config = "c.toml";
+  arguments.texts = {{"config", R"({"batch_size": 2, "seed": 2, "load_name": "a.safetensors"})"},
+                     {"arguments", R"({"batch_size": 3, "passes": {"first": {"by": "name"}}})"}};
+  arguments.sets = {"max_epochs=4"};
+  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(arguments, TestRequest());
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->config.batch_size(), 3);
+  EXPECT_EQ(loaded->config.seed(), 2);
+  EXPECT_EQ(loaded->config.max_epochs(), 4);
+  EXPECT_EQ(loaded->config.model().load_name(), (folder_ / "a.safetensors").string());
+  EXPECT_EQ(loaded->config.passes(0).name(), "first");
+
+  arguments.texts = {{"arguments", R"({"passes": {"first": {"bye": "name"}}})"}};
+  EXPECT_THAT(LoadConfig(arguments, TestRequest()).status().message(),
+              ::testing::StartsWith("arguments: unknown key 'bye' in [passes.first]"));
+}
+
 TEST_F(ConfigTest, SetReachesIntoThePassesOfTheFile) {
   Write("c.toml",
         "[passes.first]\n[passes.shape_up.linear.config]\nname = 'integer'\nweight_width = 8\n");

@@ -28,6 +28,7 @@
 #include "mase/base/suggest.h"
 #include "mase/plugin/commit.h"
 #include "mase/plugin/elf_check.h"
+#include "mase/plugin/host_scope.h"
 #include "mase/plugin/isolated_plugin.h"
 #include "mase/plugin/plugin_info.h"
 #include "mase/plugin/signature.h"
@@ -177,7 +178,7 @@ absl::StatusOr<PluginEntry> PluginLoader::OpenFile(const std::string& path,
   void* handle = ::dlopen(file.real_path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
   if (handle == nullptr) {
     MASE_RETURN_IF_ERROR(refused(CheckProtoFiles(file.bytes)));
-    handle = ::dlopen(file.real_path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    handle = OpenInHostScope(file.real_path);
   }
   if (handle == nullptr) return Refused(path, LinkerMessage(file.real_path, ::dlerror()));
   return Register(path, handle);

@@ -39,6 +39,12 @@ class Reporter {
   // directory; "" if none has.
   virtual void Show(const Table&, absl::string_view /*whole*/) {}
 
+  // All results of the action, as one JSON document.
+  virtual void PrintJson(absl::string_view) {}
+
+  // The directory of files that the action wrote, at its end; never "".
+  virtual void Wrote(absl::string_view /*directory*/) {}
+
   // What lines of progress are drawn on. By default nothing is.
   virtual Terminal progress() { return {}; }
 };
