@@ -49,6 +49,7 @@ env -u RUNFILES_DIR -u TEST_SRCDIR -u TEST_TMPDIR HOME="$work" PATH="$work/tools
   exit 1
 }
 has commands.log " passed, 0 failed"
+has commands.log "SHA-256  $(sha256sum posit.so | cut -d' ' -f1)"
 if [[ -n $has_cmake ]]; then has commands.log "100% tests passed"; fi
 
 # A pass.

@@ -97,7 +97,7 @@ sdk() {
   sed "s/@VERSION@/$version/" "$here/sdk/package/mase-sdk.pc" > "$1/lib/pkgconfig/mase-sdk.pc"
   install -m 644 "$here/sdk/package/bazel/plugin.bzl" "$1/bazel/plugin.bzl"
   install -m 755 "$here/sdk/package/bazel/check.sh" "$1/bazel/check.sh"
-  install -m 644 "$here/sdk/package/bazel/BUILD.bazel" "$1/BUILD.bazel"
+  install -m 644 "$here/sdk/package/bazel/BUILD.in" "$1/BUILD.bazel"
   echo 'workspace(name = "mase_sdk")' > "$1/WORKSPACE"
   # Repositories that Debian's Bazel asks for by name.
   mkdir -p "$1/bazel/debian"

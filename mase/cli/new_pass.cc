@@ -149,8 +149,8 @@ absl::Status NewPass(const std::vector<std::string>& given) {
   if (cmake) {
     files.push_back({"CMakeLists.txt", "CMakeLists.txt"});
   } else {
-    files.push_back({"WORKSPACE", "WORKSPACE"});
-    files.push_back({"BUILD.bazel", "BUILD.bazel"});
+    files.push_back({"WORKSPACE", "WORKSPACE.in"});
+    files.push_back({"BUILD.bazel", "BUILD.in"});
   }
   const std::string so = absl::StrCat(cmake ? "build/" : "bazel-bin/", name, ".so");
   const std::vector<std::pair<absl::string_view, std::string>> fill = {

@@ -11,13 +11,17 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "mase/base/files.h"
+#include "mase/base/limits.h"
 #include "mase/base/quote.h"
+#include "mase/base/runfiles.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/base/table.h"
 #include "mase/cli/option_manual.h"
 #include "mase/plugin/conformance.h"
+#include "mase/plugin/plugin_file.h"
 #include "mase/plugin/plugin_loader.h"
 
 namespace mase {
@@ -60,16 +64,19 @@ std::string Contents(const PluginEntry& plugin) {
 struct Known {
   PluginEntry entry;
   std::string from;  // "bundled", or its file.
+  std::string file;
 };
 
 absl::StatusOr<Known> OpenFile(PluginLoader& loader, const std::string& path) {
   MASE_ASSIGN_OR_RETURN(PluginEntry entry, loader.Open(path));
-  return Known{std::move(entry), Printable(path)};
+  return Known{std::move(entry), Printable(path), path};
 }
 
 std::vector<Known> Bundled(const PluginLoader& loader) {
   std::vector<Known> plugins;
-  for (const PluginEntry& entry : loader.index().plugin()) plugins.push_back({entry, "bundled"});
+  for (const PluginEntry& entry : loader.index().plugin())
+    plugins.push_back({entry, "bundled",
+                       Runfile(absl::StrCat("plugins/", entry.name(), "/", entry.name(), ".so"))});
   return plugins;
 }
 
@@ -100,6 +107,19 @@ absl::StatusOr<Known> FindPlugin(PluginLoader& loader, const std::string& word) 
                                           "; of a file of your own give the path"));
 }
 
+// Where it is from, by what one can pin it (docs/robustness.md), and who answers for it.
+std::string ProvenanceText(const Known& plugin) {
+  std::string text = absl::StrCat("  file     ", Printable(plugin.file), "\n");
+  const absl::StatusOr<std::string> bytes = ReadFile(plugin.file, limits::kMaxPluginBytes);
+  if (bytes.ok()) absl::StrAppend(&text, "  SHA-256  ", Sha256(*bytes), "\n");
+  for (const PassEntry& pass : plugin.entry.pass()) {
+    if (pass.owner().empty()) continue;
+    absl::StrAppend(&text, "  status   ", pass.status(), "\n  owner    ", pass.owner(), "\n");
+    break;  // One plugin's passes have one owner.
+  }
+  return absl::StrCat(text, "\n");
+}
+
 // The builds of the SDK put a plugin's descriptors, which have the comments, beside it.
 std::vector<std::string> DescriptorsBeside(absl::string_view file) {
   absl::ConsumeSuffix(&file, ".so");
@@ -113,7 +133,8 @@ absl::Status Describe(const std::string& word) {
   MASE_ASSIGN_OR_RETURN(const auto loader, PluginLoader::Create());
   MASE_ASSIGN_OR_RETURN(const Known plugin, FindPlugin(*loader, word));
   const PluginEntry& entry = plugin.entry;
-  std::printf("%s %s, %s\n", entry.name().c_str(), entry.version().c_str(), plugin.from.c_str());
+  std::printf("%s %s\n%s", entry.name().c_str(), entry.version().c_str(),
+              ProvenanceText(plugin).c_str());
   Table table({{"Registers"}, {"Name"}, {"What it is"}});
   const auto add = [&](const char* kind, const auto& entries) {
     for (const auto& each : entries) table.AddRow({kind, each.name(), each.summary()});
