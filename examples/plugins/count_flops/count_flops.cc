@@ -4,7 +4,7 @@
 //   SDK=/path/to/mase-sdk-1.0.0
 //   g++ -O2 $(PKG_CONFIG_PATH=$SDK/lib/pkgconfig pkg-config --cflags --libs mase-sdk)
 //       -o count_flops.so count_flops.cc                     (one line)
-//   $SDK/bin/ch transform jsc-tiny jsc --plugins=count_flops.so --set=passes.count_flops={}
+//   $SDK/bin/ch transform jsc-tiny jsc --plugins=./count_flops.so --set=passes.count_flops={}
 #include <cstdint>
 #include <memory>
 #include <utility>

@@ -5,7 +5,7 @@
 //   protoc -I. -I$SDK/include --cpp_out=. dead_units_options.proto
 //   g++ -O2 $(PKG_CONFIG_PATH=$SDK/lib/pkgconfig pkg-config --cflags --libs mase-sdk) -I.
 //       -o dead_units.so dead_units.cc dead_units_options.pb.cc                     (one line)
-//   $SDK/bin/ch transform jsc-tiny jsc --plugins=dead_units.so --set=passes.dead_units={}
+//   $SDK/bin/ch transform jsc-tiny jsc --plugins=./dead_units.so --set=passes.dead_units={}
 #include <cstdint>
 #include <map>
 #include <memory>

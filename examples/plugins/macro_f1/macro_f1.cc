@@ -1,7 +1,7 @@
 // Example plugin: a metric from outside, the mean of the classes' F1. It stands in summary.json and
 // in `ch report` beside accuracy and loss, and a goal can name it:
 //
-//   $SDK/bin/ch test jsc-tiny jsc --plugins=macro_f1.so --goal='macro_f1 >= 0.5'
+//   $SDK/bin/ch test jsc-tiny jsc --plugins=./macro_f1.so --goal='macro_f1 >= 0.5'
 #include <cstdint>
 #include <memory>
 #include <vector>

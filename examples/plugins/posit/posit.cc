@@ -2,8 +2,8 @@
 // "posit 8" has the default 2 of the standard (Posit Working Group, Standard for Posit Arithmetic,
 // 2022, section 4.1 rounding).
 //
-//   $SDK/bin/ch formats --plugins=posit.so describe 'posit 8/1'
-//   $SDK/bin/ch transform jsc-tiny jsc --plugins=posit.so
+//   $SDK/bin/ch formats --plugins=./posit.so describe 'posit 8/1'
+//   $SDK/bin/ch transform jsc-tiny jsc --plugins=./posit.so
 //       --set='passes.quantize.linear.config="posit 8/1"'        (one line)
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 // columns and classes as little-endian int32; then each row: its columns as float32, its class as
 // int32.
 //
-//   $SDK/bin/ch train jsc-tiny --plugins=row_file.so --set=dataset.path=jets.rows
+//   $SDK/bin/ch train jsc-tiny --plugins=./row_file.so --set=dataset.path=jets.rows
 #include <cstdint>
 #include <cstring>
 #include <fstream>

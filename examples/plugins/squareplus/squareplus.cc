@@ -5,7 +5,7 @@
 //   dataset = "jsc-sim"
 //   model.layers = ["linear 16", "squareplus", "linear classes"]
 //   END
-//   $SDK/bin/ch train --config=net.toml --plugins=squareplus.so --max_epochs=2
+//   $SDK/bin/ch train --config=net.toml --plugins=./squareplus.so --max_epochs=2
 #include <cmath>
 #include <cstdint>
 #include <vector>
