@@ -4,7 +4,9 @@
   python3 benchmarks/compare_onnx.py nodes          ONNX's backend node tests
   python3 benchmarks/compare_onnx.py vision         torchvision's nets, random weights
   python3 benchmarks/compare_onnx.py nets           an encoder, a decoder, MLPs
-  python3 benchmarks/compare_onnx.py exported FILE  a file of `ch export` on 20,000 random rows: classes
+  python3 benchmarks/compare_onnx.py exported FILE  a file of `ch export` on 20,000 random rows: classes;
+                                                    with --net=CHECKPOINT also node by node, in steps
+  python3 benchmarks/compare_onnx.py netron FILE    whether Netron shows it (wants `netron` and Chromium)
   python3 benchmarks/compare_onnx.py make FOLDER    writes the small files of testdata/onnx
 
 `nodes` wants `onnx` alone: of a version with opset 21 (1.16), because later ones write their cases in
@@ -351,18 +353,116 @@ def nets(options):
         compare(write_nets(folder, ("ts", "dynamo")))
 
 
+def constant(model, name):
+    return next(onnx.numpy_helper.to_array(i) for i in model.graph.initializer if i.name == name)
+
+
+def each_node(options, rows):
+    """ONNX Runtime's codes and numbers of each node beside those of our integer run, in steps."""
+    import onnxruntime as ort
+
+    model = onnx.load(options.file)
+    made = {name: node for node in model.graph.node for name in node.output}
+    shown = [name for name in made if name not in {o.name for o in model.graph.output}]
+    for name in shown:
+        model.graph.output.append(onnx.ValueInfoProto(name=name))
+    settings = ort.SessionOptions()
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(model.SerializeToString(), settings)
+    names = [o.name for o in session.get_outputs()]
+    theirs = dict(zip(names, session.run(None, {session.get_inputs()[0].name: rows})))
+    # The step that a value is rounded to by who reads it.
+    steps = {}
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear":
+            source = node.input[0]
+            if source in made and made[source].op_type == "Clip":
+                source = made[source].input[0]
+            steps[source] = float(constant(model, node.input[1]))
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "out0.npy")
+        ours = run([(options.net, [rows])], folder)[0]
+        if isinstance(ours, str):
+            print(ours)
+            return
+        ours = {path[len(out) + 1:-4]: np.load(path) for path in glob.glob(out + ".*.npy")}
+        final = np.load(out)
+    last = model.graph.output[0].name
+    differ = int(np.sum(theirs[last].argmax(1) != final.argmax(1)))
+    print(f"{differ} of {len(rows)} rows in another class than in our integer run")
+    worst = 0
+    for node, numbers in sorted(ours.items()):
+        if node + ".codes" in theirs and node not in theirs:
+            scale = float(constant(model, scale_of(model, made, node + ".codes")))
+            zero = int(constant(model, zero_of(model, made, node + ".codes")))
+            codes = theirs[node + ".codes"].astype(np.int64)
+            least, most = codes.min(), codes.max()
+            want = np.rint(np.clip(numbers / scale, -2**30, 2**30)) + zero
+            apart = np.abs(codes - np.clip(want, *ends(model, made, node + ".codes"))).max()
+            print(f"  {node:24s} codes {least} to {most}: {int(apart)} steps apart at most")
+        elif node in theirs:
+            apart = np.abs(theirs[node] - numbers).max()
+            step = steps.get(node)
+            apart = apart / step if step else apart / max(np.abs(numbers).max(), 1e-30)
+            print(f"  {node:24s} {apart:.1e} " + ("steps" if step else "of the largest result") + " apart at most")
+        else:
+            continue
+        worst = max(worst, apart)
+    print("each node within one step" if worst <= 1 else "NOT each node within one step")
+
+
+def source_of(made, codes):
+    """The node whose scales those of the codes are: what moves or cuts codes keeps them."""
+    node = made[codes]
+    while node.op_type not in ("QuantizeLinear", "QLinearConv", "QGemm"):
+        node = made[node.input[0]]
+    return node
+
+
+def scale_of(model, made, codes):
+    node = source_of(made, codes)
+    return node.input[{"QuantizeLinear": 1, "QLinearConv": 6, "QGemm": 7}[node.op_type]]
+
+
+def zero_of(model, made, codes):
+    node = source_of(made, codes)
+    return node.input[{"QuantizeLinear": 2, "QLinearConv": 7, "QGemm": 8}[node.op_type]]
+
+
+def ends(model, made, codes):
+    """The least and largest code there may be: of the type, or of a Clip on the way."""
+    info = np.iinfo(constant(model, zero_of(model, made, codes)).dtype)
+    least, most = info.min, info.max
+    node = made[codes]
+    while node.op_type not in ("QuantizeLinear", "QLinearConv", "QGemm"):
+        if node.op_type == "Clip":
+            if len(node.input) > 1 and node.input[1]:
+                least = max(least, int(constant(model, node.input[1])))
+            if len(node.input) > 2:
+                most = min(most, int(constant(model, node.input[2])))
+        node = made[node.input[0]]
+    return least, most
+
+
 def exported(options):
     """ONNX's checker, and how many rows ONNX Runtime puts in another class than we do."""
     import onnxruntime as ort
 
-    onnx.checker.check_model(onnx.load(options.file), full_check=True)
+    model = onnx.load(options.file)
+    full = all(o.domain in ("", "ai.onnx") for o in model.opset_import)
+    onnx.checker.check_model(model, full_check=full)
+    for entry in model.metadata_props:
+        print(f"{entry.key}: {entry.value}")
     levels = ort.GraphOptimizationLevel
+    shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim][1:]
+    rows = np.random.default_rng(0).normal(size=[20000] + shape).astype(np.float32)
+    if options.rows:
+        rows = np.load(options.rows).astype(np.float32)
     for level in (levels.ORT_DISABLE_ALL, levels.ORT_ENABLE_ALL):
         settings = ort.SessionOptions()
         settings.graph_optimization_level = level
         session = ort.InferenceSession(options.file, settings)
         only = session.get_inputs()[0]
-        rows = np.random.default_rng(0).normal(size=[20000] + only.shape[1:]).astype(np.float32)
         with tempfile.TemporaryDirectory() as folder:
             ours = run([(options.file, [rows])], folder)[0]
         if isinstance(ours, str):
@@ -370,8 +470,45 @@ def exported(options):
             return
         theirs = session.run(None, {only.name: rows})[0]
         differ = int(np.sum(ours.argmax(1) != theirs.argmax(1)))
-        print(f"{level}: {differ} of {len(rows)} rows in another class, results within "
-              f"{close(ours, theirs):.1e}")
+        print(f"{level}: {differ} of {len(rows)} rows in another class than read back and simulated, "
+              f"results within {close(ours, theirs):.1e}")
+    if options.net:
+        each_node(options, rows)
+
+
+def netron(options):
+    """Whether Netron's page of the file shows all its kinds of ops, in headless Chromium."""
+    import http.server
+    import threading
+
+    import netron as viewer
+
+    model = onnx.load(options.file)
+    host, port = viewer.start(options.file, browse=False)
+
+    class Door(http.server.BaseHTTPRequestHandler):
+        """Answers the viewer's question for consent, by a cookie, before the page asks."""
+
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Set-Cookie", "consent=1; path=/")
+            self.send_header("Location", f"http://localhost:{port}/")
+            self.end_headers()
+
+        def log_message(self, *unused):
+            pass
+
+    door = http.server.HTTPServer(("localhost", 0), Door)
+    threading.Thread(target=door.serve_forever, daemon=True).start()
+    page = subprocess.run(
+        ["chromium-headless-shell", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", "--dump-dom",
+         f"http://localhost:{door.server_port}/"], capture_output=True, text=True, timeout=120).stdout
+    door.shutdown()
+    viewer.stop((host, port))
+    ops = {node.op_type for node in model.graph.node}
+    missing = [op for op in sorted(ops) if f">{op}<" not in page]
+    print(f"Netron shows {len(ops) - len(missing)} of {len(ops)} kinds of ops" +
+          (f"; not {', '.join(missing)}" if missing else ""))
 
 
 def make(options):
@@ -401,7 +538,12 @@ def main():
     actions.add_parser("nets").set_defaults(run=nets)
     action = actions.add_parser("exported")
     action.add_argument("file")
+    action.add_argument("--net", help="the checkpoint: compares each node with its integer run")
+    action.add_argument("--rows", help="a .npy file of rows in place of random ones")
     action.set_defaults(run=exported)
+    action = actions.add_parser("netron")
+    action.add_argument("file")
+    action.set_defaults(run=netron)
     action = actions.add_parser("make")
     action.add_argument("folder")
     action.set_defaults(run=make)

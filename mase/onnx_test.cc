@@ -62,6 +62,21 @@ TEST(OnnxRunTest, ANetGoesInIsQuantizedAndComesOut) {
       RunCommand("mase/ch", {"test", "--load=q.onnx", "--dataset=jsc", "--run_dir=again"}, folder);
   ASSERT_EQ(again.exit_code, 0) << again.err;
   EXPECT_EQ(TestFigures(again.out), TestFigures(test.out));
+
+  // Over a file that is there nothing is written unless that is asked for; the same of C.
+  const auto export_as = [&](std::vector<std::string> words) {
+    std::vector<std::string> all = {"export", "--load=run"};
+    all.insert(all.end(), words.begin(), words.end());
+    return RunCommand("mase/ch", all, folder);
+  };
+  const CommandResult over = export_as({"qoperator", "--out=q.onnx"});
+  EXPECT_NE(over.exit_code, 0);
+  EXPECT_THAT(over.err, HasSubstr("q.onnx exists; --overwrite replaces it"));
+  const CommandResult replaced = export_as({"qoperator", "--out=q.onnx", "--overwrite"});
+  EXPECT_EQ(replaced.exit_code, 0) << replaced.err;
+  EXPECT_EQ(export_as({"c", "--out=net"}).exit_code, 0);
+  EXPECT_THAT(export_as({"c", "--out=net"}).err, HasSubstr("net.h exists; --overwrite"));
+  EXPECT_EQ(export_as({"c", "--out=net", "--overwrite"}).exit_code, 0);
 }
 
 TEST(OnnxRunTest, ErrorsNameFormFileAndNode) {

@@ -19,6 +19,7 @@
 #include "mase/data/augmentation.h"
 #include "mase/data/data_cache.h"
 #include "mase/data/file_bytes.h"
+#include "mase/data/image_split.h"
 #include "mase/data/row_sketch.h"
 
 namespace mase {
@@ -31,71 +32,6 @@ std::string ImageFile(const std::string& folder, absl::string_view name) {
   std::error_code error;
   return !std::filesystem::exists(plain, error) && std::filesystem::exists(packed, error) ? packed
                                                                                           : plain;
-}
-
-// Images as they are kept: uint8 [images, channels, height, width] and int64 [images].
-struct RawImages {
-  Tensor pixels;
-  Tensor labels;
-};
-
-// Per channel: a pixel p becomes (p / divisor - mean) / deviation, each step in float32.
-struct PixelScale {
-  float divisor;
-  std::vector<float> mean;
-  std::vector<float> deviation;
-
-  float operator()(int64_t channel, float pixel) const {
-    return (pixel / divisor - mean[channel]) / deviation[channel];
-  }
-};
-
-Tensor Scale(const Tensor& pixels, const PixelScale& scale) {
-  Tensor features(DType::kFloat32, pixels.shape());
-  const int64_t channels = pixels.shape()[1];
-  const int64_t planes = pixels.shape()[0] * channels;
-  const int64_t plane_size = pixels.shape()[2] * pixels.shape()[3];
-  std::vector<std::array<float, 256>> tables(channels);
-  for (int64_t c = 0; c < channels; ++c) {
-    for (int pixel = 0; pixel < 256; ++pixel) tables[c][pixel] = scale(c, pixel);
-  }
-  const uint8_t* const src = pixels.data<uint8_t>().data();
-  float* const dst = features.mutable_data<float>().data();
-#pragma omp parallel for schedule(static) if (planes * plane_size > 1 << 20)
-  for (int64_t p = 0; p < planes; ++p) {
-    const std::array<float, 256>& table = tables[p % channels];
-    for (int64_t i = p * plane_size; i < (p + 1) * plane_size; ++i) dst[i] = table[src[i]];
-  }
-  return features;
-}
-
-using Reader = std::function<absl::StatusOr<RawImages>()>;
-
-// A split whose raw images come from `files` by way of the cache.
-Dataset::Loader ImageLoader(std::vector<std::string> files, std::string recipe, Reader read,
-                            PixelScale scale, std::shared_ptr<Notes> notes) {
-  return [=]() -> absl::StatusOr<SplitData> {
-    const auto build = [&]() -> absl::StatusOr<CachedData> {
-      MASE_ASSIGN_OR_RETURN(RawImages raw, read());
-      Tensor ids = RowIds(raw.pixels, raw.labels);
-      return CachedData{{}, {std::move(raw.pixels), std::move(raw.labels), std::move(ids)}};
-    };
-    const auto fits = [](const CachedData& kept) {
-      return kept.tensors.size() == 3 && kept.tensors[0].dtype() == DType::kUInt8 &&
-             kept.tensors[0].shape().rank() == 4 && kept.tensors[1].dtype() == DType::kInt64 &&
-             kept.tensors[2].dtype() == DType::kInt64 &&
-             kept.tensors[1].shape() == Shape({kept.tensors[0].shape()[0]}) &&
-             kept.tensors[2].shape() == kept.tensors[1].shape() &&
-             absl::c_all_of(kept.tensors[1].data<int64_t>(),
-                            [](int64_t label) { return label >= 0 && label < 10; });
-    };
-    MASE_ASSIGN_OR_RETURN(const CachedData data, LoadOrBuild(files, recipe, fits, build, *notes));
-    return SplitData{
-        Scale(data.tensors[0], scale), data.tensors[1],
-        absl::StrCat("all images of ", std::filesystem::path(files[0]).filename().string(),
-                     files.size() > 1 ? " and others" : ""),
-        data.tensors[2]};
-  };
 }
 
 void ShareTestImages(Dataset& dataset) {
@@ -210,7 +146,7 @@ absl::StatusOr<Dataset> OpenMnist(const std::string& name, const std::string& fo
     const std::string labels = ImageFile(from, absl::StrCat(prefix, "-labels-idx1-ubyte"));
     const auto read = [images, labels] { return ReadMnistPart(images, labels); };
     // MASE's transform divides by 255 and multiplies again, which changes no pixel.
-    dataset.Set(split, ImageLoader({images, labels}, "mnist 2", read, {1, {0}, {1}}, notes));
+    dataset.Set(split, ImageLoader({images, labels}, "mnist 2", 10, read, {1, {0}, {1}}, notes));
   };
   set(Split::kTrain, "train");
   set(Split::kTest, "t10k");
@@ -247,7 +183,7 @@ absl::StatusOr<Dataset> OpenCifar10(const DatasetConfig& config, const OpenOptio
   Dataset dataset(info, notes);
   const auto set = [&](Split split, const std::vector<std::string>& files) {
     const auto read = [files] { return ReadCifarFiles(files); };
-    dataset.Set(split, ImageLoader(files, "cifar 2", read, scale, notes));
+    dataset.Set(split, ImageLoader(files, "cifar 2", 10, read, scale, notes));
   };
   set(Split::kTrain, train);
   set(Split::kTest, test);

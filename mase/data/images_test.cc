@@ -180,5 +180,93 @@ TEST(Cifar10Test, ReadsTheFullSetsFiles) {
               HasSubstr("data_batch_4.bin"));
 }
 
+// A PNG of 2 x 2 pixels, gray, written by hand: no compression.
+std::string TinyPng(uint8_t pixel) {
+  const auto chunk = [](const std::string& type, const std::string& data) {
+    const auto big = [](uint32_t number) {
+      std::string bytes;
+      for (int shift = 24; shift >= 0; shift -= 8)
+        bytes.push_back(static_cast<char>(number >> shift));
+      return bytes;
+    };
+    const std::string all = type + data;
+    return big(static_cast<uint32_t>(data.size())) + all +
+           big(crc32(0, reinterpret_cast<const Bytef*>(all.data()), all.size()));
+  };
+  std::string rows;
+  for (int y = 0; y < 2; ++y) rows += std::string(1, 0) + std::string(2, static_cast<char>(pixel));
+  uLongf size = 100;
+  std::string packed(size, 0);
+  compress(reinterpret_cast<Bytef*>(packed.data()), &size,
+           reinterpret_cast<const Bytef*>(rows.data()), rows.size());
+  packed.resize(size);
+  return "\x89PNG\r\n\x1a\n" + chunk("IHDR", std::string("\0\0\0\2\0\0\0\2\x08\0\0\0\0", 13)) +
+         chunk("IDAT", packed) + chunk("IEND", "");
+}
+
+void WritePicture(const std::string& path, uint8_t pixel) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  Write(path, TinyPng(pixel));
+}
+
+TEST(ImageFolderTest, FoldersAreClassesAndPixelsAreShares) {
+  const std::string folder = Folder();
+  for (int i = 0; i < 5; ++i) {
+    WritePicture(absl::StrCat(folder, "/rose/", i, ".PNG"), 255);
+    WritePicture(absl::StrCat(folder, "/ash/", i, ".png"), 51);
+  }
+  Write(folder + "/rose/notes.txt", "x");
+  const auto dataset = OpenDataset(Config("image_folder", folder), {});
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT(dataset->info().class_names, ElementsAre("ash", "rose"));
+  EXPECT_EQ(dataset->info().sample_shape, Shape({1, 2, 2}));
+  const auto train = dataset->Get(Split::kTrain), test = dataset->Get(Split::kTest);
+  ASSERT_TRUE(train.ok() && test.ok()) << train.status() << test.status();
+  EXPECT_EQ(train->rows(), 8);
+  EXPECT_EQ(test->rows(), 2);
+  for (int64_t row = 0; row < train->rows(); ++row) {
+    const bool rose = train->labels.data<int64_t>()[row] == 1;
+    EXPECT_EQ(train->features.data<float>()[row * 4], rose ? 1.0f : 51.0f / 255.0f);
+  }
+  const auto notes = dataset->notes().Take();
+  ASSERT_FALSE(notes.empty());
+  EXPECT_THAT(notes[0].text, HasSubstr("1 files that are no pictures"));
+}
+
+TEST(ImageFolderTest, SplitsHaveFoldersOfTheirOwn) {
+  const std::string folder = Folder();
+  WritePicture(folder + "/train/a/1.png", 1);
+  WritePicture(folder + "/train/b/1.png", 2);
+  WritePicture(folder + "/val/b/1.png", 3);
+  WritePicture(folder + "/test/a/1.png", 4);
+  const auto dataset = OpenDataset(Config("image_folder", folder), {});
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->Get(Split::kTrain)->rows(), 2);
+  EXPECT_EQ(dataset->Get(Split::kValidation)->labels.data<int64_t>()[0], 1);
+  EXPECT_EQ(dataset->Get(Split::kTest)->features.data<float>()[0], 4.0f / 255.0f);
+}
+
+TEST(ImageFolderTest, WhatDoesNotFitIsNamed) {
+  const auto problem = [](const std::string& path) {
+    const auto dataset = OpenDataset(Config("image_folder", path), {});
+    if (!dataset.ok()) return std::string(dataset.status().message());
+    return std::string(dataset->Get(Split::kTrain).status().message());
+  };
+  std::string folder = Folder();
+  EXPECT_THAT(problem(folder), HasSubstr("has no folders, one for each class"));
+  EXPECT_THAT(problem(folder + "/none"), HasSubstr("/none"));
+  std::filesystem::create_directories(folder + "/a");
+  EXPECT_THAT(problem(folder), HasSubstr("no .png, .jpg or .jpeg file"));
+  WritePicture(folder + "/a/1.png", 1);
+  WritePicture(folder + "/a/2.png", 1);
+  EXPECT_EQ(problem(folder), "");
+  Write(folder + "/a/0.png", "no picture");
+  EXPECT_THAT(problem(folder), HasSubstr("/a/0.png: is neither a PNG nor a JPEG file"));
+  folder = Folder();
+  WritePicture(folder + "/train/a/1.png", 1);
+  WritePicture(folder + "/test/b/1.png", 1);
+  EXPECT_THAT(problem(folder), HasSubstr("class 'b' is none of those of the training: a"));
+}
+
 }  // namespace
 }  // namespace mase

@@ -17,6 +17,7 @@
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/data/image_folder.h"
 #include "mase/data/images.h"
 #include "mase/data/jsc.h"
 #include "mase/data/jsc_sim.h"
@@ -111,8 +112,12 @@ const std::vector<Entry>& Entries() {
        "photographs, 3x32x32, 10 classes: 4,000 + 1,000 real images, or the full set's folder",
        {"path", "augment", "validation_split"},
        OpenCifar10},
+      {"image_folder",
+       "your own PNG and JPEG files, a folder for each class",
+       {"path", "train", "validation", "test", "validation_split"},
+       OpenImageFolder},
       {"csv",
-       "your own CSV, ARFF, NumPy or HDF5 files",
+       "your own CSV, ARFF, LIBSVM, NumPy or HDF5 files",
        {"path", "train", "validation", "test", "label", "features", "standardize",
         "validation_split"},
        OpenCsv},

@@ -13,8 +13,10 @@
 #include "mase/data/columns.h"
 #include "mase/data/delimited.h"
 #include "mase/data/dialect.h"
+#include "mase/data/file_bytes.h"
 #include "mase/data/foreign_data.h"
 #include "mase/data/labels.h"
+#include "mase/data/libsvm.h"
 #include "mase/data/line_blocks.h"
 
 namespace mase {
@@ -146,6 +148,10 @@ absl::StatusOr<DataTable> ReadTable(absl::string_view path, const TableColumns& 
   MASE_ASSIGN_OR_RETURN(const absl::string_view text, lines->Next());
   const std::string foreign = DescribeForeignData(text);
   if (!foreign.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", foreign));
+  if (LooksLikeLibsvm(text)) {
+    MASE_ASSIGN_OR_RETURN(const FileBytes file, FileBytes::Open(path));
+    return ParseLibsvm(path, file.bytes(), columns);
+  }
   DelimitedBody body;
   DataTable table;
   body.path = path;

@@ -49,6 +49,39 @@ std::string Gzip(const std::string& content) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+TEST(LibsvmTest, SparseRowsBecomeATable) {
+  const auto table = Parse("+1 1:0.5 3:-2e1  # a comment\n\n-1\n# a line of it\r\n+1 2:+7\r\n");
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_THAT(table->feature_names, ElementsAre("1", "2", "3"));
+  EXPECT_THAT(table->features.data<float>(), ElementsAre(0.5f, 0, -20, 0, 0, 0, 0, 7, 0));
+  EXPECT_THAT(table->class_texts, ElementsAre("1", "-1"));
+  EXPECT_THAT(table->labels.data<int64_t>(), ElementsAre(0, 1, 0));
+  EXPECT_EQ(table->label_name, "class");
+}
+
+TEST(LibsvmTest, FeaturesMayBeCountedFromZeroAndGivenByName) {
+  EXPECT_THAT(Parse("1 0:1 2:3\n2 1:1\n")->feature_names, ElementsAre("0", "1", "2"));
+  const auto table = Parse("1 2:4 9:1\n2 1:5\n", {.features = {"2", "4"}});
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_THAT(table->features.data<float>(), ElementsAre(4, 0, 0, 0));
+  EXPECT_THAT(table->left_out, ElementsAre("1", "9"));
+}
+
+TEST(LibsvmTest, WhatIsNoLibsvmIsNamedByItsLine) {
+  EXPECT_THAT(Problem("1 1:2\n1 3:1 2:1\n"), HasSubstr(":2: feature 2 stands behind 3"));
+  EXPECT_THAT(Problem("1 1:2\n1 1:nan\n"), HasSubstr(":2: '1:nan' is not NUMBER:VALUE"));
+  EXPECT_THAT(Problem("1 1:2\n1 qid:4 1:2\n"), HasSubstr("'qid:4' is not NUMBER:VALUE"));
+  EXPECT_THAT(Problem("1,2 1:2\n"), HasSubstr(":1: '1,2' are several labels"));
+  EXPECT_THAT(Problem("1 1:2\n1 -1:2\n"), HasSubstr("'-1:2' is not NUMBER:VALUE"));
+  EXPECT_THAT(Problem("1 1048576:2\n"), HasSubstr("feature 1048576; the limit is 1048576"));
+  EXPECT_THAT(Problem("1 1:2\n", {.label = "kind"}), HasSubstr("no column 'kind'"));
+  EXPECT_THAT(Problem("0.5 1:2\n1.5 1:2\n"), HasSubstr("fraction"));
+}
+
+TEST(LibsvmTest, TablesWithColonsInTextsStayTables) {
+  EXPECT_THAT(Parse("1 a:b\n2 c:d\n")->feature_names.size(), 1u);
+}
+
 TEST(ReadTableTest, ReadsNumbersAsFromCharsDoes) {
   const auto table =
       Parse("a,b,class\n1,-2.5e1,x\n+3,.5,y\n1e-60, 7 ,x\n16777217,3.4028235e38,z\n");

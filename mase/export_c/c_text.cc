@@ -5,6 +5,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/substitute.h"
 
 namespace mase {
 namespace {
@@ -50,7 +51,7 @@ absl::string_view FloatRule(Codes::Rounding rounding) {
 absl::string_view ShiftRule(Codes::Rounding rounding) {
   switch (rounding) {
     case Codes::Rounding::kNearestEven:
-      return "  return q + (r > half || (r == half && (q & 1)));\n";
+      break;  // In one expression.
     case Codes::Rounding::kNearestAway:
       return "  return q + (v >= 0 ? r >= half : r > half);\n";
     case Codes::Rounding::kFloor:
@@ -106,6 +107,7 @@ absl::string_view CTypeFor(int64_t least, int64_t most) {
 
 int64_t CSizeOf(absl::string_view type) {
   if (type == "float") return 4;
+  if (type == kByteWeights) return 1;
   return absl::c_find_if(kTypes, [&](const CType& candidate) { return candidate.name == type; })
       ->size;
 }
@@ -146,19 +148,20 @@ std::string CHelpers::Encode(Codes::Rounding rounding) {
                                 "  return w < least ? least : w > most ? most : w;\n}\n"));
 }
 
-std::string CHelpers::Shift(Codes::Rounding rounding) {
-  const std::string name = absl::StrCat("shift_", RoundingName(rounding));
-  return Use(name,
-             absl::StrCat("static int64_t ", name,
-                          "(int64_t v, int n) {\n"
-                          "  const int64_t unit = (int64_t)1 << n, half = unit / 2;\n"
-                          "  const int64_t q = v >= 0 ? v / unit : -((unit - 1 - v) / unit);\n"
-                          "  const int64_t r = v - q * unit;\n",
-                          ShiftRule(rounding), "}\n"));
+std::string CHelpers::Shift(Codes::Rounding rounding, bool narrow) {
+  const absl::string_view type = narrow ? "int32_t" : "int64_t";
+  const std::string name = absl::StrCat(narrow ? "shift32_" : "shift_", RoundingName(rounding));
+  const absl::string_view body =
+      rounding == Codes::Rounding::kNearestEven
+          ? "  return (v + (unit / 2 - 1) + ((v >> n) & 1)) >> n;\n"
+          : "  const $0 half = unit / 2, q = v >> n, r = v - q * unit;\n$1";
+  return Use(name, absl::StrCat("static ", type, " ", name, "(", type, " v, int n) {\n  const ",
+                                type, " unit = (", type, ")1 << n;\n",
+                                absl::Substitute(body, type, ShiftRule(rounding)), "}\n"));
 }
 
 std::string CHelpers::ToFloatPrecision() {
-  const std::string shift = Shift(Codes::Rounding::kNearestEven);
+  const std::string shift = Shift(Codes::Rounding::kNearestEven, false);
   return Use("to_float_precision", absl::StrCat("static int64_t to_float_precision(int64_t v) {\n"
                                                 "  int n = 0;\n"
                                                 "  int64_t size = v < 0 ? -v : v;\n"
@@ -167,10 +170,12 @@ std::string CHelpers::ToFloatPrecision() {
                                                 shift, "(v, n) * ((int64_t)1 << n);\n}\n"));
 }
 
-std::string CHelpers::Clamp() {
-  return Use("clamp",
-             "static int32_t clamp(int64_t v, int32_t least, int32_t most) {\n"
-             "  return v < least ? least : v > most ? most : (int32_t)v;\n}\n");
+std::string CHelpers::Clamp(bool narrow) {
+  const std::string name = narrow ? "clamp32" : "clamp";
+  return Use(name,
+             absl::Substitute("static int32_t $0($1 v, int32_t least, int32_t most) {\n"
+                              "  return v < least ? least : v > most ? most : (int32_t)v;\n}\n",
+                              name, narrow ? "int32_t" : "int64_t"));
 }
 
 std::string CHelpers::text() const {

@@ -12,6 +12,9 @@
 
 namespace mase {
 
+// The type of tables of weights that fit a byte: one, or two where vectors multiply 16 bits.
+inline constexpr absl::string_view kByteWeights = "weight8_t";
+
 // The smallest type of <stdint.h> that holds all whole numbers from `least` to `most`.
 absl::string_view CTypeFor(int64_t least, int64_t most);
 int64_t CSizeOf(absl::string_view type);
@@ -30,12 +33,13 @@ class CHelpers {
  public:
   // int32_t NAME(float x, float inverse, int32_t least, int32_t most): the code of x.
   std::string Encode(Codes::Rounding rounding);
-  // int64_t NAME(int64_t v, int n): v / 2^n, rounded; 0 < n < 63.
-  std::string Shift(Codes::Rounding rounding);
+  // T NAME(T v, int n): v / 2^n, rounded; 0 < n. T is int32_t where that is `narrow` (n < 31), else
+  // int64_t (n < 63).
+  std::string Shift(Codes::Rounding rounding, bool narrow);
   // int64_t NAME(int64_t v): v with the 24 bits of a float, ties to even.
   std::string ToFloatPrecision();
-  // int32_t NAME(int64_t v, int32_t least, int32_t most)
-  std::string Clamp();
+  // int32_t NAME(T v, int32_t least, int32_t most)
+  std::string Clamp(bool narrow);
 
   std::string text() const;
 

@@ -30,11 +30,14 @@ struct CProgram {
   bool on_codes = false;            // Whether there is the function of codes.
 };
 
-// The nets that are written: one chain of linear, relu, batch_norm1d and what only renames, where
-// each linear layer has a record whose formats are whole numbers of a step that is a power of two,
-// at most 16 bits wide, its bias too. `name` begins names of functions and files.
+// The nets that are written: of one input and one result, of linear layers on vectors, conv1d,
+// conv2d (any stride, padding, dilation, groups), relu, max and average pools, add, sub and mul of
+// equal shapes, batch_norm1d, batch_norm2d, and what only renames. Every linear layer and
+// convolution has a record whose formats are whole numbers of a step that is a power of two, at
+// most 16 bits wide, its bias too. `name` begins names of functions and files.
 //
-// InvalidArgument: a name that is none of C's. Unimplemented: another net, with node and reason.
+// InvalidArgument: a name that is none of C's, a word of C or C++, or one that the code uses
+// itself. Unimplemented: another net, with node and reason.
 absl::StatusOr<CProgram> ExportC(const Graph& graph, absl::string_view name);
 
 }  // namespace mase

@@ -8,11 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/runfiles.h"
+#include "mase/data/open_dataset.h"
 #include "mase/model/checkpoint.h"
+#include "mase/model/zoo.h"
+#include "mase/predict/predictor.h"
 #include "mase/testing/matchers.h"
 
 namespace mase {
@@ -35,8 +39,10 @@ struct Formats {
 
 void Quantize(const Formats& formats, Graph& graph) {
   for (Node* node : graph.NodesInOrder()) {
-    const bool linear = node->op() == ops::kLinear;
-    if (!linear && !(formats.relus && node->op() == ops::kRelu)) continue;
+    const bool layer = node->Is(OpTrait::kWeighted);
+    const bool other =
+        node->op() == ops::kRelu || node->Is(OpTrait::kPool) || node->Is(OpTrait::kArithmetic);
+    if (!node->schema().quantizable || (!layer && !(formats.relus && other))) continue;
     Quantization record;
     const auto add = [&](const char* name, int width, int frac_width) {
       OperandFormat* operand = record.add_operand();
@@ -46,9 +52,11 @@ void Quantize(const Formats& formats, Graph& graph) {
       operand->mutable_format()->mutable_integer()->set_frac_width(frac_width);
     };
     add("data_in", formats.width, formats.frac_width);
-    if (linear) {
+    if (layer) {
       add("weight", formats.width, formats.frac_width);
-      add("bias", formats.bias_width, formats.bias_frac_width);
+      if (node->FindParameter("bias") != nullptr) {
+        add("bias", formats.bias_width, formats.bias_frac_width);
+      }
     }
     graph.SetQuantization(node, record);
   }
@@ -59,7 +67,8 @@ void WriteFile(const std::string& path, const std::string& text) {
 }
 
 // Compiles the program and its test, as strictly as can be, and runs that.
-void ExpectRuns(const CProgram& program, const std::string& compiler) {
+void ExpectRuns(const CProgram& program, const std::string& compiler,
+                const std::string& expected = "64 of 64 rows are equal, bit for bit") {
   const std::string folder = ::testing::TempDir();
   WriteFile(folder + "/net.h", program.header);
   WriteFile(folder + "/net.c", program.source);
@@ -73,7 +82,7 @@ void ExpectRuns(const CProgram& program, const std::string& compiler) {
   char buffer[4096];
   while (const size_t count = fread(buffer, 1, sizeof(buffer), pipe)) output.append(buffer, count);
   EXPECT_EQ(pclose(pipe), 0) << output << program.source.substr(0, 4000);
-  EXPECT_THAT(output, HasSubstr("64 of 64 rows are equal, bit for bit"));
+  EXPECT_THAT(output, HasSubstr(expected));
 }
 
 TEST(ExportCTest, TrainedNetsAreTheIntegerRunBitForBit) {
@@ -97,6 +106,89 @@ TEST(ExportCTest, EveryWidthAndRounding) {
     SCOPED_TRACE(absl::StrCat(formats.width, "/", formats.frac_width));
     ExpectRuns(ValueOrDie(ExportC(graph, "net")), "gcc");
   }
+}
+
+// Layer lists, so that shapes, kernels and windows of every kind occur.
+Graph Made(const std::string& layers, const Shape& input) {
+  return ValueOrDie(BuildModel({.model = layers, .input = input, .classes = 5, .seed = 3}));
+}
+
+TEST(ExportCTest, ConvolutionsAndPools) {
+  const struct {
+    const char* layers;
+    Shape input;
+  } nets[] = {
+      {"nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), "
+       "nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2), nn.ReLU(), nn.Flatten(), "
+       "nn.Linear(32, 5))",
+       {1, 8, 8}},
+      {"nn.Sequential(nn.Conv2d(2, 6, (3, 5), padding=(2, 1), dilation=(2, 1), bias=False), "
+       "nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.ReLU(), "
+       "nn.AvgPool2d(2), nn.Conv2d(6, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), "
+       "nn.Linear(3, 5))",
+       {2, 9, 11}},
+      {"nn.Sequential(nn.Conv1d(3, 5, 4, stride=3, padding=3), nn.ReLU(), "
+       "nn.MaxPool1d(3, 2, 1), nn.Conv1d(5, 4, 2), nn.Flatten(), nn.Linear(8, 5))",
+       {3, 13}},
+  };
+  for (const auto& net : nets) {
+    for (const bool relus : {true, false}) {
+      Graph graph = Made(net.layers, net.input);
+      Quantize({8, 5, 8, 5, FormatProto::NEAREST_EVEN, relus}, graph);
+      SCOPED_TRACE(absl::StrCat(net.layers, relus));
+      const auto program = ExportC(graph, "net");
+      if (!relus && absl::StrContains(net.layers, "AvgPool")) {
+        EXPECT_THAT(program, StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("avg_pool2d")));
+      } else {
+        ExpectRuns(ValueOrDie(program), "gcc");
+      }
+    }
+  }
+}
+
+TEST(ExportCTest, ResidualsReadWhatWasComputedBefore) {
+  Graph graph = ParseGraph(R"(
+x = placeholder() : f32[1, 16]
+a = relu(x)
+b = add(a, x)
+c = mul(b, a)
+d = sub(c, b)
+output = output(d)
+)");
+  Quantize({6, 3, 8, 4, FormatProto::NEAREST_EVEN, true}, graph);
+  ExpectRuns(ValueOrDie(ExportC(graph, "net")), "gcc");
+}
+
+TEST(ExportCTest, AllRowsOfTheJetsAreTheIntegerRun) {
+  Graph graph = Trained("jsc-s");
+  Quantize({8, 4, 8, 4, FormatProto::NEAREST_EVEN, true}, graph);
+  CProgram program = ValueOrDie(ExportC(graph, "net"));
+  DatasetConfig config;
+  config.set_name("jsc");
+  const Dataset dataset = ValueOrDie(OpenDataset(config, {}));
+  const Tensor rows = ValueOrDie(dataset.Get(Split::kTest)).features;
+  const auto predictor = ValueOrDie(Predictor::Create(graph, nullptr, {.apply_recipe = false}));
+  std::vector<float> results(rows.shape()[0] * program.outputs);
+  EXPECT_OK(predictor->Predict(rows.data<float>(), absl::MakeSpan(results)));
+  const auto bytes = [](absl::Span<const float> numbers) {
+    return std::string(reinterpret_cast<const char*>(numbers.data()), numbers.size() * 4);
+  };
+  WriteFile(::testing::TempDir() + "/rows", bytes(rows.data<float>()) + bytes(results));
+  program.test = absl::StrCat(
+      "#include <stdio.h>\n#include <string.h>\n#include \"net.h\"\n"
+      "static float x[",
+      rows.elements(), "], want[", results.size(),
+      "];\n"
+      "int main(void) {\n  int i, equal = 0;\n  FILE* file = fopen(\"rows\", \"rb\");\n"
+      "  if (!file || fread(x, sizeof(x), 1, file) != 1 || "
+      "fread(want, sizeof(want), 1, file) != 1) return 1;\n"
+      "  for (i = 0; i < ",
+      rows.shape()[0],
+      "; ++i) {\n    float y[NET_OUTPUTS];\n"
+      "    equal += net(x + i * NET_INPUTS, y) == 0 && !memcmp(y, want + i * NET_OUTPUTS, "
+      "sizeof(y));\n  }\n"
+      "  printf(\"%d rows are equal\\n\", equal);\n  return 0;\n}\n");
+  ExpectRuns(program, "gcc", "1000 rows are equal");
 }
 
 TEST(ExportCTest, BehindTheLastNormThereIsNoFloat) {
@@ -131,8 +223,21 @@ TEST(ExportCTest, WhatCannotBeWrittenIsNamed) {
   EXPECT_THAT(ExportC(Trained("jsc-tiny"), "net"),
               StatusIs(absl::StatusCode::kUnimplemented,
                        HasSubstr("node 'seq_blocks_2' (linear): has no record")));
-  EXPECT_THAT(ExportC(Trained("jsc-tiny"), "my-net"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'my-net' is no name")));
+  Graph graph = Trained("jsc-tiny");
+  Quantize({8, 4, 8, 4, FormatProto::NEAREST_EVEN, true}, graph);
+  const std::pair<const char*, const char*> names[] = {
+      {"my-net", "'my-net' is no name of a C function; use letters"},
+      {"_net", "use letters"},
+      {"int", "'int' is no name of a C function, but a word of the language"},
+      {"class", "a word of the language"},
+      {"main", "a word of the language"},
+      {"clamp32", "'clamp32' is a word of the C code itself"},
+      {"printf", "a word of the C code itself"},
+      {"int8_t", "a word of the C code itself"},
+  };
+  for (const auto& [name, why] : names) {
+    EXPECT_THAT(ExportC(graph, name), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(why)));
+  }
   const Graph branches = ParseGraph(R"(
 x = placeholder() : f32[8, 16]
 a = relu(x)
@@ -141,7 +246,7 @@ output = output(b)
 )");
   EXPECT_THAT(ExportC(branches, "net"),
               StatusIs(absl::StatusCode::kUnimplemented,
-                       HasSubstr("node 'a' (relu): the net is no chain")));
+                       HasSubstr("node 'b' (add): it has no record, and the C export has")));
 }
 
 }  // namespace

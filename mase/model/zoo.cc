@@ -15,6 +15,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/model/builder.h"
+#include "mase/model/keras_json.h"
 #include "mase/model/torch_text.h"
 #include "mase/model/vision.h"
 
@@ -204,6 +205,20 @@ absl::StatusOr<Graph> BuildNamed(ModelBuilder& net, const std::string& name) {
 }  // namespace
 
 absl::StatusOr<Graph> BuildModel(const ModelRequest& request, TorchGenerator* generator) {
+  if (LooksLikeKerasJson(request.model)) {
+    MASE_ASSIGN_OR_RETURN(const KerasNet net, ParseKerasNet(request.model));
+    ModelRequest list = request;
+    list.model = net.layers;
+    const Shape sample{absl::MakeConstSpan(net.sample)};
+    if (list.input.rank() == 0) list.input = sample;
+    if (!net.sample.empty() && list.input != sample) {
+      return absl::InvalidArgumentError(absl::StrCat("the net reads samples of ", sample.ToString(),
+                                                     ", the data have ", list.input.ToString()));
+    }
+    MASE_ASSIGN_OR_RETURN(Graph graph, BuildModel(list, generator));
+    MASE_RETURN_IF_ERROR(SetRecords(net, graph));
+    return graph;
+  }
   if (LooksLikeTorchText(request.model)) {
     absl::StatusOr<std::string> layers = LayersOfTorchText(request.model);
     if (!layers.ok()) return Annotate(layers.status(), "model as PyTorch writes it");

@@ -20,6 +20,7 @@
 #include "mase/base/limits.h"
 #include "mase/base/runfiles.h"
 #include "mase/exec/executor.h"
+#include "mase/graph/shape_inference.h"
 #include "mase/graph/graph_text.h"
 #include "mase/interop/npy.h"
 #include "mase/onnx/reference.h"
@@ -262,6 +263,23 @@ TEST(ImportTest, WhereRowsAreMixedTheirNumberStays) {
   EXPECT_THAT(RunOn(net.graph, 2, x), ElementsAre(1, 2, 3, 4, 4, 6));
 }
 
+TEST(ImportTest, IdsOfAFixedNumberOfRowsThatAreMixedKeepIt) {
+  Model model;
+  model.Input("ids", {2, 1}, TensorProto::INT64).Output("y");
+  model.Floats("table", {3, 1}, {10, 20, 40});
+  model.Node("Gather", {"table", "ids"}, {"rows"});
+  model.Ints("shape", {2, 1});
+  model.Node("Reshape", {"rows", "shape"}, {"matrix"});
+  model.Floats("w", {2, 2}, {1, 1, 1, -1});
+  model.Node("MatMul", {"w", "matrix"}, {"y"});
+  const ImportedNet net = ValueOrDie(model.Import());
+  EXPECT_THAT(net.notes, ElementsAre(HasSubstr("batches of 2 rows alone")));
+  const int64_t ids[] = {2, 1};
+  EXPECT_THAT(RunOn(net.graph, 2, ids), ElementsAre(60, 20));
+  // Another number of rows is refused, not computed wrongly.
+  EXPECT_FALSE(InferShapesFor(net.graph, 3).ok());
+}
+
 // float[2, 2] without what it gives by rows.
 absl::StatusOr<ImportedNet> WithNode(const std::string& op, const std::string& attribute,
                                      const std::vector<int64_t>& axes, bool is_list) {
@@ -432,6 +450,23 @@ TEST(ImportTest, WhoTakesNoFormatReadsWhatItsMakerRounds) {
 // ---- Files that are broken, or mean harm
 
 absl::Status Import(const Model& model) { return model.Import().status(); }
+
+TEST(ImportTest, OfSeveralResultsTheFirstOfFloatsRunsOrTheOneThatIsNamed) {
+  Model model;
+  model.Input("x", {-1, 2}).Output("label", TensorProto::INT64).Output("y").Output("z");
+  model.Node("ArgMax", {"x"}, {"label"});
+  model.Node("Neg", {"x"}, {"y"});
+  model.Node("Relu", {"x"}, {"z"});
+  const float x[] = {1, -2};
+  const ImportedNet first = ValueOrDie(model.Import());
+  EXPECT_EQ(first.output, "y");
+  EXPECT_THAT(RunOn(first.graph, 1, x), ElementsAre(-1, 2));
+  EXPECT_THAT(first.notes, ElementsAre(HasSubstr("label, y (runs), z; --output=NAME")));
+  const ImportedNet named = ValueOrDie(model.Import({.output = "z"}));
+  EXPECT_THAT(RunOn(named.graph, 1, x), ElementsAre(1, 0));
+  EXPECT_THAT(model.Import({.output = "zz"}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("it has label, y, z")));
+}
 
 TEST(BadOnnxTest, WhatIsCutOffOrNoModelIsRefused) {
   const std::string whole =

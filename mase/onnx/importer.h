@@ -193,6 +193,9 @@ class Importer {
 
 // A node of the file, for messages: "node '/fc/Gemm' (Gemm)".
 std::string LabelOf(const ::onnx::NodeProto& node);
+// Its name, or that of its first result, of letters, digits and '_' as names of nodes here are; '.'
+// stays for paths of layers.
+std::string PathOf(const ::onnx::NodeProto& node);
 
 template <typename... Parts>
 absl::Status CannotRead(const Parts&... parts) {

@@ -11,7 +11,7 @@ namespace mase {
 const std::vector<OnnxOp>& AllOnnxOps() {
   static const auto& all = *[] {
     auto* ops = new std::vector<OnnxOp>;
-    for (const auto part : {OnnxElementOps, OnnxLayerOps, OnnxPoolOps, OnnxShapeOps,
+    for (const auto part : {OnnxElementOps, OnnxLayerOps, OnnxPoolOps, OnnxShapeOps, OnnxSelectOps,
                             OnnxConstantOps, OnnxQuantizedOps}) {
       for (const OnnxOp& op : part()) ops->push_back(op);
     }

@@ -29,7 +29,7 @@ struct OnnxOp {
   // How many of its first inputs its results are elements of: it folds whole numbers, too.
   int moves = 0;
   // Rounding before it and behind it is the same: a mark of DequantizeLinear goes through.
-  // So do codes.
+  // Codes go through it, too, as through what moves elements.
   bool keeps_rounding = false;
   absl::string_view domain = "";
   // It knows codes itself: QuantizeLinear and its kin.
@@ -39,7 +39,8 @@ struct OnnxOp {
 std::vector<OnnxOp> OnnxElementOps();    // Relu, Add, Clip, ...
 std::vector<OnnxOp> OnnxLayerOps();      // Gemm, MatMul, Conv, norms
 std::vector<OnnxOp> OnnxPoolOps();       // MaxPool, ReduceMean, ...
-std::vector<OnnxOp> OnnxShapeOps();      // Reshape, Concat, Gather, ...
+std::vector<OnnxOp> OnnxShapeOps();      // Reshape, Transpose, Pad, ...
+std::vector<OnnxOp> OnnxSelectOps();     // Concat, Slice, Gather, ...
 std::vector<OnnxOp> OnnxConstantOps();   // Constant, Shape, Range, Equal, ...
 std::vector<OnnxOp> OnnxQuantizedOps();  // QuantizeLinear, QLinearConv, ...
 
@@ -50,6 +51,15 @@ absl::StatusOr<bool> FoldWhere(OnnxNode& node);
 // ResourceExhausted if a constant of that shape has more elements than are computed while a file is
 // read: 2^24.
 absl::Status CheckCount(const Shape& shape);
+
+// An op whose results are elements of its first input.
+OnnxOp Mover(absl::string_view name, absl::string_view becomes,
+             absl::Status (*import)(OnnxNode& node), absl::string_view limits = "");
+
+// The first input with its extents.
+absl::StatusOr<std::vector<Extent>> ExtentsOfInput(OnnxNode& node, Value** x);
+// An attribute of earlier opsets that became an input.
+absl::StatusOr<std::vector<int64_t>> IntsOf(OnnxNode& node, absl::string_view attribute, int input);
 
 // x repeated along axes of extent 1, to these extents; new axes are in front.
 absl::StatusOr<Value*> Expanded(OnnxNode& node, Value* x, const std::vector<Extent>& extents);

@@ -34,9 +34,11 @@ constexpr int64_t kMostFolded = 4;
 
 constexpr int kMostNamesShown = 24;
 
-// A net may be in a file, as PyTorch prints it or as a layer list.
+// A net may be in a file, as PyTorch prints it, as a layer list or as Keras's JSON.
 absl::StatusOr<std::string> ModelText(const std::string& name) {
-  if (!absl::EndsWith(name, ".py") && !absl::EndsWith(name, ".txt")) return name;
+  const bool is_file =
+      absl::EndsWith(name, ".py") || absl::EndsWith(name, ".txt") || absl::EndsWith(name, ".json");
+  if (!is_file) return name;
   MASE_ASSIGN_OR_RETURN(const std::string path, UserPath(name));
   MASE_ASSIGN_OR_RETURN(std::string text, ReadFile(path, limits::kMaxConfigFileBytes));
   absl::StripAsciiWhitespace(&text);
