@@ -34,16 +34,31 @@ absl::StatusOr<std::vector<std::string>> ReadHdf5Texts(const std::string& path,
   const hssize_t count = H5Sget_simple_extent_npoints(space);
   const size_t bytes = H5Tget_size(type);
   if (count == 0) return std::vector<std::string>();
-  if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 || bytes == 0) {
-    return absl::UnimplementedError(absl::StrCat(label, " is no list of texts of fixed length"));
+  if (H5Tget_class(type) != H5T_STRING || bytes == 0) {
+    return absl::UnimplementedError(absl::StrCat(label, " is no list of texts"));
   }
   if (count < 0 || count > (1 << 20) || bytes > static_cast<size_t>(limits::kMaxNameBytes)) {
     return absl::ResourceExhaustedError(
         absl::StrCat(label, " has ", count, " texts of ", bytes, " bytes"));
   }
+  std::vector<std::string> texts;
+  if (H5Tis_variable_str(type) != 0) {
+    // The library allocates each text, of what the file holds of it.
+    std::vector<char*> found(static_cast<size_t>(count), nullptr);
+    const bool read = H5Aread(opened, type, found.data()) >= 0;
+    bool fits = true;
+    for (const char* text : found) {
+      const absl::string_view view = text == nullptr ? "" : text;
+      fits &= static_cast<int64_t>(view.size()) <= limits::kMaxNameBytes;
+      if (fits) texts.emplace_back(view);
+    }
+    H5Dvlen_reclaim(type, space, H5P_DEFAULT, found.data());
+    if (!read) return damaged();
+    if (!fits) return absl::ResourceExhaustedError(absl::StrCat(label, " has a text too long"));
+    return texts;
+  }
   std::string all(static_cast<size_t>(count) * bytes, '\0');
   if (H5Aread(opened, type, all.data()) < 0) return damaged();
-  std::vector<std::string> texts;
   for (hssize_t i = 0; i < count; ++i) {
     const std::string text = all.substr(static_cast<size_t>(i) * bytes, bytes);
     texts.push_back(text.substr(0, std::min(text.find('\0'), text.size())));

@@ -66,9 +66,9 @@ struct Hdf5Member {
 // them.
 bool HasVariableText(hid_t type);
 
-// The texts of an attribute of a group or data set, each of fixed length, as h5py writes lists of
-// bytes. NotFound: no such attribute; DataLoss: damaged; Unimplemented: other types;
-// ResourceExhausted: a million texts, or texts longer than limits::kMaxNameBytes.
+// The texts of an attribute of a group or data set, as h5py writes lists of them. NotFound: no such
+// attribute; DataLoss: damaged; Unimplemented: other types; ResourceExhausted: a million texts, or
+// texts longer than limits::kMaxNameBytes.
 absl::StatusOr<std::vector<std::string>> ReadHdf5Texts(const std::string& path,
                                                        const std::string& object,
                                                        const std::string& attribute);

@@ -37,12 +37,12 @@ struct TableColumns {
                                       // column is never taken for it then.
 };
 
-// Reads a CSV file or an ARFF file (told apart by the content), gzip or not.
+// Reads a CSV, ARFF or LIBSVM file (told apart by the content), gzip or not.
 //
 // CSV: separator, decimal point and whether there is a header line are taken from the content
 // (dialect.h). Cells may stand in quotes; blank lines are skipped. Without a header, columns have
 // their numbers as names: 0, 1, 2, ...
-// ARFF: dense data.
+// ARFF: dense data. LIBSVM: see libsvm.h.
 // columns.h says which columns become features and which the class, labels.h what a label is. What
 // is not as plain as a header and commas is said in the table's notes.
 //

@@ -9,8 +9,10 @@
 namespace mase {
 
 // What a file holds, by its content: safetensors (safetensors.h), PyTorch (torch_file.h) or NumPy's
-// .npz, whose arrays are the tensors. Errors are those of the readers and of ReadFile, and begin
-// with the path.
+// .npz, whose arrays are the tensors; or the index of safetensors in parts, which lie beside it
+// ("model.safetensors.index.json"). InvalidArgument: an index that is none, that names a file
+// elsewhere, or a tensor that its file has not. Other errors are those of the readers and of
+// ReadFile, and begin with the path.
 absl::StatusOr<SafeTensors> ReadTensorFile(absl::string_view path);
 
 }  // namespace mase

@@ -89,7 +89,7 @@ absl::StatusOr<Quantizer> ParseQuantizer(const Json& json) {
   const auto signature =
       std::find_if(Signatures().begin(), Signatures().end(),
                    [&](const Signature& known) { return known.name == quantizer.name; });
-  if (open == std::string::npos) return quantizer;
+  if (open == std::string::npos || signature == Signatures().end()) return quantizer;
   if (text.back() != ')') return Bad("quantizer ", Quoted(text));
   size_t place = 0;
   const std::string inside = text.substr(open + 1, text.size() - open - 2);
@@ -98,7 +98,7 @@ absl::StatusOr<Quantizer> ParseQuantizer(const Json& json) {
     const std::string value(absl::StripAsciiWhitespace(parts.back()));
     if (parts.size() == 2) {
       quantizer.arguments[std::string(absl::StripAsciiWhitespace(parts[0]))] = value;
-    } else if (signature != Signatures().end() && place < signature->parameters.size()) {
+    } else if (place < signature->parameters.size()) {
       quantizer.arguments[signature->parameters[place++]] = value;
     } else {
       return Bad("quantizer ", Quoted(text), " has more arguments than are known");

@@ -15,7 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 
 // In the form of hls4ml's example qkeras_3layer.json.
-constexpr char kNet[] = R"({"class_name": "Model", "config": {"name": "jets", "layers": [
+constexpr char kNet[] = R"json({"class_name": "Model", "config": {"name": "jets", "layers": [
   {"class_name": "InputLayer", "name": "input_1", "inbound_nodes": [],
    "config": {"batch_input_shape": [null, 16], "dtype": "float32", "name": "input_1"}},
   {"class_name": "QDense", "name": "fc1", "inbound_nodes": [[["input_1", 0, 0, {}]]],
@@ -25,16 +25,12 @@ constexpr char kNet[] = R"({"class_name": "Model", "config": {"name": "jets", "l
      "bias_quantizer": {"class_name": "quantized_bits", "config": {"bits": 8, "integer": 2,
        "symmetric": 0, "alpha": null, "keep_negative": 1}}}},
   {"class_name": "QActivation", "name": "relu1", "inbound_nodes": [[["fc1", 0, 0, {}]]],
-   "config": {"name": "relu1", "activation": "quantized_relu(6,2)"
-}
-},
+   "config": {"name": "relu1", "activation": "quantized_relu(6,2)"}},
   {"class_name": "Dropout", "name": "drop", "inbound_nodes": [[["relu1", 0, 0, {}]]],
    "config": {"name": "drop", "rate": 0.25}},
   {"class_name": "QDense", "name": "out", "inbound_nodes": [[["drop", 0, 0, {}]]],
    "config": {"name": "out", "units": 5, "activation": "softmax", "use_bias": false,
-     "kernel_quantizer": "quantized_bits(4,0,alpha=1)", "bias_quantizer": null}}]
-}
-})";
+     "kernel_quantizer": "quantized_bits(4,0,alpha=1)", "bias_quantizer": null}}]}})json";
 
 TEST(KerasJsonTest, WidthsBecomeRecords) {
   const KerasNet net = ValueOrDie(ParseKerasNet(kNet));
@@ -65,32 +61,30 @@ TEST(KerasJsonTest, WidthsBecomeRecords) {
 
 TEST(KerasJsonTest, WhatIsNotReadIsNamed) {
   const auto layer = [](const std::string& kind, const std::string& config) {
-    return absl::StrCat(R"({"class_name": "Sequential", "config": {"layers": [{"class_name": ")",
-                        kind, R"(", "config": {"name": "it")", config, "}}]}}");
+    return absl::StrCat(
+        R"json({"class_name": "Sequential", "config": {"layers": [{"class_name": ")json", kind,
+        R"json(", "config": {"name": "it")json", config, "}}]}}");
+  };
+  const auto dense = [&](const std::string& quantizer) {
+    return layer("QDense",
+                 absl::StrCat(", \"units\": 2, \"kernel_quantizer\": \"", quantizer, "\""));
   };
   const std::pair<std::string, const char*> cases[] = {
-    {"{", "Keras's JSON: want"}, {R"({"layers": []})", "Keras's JSON: want"},
-    {layer("LSTM", ""), "layer 'it': layers of 'LSTM' are not read"},
-    {layer("Dense", R"(, "units": -1)"), "units"},
-    {layer("QDense",
-           R"(, "units": 2, "kernel_quantizer": "quantized_po2(4)") "),
-                                                                    "quantizer 'quantized_po2'"},
-    {layer("QDense",
-           R"(, "units": 2, "kernel_quantizer": "quantized_bits(4,0,alpha='auto')") "),
-                                                                                    "a scale that "
-                                                                                    "follows the "
-                                                                                    "data"},
-    {layer("QDense", R"(, "units": 2, "kernel_quantizer": "quantized_bits(4,0,1)") "),
-                                                                                   "symmetric=1"},
-    {layer("QDense", R"(, "units": 2, "kernel_quantizer": "quantized_bits(1,0)") "), " one bit "},
-     {
-         layer("QActivation", R"(, "activation": "quantized_tanh(4)") "), " 'quantized_tanh' "},
-         {R"({"class_name": "Model", "config": {"layers": [
+      {"{", "Keras's JSON: want"},
+      {"{\"layers\": []}", "Keras's JSON: want"},
+      {layer("LSTM", ""), "layer 'it': layers of 'LSTM' are not read"},
+      {layer("Dense", ", \"units\": -1"), "units"},
+      {dense("quantized_po2(4)"), "quantizer 'quantized_po2'"},
+      {dense("quantized_bits(4,0,alpha='auto')"), "a scale that follows the data"},
+      {dense("quantized_bits(4,0,1)"), "symmetric=1"},
+      {dense("quantized_bits(1,0)"), "one bit"},
+      {layer("QActivation", ", \"activation\": \"quantized_tanh(4)\""), "'quantized_tanh'"},
+      {R"json({"class_name": "Model", "config": {"layers": [
           {"class_name": "Dense", "config": {"name": "a", "units": 3}},
           {"class_name": "Add", "config": {"name": "b"},
-           "inbound_nodes": [[["a", 0, 0, {}], ["a", 0, 0, {}]]]}]}})",
-          "layer 'b': reads others than the layer before it"},
-     };
+           "inbound_nodes": [[["a", 0, 0, {}], ["a", 0, 0, {}]]]}]}})json",
+       "layer 'b': reads others than the layer before it"},
+  };
   for (const auto& [json, what] : cases) {
     const auto net = ParseKerasNet(json);
     ASSERT_FALSE(net.ok()) << json;

@@ -28,7 +28,7 @@
 namespace mase {
 
 struct ModelRequest {
-  std::string model;  // A name of the zoo, a layer list or PyTorch's text.
+  std::string model;  // A name of the zoo, a layer list, PyTorch's text or Keras's JSON.
   Shape input;        // Of one sample, without the batch: [16], [3, 32, 32].
   int64_t classes = 0;
   int64_t batch = 1;  // The placeholder's batch.
