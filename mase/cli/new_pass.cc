@@ -138,8 +138,9 @@ absl::Status NewPass(const std::vector<std::string>& given) {
   MASE_ASSIGN_OR_RETURN(const Kind* kind, FindKind(words.kind));
   MASE_ASSIGN_OR_RETURN(const std::string sdk, OwnSdk());
   const std::string& name = words.name;
+  MASE_ASSIGN_OR_RETURN(const std::string folder, UserPath(name));
   std::error_code error;
-  if (std::filesystem::exists(name, error)) {
+  if (std::filesystem::exists(folder, error)) {
     return absl::AlreadyExistsError(absl::StrCat(name, " exists"));
   }
   const bool cmake = words.build == "cmake";
@@ -160,14 +161,14 @@ absl::Status NewPass(const std::vector<std::string>& given) {
       {"@RULES@", DebianRepositories(sdk)},
       {"@PROTOS@", kind->has_options ? absl::StrCat(" PROTOS ", proto) : ""},
       {"@PROTO@", kind->has_options ? absl::StrCat("\n    proto = \"", proto, "\",") : ""}};
-  std::filesystem::create_directory(name, error);
+  std::filesystem::create_directory(folder, error);
   if (error) return absl::PermissionDeniedError(absl::StrCat(name, ": ", error.message()));
   for (const File& file : files) {
     MASE_ASSIGN_OR_RETURN(
         const std::string text,
         ReadFile(Runfile(absl::StrCat("sdk/templates/", file.from)), limits::kMaxConfigFileBytes));
     MASE_RETURN_IF_ERROR(
-        WriteFileAtomically(absl::StrCat(name, "/", file.name), absl::StrReplaceAll(text, fill)));
+        WriteFileAtomically(absl::StrCat(folder, "/", file.name), absl::StrReplaceAll(text, fill)));
   }
   const std::string next =
       absl::StrReplaceAll(kind->next, {{"NAME", name}, {"CLASS", ClassName(name)}, {"SO", so}});

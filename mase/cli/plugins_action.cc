@@ -67,16 +67,19 @@ struct Known {
   std::string file;
 };
 
-absl::StatusOr<Known> OpenFile(PluginLoader& loader, const std::string& path) {
+absl::StatusOr<Known> OpenFile(PluginLoader& loader, const std::string& word) {
+  MASE_ASSIGN_OR_RETURN(const std::string path, UserPath(word));
   MASE_ASSIGN_OR_RETURN(PluginEntry entry, loader.Open(path));
   return Known{std::move(entry), Printable(path), path};
 }
 
 std::vector<Known> Bundled(const PluginLoader& loader) {
   std::vector<Known> plugins;
-  for (const PluginEntry& entry : loader.index().plugin())
-    plugins.push_back({entry, "bundled",
-                       Runfile(absl::StrCat("plugins/", entry.name(), "/", entry.name(), ".so"))});
+  for (const PluginEntry& entry : loader.index().plugin()) {
+    const std::string& name = entry.name();
+    plugins.push_back(
+        {entry, "bundled", Runfile(absl::StrCat("plugins/", name, "/", name, ".so"))});
+  }
   return plugins;
 }
 
@@ -145,7 +148,8 @@ absl::Status Describe(const std::string& word) {
   add("metric", entry.metric());
   add("data reader", entry.data_reader());
   std::printf("%s", table.Text(StandardOutputRoom()).c_str());
-  MASE_ASSIGN_OR_RETURN(const OptionManual manual, OptionManual::Create(DescriptorsBeside(word)));
+  MASE_ASSIGN_OR_RETURN(const OptionManual manual,
+                        OptionManual::Create(DescriptorsBeside(plugin.file)));
   for (const PassEntry& pass : entry.pass()) {
     std::printf("\n%s", ManualText(pass, manual.Describe(pass.options_type())).c_str());
   }
