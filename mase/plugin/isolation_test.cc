@@ -225,10 +225,11 @@ TEST_F(BadPassTest, MemoryIsBounded) {
   IsolationLimits limits = Limits();
   limits.memory_bytes = int64_t{1} << 30;
   Load(limits);
-  EXPECT_THAT(Run("eats_memory"),
-              StatusIs(absl::StatusCode::kInternal,
-                       HasSubstr("eats_memory: of plugin bad wanted more than the 1.07 GB of memory "
-                                 "that its process may have (--max_memory)")));
+  EXPECT_THAT(
+      Run("eats_memory"),
+      StatusIs(absl::StatusCode::kInternal,
+               HasSubstr("eats_memory: of plugin bad wanted more than the 1.07 GB of memory "
+                         "that its process may have (--max_memory)")));
 }
 
 TEST_F(BadPassTest, AProcessThatTakesTooMuchTimeIsEnded) {

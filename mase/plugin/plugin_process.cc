@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -89,12 +90,19 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::s
     return absl::FailedPreconditionError(
         "isolation = \"process\" is for programs that can start themselves again, as ch");
   }
+  std::vector<int> ends;  // To be closed here.
+  const absl::Cleanup close = [&ends] {
+    for (const int end : ends) ::close(end);
+  };
   std::array<int, 2> sockets;
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) != 0) {
     return absl::InternalError(absl::StrCat("cannot make a socket: ", std::strerror(errno)));
   }
+  ends.insert(ends.end(), sockets.begin(), sockets.end());
   MASE_ASSIGN_OR_RETURN(const auto output, MakePipe());
+  ends.insert(ends.end(), output.begin(), output.end());
   MASE_ASSIGN_OR_RETURN(const auto errors, MakePipe());
+  ends.insert(ends.end(), errors.begin(), errors.end());
 
   constexpr int kSocket = 3;  // In the process.
   posix_spawn_file_actions_t actions;
@@ -134,11 +142,10 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::s
                                    environment.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
-  for (const int end : {sockets[1], output[1], errors[1]}) ::close(end);
   if (failed != 0) {
-    for (const int end : {sockets[0], output[0], errors[0]}) ::close(end);
     return absl::InternalError(absl::StrCat("cannot start a process: ", std::strerror(failed)));
   }
+  ends = {sockets[1], output[1], errors[1]};
   for (const int end : {sockets[0], output[0], errors[0]}) ::fcntl(end, F_SETFL, O_NONBLOCK);
   return std::unique_ptr<PluginProcess>(
       new PluginProcess(process, sockets[0], output[0], errors[0], limits));

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstddef>
 #include <cstring>
 
@@ -46,10 +45,8 @@ absl::Status SetLimits(const SandboxLimits& limits) {
   return absl::OkStatus();
 }
 
-absl::Status DropPrivileges(pid_t parent) {
+absl::Status DropPrivileges() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Failed("give up new privileges");
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return Failed("bind itself to its parent");
-  if (::getppid() != parent) return absl::InternalError("its parent is gone");
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
   if (::syscall(SYS_capset, &header, none) != 0) return Failed("give up capabilities");
@@ -308,7 +305,7 @@ absl::Status RestrictCalls() {
 
 absl::Status EnterSandbox(const SandboxLimits& limits) {
   MASE_RETURN_IF_ERROR(SetLimits(limits));
-  MASE_RETURN_IF_ERROR(DropPrivileges(limits.parent));
+  MASE_RETURN_IF_ERROR(DropPrivileges());
   MASE_RETURN_IF_ERROR(RestrictFiles(limits.readable));
   return RestrictCalls();
 }

@@ -3,8 +3,6 @@
 #ifndef MASE_PLUGIN_SANDBOX_H_
 #define MASE_PLUGIN_SANDBOX_H_
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,7 +14,6 @@ namespace mase {
 struct SandboxLimits {
   int64_t memory_bytes = 0;           // Of addresses (RLIMIT_AS).
   int64_t cpu_seconds = 0;            // In all.
-  pid_t parent = 0;                   // The process ends when this one does.
   std::vector<std::string> readable;  // Folders that may be read besides the system's libraries.
 };
 

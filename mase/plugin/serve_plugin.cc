@@ -1,7 +1,10 @@
 #include "mase/plugin/serve_plugin.h"
 
+#include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -9,7 +12,9 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
@@ -283,11 +288,14 @@ std::optional<int> ServePluginIfAsked(int argc, char** argv) {
   }
   SandboxLimits limits;
   int socket = 0;
-  const bool understood = absl::SimpleAtoi(argv[2], &limits.parent) &&
+  int parent = 0;
+  const bool understood = absl::SimpleAtoi(argv[2], &parent) && parent == ::getppid() &&
                           absl::SimpleAtoi(argv[3], &socket) &&
                           absl::SimpleAtoi(argv[4], &limits.memory_bytes) &&
                           absl::SimpleAtoi(argv[5], &limits.cpu_seconds);
   if (!understood) return 2;
+  // What libraries of the host left open for the programs that it starts.
+  ::close_range(static_cast<unsigned>(socket) + 1, ~0u, 0);
   // Bundled plugins, which passes may use, too. They are links where Bazel runs the program.
   limits.readable = {
       std::filesystem::path(argv[6]).parent_path().string(), Runfile("plugins"),
@@ -299,6 +307,13 @@ std::optional<int> ServePluginIfAsked(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
     return 1;
   }
+  // A pass that loops does not outlive the host. (PR_SET_PDEATHSIG asks for a thread of it.)
+  std::thread([socket] {
+    pollfd host = {socket, POLLRDHUP, 0};
+    while (::poll(&host, 1, -1) < 0 && errno == EINTR) {
+    }
+    ::syscall(SYS_exit_group, 1);
+  }).detach();
   const int code = Server(socket, **loader).Serve();
   std::fflush(nullptr);
   // Without the destructors of the plugin.
