@@ -81,7 +81,8 @@ def _words(ctx, action, config, kind):
     if _net_file(ctx):
         words.append("--load=" + _path(_net_file(ctx), kind))
     if ctx.files.plugins and action != "test":
-        words.append("--plugins=" + ",".join([_path(f, kind) for f in ctx.files.plugins]))
+        # With a folder: files of the working directory are not opened by their bare names.
+        words.append("--plugins=" + ",".join(["./" + _path(f, kind) for f in ctx.files.plugins]))
     for setting, value in ctx.attr.settings.items():
         words.append("--set=%s=%s" % (setting, _located(ctx, value, kind)))
     return [_plain(word, str(ctx.label)) for word in words]
