@@ -46,6 +46,10 @@ constexpr KnownMetric kMetrics[] = {
     {"seconds", MetricKind::kSeconds, false},
 };
 
+// Words that stand in front of metrics.
+constexpr absl::string_view kStagesAndSplits[] = {"original", "transformed", "best",
+                                                  "train",    "validation",  "test"};
+
 bool IsOfEpoch(const MetricReport& metric) { return absl::StartsWith(metric.stage(), "epoch "); }
 
 absl::StatusOr<Figure> FigureOf(const MetricReport& metric) {
@@ -135,6 +139,14 @@ std::optional<MetricKind> KindOfMetric(absl::string_view metric) {
   return std::nullopt;
 }
 
+std::optional<MetricKind> KindOfFigure(absl::Span<const std::string> words) {
+  const std::optional<MetricKind> kind = KindOfMetric(words.back());
+  const bool stages = absl::c_all_of(words.first(words.size() - 1), [](const std::string& word) {
+    return absl::c_linear_search(kStagesAndSplits, word);
+  });
+  return stages || NeedsRows(words.back()) ? kind : std::nullopt;
+}
+
 bool NeedsRows(absl::string_view metric) {
   const auto* known = absl::c_find_if(
       kMetrics, [&](const KnownMetric& candidate) { return candidate.name == metric; });
@@ -165,7 +177,7 @@ const MetricReport* FindMetric(const RunReport& report, absl::string_view name,
 
 absl::StatusOr<Figure> FindFigure(absl::Span<const std::string> words, const RunReport& report) {
   const std::string& metric = words.back();
-  if (!KindOfMetric(metric).has_value()) {
+  if (!KindOfFigure(words).has_value()) {
     const absl::Span<const std::string> way = words.subspan(1);
     const PassReport* found = nullptr;
     for (const PassReport& pass : report.passes()) {

@@ -31,6 +31,11 @@ std::optional<MetricKind> KindOfMetric(absl::string_view name);
 // The K of "top5_accuracy"; 0 if it is no such name.
 int TopKOfMetric(absl::string_view name);
 
+// The same of a name split at its points; unset if it is a pass's figure. What a net costs may be
+// called as a pass calls what it counts: original.macs is the metric, summary.total.macs the
+// pass's.
+std::optional<MetricKind> KindOfFigure(absl::Span<const std::string> words);
+
 // Whether the metric of that name is measured on data, and not of the net alone.
 bool NeedsRows(absl::string_view name);
 

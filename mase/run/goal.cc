@@ -141,9 +141,7 @@ absl::Status CheckFigure(const Goal& goal, const Expected& expected) {
 
 }  // namespace
 
-std::string Goal::metric() const {
-  return KindOfMetric(figure.back()).has_value() ? figure.back() : "";
-}
+std::string Goal::metric() const { return KindOfFigure(figure).has_value() ? figure.back() : ""; }
 
 absl::StatusOr<Goal> ParseGoal(absl::string_view text) {
   Goal goal;

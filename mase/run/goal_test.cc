@@ -24,6 +24,10 @@ TEST(ParseGoalTest, FigureRelationNumberUnit) {
   EXPECT_EQ(ValueOrDie(ParseGoal("bytes <= 2e0 kB")).limit, 2000);
   EXPECT_EQ(ValueOrDie(ParseGoal("top5_accuracy > 90%")).limit, 0.9);
   EXPECT_EQ(ValueOrDie(ParseGoal("calculate_bitops.total.forward_bitops <= 2e6")).metric(), "");
+  // Metrics of nets may have names that passes give to what they count.
+  EXPECT_EQ(ValueOrDie(ParseGoal("summary.total.macs <= 2e6")).metric(), "");
+  EXPECT_EQ(ValueOrDie(ParseGoal("original.macs <= 2e6")).metric(), "macs");
+  EXPECT_EQ(ValueOrDie(ParseGoal("ebops <= 2e6")).metric(), "ebops");
 }
 
 TEST(ParseGoalTest, WhatIsNoGoalIsRefused) {

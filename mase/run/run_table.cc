@@ -116,7 +116,7 @@ Cell CellOf(const FinishedRun& run, const std::string& column) {
   if (!figure.ok()) return {};
   google::protobuf::Value value;
   value.set_number_value(figure->value);
-  return KindOfMetric(words.back()) == MetricKind::kShare ? Cell(figure->value) : FromValue(value);
+  return KindOfFigure(words) == MetricKind::kShare ? Cell(figure->value) : FromValue(value);
 }
 
 // All names that could have been meant.
@@ -171,7 +171,7 @@ Column ColumnOf(const std::string& name) {
   Column column{name};
   column.rank = RankOf(name);
   const std::vector<std::string> words = absl::StrSplit(name, '.');
-  const std::optional<MetricKind> kind = KindOfMetric(words.back());
+  const std::optional<MetricKind> kind = KindOfFigure(words);
   if (kind == MetricKind::kShare || name == "low" || name == "high" || words.back() == "loss") {
     column.decimals = 4;
   }

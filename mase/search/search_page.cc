@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "mase/run/page/html.h"
@@ -18,7 +19,8 @@
 namespace mase {
 namespace {
 
-constexpr size_t kMostLines = 600;  // Of trials that are not of the front.
+constexpr size_t kMostLines = 600;    // Of trials that are not of the front.
+constexpr size_t kMostPoints = 2000;  // Of a curve: a page is to stay small.
 constexpr double kAxisDistance = 110, kTop = 90, kHeight = 240, kBottom = 30, kLeft = 50;
 
 // A name, where each trial is along the axis (0 to 1; NaN: nowhere), and texts along it.
@@ -40,7 +42,12 @@ ParallelAxis ChoiceAxis(const ParameterSpace& space, size_t index,
   };
   ParallelAxis axis{parameter.name, {}, {}};
   for (const Trial* trial : trials) axis.places.push_back(place(trial->point[index]));
-  for (double value = low; value <= high; value += words ? 1 : high - low) {
+  std::vector<double> marked = {low, high};
+  if (words) {
+    marked.resize(parameter.choices.size());
+    absl::c_iota(marked, 0.0);
+  }
+  for (const double value : marked) {
     axis.ticks.emplace_back(place(value), space.Describe(index, value));
   }
   return axis;
@@ -99,6 +106,19 @@ std::string TrialText(const Trial& trial, const Objective& objective) {
     absl::StrAppendFormat(&text, ", %s %.4g", objective.names()[i], trial.values[i]);
   }
   return text;
+}
+
+// With points at even distances, the last one among them, of curves that have many.
+Picture Thinned(Picture picture) {
+  for (Curve& curve : picture.curves) {
+    const size_t every = 1 + curve.points.size() / kMostPoints;
+    std::vector<std::pair<double, double>> kept;
+    for (size_t i = curve.points.size(); i > 0; i -= std::min(i, every)) {
+      kept.push_back(curve.points[i - 1]);
+    }
+    curve.points.assign(kept.rbegin(), kept.rend());
+  }
+  return picture;
 }
 
 std::vector<const Trial*> CompleteOf(absl::Span<const Trial* const> trials) {
@@ -175,14 +195,15 @@ std::string SearchSections(absl::Span<const Trial* const> trials,
                            absl::Span<const Trial* const> front, const SearchSpace& space,
                            const Objective& objective, const Table& importances, Plots& plots) {
   if (front.empty()) return "";
-  std::string curves = plots.Add(QualityPicture(trials, objective), /*steps=*/false,
+  std::string curves = plots.Add(Thinned(QualityPicture(trials, objective)), /*steps=*/false,
                                  "How good the search is after each trial");
   if (objective.names().size() > 1) {
-    curves = absl::StrCat(plots.Add(FrontPicture(trials, front, objective), /*steps=*/false,
-                                    "All trials by the first two objectives, and the front"),
-                          curves);
+    curves =
+        absl::StrCat(plots.Add(Thinned(FrontPicture(trials, front, objective)), /*steps=*/false,
+                               "All trials by the first two objectives, and the front"),
+                     curves);
     for (size_t i = 0; i < objective.names().size(); ++i) {
-      absl::StrAppend(&curves, plots.Add(BestOfObjective(CompleteOf(trials), objective, i),
+      absl::StrAppend(&curves, plots.Add(Thinned(BestOfObjective(CompleteOf(trials), objective, i)),
                                          /*steps=*/false, "Of trials that keep the constraints"));
     }
   }
