@@ -134,6 +134,9 @@ std::optional<LayerModel> LayerModel::Of(const LayerPlan& plan,
     return directions.size() == 2 ? Losses(trial, directions)[1 - error] : 0.0;
   };
   const auto error_of = [&](const Trial& trial) { return Losses(trial, directions)[error]; };
+  if (!std::isfinite(cost_of(*reference)) || !std::isfinite(error_of(*reference))) {
+    return std::nullopt;
+  }
   LayerModel model;
   model.reference_error = error_of(*reference);
   double at_most = 0, least = 0, size = std::abs(cost_of(*reference));

@@ -61,7 +61,7 @@ struct LayerModel {
   // `trial_at` gives the complete trial of a point, or null. `error` is the objective that is an
   // error. The cost is how far the trial's one constraint is exceeded or, without, the other
   // objective; nothing has a cost where there is none. Choices that were not measured are left out.
-  // Unset: the reference was not measured.
+  // Unset: the reference was not measured, or its error or cost is no finite number.
   static std::optional<LayerModel> Of(const LayerPlan& plan,
                                       const std::function<const Trial*(const Point&)>& trial_at,
                                       absl::Span<const Direction> directions, size_t error);

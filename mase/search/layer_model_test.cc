@@ -1,5 +1,6 @@
 #include "mase/search/layer_model.h"
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -147,6 +148,20 @@ TEST(AllocationSamplersTest, TellWhatLayersForetell) {
   EXPECT_EQ(table.Csv(),
             "trial,measured,foretold,best foretold at its cost,gap,proven\n"
             "8,-14,-14,-10,4,true\n");
+}
+
+TEST(AllocationSamplersTest, WithoutAReferenceThereIsNoModel) {
+  const LayerPlan plan = ValueOrDie(LayerPlan::Create(Widths()));
+  Trial trial = Measured(0, plan.PointAt(0), 150);
+  const auto model_of = [&] {
+    return LayerModel::Of(
+        plan, [&](const Point& point) { return point == trial.point ? &trial : nullptr; },
+        {Direction::kMaximize}, 0);
+  };
+  ASSERT_TRUE(model_of().has_value());
+  EXPECT_THAT(model_of()->measured[0], ElementsAre(0));  // Of what was not measured nothing.
+  trial.constraints[0] = std::numeric_limits<double>::infinity();
+  EXPECT_FALSE(model_of().has_value());
 }
 
 TEST(AllocationSamplersTest, TwoObjectivesAreWalkedFromTheLeastErrorToTheLeastCost) {
