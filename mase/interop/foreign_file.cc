@@ -18,9 +18,7 @@ constexpr absl::string_view kTorchAdvice =
     "\"FILE.pt\")\nwrites "
     "one";
 constexpr absl::string_view kKerasAdvice =
-    "there is no converter for it: save its arrays by safetensors.numpy.save_file under the "
-    "names of the net, kernels transposed (Keras keeps [inputs, outputs], nets here [outputs, "
-    "inputs])";
+    "Keras's .h5 files are read; in Python,\n  model.save(\"NET.h5\")\nwrites one";
 constexpr absl::string_view kUnpack = "unpack it first";
 constexpr absl::string_view kNumpyAdvice =
     "save its arrays under the names of the net:\n  safetensors.numpy.save_file({name: "

@@ -32,11 +32,11 @@ TEST(ForeignFileTest, AFileOfAnotherKindIsCalledByItsName) {
   std::string tar(512, '\0');
   tar.replace(257, 5, "ustar");
   const Case cases[] = {
-      {Zip("model.weights.h5"), "is a Keras archive", "transposed"},
+      {Zip("model.weights.h5"), "is a Keras archive", "model.save(\"NET.h5\")"},
       {Zip("notes.txt"), "is a zip archive", "unpack"},
       {"\x80\x02}q.", "is a Python pickle", "torch.save(model.state_dict()"},
       {"\x80\x05\x95", "is a Python pickle", "can run code"},
-      {"\x89HDF\r\n\x1a\n rest", "is an HDF5 file", "transposed"},
+      {"\x89HDF\r\n\x1a\n rest", "is an HDF5 file", "model.save(\"NET.h5\")"},
       {"\x93NUMPY rest", "is a NumPy array", "safetensors.numpy"},
       {"GGUF rest", "is a GGUF file", "safetensors"},
       {std::string("\x1c\0\0\0TFL3", 8), "is a TensorFlow Lite model", "safetensors"},
