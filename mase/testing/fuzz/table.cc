@@ -1,4 +1,4 @@
-// Tables of data as text: CSV and its dialects, ARFF, either packed by gzip.
+// Tables of data as text: CSV and its dialects, ARFF, LIBSVM, each also packed by gzip.
 #include "mase/data/table.h"
 
 #include <cstddef>
