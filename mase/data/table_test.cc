@@ -64,18 +64,18 @@ TEST(LibsvmTest, FeaturesMayBeCountedFromZeroAndGivenByName) {
   const auto table = Parse("1 2:4 9:1\n2 1:5\n", {.features = {"2", "4"}});
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_THAT(table->features.data<float>(), ElementsAre(4, 0, 0, 0));
-  EXPECT_THAT(table->left_out, ElementsAre("1", "9"));
+  EXPECT_THAT(table->left_out, ElementsAre("1", "3", "5", "6", "7", "8", "9"));
 }
 
 TEST(LibsvmTest, WhatIsNoLibsvmIsNamedByItsLine) {
   EXPECT_THAT(Problem("1 1:2\n1 3:1 2:1\n"), HasSubstr(":2: feature 2 stands behind 3"));
   EXPECT_THAT(Problem("1 1:2\n1 1:nan\n"), HasSubstr(":2: '1:nan' is not NUMBER:VALUE"));
-  EXPECT_THAT(Problem("1 1:2\n1 qid:4 1:2\n"), HasSubstr("'qid:4' is not NUMBER:VALUE"));
+  EXPECT_THAT(Problem("1 1:2\n1 1:2 qid:4\n"), HasSubstr("'qid:4' is not NUMBER:VALUE"));
   EXPECT_THAT(Problem("1,2 1:2\n"), HasSubstr(":1: '1,2' are several labels"));
   EXPECT_THAT(Problem("1 1:2\n1 -1:2\n"), HasSubstr("'-1:2' is not NUMBER:VALUE"));
   EXPECT_THAT(Problem("1 1048576:2\n"), HasSubstr("feature 1048576; the limit is 1048576"));
   EXPECT_THAT(Problem("1 1:2\n", {.label = "kind"}), HasSubstr("no column 'kind'"));
-  EXPECT_THAT(Problem("0.5 1:2\n1.5 1:2\n"), HasSubstr("fraction"));
+  EXPECT_THAT(Problem("0.5 1:2\n1.5 1:2\n"), HasSubstr("holds 0.5, which is no class"));
 }
 
 TEST(LibsvmTest, TablesWithColonsInTextsStayTables) {
