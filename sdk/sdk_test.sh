@@ -9,7 +9,6 @@ mkdir -p "$work" && cd "$work"
 tar -xzf "$archive"
 SDK=$(echo "$work"/mase-sdk-*)
 mv "$SDK" "$work/moved" && SDK=$work/moved
-examples=$SDK/share/mase/examples/plugins
 ch() { env -i PATH="$PATH" HOME="$work" "$SDK/bin/ch" "$@"; }
 
 # has FILE TEXT: the file holds the text.

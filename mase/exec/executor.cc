@@ -49,9 +49,9 @@ absl::Status CheckNode(const Node& node, DType dtype) {
 absl::Status CheckStateNames(const Graph& graph) {
   for (const OperandState& state : OperandStatesOf(graph)) {
     if (graph.FindTensor(state.slot) == nullptr) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(state.node, ": ", state.operand, ": its learned number is called '", state.slot,
-                     "', and so is a tensor of the graph; give the tensor another name"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        state.node, ": ", state.operand, ": its learned number is called '", state.slot,
+        "', and so is a tensor of the graph; give the tensor another name"));
   }
   return absl::OkStatus();
 }

@@ -1,7 +1,7 @@
 // The body of a net as C, node by node. Only the files of this room include this.
 //
 // Each value is an array: numbers of a row, channels first, or whole numbers of a unit. Loops are
-// plain, along contiguous memory where compilers are to vectorise them.
+// plain, along contiguous memory where compilers are to vectorize them.
 #ifndef MASE_EXPORT_C_C_WRITER_H_
 #define MASE_EXPORT_C_C_WRITER_H_
 

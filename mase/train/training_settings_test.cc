@@ -15,7 +15,8 @@ TEST(TrainingSettingsTest, WhatIsNotSetHasItsDefault) {
   const auto settings = ValueOrDie(TrainingSettings::Create(RunConfig()));
   // The order and the names are those of checkpoints that are there already.
   EXPECT_EQ(settings.Text(300, 100),
-            "training_optimizer=adam\nlearning_rate=1e-05\nweight_decay=0\nebops_weight=0\neta_min=1e-06\n"
+            "training_optimizer=adam\nlearning_rate=1e-05\nweight_decay=0\nebops_weight=0\neta_min="
+            "1e-06\n"
             "t_max=20\ntrainer_precision=32\nbatch_size=128\nshuffle=true\nmax_epochs=20\n"
             "max_steps=-1\nmax_batches=0\naccumulate_grad_batches=1\nseed=0\ntrain_rows=300\n"
             "validation_rows=100");
