@@ -62,12 +62,12 @@ class EndWatch {
 // Where in the net the code is, for the message: the last node that it spoke of. "" : nowhere.
 void SetLastNode(absl::string_view name);
 
-// Where a watch is on: says `what` happened ("was interrupted") and leaves the last words. For signal
-// handlers, too.
+// Where a watch is on: says `what` happened ("was interrupted") and leaves the last words. For
+// signal handlers, too.
 void LeaveLastWords(const char* what);
 
-// For functions that end the program at once (_exit): where a watch is on, leaves the last words and
-// ends with the exit code; else returns.
+// For functions that end the program at once (_exit): where a watch is on, leaves the last words
+// and ends with the exit code; else returns.
 void EndIfWatched(const char* what);
 
 // Who is being watched, in this thread or else in any; null if nobody. For signal handlers.

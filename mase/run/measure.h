@@ -29,7 +29,8 @@ struct Measurement {
 };
 
 // Runs `executor` over all rows, with the settings' batch size, top-k and, above 10 classes without
-// one, top-5, and the metrics of plugins. `sink`, if not null, gets the scores as Evaluate hands them out. Errors of Evaluate.
+// one, top-5, and the metrics of plugins. `sink`, if not null, gets the scores as Evaluate hands
+// them out. Errors of Evaluate.
 absl::StatusOr<Measurement> MeasureNet(Executor& executor, const SplitData& data, int64_t classes,
                                        const RunConfig& config,
                                        const OutputSink<float>& sink = nullptr);
