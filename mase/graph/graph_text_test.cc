@@ -199,7 +199,7 @@ TEST(GraphTextTest, TensorsOfATextAreLimitedTogether) {
   EXPECT_OK(read(-1));
   EXPECT_OK(read(0));
   EXPECT_THAT(read(1), StatusIs(absl::StatusCode::kResourceExhausted,
-                                HasSubstr("graph text 2:12: tensor 'b'")));
+                                HasSubstr("graph text 2:8: tensor 'b'")));
 }
 
 TEST(GraphTextTest, DamagedTextIsAnErrorOrAGraph) {
