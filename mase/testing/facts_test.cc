@@ -37,21 +37,25 @@ const char* const kTables[] = {
 // Words that are no op where they stand.
 const std::pair<const char*, const char*> kOtherWords[] = {
     {"mase/data/images.cc", "cat"},
-    {"mase/data/data_cache.cc", "size"},
+    {"mase/data/cache_file.cc", "size"},
     {"mase/data/jsc_sim.cc", "mean"},
     {"mase/search/study_tables.cc", "log"},        // A key of a distribution.
     {"mase/exec/execution_report.cc", "integer"},  // A way to run a net.
     {"mase/calibrate/statistic_collectors.cc", "mean"},
     {"mase/export_c/c_text.cc", "floor"},  // A function of C.
-    {"mase/export_c/export_c.cc", "mean"},
     {"mase/graph/graph_text_internal.h", "get_attr"},  // A kind of nodes.
     {"mase/run/train_run.cc", "integer"},
     {"mase/search/objective.cc", "sum"},  // Of scaled metrics.
     {"mase/search/search_results.cc", "sum"},
     {"mase/search/trial_runner.cc", "integer"},
     {"mase/run/execution.cc", "sum"},
-    {"mase/onnx/ops_shape.cc", "ceil"},  // Of nearest_mode.
-    {"mase/onnx/ops_shape.cc", "floor"},
+    {"mase/onnx/ops_select.cc", "ceil"},  // Of nearest_mode.
+    {"mase/onnx/ops_select.cc", "floor"},
+    {"mase/plugin/run_apart.cc", "output"},  // Names of files in memory.
+    {"mase/cli/worker.cc", "output"},
+    {"mase/run/build_events.cc", "log"},   // A file that Bazel names.
+    {"mase/export_c/c_writer.cc", "mul"},  // The end of a sentence.
+    {"mase/export_c/c_writer.cc", "sum"},  // A variable of C.
     {"plugins/profile_statistics/profile_statistics.cc", "abs"},
 };
 
