@@ -90,7 +90,7 @@ TEST(CreatePassTest, ErrorsAndExceptionsOfThePassCarryItsName) {
               StatusIs(absl::StatusCode::kInvalidArgument, "fuse: must be false"));
   options.set_number_value(1);
   EXPECT_THAT(CreatePass(*registry.Find("fuse"), Packed(options)),
-              StatusIs(absl::StatusCode::kInternal, "fuse of plugin first threw: too much"));
+              StatusIs(absl::StatusCode::kInternal, "pass fuse of plugin first threw: too much"));
 }
 
 TEST(PassRegistrarTest, ExceptionsOfARegisterFunctionStayInside) {

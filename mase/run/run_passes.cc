@@ -14,6 +14,7 @@
 #include "mase/base/last_words.h"
 #include "mase/base/limits.h"
 #include "mase/base/progress.h"
+#include "mase/base/quote.h"
 #include "mase/base/recorded.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -107,7 +108,15 @@ class SessionHost : public PassHost {
 
   absl::StatusOr<SampleRows> Samples(int64_t rows, absl::string_view name) override {
     Split split = session_.dataset.Has(Split::kTrain) ? Split::kTrain : split_;
-    if (!name.empty()) split = SplitByName(name);
+    if (rows < 1) return absl::InvalidArgumentError(absl::StrCat(rows, " rows asked for, want 1"));
+    if (!name.empty()) {
+      split = SplitByName(name);
+      // A name that is none would be the rows that the net is judged by.
+      if (SplitName(split) != name) {
+        return absl::NotFoundError(absl::StrCat("there is no split ", Quoted(name),
+                                                "; there are train, validation, test and pred"));
+      }
+    }
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split));
     MASE_ASSIGN_OR_RETURN(std::string caption, session_.dataset.Caption(split));
     const bool all = rows >= data.rows();
