@@ -33,6 +33,8 @@ def _sdk_archive_impl(ctx):
                   (pack.executable.path, ctx.workspace_name, ctx.outputs.out.path),
         mnemonic = "PackSdk",
     )
+    files = [ctx.outputs.out]
+    return [DefaultInfo(files = depset(files), runfiles = ctx.runfiles(files = files))]
 
 sdk_archive = rule(
     implementation = _sdk_archive_impl,

@@ -591,22 +591,14 @@ TEST(BadOnnxTest, ConstantsThatGrowWithoutEndAreRefused) {
   model.Node("ConstantOfShape", {"size"}, {"large"});
   model.Node("Add", {"x", "large"}, {"y"});
   EXPECT_THAT(Import(model), StatusIs(absl::StatusCode::kResourceExhausted));
-  // Half as many elements as are folded at most, twice, and one more.
-  const auto two_halves = [](int64_t more) {
-    Model halves;
-    halves.Input("x", {-1, 1}).Output("y");
-    halves.Ints("half", {limits::kMaxOnnxFoldedElements / 2 + more});
-    halves.Node("ConstantOfShape", {"half"}, {"a"});
-    halves.Node("ReduceMax", {"a"}, {"b"});
-    halves.Node("ConstantOfShape", {"half"}, {"c"});
-    halves.Node("ReduceMax", {"c"}, {"d"});
-    halves.Node("Add", {"x", "b"}, {"z"});
-    halves.Node("Add", {"z", "d"}, {"y"});
-    return halves;
-  };
-  Model above = two_halves(1);
+  Model above;
+  above.Input("x", {-1, 1}).Output("y");
+  above.Ints("size", {(int64_t{1} << 24) + 1});
+  above.Node("ConstantOfShape", {"size"}, {"a"});
+  above.Node("ReduceMax", {"a"}, {"b"});
+  above.Node("Add", {"x", "b"}, {"y"});
   EXPECT_THAT(Import(above), StatusIs(absl::StatusCode::kResourceExhausted,
-                                      HasSubstr("constants that the file has computed")));
+                                      HasSubstr("[16777217] is computed; the limit is 16777216")));
   Model tiles;
   tiles.Input("x", {-1, 2}).Output("y");
   tiles.Floats("t0", {1, 2}, {1, 2});
