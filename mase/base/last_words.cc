@@ -83,7 +83,12 @@ class EndWatch::Implementation {
     for (const LastWords::File& file : words.files) {
       const size_t slash = file.path.rfind('/');
       const std::string folder = slash == std::string::npos ? "." : file.path.substr(0, slash);
-      folders_.push_back(folder);
+      std::vector<std::string>& above = folders_.emplace_back();
+      for (size_t at = folder.find('/', 1); at != std::string::npos;
+           at = folder.find('/', at + 1)) {
+        above.push_back(folder.substr(0, at));
+      }
+      above.push_back(folder);
       temporaries_.push_back(
           absl::StrCat(folder, "/.", file.path.substr(slash + 1), ".tmp-", ::getpid(), "-end"));
     }
@@ -188,7 +193,7 @@ class EndWatch::Implementation {
 
   bool Write(size_t i, const char* what) const {
     const LastWords::File& file = words_.files[i];
-    ::mkdir(folders_[i].c_str(), 0777);
+    for (const std::string& folder : folders_[i]) ::mkdir(folder.c_str(), 0777);
     const int to = ::open(temporaries_[i].c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (to < 0) return false;
     const size_t at = std::min(file.reason_at, file.bytes.size());
@@ -205,7 +210,8 @@ class EndWatch::Implementation {
 
   const LastWords& words_;
   const int exit_code_;
-  std::vector<std::string> folders_, temporaries_;  // Of the files.
+  std::vector<std::vector<std::string>> folders_;  // Above each file, from the root.
+  std::vector<std::string> temporaries_;           // Beside each.
   std::vector<char> signal_stack_;
   uintptr_t stack_end_ = 0;
   Implementation* outer_ = nullptr;

@@ -36,7 +36,7 @@ class LastWordsTest : public ::testing::Test {
     code();
   }
 
-  const std::string folder_ = NewFolder() + "/left";
+  const std::string folder_ = NewFolder() + "/left/deep";
   const LastWords words_ = {.who = "pass bad of plugin worse",
                             .files = {{.path = folder_ + "/summary.json",
                                        .bytes = R"({"error": "it "})",
