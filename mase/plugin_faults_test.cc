@@ -116,8 +116,7 @@ TEST_F(PluginFaultsTest, PluginsArePartOfTheSettings) {
   const CommandResult first = Run("renames");
   ASSERT_EQ(first.exit_code, 0) << first.err;
   const std::string settings = ValueOrDie(ReadFile(folder_ + "/run/settings.textproto", 1 << 20));
-  EXPECT_THAT(settings, AllOf(HasSubstr(absl::StrCat("path: \"", folder_, "/bad.so\"")),
-                              HasSubstr("sha256: \"")));
+  EXPECT_THAT(settings, AllOf(HasSubstr("/bad.so\""), HasSubstr("sha256: \"")));
   const auto again = [this](const std::string& name) {
     return RunCommand(
         "mase/ch", {"transform", "--config=run/settings.textproto", "--run_dir=" + name}, folder_);
