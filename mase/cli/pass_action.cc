@@ -1,6 +1,7 @@
 #include "mase/cli/pass_action.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,7 @@
 #include "mase/cli/instrument_flags.h"
 #include "mase/cli/interrupt.h"
 #include "mase/cli/log.h"
+#include "mase/pipeline/reproducer.h"
 #include "mase/run/run_passes.h"
 #include "mase/run/session.h"
 
@@ -38,7 +40,13 @@ RunEnvironment PassAction::environment() {
 }
 
 absl::StatusOr<bool> PassAction::Prepare() {
-  MASE_ASSIGN_OR_RETURN(loader_, OpenPlugins(arguments(), flags_.plugins()));
+  std::optional<RunConfig> recorded;
+  if (!flags_.reproduce().empty()) {
+    MASE_ASSIGN_OR_RETURN(const Reproduction again, ReadReproducer(flags_.reproduce()));
+    recorded.emplace(again.settings).clear_plugins();  // Reproduce opens them, as they are now.
+  }
+  MASE_ASSIGN_OR_RETURN(loader_, OpenPlugins(arguments(), flags_.plugins(),
+                                             recorded.has_value() ? &*recorded : nullptr));
   if (flags_.list_passes()) {
     const Table table = PassTable(*loader_);
     reporter().Show(table, "");

@@ -1,5 +1,6 @@
 #include "mase/cli/plugin_flags.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <vector>
 
@@ -18,6 +19,8 @@
 namespace mase {
 namespace {
 
+constexpr char kProcess[] = "process";  // RunConfig.isolation
+
 absl::Status CheckNamesFolders(const Arguments& arguments) {
   for (const auto& [flag, text] : arguments.process) {
     if (flag != "plugins") continue;
@@ -31,37 +34,52 @@ absl::Status CheckNamesFolders(const Arguments& arguments) {
   return absl::OkStatus();
 }
 
+// Of a run that goes on, or whose pass is run again: its plugins, and where it was stricter, that.
+void TakeOver(const RunConfig& recorded, RunConfig& config) {
+  if (config.plugins().empty()) *config.mutable_plugins() = recorded.plugins();
+  if (config.plugin_dirs().empty()) *config.mutable_plugin_dirs() = recorded.plugin_dirs();
+  if (recorded.isolation() == kProcess) config.set_isolation(kProcess);
+  if (!recorded.has_pass_timeout()) return;
+  config.set_pass_timeout(config.has_pass_timeout()
+                              ? std::min(config.pass_timeout(), recorded.pass_timeout())
+                              : recorded.pass_timeout());
+}
+
+PluginPolicy PolicyOf(const RunConfig& config) {
+  PluginPolicy policy = {.folders = {config.plugin_dirs().begin(), config.plugin_dirs().end()}};
+  if (config.isolation() != kProcess) return policy;
+  policy.isolation = {.memory_bytes = limits::kIsolatedMemoryBytes,
+                      .cpu_seconds = limits::kIsolatedCpuSeconds};
+  if (config.has_pass_timeout()) {
+    policy.isolation->pass_limit = absl::Seconds(config.pass_timeout());
+  }
+  if (const auto memory = ParseMemorySize(config.max_memory()); memory.ok()) {
+    policy.isolation->memory_bytes = *memory;
+  }
+  return policy;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PluginLoader>> OpenPlugins(
-    const Arguments& arguments, const google::protobuf::RepeatedPtrField<std::string>& flagged) {
+    const Arguments& arguments, const google::protobuf::RepeatedPtrField<std::string>& flagged,
+    const RunConfig* recorded) {
   MASE_RETURN_IF_ERROR(CheckNamesFolders(arguments));
-  MASE_ASSIGN_OR_RETURN(std::unique_ptr<PluginLoader> loader, PluginLoader::Create());
-  // Without the passes, whose options nobody knows yet. What is wrong with the settings is said
-  // when they are read again.
+  // Without the passes, whose options nobody knows yet. Before anything is opened, all that says
+  // what may be must have been read.
   const ConfigRequest without_passes = {nullptr, /*read_passes=*/false};
-  const absl::StatusOr<LoadedConfig> loaded = LoadConfig(arguments, without_passes);
-  RunConfig config = loaded.ok() ? loaded->config : RunConfig();
+  MASE_ASSIGN_OR_RETURN(const LoadedConfig loaded, LoadConfig(arguments, without_passes));
+  RunConfig config = loaded.config;
+  if (recorded != nullptr) TakeOver(*recorded, config);
   if (config.has_resume()) {
     ConfigBuilder begun(without_passes);
     const std::filesystem::path folder = config.resume();
     if (begun.AddFile((folder / RunDirectory::kSettings).string()).ok()) {
-      const RunConfig before = begun.Build().config;
-      if (config.plugins().empty()) *config.mutable_plugins() = before.plugins();
+      TakeOver(begun.Build().config, config);
     }
   }
-  PluginPolicy policy = {.folders = {config.plugin_dirs().begin(), config.plugin_dirs().end()}};
-  if (config.isolation() == "process") {
-    policy.isolation = {.memory_bytes = limits::kIsolatedMemoryBytes,
-                        .cpu_seconds = limits::kIsolatedCpuSeconds};
-    if (config.has_pass_timeout()) {
-      policy.isolation->pass_limit = absl::Seconds(config.pass_timeout());
-    }
-    if (const auto memory = ParseMemorySize(config.max_memory()); memory.ok()) {
-      policy.isolation->memory_bytes = *memory;
-    }
-  }
-  loader->set_policy(std::move(policy));
+  MASE_ASSIGN_OR_RETURN(std::unique_ptr<PluginLoader> loader, PluginLoader::Create());
+  loader->set_policy(PolicyOf(config));
   for (const PluginConfig& plugin : config.plugins()) {
     MASE_RETURN_IF_ERROR(loader->Open(plugin.path(), plugin.sha256()).status());
   }

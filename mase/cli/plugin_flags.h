@@ -14,11 +14,14 @@
 namespace mase {
 
 // A loader with the plugins of the settings, those of the run that --resume goes on with, and those
-// of --plugins, `flagged`. It is made before the settings are read, as these may have passes of
-// theirs. Errors of PluginLoader; PermissionDenied for a flag that names a file without its folder,
-// as nothing is opened from the working directory by chance.
+// of --plugins, `flagged`; `recorded` are the settings of a pass that is run again, unless null.
+// Where these were stricter (isolation, plugin_dirs, pass_timeout), that holds. It is made before
+// the passes of the settings are read, as these may be of plugins. Errors of LoadConfig come first.
+// Errors of PluginLoader; PermissionDenied for a flag that names a file without its folder, as
+// nothing is opened from the working directory by chance.
 absl::StatusOr<std::unique_ptr<PluginLoader>> OpenPlugins(
-    const Arguments& arguments, const google::protobuf::RepeatedPtrField<std::string>& flagged);
+    const Arguments& arguments, const google::protobuf::RepeatedPtrField<std::string>& flagged,
+    const RunConfig* recorded = nullptr);
 
 // Puts all third-party plugins that are open into the settings, with their SHA-256: they are part
 // of what the run does.

@@ -1,6 +1,8 @@
 #include "mase/plugin/isolated_plugin.h"
 
 #include <cstdio>
+#include <filesystem>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,18 +10,59 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mase/base/last_words.h"
+#include "mase/base/limits.h"
 #include "mase/base/quote.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/options_types.h"
 #include "mase/graph/graph_io.h"
 #include "mase/plugin/isolation_messages.h"
+#include "proto/options.pb.h"
 
 namespace mase {
 namespace {
 
-// What a pass there asks for, asked of the host here.
-absl::Status Answer(const HostCall& call, PassContext& context, HostAnswer& answer) {
+// The files that options name: values of fields with the annotation `path`, at any depth.
+std::set<std::string> PathsIn(const google::protobuf::Any& options) {
+  std::set<std::string> paths;
+  const std::string& url = options.type_url();
+  const google::protobuf::Descriptor* type = FindOptionsType(url.substr(url.rfind('/') + 1));
+  if (type == nullptr) return paths;
+  const std::unique_ptr<google::protobuf::Message> message(OptionsPrototype(*type).New());
+  if (!message->ParseFromString(options.value())) return paths;
+  std::vector<const google::protobuf::Message*> open = {message.get()};
+  while (!open.empty()) {
+    const google::protobuf::Message& top = *open.back();
+    open.pop_back();
+    const google::protobuf::Reflection& reflection = *top.GetReflection();
+    std::vector<const google::protobuf::FieldDescriptor*> fields;
+    reflection.ListFields(top, &fields);
+    for (const google::protobuf::FieldDescriptor* field : fields) {
+      const bool repeated = field->is_repeated();
+      const int count = repeated ? reflection.FieldSize(top, field) : 1;
+      for (int i = 0; i < count; ++i) {
+        if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) {
+          open.push_back(repeated ? &reflection.GetRepeatedMessage(top, field, i)
+                                  : &reflection.GetMessage(top, field));
+        } else if (field->options().GetExtension(path)) {
+          paths.insert(repeated ? reflection.GetRepeatedString(top, field, i)
+                                : reflection.GetString(top, field));
+        }
+      }
+    }
+  }
+  return paths;
+}
+
+absl::Status CheckNamed(const std::string& file, const std::set<std::string>& named) {
+  if (named.contains(file)) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat("asks for the file ", Quoted(file), ", which none of its options names"));
+}
+
+// What a pass there asks for, asked of the host here. `files` are those that it may read.
+absl::Status Answer(const HostCall& call, const std::set<std::string>& files, PassContext& context,
+                    HostAnswer& answer) {
   PassHost& host = context.host();
   switch (call.what_case()) {
     case HostCall::kDummyBatch: {
@@ -70,11 +113,13 @@ absl::Status Answer(const HostCall& call, PassContext& context, HostAnswer& answ
       return context.WriteGraph(call.write_graph().path(), graph);
     }
     case HostCall::kReadGraph: {
+      MASE_RETURN_IF_ERROR(CheckNamed(call.read_graph(), files));
       MASE_ASSIGN_OR_RETURN(const Graph graph, host.ReadGraph(call.read_graph()));
       *answer.mutable_graph() = GraphToProto(graph, TensorData::kInline);
       return absl::OkStatus();
     }
     case HostCall::kReadText: {
+      MASE_RETURN_IF_ERROR(CheckNamed(call.read_text(), files));
       MASE_ASSIGN_OR_RETURN(*answer.mutable_text(), host.ReadText(call.read_text()));
       return absl::OkStatus();
     }
@@ -128,6 +173,11 @@ absl::StatusOr<IsolatedPlugin::Opened> IsolatedPlugin::Open(const std::string& p
   const std::string own = absl::StrCat("plugin ", path, " refused: ");
   if (!reply.has_open() || opened.status().code() != 0) {
     return absl::PermissionDeniedError(absl::StripPrefix(opened.status().message(), own));
+  }
+  const std::string stem = std::filesystem::path(path).stem().string();
+  if (opened.entry().name() != stem) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("it calls itself ", Quoted(opened.entry().name()), ", its file '", stem, "'"));
   }
   if (opened.traits_size() != opened.entry().pass_size()) {
     return absl::PermissionDeniedError("its process sent garbage");
@@ -184,6 +234,7 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> IsolatedPlugin::Take() {
   PluginReply reply;
   MASE_RETURN_IF_ERROR(process->Send(request, absl::InfiniteFuture()));
   MASE_RETURN_IF_ERROR(process->Receive(absl::Now() + limits_.pass_limit, reply));
+  if (!reply.has_open()) return CrashError("sent garbage");
   MASE_RETURN_IF_ERROR(StatusOf(reply.open().status()));
   return process;
 }
@@ -203,6 +254,7 @@ absl::Status IsolatedPlugin::CheckOptions(const std::string& pass,
   const absl::Time deadline = absl::Now() + limits_.pass_limit;
   MASE_RETURN_IF_ERROR(process->Send(request, deadline));
   MASE_RETURN_IF_ERROR(process->Receive(deadline, reply));
+  if (!reply.has_created()) return CrashError("sent garbage");
   GiveBack(std::move(process));
   const absl::Status status = StatusOf(reply.created());
   // CreatePass puts the name in front here, too.
@@ -224,11 +276,17 @@ absl::StatusOr<PassResult> IsolatedPlugin::Run(const std::string& pass,
   const absl::Time deadline = absl::Now() + limits_.pass_limit;
   MASE_RETURN_IF_ERROR(process->Send(request, deadline));
   PluginReply reply;
+  const std::set<std::string> files = PathsIn(options);
+  int64_t received = 0;  // All of it may be kept.
   for (;;) {
     MASE_RETURN_IF_ERROR(process->Receive(deadline, reply));
+    received += static_cast<int64_t>(reply.ByteSizeLong());
+    if (received > limits::kMaxPluginMessageBytes) {
+      return CrashError(absl::StrCat("sent more than ", limits::kMaxPluginMessageBytes, " bytes"));
+    }
     if (!reply.has_call()) break;
     PluginRequest answer;
-    const absl::Status answered = Answer(reply.call(), context, *answer.mutable_answer());
+    const absl::Status answered = Answer(reply.call(), files, context, *answer.mutable_answer());
     *answer.mutable_answer()->mutable_status() = TextOf(answered);
     MASE_RETURN_IF_ERROR(process->Send(answer, deadline));
   }

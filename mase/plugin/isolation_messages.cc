@@ -1,15 +1,29 @@
 #include "mase/plugin/isolation_messages.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/quote.h"
 #include "mase/base/status_macros.h"
 #include "mase/graph/graph_io.h"
 
 namespace mase {
+namespace {
+
+constexpr int kMaxDecimals = 20;
+
+bool IsWord(absl::string_view name) {
+  return !name.empty() && absl::c_all_of(name, [](char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-';
+  });
+}
+
+}  // namespace
 
 StatusText TextOf(const absl::Status& status) {
   StatusText text;
@@ -88,7 +102,7 @@ absl::StatusOr<Table> TableOf(const TableText& text) {
     const bool known = column.align() >= 0 && column.align() <= static_cast<int>(Align::kRight);
     columns.push_back({.name = column.name(),
                        .unit = column.unit(),
-                       .decimals = column.decimals(),
+                       .decimals = std::clamp(column.decimals(), -1, kMaxDecimals),
                        .signs = column.signs(),
                        .rank = column.rank(),
                        .align = known ? static_cast<Align>(column.align()) : Align::kAuto});
@@ -155,6 +169,9 @@ absl::StatusOr<PassRecord> RecordOf(const RunReply& reply) {
   record.warnings.assign(reply.warning().begin(), reply.warning().end());
   for (const TableText& text : reply.table()) {
     MASE_ASSIGN_OR_RETURN(Table table, TableOf(text));
+    if (!IsWord(table.name())) {
+      return absl::InvalidArgumentError(absl::StrCat("table name ", Quoted(table.name())));
+    }
     record.tables.push_back(std::move(table));
   }
   return record;

@@ -272,6 +272,13 @@ TEST_F(BadPassTest, ItReachesNothingOutside) {
   }
 }
 
+TEST_F(BadPassTest, ItReadsNoFileThatItsOptionsDoNotName) {
+  Load();
+  EXPECT_THAT(Run("reads_a_file"),
+              StatusIs(absl::StatusCode::kPermissionDenied,
+                       HasSubstr("asks for the file '/etc/hostname', which none of its options")));
+}
+
 TEST_F(BadPassTest, APluginThatEndsItsProcessWhileItIsOpenedIsRefused) {
   loader_.set_policy({.isolation = Limits()});
   for (const auto& [name, message] :

@@ -221,7 +221,11 @@ absl::StatusOr<PluginEntry> PluginLoader::Register(const std::string& path, void
 }
 
 absl::Status PluginLoader::AddAll(const std::string& path, absl::Span<const PassInfo> passes) {
-  for (const PassInfo& pass : passes) MASE_RETURN_IF_ERROR(CheckNames(path, pass));
+  PassRegistry together;  // Refuses what the plugin itself has twice.
+  for (const PassInfo& pass : passes) {
+    MASE_RETURN_IF_ERROR(CheckNames(path, pass));
+    if (absl::Status added = together.Add(pass); !added.ok()) return Refused(path, added.message());
+  }
   for (const PassInfo& pass : passes) {
     if (absl::Status added = registry_.Add(pass); !added.ok()) {
       return Refused(path, added.message());

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -45,6 +46,29 @@ uint64_t SizeAt(const char* bytes) {
     size |= uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
   }
   return size;
+}
+
+// Whether an entry of the environment ("NAME=value") is of use to the process. The others, among
+// which may be secrets, are nothing to a plugin.
+bool IsForPlugins(absl::string_view entry) {
+  constexpr absl::string_view kNames[] = {"PATH=",
+                                          "LANG=",
+                                          "LC_",
+                                          "TZ=",
+                                          "OMP_",
+                                          "GOMP_",
+                                          "DNNL_",
+                                          "ONEDNN_",
+                                          "LD_LIBRARY_PATH=",
+                                          "RUNFILES_",
+                                          "TEST_SRCDIR=",
+                                          "TEST_WORKSPACE=",
+                                          "ASAN_OPTIONS=",
+                                          "UBSAN_OPTIONS=",
+                                          "TSAN_OPTIONS=",
+                                          "GLIBC_TUNABLES="};
+  return absl::c_any_of(kNames,
+                        [entry](absl::string_view name) { return absl::StartsWith(entry, name); });
 }
 
 // Two ends, closed in programs that are started.
@@ -135,7 +159,9 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::s
   // One arena: each takes 64 MB of addresses, which count.
   char arenas[] = "MALLOC_ARENA_MAX=1";
   environment.push_back(arenas);
-  for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (IsForPlugins(*entry)) environment.push_back(*entry);
+  }
   environment.push_back(nullptr);
   pid_t process = 0;
   const int failed = ::posix_spawn(&process, "/proc/self/exe", &actions, &attributes, argv.data(),
@@ -189,29 +215,35 @@ absl::Status PluginProcess::Receive(absl::Time deadline, google::protobuf::Messa
 
 absl::Status PluginProcess::Transfer(char* bytes, size_t size, bool reads, absl::Time deadline) {
   if (gone_) return CrashError("its process is gone");
+  // A pipe that hung up would be ready all the time.
+  int output = output_, errors = errors_;
   while (size > 0) {
-    pollfd waits[] = {{socket_, static_cast<short>(reads ? POLLIN : POLLOUT), 0},
-                      {output_, POLLIN, 0},
-                      {errors_, POLLIN, 0}};
     int timeout = -1;
     if (deadline != absl::InfiniteFuture()) {
-      const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now()) + 1;
-      timeout = static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
+      const absl::Duration left = deadline - absl::Now();
+      if (left <= absl::ZeroDuration()) {
+        return End(absl::StrCat("was not done after ", absl::FormatDuration(limits_.pass_limit),
+                                " (--pass_timeout)"));
+      }
+      timeout = static_cast<int>(std::min<int64_t>(absl::ToInt64Milliseconds(left) + 1, 1 << 30));
     }
+    pollfd waits[] = {{socket_, static_cast<short>(reads ? POLLIN : POLLOUT), 0},
+                      {output, POLLIN, 0},
+                      {errors, POLLIN, 0}};
     const int ready = ::poll(waits, 3, timeout);
     if (ready < 0 && errno == EINTR) continue;
     if (ready < 0) return End(absl::StrCat("cannot be waited for: ", std::strerror(errno)));
-    if (ready == 0) {
-      return End(absl::StrCat("was not done after ", absl::FormatDuration(limits_.pass_limit),
-                              " (--pass_timeout)"));
+    if ((waits[1].revents & POLLIN) != 0) {
+      ReadPrinted(output_, printed_);
+    } else if (waits[1].revents != 0) {
+      output = -1;
     }
-    if (waits[1].revents != 0) ReadPrinted(output_, printed_);
-    if (waits[2].revents != 0) ReadPrinted(errors_, printed_errors_);
-    if (waits[0].revents == 0) {
-      // Closed pipes are ready all the time.
-      if (((waits[1].revents | waits[2].revents) & POLLIN) == 0) ::usleep(1000);
-      continue;
+    if ((waits[2].revents & POLLIN) != 0) {
+      ReadPrinted(errors_, printed_errors_);
+    } else if (waits[2].revents != 0) {
+      errors = -1;
     }
+    if (waits[0].revents == 0) continue;
     const ssize_t count =
         reads ? ::read(socket_, bytes, size) : ::send(socket_, bytes, size, MSG_NOSIGNAL);
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
@@ -223,7 +255,8 @@ absl::Status PluginProcess::Transfer(char* bytes, size_t size, bool reads, absl:
 
 void PluginProcess::ReadPrinted(int descriptor, std::string& into) const {
   char bytes[4096];
-  for (;;) {
+  // Not more at once than a pipe holds: it may be written to as fast as it is read.
+  for (int i = 0; i < 16; ++i) {
     const ssize_t count = ::read(descriptor, bytes, sizeof(bytes));
     if (count <= 0) return;
     const size_t room = static_cast<size_t>(limits::kMaxPluginOutputBytes) -

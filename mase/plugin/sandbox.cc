@@ -7,14 +7,18 @@
 #include <linux/landlock.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <initializer_list>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -186,6 +190,25 @@ constexpr int kRefused[] = {
     SYS_shmget,
     SYS_msgget,
     SYS_semget,
+    SYS_lremovexattr,
+    SYS_fremovexattr,
+    SYS_mq_open,
+    SYS_mq_unlink,
+    SYS_mq_notify,
+    SYS_sched_setscheduler,
+    SYS_sched_setparam,
+    SYS_sched_setattr,
+    SYS_sched_setaffinity,
+    SYS_ioprio_set,
+    SYS_open_tree,
+    SYS_move_mount,
+    SYS_fsopen,
+    SYS_fsconfig,
+    SYS_fsmount,
+    SYS_fspick,
+    SYS_mount_setattr,
+    SYS_process_madvise,
+    SYS_process_mrelease,
 #ifdef SYS_fork  // Machines of before there was a general call.
     SYS_fork,
     SYS_vfork,
@@ -205,6 +228,8 @@ constexpr int kRefused[] = {
     SYS_futimesat,
 #endif
 };
+
+constexpr int kLastReviewed = 451;  // cachestat, on all machines.
 
 constexpr uint32_t kEperm = SECCOMP_RET_ERRNO | EPERM;
 
@@ -241,6 +266,21 @@ class Filter {
     Jump(BPF_JSET, bits, 0, 1);
     Return(kEperm);
     Return(SECCOMP_RET_ALLOW);
+  }
+  // Refused if an argument is one of these values.
+  void RefuseValues(int call, int argument, std::initializer_list<uint32_t> values) {
+    const auto count = static_cast<uint8_t>(values.size());
+    IfEqual(static_cast<uint32_t>(call), 0, static_cast<uint8_t>(count + 3));
+    Load(LowHalf(argument));
+    uint8_t left = count;
+    for (const uint32_t value : values) IfEqual(value, left--, 0);
+    Return(SECCOMP_RET_ALLOW);
+    Return(kEperm);
+  }
+  // Calls that there were not when this list was made.
+  void AnswerAbove(int call, int error) {
+    Jump(BPF_JGT, static_cast<uint32_t>(call), 0, 1);
+    Return(SECCOMP_RET_ERRNO | static_cast<uint32_t>(error));
   }
   // Refused unless all of these bits are set.
   void RefuseWithout(int call, int argument, uint32_t bits) {
@@ -287,6 +327,7 @@ class Filter {
 absl::Status RestrictCalls() {
   constexpr uint32_t kWriting = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND;
   Filter filter;
+  filter.AnswerAbove(kLastReviewed, ENOSYS);
   for (const int call : kRefused) filter.Refuse(call);
   // With these the arguments lie in memory, where a filter cannot read them; callers fall back.
   filter.Answer(SYS_clone3, ENOSYS);
@@ -298,6 +339,9 @@ absl::Status RestrictCalls() {
 #endif
   filter.RefuseUnless(SYS_tgkill, 0, static_cast<uint32_t>(::getpid()));
   filter.RefuseUnless(SYS_prlimit64, 2, 0);
+  // Signals to other processes, input for other terminals.
+  filter.RefuseValues(SYS_fcntl, 1, {F_SETOWN, F_SETSIG, F_SETOWN_EX});
+  filter.RefuseValues(SYS_ioctl, 1, {FIOSETOWN, SIOCSPGRP, TIOCSTI});
   return filter.Install();
 }
 

@@ -295,7 +295,7 @@ std::optional<int> ServePluginIfAsked(int argc, char** argv) {
                           absl::SimpleAtoi(argv[5], &limits.cpu_seconds);
   if (!understood) return 2;
   // What libraries of the host left open for the programs that it starts.
-  ::close_range(static_cast<unsigned>(socket) + 1, ~0u, 0);
+  if (::close_range(static_cast<unsigned>(socket) + 1, ~0u, 0) != 0) return 1;
   // Bundled plugins, which passes may use, too. They are links where Bazel runs the program.
   limits.readable = {
       std::filesystem::path(argv[6]).parent_path().string(), Runfile("plugins"),

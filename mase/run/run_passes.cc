@@ -300,9 +300,11 @@ absl::Status Reproduce(const std::string& path, absl::string_view action,
   for (const PluginConfig& plugin : again.settings.plugins()) {
     MASE_RETURN_IF_ERROR(environment.passes->Open(plugin.path()).status());
   }
-  MASE_ASSIGN_OR_RETURN(
-      const Pipeline pipeline,
-      BuildPipeline(again.settings.passes(), *environment.passes, RunsAlone::kYes));
+  MASE_ASSIGN_OR_RETURN(Pipeline pipeline, BuildPipeline(again.settings.passes(),
+                                                         *environment.passes, RunsAlone::kYes));
+  if (again.settings.has_pass_timeout()) {
+    pipeline.pass_limit = absl::Seconds(again.settings.pass_timeout());
+  }
   MASE_ASSIGN_OR_RETURN(Session session,
                         OpenSession(again.settings, BeginReport(action), environment));
   Transformed unused{session.graph.Clone()};

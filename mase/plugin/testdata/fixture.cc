@@ -127,6 +127,10 @@ Result Renames(Graph& graph, PassContext&) {
   graph.set_name("renamed");
   return PassResult::Changed();
 }
+Result ReadsAFile(Graph&, PassContext& context) {
+  MASE_RETURN_IF_ERROR(context.ReadText("/etc/hostname").status());
+  return PassResult::Unchanged();
+}
 // To whom it speaks where it runs in a process of its own.
 Result SendsGarbage(Graph&, PassContext&) {
   const std::string garbage(64, '\xff');
@@ -188,6 +192,7 @@ absl::Status RegisterBad(PassRegistrar& to) {
   MASE_RETURN_IF_ERROR(Add<RecordsNoFormat>(to, "records_no_format", PassKind::kTransform));
   MASE_RETURN_IF_ERROR(Add<Renames>(to, "renames", PassKind::kTransform));
   MASE_RETURN_IF_ERROR(Add<ReachesOut>(to, "reaches_out"));
+  MASE_RETURN_IF_ERROR(Add<ReadsAFile>(to, "reads_a_file"));
   MASE_RETURN_IF_ERROR(Add<SendsGarbage>(to, "sends_garbage"));
   MASE_RETURN_IF_ERROR(to.AddPass<CreatedAsNull>("created_as_null", kSummary));
   MASE_RETURN_IF_ERROR(to.AddPass<CreatedByThrowing>("created_by_throwing", kSummary));
