@@ -96,6 +96,16 @@ figure() { awk -v name="\"$1\"" '$1 == "\"name\":" && $2 ~ name { found = 1 } fo
 test -n "$(figure macro_f1)"
 test "$(figure macro_f1)" = "$(figure f1)"
 
+# Where no pass runs, too: the test of a net measures it; a net with an op, or a format, of a plugin is read and written.
+ch test jsc-tiny jsc --plugins=./macro_f1.so --goal='macro_f1 >= 0.01' --run_dir=tested > log
+has log "macro_f1 >= 0.01"
+ch info --load=op --plugins=./squareplus.so > log
+has log "Squareplus"
+if ch info --load=op > log 2>&1; then exit 1; fi
+has log "squareplus"
+ch export onnx --load=posit --plugins=./posit.so --out=posit.onnx > log
+has log "Wrote posit.onnx"
+
 # A reader of data: its files are data sets like CSV files.
 ch train 'Linear 8, ReLU, Linear classes' --plugins=./row_file.so --set=dataset.path=points.rows --max_epochs=2 \
   --run_dir=reader > log

@@ -80,7 +80,7 @@ def _words(ctx, action, config, kind):
         words.append("--config=" + _path(config, kind))
     if _net_file(ctx):
         words.append("--load=" + _path(_net_file(ctx), kind))
-    if ctx.files.plugins and action != "test":
+    if ctx.files.plugins:
         # With a folder: files of the working directory are not opened by their bare names.
         words.append("--plugins=" + ",".join(["./" + _path(f, kind) for f in ctx.files.plugins]))
     for setting, value in ctx.attr.settings.items():

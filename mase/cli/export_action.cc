@@ -16,6 +16,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/base/table.h"
+#include "mase/cli/plugin_flags.h"
 #include "mase/export_c/export_c.h"
 #include "mase/onnx/export.h"
 #include "mase/onnx/import.h"
@@ -134,6 +135,11 @@ class ExportAction : public Action {
   }
   google::protobuf::Message* own_flags() override { return &flags_; }
 
+  absl::StatusOr<bool> Prepare() override {
+    MASE_ASSIGN_OR_RETURN(loader_, OpenPlugins(arguments(), flags_.plugins()));
+    return false;
+  }
+
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
     MASE_ASSIGN_OR_RETURN(const FormEntry* form, FindForm(form_));
     if (flags_.out().empty()) return absl::InvalidArgumentError("export wants --out=FILE");
@@ -150,6 +156,7 @@ class ExportAction : public Action {
  private:
   const std::string form_;
   ExportFlags flags_;
+  std::unique_ptr<PluginLoader> loader_;  // Of the net's formats and ops.
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "mase/base/status_macros.h"
+#include "mase/cli/plugin_flags.h"
 #include "mase/pipeline/pipeline.h"
 #include "mase/plugin/plugin_loader.h"
 #include "mase/run/lone_net.h"
@@ -41,14 +42,18 @@ class InfoAction : public Action {
   google::protobuf::Message* own_flags() override { return &flags_; }
   bool makes_directory() const override { return false; }
 
+  absl::StatusOr<bool> Prepare() override {
+    MASE_ASSIGN_OR_RETURN(loader_, OpenPlugins(arguments(), flags_.plugins()));
+    return false;
+  }
+
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
     NetFrame frame = {.classes = flags_.classes()};
     for (const int32_t extent : flags_.input_shape()) frame.sample.push_back(extent);
     MASE_ASSIGN_OR_RETURN(Graph graph, OpenLoneNet(settings.config, frame, reporter()));
-    MASE_ASSIGN_OR_RETURN(const std::unique_ptr<PluginLoader> loader, PluginLoader::Create());
     google::protobuf::RepeatedPtrField<PassConfig> passes;
     passes.Add()->set_name(kSummaryPass);
-    MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, BuildPipeline(passes, *loader));
+    MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, BuildPipeline(passes, *loader_));
     ShowingHost host(reporter());
     RunResult run = {.report = begun};
     run.status = RunPipeline(pipeline, graph, host, &run.report);
@@ -57,6 +62,7 @@ class InfoAction : public Action {
 
  private:
   InfoFlags flags_;
+  std::unique_ptr<PluginLoader> loader_;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/cli/interrupt.h"
+#include "mase/cli/plugin_flags.h"
 #include "mase/run/predictions.h"
 #include "mase/run/test_run.h"
 #include "proto/flags.pb.h"
@@ -29,11 +30,14 @@ class TestAction : public Action {
   ConfigRequest config_request() const override { return {nullptr, /*read_passes=*/false}; }
 
   absl::StatusOr<bool> Prepare() override {
+    MASE_ASSIGN_OR_RETURN(loader_, OpenPlugins(arguments(), flags_.plugins()));
     if (flags_.predictions().empty()) return false;
     MASE_ASSIGN_OR_RETURN(predictions_path_, UserPath(flags_.predictions()));
     MASE_RETURN_IF_ERROR(CheckPredictionsPath(predictions_path_));
     return false;
   }
+
+  void Settle(RunConfig& config) const override { PinPlugins(*loader_, config); }
 
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
     const RunEnvironment environment = {.reporter = reporter(), .watch_interrupt = CatchInterrupt};
@@ -42,6 +46,7 @@ class TestAction : public Action {
 
  private:
   TestFlags flags_;
+  std::unique_ptr<PluginLoader> loader_;  // Of formats, ops, metrics and readers: it runs no pass.
   std::string predictions_path_;
 };
 

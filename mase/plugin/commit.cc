@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "mase/base/status_macros.h"
 #include "mase/data/data_reader.h"
 #include "mase/format/family.h"
@@ -80,7 +81,11 @@ void Describe(const Registrations& all, PluginEntry* entry) {
   }
 }
 
-absl::Status CommitToTables(const Registrations& all) {
+absl::Status CommitToTables(const void* plugin, const Registrations& all) {
+  static absl::Mutex mutex(absl::kConstInit);
+  static auto* const committed = new std::set<const void*>;
+  const absl::MutexLock lock(&mutex);
+  if (committed->count(plugin) > 0) return absl::OkStatus();
   MASE_RETURN_IF_ERROR(Check(all));
   for (const Family* format : all.formats) MASE_RETURN_IF_ERROR(RegisterFamily(format));
   for (const OpDefinition& op : all.ops) {
@@ -91,6 +96,7 @@ absl::Status CommitToTables(const Registrations& all) {
   for (const DataReader& reader : all.data_readers) {
     MASE_RETURN_IF_ERROR(RegisterDataReader(reader));
   }
+  committed->insert(plugin);
   return absl::OkStatus();
 }
 

@@ -68,10 +68,13 @@ OpSchema Schema(absl::string_view name, absl::string_view module_class) {
 
 MetricDefinition NoMetric(std::string name) { return {.name = std::move(name)}; }
 
+// Another plugin than all before.
+const void* NewPlugin() { return new int; }
+
 TEST(CommitTest, AnOpRunsForwardAndBackward) {
   PassRegistrar registrar("scaled");
   ASSERT_OK(registrar.AddOp<Scaled>(Schema("scaled", "Scaled")));
-  ASSERT_OK(CommitToTables(registrar.registrations()));
+  ASSERT_OK(CommitToTables(NewPlugin(), registrar.registrations()));
   const Graph graph = ParseGraph(R"(
 x = placeholder() : f32[2, 2]
 y = scaled(x)
@@ -92,7 +95,7 @@ output = output(y)
 TEST(CommitTest, TheKitFindsAGradientThatIsWrong) {
   PassRegistrar registrar("wrong");
   ASSERT_OK(registrar.AddOp<WrongSlope>(Schema("wrong_slope", "WrongSlope")));
-  ASSERT_OK(CommitToTables(registrar.registrations()));
+  ASSERT_OK(CommitToTables(NewPlugin(), registrar.registrations()));
   PluginEntry plugin;
   Describe(registrar.registrations(), &plugin);
   PassRegistry none;
@@ -107,19 +110,31 @@ TEST(CommitTest, OfAPluginWithOneFaultNothingIsRegistered) {
   PassRegistrar registrar("half");
   ASSERT_OK(registrar.AddOp<Scaled>(Schema("half_op", "HalfOp")));
   ASSERT_OK(registrar.AddMetric(NoMetric("half_metric")));
-  EXPECT_THAT(CommitToTables(registrar.registrations()),
+  EXPECT_THAT(CommitToTables(NewPlugin(), registrar.registrations()),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nothing makes it")));
   EXPECT_EQ(FindOp("half_op"), nullptr);
+}
+
+TEST(CommitTest, APluginThatALaterLoaderOpensIsThereAlready) {
+  PassRegistrar first("again"), second("again"), other("other");
+  for (PassRegistrar* registrar : {&first, &second, &other}) {
+    ASSERT_OK(registrar->AddOp<Scaled>(Schema("again", "Again")));
+  }
+  const int info = 0;
+  ASSERT_OK(CommitToTables(&info, first.registrations()));
+  EXPECT_OK(CommitToTables(&info, second.registrations()));
+  EXPECT_THAT(CommitToTables(NewPlugin(), other.registrations()),
+              StatusIs(absl::StatusCode::kAlreadyExists));
 }
 
 TEST(CommitTest, NamesThatAreTakenAreRefused) {
   PassRegistrar relu("relu"), twice("twice");
   ASSERT_OK(relu.AddOp<Scaled>(Schema("relu", "MyRelu")));
-  EXPECT_THAT(CommitToTables(relu.registrations()),
+  EXPECT_THAT(CommitToTables(NewPlugin(), relu.registrations()),
               StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("an op relu already")));
   ASSERT_OK(twice.AddOp<Scaled>(Schema("twice", "Twice")));
   ASSERT_OK(twice.AddOp<Scaled>(Schema("twice", "Twice2")));
-  EXPECT_THAT(CommitToTables(twice.registrations()),
+  EXPECT_THAT(CommitToTables(NewPlugin(), twice.registrations()),
               StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("it has two ops 'twice'")));
 }
 

@@ -22,7 +22,7 @@ absl::Status RegisterLinkedPlugins(PassRegistry& registry) {
     PassRegistrar registrar(plugin->name);
     plugin->register_passes(&registrar);
     MASE_RETURN_IF_ERROR(registrar.status());
-    MASE_RETURN_IF_ERROR(CommitToTables(registrar.registrations()));
+    MASE_RETURN_IF_ERROR(CommitToTables(plugin, registrar.registrations()));
     for (const PassInfo& pass : registrar.passes()) MASE_RETURN_IF_ERROR(registry.Add(pass));
   }
   return absl::OkStatus();

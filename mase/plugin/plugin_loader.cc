@@ -213,7 +213,7 @@ absl::StatusOr<PluginEntry> PluginLoader::Register(const std::string& path, void
 
   for (const PassInfo& pass : registrar.passes()) MASE_RETURN_IF_ERROR(CheckNames(path, pass));
   Describe(registrar.registrations(), &entry);
-  if (const absl::Status status = CommitToTables(registrar.registrations()); !status.ok()) {
+  if (const absl::Status status = CommitToTables(info, registrar.registrations()); !status.ok()) {
     return Refused(path, status.message());
   }
   MASE_RETURN_IF_ERROR(AddAll(path, registrar.passes()));
