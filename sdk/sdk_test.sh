@@ -52,12 +52,12 @@ has commands.log "SHA-256  $(sha256sum posit.so | cut -d' ' -f1)"
 if [[ -n $has_cmake ]]; then has commands.log "100% tests passed"; fi
 
 # A pass.
-ch transform jsc-tiny jsc --plugins=./count_flops.so --set=passes.count_flops={} --run_dir=flops > log
+ch transform jsc-tiny jsc --plugins=./count_flops.so --set=passes.count_flops={} --run_dir=flops > log 2>&1
 has log "Arithmetic of each node, for one row"
 has flops/count_flops/flops.csv "seq_blocks_2,linear,80,0,160"
 
 # A pass that runs the net, on a split that it names.
-ch transform jsc-tiny jsc --plugins=./dead_units.so --set='passes.dead_units.split="test"' --run_dir=dead > log
+ch transform jsc-tiny jsc --plugins=./dead_units.so --set='passes.dead_units.split="test"' --run_dir=dead > log 2>&1
 has log "test split"
 test -s dead/dead_units/dead_units.csv
 if ch transform jsc-tiny jsc --plugins=./dead_units.so --set='passes.dead_units.split="tests"' > log 2>&1; then exit 1; fi
@@ -70,7 +70,7 @@ for file in fold_batch_norm.cc fold_batch_norm_options.proto; do
 done
 protoc -I. -I"$SDK/include" --cpp_out=. plugins/my_fold/my_fold_options.proto
 build my_fold plugins/my_fold/my_fold.cc plugins/my_fold/my_fold_options.pb.cc
-ch transform 'Linear 16, BN, ReLU, Linear classes' jsc --plugins=./my_fold.so --set=passes.my_fold={} --run_dir=fold > log
+ch transform 'Linear 16, BN, ReLU, Linear classes' jsc --plugins=./my_fold.so --set=passes.my_fold={} --run_dir=fold > log 2>&1
 has log "Largest change of a result"
 ch plugins check ./my_fold.so > log || {
   cat log
@@ -80,35 +80,35 @@ ch plugins check ./my_fold.so > log || {
 # A number format: by its name wherever a format is written.
 ch formats --plugins=./posit.so describe 'posit 8/1' > log
 has log "posit 8/1: 8 bits, -4096 to 4096"
-ch transform jsc-tiny jsc --plugins=./posit.so --set='passes.quantize.linear.config="posit 8/1"' --run_dir=posit > log
+ch transform jsc-tiny jsc --plugins=./posit.so --set='passes.quantize.linear.config="posit 8/1"' --run_dir=posit > log 2>&1
 has log "posit"
 
 # An op: a word of layer lists, which trains.
 ch train 'Linear 16, Squareplus, Linear classes' jsc-sim --plugins=./squareplus.so --max_epochs=1 \
-  --set=dataset.rows=2000 --run_dir=op > log
+  --set=dataset.rows=2000 --run_dir=op > log 2>&1
 has log "Training is completed"
 
 # A metric: its figure is that of the host's own F1, and a goal can name it.
 ch transform jsc-tiny jsc --plugins=./macro_f1.so --plugins=./count_flops.so --set=passes.count_flops={} \
-  --goal='macro_f1 >= 0.01' --run_dir=metric > log
+  --goal='macro_f1 >= 0.01' --run_dir=metric > log 2>&1
 has log "macro_f1 >= 0.01"
 figure() { awk -v name="\"$1\"" '$1 == "\"name\":" && $2 ~ name { found = 1 } found && $1 == "\"value\":" { print $2 + 0; exit }' metric/summary.json; }
 test -n "$(figure macro_f1)"
 test "$(figure macro_f1)" = "$(figure f1)"
 
 # Where no pass runs, too: the test of a net measures it; a net with an op, or a format, of a plugin is read and written.
-ch test jsc-tiny jsc --plugins=./macro_f1.so --goal='macro_f1 >= 0.01' --run_dir=tested > log
+ch test jsc-tiny jsc --plugins=./macro_f1.so --goal='macro_f1 >= 0.01' --run_dir=tested > log 2>&1
 has log "macro_f1 >= 0.01"
-ch info --load=op --plugins=./squareplus.so > log
+ch info --load=op --plugins=./squareplus.so > log 2>&1
 has log "Squareplus"
 if ch info --load=op > log 2>&1; then exit 1; fi
 has log "squareplus"
-ch export onnx --load=posit --plugins=./posit.so --out=posit.onnx > log
+ch export onnx --load=posit --plugins=./posit.so --out=posit.onnx > log 2>&1
 has log "Wrote posit.onnx"
 
 # A reader of data: its files are data sets like CSV files.
 ch train 'Linear 8, ReLU, Linear classes' --plugins=./row_file.so --set=dataset.path=points.rows --max_epochs=2 \
-  --run_dir=reader > log
+  --run_dir=reader > log 2>&1
 has log "points.rows"
 head -c 100 points.rows > short.rows
 if ch train 'Linear 8, Linear classes' --plugins=./row_file.so --set=dataset.path=short.rows > log 2>&1; then exit 1; fi
@@ -172,7 +172,7 @@ ch plugins check ./first_plugin.so > log || {
   cat log
   exit 1
 }
-ch transform jsc-tiny jsc --plugins=./first_plugin.so --set=passes.first_pass={} --run_dir=first > log
+ch transform jsc-tiny jsc --plugins=./first_plugin.so --set=passes.first_pass={} --run_dir=first > log 2>&1
 test -s first/first/hash.txt
 
 # What includes more than the SDK is refused by the compiler.
