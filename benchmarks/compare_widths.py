@@ -20,8 +20,8 @@ WIDTHS = "[2, 3, 4, 5, 6, 8]"
 COMMON = """model = "{net}"
 load_name = "{root}/testdata/checkpoints/{net}.safetensors"
 batch_size = 256
-learning_rate = 2e-2
-max_epochs = 10
+learning_rate = 3e-3
+max_epochs = 30
 [dataset]
 name = "jsc-sim"
 rows = 20000
@@ -83,7 +83,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--net", default="jsc-s")
     parser.add_argument("--trials", type=int, default=60, help="of NSGA-II and greedy, beside the layers alone")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=30)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = {
