@@ -58,6 +58,7 @@ class LearnerOf final : public Learner {
         executor_->parameters(), has_sum_ ? absl::MakeSpan(sum_) : executor_->mutable_gradients());
     optimizer_.Step(rate, has_sum_ ? absl::MakeConstSpan(sum_) : executor_->gradients(),
                     executor_->parameters());
+    penalty_.template Clamp<T>(executor_->parameters());
     has_sum_ = false;
   }
 

@@ -22,6 +22,15 @@ absl::StatusOr<WidthPenalty> WidthPenalty::Create(const Graph& graph,
                                                   double weight) {
   WidthPenalty penalty;
   penalty.weight_ = weight;
+  for (const OperandState& state : OperandStatesOf(graph)) {
+    const FormatProto& format = *FindFormat(*graph.FindNode(state.node), state.operand);
+    if (!HasLearnedWidth(format)) continue;
+    const FracWidthRange range = FracWidthRangeOf(format);
+    for (const TensorSlot& slot : slots) {
+      if (slot.name != state.slot) continue;
+      penalty.ranges_.push_back({slot.offset, range.lowest, range.highest});
+    }
+  }
   if (weight == 0) return penalty;
   const auto bits_of = [&](const Node& node, absl::string_view operand) -> std::optional<Bits> {
     const FormatProto* format = FindFormat(node, operand);
@@ -81,9 +90,20 @@ void WidthPenalty::AddGradient(absl::Span<const T> parameters, absl::Span<T> gra
   }
 }
 
+template <typename T>
+void WidthPenalty::Clamp(absl::Span<T> parameters) const {
+  for (const Range& range : ranges_) {
+    T& width = parameters[range.offset];
+    width = std::clamp(width, static_cast<T>(range.lowest), static_cast<T>(range.highest));
+  }
+}
+
 template double WidthPenalty::Value<float>(absl::Span<const float>) const;
 template double WidthPenalty::Value<double>(absl::Span<const double>) const;
 template void WidthPenalty::AddGradient<float>(absl::Span<const float>, absl::Span<float>) const;
 template void WidthPenalty::AddGradient<double>(absl::Span<const double>, absl::Span<double>) const;
+
+template void WidthPenalty::Clamp<float>(absl::Span<float>) const;
+template void WidthPenalty::Clamp<double>(absl::Span<double>) const;
 
 }  // namespace mase

@@ -7,6 +7,8 @@
 // of magnitudes as the real numbers that training moves, so that each width has a gradient: the
 // multiplications of its layer times the other operand's bits. Layers count of which both operands
 // are integers and one has a learned width; a width at an end of its range is not pushed further.
+// Where the optimizer leaves a width beyond its range, with a penalty or without, it is put at the
+// end: checkpoints keep no more, and a training that goes on from one must not differ.
 #ifndef MASE_TRAIN_WIDTH_PENALTY_H_
 #define MASE_TRAIN_WIDTH_PENALTY_H_
 
@@ -22,8 +24,8 @@ namespace mase {
 
 class WidthPenalty {
  public:
-  // `slots` are those of the executor's parameters, where the widths lie. Without a weight there is
-  // no penalty. InvalidArgument: a weight, and no layer that counts; errors of CostsOf.
+  // `slots` are those of the executor's parameters, where the widths lie. With the weight 0 there
+  // is no penalty. InvalidArgument: a weight, and no layer that counts; errors of CostsOf.
   static absl::StatusOr<WidthPenalty> Create(const Graph& graph, absl::Span<const TensorSlot> slots,
                                              double weight);
 
@@ -32,6 +34,9 @@ class WidthPenalty {
   double Value(absl::Span<const T> parameters) const;
   template <typename T>
   void AddGradient(absl::Span<const T> parameters, absl::Span<T> gradients) const;
+  // Puts all learned widths into their ranges.
+  template <typename T>
+  void Clamp(absl::Span<T> parameters) const;
 
  private:
   // Bits of an operand's magnitude: fixed ones and, where a width is learned, those at `offset`.
@@ -48,7 +53,13 @@ class WidthPenalty {
   template <typename T>
   static double BitsOf(const Bits& bits, absl::Span<const T> parameters);
 
+  struct Range {
+    int64_t offset;
+    double lowest, highest;
+  };
+
   double weight_ = 0;
+  std::vector<Range> ranges_;  // Of all learned widths.
   std::vector<Layer> layers_;
 };
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/files.h"
 #include "mase/exec/executor.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/model/checkpoint.h"
@@ -57,6 +58,8 @@ TEST(WidthPenaltyTest, IsTheProductOfTheBitsAndHasItsGradient) {
     penalty.AddGradient<float>(parameters, absl::MakeSpan(gradients));
     EXPECT_EQ(gradients[slot.offset], 0);
     EXPECT_EQ(value(), 0.5 * (512 * 7 * 1 + 160 * 49));
+    penalty.Clamp<float>(absl::MakeSpan(parameters));
+    EXPECT_EQ(parameters[slot.offset], -1);
   }
 }
 
@@ -75,6 +78,31 @@ TEST(WidthPenaltyTest, WantsALayerThatLearns) {
   QuantizeNodes("linear", "integer { width: 8 frac_width: 5 }", fresh.graph, {"data_in", "weight"});
   EXPECT_THAT(create(1e-6),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("learned_width")));
+}
+
+// At this rate all widths leave their ranges, and come back after the interruption or not.
+TEST(WidthPenaltyTest, ATrainingThatGoesOnIsTheSame) {
+  const Dataset dataset = LinearJets(1000, 200);
+  const auto make = [&dataset](TrainerOptions options) {
+    FreshModel fresh = BuildFresh(kNet, dataset);
+    QuantizeNodes("linear", kLearned, fresh.graph, {"data_in", "weight"});
+    return ValueOrDie(Trainer::Create(std::move(fresh.graph), dataset, fresh.generator, options));
+  };
+  const TrainerOptions options =
+      OptionsWith("learning_rate: 0.5 batch_size: 64 max_epochs: 4 ebops_weight: 1e-6");
+  const std::string whole = EmptyTestFolder("whole"), parts = EmptyTestFolder("parts");
+  EXPECT_OK(ValueOrDie(make(options)->Run(whole)).ending);
+  TrainerOptions first = options;
+  first.goes_on = [](const EpochRecord& record) { return record.epoch < 1; };
+  EXPECT_THAT(ValueOrDie(make(first)->Run(parts)).ending, StatusIs(absl::StatusCode::kCancelled));
+  const auto second = make(options);
+  ASSERT_OK(second->Restore(parts));
+  EXPECT_OK(ValueOrDie(second->Run(parts)).ending);
+  for (const char* file : {"/best.safetensors", "/last.safetensors"}) {
+    EXPECT_EQ(ValueOrDie(ReadFile(whole + file, 1 << 24)),
+              ValueOrDie(ReadFile(parts + file, 1 << 24)))
+        << file;
+  }
 }
 
 struct Outcome {
