@@ -175,9 +175,9 @@ TEST_F(StudyTest, WhatAnotherChoseAMomentAgoIsNotChosenAgain) {
   EXPECT_THAT(other->running()[1].point, ElementsAre(4, 1, 0.5));
   late.point = {4, 1, 0.25};
   EXPECT_TRUE(ValueOrDie(other->Choose(late)));
+  late = ValueOrDie(other->Begin(1))[0];
   EXPECT_OK(study->Finish(Done(trial, trial.point, {0.5, 8})));
   EXPECT_OK(study->Flush());
-  late = ValueOrDie(other->Begin(1))[0];
   late.point = trial.point;
   EXPECT_FALSE(ValueOrDie(other->Choose(late)));  // It is finished meanwhile.
 }
@@ -455,7 +455,8 @@ TEST(DatabaseUrlTest, AddressesAreReadAsSqlAlchemyHasThem) {
       ParseDatabaseUrl("postgresql+psycopg2://me:p%40ss@[::1]:5433/studies?sslmode=disable"));
   EXPECT_EQ(url.text, "postgresql://me:***@[::1]:5433/studies?sslmode=disable");
   EXPECT_EQ(url.connect,
-            "host=::1 port=5433 user=me password=p@ss dbname=studies sslmode=disable ");
+            "host=::1 port=5433 user=me password=p@ss dbname=studies sslmode=disable "
+            "connect_timeout=5 ");
   EXPECT_EQ(ValueOrDie(ParseDatabaseUrl("sqlite:////tmp/a b.db")).connect,
             "dbname=\"/tmp/a b.db\" timeout=1");
   for (const char* wrong : {"study.db", "sqlite:/x", "mysql://h/n", "postgresql://h", "sqlite:///",
