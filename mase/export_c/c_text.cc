@@ -107,7 +107,7 @@ absl::string_view CTypeFor(int64_t least, int64_t most) {
 
 int64_t CSizeOf(absl::string_view type) {
   if (type == "float") return 4;
-  if (type == kByteWeights) return 1;
+  if (type == kByteWeights || type == kByteCodes || type == kUnsignedByteCodes) return 1;
   return absl::c_find_if(kTypes, [&](const CType& candidate) { return candidate.name == type; })
       ->size;
 }

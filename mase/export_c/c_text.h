@@ -12,8 +12,11 @@
 
 namespace mase {
 
-// The type of tables of weights that fit a byte: one, or two where vectors multiply 16 bits.
+// Types of tables of weights, and of codes between layers, that fit a byte: one, or two where
+// vectors multiply 16 bits.
 inline constexpr absl::string_view kByteWeights = "weight8_t";
+inline constexpr absl::string_view kByteCodes = "code8_t";
+inline constexpr absl::string_view kUnsignedByteCodes = "ucode8_t";
 
 // The smallest type of <stdint.h> that holds all whole numbers from `least` to `most`.
 absl::string_view CTypeFor(int64_t least, int64_t most);

@@ -131,7 +131,11 @@ CValue CWriter::Encode(const Node* producer, const CValue& value, const Codes& c
 // Whole numbers of the codes' scale.
 CValue CWriter::Encoded(const CValue& value, const Codes& codes) {
   const int64_t least = codes.least(), most = codes.most();
-  const std::string type(CTypeFor(least, most));
+  std::string type(CTypeFor(least, most));
+  if (codes_.buffer != nullptr) {  // The first are an argument, whose type is what it says.
+    if (type == "int8_t") type = std::string(kByteCodes);
+    if (type == "uint8_t") type = std::string(kUnsignedByteCodes);
+  }
   const int unit = Exponent(codes.scale);
   CValue to = TakeValue(type, value.shape);
   if (!value.whole) {

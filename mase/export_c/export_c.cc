@@ -38,9 +38,11 @@ constexpr absl::string_view kReserved[] = {
 constexpr absl::string_view kPreamble =
     "#if (-1 >> 1) != -1\n#error \"needs a shift of negative numbers that keeps the "
     "sign\"\n#endif\n"
-    "/* Tables of bytes. Processors with vectors multiply 16 bits, for twice the memory. */\n"
-    "#if defined(__x86_64__) || defined(__aarch64__)\ntypedef int16_t weight8_t;\n"
-    "#else\ntypedef int8_t weight8_t;\n#endif\n\n";
+    "/* Tables and codes of bytes. Processors with vectors multiply 16 bits, for twice the memory. "
+    "*/\n"
+    "#if defined(__x86_64__) || defined(__aarch64__)\n"
+    "typedef int16_t weight8_t, code8_t, ucode8_t;\n#else\n"
+    "typedef int8_t weight8_t, code8_t;\ntypedef uint8_t ucode8_t;\n#endif\n\n";
 
 bool IsWordCharacter(char c) { return absl::ascii_isalnum(c) || c == '_'; }
 
