@@ -64,9 +64,10 @@ TEST(OnnxRunTest, ANetGoesInIsQuantizedAndComesOut) {
   EXPECT_EQ(TestFigures(again.out), TestFigures(test.out));
 
   // Over a file that is there nothing is written unless that is asked for; the same of C.
-  const auto export_as = [&](std::vector<std::string> words) {
-    std::vector<std::string> all = {"export", "--load=run"};
+  const auto export_as = [&](const std::vector<std::string>& words) {
+    std::vector<std::string> all = {"export"};
     all.insert(all.end(), words.begin(), words.end());
+    all.push_back("--load=run");
     return RunCommand("mase/ch", all, folder);
   };
   const CommandResult over = export_as({"qoperator", "--out=q.onnx"});

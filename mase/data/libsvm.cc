@@ -67,7 +67,14 @@ struct Rows {
 
 absl::StatusOr<Rows> ParseRows(absl::string_view path, absl::string_view text) {
   Rows rows;
-  MASE_RETURN_IF_ERROR(CheckMemory(static_cast<int64_t>(text.size()) * 2, path));
+  const auto lines = std::count(text.begin(), text.end(), '\n') + 1;
+  const auto cells = std::count(text.begin(), text.end(), ':');
+  constexpr auto kRowBytes = static_cast<int64_t>(sizeof(double) + sizeof(size_t));
+  MASE_RETURN_IF_ERROR(
+      CheckMemory(lines * kRowBytes + cells * static_cast<int64_t>(sizeof(Cell)), path));
+  rows.labels.reserve(lines);
+  rows.ends.reserve(lines);
+  rows.cells.reserve(cells);
   for (int64_t number = 1; !text.empty(); ++number) {
     const auto error = [&](const auto&... what) {
       return absl::InvalidArgumentError(absl::StrCat(path, ":", number, ": ", what...));

@@ -106,10 +106,11 @@ absl::StatusOr<Image> ParsePng(absl::string_view bytes) {
   const std::unique_ptr<void, decltype(free)> freed(&source, free);
   if (info == nullptr) return absl::ResourceExhaustedError("no memory for a PNG file");
   png_set_read_fn(png, &source, ReadPng);
-  constexpr int kChunkBytes = 8 << 20,
-                kChunks = 1000;  // Of texts and the like, which nobody reads.
+  // Texts and the like, which nobody reads, are not kept.
+  constexpr int kChunkBytes = 8 << 20, kChunks = 1;
   png_set_chunk_malloc_max(png, kChunkBytes);
   png_set_chunk_cache_max(png, kChunks);
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, 0);
   PngHeader header = {};
   if (!ReadPngHeader(png, info, &header)) return Damaged("PNG", source.message);
   MASE_RETURN_IF_ERROR(CheckSize(header.width, header.height, header.channels, bytes.size()));

@@ -109,7 +109,11 @@ absl::StatusOr<SafeTensors> ReadSharded(absl::string_view path) {
 
 absl::StatusOr<SafeTensors> ReadTensorFile(absl::string_view path) {
   MASE_ASSIGN_OR_RETURN(const std::string head, ReadHead(path, kHeadBytes));
-  if (absl::StartsWith(absl::StripLeadingAsciiWhitespace(head), "{")) return ReadSharded(path);
+  // The length of a safetensors header may begin with the byte of a brace, but not go on as text.
+  const bool text = !absl::StrContains(head, '\0');
+  if (text && absl::StartsWith(absl::StripLeadingAsciiWhitespace(head), "{")) {
+    return ReadSharded(path);
+  }
   const bool zip = IsZip(head);
   if (!zip && !IsOldTorchFile(head)) return ReadSafeTensors(path);
   MASE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, limits::kMaxCheckpointBytes));

@@ -58,5 +58,15 @@ TEST(TensorFileTest, AnIndexThatLeadsElsewhereIsRefused) {
   }
 }
 
+TEST(TensorFileTest, AHeaderLengthThatBeginsWithABraceIsNoIndex) {
+  std::string header = R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})";
+  header.resize('{', ' ');  // 123 bytes, which the file's first byte says.
+  std::ofstream(Path("brace.safetensors"), std::ios::binary)
+      << '{' << std::string(7, '\0') << header << std::string(4, '\0');
+  const SafeTensors contents = ValueOrDie(ReadTensorFile(Path("brace.safetensors")));
+  ASSERT_EQ(contents.tensors.size(), 1u);
+  EXPECT_EQ(contents.tensors[0].name, "a");
+}
+
 }  // namespace
 }  // namespace mase

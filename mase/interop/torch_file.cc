@@ -168,16 +168,11 @@ absl::StatusOr<SafeTensors> TensorsOfModule(const Pickle& pickle, const PickleVa
     int depth;
   };
   std::vector<Open> open = {{&root, "", 0}};
-  int64_t modules = 0;
+  int64_t modules = 1, bytes = 0;  // That were met; of their tensors.
   while (!open.empty()) {
     const Open next = open.back();
     open.pop_back();
     if (next.module->items.empty()) return Damaged("a module without fields");
-    if (next.depth > limits::kMaxPickleNesting || ++modules > limits::kMaxGraphNodes) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("modules in modules more than ", limits::kMaxPickleNesting,
-                       " deep, or more than ", limits::kMaxGraphNodes, " of them"));
-    }
     const PickleValue& fields = pickle.at(next.module->items[0]);
     const PickleValue* left_out = pickle.Find(fields, "_non_persistent_buffers_set");
     const auto is_left_out = [&](absl::string_view name) {
@@ -194,6 +189,9 @@ absl::StatusOr<SafeTensors> TensorsOfModule(const Pickle& pickle, const PickleVa
         if (value.kind == Kind::kNone || (kind == "_buffers" && is_left_out(name))) continue;
         if (value.kind != Kind::kTensor) return Damaged("a module's tensor is none");
         MASE_RETURN_IF_ERROR(reader.Add(absl::StrCat(next.path, name), value, contents));
+        bytes += static_cast<int64_t>(contents.tensors.back().value.size_bytes());
+        // One tensor under many names is many tensors here.
+        MASE_RETURN_IF_ERROR(CheckMemory(bytes, "the tensors of a module"));
       }
     }
     const PickleValue* inside = pickle.Find(fields, "_modules");
@@ -202,8 +200,16 @@ absl::StatusOr<SafeTensors> TensorsOfModule(const Pickle& pickle, const PickleVa
       const PickleValue& module = pickle.at(inside->items[2 * i + 1]);
       if (module.kind == Kind::kNone) continue;
       if (module.kind != Kind::kModule) return Damaged("a module in a module is none");
-      open.push_back({&module, absl::StrCat(next.path, pickle.at(inside->items[2 * i]).text, "."),
-                      next.depth + 1});
+      std::string path = absl::StrCat(next.path, pickle.at(inside->items[2 * i]).text, ".");
+      // A module in itself, or one under many names, would have no end.
+      if (next.depth == limits::kMaxPickleNesting || ++modules > limits::kMaxGraphNodes ||
+          static_cast<int64_t>(path.size()) > limits::kMaxNameBytes) {
+        return absl::ResourceExhaustedError(
+            absl::StrCat("modules in modules more than ", limits::kMaxPickleNesting,
+                         " deep, more than ", limits::kMaxGraphNodes,
+                         " of them, or a path of more than ", limits::kMaxNameBytes, " bytes"));
+      }
+      open.push_back({&module, std::move(path), next.depth + 1});
     }
   }
   if (!contents.tensors.empty()) return contents;

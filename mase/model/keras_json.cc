@@ -178,9 +178,25 @@ class NetReader {
     if (kind == "Activation" || kind == "QActivation" || kind == "ReLU" || kind == "Softmax") {
       const Json& named = At(config, "activation");
       const bool own = kind == "ReLU" || kind == "Softmax";
+      const double kNone = 0, kLast = -1;
+      MASE_RETURN_IF_ERROR(CheckNeutral(config, {{"max_value", std::nullopt},
+                                                 {"negative_slope", kNone},
+                                                 {"threshold", kNone},
+                                                 {"axis", kLast}}));
       return AddActivation(own ? Json(absl::AsciiStrToLower(kind)) : named, Name(config));
     }
     if (kind == "BatchNormalization") {
+      // Of vectors axis 1 is the last.
+      const Json& given = At(config, "axis");
+      const Json& axis = given.is_array() && given.size() == 1 ? given[0] : given;
+      if (!axis.is_null() && axis != -1 && axis != 1) {
+        return CannotRead("normalizes along axis ", axis.dump(), "; the last one is read");
+      }
+      for (const char* affine : {"center", "scale"}) {
+        if (At(config, affine) == false) {
+          return CannotRead("has ", affine, "=false; batch norms with both are read");
+        }
+      }
       EndRounding();
       const Json& epsilon = At(config, "epsilon");
       AddLayer(Name(config), absl::StrCat("BatchNorm1d eps=",
@@ -208,6 +224,18 @@ class NetReader {
   }
 
  private:
+  // Refuses arguments that change what an activation computes; nullopt: it may only be null.
+  static absl::Status CheckNeutral(
+      const Json& config, const std::vector<std::pair<const char*, std::optional<double>>>& known) {
+    for (const auto& [key, neutral] : known) {
+      const Json& value = At(config, key);
+      const bool is_neutral = neutral.has_value() && value.is_number() && value == *neutral;
+      if (value.is_null() || is_neutral) continue;
+      return CannotRead("has ", key, "=", value.dump(), ", which is not read from JSON");
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status SetSample(const Json& config) {
     for (const char* key : {"batch_input_shape", "batch_shape"}) {
       const Json& shape = At(config, key);

@@ -78,6 +78,12 @@ TEST(KerasJsonTest, WhatIsNotReadIsNamed) {
       {dense("quantized_bits(4,0,alpha='auto')"), "a scale that follows the data"},
       {dense("quantized_bits(4,0,1)"), "symmetric=1"},
       {dense("quantized_bits(1,0)"), "one bit"},
+      {layer("ReLU", ", \"max_value\": 6.0"), "layer 'it': has max_value=6.0"},
+      {layer("ReLU", ", \"negative_slope\": 0.1"), "has negative_slope=0.1"},
+      {layer("ReLU", ", \"threshold\": 1"), "has threshold=1"},
+      {layer("Softmax", ", \"axis\": 0"), "has axis=0"},
+      {layer("BatchNormalization", ", \"axis\": [2]"), "normalizes along axis 2"},
+      {layer("BatchNormalization", ", \"scale\": false"), "has scale=false"},
       {layer("QActivation", ", \"activation\": \"quantized_tanh(4)\""), "'quantized_tanh'"},
       {R"json({"class_name": "Model", "config": {"layers": [
           {"class_name": "Dense", "config": {"name": "a", "units": 3}},

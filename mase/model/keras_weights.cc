@@ -44,7 +44,7 @@ absl::StatusOr<Tensor> ReadFloats(const std::string& path, const std::string& da
   const Shape shape{absl::MakeConstSpan(dims)};
   if (absl::Status status = shape.Validate(); !status.ok()) return Annotate(status, path);
   MASE_RETURN_IF_ERROR(
-      CheckMemory(2 * shape.elements() * static_cast<int64_t>(file.row_bytes()), dataset));
+      CheckMemory(2 * file.rows() * static_cast<int64_t>(file.row_bytes()), dataset));
   MASE_ASSIGN_OR_RETURN(const std::string bytes, file.ReadAll());
   MASE_ASSIGN_OR_RETURN(Tensor floats, Tensor::Create(DType::kFloat32, shape));
   const absl::Span<float> numbers = floats.mutable_data<float>();

@@ -30,7 +30,7 @@ absl::StatusOr<Exporter::Encoding> Exporter::EncodingOf(const Codes& codes) cons
   }
   WholeNumbers numbers;
   numbers.blocks.push_back({codes.scale, codes.least(), codes.most()});
-  return EncodingOf(std::move(numbers));
+  return EncodingOf(std::move(numbers), Types::kBytes);
 }
 
 absl::StatusOr<Exporter::Names> Exporter::CodesOf(const Node& producer, const Codes& codes) {
@@ -104,20 +104,20 @@ absl::StatusOr<bool> Exporter::AddIntegerLayer(const Node& node, const IntegerPl
   const bool linear = node.op() == ops::kLinear;
   const Node& producer = *node.inputs()[0]->producer();
   if (linear && InputShape(node).rank() != 2) return as_qdq("reads no rows of vectors");
-  if (!EncodingOf(plan.inputs[0]).ok()) return false;  // QDQ has no word for it either.
+  if (!EncodingOf(plan.inputs[0]).ok()) return as_qdq("reads codes of more than 8 bits");
   const GraphTensor& stored = *graph_.FindTensor(*node.FindParameter(operands::kWeight));
   const Shape& shape = stored.value.shape();
-  MASE_ASSIGN_OR_RETURN(
-      const TensorCodes weight,
-      CodesOfTensor(node, stored, operands::kWeight, *FindFormat(node, operands::kWeight)));
-  if (weight.encoding.type->width > 8) return as_qdq("has weights of more than 8 bits");
+  const absl::StatusOr<TensorCodes> found = CodesOfTensor(
+      node, stored, operands::kWeight, *FindFormat(node, operands::kWeight), Types::kBytes);
+  if (!found.ok()) return as_qdq("has weights of more than 8 bits");
+  const TensorCodes& weight = *found;
 
   // What the result becomes: codes that its record or its readers ask for, or numbers.
   std::optional<Codes> result = plan.result.has_value() ? plan.result : plans_->wanted(node);
   std::optional<Encoding> encoding;
   if (result.has_value()) {
-    absl::StatusOr<Encoding> found = EncodingOf(*result);
-    if (found.ok() && found->type->width <= 8) encoding = *std::move(found);
+    absl::StatusOr<Encoding> byte = EncodingOf(*result);
+    if (byte.ok()) encoding = *std::move(byte);
   }
   if (!linear && !encoding.has_value()) return as_qdq("is read as numbers, not as codes");
   if (plan.result.has_value() && !encoding.has_value()) return false;

@@ -76,12 +76,12 @@ const FormatProto* Exporter::FormatOf(const Node& node, absl::string_view operan
   return FindFormat(node, operand);
 }
 
-absl::StatusOr<Exporter::Encoding> Exporter::EncodingOf(WholeNumbers numbers) const {
+absl::StatusOr<Exporter::Encoding> Exporter::EncodingOf(WholeNumbers numbers, Types types) const {
   Encoding encoding;
   encoding.numbers = std::move(numbers);
   const int64_t least = encoding.numbers.blocks[0].least, most = encoding.numbers.blocks[0].most;
   for (const CodeType& type : kCodeTypes) {
-    if (type.opset > target_.opset) continue;
+    if (type.opset > target_.opset || (types == Types::kBytes && type.width != 8)) continue;
     encoding.zero = type.is_signed ? 0 : std::max<int64_t>(-least, 0);
     if (encoding.least() < type.least() || encoding.most() > type.most()) continue;
     encoding.type = &type;
@@ -96,7 +96,8 @@ absl::StatusOr<Exporter::Encoding> Exporter::EncodingOf(WholeNumbers numbers) co
 }
 
 absl::StatusOr<Exporter::Encoding> Exporter::EncodingOf(const FormatProto& format,
-                                                        const Shape& shape, bool per_output) const {
+                                                        const Shape& shape, bool per_output,
+                                                        Types types) const {
   MASE_ASSIGN_OR_RETURN(WholeNumbers numbers, WholeNumbersOf(format));
   if (numbers.rounding != FormatProto::NEAREST_EVEN || !numbers.rounds_by_step) {
     return CannotWrite("rounds in another way than to nearest, ties to even; ONNX has that alone");
@@ -117,7 +118,7 @@ absl::StatusOr<Exporter::Encoding> Exporter::EncodingOf(const FormatProto& forma
                          "one for each output, can be written");
     }
   }
-  if (target_.form != OnnxForm::kQonnx) return EncodingOf(std::move(numbers));
+  if (target_.form != OnnxForm::kQonnx) return EncodingOf(std::move(numbers), types);
   Encoding encoding;
   encoding.numbers = std::move(numbers);
   return encoding;
@@ -193,10 +194,11 @@ absl::Status Exporter::AddFloat8(const std::string& in, const std::string& out,
 absl::StatusOr<Exporter::TensorCodes> Exporter::CodesOfTensor(const Node& node,
                                                               const GraphTensor& tensor,
                                                               absl::string_view operand,
-                                                              const FormatProto& given) const {
+                                                              const FormatProto& given,
+                                                              Types types) const {
   const Shape& shape = tensor.value.shape();
   MASE_ASSIGN_OR_RETURN(const OperandView view, ViewOperand(node, operand, given, shape, shapes_));
-  absl::StatusOr<Encoding> encoding = EncodingOf(view.format->proto(), shape, true);
+  absl::StatusOr<Encoding> encoding = EncodingOf(view.format->proto(), shape, true, types);
   if (!encoding.ok()) return Annotate(encoding.status(), operand);
   TensorCodes codes = {*std::move(encoding), std::vector<float>(shape.elements()), {}};
   MASE_RETURN_IF_ERROR(
@@ -239,7 +241,8 @@ absl::StatusOr<std::string> Exporter::RoundedTensor(const Node& node, const Grap
       return out;
     }
   }
-  MASE_ASSIGN_OR_RETURN(const TensorCodes codes, CodesOfTensor(node, tensor, operand, given));
+  MASE_ASSIGN_OR_RETURN(const TensorCodes codes,
+                        CodesOfTensor(node, tensor, operand, given, Types::kAll));
   if (target_.form == OnnxForm::kQonnx) {
     MASE_RETURN_IF_ERROR(AddQuant(tensor.name, out, codes.encoding.numbers, shape));
   } else {
@@ -262,7 +265,7 @@ absl::StatusOr<std::string> Exporter::Rounded(const Node& node, absl::string_vie
       return base;
     }
   }
-  absl::StatusOr<Encoding> encoding = EncodingOf(*format, shape, false);
+  absl::StatusOr<Encoding> encoding = EncodingOf(*format, shape, false, Types::kAll);
   if (!encoding.ok()) return Annotate(encoding.status(), operand);
   if (target_.form == OnnxForm::kQonnx) {
     MASE_RETURN_IF_ERROR(AddQuant(in, base, encoding->numbers, shape));

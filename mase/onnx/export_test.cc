@@ -138,6 +138,18 @@ TEST(ExportTest, QOperatorLeavesNumbersWhereTheNetReadsNumbers) {
   EXPECT_LT(ValueOrDie(WriteOnnx(OutPath(), graph, target.form, net)), 1e-6);
 }
 
+TEST(ExportTest, QOperatorOfOpset21HasBytesForItsOps) {
+  const std::pair<const char*, const char*> formats[] = {{"integer 4/3", "QGemm"},
+                                                         {"integer 12/6", "Gemm"}};
+  for (const auto& [format, op] : formats) {
+    const Graph graph = Quantized(SmallCnn(), format);
+    const ExportedNet net = ValueOrDie(ExportOnnx(graph, {OnnxForm::kQOperator, 21}));
+    EXPECT_EQ(OpsOf(net).count(op), 1u) << format;
+    EXPECT_EQ(net.notes.empty(), op == std::string("QGemm")) << format;
+    EXPECT_EQ(ValueOrDie(WriteOnnx(OutPath(), graph, OnnxForm::kQOperator, net)), 0) << format;
+  }
+}
+
 TEST(ExportTest, AConvolutionThatIsReadAsNumbersIsSaidToBeNone) {
   const Graph graph = Quantized(
       ValueOrDie(BuildModel({.model = "nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), "

@@ -100,7 +100,8 @@ absl::Status Exporter::AddByRule(const Node& node) {
     const int input = static_cast<int>(i);
     const std::string base = absl::StrCat(node.name(), ".in", i);
     const absl::string_view operand = node.schema().InputOperand(input);
-    if (planned && FormatOf(node, operand) != nullptr) {
+    if (planned && FormatOf(node, operand) != nullptr &&
+        EncodingOf(plans_->of(node)->inputs[i]).ok()) {
       MASE_ASSIGN_OR_RETURN(const Names codes, CodesOf(producer, plans_->of(node)->inputs[i]));
       AddDequantizeLinear(codes, base);
       in.push_back(base);

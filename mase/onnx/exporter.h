@@ -91,9 +91,11 @@ class Exporter {
   // ---- Rounding (export_rounding.cc)
   // What the form rounds of the node; null: nothing.
   const FormatProto* FormatOf(const Node& node, absl::string_view operand) const;
-  absl::StatusOr<Encoding> EncodingOf(WholeNumbers numbers) const;
+  // The narrowest type of the opset; or one of a byte, which integer ops read.
+  enum class Types { kAll, kBytes };
+  absl::StatusOr<Encoding> EncodingOf(WholeNumbers numbers, Types types) const;
   absl::StatusOr<Encoding> EncodingOf(const FormatProto& format, const Shape& shape,
-                                      bool per_output) const;
+                                      bool per_output, Types types) const;
   // Scale and zero point as constants for the codes of that name.
   Names AddScales(const std::string& codes, const Encoding& encoding);
   // Names of the codes of `in`, which are made here.
@@ -105,8 +107,8 @@ class Exporter {
   // The same by a float of 8 bits.
   absl::Status AddFloat8(const std::string& in, const std::string& out, const Float8Type& type);
   absl::StatusOr<TensorCodes> CodesOfTensor(const Node& node, const GraphTensor& tensor,
-                                            absl::string_view operand,
-                                            const FormatProto& given) const;
+                                            absl::string_view operand, const FormatProto& given,
+                                            Types types) const;
   Names StoreCodes(const std::string& base, const Shape& shape, const TensorCodes& codes);
   absl::StatusOr<std::string> RoundedTensor(const Node& node, const GraphTensor& tensor,
                                             absl::string_view operand, const FormatProto& given);
@@ -121,6 +123,7 @@ class Exporter {
   absl::StatusOr<bool> AddIntegerLayer(const Node& node, const IntegerPlan& plan);
   absl::StatusOr<bool> AddKeepingCodes(const Node& node);
   absl::StatusOr<Names> CodesOf(const Node& producer, const Codes& codes);
+  // As a byte. Unimplemented for wider codes, which integer ops do not read.
   absl::StatusOr<Encoding> EncodingOf(const Codes& codes) const;
   // The numbers that a node computed.
   std::string FloatsOf(const Node& producer);
