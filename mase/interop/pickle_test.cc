@@ -74,10 +74,24 @@ TEST(PickleTest, CodeIsRefusedByNameAndByte) {
   }
   EXPECT_THAT(Pickle::Parse("\x80\x04\x8c\x02os\x8c\x06system\x93."),
               StatusIs(kRefused, HasSubstr("wants 'os.system'")));
-  // INST, OBJ, NEWOBJ, NEWOBJ_EX, EXT1, PERSID, BUILD of a class: none makes plain data.
-  for (const char* op : {"i", "o", "\x81", "\x92", "\x82", "P", "\x97", "d", "l", "I", "V"}) {
+  // INST, OBJ, NEWOBJ_EX, EXT1, PERSID and others: none makes plain data.
+  for (const char* op : {"i", "o", "\x92", "\x82", "P", "\x97", "d", "l", "I", "V"}) {
     EXPECT_THAT(Pickle::Parse(Of(op)), StatusIs(kRefused, HasSubstr("pickle, byte 2: opcode")))
         << op;
+  }
+}
+
+TEST(PickleTest, ModulesOfTorchAreTheirFields) {
+  const std::string module = "ctorch.nn.modules.linear\nLinear\n)\x81";
+  const Pickle pickle = ValueOrDie(Pickle::Parse(Of(module + "}b")));
+  EXPECT_EQ(pickle.root().kind, PickleValue::Kind::kModule);
+  ASSERT_THAT(pickle.root().items, SizeIs(1));
+  EXPECT_EQ(pickle.at(pickle.root().items[0]).kind, PickleValue::Kind::kDict);
+  // Neither called, nor made with arguments, nor given other fields than a dict; no other class so.
+  for (const std::string& bytes :
+       {"ctorch.nn.modules.linear\nLinear\n)R"s, "ctorch.nn.modules.linear\nLinear\nN\x85\x81"s,
+        module + "]b", "ccollections\nOrderedDict\n)\x81"s, "\x81"s}) {
+    EXPECT_THAT(Pickle::Parse(Of(bytes)), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("byte")));
   }
 }
 

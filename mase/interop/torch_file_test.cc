@@ -79,6 +79,23 @@ TEST(TorchFileTest, AWholeModuleIsItsStateDict) {
   }
 }
 
+TEST(TorchFileTest, AModuleInItselfHasAnEnd) {
+  // m.modules["a"] = m, as an old file: magic, version, machine, object, keys of storages.
+  const auto text = [](absl::string_view word) {
+    return absl::StrCat("X", std::string(1, static_cast<char>(word.size())), std::string(3, '\0'),
+                        word);
+  };
+  const std::string object =
+      absl::StrCat("ctorch.nn.modules.module\nModule\n)\x81q", std::string(1, '\0'), "}(",
+                   text("_parameters"), "}", text("_buffers"), "}", text("_modules"), "}(",
+                   text("a"), "h", std::string(1, '\0'), "uub");
+  const std::string bytes =
+      absl::StrCat(Bytes("sequential_old_format.pth").substr(0, 15), "\x80\x02M\xe9\x03.",
+                   "\x80\x02}.", "\x80\x02", object, ".", "\x80\x02].");
+  EXPECT_THAT(ParseTorchFile(bytes), StatusIs(absl::StatusCode::kResourceExhausted,
+                                              HasSubstr("modules in modules more than 64 deep")));
+}
+
 TEST(TorchFileTest, ClassesAndCodeAreRefusedByName) {
   const auto refused = [](absl::string_view name, absl::string_view what) {
     EXPECT_THAT(ReadTensorFile(Path(name)), StatusIs(absl::StatusCode::kInvalidArgument,
