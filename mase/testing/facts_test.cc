@@ -42,7 +42,7 @@ const std::pair<const char*, const char*> kOtherWords[] = {
     {"mase/search/study_tables.cc", "log"},        // A key of a distribution.
     {"mase/exec/execution_report.cc", "integer"},  // A way to run a net.
     {"mase/calibrate/statistic_collectors.cc", "mean"},
-    {"mase/export_c/c_text.cc", "floor"},  // A function of C.
+    {"mase/export_c/c_text.cc", "floor"},              // A function of C.
     {"mase/graph/graph_text_internal.h", "get_attr"},  // A kind of nodes.
     {"mase/run/train_run.cc", "integer"},
     {"mase/search/objective.cc", "sum"},  // Of scaled metrics.
