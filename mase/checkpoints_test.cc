@@ -46,6 +46,16 @@ TEST(CheckpointsTest, ClassifyRealJetsAsTheReadmeSays) {
   }
 }
 
+TEST(CheckpointsTest, KerassWeightsGoToAListOfLayers) {
+  const std::string folder = NewFolder();
+  const CommandResult run = RunCommand("mase/test",
+                                       {"BatchNorm1d, Linear 8, ReLU, BatchNorm1d, Linear 5", "jsc",
+                                        "--load", Runfile("testdata/keras/mlp.h5")},
+                                       folder);
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("mlp.h5: 12 tensors matched, 2 missing, 0 extra"));
+}
+
 std::string Foreign(absl::string_view name) {
   return Runfile(absl::StrCat("testdata/checkpoints/foreign/", name, ".safetensors"));
 }

@@ -18,7 +18,8 @@ constexpr absl::string_view kTorchAdvice =
     "\"FILE.pt\")\nwrites "
     "one";
 constexpr absl::string_view kKerasAdvice =
-    "Keras's .h5 files are read; in Python,\n  model.save(\"NET.h5\")\nwrites one";
+    "its weights go to a net of the same layers by\n  ch test LAYERS DATA --load=NET.h5\nof a file "
+    "that model.save(\"NET.h5\") wrote";
 constexpr absl::string_view kUnpack = "unpack it first";
 constexpr absl::string_view kNumpyAdvice =
     "save its arrays under the names of the net:\n  safetensors.numpy.save_file({name: "

@@ -13,13 +13,10 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "mase/base/files.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
-#include "mase/data/hdf5.h"
 #include "mase/graph/graph_io.h"
 #include "mase/interop/tensor_file.h"
-#include "mase/model/keras_weights.h"
 #include "mase/model/name_mapping.h"
 #include "mase/tensor/convert.h"
 
@@ -136,10 +133,7 @@ absl::Status SaveCheckpoint(absl::string_view path, const Graph& graph,
 
 absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path) {
   Checkpoint checkpoint;
-  constexpr int64_t kHeadBytes = 64;
-  MASE_ASSIGN_OR_RETURN(const std::string head, ReadHead(path, kHeadBytes));
-  MASE_ASSIGN_OR_RETURN(checkpoint.contents,
-                        IsHdf5(head) ? ReadKerasWeights(path) : ReadTensorFile(path));
+  MASE_ASSIGN_OR_RETURN(checkpoint.contents, ReadTensorFile(path));
   const auto recipe = checkpoint.contents.metadata.find(kRecipeFact);
   if (recipe != checkpoint.contents.metadata.end()) {
     absl::StatusOr<DataRecipe> read = ReadRecipe(recipe->second);

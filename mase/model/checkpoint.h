@@ -43,10 +43,10 @@ struct Checkpoint {
   SafeTensors contents;              // Everything in the file, codes decoded.
 };
 
-// Reads a checkpoint or any other file of tensors: safetensors, PyTorch's, .npz, Keras's .h5.
-// Errors of ReadTensorFile (interop/tensor_file.h) and of ReadKerasWeights; DataLoss naming the
-// file if the recipe is damaged, or, with the tensor, if the graph inside does not fit its tensors
-// or their codes (stored_codes.h).
+// Reads a checkpoint or any other file of tensors: safetensors, PyTorch's, .npz. Errors of
+// ReadTensorFile (interop/tensor_file.h);
+// DataLoss naming the file if the recipe is damaged, or, with the tensor, if the graph
+// inside does not fit its tensors or their codes (stored_codes.h).
 absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path);
 
 // How a file and a model went together.

@@ -40,9 +40,8 @@ TEST(KerasWeightsTest, ALayerListWithThemComputesWhatKerasDid) {
     SCOPED_TRACE(net.name);
     Graph graph =
         ValueOrDie(BuildModel({.model = net.layers, .input = net.input, .classes = net.classes}));
-    const Checkpoint file = ValueOrDie(LoadCheckpoint(File(absl::StrCat(net.name, ".h5"))));
-    EXPECT_FALSE(file.graph.has_value());
-    const BindReport report = ValueOrDie(BindTensors(file.contents, graph));
+    const SafeTensors weights = ValueOrDie(ReadKerasWeights(File(absl::StrCat(net.name, ".h5"))));
+    const BindReport report = ValueOrDie(BindTensors(weights, graph));
     EXPECT_TRUE(report.extra.empty());
     const Tensor in = ValueOrDie(ReadNpy(File(absl::StrCat(net.name, ".in.npy"))));
     const Tensor out = ValueOrDie(ReadNpy(File(absl::StrCat(net.name, ".out.npy"))));
@@ -59,8 +58,7 @@ TEST(KerasWeightsTest, ALayerListWithThemComputesWhatKerasDid) {
 TEST(KerasWeightsTest, OtherNetsAreToldBothSides) {
   Graph graph =
       ValueOrDie(BuildModel({.model = "Linear 8, ReLU, Linear 5", .input = {16}, .classes = 5}));
-  const Checkpoint file = ValueOrDie(LoadCheckpoint(File("mlp.h5")));
-  EXPECT_THAT(BindTensors(file.contents, graph),
+  EXPECT_THAT(BindTensors(ValueOrDie(ReadKerasWeights(File("mlp.h5"))), graph),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("0.running_mean")));
 }
 

@@ -15,7 +15,9 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
+#include "mase/data/hdf5.h"
 #include "mase/graph/shape_inference.h"
+#include "mase/model/keras_weights.h"
 #include "mase/model/zoo.h"
 #include "mase/onnx/import.h"
 #include "mase/run/run_directory.h"
@@ -103,6 +105,13 @@ absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig
     return absl::InvalidArgumentError(absl::StrCat("output '", model.output(),
                                                    "' is for ONNX files; ", opened.path,
                                                    " is a checkpoint, which has one result"));
+  }
+  // Here and not in LoadCheckpoint, by which programs that only predict would carry the library.
+  constexpr int64_t kHeadBytes = 64;
+  MASE_ASSIGN_OR_RETURN(const std::string head, ReadHead(opened.path, kHeadBytes));
+  if (IsHdf5(head)) {
+    MASE_ASSIGN_OR_RETURN(opened.checkpoint.contents, ReadKerasWeights(opened.path));
+    return opened;
   }
   MASE_ASSIGN_OR_RETURN(opened.checkpoint, LoadCheckpoint(opened.path));
   return opened;
