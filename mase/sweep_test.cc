@@ -206,5 +206,33 @@ TEST(SweepTest, WhatCannotRunIsSaidBeforeAnythingRuns) {
   EXPECT_FALSE(fs::exists(folder + "/dry"));
 }
 
+// For build servers: a part of the runs, and goals of what is swept as one file.
+TEST(SweepTest, PartsWriteTheirGoalsAsJunit) {
+  const std::string folder = NewFolder();
+  const auto part = [&](const std::string& shard) {
+    return RunCommand(
+        "mase/ch",
+        {"sweep", "transform", "--load=" + Runfile("testdata/checkpoints/jsc-tiny.safetensors"),
+         "--dataset=jsc", "--goal=accuracy_drop <= 5 points",
+         "--sweep=passes.quantize.linear.config=integer 8/4;integer 2/1;mxint8", "--shard=" + shard,
+         "--junit=goals.xml", "--run_dir=out" + shard.substr(0, 1)},
+        folder);
+  };
+  EXPECT_EQ(part("1/2").exit_code, 0);
+  const std::string first = Contents(folder + "/goals.xml");
+  EXPECT_THAT(first, AllOf(HasSubstr("<testsuites tests=\"2\" failures=\"0\""),
+                           HasSubstr("<testsuite name=\"config=integer_8_4\" tests=\"1\"")));
+  EXPECT_EQ(part("2/2").exit_code, 3);
+  EXPECT_THAT(Contents(folder + "/goals.xml"),
+              AllOf(HasSubstr("<testsuites tests=\"1\" failures=\"1\""),
+                    HasSubstr("name=\"accuracy_drop &lt;= 5 points\""),
+                    HasSubstr("<failure message=\"it is ")));
+  for (const char* bad : {"0/2", "3/2", "4/4", "x", "1"}) {
+    const CommandResult run = part(bad);
+    EXPECT_EQ(run.exit_code, 2) << bad;
+    EXPECT_THAT(run.err, HasSubstr("--shard=")) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace mase

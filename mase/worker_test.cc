@@ -12,6 +12,7 @@
 #include "mase/base/files.h"
 #include "mase/base/runfiles.h"
 #include "mase/cli/worker_protocol.pb.h"
+#include "mase/plugin/testdata/fixtures.h"
 #include "mase/testing/command.h"
 #include "mase/testing/matchers.h"
 
@@ -196,6 +197,21 @@ TEST(WorkerTest, DoesOneActionAfterAnother) {
             alone.at("transformed.safetensors"));
   EXPECT_EQ(FilesBelow(folder + "/out/again")["quantize/nodes.csv"],
             alone.at("quantize/nodes.csv"));
+}
+
+// Bazel has the log of a worker that died, not what it had kept of the action's output.
+TEST(WorkerTest, AnActionThatEndsItIsNamedInItsLog) {
+  const std::string folder = NewWorkspace();
+  FixtureIn(folder, "bad");
+  const Answers answers =
+      Ask(folder, Request(Transform("out/first")) +
+                      Request({"transform", "jsc-tiny", "jsc-sim", "--set=dataset.rows=200",
+                               "--plugins=./bad.so", "--evaluate=false", "--set=passes.exits={}",
+                               "--quiet", "--run_dir=run"}) +
+                      Request(Transform("out/second")));
+  EXPECT_EQ(answers.exit_code, 1);
+  EXPECT_THAT(answers.responses, SizeIs(1));
+  EXPECT_THAT(answers.err, HasSubstr("pass exits of plugin bad called exit"));
 }
 
 TEST(WorkerTest, RefusesWhatIsNoRequest) {

@@ -51,8 +51,11 @@ void Put(int file, const char* bytes, size_t size) {
     bytes += count, size -= static_cast<size_t>(count);
   }
 }
-void Put(const char* text) { Put(STDERR_FILENO, text, std::strlen(text)); }
-void Put(const std::string& text) { Put(STDERR_FILENO, text.data(), text.size()); }
+std::atomic<int> output = STDERR_FILENO;
+static_assert(std::atomic<int>::is_always_lock_free);  // It is read in signal handlers.
+
+void Put(const char* text) { Put(output, text, std::strlen(text)); }
+void Put(const std::string& text) { Put(output, text.data(), text.size()); }
 
 // Where the stack of this thread ends; 0 where nobody knows.
 uintptr_t StackEnd() {
@@ -262,5 +265,7 @@ absl::Status CrashError(absl::string_view message) {
 }
 
 bool IsCrash(const absl::Status& status) { return status.GetPayload(kCrashPayload).has_value(); }
+
+void SetLastWordsOutput(int file) { output = file; }
 
 }  // namespace mase

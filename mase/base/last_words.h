@@ -70,6 +70,10 @@ void LeaveLastWords(const char* what);
 // and ends with the exit code; else returns.
 void EndIfWatched(const char* what);
 
+// The descriptor that gets last words, in place of stderr (2), where stderr is kept in memory that
+// ends with the process.
+void SetLastWordsOutput(int file);
+
 // Who is being watched, in this thread or else in any; null if nobody. For signal handlers.
 const char* WatchedNow();
 

@@ -180,7 +180,7 @@ absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporte
   WarnOfSettings(settings.config, reporter);
   SetSettings(settings.config, begun);
   if (settings.config.html()) *begun.add_tables() = ReportOf(OriginsTable(settings.record));
-  const absl::StatusOr<std::vector<Goal>> goals = ReadGoals(settings.config, action.name());
+  const absl::StatusOr<std::vector<Goal>> goals = ReadGoals(settings.config, action.run_action());
   if (!goals.ok()) return Annotate(goals.status(), PlaceOf(settings.record, "goals.require"));
   MASE_RETURN_IF_ERROR(CheckReproducible(settings.config, *goals));
   return IsDryRun(action) ? action.Explain(settings, begun) : action.Run(settings, begun);

@@ -33,6 +33,10 @@ class Action {
   // What people type for it, where that is not its name.
   virtual absl::string_view command() const { return name(); }
 
+  // What the runs are that it makes, which says what goals they can have: of a sweep, what is
+  // swept.
+  virtual absl::string_view run_action() const { return name(); }
+
   // Of the usage in --help, behind the action's name.
   virtual absl::string_view usage() const { return "[MODEL] [DATASET] [flags]"; }
 

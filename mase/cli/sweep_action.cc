@@ -29,6 +29,7 @@ class SweepAction : public Action {
   explicit SweepAction(std::string swept) : swept_(std::move(swept)) { flags_.set_jobs(1); }
 
   absl::string_view name() const override { return "sweep"; }
+  absl::string_view run_action() const override { return swept_; }
   absl::string_view summary() const override {
     return "run train, transform or test for many values of any settings; one table of them all";
   }

@@ -14,6 +14,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl.h"
 #include "google/protobuf/util/delimited_message_util.h"
+#include "mase/base/last_words.h"
 #include "mase/base/memory_budget.h"
 #include "mase/base/status.h"
 #include "mase/cli/log.h"
@@ -43,11 +44,13 @@ class Capture {
 
   // What `run` prints. Messages go there as well, but those of the worker itself do not.
   std::string Of(const std::function<void()>& run) const {
-    const int log = dup(STDERR_FILENO);
+    const int log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
     dup2(file_, STDERR_FILENO);
+    SetLastWordsOutput(log);  // An action that ends the worker says so in Bazel's log of it.
     run();
     std::fflush(stdout);
     std::cout.flush();
+    SetLastWordsOutput(STDERR_FILENO);
     dup2(log, STDERR_FILENO);
     close(log);
     std::string text(std::clamp<off_t>(lseek(file_, 0, SEEK_END), 0, kMaxOutputBytes), '\0');
