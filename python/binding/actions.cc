@@ -138,7 +138,8 @@ std::string FlagText(const nlohmann::json& value) {
 void Distribute(const std::string& json, Action& action, Arguments& arguments) {
   const google::protobuf::Message* flags = action.own_flags();
   nlohmann::ordered_json settings = nlohmann::ordered_json::object();
-  for (const auto& [name, value] : nlohmann::ordered_json::parse(json).items()) {
+  const auto keywords = nlohmann::ordered_json::parse(json);
+  for (const auto& [name, value] : keywords.items()) {
     const bool own = flags != nullptr && flags->GetDescriptor()->FindFieldByName(name) != nullptr;
     if (!own) {
       settings[name] = value;

@@ -15,9 +15,15 @@ namespace {
 
 namespace py = pybind11;
 
-std::optional<DType> DTypeOfNumpy(const py::dtype& dtype) {
-  const char kind = dtype.kind();
-  const auto size = dtype.itemsize();
+// pybind11 2.10 itself reads sizes of elements where NumPy 1 has them, and NumPy 2 has not: they
+// are asked for by name here.
+py::ssize_t ItemSize(const py::object& array_or_dtype) {
+  return array_or_dtype.attr("itemsize").cast<py::ssize_t>();
+}
+
+std::optional<DType> DTypeOfNumpy(const py::object& dtype) {
+  const auto kind = dtype.attr("kind").cast<std::string>()[0];
+  const py::ssize_t size = ItemSize(dtype);
   if (kind == 'f' && size == 4) return DType::kFloat32;
   if (kind == 'f' && size == 8) return DType::kFloat64;
   if (kind == 'i' && size == 1) return DType::kInt8;
@@ -26,6 +32,21 @@ std::optional<DType> DTypeOfNumpy(const py::dtype& dtype) {
   if (kind == 'i' && size == 8) return DType::kInt64;
   if (kind == 'b') return DType::kBool;
   return std::nullopt;
+}
+
+// The array of a tensor's elements, `bytes`, which frees the tensor in the end.
+py::array ArrayOfKept(Tensor* tensor, const void* bytes) {
+  const py::capsule owner(tensor, [](void* kept) { delete static_cast<Tensor*>(kept); });
+  const Shape& of = tensor->shape();
+  const std::vector<py::ssize_t> shape(of.dims().begin(), of.dims().end());
+  std::vector<py::ssize_t> strides(shape.size());
+  auto stride = static_cast<py::ssize_t>(ElementSize(tensor->dtype()));
+  for (int axis = of.rank() - 1; axis >= 0; --axis) {
+    strides[axis] = stride;
+    stride *= of[axis];
+  }
+  return py::array(py::dtype(std::string(DTypeName(tensor->dtype()))), shape, strides, bytes,
+                   owner);
 }
 
 // The last holder may be a thread of ours.
@@ -45,7 +66,8 @@ Tensor TensorOf(const py::object& object) {
   py::array array = numpy.attr("require")(source, py::none(), py::make_tuple("C", "A"));
   const bool native = array.dtype().attr("isnative").cast<bool>();
   if (!native) array = array.attr("astype")(array.dtype().attr("newbyteorder")("="));
-  if (array.dtype().kind() == 'f' && array.itemsize() == 2) array = array.attr("astype")("float32");
+  const auto type = array.dtype().attr("name").cast<std::string>();
+  if (type == "float16") array = array.attr("astype")("float32");
   const std::optional<DType> dtype = DTypeOfNumpy(array.dtype());
   if (!dtype.has_value()) {
     Raise(absl::InvalidArgumentError(
@@ -72,11 +94,9 @@ py::array OwnArray(Tensor&& tensor) {
     int64_t rounded = 0;
     return OwnArray(ToFloat32(tensor, &rounded));
   }
-  const std::vector<py::ssize_t> shape(tensor.shape().dims().begin(), tensor.shape().dims().end());
-  const py::dtype dtype(std::string(DTypeName(tensor.dtype())));
   auto* kept = new Tensor(std::move(tensor));
-  const py::capsule owner(kept, [](void* pointer) { delete static_cast<Tensor*>(pointer); });
-  return py::array(dtype, shape, kept->mutable_raw_data(), owner);
+  const void* bytes = kept->mutable_raw_data();  // Of a buffer that nobody else has.
+  return ArrayOfKept(kept, bytes);
 }
 
 py::array ArrayOf(const Tensor& tensor) {
@@ -84,11 +104,7 @@ py::array ArrayOf(const Tensor& tensor) {
     int64_t rounded = 0;
     return OwnArray(ToFloat32(tensor, &rounded));
   }
-  const std::vector<py::ssize_t> shape(tensor.shape().dims().begin(), tensor.shape().dims().end());
-  const py::dtype dtype(std::string(DTypeName(tensor.dtype())));
-  const py::capsule owner(new Tensor(tensor),
-                          [](void* pointer) { delete static_cast<Tensor*>(pointer); });
-  py::array array(dtype, shape, tensor.raw_data(), owner);
+  py::array array = ArrayOfKept(new Tensor(tensor), tensor.raw_data());
   array.attr("setflags")(py::arg("write") = false);
   return array;
 }

@@ -246,7 +246,8 @@ void DefineGraph(py::module_& module) {
       .def(
           "set_tensor",
           [](Graph& graph, const std::string& name, const py::object& array) {
-            graph.SetTensor(name, ElementsFor(graph, name, array), graph.FindTensor(name)->buffer);
+            Tensor elements = ElementsFor(graph, name, array);
+            graph.SetTensor(name, std::move(elements), graph.FindTensor(name)->buffer);
           },
           py::arg("name"), py::arg("array"))
       .def("run", &Run, py::arg("execution") = "simulated")

@@ -73,13 +73,13 @@ def _act(
     if data is not None:
         given["dataset"] = os.fspath(data)
     is_file = isinstance(config, (str, os.PathLike))
-    keywords = json.dumps(given, default=_plain)
+    keywords = json.dumps(given, default=_plain, allow_nan=False)
     document, directory, code, exit_code, message = _mase.act(
         name,
         word,
         [],
         os.fspath(config) if isinstance(config, (str, os.PathLike)) else "",
-        "" if is_file or config is None else json.dumps(config, default=_plain),
+        "" if is_file or config is None else json.dumps(config, default=_plain, allow_nan=False),
         keywords,
         [f"mase.{name}", *([word] if word else []), keywords],
         _message,

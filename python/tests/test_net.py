@@ -93,17 +93,18 @@ def test_what_there_is_not_is_named():
         mase.load("jsc-tinny")
     with pytest.raises(ValueError, match="seq_blocks_2"):
         mase.load("jsc-tiny")["seq_blocks_22"]
-    with pytest.raises(ValueError, match="arguments: batch_sise"):
+    with pytest.raises(ValueError, match="arguments: unknown key 'batch_sise'; did you mean 'batch_size'"):
         mase.load("jsc-tiny", batch_sise=8)
 
 
 def test_a_predictor_is_a_function(checkpoint):
-    predict = mase.Predictor(checkpoint, execution="float")
+    predict = mase.Predictor(checkpoint, execution="float", apply_recipe=False)
     assert predict.inputs == 16 and predict.outputs == 5
     x = np.random.default_rng(1).normal(size=(9, 16)).astype(np.float32)
     y = predict(x)
     assert y.shape == (9, 5) and (predict(x[4]) == y[4]).all()
     np.testing.assert_allclose(mase.Predictor(mase.load(checkpoint))(x), y, rtol=1e-5, atol=1e-5)
+    assert not np.allclose(mase.Predictor(checkpoint)(x), y)  # Scaled as the training did.
     with pytest.raises(ValueError, match=r"\[9, 15\] is no rows of 16 numbers"):
         predict(x[:, 1:])
     with pytest.raises(FileNotFoundError):
