@@ -435,8 +435,11 @@ TEST(SearchTest, TheAllocatorKeepsALimitAndTellsTheGap) {
 TEST(SearchTest, LearnedWidthsAreAFront) {
   const std::string folder = NewFolder();
   const std::vector<std::string> words = {
-      "search", "--config=" + Runfile("testdata/configs/jsc_learned_widths.toml"), "--run_dir=out",
-      "--set=dataset.rows=4000", "--set=learning_rate=5e-2",
+      "search",
+      "--config=" + Runfile("testdata/configs/jsc_learned_widths.toml"),
+      "--run_dir=out",
+      "--set=dataset.rows=4000",
+      "--set=learning_rate=5e-2",
       "--set=search.strategy.sw_runner.basic_train.max_epochs=10"};
   const auto with = [&words](const std::string& flag) {
     std::vector<std::string> all = words;
