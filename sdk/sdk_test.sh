@@ -97,7 +97,7 @@ test -n "$(figure macro_f1)"
 test "$(figure macro_f1)" = "$(figure f1)"
 
 # Where no pass runs, too: the test of a net measures it; a net with an op, or a format, of a plugin is read and written.
-ch test jsc-tiny jsc --plugins=./macro_f1.so --goal='macro_f1 >= 0.01' --run_dir=tested > log 2>&1
+ch test --load=metric --plugins=./macro_f1.so --goal='macro_f1 >= 0.01' --run_dir=tested > log 2>&1
 has log "macro_f1 >= 0.01"
 ch info --load=op --plugins=./squareplus.so > log 2>&1
 has log "Squareplus"

@@ -158,7 +158,7 @@ TEST_F(ConfigTest, ProgramsGiveSettingsAsJsonOverTheFileAndBelowSets) {
   EXPECT_EQ(loaded->config.passes(0).name(), "first");
 
   arguments.texts = {{"arguments", R"({"passes": {"first": {"bye": "name"}}})"}};
-  EXPECT_THAT(LoadConfig(arguments, TestRequest()).status().message(),
+  EXPECT_THAT(std::string(LoadConfig(arguments, TestRequest()).status().message()),
               ::testing::StartsWith("arguments: unknown key 'bye' in [passes.first]"));
 }
 

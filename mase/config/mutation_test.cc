@@ -50,7 +50,7 @@ at = 1979-05-27T07:32:00Z
 constexpr char kJson[] = R"json({
   "model": "jsc-tiny", "dataset": {"name": "jsc", "validation_split": 0.5},
   "passes": {"shape_up": {"by": "type", "sizes": [1, 2], "default": {"config": {"name": null}},
-    "linear": {"config": {"data_in_width": 8, "left": {"width": 1}, "right_width": 2}}},
+    "linear": {"config": {"data_in_width": 8, "left": {"width": 1}, "weight_width": 2}}},
     "first": {"@type": "x/mase.plugins.shape_up.ShapeUpOptions", "weights": {"a": 1.5e3}}},
   "search": {"search_space": {"settings": {"a": [1]}}}, "cf_args": {"\u00e9\"\\": [true, {"a": [[]]}]}, "seed": 42
 })json";

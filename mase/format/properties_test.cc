@@ -358,6 +358,7 @@ TEST(StochasticTest, BinaryIsPlusOneWithTheProbabilityOfItsValue) {
 TEST(FamiliesTest, EveryFamilyIsInTheTableWithAWorkingExample) {
   for (int i = 0; i < FormatProto::descriptor()->oneof_decl(0)->field_count(); ++i) {
     const auto& field = *FormatProto::descriptor()->oneof_decl(0)->field(i);
+    if (field.number() == FormatProto::kPlugin) continue;  // Plugins' families name themselves.
     const Family* family = FindFamily(field.name());
     ASSERT_NE(family, nullptr) << field.name();
     EXPECT_EQ(static_cast<int>(family->family_case), field.number());
