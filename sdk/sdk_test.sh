@@ -104,7 +104,7 @@ has log "Squareplus"
 if ch info --load=op > log 2>&1; then exit 1; fi
 has log "squareplus"
 ch export onnx --load=posit --plugins=./posit.so --out=posit.onnx > log 2>&1
-has log "Wrote posit.onnx"
+has log "posit.onnx: 6 nodes"
 
 # A reader of data: its files are data sets like CSV files.
 ch train 'Linear 8, ReLU, Linear classes' --plugins=./row_file.so --set=dataset.path=points.rows --max_epochs=2 \
