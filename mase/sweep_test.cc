@@ -220,8 +220,9 @@ TEST(SweepTest, PartsWriteTheirGoalsAsJunit) {
   };
   EXPECT_EQ(part("1/2").exit_code, 0);
   const std::string first = Contents(folder + "/goals.xml");
-  EXPECT_THAT(first, AllOf(HasSubstr("<testsuites tests=\"2\" failures=\"0\""),
-                           HasSubstr("<testsuite name=\"config=integer_8_4\" tests=\"1\"")));
+  EXPECT_THAT(first,
+              AllOf(HasSubstr("<testsuites tests=\"2\" failures=\"0\""),
+                    HasSubstr("<testsuite name=\"passes.quantize.linear.config=integer-8-4-")));
   EXPECT_EQ(part("2/2").exit_code, 3);
   EXPECT_THAT(Contents(folder + "/goals.xml"),
               AllOf(HasSubstr("<testsuites tests=\"1\" failures=\"1\""),

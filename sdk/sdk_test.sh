@@ -5,6 +5,7 @@ set -euo pipefail
 archive=$(readlink -f mase-sdk-*.tar.gz)
 here=$PWD
 work=$TEST_TMPDIR/work
+unset RUNFILES_DIR RUNFILES_MANIFEST_FILE TEST_SRCDIR  # By which `ch` would take this tree for its own.
 mkdir -p "$work" && cd "$work"
 tar -xzf "$archive"
 SDK=$(echo "$work"/mase-sdk-*)
@@ -43,7 +44,7 @@ fi
 has_cmake=$(command -v cmake || true)
 if [[ -z $has_cmake ]]; then sed -i '/new_pass my_pass/,/^cd \.\./d' commands; fi
 export SDK
-env -u RUNFILES_DIR -u TEST_SRCDIR -u TEST_TMPDIR HOME="$work" PATH="$work/tools:$PATH" bash -euo pipefail -x commands > commands.log 2>&1 || {
+env -u TEST_TMPDIR HOME="$work" PATH="$work/tools:$PATH" bash -euo pipefail -x commands > commands.log 2>&1 || {
   tail -40 commands.log
   exit 1
 }

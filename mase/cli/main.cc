@@ -153,6 +153,16 @@ absl::Status RunWords(Action& action, int argc, char** argv) {
 
 }  // namespace
 
+absl::Status Action::CheckGoals(const LoadedConfig& settings) const {
+  return CheckGoalsOf(name(), settings);
+}
+
+absl::Status CheckGoalsOf(absl::string_view action, const LoadedConfig& settings) {
+  const absl::StatusOr<std::vector<Goal>> goals = ReadGoals(settings.config, action);
+  if (!goals.ok()) return Annotate(goals.status(), PlaceOf(settings.record, "goals.require"));
+  return CheckReproducible(settings.config, *goals);
+}
+
 absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporter) {
   const Arguments& arguments = call.arguments;
   RunReport begun = BeginReport(action.name());
@@ -180,9 +190,7 @@ absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporte
   WarnOfSettings(settings.config, reporter);
   SetSettings(settings.config, begun);
   if (settings.config.html()) *begun.add_tables() = ReportOf(OriginsTable(settings.record));
-  const absl::StatusOr<std::vector<Goal>> goals = ReadGoals(settings.config, action.run_action());
-  if (!goals.ok()) return Annotate(goals.status(), PlaceOf(settings.record, "goals.require"));
-  MASE_RETURN_IF_ERROR(CheckReproducible(settings.config, *goals));
+  MASE_RETURN_IF_ERROR(action.CheckGoals(settings));
   return IsDryRun(action) ? action.Explain(settings, begun) : action.Run(settings, begun);
 }
 

@@ -33,10 +33,6 @@ class Action {
   // What people type for it, where that is not its name.
   virtual absl::string_view command() const { return name(); }
 
-  // What the runs are that it makes, which says what goals they can have: of a sweep, what is
-  // swept.
-  virtual absl::string_view run_action() const { return name(); }
-
   // Of the usage in --help, behind the action's name.
   virtual absl::string_view usage() const { return "[MODEL] [DATASET] [flags]"; }
 
@@ -54,6 +50,10 @@ class Action {
 
   // Whether Run writes a run directory; where not, flags that are about it are refused.
   virtual bool makes_directory() const { return true; }
+
+  // Whether runs of these settings have the figures that their goals are about. A sweep asks this
+  // of its points, whose settings it makes itself.
+  virtual absl::Status CheckGoals(const LoadedConfig& settings) const;
 
   // `begun` is the run's report as far as it is known before: action, command line, start,
   // settings.
@@ -88,6 +88,10 @@ struct ActionCall {
   std::vector<std::string> command_line;                   // For the report.
   ShownSettings shown_settings = ShownSettings::kChanged;  // As the first table.
 };
+
+// InvalidArgument, with the goals' place, if runs of `action` with these settings do not have the
+// figures that their goals are about, or if those are times and the run is to be reproducible.
+absl::Status CheckGoalsOf(absl::string_view action, const LoadedConfig& settings);
 
 // Sets the action's own flags, reads the settings and runs or explains. Says everything to
 // `reporter` and nothing to stdout. For programs that call actions by other means than words; may

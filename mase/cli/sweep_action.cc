@@ -29,7 +29,6 @@ class SweepAction : public Action {
   explicit SweepAction(std::string swept) : swept_(std::move(swept)) { flags_.set_jobs(1); }
 
   absl::string_view name() const override { return "sweep"; }
-  absl::string_view run_action() const override { return swept_; }
   absl::string_view summary() const override {
     return "run train, transform or test for many values of any settings; one table of them all";
   }
@@ -73,6 +72,8 @@ class SweepAction : public Action {
             },
             /*read_passes=*/swept_ != "test"};
   }
+
+  absl::Status CheckGoals(const LoadedConfig&) const override { return absl::OkStatus(); }
 
   absl::Status Run(const LoadedConfig&, const RunReport& begun) override {
     MASE_ASSIGN_OR_RETURN(const SweepRequest request, Request(begun));
@@ -156,6 +157,7 @@ class SweepAction : public Action {
       absl::StatusOr<LoadedConfig> loaded = LoadConfig(of_point, config_request());
       if (!loaded.ok()) return Annotate(loaded.status(), PointName(points_, i));
       Settle(loaded->config);
+      MASE_RETURN_IF_ERROR(Annotate(CheckGoalsOf(swept_, *loaded), PointName(points_, i)));
       const auto [before, is_new] = seen.emplace(loaded->config.ShortDebugString(), i);
       if (!is_new) {
         return absl::InvalidArgumentError(absl::StrCat(
