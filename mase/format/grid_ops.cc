@@ -33,7 +33,7 @@ void QuantizeOnGrid(const Grid& grid, const Policy& policy, const float* src, fl
       return WithOp(grid, policy.rounding,
                     [&](const auto& op) { Map(op, ParamsOf(grid), src, dst, count); });
     }
-    if (grid.kind == Grid::Kind::kFloat && grid.step_exponent >= -149) {
+    if (grid.kind == Grid::Kind::kFloat && grid.step_exponent >= -149 && ServesHighest(grid)) {
       const int bits = grid.mantissa_bits;
       return policy.rounding == FormatProto::NEAREST_EVEN
                  ? Map(WideFloatOp<RoundToEven>{{}, bits}, ParamsOf(grid), src, dst, count)

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "mase/format/grid.h"
@@ -82,7 +83,8 @@ struct IntegerOp {
 };
 
 // Floats: the step of x's own binade, or of the smallest normal's. A carry into the next binade
-// lands on one of its values by itself. Params: biased exponent of the smallest normal, highest.
+// lands on one of its values by itself. Rounding keeps order and the ends, so that clamping comes
+// first, where it also gives Inf a binade. Params: biased exponent of the smallest normal, highest.
 template <typename Round>
 struct FloatOp {
   Round round;
@@ -90,12 +92,12 @@ struct FloatOp {
 
   float operator()(float x, BlockParams params) const {
     const int min_biased = static_cast<int>(Bits(params.a));
+    x = Clamp(x, -params.b, params.b);
     int biased = static_cast<int>(Bits(x) >> 23 & 255);
     biased = biased < min_biased ? min_biased : biased;
-    biased = biased > 254 ? 254 : biased;  // Inf has a scale, too.
     const float scale = FromBits(static_cast<uint32_t>(254 + mantissa_bits - biased) << 23);
     const float step = FromBits(static_cast<uint32_t>(biased - mantissa_bits) << 23);
-    return Clamp(round(x * scale, x) * step, -params.b, params.b);
+    return round(x * scale, x) * step;
   }
 };
 
@@ -181,13 +183,18 @@ struct WidePowerOp {
 // The parameters of a grid for its operator.
 BlockParams ParamsOf(const Grid& grid);
 
+// Whether Inf, where a grid's highest number is beyond float32, has a scale in FloatOp.
+inline bool ServesHighest(const Grid& grid) {
+  return grid.mantissa_bits >= 2 || grid.highest <= std::numeric_limits<float>::max();
+}
+
 // Whether the operators serve `grid`: their scales and steps are normal float32 numbers.
 inline bool HasFastOp(const Grid& grid) {
   switch (grid.kind) {
     case Grid::Kind::kInteger:
       return grid.step_exponent >= -126 && grid.step_exponent <= 126;
     case Grid::Kind::kFloat:
-      return grid.step_exponent >= -126 && grid.min_exponent <= 127;
+      return grid.step_exponent >= -126 && grid.min_exponent <= 127 && ServesHighest(grid);
     case Grid::Kind::kPower:
       return grid.min_exponent >= -125 && grid.max_exponent >= grid.min_exponent;
   }

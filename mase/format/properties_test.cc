@@ -1,6 +1,7 @@
 // What must hold for every format, on random tensors of every rank.
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -219,6 +220,8 @@ TEST(GridOpsTest, EqualsTheDefinitionOnEveryExponent) {
   std::mt19937 random(3);
   std::vector<float> x(20000);
   for (float& v : x) v = FromBits(static_cast<uint32_t>(random()));
+  x[0] = std::numeric_limits<float>::infinity(), x[1] = -x[0];
+  x[2] = std::numeric_limits<float>::max(), x[3] = -x[2];
   const Grid grids[] = {
       Grid::TwosComplement(8, true, -4),
       Grid::TwosComplement(24, false, 100),
@@ -226,6 +229,8 @@ TEST(GridOpsTest, EqualsTheDefinitionOnEveryExponent) {
       Grid::SignMagnitude(7, -20),
       Grid::Float(4, 3, 7).Shifted(0),
       Grid::Float(8, 7, 127).Shifted(0),
+      Grid::Float(4, 0, 7).Shifted(0),
+      Grid::Float(8, 1, 100).Shifted(0),
       Grid::Float(5, 2, 60, Grid::Specials::kIeee).Shifted(0),
       Grid::FloatExplicitOne(8, 7, 127).Shifted(0),
       Grid::Power(8, 63, true).Shifted(0),
