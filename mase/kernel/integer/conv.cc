@@ -62,14 +62,14 @@ class IntegerConvKernel final : public ProductKernel {
               [&](int64_t, int64_t begin, int64_t end) {
                 for (int64_t group = 0; group < g_.groups; ++group) {
                   const char* from = src + group * depth_ * bytes;
-                  gemms_[group].Run(
-                      prepared + group * packed_bytes_, begin, end,
-                      [&](int64_t row, int64_t tap) {
-                        const int64_t pixel = windows_.Pixel(row, tap);
-                        return pixel < 0 ? padding : from + pixel * pixel_bytes;
-                      },
-                      epilogue, epilogue_.stores_bytes(), args.dst, g_.out_channels,
-                      group * outputs_, group * outputs_);
+                  const auto find_rows = [&](int64_t first, int64_t count, const auto& set) {
+                    windows_.ForRows(first, count, [&](int64_t r, int64_t tap, int64_t pixel) {
+                      set(r, tap, pixel < 0 ? padding : from + pixel * pixel_bytes);
+                    });
+                  };
+                  gemms_[group].Run(prepared + group * packed_bytes_, begin, end, find_rows,
+                                    epilogue, epilogue_.stores_bytes(), args.dst, g_.out_channels,
+                                    group * outputs_, group * outputs_);
                 }
               });
     return absl::OkStatus();

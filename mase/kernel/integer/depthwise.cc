@@ -85,7 +85,7 @@ class DepthwiseKernel final : public ProductKernel {
     const int32_t zero = src_codes_.zero;
     for (int64_t row = begin; row < end; ++row) {
       int64_t pixels[IntegerGemm::kMaxTaps];
-      for (int64_t tap = 0; tap < taps; ++tap) pixels[tap] = windows_.Pixel(row, tap);
+      windows_.ForRows(row, 1, [&](int64_t, int64_t tap, int64_t pixel) { pixels[tap] = pixel; });
       ForBestIsa([&] {
         for (int64_t c = 0; c < channels; c += kTileLanes) {
           const int64_t count = std::min(kTileLanes, channels - c);

@@ -9,7 +9,6 @@
 // to float32 before what follows.
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 
 #include "absl/strings/match.h"
 #include "mase/base/isa.h"
@@ -23,34 +22,8 @@
 namespace mase {
 namespace {
 
-constexpr int64_t kLanes = kEpilogueLanes;
-
-// 16 elements, of which the first n are there.
-template <typename T>
-[[gnu::always_inline]] inline auto LoadLanes(const T* src, int64_t n) {
-  typedef T V __attribute__((vector_size(kLanes * sizeof(T))));
-  V v = {};
-  if (n >= kLanes) {
-    __builtin_memcpy(&v, src, sizeof(v));
-  } else {
-    T lanes[kLanes] = {};
-    for (int64_t i = 0; i < n; ++i) lanes[i] = src[i];
-    __builtin_memcpy(&v, lanes, sizeof(v));
-  }
-  return v;
-}
-
-// The numbers of 16 codes, or of numbers themselves.
-template <typename T>
-[[gnu::always_inline]] inline EpilogueFloats LoadNumbers(const T* src, int64_t n, int32_t zero,
-                                                         float scale) {
-  if constexpr (std::is_same_v<T, float>) {
-    return LoadLanes(src, n);
-  } else {
-    const EpilogueInts steps = __builtin_convertvector(LoadLanes(src, n), EpilogueInts) - zero;
-    return __builtin_convertvector(steps, EpilogueFloats) * scale;
-  }
-}
+// Numbers that wait for the epilogue stay in the L1 cache.
+constexpr int64_t kBlock = 256;
 
 // Calls body(pointer to codes or numbers) with the type that `desc` says they have.
 template <typename Body>
@@ -61,19 +34,35 @@ auto WithElements(const TensorDesc& desc, const void* data, const Body& body) {
 }
 
 // Where the channel of a tensor's element is, as rows of neighbours.
-struct Rows {
-  int64_t count, length;
-  bool by_lane;  // A row's elements are channels; else a row is of one channel.
-  int64_t channels;
-
-  Rows(const Shape& shape, Layout layout, bool has_channels) {
-    channels = has_channels ? shape[1] : 1;
+class Rows {
+ public:
+  Rows(const Shape& shape, Layout layout, bool has_channels) : elements_(shape.elements()) {
+    channels_ = has_channels ? shape[1] : 1;
     const int64_t space =
         shape.rank() > 2 ? shape.elements() / std::max<int64_t>(shape[0] * shape[1], 1) : 1;
-    by_lane = has_channels && (layout == Layout::kChannelsLast || space == 1);
-    length = !has_channels ? 4096 : by_lane ? channels : space;
-    count = length == 0 ? 0 : (shape.elements() + length - 1) / length;
+    by_lane_ = has_channels && (layout == Layout::kChannelsLast || space == 1);
+    length_ = !has_channels ? 4096 : by_lane_ ? channels_ : space;
+    count_ = length_ == 0 ? 0 : (elements_ + length_ - 1) / length_;
   }
+
+  // Whether a row's elements are channels; else a row is of one channel.
+  bool by_lane() const { return by_lane_; }
+
+  // Calls fn(first element, elements, channel of the first) for each row, on all cores.
+  template <typename Fn>
+  void ForRuns(const Fn& fn) const {
+    ParallelFor(count_, kElementGrain / std::max<int64_t>(length_, 1) + 1,
+                [&](int64_t begin, int64_t end) {
+                  for (int64_t row = begin; row < end; ++row) {
+                    const int64_t first = row * length_;
+                    fn(first, std::min(length_, elements_ - first), by_lane_ ? 0 : row % channels_);
+                  }
+                });
+  }
+
+ private:
+  int64_t elements_, channels_, length_, count_;
+  bool by_lane_;
 };
 
 bool HasNorm(const KernelSpec& spec) {
@@ -99,7 +88,7 @@ class ConvertKernel final : public Kernel {
         rows_(spec.dst.shape, OwnLayout(spec.srcs[0].layout), has_norm_) {
     src_layouts_ = {OwnLayout(spec.srcs[0].layout)};
     dst_layout_ = src_layouts_[0];
-    prepared_bytes_ = has_norm_ ? (epilogue_.prepared_floats() + kLanes) * 4 : 0;
+    prepared_bytes_ = has_norm_ ? (epilogue_.prepared_floats() + kEpilogueLanes) * 4 : 0;
   }
 
   absl::Status Prepare(const KernelArgs& args) override {
@@ -112,19 +101,9 @@ class ConvertKernel final : public Kernel {
     const bool checks = !src_.codes.has_value() && epilogue_.refuses_nan();
     std::atomic<bool> has_nan = false;
     WithElements(src_, args.srcs[0], [&](const auto* src) {
-      ParallelFor(rows_.count, kElementGrain / std::max<int64_t>(rows_.length, 1) + 1,
-                  [&](int64_t begin, int64_t end) {
-                    if (checks && HasNan(src, begin * rows_.length,
-                                         std::min(end * rows_.length, elements_))) {
-                      has_nan = true;
-                      return;
-                    }
-                    if (rows_.by_lane) {
-                      Run<true>(src, args.dst, loop, begin, end);
-                    } else {
-                      Run<false>(src, args.dst, loop, begin, end);
-                    }
-                  });
+      rows_.ForRuns([&](int64_t first, int64_t count, int64_t channel) {
+        if (Run(src + first, first, count, channel, loop, args.dst) && checks) has_nan = true;
+      });
     });
     if (!has_nan) return absl::OkStatus();
     return absl::OutOfRangeError(
@@ -132,37 +111,29 @@ class ConvertKernel final : public Kernel {
   }
 
  private:
-  template <typename T>
-  static bool HasNan(const T* src, int64_t begin, int64_t end) {
-    if constexpr (!std::is_same_v<T, float>) return false;
-    int found = 0;
-    ForBestIsa([&] {
-      int nan = 0;
-      for (int64_t i = begin; i < end; ++i) nan |= src[i] != src[i];
-      found = nan;
-    });
-    return found != 0;
+  bool Run(const float* src, int64_t at, int64_t count, int64_t channel, const Epilogue::Loop& loop,
+           void* dst) const {
+    return loop.Run(src, count, rows_.by_lane(), channel, dst, at, epilogue_.stores_bytes());
   }
 
-  template <bool kByLane, typename T>
-  void Run(const T* src, void* dst, const Epilogue::Loop& loop, int64_t begin, int64_t end) const {
-    const int32_t zero = src_.codes.has_value() ? src_.codes->zero : 0;
-    const float scale = src_.codes.has_value() ? src_.codes->scale : 1;
-    const bool bytes = epilogue_.stores_bytes();
-    const Rows rows = rows_;
-    const int64_t elements = elements_;
-    ForBestIsa([=] {
-      for (int64_t row = begin; row < end; ++row) {
-        const int64_t first = row * rows.length;
-        const int64_t length = std::min(rows.length, elements - first);
-        for (int64_t i = 0; i < length; i += kLanes) {
-          const int64_t channel = kByLane ? i : row % rows.channels;
-          const EpilogueFloats x =
-              loop.Apply<kByLane>(LoadNumbers(src + first + i, length - i, zero, scale), channel);
-          loop.Store(x, dst, first + i, length - i, bytes);
+  // Of codes: their numbers, block by block.
+  template <typename T>
+  bool Run(const T* src, int64_t at, int64_t count, int64_t channel, const Epilogue::Loop& loop,
+           void* dst) const {
+    const int32_t zero = src_.codes->zero;
+    const float scale = src_.codes->scale;
+    float block[kBlock];
+    for (int64_t i = 0; i < count; i += kBlock) {
+      const int64_t size = std::min(kBlock, count - i);
+      ForBestIsa([=, &block] {
+        for (int64_t k = 0; k < size; ++k) {
+          block[k] = static_cast<float>(static_cast<int32_t>(src[i + k]) - zero) * scale;
         }
-      }
-    });
+      });
+      loop.Run(block, size, rows_.by_lane(), channel + (rows_.by_lane() ? i : 0), dst, at + i,
+               epilogue_.stores_bytes());
+    }
+    return false;
   }
 
   const TensorDesc src_;
@@ -194,7 +165,7 @@ class ArithmeticKernel final : public Kernel {
     const Layout layout = channels_last ? Layout::kChannelsLast : Layout::kPlain;
     src_layouts_ = {layout, layout};
     dst_layout_ = layout;
-    prepared_bytes_ = has_norm_ ? (epilogue_.prepared_floats() + kLanes) * 4 : 0;
+    prepared_bytes_ = has_norm_ ? (epilogue_.prepared_floats() + kEpilogueLanes) * 4 : 0;
     if (!same_shape_) scratch_bytes_ = elements_ * 4;
   }
 
@@ -214,8 +185,7 @@ class ArithmeticKernel final : public Kernel {
  private:
   enum Op { kAdd, kSub, kMul };
 
-  template <typename V>
-  [[gnu::always_inline]] static V Combine(Op op, V a, V b) {
+  static int32_t Combine(Op op, int32_t a, int32_t b) {
     return op == kAdd ? a + b : op == kSub ? a - b : a * b;
   }
 
@@ -223,53 +193,62 @@ class ArithmeticKernel final : public Kernel {
   void RunAll(const A* a, const B* b, const KernelArgs& args, const Epilogue::Loop& loop) const {
     if constexpr (!std::is_same_v<A, float> && !std::is_same_v<B, float>) {
       const int32_t a_zero = a_.codes->zero, b_zero = b_.codes->zero;
-      if (!same_shape_) {
-        int32_t* sums = args.Scratch<int32_t>();
-        const int64_t length = broadcast_.length();
-        for (int64_t run = 0; run < broadcast_.runs(); ++run) {
-          const auto at = broadcast_.At(run);
-          for (int64_t i = 0; i < length; ++i) {
-            sums[run * length + i] = Combine(op_, a[at.a + (broadcast_.a_moves() ? i : 0)] - a_zero,
-                                             b[at.b + (broadcast_.b_moves() ? i : 0)] - b_zero);
-          }
-        }
-        Finish([sums](int64_t at, int64_t n) { return LoadLanes(sums + at, n); }, args, loop);
+      if (same_shape_) {
+        Finish([=, this](int64_t first, int64_t count,
+                         float* block) { CombineRun(a + first, b + first, count, block); },
+               args, loop);
         return;
       }
-      Finish(
-          [ =, op = op_ ](int64_t at, int64_t n) __attribute__((always_inline)) {
-            const EpilogueInts x = __builtin_convertvector(LoadLanes(a + at, n), EpilogueInts);
-            const EpilogueInts y = __builtin_convertvector(LoadLanes(b + at, n), EpilogueInts);
-            return Combine<EpilogueInts>(op, x - a_zero, y - b_zero);
-          },
-          args, loop);
+      float* results = args.Scratch<float>();
+      const int64_t length = broadcast_.length();
+      for (int64_t run = 0; run < broadcast_.runs(); ++run) {
+        const auto at = broadcast_.At(run);
+        for (int64_t i = 0; i < length; ++i) {
+          const int32_t sum = Combine(op_, a[at.a + (broadcast_.a_moves() ? i : 0)] - a_zero,
+                                      b[at.b + (broadcast_.b_moves() ? i : 0)] - b_zero);
+          results[run * length + i] = static_cast<float>(sum) * scale_;
+        }
+      }
+      Finish([results](int64_t first, int64_t count,
+                       float* block) { std::copy_n(results + first, count, block); },
+             args, loop);
     }
   }
 
-  template <typename Sums>
-  void Finish(const Sums& sums, const KernelArgs& args, const Epilogue::Loop& loop) const {
-    const Rows rows = rows_;
-    const int64_t elements = elements_;
+  template <typename A, typename B>
+  void CombineRun(const A* a, const B* b, int64_t count, float* results) const {
+    const int32_t a_zero = a_.codes->zero, b_zero = b_.codes->zero;
     const float scale = scale_;
-    const bool bytes = epilogue_.stores_bytes();
-    void* dst = args.dst;
-    ParallelFor(rows.count, kElementGrain / std::max<int64_t>(rows.length, 1) + 1,
-                [&](int64_t begin, int64_t end) {
-                  ForBestIsa([=] {
-                    for (int64_t row = begin; row < end; ++row) {
-                      const int64_t first = row * rows.length;
-                      const int64_t length = std::min(rows.length, elements - first);
-                      for (int64_t i = 0; i < length; i += kLanes) {
-                        EpilogueFloats x =
-                            __builtin_convertvector(sums(first + i, length - i), EpilogueFloats) *
-                            scale;
-                        x = rows.by_lane ? loop.Apply<true>(x, i)
-                                         : loop.Apply<false>(x, row % rows.channels);
-                        loop.Store(x, dst, first + i, length - i, bytes);
-                      }
-                    }
-                  });
-                });
+    const auto run = [&](const auto& combine) __attribute__((always_inline)) {
+      for (int64_t i = 0; i < count; ++i) {
+        const int32_t x = static_cast<int32_t>(a[i]) - a_zero;
+        const int32_t y = static_cast<int32_t>(b[i]) - b_zero;
+        results[i] = static_cast<float>(combine(x, y)) * scale;
+      }
+    };
+    ForBestIsa([&, op = op_] {
+      if (op == kAdd) {
+        run([](int32_t x, int32_t y) { return x + y; });
+      } else if (op == kSub) {
+        run([](int32_t x, int32_t y) { return x - y; });
+      } else {
+        run([](int32_t x, int32_t y) { return x * y; });
+      }
+    });
+  }
+
+  // fill(first, count, block) writes the numbers of so many elements.
+  template <typename Fill>
+  void Finish(const Fill& fill, const KernelArgs& args, const Epilogue::Loop& loop) const {
+    rows_.ForRuns([&](int64_t first, int64_t count, int64_t channel) {
+      float block[kBlock];
+      for (int64_t i = 0; i < count; i += kBlock) {
+        const int64_t size = std::min(kBlock, count - i);
+        fill(first + i, size, block);
+        loop.Run(block, size, rows_.by_lane(), channel + (rows_.by_lane() ? i : 0), args.dst,
+                 first + i, epilogue_.stores_bytes());
+      }
+    });
   }
 
   const Op op_;
@@ -298,7 +277,7 @@ class IntegerPoolKernel final : public Kernel {
     columns_ = WindowsAlong(spec, axes - 1, averages_);
     src_layouts_ = {Layout::kChannelsLast};
     dst_layout_ = Layout::kChannelsLast;
-    prepared_bytes_ = (epilogue_.prepared_floats() + kLanes) * 4;
+    prepared_bytes_ = (epilogue_.prepared_floats() + kEpilogueLanes) * 4;
   }
 
   absl::Status Prepare(const KernelArgs& args) override {
@@ -331,60 +310,58 @@ class IntegerPoolKernel final : public Kernel {
                 });
   }
 
+  // The windows of one row of results, block by block of their channels.
   template <typename T>
   void RunRow(const T* src, const Window& row, int64_t at, void* dst,
               const Epilogue::Loop& loop) const {
-    ForBestIsa([&] {
-      for (const Window& column : columns_) {
-        for (int64_t c = 0; c < channels_; c += kLanes) {
-          const int64_t n = std::min(kLanes, channels_ - c);
-          if (averages_) {
-            Average(src, row, column, c, n, at + c, dst, loop);
-          } else {
-            Maximum(src, row, column, c, n, static_cast<T*>(dst) + at + c);
-          }
+    for (const Window& column : columns_) {
+      for (int64_t c = 0; c < channels_; c += kBlock) {
+        const int64_t count = std::min(kBlock, channels_ - c);
+        if (averages_) {
+          float means[kBlock];
+          Average(src, row, column, c, count, means);
+          loop.Run(means, count, /*by_lane=*/true, c, dst, at + c, epilogue_.stores_bytes());
+        } else {
+          Maximum(src, row, column, c, count, static_cast<T*>(dst) + at + c);
         }
-        at += channels_;
+      }
+      at += channels_;
+    }
+  }
+
+  template <typename T>
+  void Maximum(const T* src, const Window& row, const Window& column, int64_t c, int64_t count,
+               T* best) const {
+    ForBestIsa([=, this] {
+      std::copy_n(src + (row.begin * width_ + column.begin) * channels_ + c, count, best);
+      for (int64_t y = row.begin; y < row.end; ++y) {
+        for (int64_t x = column.begin; x < column.end; ++x) {
+          const T* at = src + (y * width_ + x) * channels_ + c;
+          for (int64_t i = 0; i < count; ++i) best[i] = at[i] > best[i] ? at[i] : best[i];
+        }
       }
     });
   }
 
   template <typename T>
-  [[gnu::always_inline]] void Maximum(const T* src, const Window& row, const Window& column,
-                                      int64_t c, int64_t n, T* dst) const {
-    T best[kLanes];
-    const T* at = src + (row.begin * width_ + column.begin) * channels_ + c;
-    for (int64_t i = 0; i < n; ++i) best[i] = at[i];
-    for (int64_t y = row.begin; y < row.end; ++y) {
-      for (int64_t x = column.begin; x < column.end; ++x) {
-        at = src + (y * width_ + x) * channels_ + c;
-        if (n == kLanes) {
-          for (int64_t i = 0; i < kLanes; ++i) best[i] = at[i] > best[i] ? at[i] : best[i];
-        } else {
-          for (int64_t i = 0; i < n; ++i) best[i] = at[i] > best[i] ? at[i] : best[i];
+  void Average(const T* src, const Window& row, const Window& column, int64_t c, int64_t count,
+               float* means) const {
+    const int64_t elements = (row.end - row.begin) * (column.end - column.begin);
+    const int32_t zeros = static_cast<int32_t>(elements) * src_.codes->zero;
+    const float scale = src_.codes->scale;
+    const float divisor = static_cast<float>(row.divisor * column.divisor);
+    ForBestIsa([=, this] {
+      int32_t sums[kBlock] = {};
+      for (int64_t y = row.begin; y < row.end; ++y) {
+        for (int64_t x = column.begin; x < column.end; ++x) {
+          const T* at = src + (y * width_ + x) * channels_ + c;
+          for (int64_t i = 0; i < count; ++i) sums[i] += static_cast<int32_t>(at[i]);
         }
       }
-    }
-    for (int64_t i = 0; i < n; ++i) dst[i] = best[i];
-  }
-
-  template <typename T>
-  [[gnu::always_inline]] void Average(const T* src, const Window& row, const Window& column,
-                                      int64_t c, int64_t n, int64_t to, void* dst,
-                                      const Epilogue::Loop& loop) const {
-    EpilogueInts sums = {};
-    int32_t elements = 0;
-    for (int64_t y = row.begin; y < row.end; ++y) {
-      for (int64_t x = column.begin; x < column.end; ++x, ++elements) {
-        sums += __builtin_convertvector(LoadLanes(src + (y * width_ + x) * channels_ + c, n),
-                                        EpilogueInts);
+      for (int64_t i = 0; i < count; ++i) {
+        means[i] = static_cast<float>(sums[i] - zeros) * scale / divisor;
       }
-    }
-    sums -= elements * src_.codes->zero;
-    const float divisor = static_cast<float>(row.divisor * column.divisor);
-    const EpilogueFloats mean =
-        __builtin_convertvector(sums, EpilogueFloats) * src_.codes->scale / divisor;
-    loop.Store(loop.Apply<true>(mean, c), dst, to, n, epilogue_.stores_bytes());
+    });
   }
 
   const bool averages_;

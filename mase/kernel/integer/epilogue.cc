@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/isa.h"
 #include "mase/base/status_macros.h"
 #include "mase/graph/ops.h"
 
@@ -34,6 +36,49 @@ void SetBySign(Codes::Rounding rounding, Rounder& rounder) {
       rounder.up_positive = rounder.up_negative = kAny;
       return;
   }
+}
+
+// Loop::Run where all there is to do is to round to bytes, ties to even: the inputs of most nets.
+[[gnu::always_inline]] inline bool EncodeBytes(const Rounder& rounder, const float* x,
+                                               int64_t numbers, uint8_t* dst) {
+  constexpr float kMagic = 0x1.8p23f;  // As in Rounder::Steps.
+  const float inverse = rounder.inverse, least = rounder.least, most = rounder.most;
+  const int32_t zero = rounder.zero;
+  int32_t nan = 0;
+  for (int64_t i = 0; i < numbers; ++i) {
+    float scaled = x[i] * inverse;
+    scaled = scaled > least ? scaled : least;
+    scaled = scaled < most ? scaled : most;
+    const float steps = (scaled + kMagic) - kMagic;
+    dst[i] = static_cast<uint8_t>(static_cast<int32_t>(steps) + zero);
+    nan |= static_cast<int32_t>(x[i] != x[i]);
+  }
+  return nan != 0;
+}
+
+// Loop::Run for all else.
+template <bool kByLane>
+[[gnu::always_inline]] inline bool RunLoop(const Epilogue::Loop& epilogue, const float* x,
+                                           int64_t numbers, int64_t channel, char* dst,
+                                           bool bytes) {
+  const Epilogue::Loop loop = epilogue;  // What is stored may not change it.
+  const int64_t size = loop.stores_codes && bytes ? 1 : 4;
+  EpilogueInts nan = {};
+  for (int64_t i = 0; i < numbers; i += kEpilogueLanes) {
+    // The last numbers go through full registers, too.
+    const int64_t count = std::min(kEpilogueLanes, numbers - i);
+    float from[kEpilogueLanes] = {}, to[kEpilogueLanes];
+    const bool whole = count == kEpilogueLanes;
+    if (!whole) std::copy_n(x + i, count, from);
+    const EpilogueFloats v = *reinterpret_cast<const EpilogueFloats*>(whole ? x + i : from);
+    nan |= v != v;
+    loop.Store(loop.Apply<kByLane>(v, channel + (kByLane ? i : 0)),
+               whole ? dst + i * size : reinterpret_cast<char*>(to), 0, kEpilogueLanes, bytes);
+    if (!whole) std::memcpy(dst + i * size, to, static_cast<size_t>(count * size));
+  }
+  int32_t any = 0;
+  for (int lane = 0; lane < kEpilogueLanes; ++lane) any |= nan[lane];
+  return any != 0;
 }
 
 }  // namespace
@@ -109,6 +154,22 @@ absl::Status CheckNorm(int64_t channel, float mean, float scale, float shift) {
   return absl::OutOfRangeError(absl::StrCat(
       "channel ", channel, " of a batch norm subtracts ", mean, ", multiplies with ", scale,
       " and adds ", shift, ", and no code stands for nan; look at its running_var and weights"));
+}
+
+bool Epilogue::Loop::Run(const float* x, int64_t numbers, bool by_lane, int64_t channel, void* dst,
+                         int64_t at, bool bytes) const {
+  bool has_nan = false;
+  char* to = static_cast<char*>(dst) + at * (stores_codes && bytes ? 1 : 4);
+  const bool encodes = stores_codes && bytes && rounder.to_even && !rounder.nan_is_zero;
+  ForBestIsa([&] {
+    if (count == 0 && encodes) {
+      has_nan = EncodeBytes(rounder, x, numbers, reinterpret_cast<uint8_t*>(to));
+    } else {
+      has_nan = by_lane ? RunLoop<true>(*this, x, numbers, channel, to, bytes)
+                        : RunLoop<false>(*this, x, numbers, channel, to, bytes);
+    }
+  });
+  return has_nan;
 }
 
 Epilogue::Loop Epilogue::MakeLoop(const float* prepared) const {

@@ -121,6 +121,12 @@ class Epilogue {
       return x;
     }
 
+    // All of it for numbers that are neighbours in the result, where x[0] goes to `at`.
+    // `channel` is that of x[0]: with `by_lane` the others have the channels behind it, else the
+    // same. Returns whether a number is NaN.
+    bool Run(const float* x, int64_t numbers, bool by_lane, int64_t channel, void* dst, int64_t at,
+             bool bytes) const;
+
     // Stores the first `n` of x, whose place in the result is `at`.
     [[gnu::always_inline]] void Store(EpilogueFloats x, void* dst, int64_t at, int64_t n,
                                       bool bytes) const {

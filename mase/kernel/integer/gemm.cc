@@ -30,14 +30,15 @@ template <typename Columns>
                                               int64_t cols, const Epilogue::Loop& epilogue,
                                               bool stores_bytes, void* dst, int64_t at,
                                               int64_t dst_stride, int64_t channel) {
-  for (int r = 0; r < tile.rows; ++r) {
-    const int32_t* sums = tile.sums + r * tile.vectors * kTileLanes;
-    for (int64_t c = 0; c < cols; c += kTileLanes) {
-      const EpilogueInts sum =
-          reinterpret_cast<EpilogueInts>(*reinterpret_cast<const Words*>(sums + c) +
-                                         *reinterpret_cast<const Words*>(columns.offset + c));
-      const EpilogueFloats scale = *reinterpret_cast<const EpilogueFloats*>(columns.scale + c);
-      const EpilogueFloats shift = *reinterpret_cast<const EpilogueFloats*>(columns.shift + c);
+  const Epilogue::Loop loop = epilogue;  // What is stored may not change it.
+  const int64_t stride = tile.vectors * kTileLanes;
+  for (int64_t c = 0; c < cols; c += kTileLanes) {
+    const Words offset = *reinterpret_cast<const Words*>(columns.offset + c);
+    const EpilogueFloats scale = *reinterpret_cast<const EpilogueFloats*>(columns.scale + c);
+    const EpilogueFloats shift = *reinterpret_cast<const EpilogueFloats*>(columns.shift + c);
+    for (int r = 0; r < tile.rows; ++r) {
+      const EpilogueInts sum = reinterpret_cast<EpilogueInts>(
+          *reinterpret_cast<const Words*>(tile.sums + r * stride + c) + offset);
       EpilogueFloats x;
       if (columns.in_double) {
         for (int i = 0; i < kTileLanes; ++i) {
@@ -47,8 +48,8 @@ template <typename Columns>
       } else {
         x = __builtin_convertvector(sum, EpilogueFloats) * scale + shift;
       }
-      x = epilogue.Apply<true>(x, channel + c);
-      epilogue.Store(x, dst, at + r * dst_stride + c, cols - c, stores_bytes);
+      x = loop.Apply<true>(x, channel + c);
+      loop.Store(x, dst, at + r * dst_stride + c, cols - c, stores_bytes);
     }
   }
 }

@@ -66,20 +66,19 @@ class IntegerGemm {
     return PackColumns(scale, bias, packed, least, most, totals, bound);
   }
 
-  // Rows [begin, end) of the result. `row(r, t)` is where row r of tap t starts, in bytes or words.
-  // Results go to dst[r * dst_stride + dst_col + c]; `channel` is that of column 0, for the
-  // epilogue.
-  template <typename Row>
-  void Run(const void* packed, int64_t begin, int64_t end, const Row& row,
+  // Rows [begin, end) of the result. `find_rows(first, count, set)` calls set(r, t, where) for each
+  // of some rows and each tap: where row first + r of tap t starts, in bytes or words. Results go
+  // to dst[r * dst_stride + dst_col + c]; `channel` is that of column 0, for the epilogue.
+  template <typename FindRows>
+  void Run(const void* packed, int64_t begin, int64_t end, const FindRows& find_rows,
            const Epilogue::Loop& epilogue, bool stores_bytes, void* dst, int64_t dst_stride,
            int64_t dst_col, int64_t channel) const {
     const void* pointers[kMaxPointers];
     const int64_t chunk = ChunkRows();
     for (int64_t first = begin; first < end; first += chunk) {
       const int64_t rows = std::min(chunk, end - first);
-      for (int64_t t = 0; t < taps_; ++t) {
-        for (int64_t r = 0; r < rows; ++r) pointers[t * chunk + r] = row(first + r, t);
-      }
+      find_rows(first, rows,
+                [&](int64_t r, int64_t t, const void* where) { pointers[t * chunk + r] = where; });
       RunChunk(packed, pointers, chunk, first, rows, epilogue, stores_bytes, dst, dst_stride,
                dst_col, channel);
     }
@@ -106,8 +105,15 @@ class IntegerGemm {
  private:
   static constexpr int64_t kMaxPointers = 4096;
   static constexpr int64_t kMaxRows = 6;
+  // Of a chunk, for the caches: of a, and of pointers to it.
+  static constexpr int64_t kChunkBytes = 1 << 18, kChunkPointers = 1024;
 
-  int64_t ChunkRows() const { return kMaxPointers / taps_ / kMaxRows * kMaxRows; }
+  // Rows that pass through all columns before the next ones do. Whole tiles.
+  int64_t ChunkRows() const {
+    const int64_t fit =
+        std::min(kChunkBytes / std::max<int64_t>(depth_ * a_bytes(), 1), kChunkPointers / taps_);
+    return std::min(std::max(fit, 8 * kMaxRows), kMaxPointers / taps_) / kMaxRows * kMaxRows;
+  }
   int64_t columns_per_block() const { return loop_.vectors * kTileLanes; }
   int64_t blocks() const { return (cols_ + columns_per_block() - 1) / columns_per_block(); }
   int64_t padded_cols() const { return (cols_ + 63) / 64 * 64; }

@@ -44,9 +44,11 @@ class IntegerLinearKernel final : public ProductKernel {
     ForChunks(rows_,
               ChunkCount(macs_, kTaskMacs, std::min<int64_t>(std::max<int64_t>(rows_, 1), 64)),
               [&](int64_t, int64_t begin, int64_t end) {
-                gemm_.Run(
-                    prepared, begin, end, [=](int64_t r, int64_t) { return src + r * stride; },
-                    epilogue, epilogue_.stores_bytes(), args.dst, out_, 0, 0);
+                const auto find_rows = [=](int64_t first, int64_t count, const auto& set) {
+                  for (int64_t r = 0; r < count; ++r) set(r, 0, src + (first + r) * stride);
+                };
+                gemm_.Run(prepared, begin, end, find_rows, epilogue, epilogue_.stores_bytes(),
+                          args.dst, out_, 0, 0);
               });
     return absl::OkStatus();
   }

@@ -39,10 +39,12 @@ class IntegerMatmulKernel final : public ProductKernel {
       ForChunks(rows_,
                 ChunkCount(rows_ * cols_ * depth_, kTaskMacs, std::clamp<int64_t>(rows_, 1, 64)),
                 [&](int64_t, int64_t begin, int64_t end) {
-                  gemm_.Run(
-                      packed, first + begin, first + end,
-                      [=](int64_t r, int64_t) { return from + (r - first) * stride; }, epilogue,
-                      epilogue_.stores_bytes(), args.dst, cols_, 0, 0);
+                  const auto find_rows = [=](int64_t row, int64_t count, const auto& set) {
+                    for (int64_t r = 0; r < count; ++r)
+                      set(r, 0, from + (row - first + r) * stride);
+                  };
+                  gemm_.Run(packed, first + begin, first + end, find_rows, epilogue,
+                            epilogue_.stores_bytes(), args.dst, cols_, 0, 0);
                 });
     }
     return absl::OkStatus();

@@ -8,21 +8,36 @@
 
 namespace mase {
 
-// A pixel's place in the input for a tap of a position of the result; -1 in the padding.
 class Windows {
  public:
   explicit Windows(const ConvGeometry& g) : g_(g) {}
 
   int64_t positions() const { return g_.out[0] * g_.out[1]; }
   int64_t taps() const { return g_.kernel[0] * g_.kernel[1]; }
-  [[gnu::always_inline]] int64_t Pixel(int64_t row, int64_t tap) const {
-    const int64_t sample = row / positions(), position = row % positions();
-    const int64_t y =
-        position / g_.out[1] * g_.stride[0] - g_.padding[0] + tap / g_.kernel[1] * g_.dilation[0];
-    const int64_t x =
-        position % g_.out[1] * g_.stride[1] - g_.padding[1] + tap % g_.kernel[1] * g_.dilation[1];
-    if (y < 0 || y >= g_.in[0] || x < 0 || x >= g_.in[1]) return -1;
-    return (sample * g_.in[0] + y) * g_.in[1] + x;
+
+  // Calls fn(r, tap, pixel) for `count` positions of results from `first` on, counted through all
+  // samples, and each tap: the pixel's place in the input; -1 in the padding.
+  template <typename Fn>
+  [[gnu::always_inline]] void ForRows(int64_t first, int64_t count, const Fn& fn) const {
+    int64_t sample = first / positions();
+    int64_t out_y = first % positions() / g_.out[1], out_x = first % g_.out[1];
+    for (int64_t r = 0; r < count; ++r) {
+      const int64_t top = out_y * g_.stride[0] - g_.padding[0];
+      const int64_t left = out_x * g_.stride[1] - g_.padding[1];
+      int64_t tap = 0;
+      for (int64_t i = 0, y = top; i < g_.kernel[0]; ++i, y += g_.dilation[0]) {
+        const bool is_row = y >= 0 && y < g_.in[0];
+        const int64_t row = (sample * g_.in[0] + y) * g_.in[1];
+        for (int64_t k = 0, x = left; k < g_.kernel[1]; ++k, x += g_.dilation[1]) {
+          fn(r, tap++, is_row && x >= 0 && x < g_.in[1] ? row + x : -1);
+        }
+      }
+      if (++out_x < g_.out[1]) continue;
+      out_x = 0;
+      if (++out_y < g_.out[0]) continue;
+      out_y = 0;
+      ++sample;
+    }
   }
 
  private:
