@@ -6,9 +6,15 @@
     peers/bin/python benchmarks/compare_inference.py
     peers/bin/python benchmarks/compare_inference.py --hand ./hand_kernel --seconds 0.5
 
+and of nets for images, of which `ch export onnx` has written the files (any weights will do):
+
+    ./bazelw build //mase/exec:integer_benchmark
+    peers/bin/python benchmarks/compare_inference.py --net vgg7=vgg7.onnx --net resnet18=resnet18.onnx
+
 One core each. Figures are nanoseconds a row, the least of several repetitions of the thread's own
 (CPU) time, so a busy machine disturbs them less. Peers that are not installed are left out. int8 of
-ONNX Runtime is its static quantization (QDQ, activations uint8, weights int8); ours is integer 8/4.
+ONNX Runtime is its static quantization (QDQ, activations uint8, weights int8, for images per
+channel with norms folded); ours is integer 8/4, with the norms computed in float32 behind the sums.
 --hand runs a program with a kernel written for this net alone and shows what it prints.
 """
 import argparse
@@ -24,18 +30,23 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BENCHMARK = ROOT / "bazel-bin" / "mase" / "predict" / "predictor_benchmark"
 WIDTHS = (16, 64, 32, 32, 5)
 ROWS = (1, 1024, 16384)
+IMAGE_BENCHMARK = ROOT / "bazel-bin" / "mase" / "exec" / "integer_benchmark"
+IMAGES = (1, 64)  # Rows of 3x32x32.
+
+
+def benchmark_runs(program, names, seconds):
+    """What a program of Google Benchmark measured, as it tells in JSON."""
+    out = subprocess.run(
+        [program, f"--benchmark_filter={names}", f"--benchmark_min_time={seconds}", "--benchmark_repetitions=5",
+         "--benchmark_format=json"],
+        env=dict(os.environ, OMP_NUM_THREADS="1"), check=True, capture_output=True, text=True).stdout
+    return [run for run in json.loads(out)["benchmarks"] if run["run_type"] == "iteration"]
 
 
 def mase_figures(seconds):
     """Nanoseconds a row by way and number of rows."""
-    out = subprocess.run(
-        [BENCHMARK, "--benchmark_filter=mlp", f"--benchmark_min_time={seconds}", "--benchmark_repetitions=5",
-         "--benchmark_format=json"],
-        env=dict(os.environ, OMP_NUM_THREADS="1"), check=True, capture_output=True, text=True).stdout
     figures = {}
-    for run in json.loads(out)["benchmarks"]:
-        if run["run_type"] != "iteration":
-            continue
+    for run in benchmark_runs(BENCHMARK, "mlp", seconds):
         _, name, rows = run["name"].split("/")
         key = (f"mase {name.removeprefix('mlp_')}", int(rows))
         figures[key] = min(figures.get(key, float("inf")), run["cpu_time"] / int(rows))
@@ -97,6 +108,53 @@ def onnx_figures(numpy, folder, seconds):
     return figures, f"ONNX Runtime {onnxruntime.__version__}"
 
 
+def compare_images(name, path, folder, seconds):
+    """One net at 3x32x32: milliseconds a batch, ours and ONNX Runtime's."""
+    import numpy
+    import onnxruntime
+    from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+    ours = {}
+    for run in benchmark_runs(IMAGE_BENCHMARK, f"Run/{name}/[02]/", seconds):
+        way, rows = run["name"].split("/")[2:4]
+        key = ("float" if way == "0" else "int8", int(rows))
+        ours[key] = min(ours.get(key, float("inf")), run["cpu_time"])
+
+    def images(rows):
+        return numpy.random.default_rng(3).normal(0, 1, (rows, 3, 32, 32)).astype("float32")
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+
+    def session(file):
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+    x = session(path).get_inputs()[0].name
+
+    class Samples(quantization.CalibrationDataReader):
+        batches = iter([{x: images(8)}])
+
+        def get_next(self):
+            return next(self.batches, None)
+
+    folded, int8 = folder / "folded.onnx", folder / "int8.onnx"
+    quant_pre_process(path, folded, skip_symbolic_shape=True)
+    quantization.quantize_static(folded, int8, Samples(), activation_type=quantization.QuantType.QUInt8,
+                                 weight_type=quantization.QuantType.QInt8, per_channel=True)
+    for way, file in (("float", path), ("int8", int8)):
+        theirs = session(file)
+        for rows in IMAGES:
+            batch = {x: images(rows)}
+            theirs.run(None, batch)
+            best, until = float("inf"), time.perf_counter() + seconds * 5
+            while time.perf_counter() < until:
+                start = time.process_time()
+                theirs.run(None, batch)
+                best = min(best, time.process_time() - start)
+            print(f"{name:<10}{way:<7}{rows:>4} {ours[way, rows]:>10.2f} {best * 1e3:>14.2f} "
+                  f"{best * 1e3 / ours[way, rows]:>8.2f}")
+
+
 def torch_figures(numpy, seconds):
     import torch
     torch.set_num_threads(1)
@@ -124,7 +182,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=0.2, help="of each of five repetitions")
     parser.add_argument("--hand", action="append", default=[], help="a program to run as it is")
+    parser.add_argument("--net", action="append", default=[], metavar="NAME=FILE",
+                        help="compare this net for images instead; NAME is one of integer_benchmark's")
     arguments = parser.parse_args()
+    if arguments.net:
+        print(f"3x32x32, {isa()}, 1 of {os.cpu_count()} cores")
+        print(f"{'net':<10}{'way':<7}{'rows':>4} {'mase ms':>10} {'ONNX Runtime':>14} {'times':>8}")
+        for name, path in (net.split("=", 1) for net in arguments.net):
+            with tempfile.TemporaryDirectory() as folder:
+                compare_images(name, path, pathlib.Path(folder), arguments.seconds)
+        return
     figures, versions = mase_figures(arguments.seconds), []
     with tempfile.TemporaryDirectory() as folder:
         for peer in (lambda n: onnx_figures(n, pathlib.Path(folder), arguments.seconds),
