@@ -10,13 +10,13 @@
 #include "absl/strings/str_split.h"
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/empty.pb.h"
-#include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/text_format.h"
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/base/text_error.h"
 #include "mase/config/options_types.h"
 #include "mase/config/schema.h"
 #include "mase/config/struct_value.h"
@@ -32,30 +32,15 @@ using google::protobuf::Message;
 using google::protobuf::TextFormat;
 using InfoTree = TextFormat::ParseInfoTree;
 
-// Keeps the first error.
-class FirstError final : public google::protobuf::io::ErrorCollector {
+// Unknown keys are warnings where the parser lets them pass: see OptionsFinder.
+class FirstError final : public FirstTextError {
  public:
-  void AddError(int line, google::protobuf::io::ColumnNumber column,
-                const std::string& message) override {
-    if (!message_.empty()) return;
-    position_ = {line + 1, column + 1};
-    message_ = message;
-  }
-
-  // Unknown keys are warnings where the parser lets them pass: see OptionsFinder.
   void AddWarning(int line, google::protobuf::io::ColumnNumber column,
                   const std::string& message) override {
     if (!absl::StrContains(message, Empty::descriptor()->full_name())) {
       AddError(line, column, message);
     }
   }
-
-  Position position() const { return position_; }
-  const std::string& message() const { return message_; }
-
- private:
-  Position position_;
-  std::string message_;
 };
 
 // Finds the types of options: those of linked and opened plugins by their name,
@@ -268,7 +253,7 @@ absl::StatusOr<ConfigValue> ParseTextProto(absl::string_view text, absl::string_
   const google::protobuf::LogSilencer silencer;
   RunConfig config;
   if (!parser.ParseFromString(std::string(text), &config) || !error.message().empty()) {
-    const std::string where = Where(name, error.position());
+    const std::string where = Where(name, {error.line(), error.column()});
     if (!finder.status().ok()) {
       return absl::Status(finder.status().code(),
                           absl::StrCat(where, ": ", finder.status().message()));

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
+#include "mase/base/text_error.h"
 #include "mase/data/row_sketch.h"
 
 namespace mase {
@@ -29,17 +29,6 @@ DatasetConfig WithoutFolders(DatasetConfig config) {
   config.clear_recipe();
   return config;
 }
-
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (text_.empty()) text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 using Names = google::protobuf::RepeatedPtrField<std::string>;
 
@@ -146,7 +135,7 @@ std::string RecipeText(const DataRecipe& recipe) {
 
 absl::StatusOr<DataRecipe> ReadRecipe(absl::string_view text) {
   DataRecipe recipe;
-  FirstError error;
+  FirstTextError error;
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
   parser.SetRecursionLimit(limits::kMaxConfigNesting);

@@ -12,11 +12,11 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "google/protobuf/descriptor.h"
-#include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/base/text_error.h"
 #include "mase/format/family.h"
 #include "mase/format/format.h"
 #include "mase/format/plugin_values.h"
@@ -53,21 +53,9 @@ constexpr NamedFormat kNamedFormats[] = {
     {"mxfp4_e2m1", "mxfp { block_size: 32 element_exp_bits: 2 element_frac_bits: 1 }"},
 };
 
-// Collects the first complaint of the text parser, as "line:column: what".
-class FirstError final : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (text_.empty()) text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
 // Adds what the text of a FormatProto, or of some of its fields, says.
 absl::Status MergeProtoText(absl::string_view text, FormatProto* format) {
-  FirstError error;
+  FirstTextError error;
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
   if (parser.MergeFromString(std::string(text), format)) return absl::OkStatus();

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "glog/logging.h"
+#include "mase/base/mix64.h"
 
 namespace mase {
 namespace {
@@ -326,11 +327,7 @@ double RoundToInteger(double value, FormatProto::Rounding rounding, double unifo
 }
 
 double UniformAt(uint64_t seed, uint64_t index) {
-  // SplitMix64: a bijection of the counter with full avalanche.
-  uint64_t z = seed * 0xD1342543DE82EF95u + (index + 1) * 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
+  return static_cast<double>(Mix64(StreamSeed(seed, 0) + (index + 1) * kGolden64) >> 11) * 0x1p-53;
 }
 
 }  // namespace mase

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/base/text_error.h"
 #include "mase/graph/verifier.h"
 
 namespace mase {
@@ -160,17 +160,6 @@ absl::StatusOr<NodeSpec> SpecFromProto(const NodeProto& proto) {
   return spec;
 }
 
-class ErrorRecorder : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (first_.empty()) first_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
-  }
-  const std::string& first() const { return first_; }
-
- private:
-  std::string first_;
-};
-
 }  // namespace
 
 NodeProto NodeToProto(const Node& node) {
@@ -281,12 +270,12 @@ std::string GraphToText(const Graph& graph) {
 
 absl::StatusOr<Graph> GraphFromText(absl::string_view text) {
   GraphProto proto;
-  ErrorRecorder errors;
+  FirstTextError errors;
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);
   parser.SetRecursionLimit(limits::kMaxConfigNesting);
   if (!parser.ParseFromString(std::string(text), &proto)) {
-    return Invalid("graph text ", errors.first());
+    return Invalid("graph text ", errors.text());
   }
   return GraphFromProto(proto);
 }

@@ -9,11 +9,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/base/text_error.h"
 #include "mase/graph/graph_text.h"
 #include "mase/graph/graph_text_internal.h"
 #include "mase/graph/verifier.h"
@@ -163,21 +163,6 @@ absl::StatusOr<Attribute> ReadAttribute(const Attribute& like, Scanner& line) {
   }
   return number;
 }
-
-class FormatErrors : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int, int column, const std::string& message) override {
-    if (!message_.empty()) return;
-    column_ = column;
-    message_ = message;
-  }
-  int column() const { return column_; }
-  const std::string& message() const { return message_; }
-
- private:
-  int column_ = 0;
-  std::string message_;
-};
 
 class Reader {
  public:
@@ -442,12 +427,12 @@ class Reader {
 
   static absl::Status ReadFormat(Scanner& line, FormatProto& format) {
     const size_t begin = line.position();
-    FormatErrors errors;
+    FirstTextError errors;
     google::protobuf::TextFormat::Parser parser;
     parser.RecordErrorsTo(&errors);
     parser.SetRecursionLimit(limits::kMaxConfigNesting);
     if (parser.ParseFromString(std::string(line.Rest()), &format)) return absl::OkStatus();
-    return line.ErrorAt(begin + errors.column(), errors.message());
+    return line.ErrorAt(begin + errors.column() - 1, errors.message());
   }
 
   void FinishRecord() {

@@ -12,11 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "mase/base/limits.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/base/text_error.h"
 #include "mase/config/toml.h"
 #include "proto/graph.pb.h"
 #include "proto/metadata.pb.h"
@@ -291,20 +291,9 @@ std::string WriteTextProto(const Graph& graph) {
   return text;
 }
 
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (text_.empty()) text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
 absl::StatusOr<Notes> ReadTextProto(absl::string_view text, absl::string_view file) {
   GraphProto proto;
-  FirstError error;
+  FirstTextError error;
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
   parser.SetRecursionLimit(limits::kMaxConfigNesting);
