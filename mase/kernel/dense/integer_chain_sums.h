@@ -1,0 +1,135 @@
+// What the functions of integer_chain.h share, for a row and for a block of them: sums of products
+// of codes, and their way through a stage to the codes of the next, in registers.
+#ifndef MASE_KERNEL_DENSE_INTEGER_CHAIN_SUMS_H_
+#define MASE_KERNEL_DENSE_INTEGER_CHAIN_SUMS_H_
+
+#include "mase/kernel/dense/integer_chain.h"
+#include "mase/kernel/dense/kernels.h"
+// After all else.
+#include "mase/kernel/dense/layout_kernels.h"
+#include "mase/kernel/dense/simd.h"
+
+namespace mase::MASE_DENSE_NAMESPACE {
+
+using Stage = IntegerChainStage;
+using Result = IntegerChainStage::Result;
+using Op = IntegerChainOp;
+
+MASE_INLINE void Store(int32_t* p, VI v) { *reinterpret_cast<UnalignedVI*>(p) = v; }
+
+#if MASE_DENSE_LANES == 16
+MASE_INLINE VI Set(int32_t x) { return (VI)_mm512_set1_epi32(x); }
+MASE_INLINE V ToFloat(VI x) { return _mm512_cvtepi32_ps((__m512i)x); }
+MASE_INLINE VI ToInt(V x) { return (VI)_mm512_cvtps_epi32(x); }  // Ties to even.
+MASE_INLINE V Min(V a, V b) { return _mm512_min_ps(a, b); }      // b if one is NaN.
+MASE_INLINE V Rint(V x) { return _mm512_roundscale_ps(x, 8); }
+MASE_INLINE bool HasNan(V x) { return _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q) != 0; }
+#elif MASE_DENSE_LANES == 8
+MASE_INLINE VI Set(int32_t x) { return (VI)_mm256_set1_epi32(x); }
+MASE_INLINE V ToFloat(VI x) { return _mm256_cvtepi32_ps((__m256i)x); }
+MASE_INLINE VI ToInt(V x) { return (VI)_mm256_cvtps_epi32(x); }
+MASE_INLINE V Min(V a, V b) { return _mm256_min_ps(a, b); }
+MASE_INLINE V Rint(V x) { return _mm256_round_ps(x, 8); }
+MASE_INLINE bool HasNan(V x) { return _mm256_movemask_ps(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)) != 0; }
+#else
+MASE_INLINE VI Set(int32_t x) { return (VI)_mm_set1_epi32(x); }
+MASE_INLINE V ToFloat(VI x) { return _mm_cvtepi32_ps((__m128i)x); }
+MASE_INLINE VI ToInt(V x) { return (VI)_mm_cvtps_epi32(x); }
+MASE_INLINE V Min(V a, V b) { return _mm_min_ps(a, b); }
+MASE_INLINE V Rint(V x) { return ToFloat(ToInt(x)); }  // After clamping.
+MASE_INLINE bool HasNan(V x) { return _mm_movemask_ps(_mm_cmpunord_ps(x, x)) != 0; }
+#endif
+
+// Modulo 2^32: sums of stored codes may leave an int32 on the way to one that does not.
+MASE_INLINE VI Add(VI a, VI b) {
+  using Unsigned = uint32_t __attribute__((vector_size(4 * kLanes)));
+  return (VI)((Unsigned)a + (Unsigned)b);
+}
+
+// sum + products of the bytes or words of each lane.
+template <bool kBytes>
+MASE_INLINE VI Dot(VI sum, VI codes, VI weights) {
+#ifdef MASE_DENSE_VNNI
+  if constexpr (kBytes) {
+    return (VI)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)codes, (__m512i)weights);
+  } else {
+    return (VI)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)codes, (__m512i)weights);
+  }
+#elif MASE_DENSE_LANES == 16
+  return Add(sum, (VI)_mm512_madd_epi16((__m512i)codes, (__m512i)weights));
+#elif MASE_DENSE_LANES == 8
+  return Add(sum, (VI)_mm256_madd_epi16((__m256i)codes, (__m256i)weights));
+#else
+  return Add(sum, (VI)_mm_madd_epi16((__m128i)codes, (__m128i)weights));
+#endif
+}
+
+// What belongs to outputs: to neighbouring ones in the lanes, or to one for all lanes.
+template <bool kByLane>
+MASE_INLINE V Per(const float* p) {
+  if constexpr (kByLane) return Load(p);
+  return Set(*p);
+}
+
+// A sum as a number, rounded once.
+template <bool kByLane>
+MASE_INLINE V Number(const Stage& s, int64_t output, VI sum) {
+  if (!s.in_double) {
+    return Fma(ToFloat(sum), Per<kByLane>(s.scale + output), Per<kByLane>(s.shift + output));
+  }
+  V x;
+  for (int i = 0; i < kLanes; ++i) {
+    const int64_t at = output + (kByLane ? i : 0);
+    x[i] = static_cast<float>(static_cast<double>(sum[i]) * static_cast<double>(s.scale[at]) +
+                              static_cast<double>(s.shift[at]));
+  }
+  return x;
+}
+
+template <bool kByLane>
+MASE_INLINE V Apply(const Stage& s, int64_t output, V x) {
+  for (int64_t i = 0; i < s.op_count; ++i) {
+    const Op& op = s.ops[i];
+    if (op.kind == Op::Kind::kRelu) {
+      x = Max(Set(0.0f), x);  // NaN stays NaN.
+    } else if (op.kind == Op::Kind::kNorm) {
+      const float* mean = op.mean + output;
+      x = Fma(x - Per<kByLane>(mean), Per<kByLane>(mean + s.stride),
+              Per<kByLane>(mean + 2 * s.stride));
+    } else {
+      x = Max(x * Set(op.inverse), Set(op.least));  // NaN becomes the least.
+      // The sum makes a negative zero a positive one: codes have one zero.
+      x = Rint(Min(x, Set(op.most))) * Set(op.step) + Set(0.0f);
+    }
+  }
+  return x;
+}
+
+// What rounds to a stage's codes, in registers: memory that stores may alias is not read again.
+struct Rounding {
+  MASE_INLINE explicit Rounding(const Stage& s)
+      : result(s.result),
+        inverse(Set(s.inverse)),
+        least(Set(s.least)),
+        most(Set(s.most)),
+        zero(Set(s.zero)),
+        least_stored(Set(static_cast<int32_t>(s.least) + s.zero)),
+        most_stored(Set(static_cast<int32_t>(s.most) + s.zero)) {}
+
+  // Codes as whole numbers, not yet packed.
+  MASE_INLINE VI Steps(V x) const { return ToInt(Min(Max(x * inverse, least), most)) + zero; }
+
+  const Result result;
+  const V inverse, least, most;
+  const VI zero, least_stored, most_stored;
+};
+
+// Steps of a plain stage, neither clamped nor moved to `zero`.
+template <bool kByLane>
+MASE_INLINE VI PlainSteps(const Stage& s, int64_t output, VI sum) {
+  return ToInt(ToFloat(sum) * Per<kByLane>(s.scale + output));
+}
+
+}  // namespace mase::MASE_DENSE_NAMESPACE
+
+#endif  // MASE_KERNEL_DENSE_INTEGER_CHAIN_SUMS_H_
