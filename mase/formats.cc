@@ -323,6 +323,7 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
 absl::Status OpenPlugins(const Flags& flags) {
   if (flags.plugins().empty()) return absl::OkStatus();
   PluginLoader loader(PluginIndex(), "");
+  loader.set_policy({.folders = {flags.plugin_dirs().begin(), flags.plugin_dirs().end()}});
   for (const std::string& path : flags.plugins()) MASE_RETURN_IF_ERROR(loader.Open(path).status());
   return absl::OkStatus();
 }

@@ -11,7 +11,7 @@ caller=${BUILD_WORKING_DIRECTORY:-$PWD}
 
 install_below() {
   local prefix=$1 share=$1/share/mase plugins=$1/lib/mase/plugins
-  mkdir -p "$prefix/bin" "$share" "$plugins" "$prefix/share/man/man1"
+  mkdir -p "$prefix/bin" "$share/testdata" "$plugins" "$prefix/share/man/man1"
   mkdir -p "$prefix/share/bash-completion/completions" "$prefix/share/zsh/site-functions"
   install -m 755 "$here/mase/ch" "$prefix/bin/ch"
   predict "$prefix"
@@ -21,14 +21,14 @@ install_below() {
     install -D -m 644 "$plugin" "$plugins/$name/$name.so"
   done
   install -m 644 "$here/plugins/index.textproto" "$here/plugins/options.descriptors" "$plugins"
-  # Programs look for plugins/... and testdata/... below share/mase.
+  # Programs look for plugins/... and testdata/... below share/mase. A link a set: Bazel follows no link to a folder above.
   ln -sfn ../../lib/mase/plugins "$share/plugins"
   for set in "$here"/testdata/*/; do
     set=$(basename "$set")
     mkdir -p "$share/$set"
     find -L "$here/testdata/$set" -maxdepth 1 -type f -exec install -m 644 {} "$share/$set" \;
+    ln -sfn "../$set" "$share/testdata/$set"
   done
-  ln -sfn . "$share/testdata"
   git -C "${BUILD_WORKSPACE_DIRECTORY:-.}" rev-parse HEAD > "$share/revision" 2> /dev/null || true
   packages > "$share/packages"
 
@@ -107,7 +107,7 @@ sdk() {
   cp -rL "$here/examples/plugins" "$1/share/mase/examples/plugins"
   mkdir -p "$1/share/mase/goldens"
   find -L "$here/testdata/formats" -maxdepth 1 -type f -exec install -m 644 {} "$1/share/mase/goldens" \;
-  rm -rf "$1/share/mase/formats"
+  rm -rf "$1/share/mase/formats" "$1/share/mase/testdata/formats"
 }
 
 # $1, a folder, as the archive $2, the same bytes of the same files.

@@ -8,7 +8,7 @@
 //     plugin_code();
 //   }
 //
-//   stderr:  pass shrink of plugin acme called exit(0), last at node fc1
+//   stderr:  pass shrink of plugin acme called exit, last at node fc1
 //   exit code 1
 //
 // All is made ready before, as hardly anything may be called from a signal handler. What cannot be

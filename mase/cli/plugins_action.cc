@@ -20,9 +20,12 @@
 #include "mase/base/suggest.h"
 #include "mase/base/table.h"
 #include "mase/cli/option_manual.h"
+#include "mase/config/arguments.h"
+#include "mase/config/own_flags.h"
 #include "mase/plugin/conformance.h"
 #include "mase/plugin/plugin_file.h"
 #include "mase/plugin/plugin_loader.h"
+#include "proto/flags.pb.h"
 
 namespace mase {
 namespace {
@@ -30,7 +33,9 @@ namespace {
 constexpr char kUsage[] =
     "ch plugins list [FILE.so ...]       the bundled plugins, and these\n"
     "ch plugins describe NAME|FILE.so    what one has, with the options of its passes\n"
-    "ch plugins check FILE.so ...        whether it keeps the rules; 'N passed, N failed'\n";
+    "ch plugins check FILE.so ...        whether it keeps the rules; 'N passed, N failed'\n"
+    "  --plugin_dirs=FOLDER,...          files must lie there, links followed\n"
+    "  --isolation=process               in processes of their own; plugins of passes alone\n";
 
 bool IsFile(absl::string_view word) {
   return absl::StrContains(word, '/') || absl::EndsWith(word, ".so");
@@ -83,11 +88,10 @@ std::vector<Known> Bundled(const PluginLoader& loader) {
   return plugins;
 }
 
-absl::Status List(const std::vector<std::string>& files) {
-  MASE_ASSIGN_OR_RETURN(const auto loader, PluginLoader::Create());
-  std::vector<Known> plugins = Bundled(*loader);
+absl::Status List(PluginLoader& loader, const std::vector<std::string>& files) {
+  std::vector<Known> plugins = Bundled(loader);
   for (const std::string& file : files) {
-    MASE_ASSIGN_OR_RETURN(Known known, OpenFile(*loader, file));
+    MASE_ASSIGN_OR_RETURN(Known known, OpenFile(loader, file));
     plugins.push_back(std::move(known));
   }
   Table table("plugins", "", {{"Plugin"}, {"Version"}, {"From"}, {"What it has"}});
@@ -132,9 +136,8 @@ std::vector<std::string> DescriptorsBeside(absl::string_view file) {
   return {std::move(descriptors)};
 }
 
-absl::Status Describe(const std::string& word) {
-  MASE_ASSIGN_OR_RETURN(const auto loader, PluginLoader::Create());
-  MASE_ASSIGN_OR_RETURN(const Known plugin, FindPlugin(*loader, word));
+absl::Status Describe(PluginLoader& loader, const std::string& word) {
+  MASE_ASSIGN_OR_RETURN(const Known plugin, FindPlugin(loader, word));
   const PluginEntry& entry = plugin.entry;
   std::printf("%s %s\n%s", entry.name().c_str(), entry.version().c_str(),
               ProvenanceText(plugin).c_str());
@@ -156,14 +159,13 @@ absl::Status Describe(const std::string& word) {
   return absl::OkStatus();
 }
 
-absl::Status Check(const std::vector<std::string>& files) {
-  MASE_ASSIGN_OR_RETURN(const auto loader, PluginLoader::Create());
+absl::Status Check(PluginLoader& loader, const std::vector<std::string>& files) {
   int passed = 0, failed = 0;
   Table table({{"What"}, {"Check"}, {"Result"}, {"s", "", 2}, {"MiB"}});
   std::string problems;
   for (const std::string& file : files) {
-    MASE_ASSIGN_OR_RETURN(const Known plugin, OpenFile(*loader, file));
-    for (const ConformanceCheck& check : CheckConformance(plugin.entry, *loader)) {
+    MASE_ASSIGN_OR_RETURN(const Known plugin, OpenFile(loader, file));
+    for (const ConformanceCheck& check : CheckConformance(plugin.entry, loader)) {
       const bool ok = check.status.ok();
       ++(ok ? passed : failed);
       table.AddRow(
@@ -180,18 +182,41 @@ absl::Status Check(const std::vector<std::string>& files) {
                      : absl::FailedPreconditionError("the plugin does not keep the rules");
 }
 
+absl::StatusOr<PluginPolicy> PolicyOf(const Arguments& arguments) {
+  PluginsFlags flags;
+  for (const auto& [name, value] : arguments.process) {
+    MASE_RETURN_IF_ERROR(SetFlag(name, value, flags));
+  }
+  PluginPolicy policy;
+  for (const std::string& folder : flags.plugin_dirs()) {
+    MASE_ASSIGN_OR_RETURN(policy.folders.emplace_back(), UserPath(folder));
+  }
+  if (flags.isolation() == "process") {
+    policy.isolation = {.memory_bytes = limits::kIsolatedMemoryBytes,
+                        .cpu_seconds = limits::kIsolatedCpuSeconds};
+  }
+  return policy;
+}
+
 }  // namespace
 
-absl::Status RunPlugins(const std::vector<std::string>& words) {
-  const std::vector<std::string> rest(words.empty() ? words.end() : words.begin() + 1, words.end());
-  const std::string action = words.empty() ? "list" : words[0];
-  if (action == "list") return List(rest);
-  if (action == "describe" && rest.size() == 1) return Describe(rest[0]);
-  if (action == "check" && !rest.empty()) return Check(rest);
-  if (action == "--help") {
+absl::Status RunPlugins(const std::vector<std::string>& given) {
+  if (given == std::vector<std::string>{"--help"}) {
     std::printf("%s", kUsage);
     return absl::OkStatus();
   }
+  MASE_ASSIGN_OR_RETURN(
+      const Arguments arguments,
+      ParseArguments(given, FlagsOf(*PluginsFlags::descriptor()), FlagScope::kOwn));
+  const std::vector<std::string>& words = arguments.positionals;
+  MASE_ASSIGN_OR_RETURN(const auto loader, PluginLoader::Create());
+  MASE_ASSIGN_OR_RETURN(PluginPolicy policy, PolicyOf(arguments));
+  loader->set_policy(std::move(policy));
+  const std::vector<std::string> rest(words.empty() ? words.end() : words.begin() + 1, words.end());
+  const std::string action = words.empty() ? "list" : words[0];
+  if (action == "list") return List(*loader, rest);
+  if (action == "describe" && rest.size() == 1) return Describe(*loader, rest[0]);
+  if (action == "check" && !rest.empty()) return Check(*loader, rest);
   return absl::InvalidArgumentError(absl::StrCat("plugins does not understand '",
                                                  absl::StrJoin(words, " "), "'; it has\n", kUsage));
 }

@@ -16,6 +16,8 @@ namespace mase {
 //   check FILE.so ...        the conformance kit (mase/plugin/conformance.h); ends with
 //                            "N passed, N failed"
 //
+// with the flags of PluginsFlags (proto/flags.proto), which mean what they mean for runs.
+//
 // InvalidArgument for other words; NotFound for an unknown name; PluginLoader's errors;
 // FailedPrecondition if a check failed.
 absl::Status RunPlugins(const std::vector<std::string>& words);

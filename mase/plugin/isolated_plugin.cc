@@ -159,10 +159,11 @@ absl::Status Refused(const absl::Status& status) {
 
 }  // namespace
 
-absl::StatusOr<IsolatedPlugin::Opened> IsolatedPlugin::Open(const std::string& path,
+absl::StatusOr<IsolatedPlugin::Opened> IsolatedPlugin::Open(const std::string& path, int copy,
                                                             const IsolationLimits& limits) {
-  const std::shared_ptr<IsolatedPlugin> plugin(new IsolatedPlugin(path, limits));
-  MASE_ASSIGN_OR_RETURN(std::unique_ptr<PluginProcess> process, PluginProcess::Start(path, limits));
+  const std::shared_ptr<IsolatedPlugin> plugin(new IsolatedPlugin(path, copy, limits));
+  MASE_ASSIGN_OR_RETURN(std::unique_ptr<PluginProcess> process,
+                        PluginProcess::Start(path, copy, limits));
   PluginRequest request;
   request.mutable_open()->set_path(path);
   PluginReply reply;
@@ -228,7 +229,7 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> IsolatedPlugin::Take() {
     }
   }
   MASE_ASSIGN_OR_RETURN(std::unique_ptr<PluginProcess> process,
-                        PluginProcess::Start(path_, limits_));
+                        PluginProcess::Start(path_, copy_, limits_));
   PluginRequest request;
   request.mutable_open()->set_path(path_);
   PluginReply reply;

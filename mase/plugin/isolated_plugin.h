@@ -29,9 +29,11 @@ class IsolatedPlugin : public std::enable_shared_from_this<IsolatedPlugin> {
     std::vector<PassInfo> passes;  // They keep the plugin.
   };
 
-  // Opens the file in a process and asks what it has; nothing of it is loaded here.
-  // PermissionDenied, "it ...", where it is refused there or ends its process.
-  static absl::StatusOr<Opened> Open(const std::string& path, const IsolationLimits& limits);
+  // Opens `copy` (plugin_file.h) of the file at `path` in a process and asks what it has; nothing
+  // of it is loaded here. The descriptor stays open. PermissionDenied, "it ...", where it is
+  // refused there or ends its process.
+  static absl::StatusOr<Opened> Open(const std::string& path, int copy,
+                                     const IsolationLimits& limits);
 
   // The errors of CreatePass there.
   absl::Status CheckOptions(const std::string& pass, const google::protobuf::Any& options);
@@ -40,14 +42,15 @@ class IsolatedPlugin : public std::enable_shared_from_this<IsolatedPlugin> {
                                  Graph& graph, PassContext& context);
 
  private:
-  IsolatedPlugin(std::string path, const IsolationLimits& limits)
-      : path_(std::move(path)), limits_(limits) {}
+  IsolatedPlugin(std::string path, int copy, const IsolationLimits& limits)
+      : path_(std::move(path)), copy_(copy), limits_(limits) {}
 
   // A process that has the plugin open and is free, or a new one.
   absl::StatusOr<std::unique_ptr<PluginProcess>> Take();
   void GiveBack(std::unique_ptr<PluginProcess> process);
 
   const std::string path_;
+  const int copy_;
   const IsolationLimits limits_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<PluginProcess>> free_;  // As many as passes ran at the same time.

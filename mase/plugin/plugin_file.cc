@@ -1,10 +1,17 @@
 #include "mase/plugin/plugin_file.h"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <map>
 #include <memory>
+#include <utility>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
@@ -13,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "absl/synchronization/mutex.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/quote.h"
@@ -73,6 +81,31 @@ absl::StatusOr<PluginFile> ReadPluginFile(const std::string& path,
   // The caller names the file.
   return absl::Status(bytes.status().code(),
                       absl::StripPrefix(bytes.status().message(), absl::StrCat(opened, ": ")));
+}
+
+std::string DescriptorPath(int descriptor) { return absl::StrCat("/proc/self/fd/", descriptor); }
+
+absl::StatusOr<int> SealedCopy(const PluginFile& file) {
+  static absl::Mutex mutex(absl::kConstInit);
+  static auto* const copies = new std::map<std::pair<std::string, std::string>, int>;
+  const absl::MutexLock lock(&mutex);
+  const auto [copy, is_new] = copies->try_emplace({file.real_path, Sha256(file.bytes)}, -1);
+  if (copy->second >= 0) return copy->second;
+  // A name has at most 249 bytes, and is for people alone.
+  const std::string name = file.real_path.substr(file.real_path.rfind('/') + 1).substr(0, 249);
+  const int descriptor = ::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  bool whole = descriptor >= 0;
+  for (size_t written = 0; whole && written < file.bytes.size();) {
+    const ssize_t count =
+        ::write(descriptor, file.bytes.data() + written, file.bytes.size() - written);
+    whole = count > 0 || (count < 0 && errno == EINTR);
+    if (count > 0) written += static_cast<size_t>(count);
+  }
+  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+  if (whole && ::fcntl(descriptor, F_ADD_SEALS, kSeals) == 0) return copy->second = descriptor;
+  const std::string reason = std::strerror(errno);
+  if (descriptor >= 0) ::close(descriptor);
+  return absl::InternalError(absl::StrCat("cannot make a copy of it in memory: ", reason));
 }
 
 std::string Sha256(absl::string_view bytes) {

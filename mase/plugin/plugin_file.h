@@ -13,9 +13,18 @@
 namespace mase {
 
 struct PluginFile {
-  std::string real_path;  // Without links: what is checked and opened.
+  std::string real_path;  // Without links: what is checked and read.
   std::string bytes;
 };
+
+// A file in memory that holds `bytes` and that nobody can change any more: what was checked and
+// hashed is what is opened, whoever writes to the file on the disk meanwhile. Its descriptor, which
+// stays open as long as the program; of the same path and bytes always the same one. Debuggers and
+// /proc/self/maps show it as "/memfd:NAME.so". Internal where the system gives none.
+absl::StatusOr<int> SealedCopy(const PluginFile& file);
+
+// The path by which the linker, and this process, open a descriptor.
+std::string DescriptorPath(int descriptor);
 
 // Reads the file that `path` leads to. PermissionDenied, saying what to do, where
 //

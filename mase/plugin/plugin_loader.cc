@@ -75,7 +75,12 @@ std::string LinkerMessage(absl::string_view path, absl::string_view message) {
   constexpr absl::string_view kUndefined = "undefined symbol: ";
   const size_t at = message.find(kUndefined);
   if (at == absl::string_view::npos) {
-    return absl::StrCat(absl::StripPrefix(message, absl::StrCat(path, ": ")));
+    const bool misses_library = absl::StrContains(message, "cannot open shared object file");
+    return absl::StrCat(
+        absl::StripPrefix(message, absl::StrCat(path, ": ")),
+        misses_library ? "; link a library of your own into the plugin (its .a), as nothing is "
+                         "looked for beside it ($ORIGIN)"
+                       : "");
   }
   std::string symbol(message.substr(at + kUndefined.size()));
   symbol = symbol.substr(0, symbol.find_first_of(",( "));  // ", version GLIBC_2.36"
@@ -131,7 +136,7 @@ PluginLoader::PluginLoader(PluginIndex index, std::string folder)
 absl::StatusOr<PluginEntry> PluginLoader::Open(absl::string_view path_as_given,
                                                absl::string_view sha256) {
   const std::string path(path_as_given);
-  const bool bundled = !folder_.empty() && absl::StartsWith(path, absl::StrCat(folder_, "/"));
+  const bool bundled = IsBundled(path);
   const auto known = opened_by_path_.find(RealPath(path));
   if (known != opened_by_path_.end() && sha256.empty()) return known->second;
 
@@ -164,23 +169,40 @@ absl::StatusOr<PluginEntry> PluginLoader::OpenFile(const std::string& path,
   const absl::StatusOr<std::string> signature = PluginNoteOf(file.bytes);
   if (!signature.ok()) return refused(signature.status());
   MASE_RETURN_IF_ERROR(refused(CheckSignature(*signature)));
-  if (policy_.isolation.has_value()) {
-    absl::StatusOr<IsolatedPlugin::Opened> opened =
-        IsolatedPlugin::Open(file.real_path, *policy_.isolation);
-    if (!opened.ok()) return refused(opened.status());
-    MASE_RETURN_IF_ERROR(AddAll(path, opened->passes));
-    return std::move(opened->entry);
+  // Bundled ones are as trusted as this program, and debuggers find their files.
+  if (IsBundled(path) && !policy_.isolation.has_value()) {
+    return Link(path, file.real_path, file.bytes);
   }
+  const absl::StatusOr<int> copy = SealedCopy(file);
+  if (!copy.ok()) return Annotate(copy.status(), absl::StrCat("plugin ", path));
+  if (!policy_.isolation.has_value()) return Link(path, DescriptorPath(*copy), file.bytes);
+  absl::StatusOr<IsolatedPlugin::Opened> opened =
+      IsolatedPlugin::Open(file.real_path, *copy, *policy_.isolation);
+  if (!opened.ok()) return refused(opened.status());
+  MASE_RETURN_IF_ERROR(AddAll(path, opened->passes));
+  return std::move(opened->entry);
+}
+
+absl::StatusOr<PluginEntry> PluginLoader::OpenCopy(const std::string& path, int descriptor) {
+  const std::string image = DescriptorPath(descriptor);
+  MASE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(image, limits::kMaxPluginBytes));
+  return Link(path, image, bytes);
+}
+
+absl::StatusOr<PluginEntry> PluginLoader::Link(const std::string& path, const std::string& image,
+                                               absl::string_view bytes) {
   const KeepFloatingPoint kept;
   const LastWords words = Ending(path);
   const EndWatch watch(words, kRefusedCode);
   // Another loader of this process may have it open, and then its proto files are known.
-  void* handle = ::dlopen(file.real_path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+  void* handle = ::dlopen(image.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
   if (handle == nullptr) {
-    MASE_RETURN_IF_ERROR(refused(CheckProtoFiles(file.bytes)));
-    handle = OpenInHostScope(file.real_path);
+    if (const absl::Status status = CheckProtoFiles(bytes); !status.ok()) {
+      return Refused(path, status.message());
+    }
+    handle = OpenInHostScope(image);
   }
-  if (handle == nullptr) return Refused(path, LinkerMessage(file.real_path, ::dlerror()));
+  if (handle == nullptr) return Refused(path, LinkerMessage(image, ::dlerror()));
   return Register(path, handle);
 }
 
@@ -255,6 +277,10 @@ absl::Status PluginLoader::CheckNames(const std::string& path, const PassInfo& p
                    pass.plugin);
   }
   return absl::OkStatus();
+}
+
+bool PluginLoader::IsBundled(absl::string_view path) const {
+  return !folder_.empty() && absl::StartsWith(path, absl::StrCat(folder_, "/"));
 }
 
 std::string PluginLoader::BundledPath(const PluginEntry& plugin) const {

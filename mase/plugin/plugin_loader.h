@@ -60,6 +60,11 @@ class PluginLoader : public PassSource {
   // PermissionDenied as above. A refused plugin registers nothing.
   absl::StatusOr<PluginEntry> Open(absl::string_view path, absl::string_view sha256 = "");
 
+  // Opens a plugin that another process has read and checked, from the copy that it made
+  // (plugin_file.h): nothing is read at `path`, which is for its name and for messages. Errors as
+  // above, of what is found out by opening it.
+  absl::StatusOr<PluginEntry> OpenCopy(const std::string& path, int descriptor);
+
   // By name or alias; opens the plugin that has it. NotFound, with the nearest
   // name, if none has.
   absl::StatusOr<const PassInfo*> LookUp(absl::string_view name) override;
@@ -77,7 +82,12 @@ class PluginLoader : public PassSource {
   absl::Span<const PluginConfig> pins() const { return pins_; }
 
  private:
+  // Checks what was read and opens it.
   absl::StatusOr<PluginEntry> OpenFile(const std::string& path, const PluginFile& file);
+  // Opens what was checked, by the path that the linker gets.
+  absl::StatusOr<PluginEntry> Link(const std::string& path, const std::string& image,
+                                   absl::string_view bytes);
+  bool IsBundled(absl::string_view path) const;
   absl::StatusOr<PluginEntry> Register(const std::string& path, void* handle);
   absl::Status AddAll(const std::string& path, absl::Span<const PassInfo> passes);
   absl::Status CheckNames(const std::string& path, const PassInfo& pass) const;

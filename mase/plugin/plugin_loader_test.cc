@@ -1,8 +1,12 @@
 #include "mase/plugin/plugin_loader.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -26,6 +30,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr absl::StatusCode kRefused = absl::StatusCode::kPermissionDenied;
@@ -194,6 +199,32 @@ TEST(PluginLoaderTest, AFileIsPinnedByItsSha256) {
   EXPECT_EQ(loader.pins()[0].path(), path);
   EXPECT_OK(loader.Open(path, loader.pins()[0].sha256()));
   EXPECT_THAT(loader.Open(path, other), StatusIs(kRefused)) << "also where it is open already";
+}
+
+TEST(PluginLoaderTest, WhatWasCheckedIsWhatIsOpened) {
+  const std::string path = Fixture("good");
+  PluginLoader loader(PluginIndex(), "");
+  ASSERT_OK(loader.Open(path));
+  // The file itself is not mapped: whoever writes to it changes nothing that runs.
+  std::ifstream file("/proc/self/maps");
+  const std::string maps((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  EXPECT_THAT(maps, HasSubstr("/memfd:good.so"));
+  EXPECT_THAT(maps, Not(HasSubstr(path)));
+
+  const PluginFile read = ValueOrDie(ReadPluginFile(path, {}));
+  const int copy = ValueOrDie(SealedCopy(read));
+  EXPECT_EQ(ValueOrDie(ReadFile(DescriptorPath(copy), int64_t{1} << 30)), read.bytes);
+  EXPECT_EQ(::write(copy, "x", 1), -1) << "nobody writes to the copy";
+  EXPECT_EQ(::ftruncate(copy, 0), -1);
+  EXPECT_EQ(ValueOrDie(SealedCopy(read)), copy) << "one copy of the same bytes";
+  EXPECT_NE(ValueOrDie(SealedCopy({read.real_path, "other"})), copy);
+}
+
+TEST(PluginLoaderTest, ALibraryThatIsNowhereIsNamed) {
+  ExpectRefused(TinyFixture("needs_library"),
+                "libmase_nowhere.so: cannot open shared object file: No such file or directory; "
+                "link a library of your own into the plugin (its .a), as nothing is looked for "
+                "beside it ($ORIGIN)");
 }
 
 TEST(PluginLoaderTest, ANameThatIsTakenIsRefusedNamingBothPlugins) {

@@ -109,6 +109,7 @@ bool ReadMessage(int socket, google::protobuf::MessageLite& message) {
 }
 
 absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::string& plugin_path,
+                                                                    int copy,
                                                                     const IsolationLimits& limits) {
   if (!allowed) {
     return absl::FailedPreconditionError(
@@ -128,13 +129,22 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::s
   MASE_ASSIGN_OR_RETURN(const auto errors, MakePipe());
   ends.insert(ends.end(), errors.begin(), errors.end());
 
-  constexpr int kSocket = 3;  // In the process.
+  // Out of the way of the numbers that they are to have.
+  std::vector<int> sources;
+  for (const int end : {output[1], errors[1], sockets[1], copy}) {
+    sources.push_back(::fcntl(end, F_DUPFD_CLOEXEC, kPluginCopy + 1));
+    if (sources.back() < 0) {
+      return absl::InternalError(absl::StrCat("cannot open a descriptor: ", std::strerror(errno)));
+    }
+    ends.push_back(sources.back());
+  }
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, errors[1], STDERR_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, sockets[1], kSocket);
+  constexpr int kTargets[] = {STDOUT_FILENO, STDERR_FILENO, kHostSocket, kPluginCopy};
+  for (size_t i = 0; i < sources.size(); ++i) {
+    posix_spawn_file_actions_adddup2(&actions, sources[i], kTargets[i]);
+  }
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   // Ctrl-C is the host's. Signals are handled as by any new program.
@@ -149,7 +159,6 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::s
   std::vector<std::string> words = {"mase-plugin",
                                     kServeFlag,
                                     absl::StrCat(::getpid()),
-                                    absl::StrCat(kSocket),
                                     absl::StrCat(limits.memory_bytes),
                                     absl::StrCat(limits.cpu_seconds),
                                     plugin_path};
@@ -171,7 +180,8 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::s
   if (failed != 0) {
     return absl::InternalError(absl::StrCat("cannot start a process: ", std::strerror(failed)));
   }
-  ends = {sockets[1], output[1], errors[1]};
+  ends = std::move(sources);
+  ends.insert(ends.end(), {sockets[1], output[1], errors[1]});
   for (const int end : {sockets[0], output[0], errors[0]}) ::fcntl(end, F_SETFL, O_NONBLOCK);
   return std::unique_ptr<PluginProcess>(
       new PluginProcess(process, sockets[0], output[0], errors[0], limits));

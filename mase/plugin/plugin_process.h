@@ -24,10 +24,12 @@ struct IsolationLimits {
 
 class PluginProcess {
  public:
-  // This program once more, in a sandbox (sandbox.h) from before it opens the plugin at
-  // `plugin_path`. FailedPrecondition in a program whose main does not call ServePluginIfAsked
-  // (serve_plugin.h); Internal where no process can be started.
+  // This program once more, in a sandbox (sandbox.h) from before it opens the plugin, of which it
+  // gets the copy at descriptor `copy` (plugin_file.h) and, for its name, the path.
+  // FailedPrecondition in a program whose main does not call ServePluginIfAsked (serve_plugin.h);
+  // Internal where no process can be started.
   static absl::StatusOr<std::unique_ptr<PluginProcess>> Start(const std::string& plugin_path,
+                                                              int copy,
                                                               const IsolationLimits& limits);
   ~PluginProcess();  // Ends it.
   PluginProcess(const PluginProcess&) = delete;
@@ -68,8 +70,11 @@ void AllowPluginProcesses();
 bool WriteMessage(int socket, const google::protobuf::MessageLite& message);
 bool ReadMessage(int socket, google::protobuf::MessageLite& message);
 
-// The command line of such a process: PROGRAM kServeFlag PARENT SOCKET MEMORY CPU PLUGIN.
+// The command line of such a process: PROGRAM kServeFlag PARENT MEMORY CPU PLUGIN. It has, beside
+// the standard ones, two descriptors.
 inline constexpr char kServeFlag[] = "--serve_plugin";
+inline constexpr int kHostSocket = 3;
+inline constexpr int kPluginCopy = 4;
 
 }  // namespace mase
 

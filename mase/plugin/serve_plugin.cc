@@ -206,7 +206,7 @@ class Server {
 
  private:
   void Open(const OpenRequest& request, OpenReply& reply) {
-    absl::StatusOr<PluginEntry> entry = loader_.Open(request.path());
+    absl::StatusOr<PluginEntry> entry = loader_.OpenCopy(request.path(), kPluginCopy);
     const bool passes_alone = entry.ok() && entry->format().empty() && entry->op().empty() &&
                               entry->metric().empty() && entry->data_reader().empty();
     if (entry.ok() && !passes_alone) {
@@ -282,23 +282,21 @@ class Server {
 }  // namespace
 
 std::optional<int> ServePluginIfAsked(int argc, char** argv) {
-  if (argc != 7 || absl::string_view(argv[1]) != kServeFlag) {
+  if (argc != 6 || absl::string_view(argv[1]) != kServeFlag) {
     AllowPluginProcesses();
     return std::nullopt;
   }
   SandboxLimits limits;
-  int socket = 0;
   int parent = 0;
   const bool understood = absl::SimpleAtoi(argv[2], &parent) && parent == ::getppid() &&
-                          absl::SimpleAtoi(argv[3], &socket) &&
-                          absl::SimpleAtoi(argv[4], &limits.memory_bytes) &&
-                          absl::SimpleAtoi(argv[5], &limits.cpu_seconds);
+                          absl::SimpleAtoi(argv[3], &limits.memory_bytes) &&
+                          absl::SimpleAtoi(argv[4], &limits.cpu_seconds);
   if (!understood) return 2;
   // What libraries of the host left open for the programs that it starts.
-  if (::close_range(static_cast<unsigned>(socket) + 1, ~0u, 0) != 0) return 1;
+  if (::close_range(kPluginCopy + 1, ~0u, 0) != 0) return 1;
   // Bundled plugins, which passes may use, too. They are links where Bazel runs the program.
   limits.readable = {
-      std::filesystem::path(argv[6]).parent_path().string(), Runfile("plugins"),
+      std::filesystem::path(argv[5]).parent_path().string(), Runfile("plugins"),
       std::filesystem::path(RealPath(Runfile("plugins/index.textproto"))).parent_path().string()};
   SetMemoryLimit(limits.memory_bytes);
   const absl::StatusOr<std::unique_ptr<PluginLoader>> loader = PluginLoader::Create();
@@ -308,13 +306,13 @@ std::optional<int> ServePluginIfAsked(int argc, char** argv) {
     return 1;
   }
   // A pass that loops does not outlive the host. (PR_SET_PDEATHSIG asks for a thread of it.)
-  std::thread([socket] {
-    pollfd host = {socket, POLLRDHUP, 0};
+  std::thread([] {
+    pollfd host = {kHostSocket, POLLRDHUP, 0};
     while (::poll(&host, 1, -1) < 0 && errno == EINTR) {
     }
     ::syscall(SYS_exit_group, 1);
   }).detach();
-  const int code = Server(socket, **loader).Serve();
+  const int code = Server(kHostSocket, **loader).Serve();
   std::fflush(nullptr);
   // Without the destructors of the plugin.
   ::_exit(code);

@@ -29,15 +29,18 @@ using google::protobuf::Empty;
 using Result = absl::StatusOr<PassResult>;
 constexpr char kSummary[] = "Does nothing.";
 
-// "good" of /somewhere/good.so.
+// "good" of /somewhere/good.so. What is open is a copy of that file, which a link tells of:
+// "/memfd:good.so (deleted)".
 const std::string& Stem() {
   static const auto* const stem = new std::string([] {
     Dl_info info = {};
     static const int here = 0;
     if (dladdr(&here, &info) == 0) return std::string();
-    const std::string path = info.dli_fname;
-    const std::string name = path.substr(path.rfind('/') + 1);
-    return name.substr(0, name.rfind('.'));
+    char link[256] = {};
+    const bool is_copy = readlink(info.dli_fname, link, sizeof(link) - 1) > 0;
+    const std::string path = is_copy ? link : info.dli_fname;
+    const std::string name = path.substr(path.find_last_of("/:") + 1);
+    return name.substr(0, name.find(".so"));
   }());
   return *stem;
 }

@@ -29,6 +29,9 @@ extern "C" const MasePluginInfo* MasePluginGetInfo(void) { return mase::MissingF
 #elif defined(TINY_undefined_elsewhere)
 extern "C" const MasePluginInfo* other_library_function(void);
 extern "C" const MasePluginInfo* MasePluginGetInfo(void) { return other_library_function(); }
+#elif defined(TINY_needs_library)
+extern "C" const MasePluginInfo* mase_nowhere(void);
+extern "C" const MasePluginInfo* MasePluginGetInfo(void) { return mase_nowhere(); }
 #elif !defined(TINY_no_entry)
 extern "C" const MasePluginInfo* MasePluginGetInfo(void) { return nullptr; }
 #endif

@@ -33,18 +33,20 @@ def mase_pass_plugin(name, srcs, proto = None, deps = []):
                   (proto, name, proto),
         )
         generated = [stem + ".pb.cc", stem + ".pb.h"]
+
+    # Where "STEM.pb.h" lies. (`includes` would not do: Bazel refuses that of a workspace's root.)
+    folder = "/".join([part for part in ["$(BINDIR)", native.package_name()] if part])
     native.cc_binary(
         name = name + ".so",
         srcs = srcs + generated,
-        copts = _COPTS,
-        includes = ["."],
+        copts = _COPTS + ["-iquote", folder],
         linkshared = 1,
         deps = ["@mase_sdk//:sdk"] + deps,
     )
     native.sh_test(
         name = name + "_check",
         size = "medium",
-        srcs = ["@mase_sdk//:check"],
+        srcs = ["@mase_sdk//:bazel/check.sh"],
         args = ["$(location :%s.so)" % name],
-        data = [":%s.so" % name],
+        data = [":%s.so" % name, "@mase_sdk//:host"],
     )
