@@ -220,7 +220,12 @@ void DefineGraph(py::module_& module) {
   });
   py::class_<Graph>(module, "Graph", py::dynamic_attr())
       .def_static(
-          "from_text", [](const std::string& text) { return ValueOf(ReadGraphText(text)); },
+          "from_text",
+          [](const std::string& text) {
+            Graph graph = ValueOf(ReadGraphText(text));
+            Check(InferShapes(graph));
+            return graph;
+          },
           py::arg("text"))
       .def_property_readonly("name", &Graph::name)
       .def_property_readonly("version", &Graph::version)

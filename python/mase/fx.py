@@ -5,14 +5,16 @@
 
 A layer or function becomes the op of that name (docs/ops.md), with the attributes that PyTorch calls so; what no op
 computes is refused, by name and node. Weights are copied. The example says shapes and types; its first axis is the
-batch, and the net takes any number of rows where the module does.
+batch, and the net takes any number of rows where the module does. The net is what the module computes after
+`module.eval()`, in whatever mode it is; the module and the example stay as they are.
 """
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import operator
-from typing import Any, Callable, Sequence, Union
+from typing import Any, Callable, Iterator, Sequence, Union
 
 import torch
 import torch.fx
@@ -60,10 +62,32 @@ def from_torch(module: torch.nn.Module, example: torch.Tensor | Sequence[torch.T
     `example` is an input, or all of them. InvalidArgumentError names what there is no op for, and the node.
     """
     examples = [example] if isinstance(example, torch.Tensor) else list(example)
-    traced = module if isinstance(module, torch.fx.GraphModule) else torch.fx.symbolic_trace(module)
-    with torch.no_grad():
-        ShapeProp(traced).propagate(*examples)
-    return _Importer(traced, name or type(module).__name__).net()
+    with torch.no_grad(), _evaluating(module):
+        if isinstance(module, torch.fx.GraphModule):
+            traced = module
+        else:
+            traced = torch.fx.GraphModule(module, _Tracer().trace(module))
+        ShapeProp(traced).propagate(*[example.clone() for example in examples])  # Layers may work in place.
+        return _Importer(traced, name or type(module).__name__).net()
+
+
+class _Tracer(torch.fx.Tracer):
+    """Buffers are nodes, as parameters are: code may index them by extents of the input."""
+
+    proxy_buffer_attributes = True
+
+
+@contextlib.contextmanager
+def _evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """Computes as for inference: else norms would learn from the example, and dropout would drop."""
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
 
 
 class _Importer:
@@ -312,8 +336,8 @@ class _Importer:
     ) -> Value:
         if enable_gqa:
             raise self.refuse("attention of groups (enable_gqa) has no op")
-        of = self.meta(self.node.all_input_nodes[0]).shape
-        keys = self.meta(self.node.all_input_nodes[1]).shape[-2]
+        of = self.meta(self.argument(0, "query")).shape
+        keys = self.meta(self.argument(1, "key")).shape[-2]
         scores = self.line("matmul", [query, self.line("transpose", [key], {"dim0": -2, "dim1": -1})], {})
         scores = self.line("mul", [scores, self.operand(scale or 1 / math.sqrt(of[-1]))], {})
         if is_causal:
@@ -369,6 +393,10 @@ class _Importer:
             axis += 1
         return value if all(isinstance(one, slice) for one in indices) else self.renamed(value)
 
+    def softmax_axis(self) -> int:
+        """The axis that PyTorch takes where none is given."""
+        return 0 if len(self.meta(self.node).shape) in (0, 1, 3) else 1
+
     def reduced(self, op: str, x: str, dim: Any, keepdim: bool) -> Value:
         rank = len(self.meta(self.source()).shape)
         dims = list(range(rank)) if dim is None else list(dim) if isinstance(dim, tuple) else [dim]
@@ -408,7 +436,7 @@ class _Importer:
         self.extra[target] = tensor
         node = name or self.fresh(self.node.name)
         shape = _attribute(list(tensor.shape), [])
-        self.lines.append(f"{_word(node)} = get_attr(shape={shape}, value=%{_word(target)}) @{_word(target)}")
+        self.lines.append(f"{_word(node)} = get_attr get_attr(shape={shape}, value=%{_word(target)}) @{_word(target)}")
         return node
 
     def line(
@@ -419,6 +447,8 @@ class _Importer:
             if not isinstance(value, str):
                 raise self.refuse(f"{op} of {value!r}, which is no tensor")
         texts = [_word(value) for value in inputs]
+        if op in ("softmax", "log_softmax") and attributes.get("dim") is None:
+            attributes = {**attributes, "dim": self.softmax_axis()}
         for key, value in attributes.items():
             fallback = _OPS[op]["attributes"][key][0]
             if value is None:
@@ -446,8 +476,9 @@ class _Importer:
             if name in op["attributes"] or name in _OF_TRAINING or parameter.default is inspect.Parameter.empty:
                 continue
             value = getattr(module, name, parameter.default)
-            same = value == parameter.default or value in _HARMLESS.get(name, ())
-            if isinstance(value, torch.Tensor) or name == "bias" or same:
+            if isinstance(value, torch.Tensor) or name == "bias":
+                continue
+            if value == parameter.default or value in _HARMLESS.get(name, ()):
                 continue
             raise self.refuse(f"{type(module).__name__} with {name}={value!r}, which the op does not know")
 
@@ -458,6 +489,10 @@ class _Importer:
         if not isinstance(value, torch.Tensor):
             raise self.refuse(f"{target!r} is no tensor")
         return value
+
+    def argument(self, position: int, name: str) -> Any:
+        """What the node was called with; one node may stand for several."""
+        return self.node.args[position] if position < len(self.node.args) else self.node.kwargs[name]
 
     def source(self) -> torch.fx.Node:
         return self.node.all_input_nodes[0]

@@ -18,6 +18,9 @@ Node = _mase.Node
 Net = Union[str, "os.PathLike[str]", Graph]
 
 _log = logging.getLogger("mase")
+# Settings that say which net it is; those of files are relative to where they were given.
+_OF_FILES = ("load", "load_name")
+_OF_NETS = ("model", "load_type", "output", *_OF_FILES)
 _FILES = (".safetensors", ".onnx", ".pt", ".pth", ".ckpt", ".mz", ".npz", ".bin", ".h5")
 # mase.run.LogLevel as levels of the module logging.
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
@@ -81,9 +84,9 @@ def load(
     if data is not None:
         given["dataset"] = os.fspath(data)
     graph = _mase.load(json.dumps(given, default=_plain), list(input_shape), classes, _message)
-    origin: dict[str, str] = {key: os.path.abspath(given[key]) for key in given if key in ("load_name", "load")}
-    if origin:
-        origin.update({key: given[key] for key in given if key == "model"})
+    origin = {key: os.fspath(given[key]) for key in _OF_NETS if isinstance(given.get(key), (str, os.PathLike))}
+    if any(key in origin for key in _OF_FILES):
+        origin.update({key: os.path.abspath(origin[key]) for key in _OF_FILES if key in origin})
         graph._origin = (origin, graph.version)
     return graph
 

@@ -111,6 +111,56 @@ def test_attention_slices_and_weights_of_the_module():
     check(Fused(), torch.randn(5, 16))
 
 
+def test_attention_with_one_tensor_for_all_and_by_keywords():
+    class Same(nn.Module):
+        def forward(self, x):
+            y = F.scaled_dot_product_attention(x, x, x)
+            return F.scaled_dot_product_attention(query=y, value=x, key=x, is_causal=True)
+
+    check(Same(), torch.randn(4, 3, 8))
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 4, 4)])
+@pytest.mark.parametrize("function", [nn.Softmax(), nn.LogSoftmax(), F.softmax, F.log_softmax], ids=lambda f: str(f)[:16])
+@pytest.mark.filterwarnings("ignore:Implicit dimension choice")
+def test_softmax_without_an_axis_takes_that_of_pytorch(function, shape):
+    class Implicit(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.function = function
+
+        def forward(self, x):
+            return self.function(x)
+
+    check(Implicit(), torch.randn(shape))
+
+
+def test_a_module_in_training_is_read_as_for_inference_and_stays_as_it_is():
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.ReLU(inplace=True)
+            self.norm = nn.BatchNorm1d(16)
+            self.frozen = nn.BatchNorm1d(16).eval()
+
+        def forward(self, x):
+            x = self.frozen(self.norm(self.first(x)))
+            return F.dropout(x, 0.5, training=self.training) if self.training else x * 2
+
+    module = Branches().train()
+    module.frozen.eval()
+    state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    x = torch.randn(8, 16)
+    before = x.clone()
+    net = mase.fx.from_torch(module, x)
+    assert (x == before).all()
+    assert module.training and module.norm.training and not module.frozen.training
+    assert all((tensor == state[name]).all() for name, tensor in module.state_dict().items())
+    with torch.no_grad():
+        want = module.eval()(x.clone()).numpy()
+    np.testing.assert_allclose(net.run(x, execution="float"), want, rtol=1e-6, atol=1e-6)
+
+
 def test_two_inputs():
     class Two(nn.Module):
         def forward(self, x, y):
@@ -172,5 +222,5 @@ def test_a_net_of_torch_is_quantized_and_trained():
     module = nn.Sequential(nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 5)).eval()
     net = mase.fx.from_torch(copy.deepcopy(module), torch.randn(8, 16), name="mine")
     report = mase.train(net, "jsc-sim", config={"dataset": {"rows": 3000}}, max_epochs=1, learning_rate=1e-2)
-    quantized = mase.transform(report.net, "jsc-sim", passes={"quantize": {"linear": "integer 8/4"}})
+    quantized = mase.transform(report.net, "jsc-sim", passes={"quantize": {"linear": {"config": "integer 8/4"}}})
     assert quantized.net["_2"].type == "LinearInteger"

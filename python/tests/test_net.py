@@ -1,3 +1,5 @@
+import pathlib
+
 import mase
 import numpy as np
 import pytest
@@ -19,7 +21,9 @@ def test_the_text_has_a_line_a_node_and_comes_back():
     net = mase.load("jsc-tiny", batch_size=8)
     text = str(net)
     assert "seq_blocks_2 = linear(seq_blocks_1, in_features=16, out_features=5)" in text
-    assert str(mase.Graph.from_text(text)) == text
+    again = mase.Graph.from_text(text)
+    assert str(again) == text
+    assert [(n.shape, n.dtype) for n in again.nodes] == [(n.shape, n.dtype) for n in net.nodes]
     assert repr(net) == "<mase.Graph jsc-tiny: 6 nodes, 117 parameters>"
 
 
@@ -73,6 +77,23 @@ def test_run_computes_the_net(checkpoint):
         net.run(x[:, :3])
     with pytest.raises(ValueError, match="did you mean 'integer'"):
         net.run(x, execution="intege")
+
+
+def test_settings_that_say_which_net_it_is_go_with_it_into_runs(checkpoint):
+    net = mase.load("jsc-tiny", load=checkpoint, load_type="pl", batch_size=8)
+    report = mase.transform(net, "jsc", passes={"summary": {}}, evaluate=False)
+    assert report["settings"]["model"]["load_type"] == "pl" and report["settings"]["model"]["name"] == "jsc-tiny"
+    assert report["settings"].get("batch_size", 128) == 128  # What a net is looked at with is none of them.
+
+
+def test_the_result_that_an_onnx_file_is_loaded_for_goes_with_it_into_exports():
+    # A classifier of scikit-learn with the results label and probabilities.
+    file = pathlib.Path(__file__).resolve().parents[2] / "testdata" / "onnx" / "sklearn_mlp.onnx"
+    net = mase.load(file, output="probabilities")
+    mase.export("onnx", net, "net.onnx")
+    assert mase.load("net.onnx").nodes[-1].inputs == net.nodes[-1].inputs
+    with pytest.raises(mase.Error, match="no result 'nix'"):
+        mase.load(file, output="nix")
 
 
 def test_save_and_load(checkpoint):
