@@ -16,7 +16,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
         sys.exit(f"mase is built for Debian 12's Python 3.11, not for {sysconfig.get_python_version()}")
     missing = [package for header, package in HEADERS.items() if not pathlib.Path(header).exists()]
     if missing:
-        sys.exit(f"needs Debian's packages {' '.join(missing)}: tools/check_python_setup installs them")
+        sys.exit(f"needs Debian's packages: sudo apt-get install {' '.join(missing)}")
     subprocess.run(["./bazelw", "build", "--noshow_progress", "//python:wheel"], cwd=ROOT, check=True)
     built = ROOT / "bazel-bin" / "python" / "mase.whl"
     with zipfile.ZipFile(built) as wheel:

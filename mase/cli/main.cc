@@ -171,7 +171,7 @@ absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporte
     MASE_RETURN_IF_ERROR(SetFlag(name, value, *action.own_flags()));
   }
   if (!action.makes_directory()) MASE_RETURN_IF_ERROR(RefuseOutputs(arguments, action.name()));
-  action.Begin(arguments, reporter);
+  action.Begin(arguments, reporter, call.watch_interrupt);
   MASE_ASSIGN_OR_RETURN(const bool done, action.Prepare());
   if (done) return absl::OkStatus();
   MASE_ASSIGN_OR_RETURN(LoadedConfig settings,

@@ -3,6 +3,8 @@
 #ifndef MASE_CLI_MAIN_H_
 #define MASE_CLI_MAIN_H_
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
+#include "mase/cli/interrupt.h"
 #include "mase/config/arguments.h"
 #include "mase/config/config.h"
 #include "mase/run/reporter.h"
@@ -19,6 +22,9 @@
 #include "proto/report.pb.h"
 
 namespace mase {
+
+// RunEnvironment::watch_interrupt.
+using WatchInterrupt = std::function<const std::atomic<bool>&()>;
 
 // One action: transform, train, test. Settings of the run come as RunConfig; what else
 // it wants to be told is a message of flags.
@@ -59,12 +65,15 @@ class Action {
   // settings.
   virtual absl::Status Run(const LoadedConfig& settings, const RunReport& begun) = 0;
 
-  // Where it says what it does, and the command line. Set before anything else is called.
+  // Where it says what it does, the command line, and what ends it early. Set before anything else
+  // is called.
   Reporter& reporter() { return *reporter_; }
   const Arguments& arguments() const { return arguments_; }
-  void Begin(const Arguments& arguments, Reporter& reporter) {
+  const WatchInterrupt& watch_interrupt() const { return watch_interrupt_; }
+  void Begin(const Arguments& arguments, Reporter& reporter, WatchInterrupt watch_interrupt) {
     arguments_ = arguments;
     reporter_ = &reporter;
+    watch_interrupt_ = std::move(watch_interrupt);
   }
 
   // Where Prepare understands words in another way.
@@ -80,6 +89,7 @@ class Action {
  private:
   Arguments arguments_;
   Reporter* reporter_ = nullptr;
+  WatchInterrupt watch_interrupt_;
 };
 
 // How an action is called, once what it is to be told is known.
@@ -87,6 +97,7 @@ struct ActionCall {
   Arguments arguments;
   std::vector<std::string> command_line;                   // For the report.
   ShownSettings shown_settings = ShownSettings::kChanged;  // As the first table.
+  WatchInterrupt watch_interrupt = CatchInterrupt;         // Ctrl-C ends it.
 };
 
 // InvalidArgument, with the goals' place, if runs of `action` with these settings do not have the

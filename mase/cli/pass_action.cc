@@ -10,7 +10,6 @@
 #include "mase/base/table.h"
 #include "mase/cli/explain.h"
 #include "mase/cli/instrument_flags.h"
-#include "mase/cli/interrupt.h"
 #include "mase/cli/log.h"
 #include "mase/pipeline/reproducer.h"
 #include "mase/run/run_passes.h"
@@ -36,7 +35,7 @@ RunEnvironment PassAction::environment() {
               [this](const Pipeline& pipeline, const RunConfig& config) {
                 return FlaggedInstruments(flags_, pipeline, config, reporter());
               },
-          .watch_interrupt = CatchInterrupt};
+          .watch_interrupt = watch_interrupt()};
 }
 
 absl::StatusOr<bool> PassAction::Prepare() {

@@ -12,7 +12,6 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
-#include "mase/cli/interrupt.h"
 #include "mase/cli/plugin_flags.h"
 #include "mase/plugin/plugin_loader.h"
 #include "mase/run/report_json.h"
@@ -86,7 +85,7 @@ class SearchAction : public Action {
       SetSettings(request.settings, begun);
     }
     const RunEnvironment environment = {
-        .reporter = reporter(), .passes = loader_.get(), .watch_interrupt = CatchInterrupt};
+        .reporter = reporter(), .passes = loader_.get(), .watch_interrupt = watch_interrupt()};
     return Finish(SearchRun(request, begun, environment));
   }
 

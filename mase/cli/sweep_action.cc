@@ -13,7 +13,6 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/base/writable.h"
-#include "mase/cli/interrupt.h"
 #include "mase/cli/plugin_flags.h"
 #include "mase/plugin/plugin_loader.h"
 #include "mase/run/sweep.h"
@@ -96,7 +95,7 @@ class SweepAction : public Action {
 
  private:
   RunEnvironment environment() {
-    return {.reporter = reporter(), .passes = loader_.get(), .watch_interrupt = CatchInterrupt};
+    return {.reporter = reporter(), .passes = loader_.get(), .watch_interrupt = watch_interrupt()};
   }
 
   // Where models are swept, the one word that stands alone is the data set.

@@ -5,7 +5,6 @@
 
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
-#include "mase/cli/interrupt.h"
 #include "mase/cli/plugin_flags.h"
 #include "mase/run/predictions.h"
 #include "mase/run/test_run.h"
@@ -40,7 +39,8 @@ class TestAction : public Action {
   void Settle(RunConfig& config) const override { PinPlugins(*loader_, config); }
 
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
-    const RunEnvironment environment = {.reporter = reporter(), .watch_interrupt = CatchInterrupt};
+    const RunEnvironment environment = {.reporter = reporter(),
+                                        .watch_interrupt = watch_interrupt()};
     return Finish(TestRun(settings.config, predictions_path_, begun, environment));
   }
 

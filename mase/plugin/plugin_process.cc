@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -17,10 +16,12 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/base/thread_annotations.h"
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "mase/base/last_words.h"
 #include "mase/base/limits.h"
@@ -33,7 +34,14 @@ extern char** environ;
 namespace mase {
 namespace {
 
-std::atomic<bool> allowed = false;
+// How this program is started again, file first. None: it cannot be.
+absl::Mutex mutex;
+std::vector<std::string> program ABSL_GUARDED_BY(mutex);
+
+std::vector<std::string> Program() {
+  const absl::MutexLock lock(&mutex);
+  return program;
+}
 
 constexpr int kSizeBytes = 8;
 
@@ -90,7 +98,10 @@ bool Transfer(int socket, char* bytes, size_t size, bool reads) {
 
 }  // namespace
 
-void AllowPluginProcesses() { allowed = true; }
+void AllowPluginProcesses(std::vector<std::string> words) {
+  const absl::MutexLock lock(&mutex);
+  program = words.empty() ? std::vector<std::string>{"/proc/self/exe"} : std::move(words);
+}
 
 bool WriteMessage(int socket, const google::protobuf::MessageLite& message) {
   std::string bytes(kSizeBytes, '\0');
@@ -111,7 +122,8 @@ bool ReadMessage(int socket, google::protobuf::MessageLite& message) {
 absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::string& plugin_path,
                                                                     int copy,
                                                                     const IsolationLimits& limits) {
-  if (!allowed) {
+  std::vector<std::string> words = Program();
+  if (words.empty()) {
     return absl::FailedPreconditionError(
         "isolation = \"process\" is for programs that can start themselves again, as ch");
   }
@@ -156,12 +168,12 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::s
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::vector<std::string> words = {"mase-plugin",
-                                    kServeFlag,
-                                    absl::StrCat(::getpid()),
-                                    absl::StrCat(limits.memory_bytes),
-                                    absl::StrCat(limits.cpu_seconds),
-                                    plugin_path};
+  const std::string file = words[0];
+  for (const std::string& word :
+       {std::string(kServeFlag), absl::StrCat(::getpid()), absl::StrCat(limits.memory_bytes),
+        absl::StrCat(limits.cpu_seconds), plugin_path}) {
+    words.push_back(word);
+  }
   std::vector<char*> argv, environment;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -173,8 +185,8 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::s
   }
   environment.push_back(nullptr);
   pid_t process = 0;
-  const int failed = ::posix_spawn(&process, "/proc/self/exe", &actions, &attributes, argv.data(),
-                                   environment.data());
+  const int failed =
+      ::posix_spawn(&process, file.c_str(), &actions, &attributes, argv.data(), environment.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (failed != 0) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -62,8 +63,9 @@ class PluginProcess {
   std::string printed_, printed_errors_;
 };
 
-// That main was asked whether the program is to serve a plugin, and it is not.
-void AllowPluginProcesses();
+// That this program, started with `words` and what kServeFlag says behind them, calls
+// ServePluginIfAsked. Without words it is that of /proc/self/exe, by its name alone.
+void AllowPluginProcesses(std::vector<std::string> words = {});
 
 // One message on a socket, from a process that waits as long as it takes. False where the other
 // side hung up, or sent what is no such message.

@@ -1,9 +1,8 @@
 // The actions of ch as functions: what words say on a command line is arguments here, what it
 // prints as JSON is the result.
 #include <atomic>
-#include <chrono>
+#include <cmath>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <string>
 #include <utility>
@@ -24,6 +23,8 @@
 #include "mase/cli/transform_action.h"
 #include "mase/config/arguments.h"
 #include "mase/graph/graph.h"
+#include "mase/plugin/plugin_process.h"
+#include "mase/plugin/serve_plugin.h"
 #include "mase/run/lone_net.h"
 #include "mase/run/reporter.h"
 #include "nlohmann/json.hpp"
@@ -36,12 +37,47 @@ namespace {
 
 namespace py = pybind11;
 
+// What ends an action early. Ctrl-C is the main thread's, as in all of Python: it ends actions that
+// were called there. Made and destroyed with the interpreter's lock.
+class Interruption {
+ public:
+  Interruption() : of_main_thread_(IsMainThread()) { running_ += of_main_thread_ ? 1 : 0; }
+  ~Interruption() {
+    // Signals are Python's own again.
+    if (of_main_thread_ && --running_ == 0) EndCatchingInterrupt();
+  }
+  Interruption(const Interruption&) = delete;
+  Interruption& operator=(const Interruption&) = delete;
+
+  const std::atomic<bool>& Watch() const { return of_main_thread_ ? CatchInterrupt() : ended_; }
+  void End() {
+    if (of_main_thread_) {
+      Interrupt();
+    } else {
+      ended_ = true;
+    }
+  }
+
+ private:
+  static bool IsMainThread() {
+    const py::module_ threading = py::module_::import("threading");
+    return threading.attr("current_thread")().is(threading.attr("main_thread")());
+  }
+
+  static inline int running_ = 0;  // In the main thread: what an action calls may call others.
+  const bool of_main_thread_;
+  std::atomic<bool> ended_ = false;
+};
+
 // Hands what an action says to functions of Python, each of which may be None. The first exception
-// that one raises ends the action, as Ctrl-C does, and is kept.
+// that one raises ends the action and is kept.
 class PythonReporter final : public Reporter {
  public:
   PythonReporter(py::object message, py::object show, py::object progress)
       : message_(std::move(message)), show_(std::move(show)), progress_(std::move(progress)) {}
+
+  // Ctrl-C, or an exception.
+  const std::atomic<bool>& WatchInterrupt() const { return interruption_.Watch(); }
 
   void Message(LogLevel level, absl::string_view text) override {
     Call(message_, static_cast<int>(level), std::string(text));
@@ -59,8 +95,10 @@ class PythonReporter final : public Reporter {
   Terminal progress() override {
     Terminal terminal;
     if (progress_.is_none()) return terminal;
-    terminal.interactive = true;  // Ten times a second.
-    terminal.seconds = Terminal::Stderr().seconds;
+    terminal.interactive = true;
+    // Whole eighths of a second, and at each of them the task that is at work: many short ones, as
+    // epochs of a small net are, would end before they had anything to tell by a finer clock.
+    terminal.seconds = [clock = Terminal::Stderr().seconds] { return std::floor(clock() * 8) / 8; };
     terminal.write = [](absl::string_view) {};
     terminal.tell = [this](const ProgressFigures& figures) {
       Call(progress_, std::string(figures.label), figures.done, figures.total,
@@ -87,30 +125,14 @@ class PythonReporter final : public Reporter {
       function(arguments...);
     } catch (...) {
       raised_ = std::current_exception();
-      Interrupt();
+      interruption_.End();
     }
   }
 
+  Interruption interruption_;
   const py::object message_, show_, progress_;
   std::string document_, directory_;
   std::exception_ptr raised_;
-};
-
-// Signals are caught while actions run, and Python's own again afterwards.
-class InterruptScope {
- public:
-  InterruptScope() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    ++running_;
-  }
-  ~InterruptScope() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (--running_ == 0) EndCatchingInterrupt();
-  }
-
- private:
-  static inline std::mutex mutex_;
-  static inline int running_ = 0;
 };
 
 std::unique_ptr<Action> MakeAction(const std::string& name, const std::string& word) {
@@ -176,9 +198,11 @@ py::tuple Act(const std::string& name, const std::string& word,
   if (!config_json.empty()) call.arguments.texts.push_back({"config", config_json});
   Distribute(keywords, *action, call.arguments);
   PythonReporter reporter(std::move(message), std::move(show), std::move(progress));
+  call.watch_interrupt = [&reporter]() -> const std::atomic<bool>& {
+    return reporter.WatchInterrupt();
+  };
   absl::Status status;
   {
-    const InterruptScope scope;
     const py::gil_scoped_release unlocked;
     status = Guarded(*action, call, reporter);
   }
@@ -211,6 +235,13 @@ void DefineActions(py::module_& module) {
              py::arg("command_line"), py::arg("message"), py::arg("show"), py::arg("progress"));
   module.def("load", &Load, py::arg("settings"), py::arg("input_shape"), py::arg("classes"),
              py::arg("message"));
+  // How the interpreter is started to be the process of a plugin (isolation = "process").
+  module.def("allow_plugin_processes", &AllowPluginProcesses, py::arg("words"));
+  module.def("serve_plugin", [](std::vector<std::string> words) {
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    return ServePluginIfAsked(static_cast<int>(argv.size()), argv.data());
+  });
 }
 
 }  // namespace mase

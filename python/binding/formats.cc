@@ -1,5 +1,6 @@
 #include "mase/formats.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -84,6 +85,10 @@ void DefineFormats(py::module_& module) {
   module.def("decode", &Decode);
   module.def("values", &Values);
   module.def("error", &Error);
+  // For tests: where an array is read.
+  module.def("address_of", [](const py::object& array) {
+    return reinterpret_cast<uintptr_t>(Float32Of(array).raw_data());
+  });
 }
 
 }  // namespace mase

@@ -16,7 +16,7 @@ __all__ = ["Progress", "Report", "explain", "export", "search", "sweep", "test",
 
 Data = Union[str, "os.PathLike[str]", None]
 Config = Union[str, "os.PathLike[str]", Mapping[str, Any], None]
-# Called ten times a second at most: label ("epoch 3/20"), done, total (0: unknown), unit ("batch"), detail
+# Called eight times a second at most: label ("epoch 3/20"), done, total (0: unknown), unit ("batch"), detail
 # ("loss 0.913 acc 0.671"). What it raises ends the run and comes out of it.
 Progress = Callable[[str, int, int, str, str], None]
 Show = Callable[[str], None]
@@ -108,7 +108,7 @@ def transform(
     """Runs passes on a net and measures it before and after: `ch transform`.
 
         >>> report = mase.transform(
-        ...     "best.safetensors", "jsc", passes={"quantize": {"linear": "integer 8/4"}})
+        ...     "best.safetensors", "jsc", passes={"quantize": {"linear": {"config": "integer 8/4"}}})
         >>> report.metric("accuracy"), report.net
     """
     if passes is not None:

@@ -29,6 +29,22 @@ def test_a_buffer_is_read_where_it_lies_and_the_result_is_the_callers():
     assert x.tolist() == [np.float32(0.3)] * 4
 
 
+def test_arrays_and_tensors_are_read_where_they_lie():
+    """No copy is made: what the library reads has the addresses of the caller's memory."""
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for given in (x, memoryview(x), x[1:]):
+        assert mase._mase.address_of(given) == np.asarray(given).ctypes.data
+    assert mase._mase.address_of(x.T) != x.ctypes.data  # Not row-major: a copy.
+    torch = pytest.importorskip("torch")
+    tensor = torch.arange(6.0).reshape(2, 3)
+    assert mase._mase.address_of(tensor) == tensor.data_ptr()
+    y = mase.formats.quantize(x, "integer 8/4")
+    assert torch.from_dlpack(y).data_ptr() == y.ctypes.data == np.from_dlpack(y).ctypes.data
+    net = mase.load("jsc-tiny")
+    name = "seq_blocks.2.weight"
+    assert net.tensors[name].ctypes.data == net.tensors[name].ctypes.data  # The net's own memory, each time.
+
+
 def test_codes_and_back():
     x = np.linspace(-3, 3, 64, dtype=np.float32).reshape(4, 16)
     for text in ["integer 8/4", "minifloat_ieee 8/4", "block_fp 8/8/None/1x16"]:

@@ -2,14 +2,17 @@ import json
 import logging
 import os
 import pathlib
+import shutil
 import signal
 import threading
+import time
 
 import mase
 import pytest
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMALL = {"dataset": {"name": "jsc-sim", "rows": 3000}, "max_epochs": 1, "batch_size": 256}
-INTEGER = {"quantize": {"linear": "integer 8/4"}}
+INTEGER = {"quantize": {"linear": {"config": "integer 8/4"}}}
 
 
 def test_transform_measures_before_and_after(checkpoint):
@@ -77,7 +80,7 @@ def test_a_search_finds_a_point(checkpoint):
             "setup": {"n_jobs": 1, "n_trials": 4, "timeout": 20000, "sampler": "grid", "sum_scaled_metrics": False},
             "metrics": {"accuracy": {"scale": 1.0, "direction": "maximize"},
                 "average_bitwidth": {"scale": 0.2, "direction": "minimize"}}}}
-    report = mase.search(checkpoint, "jsc", search=search)
+    report = mase.search(checkpoint, config={"dataset": SMALL["dataset"]}, search=search)
     assert report["action"] == "search" and report["status"] == "ok"
 
 
@@ -91,7 +94,7 @@ def test_export_writes_a_file(checkpoint):
     mase.export("onnx", checkpoint, "net.onnx")
     assert [n.op for n in mase.load("net.onnx").nodes][-3:-1] == ["linear", "relu"]
     with pytest.raises(mase.Error, match="rounds nothing"):
-        mase.export("qdq", checkpoint, "net.onnx")
+        mase.export("qdq", checkpoint, "net.qdq.onnx")
 
 
 def test_messages_go_to_logging(caplog):
@@ -112,7 +115,7 @@ def test_nothing_is_printed(checkpoint, capfd):
 
 
 def test_wrong_settings_are_value_errors(checkpoint):
-    with pytest.raises(ValueError, match="arguments: max_epocs.*max_epochs"):
+    with pytest.raises(ValueError, match="arguments: unknown key 'max_epocs'; did you mean 'max_epochs'"):
         mase.train("jsc-tiny", "jsc-sim", max_epocs=3)
     with pytest.raises(ValueError, match="did you mean 'quantize'"):
         mase.transform(checkpoint, "jsc", passes={"quantise": {}})
@@ -137,7 +140,18 @@ def test_a_run_directory_that_is_there_is_kept(checkpoint):
         mase.test(checkpoint, "jsc", run_dir="run")
 
 
-LONG = {"dataset": {"name": "jsc-sim", "rows": 20000}, "max_epochs": 100000, "batch_size": 256}
+LONG = {"dataset": {"name": "jsc-sim", "rows": 100000}, "max_epochs": 1000000, "batch_size": 4}
+
+
+def ending(seconds):
+    """A function for `progress` that is told enough after a while."""
+    start = time.monotonic()
+
+    def progress(label, done, total, unit, detail):
+        if time.monotonic() - start > seconds:
+            raise RuntimeError("enough")
+
+    return progress
 
 
 def test_progress_is_told_and_what_it_raises_ends_the_run():
@@ -150,7 +164,7 @@ def test_progress_is_told_and_what_it_raises_ends_the_run():
 
     with pytest.raises(RuntimeError, match="enough"):
         mase.train("jsc-tiny", config=LONG, progress=progress)
-    assert calls[0][0].startswith("epoch 1") or "epoch" in calls[0][0]
+    assert all(call[0].startswith("epoch ") or call[0] == "validation" for call in calls)
     assert 0 <= calls[0][1] <= calls[0][2]
 
 
@@ -179,7 +193,113 @@ def test_other_threads_run_meanwhile():
 
     thread = threading.Thread(target=tick)
     thread.start()
-    mase.train("jsc-tiny", config={**LONG, "max_epochs": 40})
-    done.set()
-    thread.join()
+    try:
+        with pytest.raises(RuntimeError, match="enough"):
+            mase.train("jsc-tiny", config=LONG, progress=ending(1))
+    finally:
+        done.set()
+        thread.join()
     assert len(ticks) >= 3
+
+
+def in_thread(act):
+    """What a function gives or raises in a thread of its own, once joined."""
+    results = []
+
+    def run():
+        try:
+            results.append(act())
+        except BaseException as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, results
+
+
+def test_what_one_thread_raises_ends_no_run_of_another():
+    thread, ended = in_thread(lambda: mase.train("jsc-tiny", config=LONG, progress=ending(0.3)))
+    report = mase.train("jsc-tiny", config={**LONG, "max_epochs": 3}, run_dir="whole")
+    thread.join()
+    assert [str(error) for error in ended] == ["enough"] and report["status"] == "ok"
+    # And the other way round.
+    thread, reports = in_thread(lambda: mase.train("jsc-tiny", config={**LONG, "max_epochs": 3}, run_dir="beside"))
+    with pytest.raises(RuntimeError, match="enough"):
+        mase.train("jsc-tiny", config=LONG, progress=ending(0.3))
+    thread.join()
+    assert reports[0]["status"] == "ok"
+
+
+def test_control_c_is_the_main_threads():
+    thread, reports = in_thread(lambda: mase.train("jsc-tiny", config={**LONG, "max_epochs": 3}, run_dir="beside"))
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        mase.train("jsc-tiny", config=LONG)
+    thread.join()
+    assert reports[0]["status"] == "ok"
+
+
+def test_what_logging_raises_while_a_net_is_loaded_ends_that_alone(caplog):
+    class Full(logging.Handler):
+        def handle(self, record):
+            raise OSError("the disk is full")
+
+    log = logging.getLogger("mase")
+    handler = Full()
+    log.addHandler(handler)
+    try:
+        with caplog.at_level(logging.DEBUG, logger="mase"), pytest.raises(OSError, match="full"):
+            mase.load("jsc-tiny", "jsc-sim")
+    finally:
+        log.removeHandler(handler)
+    assert mase.train("jsc-tiny", config=SMALL)["status"] == "ok"
+
+
+def test_two_threads_at_once_write_what_each_writes_alone(checkpoint):
+    def transform(run_dir, **passes):
+        return lambda: mase.transform(checkpoint, "jsc", passes=passes, run_dir=run_dir)
+
+    first = {"quantize": {"linear": {"config": "integer 8/4"}}}
+    second = {"quantize": {"linear": {"config": "minifloat_ieee 6/3"}}}
+    alone = [transform("alone/1", **first)(), transform("alone/2", **second)()]
+    for _ in range(3):
+        shutil.rmtree("both", ignore_errors=True)
+        threads = [in_thread(transform("both/1", **first)), in_thread(transform("both/2", **second))]
+        for (thread, both), want in zip(threads, alone):
+            thread.join()
+            assert both[0]["metrics"] == want["metrics"]
+            written = [path for path in pathlib.Path(want.directory).rglob("*") if path.suffix in (".safetensors", ".csv")]
+            assert len(written) >= 3
+            for path in written:
+                same = pathlib.Path(both[0].directory, path.relative_to(want.directory))
+                assert same.read_bytes() == path.read_bytes(), path
+
+
+@pytest.fixture
+def bad():
+    """A plugin of somebody else, with passes that do what they must not (mase/plugin/testdata/fixture.cc)."""
+    pathlib.Path("others").mkdir()
+    return shutil.copy(ROOT / "bazel-bin" / "mase" / "plugin" / "testdata" / "fixture.so", "others/bad.so")
+
+
+def test_plugins_run_in_processes_of_their_own(checkpoint, bad):
+    def run(**passes):
+        return mase.transform(checkpoint, "jsc", passes=passes, plugins=[bad], isolation="process", evaluate=False)
+
+    for name, said in [("crashes", "crashed: SIGSEGV"), ("exits", "exit"), ("aborts", "SIGABRT")]:
+        with pytest.raises(mase.Error, match=said):
+            run(**{name: {}})
+    counts = next(one for one in run(reaches_out={})["passes"] if one["name"] == "reaches_out")["counts"]
+    assert counts == {"network": 0, "write": 0, "read": 0, "fork": 0, "kill": 0}
+    assert run(renames={}).net.name == "renamed"
+
+
+def test_plugins_lie_where_they_may(checkpoint, bad):
+    def run(folder):
+        return mase.transform(
+            checkpoint, "jsc", passes={"renames": {}}, plugins=[bad], plugin_dirs=[folder], evaluate=False)
+
+    with pytest.raises(mase.Error, match="plugins must lie in /usr"):
+        run("/usr")
+    assert run("others")["settings"]["plugin_dirs"] == [os.path.abspath("others")]
