@@ -1,6 +1,7 @@
 // Plugins that go wrong, as users of the program meet them.
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -110,6 +111,92 @@ TEST_F(PluginFaultsTest, MistakesOfPassesSayWhoMadeThem) {
   const CommandResult needs = Run("needs_nobody");
   EXPECT_EQ(needs.exit_code, 2);
   EXPECT_THAT(needs.err, HasSubstr("pass needs_nobody of plugin bad needs 'nobody': no pass"));
+}
+
+TEST_F(PluginFaultsTest, WhatAPassDoesWrongIsNoSuccess) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"throws", "throws: of plugin bad threw: no luck"},
+      {"throws_number", "throws_number: of plugin bad threw something"},
+      {"hides_a_change", "changed the graph, but says that it did not"},
+      {"claims_a_change", "says that it changed the graph, but nothing"},
+      {"makes_a_circle", "makes_a_circle: left a broken graph: "},
+      {"erases_the_output", "erases_the_output: "},
+  };
+  for (const auto& [pass, message] : cases) {
+    const CommandResult run = Run(pass);
+    EXPECT_EQ(run.exit_code, 1) << pass;
+    EXPECT_THAT(run.err, HasSubstr(message));
+    EXPECT_FALSE(std::filesystem::exists(folder_ + "/run/transformed.safetensors")) << pass;
+  }
+}
+
+// The file of "FILE runs this pass again", relative to the folder.
+std::string ReproducerOf(const CommandResult& run) {
+  constexpr char kFlag[] = "--reproduce=";
+  const size_t begin = run.err.find(kFlag);
+  if (begin == std::string::npos) return "";
+  const size_t path = begin + sizeof(kFlag) - 1;
+  return run.err.substr(path, run.err.find_first_of(" \n", path) - path);
+}
+
+TEST_F(PluginFaultsTest, APassThatIsRunAgainIsTheSameOneAndAsConfined) {
+  const std::string reproducer = ReproducerOf(Run("throws", {"--isolation=process"}));
+  ASSERT_NE(reproducer, "");
+  const auto again = [&](std::vector<std::string> flags) {
+    std::vector<std::string> words = {"transform", "--reproduce=" + reproducer};
+    words.insert(words.end(), flags.begin(), flags.end());
+    return RunCommand("mase/ch", words, folder_);
+  };
+  const CommandResult same = again({"--isolation=none"});
+  EXPECT_EQ(same.exit_code, 1) << same.err;
+  EXPECT_THAT(same.err, HasSubstr("threw: no luck"));
+  const CommandResult outside = again({"--plugin_dirs=/usr/lib"});
+  EXPECT_EQ(outside.exit_code, 4) << outside.err;
+  EXPECT_THAT(outside.err, HasSubstr("and plugins must lie in /usr/lib (plugin_dirs)"));
+}
+
+TEST_F(PluginFaultsTest, ATrainingGoesOnWithItsPluginsAndAsConfined) {
+  folder_ = NewFolder();
+  FixtureIn(folder_, "bad");
+  const auto train = [this](std::vector<std::string> words) {
+    words.insert(words.begin(), "train");
+    return RunCommand("mase/ch", words, folder_);
+  };
+  const CommandResult first = train(
+      {"jsc-tiny", "jsc-sim", "--set=dataset.rows=200", "--plugins=./bad.so", "--isolation=process",
+       "--pass_timeout=60", "--set=passes.renames={}", "--max_epochs=1", "--run_dir=run"});
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const CommandResult on =
+      train({"--resume=run", "--max_epochs=2", "--isolation=none", "--pass_timeout=600"});
+  EXPECT_EQ(on.exit_code, 0) << on.err;
+  EXPECT_THAT(ValueOrDie(ReadFile(folder_ + "/run/settings.textproto", 1 << 20)),
+              AllOf(HasSubstr("/bad.so\""), HasSubstr("isolation: \"process\""),
+                    HasSubstr("pass_timeout: 60\n")));
+  std::filesystem::remove(folder_ + "/bad.so");
+  std::filesystem::copy_file(TinyFixture("no_entry"), folder_ + "/bad.so");
+  const CommandResult other = train({"--resume=run", "--max_epochs=3"});
+  EXPECT_EQ(other.exit_code, 4);
+  EXPECT_THAT(other.err, HasSubstr("bad.so refused: its SHA-256 is "));
+}
+
+TEST_F(PluginFaultsTest, ListingsAndChecksOpenWhatRunsWould) {
+  folder_ = NewFolder();
+  FixtureIn(folder_, "good");
+  const std::vector<std::vector<std::string>> commands = {
+      {"plugins", "list", "./good.so", "--plugin_dirs=/usr/lib"},
+      {"plugins", "check", "./good.so", "--plugin_dirs=/usr/lib"},
+      {"formats", "list", "--plugins=./good.so", "--plugin_dirs=/usr/lib"},
+      {"transform", "--list_passes", "--plugins=./good.so", "--plugin_dirs=/usr/lib"},
+  };
+  for (const std::vector<std::string>& words : commands) {
+    const CommandResult run = RunCommand("mase/ch", words, folder_);
+    EXPECT_EQ(run.exit_code, 4) << words[0] << run.err;
+    EXPECT_THAT(run.err, HasSubstr("and plugins must lie in /usr/lib (plugin_dirs)"));
+  }
+  const CommandResult check =
+      RunCommand("mase/ch", {"plugins", "check", "./good.so", "--isolation=process"}, folder_);
+  EXPECT_EQ(check.exit_code, 0) << check.out << check.err;
+  EXPECT_THAT(check.out, HasSubstr(" passed, 0 failed"));
 }
 
 TEST_F(PluginFaultsTest, PluginsArePartOfTheSettings) {

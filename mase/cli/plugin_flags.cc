@@ -47,12 +47,11 @@ void TakeOver(const RunConfig& recorded, RunConfig& config) {
 
 PluginPolicy PolicyOf(const RunConfig& config) {
   PluginPolicy policy = {.folders = {config.plugin_dirs().begin(), config.plugin_dirs().end()}};
+  if (config.has_pass_timeout()) policy.pass_limit = absl::Seconds(config.pass_timeout());
   if (config.isolation() != kProcess) return policy;
   policy.isolation = {.memory_bytes = limits::kIsolatedMemoryBytes,
-                      .cpu_seconds = limits::kIsolatedCpuSeconds};
-  if (config.has_pass_timeout()) {
-    policy.isolation->pass_limit = absl::Seconds(config.pass_timeout());
-  }
+                      .cpu_seconds = limits::kIsolatedCpuSeconds,
+                      .pass_limit = policy.pass_limit};
   if (const auto memory = ParseMemorySize(config.max_memory()); memory.ok()) {
     policy.isolation->memory_bytes = *memory;
   }
@@ -89,6 +88,12 @@ absl::StatusOr<std::unique_ptr<PluginLoader>> OpenPlugins(
 
 void PinPlugins(const PluginLoader& loader, RunConfig& config) {
   config.mutable_plugins()->Assign(loader.pins().begin(), loader.pins().end());
+  const PluginPolicy& policy = loader.policy();
+  config.mutable_plugin_dirs()->Assign(policy.folders.begin(), policy.folders.end());
+  if (policy.isolation.has_value()) config.set_isolation(kProcess);
+  if (policy.pass_limit != absl::InfiniteDuration()) {
+    config.set_pass_timeout(absl::ToDoubleSeconds(policy.pass_limit));
+  }
 }
 
 }  // namespace mase

@@ -23,8 +23,8 @@ absl::StatusOr<std::unique_ptr<PluginLoader>> OpenPlugins(
     const Arguments& arguments, const google::protobuf::RepeatedPtrField<std::string>& flagged,
     const RunConfig* recorded = nullptr);
 
-// Puts all third-party plugins that are open into the settings, with their SHA-256: they are part
-// of what the run does.
+// Puts into the settings all third-party plugins that are open, with their SHA-256, and the policy
+// under which they were opened: they are part of what the run does.
 void PinPlugins(const PluginLoader& loader, RunConfig& config);
 
 }  // namespace mase

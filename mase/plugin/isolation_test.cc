@@ -1,7 +1,17 @@
 // Passes in processes of their own: the same results, and none of the harm.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -249,6 +259,7 @@ TEST_F(BadPassTest, MistakesAreThoseOfAPassInThisProcess) {
   EXPECT_THAT(Run("hides_a_change"), is_bug("changed the graph, but says that it did not"));
   EXPECT_THAT(Run("claims_a_change"), is_bug("says that it changed the graph, but nothing"));
   EXPECT_THAT(Run("makes_a_circle"), is_bug("makes_a_circle: left a broken graph: "));
+  EXPECT_THAT(Run("erases_the_output"), is_bug("erases_the_output: "));
   EXPECT_THAT(Run("records_no_format"), is_bug("a quantization record without a format"));
   EXPECT_THAT(Run("created_as_null"), is_bug("was created as null"));
   EXPECT_THAT(Run("created_by_throwing"), is_bug("threw something when it was created"));
@@ -264,12 +275,61 @@ TEST_F(BadPassTest, WhatItPrintsIsAWarning) {
 }
 
 TEST_F(BadPassTest, ItReachesNothingOutside) {
+  ASSERT_EQ(setenv("MASE_TEST_SECRET", "x", 1), 0);
+  ASSERT_EQ(setenv("LC_MASE_TEST", "x", 1), 0);
   Load();
   ASSERT_OK(Run("reaches_out"));
   const auto& counts = report_.passes(0).counts();
-  for (const char* what : {"network", "write", "read", "fork", "kill"}) {
+  for (const char* what : {"network", "write", "read", "fork", "kill", "secret"}) {
     EXPECT_EQ(counts.at(what), 0) << what;
   }
+  EXPECT_EQ(counts.at("locale"), 1) << "the environment that is for everybody it has";
+}
+
+// From here on this process, and all that it starts, is as on a kernel where a call is not there,
+// or not with that first argument.
+void TakeAwayCall(int call, std::optional<uint32_t> argument = std::nullopt) {
+  const uint8_t other = argument.has_value() ? 3 : 1;
+  std::vector<sock_filter> code = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(call), 0, other)};
+  if (argument.has_value()) {
+    code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args)));
+    code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, *argument, 0, 1));
+  }
+  code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
+  code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  const sock_fprog program = {static_cast<unsigned short>(code.size()), code.data()};
+  ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+TEST_F(BadPassTest, WithoutLandlockItReadsFilesAndDoesNoOtherHarm) {
+  const auto run = [this] {
+    TakeAwayCall(SYS_landlock_create_ruleset);
+    Load();
+    const absl::Status status = Run("reaches_out");
+    const auto& counts = report_.passes(0).counts();
+    std::string found;
+    for (const char* what : {"network", "write", "read", "fork", "kill"}) {
+      absl::StrAppend(&found, " ", what, " ", counts.at(what));
+    }
+    std::fprintf(stderr, "%s:%s\n", status.ToString().c_str(), found.c_str());
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "OK: network 0 write 0 read 1 fork 0 kill 0");
+}
+
+TEST_F(BadPassTest, WithoutSeccompItDoesNotStart) {
+  const auto run = [this] {
+    TakeAwayCall(SYS_prctl, PR_SET_SECCOMP);
+    loader_.set_policy({.isolation = Limits()});
+    std::fprintf(stderr, "%s\n", loader_.Open(Fixture("bad")).status().ToString().c_str());
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0),
+              "bad.so refused: its process cannot be kept from doing harm, so it does not start: "
+              "cannot restrict system calls: Function not implemented");
 }
 
 TEST_F(BadPassTest, ItReadsNoFileThatItsOptionsDoNotName) {

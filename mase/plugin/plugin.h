@@ -11,6 +11,10 @@
 #ifndef MASE_PLUGIN_PLUGIN_H_
 #define MASE_PLUGIN_PLUGIN_H_
 
+#if __cplusplus < 202002L
+#error "Plugins of MASE are C++20: compile them with -std=c++20."
+#endif
+
 #include "mase/pass/pass_registry.h"
 #include "mase/plugin/plugin_info.h"
 

@@ -24,6 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "mase/pass/pass_registry.h"
 #include "mase/plugin/plugin_file.h"
@@ -39,6 +40,9 @@ struct PluginPolicy {
   std::vector<std::string> folders = {};
   // Passes run in processes of their own (isolated_plugin.h), within these limits; unset: here.
   std::optional<IsolationLimits> isolation = std::nullopt;
+  // Of a pass that runs here, which the pipeline keeps; in a process of its own it is one of those
+  // limits.
+  absl::Duration pass_limit = absl::InfiniteDuration();
 };
 
 class PluginLoader : public PassSource {
@@ -54,6 +58,7 @@ class PluginLoader : public PassSource {
 
   // Of what is opened from now on.
   void set_policy(PluginPolicy policy) { policy_ = std::move(policy); }
+  const PluginPolicy& policy() const { return policy_; }
 
   // Opens a third-party plugin; `sha256`, unless empty, is what the file must have. OK if that file
   // is open already. NotFound if there is no such file; InvalidArgument if it cannot be read;

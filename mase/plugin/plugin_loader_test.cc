@@ -1,5 +1,7 @@
 #include "mase/plugin/plugin_loader.h"
 
+#include <linux/capability.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -103,6 +105,15 @@ TEST(PluginLoaderTest, WhatDoesNotFitIsRefusedBeforeAnyCodeOfItRuns) {
        "_GLIBCXX_DEBUG is 1, this program's 0: compile it without -D_GLIBCXX_DEBUG; its "
        "NDEBUG is 0, this program's 1: compile it with -DNDEBUG; its hash of declarations is "
        "0123456789abcdef, this program's "},
+      {"other_libraries",
+       "its plugin interface is 1, this program's 2: build it against the SDK of this program; "
+       "its compiler is gcc 11, this program's gcc 12: compile it with gcc 12; its C++ ABI is "
+       "1016, this program's 1017: compile it with gcc 12 and without -fabi-version; its "
+       "_GLIBCXX_USE_CXX11_ABI is 0, this program's 1: compile it with "
+       "-D_GLIBCXX_USE_CXX11_ABI=1; its sanitizer is address, this program's none: compile it with "
+       "the sanitizer of this program (none); its protobuf is 3019004, this program's 3021012: "
+       "compile it against protobuf 3021012; its Abseil is 20210324.2, this program's 20220623.1: "
+       "compile it against Abseil 20220623.1; its hash of declarations is "},
   };
   for (const Refusal& refusal : cases) ExpectRefused(TinyFixture(refusal.fixture), refusal.message);
 }
@@ -167,6 +178,24 @@ TEST(PluginLoaderTest, FilesThatOthersCanWriteAreRefused) {
   PluginLoader loader(PluginIndex(), "");
   EXPECT_THAT(loader.Open(folder),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is a directory")));
+}
+
+TEST(PluginLoaderTest, AFileThatMayNotBeReadIsAnError) {
+  const std::string path = Fixture("good");
+  std::filesystem::permissions(path, std::filesystem::perms::none);
+  // To a root with all capabilities nothing is unreadable.
+  __user_cap_header_struct self = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct before[_LINUX_CAPABILITY_U32S_3] = {};
+  ASSERT_EQ(::syscall(SYS_capget, &self, before), 0);
+  __user_cap_data_struct without[] = {before[0], before[1]};
+  without[0].effective &= ~(1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH);
+  ASSERT_EQ(::syscall(SYS_capset, &self, without), 0);
+  PluginLoader loader(PluginIndex(), "");
+  const absl::Status status = loader.Open(path).status();
+  ASSERT_EQ(::syscall(SYS_capset, &self, before), 0);
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr(absl::StrCat("plugin ", path, ": cannot open: Permission"))));
 }
 
 TEST(PluginLoaderTest, PluginsLieInTheFoldersThatTheSettingsName) {

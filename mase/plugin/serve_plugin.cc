@@ -302,7 +302,12 @@ std::optional<int> ServePluginIfAsked(int argc, char** argv) {
   const absl::StatusOr<std::unique_ptr<PluginLoader>> loader = PluginLoader::Create();
   if (!loader.ok()) return 1;
   if (const absl::Status status = EnterSandbox(limits); !status.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
+    // The answer to the first question; nothing of the plugin is opened.
+    PluginRequest request;
+    PluginReply reply;
+    *reply.mutable_open()->mutable_status() = TextOf(absl::FailedPreconditionError(absl::StrCat(
+        "its process cannot be kept from doing harm, so it does not start: ", status.message())));
+    if (ReadMessage(kHostSocket, request)) WriteMessage(kHostSocket, reply);
     return 1;
   }
   // A pass that loops does not outlive the host. (PR_SET_PDEATHSIG asks for a thread of it.)

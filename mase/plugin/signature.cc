@@ -18,7 +18,7 @@ struct Field {
   absl::string_view key;   // In the signature.
   absl::string_view name;  // For people.
   // What to do where the program has "1" or anything else, and where it has "0" of a switch.
-  // $host stands for its value.
+  // $host stands for its value, $compiler for that of its compiler.
   absl::string_view mend;
   absl::string_view mend_off = "";
 };
@@ -26,7 +26,7 @@ struct Field {
 constexpr Field kFields[] = {
     {"plugin_abi", "plugin interface", "build it against the SDK of this program"},
     {"compiler", "compiler", "compile it with $host"},
-    {"cxx_abi", "C++ ABI", "compile it with -fabi-version as this program, or without"},
+    {"cxx_abi", "C++ ABI", "compile it with $compiler and without -fabi-version"},
     {"standard", "C++ standard", "compile it with -std=c++20"},
     {"cxx11_strings", "_GLIBCXX_USE_CXX11_ABI", "compile it with -D_GLIBCXX_USE_CXX11_ABI=$host"},
     {"glibcxx_debug", "_GLIBCXX_DEBUG", "compile it with -D_GLIBCXX_DEBUG",
@@ -67,7 +67,8 @@ absl::Status CheckSignature(absl::string_view signature) {
         absl::StrCat("its ", field.name, " is ",
                      found == theirs.end() ? "not said" : Printable(Shortened(found->second, 100)),
                      ", this program's ", host, ": ",
-                     absl::StrReplaceAll(off ? field.mend_off : field.mend, {{"$host", host}})));
+                     absl::StrReplaceAll(off ? field.mend_off : field.mend,
+                                         {{"$host", host}, {"$compiler", ours.at("compiler")}})));
   }
   if (differences.empty()) return absl::OkStatus();
   return absl::PermissionDeniedError(absl::StrJoin(differences, "; "));

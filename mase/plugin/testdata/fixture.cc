@@ -153,6 +153,8 @@ Result ReachesOut(Graph&, PassContext& context) {
   if (child == 0) _exit(0);
   try_it("fork", child > 0);
   try_it("kill", kill(getppid(), 0) == 0);
+  try_it("secret", std::getenv("MASE_TEST_SECRET") != nullptr);
+  try_it("locale", std::getenv("LC_MASE_TEST") != nullptr);
   return PassResult::Unchanged();
 }
 
