@@ -167,6 +167,39 @@ has log "3 passed, 6 failed"
 if ch plugins describe quantise > log 2>&1; then exit 1; fi
 has log "did you mean 'quantize'?"
 
+# Built by another compiler, as an older language or with checks, a plugin is refused with what differs and what to do.
+source=examples/count_flops/count_flops.cc
+built() { # built FOLDER COMPILER FLAG...: count_flops.so there
+  mkdir -p "$1"
+  # shellcheck disable=SC2086
+  "$2" -O1 $flags "${@:3}" -o "$1/count_flops.so" $source > "$1/log" 2>&1
+}
+refused() { # refused FOLDER WORDS
+  if ch transform jsc-tiny jsc --plugins="./$1/count_flops.so" --set=passes.count_flops={} > log 2>&1; then exit 1; fi
+  tr -s ' \n' ' ' < log > line
+  has line "$2"
+}
+if built older g++ -std=c++17; then exit 1; fi
+has older/log "Plugins of MASE are C++20: compile them with -std=c++20."
+built newer g++ -std=c++23
+refused newer "its C++ standard is 202100L, this program's 202002L: compile it with -std=c++20"
+built checked g++ -UNDEBUG -D_GLIBCXX_DEBUG
+refused checked "its _GLIBCXX_DEBUG is 1, this program's 0: compile it without -D_GLIBCXX_DEBUG"
+refused checked "its NDEBUG is 0, this program's 1: compile it with -DNDEBUG"
+if command -v clang++ > /dev/null; then
+  built clang clang++
+  refused clang "its compiler is clang"
+  refused clang "compile it with gcc 12"
+fi
+# With -ffast-math it works, and the program's own arithmetic is what it was.
+built fast g++ -ffast-math
+ch transform jsc-tiny jsc --plugins=./fast/count_flops.so --set=passes.count_flops={} --run_dir=fast/run > log 2>&1
+figures() { sed -n '/"metrics"/,/\]/p' "$1/summary.json"; }
+figures flops > flops.figures
+figures fast/run > fast.figures
+has flops.figures '"loss"'
+cmp flops.figures fast.figures
+
 # The plugin of the first release is still one.
 build first_plugin "$here"/testdata/sdk/1.0.0/first_plugin.cc
 ch plugins check ./first_plugin.so > log || {
