@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Accuracy at equal EBOPs: widths that training learns, one width for all layers, NSGA-II, greedy.
 
-    ./bazelw build //mase:ch && benchmarks/compare_widths.py [--net=jsc-s] [--trials=40]
+    ./bazelw build //mase:ch && benchmarks/compare_widths.py [--net=jsc-s] [--trials=30] [--seeds=3]
 
 Searches of one trained net on the same rows, with the same short trainings after the same
 calibration: widths that training learns (as testdata/configs/jsc_learned_widths.toml: a trial for
 each weight of EBOPs), one width for all layers, and widths of each layer by NSGA-II and by greedy.
-Prints the best accuracy on the sample within each budget of EBOPs, as Markdown.
+Prints the best accuracy on the sample within each budget of EBOPs, as Markdown: the median of the
+seeds and in parentheses the least and the greatest of them. A seed draws the sample, the batches and
+what the samplers draw; the net that all start from is the same.
 """
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import tempfile
 
@@ -64,47 +67,60 @@ bias_width = [8]
 """ % (WIDTHS, WIDTHS)
 
 
-def search(name, learned, space, flags, arguments, folder):
+# name: what joins the format, the space, the flags.
+WAYS = {
+    "learned": (LEARNED, LEARNED_SPACE, "--sampler=grid"),
+    "uniform": ("", UNIFORM_SPACE, "--sampler=grid"),
+    "nsgaii": ("", LAYER_SPACE, "--sampler=nsgaii --trials={trials}"),
+    "greedy": ("", LAYER_SPACE, "--sampler=greedy"),
+}
+
+
+def search(name, seed, arguments, folder):
     """(ebops, accuracy) of the trials of one search."""
+    learned, space, flags = WAYS[name]
     config = os.path.join(folder, name + ".toml")
     with open(config, "w") as file:
         file.write(COMMON.format(net=arguments.net, root=ROOT, learned=learned, epochs=arguments.epochs))
         file.write(space)
-    out = os.path.join(folder, name)
+    out = os.path.join(folder, "%s-%d" % (name, seed))
     subprocess.run([os.path.join(ROOT, "bazel-bin/mase/ch"), "search", "--config=" + config, "--run_dir=" + out,
-                    "--quiet", *flags], check=True, cwd=ROOT)
+                    "--seed=%d" % seed, "--quiet", *flags.format(trials=arguments.trials).split()],
+                   check=True, cwd=ROOT)
     with open(os.path.join(out, "log.json")) as file:
         trials = json.load(file).values()
     return [(trial["user_attrs_hardware_metrics"]["ebops"], trial["user_attrs_software_metrics"]["accuracy_micro"])
             for trial in trials if trial["state"] == "COMPLETE"]
 
 
+def cell(searches, budget):
+    """Of the searches of one way, a seed each."""
+    best = [max((accuracy for ebops, accuracy in trials if ebops <= budget), default=None) for trials in searches]
+    if None in best:
+        return "-"
+    text = "%.4f" % statistics.median(best)
+    return text if len(best) == 1 else text + " (%.4f to %.4f)" % (min(best), max(best))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--net", default="jsc-s")
-    parser.add_argument("--trials", type=int, default=60, help="of NSGA-II and greedy, beside the layers alone")
+    parser.add_argument("--trials", type=int, default=30, help="of NSGA-II")
     parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--ways", default=",".join(WAYS), help="which of %s" % ", ".join(WAYS))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = {
-            "learned": search("learned", LEARNED, LEARNED_SPACE, ["--sampler=grid"], arguments, folder),
-            "one width": search("uniform", "", UNIFORM_SPACE, ["--sampler=grid"], arguments, folder),
-            "nsgaii": search("nsgaii", "", LAYER_SPACE, ["--sampler=nsgaii", "--trials=%d" % arguments.trials],
-                             arguments, folder),
-            "greedy": search("greedy", "", LAYER_SPACE, ["--sampler=greedy"], arguments, folder),
-        }
-    highest = max(ebops for trials in found.values() for ebops, _ in trials)
-    print("| EBOPs at most | " + " | ".join("%s (%d trainings)" % (name, len(trials))
-                                           for name, trials in found.items()) + " |")
+    found = {}
+    for name in arguments.ways.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            found[name] = [search(name, seed, arguments, folder) for seed in range(arguments.seeds)]
+    ebops = [ebops for searches in found.values() for trials in searches for ebops, _ in trials]
+    print("| EBOPs at most | " + " | ".join("%s (%d trainings)" % (name, len(searches[0]))
+                                           for name, searches in found.items()) + " |")
     print("| --- |" + " --- |" * len(found))
-    budget = highest
-    while budget > highest / 200:
-        best = [max((accuracy for ebops, accuracy in trials if ebops <= budget), default=None)
-                for trials in found.values()]
-        if not any(best):
-            break
-        print("| %d | " % budget + " | ".join("-" if value is None else "%.4f" % value for value in best) + " |")
-        budget /= 1.6
+    for step in range(11):
+        budget = max(ebops) * (min(ebops) / max(ebops)) ** (step / 10)
+        print("| {:,.0f} | ".format(budget) + " | ".join(cell(searches, budget) for searches in found.values()) + " |")
 
 
 if __name__ == "__main__":

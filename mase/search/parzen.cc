@@ -30,6 +30,18 @@ double Scaled(const SearchParameter& p, double value) { return p.log ? std::log(
 // Half of what a value stands for beside itself.
 double HalfStep(const SearchParameter& p) { return IsDiscrete(p) ? p.step / 2 : 0; }
 
+// Adds `hit` where a choice is `own` and else `miss`. Most of what TPE spends is spent here: eight
+// at a time have no branch that a processor would guess, and compilers make them a few
+// instructions.
+void AddMatches(const int32_t* __restrict choices, int32_t own, double hit, double miss,
+                double* __restrict logs, size_t count) {
+  size_t k = 0;
+  for (; k + 8 <= count; k += 8) {
+    for (size_t i = k; i < k + 8; ++i) logs[i] += choices[i] == own ? hit : miss;
+  }
+  for (; k < count; ++k) logs[k] += choices[k] == own ? hit : miss;
+}
+
 }  // namespace
 
 std::vector<double> RecencyWeights(size_t count) {
@@ -190,9 +202,7 @@ void Parzen::AddLogs(const Axis& axis, double value, std::vector<double>& logs) 
   const size_t kernels = logs.size();
   if (axis.categorical) {
     const auto own = static_cast<int32_t>(value);
-    for (size_t k = 0; k + 1 < kernels; ++k) {
-      logs[k] += axis.choice[k] == own ? axis.log_hit : axis.log_miss;
-    }
+    AddMatches(axis.choice.data(), own, axis.log_hit, axis.log_miss, logs.data(), kernels - 1);
     logs.back() += axis.log_even;
     return;
   }
@@ -210,7 +220,7 @@ void Parzen::AddLogs(const Axis& axis, double value, std::vector<double>& logs) 
   }
 }
 
-double Parzen::LogDensity(absl::Span<const double> values) const {
+double Parzen::LogDensity(absl::Span<const double> values, double enough) const {
   if (!probabilities_.empty()) return std::log(probabilities_[static_cast<size_t>(values[0])]);
   std::vector<double> logs = log_weights_;
   for (size_t column = 0; column < axes_.size(); ++column) {
@@ -218,6 +228,7 @@ double Parzen::LogDensity(absl::Span<const double> values) const {
   }
   // What is less than e^-36 of the most does not change a double.
   const double most = *absl::c_max_element(logs);
+  if (most >= enough) return most;  // One kernel alone makes it so.
   double sum = 0;
   for (double log : logs) sum += log > most - 36 ? std::exp(log - most) : 0;
   return most + std::log(sum);

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -33,8 +34,10 @@ class Parzen {
   // A value for each parameter of the group.
   void Sample(Draws& draws, absl::Span<double> values) const;
 
-  // The logarithm of the density.
-  double LogDensity(absl::Span<const double> values) const;
+  // The logarithm of the density. Where that is `enough` or more, the answer may be any number
+  // from `enough` up to it: less work for who only asks whether it is less.
+  double LogDensity(absl::Span<const double> values,
+                    double enough = std::numeric_limits<double>::infinity()) const;
 
  private:
   // One parameter's part of all kernels.

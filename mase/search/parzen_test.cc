@@ -95,5 +95,24 @@ TEST(ParzenTest, SamplesAreDistributedAsTheDensity) {
   }
 }
 
+// What is enough may end the sum early, and never moves a density to the other side of it.
+TEST(ParzenTest, EnoughIsToldFromLess) {
+  const ParameterSpace space =
+      Space({CategoricalParameter("a", {int64_t{0}, int64_t{1}, int64_t{2}}),
+             CategoricalParameter("b", {true, false}), RealParameter("c", 0, 1)});
+  const Parzen density(space, {0, 1, 2}, {0, 1, 0.3, 2, 0, 0.7, 1, 1, 0.2, 0, 0, 0.9},
+                       {1, 2, 1, 0.5}, 1);
+  for (const std::vector<double>& values :
+       {std::vector<double>{0, 1, 0.3}, {2, 1, 0.5}, {1, 0, 0.95}}) {
+    const double whole = density.LogDensity(values);
+    EXPECT_EQ(density.LogDensity(values, whole + 0.01), whole);
+    for (const double enough : {whole, whole - 0.1, whole - 1, whole - 10}) {
+      const double told = density.LogDensity(values, enough);
+      EXPECT_GE(told, enough);
+      EXPECT_LE(told, whole);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mase

@@ -68,13 +68,14 @@ class TpeProposer final : public Proposer {
           [](const Trial* a, const Trial* b) { return a->number < b->number; });
       if (!good) split.others.push_back(trials[i]);
     }
-    if (spec_.settings.constant_liar()) {
+    absl::c_reverse(split.others);
+    if (spec_.settings.constant_liar() && !running.empty()) {
       for (const Trial& trial : running) {
         if (!trial.point.empty()) split.others.push_back(&trial);
       }
+      absl::c_sort(split.others,
+                   [](const Trial* a, const Trial* b) { return a->number < b->number; });
     }
-    absl::c_sort(split.others,
-                 [](const Trial* a, const Trial* b) { return a->number < b->number; });
     if (spec_.directions.size() > 1) split.good_weights = HypervolumeWeights(split.good);
     return split;
   }
@@ -130,7 +131,11 @@ class TpeProposer final : public Proposer {
       good.Sample(draws, absl::MakeSpan(values));
       if (absl::c_linear_search(tried, values)) continue;
       tried.push_back(values);
-      const double gain = good.LogDensity(values) - others.LogDensity(values);
+      const double density = good.LogDensity(values);
+      // Where the others are as dense as this, the best stays the best; the margin is far more than
+      // what rounding could turn.
+      const double enough = density - best + 1e-9;
+      const double gain = density - others.LogDensity(values, enough);
       if (!(gain > best)) continue;
       best = gain;
       for (size_t j = 0; j < group.size(); ++j) point[group[j]] = values[j];
