@@ -344,6 +344,46 @@ TEST(SearchTest, LayerWidthsAreSearchedByShortTrainings) {
   EXPECT_GT(log["0"]["user_attrs_software_metrics"]["accuracy_micro"].get<double>(), 0.4);
 }
 
+// Of four nets, two at a time, the third and the fourth have a parent: what they find is not what
+// initial weights would, and the same for any number of jobs.
+TEST(SearchTest, TrialsInheritTheWeightsOfTheirParents) {
+  std::map<std::string, json> logs;
+  for (const auto& [weights, jobs] : std::vector<std::pair<std::string, std::string>>{
+           {"initial", "1"}, {"inherited", "1"}, {"inherited", "2"}}) {
+    const std::string folder = NewFolder();
+    const CommandResult run =
+        Search(folder, Runfile("testdata/configs/jsc_widths_search.toml"),
+               {"--set=search.search_space.constraints=['{first} <= 32', '{second} <= 32']",
+                "--set=search.strategy.sw_runner.basic_train.weights=" + weights, "--deterministic",
+                "--batch=2", "--jobs=" + jobs});
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    logs[weights + jobs] = Read(folder + "/out/log.json");
+    for (const char* number : {"0", "1", "2", "3"}) {
+      EXPECT_EQ(fs::exists(absl::StrCat(folder, "/out/weights/", number, ".safetensors")),
+                weights == "inherited");
+    }
+  }
+  const json &initial = logs["initial1"], &inherited = logs["inherited1"];
+  EXPECT_EQ(inherited, logs["inherited2"]);
+  const auto loss = [](const json& log, const char* number) {
+    return log[number]["user_attrs_software_metrics"]["loss"].get<double>();
+  };
+  for (const char* number : {"0", "1"}) EXPECT_EQ(loss(inherited, number), loss(initial, number));
+  for (const char* number : {"2", "3"}) EXPECT_LT(loss(inherited, number), loss(initial, number));
+}
+
+TEST(SearchTest, InheritedWeightsAreRefusedWhereTheyCannotBe) {
+  for (const auto& [flag, message] : std::map<std::string, std::string>{
+           {"--storage=sqlite:///shared.db", "trained nets lie in one run directory"},
+           {"--compare=grid,random", "samplers are compared by figures that do not depend"}}) {
+    const CommandResult refused =
+        Search(NewFolder(), Runfile("testdata/configs/jsc_widths_search.toml"),
+               {"--set=search.strategy.sw_runner.basic_train.weights=inherited", flag});
+    EXPECT_EQ(refused.exit_code, 2) << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr(message));
+  }
+}
+
 TEST(SearchTest, TrialsThatTrainBadlyArePrunedTheSameForAnyNumberOfJobs) {
   std::vector<std::string> logs;
   for (const char* jobs : {"1", "3"}) {

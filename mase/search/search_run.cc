@@ -146,15 +146,15 @@ class Search {
     bool compared = false;
     for (const bool last : {false, true}) {
       if (!fast_) break;
-      const Point point = CornerPoint(context_.space.parameters(), last);
+      const Trial corner = {.number = 0, .point = CornerPoint(context_.space.parameters(), last)};
       const std::unique_ptr<TrialRunner> slow = SettingsTrials(context_);
       absl::StatusOr<std::unique_ptr<TrialRunner>> quick = FormatTrials(context_);
       if (absl::IsUnimplemented(quick.status())) fast_ = false;
       if (!fast_) break;
       MASE_RETURN_IF_ERROR(quick.status());
-      const absl::StatusOr<TrialFigures> figures = slow->Run(0, point, nullptr);
+      const absl::StatusOr<TrialFigures> figures = slow->Run(corner, nullptr);
       if (!figures.ok()) continue;  // A point that an ordinary run refuses decides nothing.
-      const absl::StatusOr<TrialFigures> same = (*quick)->Run(0, point, nullptr);
+      const absl::StatusOr<TrialFigures> same = (*quick)->Run(corner, nullptr);
       fast_ = same.ok() && same->software == figures->software;
       compared = true;
     }
@@ -292,7 +292,7 @@ class Search {
     MASE_ASSIGN_OR_RETURN(const Winner winner, FindWinner());
     const Trial& trial = *winner.trial;
     session_.reporter().Print(absl::StrCat("\nTrial ", trial.number, " is ", winner.why, ".\n"));
-    MASE_ASSIGN_OR_RETURN(const Graph net, NetOf(context_, trial.number, trial.point));
+    MASE_ASSIGN_OR_RETURN(const Graph net, NetOf(context_, trial));
     if (fast_) MASE_RETURN_IF_ERROR(CheckWinner(context_, trial, net));
     MASE_RETURN_IF_ERROR(MeasureWinner(net, request_.settings, session_));
     const bool applies = request_.apply_best || request_.apply.has_value();
@@ -335,6 +335,18 @@ absl::Status CheckHonoured(const SearchRequest& request, Reporter& reporter) {
     return absl::InvalidArgumentError(
         "search.strategy.pruner: trials are pruned by their training, and these are not trained; "
         "leave pruner out, or add [search.strategy.sw_runner.basic_train]");
+  }
+  if (strategy.sw_runner().basic_train().weights() == "inherited") {
+    const bool shared = !strategy.storage().url().empty();
+    if (shared || !request.compare.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "search.strategy.sw_runner.basic_train.weights = \"inherited\": ",
+          shared ? "trained nets lie in one run directory, and other workers of --storage have not "
+                   "got them"
+                 : "samplers are compared by figures that do not depend on the trials before",
+          "; want \"initial\" or \"sliced\", or leave ", shared ? "--storage" : "--compare",
+          " out"));
+    }
   }
   if (strategy.has_eval_mode() && !strategy.eval_mode()) {
     return absl::InvalidArgumentError(

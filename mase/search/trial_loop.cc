@@ -14,6 +14,7 @@
 #include "mase/base/memory_budget.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/threads.h"
+#include "mase/search/inheritance.h"
 #include "mase/search/search_results.h"
 
 namespace mase {
@@ -41,7 +42,7 @@ absl::Status Guarded(absl::FunctionRef<absl::Status()> work) {
 
 void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial,
                   const EpochWatch& watch) {
-  const absl::StatusOr<TrialFigures> figures = runner.Run(trial.number, trial.point, watch);
+  const absl::StatusOr<TrialFigures> figures = runner.Run(trial, watch);
   absl::Status status = figures.status();
   if (figures.ok()) {
     SetFigures(*figures, trial);
@@ -241,6 +242,7 @@ absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
     trial.point = *std::move(point);
     MASE_ASSIGN_OR_RETURN(chosen, study_.Choose(trial));
   }
+  if (context_.inherits()) ChooseParent(study_.history(), context_.directory, trial);
   return std::optional<Trial>(std::move(trial));
 }
 

@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 
 class Starving final : public TrialRunner {
  public:
-  absl::StatusOr<TrialFigures> Run(int64_t, absl::Span<const double>, const EpochWatch&) override {
+  absl::StatusOr<TrialFigures> Run(const Trial&, const EpochWatch&) override {
     throw std::bad_alloc();
   }
 };
@@ -27,8 +27,8 @@ class Starving final : public TrialRunner {
 // With the first value of its first choice there is nothing to measure.
 class Picky final : public TrialRunner {
  public:
-  absl::StatusOr<TrialFigures> Run(int64_t, absl::Span<const double> point,
-                                   const EpochWatch&) override {
+  absl::StatusOr<TrialFigures> Run(const Trial& trial, const EpochWatch&) override {
+    const Point& point = trial.point;
     if (point[0] == 0) return absl::InvalidArgumentError("a: 1 is too narrow");
     TrialFigures figures;
     figures.software["accuracy"] = point[1];

@@ -4,10 +4,12 @@
 #include <filesystem>
 #include <limits>
 #include <map>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
@@ -26,6 +28,7 @@
 #include "mase/run/session.h"
 #include "mase/run/trainer_options.h"
 #include "mase/search/incremental_net.h"
+#include "mase/search/inheritance.h"
 #include "mase/search/slice_weights.h"
 #include "mase/train/trainer.h"
 
@@ -91,15 +94,14 @@ class FormatRunner final : public TrialRunner {
     records_.resize(nodes_.size());
   }
 
-  absl::StatusOr<TrialFigures> Run(int64_t, absl::Span<const double> point,
-                                   const EpochWatch&) override {
+  absl::StatusOr<TrialFigures> Run(const Trial& trial, const EpochWatch&) override {
     // Never between two nodes: the first one's record must last.
     if (kept_.size() > kMostRecords) {
       for (auto& known : known_) known.clear();
       kept_.clear();
     }
     for (size_t i = 0; i < nodes_.size(); ++i) {
-      MASE_ASSIGN_OR_RETURN(records_[i], RecordOf(i, point));
+      MASE_ASSIGN_OR_RETURN(records_[i], RecordOf(i, trial.point));
     }
     MASE_RETURN_IF_ERROR(net_->Run(records_));
     TrialFigures figures;
@@ -156,9 +158,8 @@ class SettingsRunner final : public TrialRunner {
  public:
   explicit SettingsRunner(const SearchContext& context) : context_(context) {}
 
-  absl::StatusOr<TrialFigures> Run(int64_t number, absl::Span<const double> point,
-                                   const EpochWatch& watch) override {
-    MASE_ASSIGN_OR_RETURN(const Graph net, NetOf(context_, number, point, watch));
+  absl::StatusOr<TrialFigures> Run(const Trial& trial, const EpochWatch& watch) override {
+    MASE_ASSIGN_OR_RETURN(const Graph net, NetOf(context_, trial, watch));
     return FiguresOf(context_, net);
   }
 
@@ -166,13 +167,18 @@ class SettingsRunner final : public TrialRunner {
   const SearchContext& context_;
 };
 
-// The net of the best epoch, or of the last where none was validated.
-absl::StatusOr<Graph> RunTrainer(Trainer& trainer, const std::filesystem::path& folder) {
+// The checkpoint of the best epoch, or of the last where none was validated.
+absl::StatusOr<std::string> RunTrainer(Trainer& trainer, const std::filesystem::path& folder) {
   MASE_ASSIGN_OR_RETURN(const TrainingResult result, trainer.Run(folder.string()));
   MASE_RETURN_IF_ERROR(result.ending);
   const char* file = result.best_epoch >= 0 ? kBestCheckpoint : kLastCheckpoint;
-  MASE_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint((folder / file).string()));
-  return *std::move(checkpoint.graph);
+  return (folder / file).string();
+}
+
+absl::StatusOr<Graph> LoadNet(const std::string& path) {
+  MASE_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(path));
+  if (checkpoint.graph.has_value()) return *std::move(checkpoint.graph);
+  return absl::DataLossError(absl::StrCat(path, ": has no graph, only tensors"));
 }
 
 // The net after the training of a trial.
@@ -199,8 +205,12 @@ absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& tri
       std::filesystem::path(context.directory) / absl::StrCat(kTrainingFolder, number);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  absl::StatusOr<Graph> trained = RunTrainer(*trainer, folder);
-  std::filesystem::remove_all(folder, error);
+  const absl::Cleanup remove = [&] { std::filesystem::remove_all(folder, error); };
+  MASE_ASSIGN_OR_RETURN(const std::string path, RunTrainer(*trainer, folder));
+  absl::StatusOr<Graph> trained = LoadNet(path);
+  if (trained.ok() && context.inherits()) {
+    MASE_RETURN_IF_ERROR(KeepTrainedNet(path, context.directory, number));
+  }
   return trained;
 }
 
@@ -267,9 +277,10 @@ std::unique_ptr<TrialRunner> SettingsTrials(const SearchContext& context) {
   return std::make_unique<SettingsRunner>(context);
 }
 
-absl::StatusOr<Graph> NetOf(const SearchContext& context, int64_t number,
-                            absl::Span<const double> point, const EpochWatch& watch) {
-  MASE_ASSIGN_OR_RETURN(RunConfig config, context.settings_of(context.space.AssignmentsOf(point)));
+absl::StatusOr<Graph> NetOf(const SearchContext& context, const Trial& trial,
+                            const EpochWatch& watch) {
+  MASE_ASSIGN_OR_RETURN(RunConfig config,
+                        context.settings_of(context.space.AssignmentsOf(trial.point)));
   config.clear_goals();
   Reporter silent;
   const RunEnvironment environment = {.reporter = silent,
@@ -284,11 +295,16 @@ absl::StatusOr<Graph> NetOf(const SearchContext& context, int64_t number,
   if (context.weights != nullptr) {
     MASE_RETURN_IF_ERROR(SliceWeights(*context.weights, session.graph));
   }
+  if (const std::optional<int64_t> parent = ParentOf(trial); parent.has_value()) {
+    MASE_ASSIGN_OR_RETURN(const Graph inherited,
+                          LoadNet(TrainedNetPath(context.directory, *parent)));
+    MASE_RETURN_IF_ERROR(SliceWeights(inherited, session.graph));
+  }
   Transformed transformed;
   MASE_RETURN_IF_ERROR(
       RunPasses(config, pipeline, session, /*evaluate=*/false, transformed, nullptr));
   if (!trains) return std::move(transformed.graph);
-  return Trained(context, config, number, std::move(transformed.graph), session, watch);
+  return Trained(context, config, trial.number, std::move(transformed.graph), session, watch);
 }
 
 absl::StatusOr<TrialFigures> FiguresOf(const SearchContext& context, const Graph& net) {

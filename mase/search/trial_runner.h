@@ -1,9 +1,9 @@
 // Trial runners: from a point of the space to the figures of the net there.
 //
 // Every trial starts from the net as it came, in evaluation mode, on the same rows; nothing is
-// carried over. FormatTrials does so for number formats of nodes alone, thousands of times a
-// second; SettingsTrials for any settings, by the steps of an ordinary run. Where both can, both
-// find the same bits.
+// carried over but weights, where the settings say that trials inherit them. FormatTrials does so
+// for number formats of nodes alone, thousands of times a second; SettingsTrials for any settings,
+// by the steps of an ordinary run. Where both can, both find the same bits.
 #ifndef MASE_SEARCH_TRIAL_RUNNER_H_
 #define MASE_SEARCH_TRIAL_RUNNER_H_
 
@@ -19,6 +19,7 @@
 #include "mase/search/objective.h"
 #include "mase/search/search_sample.h"
 #include "mase/search/search_space.h"
+#include "mase/search/trial.h"
 #include "mase/tensor/tensor.h"
 #include "proto/config.pb.h"
 #include "proto/search.pb.h"
@@ -43,10 +44,9 @@ class TrialRunner {
  public:
   virtual ~TrialRunner() = default;
 
-  // The figures at a point. An error says what of it cannot be built or run; Cancelled: it was
-  // interrupted, or ended by the watch. One caller at a time.
-  virtual absl::StatusOr<TrialFigures> Run(int64_t number, absl::Span<const double> point,
-                                           const EpochWatch& watch) = 0;
+  // The figures at the trial's point. An error says what of it cannot be built or run; Cancelled:
+  // it was interrupted, or ended by the watch. One caller at a time.
+  virtual absl::StatusOr<TrialFigures> Run(const Trial& trial, const EpochWatch& watch) = 0;
 };
 
 // Folders of the run directory that trials train in begin so; a trial that ends removes its own.
@@ -63,6 +63,11 @@ struct SearchContext {
   const RunEnvironment& environment;
   std::string directory;           // For what trials write while they run.
   const Graph* weights = nullptr;  // That trials' nets take (SliceWeights); null: none.
+
+  // Whether trials begin with the trained weights of earlier ones.
+  bool inherits() const {
+    return settings.strategy().sw_runner().basic_train().weights() == "inherited";
+  }
 };
 
 // For spaces whose formats_alone() is true. Errors of IncrementalNet::Create.
@@ -72,9 +77,10 @@ absl::StatusOr<std::unique_ptr<TrialRunner>> FormatTrials(const SearchContext& c
 std::unique_ptr<TrialRunner> SettingsTrials(const SearchContext& context);
 
 // The net of a trial as an ordinary run makes it: passes, and training if the settings have a
-// runner that trains. Errors of OpenSession, RunPasses and Trainer.
-absl::StatusOr<Graph> NetOf(const SearchContext& context, int64_t number,
-                            absl::Span<const double> point, const EpochWatch& watch = nullptr);
+// runner that trains, from its parent's weights if it has one (inheritance.h). Errors of
+// OpenSession, SliceWeights, RunPasses and Trainer.
+absl::StatusOr<Graph> NetOf(const SearchContext& context, const Trial& trial,
+                            const EpochWatch& watch = nullptr);
 
 // The figures of that net.
 absl::StatusOr<TrialFigures> FiguresOf(const SearchContext& context, const Graph& net);
