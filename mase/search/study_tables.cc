@@ -133,14 +133,17 @@ absl::Status PrepareTables(Database& database) {
       return absl::OkStatus();
     }
     int schema = -1;
-    std::string alembic = "none";
+    std::string alembic = "unread";
     soci::indicator schema_is, alembic_is;
     sql << "SELECT schema_version FROM version_info", soci::into(schema, schema_is);
-    sql << "SELECT version_num FROM alembic_version", soci::into(alembic, alembic_is);
+    // Another schema need not have that table.
+    if (schema == kSchema) {
+      sql << "SELECT version_num FROM alembic_version", soci::into(alembic, alembic_is);
+    }
     if (schema == kSchema && alembic == kAlembic) return absl::OkStatus();
     return absl::FailedPreconditionError(
-        absl::StrCat(database.url().text, ": its tables are of schema ", schema, " (", alembic,
-                     "), and only schema ", kSchema, " (", kAlembic,
+        absl::StrCat(database.url().text, ": its tables are of schema ", schema, " (revision ",
+                     alembic, "), and only schema ", kSchema, " (", kAlembic,
                      ") is known here; nothing was changed. Older ones: optuna storage upgrade"));
   });
 }

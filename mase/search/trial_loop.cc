@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "mase/base/memory_budget.h"
 #include "mase/base/status_macros.h"
@@ -54,7 +55,12 @@ void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial,
     }
   }
   trial.state = status.ok() ? TrialState::kComplete : TrialState::kFailed;
-  if (!status.ok()) trial.attributes[kError] = ChoiceJson(std::string(status.message()));
+  if (!status.ok()) {
+    // What a training's error advises after its first line is for a run whose folder stays.
+    const std::vector<std::string> lines =
+        absl::StrSplit(status.message(), absl::MaxSplits('\n', 1));
+    trial.attributes[kError] = ChoiceJson(lines[0]);
+  }
   if (absl::IsCancelled(status)) trial.attributes[kError] = kInterrupted;
 }
 
