@@ -3,6 +3,7 @@
 // A pooling is two lists of windows, one along each axis, so that all kinds share one loop. Both
 // layouts are [planes, height, width, lanes]; one axis means height 1.
 #include <algorithm>
+#include <type_traits>
 
 #include "mase/base/isa.h"
 #include "mase/base/parallel.h"
@@ -38,16 +39,10 @@ class PoolKernel final : public Kernel {
       int32_t* positions =
           workspace_bytes() == 0 ? nullptr : args.Workspace<int32_t>() + plane * dst_plane();
       ForBestIsa([&] {
-        for (const Window& row : rows_) {
-          for (const Window& column : columns_) {
-            if (kAverage) {
-              Average(src, row, column, dst);
-            } else {
-              Maximum(src, row, column, dst, positions);
-            }
-            dst += lanes_;
-            if (positions != nullptr) positions += lanes_;
-          }
+        if (lanes_ == 1) {
+          Pool(src, dst, positions, std::integral_constant<int64_t, 1>());
+        } else {
+          Pool(src, dst, positions, lanes_);
         }
       });
     });
@@ -89,42 +84,60 @@ class PoolKernel final : public Kernel {
     });
   }
 
-  [[gnu::always_inline]] void Average(const T* src, const Window& row, const Window& column,
-                                      T* dst) const {
+  // `lanes` is a constant where there is one: loops over lanes are none then.
+  template <typename Lanes>
+  [[gnu::always_inline]] void Pool(const T* src, T* dst, int32_t* positions, Lanes lanes) const {
+    for (const Window& row : rows_) {
+      for (const Window& column : columns_) {
+        if (kAverage) {
+          Average(src, row, column, dst, lanes);
+        } else {
+          Maximum(src, row, column, dst, positions, lanes);
+        }
+        dst += lanes;
+        if (positions != nullptr) positions += lanes;
+      }
+    }
+  }
+
+  template <typename Lanes>
+  [[gnu::always_inline]] void Average(const T* src, const Window& row, const Window& column, T* dst,
+                                      Lanes lanes) const {
     T sums[kMaxLanes] = {};
     for (int64_t y = row.begin; y < row.end; ++y) {
       for (int64_t x = column.begin; x < column.end; ++x) {
-        const T* at = src + (y * width_ + x) * lanes_;
-        for (int64_t c = 0; c < lanes_; ++c) sums[c] += at[c];
+        const T* at = src + (y * width_ + x) * lanes;
+        for (int64_t c = 0; c < lanes; ++c) sums[c] += at[c];
       }
     }
     const T divisor = static_cast<T>(row.divisor * column.divisor);
-    for (int64_t c = 0; c < lanes_; ++c) dst[c] = sums[c] / divisor;
+    for (int64_t c = 0; c < lanes; ++c) dst[c] = sums[c] / divisor;
   }
 
   // The first maximum wins; a NaN wins over all.
+  template <typename Lanes>
   [[gnu::always_inline]] void Maximum(const T* src, const Window& row, const Window& column, T* dst,
-                                      int32_t* positions) const {
+                                      int32_t* positions, Lanes lanes) const {
     T best[kMaxLanes];
     int32_t where[kMaxLanes];
     const int32_t first = static_cast<int32_t>(row.begin * width_ + column.begin);
-    for (int64_t c = 0; c < lanes_; ++c) {
-      best[c] = src[first * lanes_ + c];
+    for (int64_t c = 0; c < lanes; ++c) {
+      best[c] = src[first * lanes + c];
       where[c] = first;
     }
     for (int64_t y = row.begin; y < row.end; ++y) {
       for (int64_t x = column.begin; x < column.end; ++x) {
         const int32_t position = static_cast<int32_t>(y * width_ + x);
-        const T* at = src + position * lanes_;
-        for (int64_t c = 0; c < lanes_; ++c) {
+        const T* at = src + position * lanes;
+        for (int64_t c = 0; c < lanes; ++c) {
           const bool better = at[c] > best[c] || at[c] != at[c];
           best[c] = better ? at[c] : best[c];
           where[c] = better ? position : where[c];
         }
       }
     }
-    for (int64_t c = 0; c < lanes_; ++c) dst[c] = best[c];
-    if (positions != nullptr) std::copy_n(where, lanes_, positions);
+    for (int64_t c = 0; c < lanes; ++c) dst[c] = best[c];
+    if (positions != nullptr) std::copy_n(where, int64_t{lanes}, positions);
   }
 
   [[gnu::always_inline]] void SpreadAverages(const T* diff_dst, T* diff_src) const {
