@@ -1,8 +1,10 @@
 // "integer_conv": convolutions on codes. They have their channels last, so that the channels of a
 // pixel are one run for the inner loop, whatever the kernel's size, stride, padding and dilation.
+// Taps in the padding are left out tile by tile.
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "mase/base/isa.h"
 #include "mase/base/parallel.h"
@@ -57,19 +59,39 @@ class IntegerConvKernel final : public ProductKernel {
         epilogue_.MakeLoop(reinterpret_cast<const float*>(prepared + epilogue_at_));
     const int64_t bytes = gemms_[0].a_bytes(), pixel_bytes = g_.in_channels * bytes;
     const char* padding = prepared + padding_at_;
-    const int64_t rows = g_.batch * windows_.positions();
+    const int64_t positions = windows_.positions();
+    // Rows [begin, end) of a group, which are windows[first + r * step].
+    const auto run = [&](int64_t group, int64_t begin, int64_t end, int64_t window, int64_t step) {
+      const char* from = src + group * depth_ * bytes;
+      const auto find_rows = [&](int64_t first, int64_t count, const auto& set) {
+        const auto set_pixel = [&](int64_t r, int64_t tap, int64_t pixel) {
+          set(r, tap, pixel < 0 ? nullptr : from + pixel * pixel_bytes);
+        };
+        if (step == 1) return windows_.ForRows(window + first, count, set_pixel);
+        for (int64_t i = 0; i < count; ++i) {
+          windows_.ForRows(window + (first + i) * step, 1,
+                           [&](int64_t, int64_t tap, int64_t pixel) { set_pixel(i, tap, pixel); });
+        }
+      };
+      const int64_t channel = group * outputs_;
+      gemms_[group].Run(prepared + group * packed_bytes_, begin, end, find_rows, padding, epilogue,
+                        epilogue_.stores_bytes(), args.dst, g_.out_channels * step,
+                        window * g_.out_channels + channel, channel);
+    };
+    const int64_t rows = g_.batch * positions;
     ForChunks(rows, ChunkCount(macs_, kTaskMacs, std::clamp<int64_t>(rows, 1, 64)),
               [&](int64_t, int64_t begin, int64_t end) {
                 for (int64_t group = 0; group < g_.groups; ++group) {
-                  const char* from = src + group * depth_ * bytes;
-                  const auto find_rows = [&](int64_t first, int64_t count, const auto& set) {
-                    windows_.ForRows(first, count, [&](int64_t r, int64_t tap, int64_t pixel) {
-                      set(r, tap, pixel < 0 ? padding : from + pixel * pixel_bytes);
-                    });
-                  };
-                  gemms_[group].Run(prepared + group * packed_bytes_, begin, end, find_rows,
-                                    epilogue, epilogue_.stores_bytes(), args.dst, g_.out_channels,
-                                    group * outputs_, group * outputs_);
+                  if (!by_position_) {
+                    run(group, begin, end, 0, 1);
+                    continue;
+                  }
+                  for (int64_t row = begin; row < end;) {
+                    const int64_t position = row / g_.batch, first = row % g_.batch;
+                    const int64_t count = std::min(g_.batch - first, end - row);
+                    run(group, first, first + count, position, positions);
+                    row += count;
+                  }
                 }
               });
     return absl::OkStatus();
@@ -90,13 +112,42 @@ class IntegerConvKernel final : public ProductKernel {
         epilogue_(spec, g.out_channels),
         packed_bytes_(RoundUp64(gemms_[0].packed_bytes())),
         padding_at_(packed_bytes_ * g.groups),
-        epilogue_at_(padding_at_ + RoundUp64(PixelBytes())) {
+        epilogue_at_(padding_at_ + RoundUp64(PixelBytes())),
+        by_position_(ReadsFewerTapsByPosition()) {
     src_layouts_ = {Layout::kChannelsLast};
     dst_layout_ = Layout::kChannelsLast;
     prepared_bytes_ = epilogue_at_ + (epilogue_.prepared_floats() + kEpilogueLanes) * 4;
     if (!gemms_[0].reads_bytes()) {
       scratch_bytes_ = (SrcElements() + IntegerGemm::kOverread) * 2;
     }
+  }
+
+  // Taps that tiles of the first few samples read, if consecutive rows of `order` are a tile.
+  template <typename Order>
+  int64_t CountTaps(int64_t samples, const Order& order) const {
+    const int64_t rows = samples * windows_.positions(), taps = windows_.taps();
+    int64_t count = 0;
+    std::vector<bool> is_read(taps);
+    for (int64_t row = 0; row < rows; ++row) {
+      windows_.ForRows(order(row), 1, [&](int64_t, int64_t tap, int64_t pixel) {
+        if (pixel >= 0) is_read[tap] = true;
+      });
+      if ((row + 1) % gemms_[0].tile_rows() != 0 && row + 1 != rows) continue;
+      count += std::count(is_read.begin(), is_read.end(), true);
+      is_read.assign(taps, false);
+    }
+    return count;
+  }
+  // Where padding is much of the input, the same position of several samples reads the same taps.
+  bool ReadsFewerTapsByPosition() const {
+    constexpr int64_t kFewPositions = 64;
+    const int64_t positions = windows_.positions();
+    const int64_t samples = std::min(g_.batch, gemms_[0].tile_rows());
+    if (windows_.taps() == 1 || positions > kFewPositions || samples < 2) return false;
+    return CountTaps(samples,
+                     [&](int64_t row) { return row % samples * positions + row / samples; }) <
+           CountTaps(
+               samples, [](int64_t row) { return row; });
   }
 
   int64_t SrcElements() const { return g_.batch * g_.in_channels * g_.in[0] * g_.in[1]; }
@@ -110,6 +161,8 @@ class IntegerConvKernel final : public ProductKernel {
   std::vector<IntegerGemm> gemms_;  // By group.
   const Epilogue epilogue_;
   const int64_t packed_bytes_, padding_at_, epilogue_at_;
+  // Whether tiles are of one position of several samples, not of neighbouring positions.
+  const bool by_position_;
 };
 
 }  // namespace

@@ -70,10 +70,11 @@ template <bool kByLane>
     float from[kEpilogueLanes] = {}, to[kEpilogueLanes];
     const bool whole = count == kEpilogueLanes;
     if (!whole) std::copy_n(x + i, count, from);
-    const EpilogueFloats v = *reinterpret_cast<const EpilogueFloats*>(whole ? x + i : from);
-    nan |= v != v;
-    loop.Store(loop.Apply<kByLane>(v, channel + (kByLane ? i : 0)),
-               whole ? dst + i * size : reinterpret_cast<char*>(to), 0, kEpilogueLanes, bytes);
+    EpilogueFloats v[] = {*reinterpret_cast<const EpilogueFloats*>(whole ? x + i : from)};
+    nan |= v[0] != v[0];
+    loop.Apply<kByLane>(v, channel + (kByLane ? i : 0));
+    loop.Store(v, 1, whole ? dst + i * size : reinterpret_cast<char*>(to), 0, 0, kEpilogueLanes,
+               bytes);
     if (!whole) std::memcpy(dst + i * size, to, static_cast<size_t>(count * size));
   }
   int32_t any = 0;

@@ -39,15 +39,36 @@ struct Rounder {
   bool to_even = true, nan_is_zero = false;
   float up_positive = 0, up_negative = 0;  // Else: the least fraction that goes up, by sign.
 
-  // The number in whole steps. A NaN is the least, or zero.
-  [[gnu::always_inline]] EpilogueFloats Steps(EpilogueFloats x) const {
-    if (nan_is_zero) x = x == x ? x : EpilogueFloats{};
-    EpilogueFloats scaled = x * inverse;
+  // Numbers in whole steps. A NaN is the least, or zero.
+  template <int kRows>
+  [[gnu::always_inline]] void ToSteps(EpilogueFloats (&x)[kRows]) const {
+    if (to_even && !nan_is_zero) {
+      // Steps are less than 2^22, so that adding 1.5 * 2^23 leaves no place for a fraction.
+      constexpr float kMagic = 0x1.8p23f;
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) x[r] = (Clamped(x[r] * inverse) + kMagic) - kMagic;
+      return;
+    }
+    // Seldom, so once for all rows, of a copy that may lie in memory.
+    EpilogueFloats rows[kRows];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) rows[r] = x[r];
+#pragma GCC unroll 1
+    for (int r = 0; r < kRows; ++r) rows[r] = SlowSteps(rows[r]);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) x[r] = rows[r];
+  }
+
+ private:
+  [[gnu::always_inline]] EpilogueFloats Clamped(EpilogueFloats scaled) const {
     scaled = scaled > least ? scaled : EpilogueFloats{} + least;
-    scaled = scaled < most ? scaled : EpilogueFloats{} + most;
-    // Steps are less than 2^22, so that adding 1.5 * 2^23 leaves no place for a fraction.
-    constexpr float kMagic = 0x1.8p23f;
+    return scaled < most ? scaled : EpilogueFloats{} + most;
+  }
+  [[gnu::always_inline]] EpilogueFloats SlowSteps(EpilogueFloats x) const {
+    if (nan_is_zero) x = x == x ? x : EpilogueFloats{};
+    const EpilogueFloats scaled = Clamped(x * inverse);
     if (to_even) {
+      constexpr float kMagic = 0x1.8p23f;
       return (scaled + kMagic) - kMagic;
     }
     const EpilogueFloats whole =
@@ -100,25 +121,31 @@ class Epilogue {
     bool stores_codes;
     Rounder rounder;  // Of the result.
 
-    template <bool kByLane>
-    [[gnu::always_inline]] EpilogueFloats Apply(EpilogueFloats x, int64_t channel) const {
+    // The ops on rows of the same channels.
+    template <bool kByLane, int kRows>
+    [[gnu::always_inline]] void Apply(EpilogueFloats (&x)[kRows], int64_t channel) const {
       for (int i = 0; i < count; ++i) {
         const Op& op = ops[i];
         if (op.kind == Op::kRelu) {
-          x = x < 0 ? EpilogueFloats{} : x;
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r) x[r] = x[r] < 0 ? EpilogueFloats{} : x[r];
         } else if (op.kind == Op::kNorm) {
-          const float* mean = norms + op.norm * 3 * stride + channel;
+          const float* numbers = norms + op.norm * 3 * stride + channel;
           const auto at = [&](const float* p) {
             if constexpr (kByLane) return *reinterpret_cast<const EpilogueFloats*>(p);
             return EpilogueFloats{} + *p;
           };
-          x = (x - at(mean)) * at(mean + stride) + at(mean + 2 * stride);
+          const EpilogueFloats mean = at(numbers), scale = at(numbers + stride);
+          const EpilogueFloats shift = at(numbers + 2 * stride);
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r) x[r] = (x[r] - mean) * scale + shift;
         } else {
+          op.rounder.ToSteps(x);
           // Formats know one zero.
-          x = op.rounder.Steps(x) * op.rounder.scale + 0.0f;
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r) x[r] = x[r] * op.rounder.scale + 0.0f;
         }
       }
-      return x;
     }
 
     // All of it for numbers that are neighbours in the result, where x[0] goes to `at`.
@@ -127,20 +154,30 @@ class Epilogue {
     bool Run(const float* x, int64_t numbers, bool by_lane, int64_t channel, void* dst, int64_t at,
              bool bytes) const;
 
-    // Stores the first `n` of x, whose place in the result is `at`.
-    [[gnu::always_inline]] void Store(EpilogueFloats x, void* dst, int64_t at, int64_t n,
-                                      bool bytes) const {
+    // Stores the first `n` numbers of the first `rows` rows, the first of which lies at `at` in the
+    // result, and the next ones `row_stride` behind each other.
+    template <int kRows>
+    [[gnu::always_inline]] void Store(EpilogueFloats (&x)[kRows], int rows, void* dst, int64_t at,
+                                      int64_t row_stride, int64_t n, bool bytes) const {
       if (!stores_codes) {
-        StoreLanes(x, static_cast<float*>(dst) + at, n);
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          if (r < rows) StoreLanes(x[r], static_cast<float*>(dst) + at + r * row_stride, n);
+        }
         return;
       }
-      const EpilogueInts stored =
-          __builtin_convertvector(rounder.Steps(x), EpilogueInts) + rounder.zero;
-      if (bytes) {
-        typedef uint8_t Bytes __attribute__((vector_size(16), aligned(1), may_alias));
-        StoreLanes(__builtin_convertvector(stored, Bytes), static_cast<uint8_t*>(dst) + at, n);
-      } else {
-        StoreLanes(stored, static_cast<int32_t*>(dst) + at, n);
+      rounder.ToSteps(x);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        if (r >= rows) continue;
+        const EpilogueInts stored = __builtin_convertvector(x[r], EpilogueInts) + rounder.zero;
+        const int64_t place = at + r * row_stride;
+        if (bytes) {
+          typedef uint8_t Bytes __attribute__((vector_size(16), aligned(1), may_alias));
+          StoreLanes(__builtin_convertvector(stored, Bytes), static_cast<uint8_t*>(dst) + place, n);
+        } else {
+          StoreLanes(stored, static_cast<int32_t*>(dst) + place, n);
+        }
       }
     }
 

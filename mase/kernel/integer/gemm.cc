@@ -24,8 +24,19 @@ bool IsPowerOfTwo(float x) {
 typedef uint32_t Words __attribute__((vector_size(64), aligned(4), may_alias));
 typedef double Doubles __attribute__((vector_size(128)));
 
-// The results of a tile, from its sums.
-template <typename Columns>
+[[gnu::always_inline]] inline EpilogueFloats InDouble(EpilogueInts sum, EpilogueFloats scale,
+                                                      EpilogueFloats shift) {
+  EpilogueFloats x;
+  for (int i = 0; i < kTileLanes; ++i) {
+    x[i] = static_cast<float>(static_cast<double>(sum[i]) * static_cast<double>(scale[i]) +
+                              static_cast<double>(shift[i]));
+  }
+  return x;
+}
+
+// The results of a tile, from its sums. kRows may be more than the tile has: what those sums are
+// does not matter, but they are read.
+template <int kRows, typename Columns>
 [[gnu::always_inline]] inline void FinishTile(const Tile& tile, const Columns& columns,
                                               int64_t cols, const Epilogue::Loop& epilogue,
                                               bool stores_bytes, void* dst, int64_t at,
@@ -36,21 +47,25 @@ template <typename Columns>
     const Words offset = *reinterpret_cast<const Words*>(columns.offset + c);
     const EpilogueFloats scale = *reinterpret_cast<const EpilogueFloats*>(columns.scale + c);
     const EpilogueFloats shift = *reinterpret_cast<const EpilogueFloats*>(columns.shift + c);
-    for (int r = 0; r < tile.rows; ++r) {
-      const EpilogueInts sum = reinterpret_cast<EpilogueInts>(
+    EpilogueFloats x[kRows];
+    const auto sum = [&](int r) {
+      return reinterpret_cast<EpilogueInts>(
           *reinterpret_cast<const Words*>(tile.sums + r * stride + c) + offset);
-      EpilogueFloats x;
-      if (columns.in_double) {
-        for (int i = 0; i < kTileLanes; ++i) {
-          x[i] = static_cast<float>(static_cast<double>(sum[i]) * static_cast<double>(scale[i]) +
-                                    static_cast<double>(shift[i]));
-        }
-      } else {
-        x = __builtin_convertvector(sum, EpilogueFloats) * scale + shift;
+    };
+    if (columns.in_double) {
+      EpilogueFloats rows[kRows];
+#pragma GCC unroll 1
+      for (int r = 0; r < kRows; ++r) rows[r] = InDouble(sum(r), scale, shift);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) x[r] = rows[r];
+    } else {
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        x[r] = __builtin_convertvector(sum(r), EpilogueFloats) * scale + shift;
       }
-      x = loop.Apply<true>(x, channel + c);
-      loop.Store(x, dst, at + r * dst_stride + c, cols - c, stores_bytes);
     }
+    loop.Apply<true>(x, channel + c);
+    loop.Store(x, tile.rows, dst, at + c, dst_stride, cols - c, stores_bytes);
   }
 }
 
@@ -76,7 +91,7 @@ IntegerGemm::IntegerGemm(const Codes& src, bool b_is_bytes, int64_t taps, int64_
       cols_(cols),
       steps_((depth + loop_.depth_step() - 1) / loop_.depth_step()) {}
 
-int64_t IntegerGemm::packed_bytes() const { return columns_at() + 3 * padded_cols() * 4; }
+int64_t IntegerGemm::packed_bytes() const { return paddings_at() + taps_ * padded_cols() * 4; }
 
 void IntegerGemm::Widen(const void* src, int64_t elements, int16_t* words) const {
   const bool bytes = src_.is_byte();
@@ -98,7 +113,6 @@ absl::Status IntegerGemm::PackColumns(const std::function<float(int64_t)>& scale
                                       const std::vector<double>& most,
                                       const std::vector<int64_t>& totals, SumBound* bound) {
   char* columns = static_cast<char*>(packed) + columns_at();
-  std::memset(columns, 0, 3 * padded_cols() * 4);
   int32_t* offset = reinterpret_cast<int32_t*>(columns);
   float* scales = reinterpret_cast<float*>(columns) + padded_cols();
   float* shifts = scales + padded_cols();
@@ -142,7 +156,7 @@ void IntegerGemm::Finish(const void* packed, int32_t* sums, int64_t col, int64_t
   const Tile tile = {.rows = 1, .vectors = 1, .sums = sums};
   const Columns numbers = ColumnsAt(packed, col);
   ForBestIsa(
-      [&] { FinishTile(tile, numbers, count, epilogue, stores_bytes, dst, at, 0, channel); });
+      [&] { FinishTile<1>(tile, numbers, count, epilogue, stores_bytes, dst, at, 0, channel); });
 }
 
 IntegerGemm::Columns IntegerGemm::ColumnsAt(const void* packed, int64_t col) const {
@@ -152,29 +166,78 @@ IntegerGemm::Columns IntegerGemm::ColumnsAt(const void* packed, int64_t col) con
           scales + padded_cols() + col, in_double_};
 }
 
-void IntegerGemm::RunChunk(const void* packed, const void* const* pointers, int64_t stride,
-                           int64_t first, int64_t rows, const Epilogue::Loop& epilogue,
-                           bool stores_bytes, void* dst, int64_t dst_stride, int64_t dst_col,
-                           int64_t channel) const {
-  alignas(64) int32_t sums[kMaxTileRows * kMaxColumns];
+uint16_t IntegerGemm::FindTaps(const void** pointers, int64_t stride, int64_t rows,
+                               const void* padding, uint16_t* taps) const {
+  uint16_t found = 0;
+  for (int64_t tap = 0; tap < taps_; ++tap) {
+    const void** row = pointers + tap * stride;
+    bool is_read = false;
+    for (int64_t r = 0; r < rows; ++r) is_read |= row[r] != nullptr;
+    if (!is_read) continue;
+    for (int64_t r = 0; r < rows; ++r) row[r] = row[r] == nullptr ? padding : row[r];
+    taps[found++] = static_cast<uint16_t>(tap);
+  }
+  return found;
+}
+
+const int32_t* IntegerGemm::AddPadding(const void* packed, const Tile& tile, int64_t col,
+                                       const int32_t* offset, int32_t* sums) const {
+  if (tile.tap_count == taps_ || src_.zero == 0) return offset;
+  const int64_t cols = tile.vectors * kTileLanes;
+  std::copy_n(offset, cols, sums);
+  const int32_t* paddings =
+      reinterpret_cast<const int32_t*>(static_cast<const char*>(packed) + paddings_at()) + col;
+  for (int64_t tap = 0, next = 0; tap < taps_; ++tap, paddings += padded_cols()) {
+    if (next < tile.tap_count && tile.taps[next] == tap) {
+      ++next;
+      continue;
+    }
+    for (int64_t c = 0; c < cols; ++c) {
+      sums[c] =
+          static_cast<int32_t>(static_cast<uint32_t>(sums[c]) + static_cast<uint32_t>(paddings[c]));
+    }
+  }
+  return sums;
+}
+
+void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void* padding,
+                           int64_t stride, int64_t first, int64_t rows,
+                           const Epilogue::Loop& epilogue, bool stores_bytes, void* dst,
+                           int64_t dst_stride, int64_t dst_col, int64_t channel) const {
+  alignas(64) int32_t sums[kMaxTileRows * kMaxColumns] = {};
+  alignas(64) int32_t offset[kMaxColumns];
+  uint16_t taps[kMaxPointers];
+  uint16_t tap_counts[kMaxPointers];
+  for (int64_t r = 0, tile = 0; r < rows; r += loop_.rows, ++tile) {
+    tap_counts[tile] = FindTaps(pointers + r, stride, std::min<int64_t>(loop_.rows, rows - r),
+                                padding, taps + tile * taps_);
+  }
   const char* factors = static_cast<const char*>(packed);
   for (int64_t block = 0; block < blocks(); ++block) {
     const int64_t col = block * columns_per_block();
     const int64_t cols = std::min(columns_per_block(), cols_ - col);
     const Columns numbers = ColumnsAt(packed, col);
+    Columns here = numbers;
     Tile tile = {.vectors = static_cast<int>((cols + kTileLanes - 1) / kTileLanes),
                  .a_stride = stride,
-                 .taps = taps_,
                  .steps = steps_,
                  .b = factors + taps_ * steps_ * 4 * col,
                  .sums = sums};
-    for (int64_t r = 0; r < rows; r += loop_.rows) {
+    for (int64_t r = 0, i = 0; r < rows; r += loop_.rows, ++i) {
+      tile.taps = taps + i * taps_;
+      tile.tap_count = tap_counts[i];
       tile.rows = static_cast<int>(std::min<int64_t>(loop_.rows, rows - r));
       tile.a = pointers + r;
       loop_.run(tile);
+      here.offset = AddPadding(packed, tile, col, numbers.offset, offset);
       const int64_t at = (first + r) * dst_stride + dst_col + col;
       ForBestIsa([&] {
-        FinishTile(tile, numbers, cols, epilogue, stores_bytes, dst, at, dst_stride, channel + col);
+        if (tile.rows == 1) {
+          FinishTile<1>(tile, here, cols, epilogue, stores_bytes, dst, at, 0, channel + col);
+        } else {
+          FinishTile<kMaxTileRows>(tile, here, cols, epilogue, stores_bytes, dst, at, dst_stride,
+                                   channel + col);
+        }
       });
     }
   }

@@ -4,6 +4,9 @@
 //   result[r][c] = epilogue((sum over t, k of (a[t][r][k] - zero) * b[t][k][c] + offset[c])
 //                           * scale[c] + shift[c])
 //
+// Where a[t][r] is padding, it is the zero point and the product 0; taps that are padding for all
+// rows of a tile are not computed.
+//
 // a are stored codes (kernel/codes.h) with one zero point, b whole numbers known when they are
 // packed, sums int32. That a result is its exact sum, rounded once to float32, is seen to where
 // b is packed:
@@ -67,20 +70,21 @@ class IntegerGemm {
   }
 
   // Rows [begin, end) of the result. `find_rows(first, count, set)` calls set(r, t, where) for each
-  // of some rows and each tap: where row first + r of tap t starts, in bytes or words. Results go
-  // to dst[r * dst_stride + dst_col + c]; `channel` is that of column 0, for the epilogue.
+  // of some rows and each tap: where row first + r of tap t starts, in bytes or words; null where
+  // it is padding. `padding` is then a row of zero points. Results go to dst[r * dst_stride +
+  // dst_col + c]; `channel` is that of column 0, for the epilogue.
   template <typename FindRows>
   void Run(const void* packed, int64_t begin, int64_t end, const FindRows& find_rows,
-           const Epilogue::Loop& epilogue, bool stores_bytes, void* dst, int64_t dst_stride,
-           int64_t dst_col, int64_t channel) const {
+           const void* padding, const Epilogue::Loop& epilogue, bool stores_bytes, void* dst,
+           int64_t dst_stride, int64_t dst_col, int64_t channel) const {
     const void* pointers[kMaxPointers];
     const int64_t chunk = ChunkRows();
     for (int64_t first = begin; first < end; first += chunk) {
       const int64_t rows = std::min(chunk, end - first);
       find_rows(first, rows,
                 [&](int64_t r, int64_t t, const void* where) { pointers[t * chunk + r] = where; });
-      RunChunk(packed, pointers, chunk, first, rows, epilogue, stores_bytes, dst, dst_stride,
-               dst_col, channel);
+      RunChunk(packed, pointers, padding, chunk, first, rows, epilogue, stores_bytes, dst,
+               dst_stride, dst_col, channel);
     }
   }
 
@@ -93,6 +97,8 @@ class IntegerGemm {
   static constexpr int64_t kMaxTaps = 512;
 
   IntegerIsa isa() const { return loop_.isa; }
+  // Rows that the inner loop computes at a time.
+  int64_t tile_rows() const { return loop_.rows; }
 
   // What sums become results by, from a column on.
   struct Columns {
@@ -121,6 +127,8 @@ class IntegerGemm {
     return taps_ * steps_ * 4 * ((cols_ + kTileLanes - 1) / kTileLanes * kTileLanes);
   }
   int64_t columns_at() const { return (factor_bytes() + 63) / 64 * 64; }
+  // [taps][padded_cols()], what a tap that is padding adds to a sum.
+  int64_t paddings_at() const { return columns_at() + 3 * padded_cols() * 4; }
   // Where column `col` of a block that is `width` columns wide lies.
   int64_t Place(int64_t tap, int64_t k, int64_t col) const {
     const int64_t block = col / columns_per_block(), first = block * columns_per_block();
@@ -134,9 +142,11 @@ class IntegerGemm {
   template <typename Weight>
   void PackFactors(const Weight& weight, void* packed, std::vector<double>& least,
                    std::vector<double>& most, std::vector<int64_t>& totals) const {
-    std::fill_n(static_cast<char*>(packed), factor_bytes(), 0);
+    std::fill_n(static_cast<char*>(packed), packed_bytes(), 0);
+    int32_t* paddings = reinterpret_cast<int32_t*>(static_cast<char*>(packed) + paddings_at());
     for (int64_t c = 0; c < cols_; ++c) {
       for (int64_t t = 0; t < taps_; ++t) {
+        const int64_t before = totals[c];
         for (int64_t k = 0; k < depth_; ++k) {
           const int w = weight(c, t, k);
           const int64_t at = Place(t, k, c);
@@ -151,6 +161,7 @@ class IntegerGemm {
           least[c] += std::min(a, b);
           most[c] += std::max(a, b);
         }
+        paddings[t * padded_cols() + c] = static_cast<int32_t>((totals[c] - before) * src_.zero);
       }
     }
   }
@@ -158,9 +169,17 @@ class IntegerGemm {
                            void* packed, const std::vector<double>& least,
                            const std::vector<double>& most, const std::vector<int64_t>& totals,
                            SumBound* bound);
-  void RunChunk(const void* packed, const void* const* pointers, int64_t stride, int64_t first,
-                int64_t rows, const Epilogue::Loop& epilogue, bool stores_bytes, void* dst,
-                int64_t dst_stride, int64_t dst_col, int64_t channel) const;
+  // Writes the taps that a tile of `rows` rows reads, and puts `padding` into those of its pointers
+  // that are null; returns how many.
+  uint16_t FindTaps(const void** pointers, int64_t stride, int64_t rows, const void* padding,
+                    uint16_t* taps) const;
+  // The offsets of a tile's columns from `col` on with what the taps that it leaves out add; in
+  // `sums` where they are others than `offset`.
+  const int32_t* AddPadding(const void* packed, const Tile& tile, int64_t col,
+                            const int32_t* offset, int32_t* sums) const;
+  void RunChunk(const void* packed, const void** pointers, const void* padding, int64_t stride,
+                int64_t first, int64_t rows, const Epilogue::Loop& epilogue, bool stores_bytes,
+                void* dst, int64_t dst_stride, int64_t dst_col, int64_t channel) const;
 
   const Codes src_;
   const TileLoop loop_;

@@ -47,8 +47,8 @@ class IntegerLinearKernel final : public ProductKernel {
                 const auto find_rows = [=](int64_t first, int64_t count, const auto& set) {
                   for (int64_t r = 0; r < count; ++r) set(r, 0, src + (first + r) * stride);
                 };
-                gemm_.Run(prepared, begin, end, find_rows, epilogue, epilogue_.stores_bytes(),
-                          args.dst, out_, 0, 0);
+                gemm_.Run(prepared, begin, end, find_rows, nullptr, epilogue,
+                          epilogue_.stores_bytes(), args.dst, out_, 0, 0);
               });
     return absl::OkStatus();
   }

@@ -43,7 +43,7 @@ class IntegerMatmulKernel final : public ProductKernel {
                     for (int64_t r = 0; r < count; ++r)
                       set(r, 0, from + (row - first + r) * stride);
                   };
-                  gemm_.Run(packed, first + begin, first + end, find_rows, epilogue,
+                  gemm_.Run(packed, first + begin, first + end, find_rows, nullptr, epilogue,
                             epilogue_.stores_bytes(), args.dst, cols_, 0, 0);
                 });
     }

@@ -19,6 +19,7 @@ std::atomic<bool>& UsesVnni() {
 //   Register Broadcast(const void* a)            one step of a row, to all lanes
 //   Register Load(const void* b)                 one step of kLanes columns
 //   Register Add(Register sum, Register a, Register b)
+//   void Store(int32_t* sums, Register sum)
 template <typename Set, int kRows, int kVectors>
 [[gnu::always_inline]] inline void RunTile(const Tile& tile) {
   using Register = typename Set::Register;
@@ -30,8 +31,10 @@ template <typename Set, int kRows, int kVectors>
 #pragma GCC unroll 8
     for (int v = 0; v < kParts; ++v) sums[r][v] = Set::Zero();
   }
-  const char* b = static_cast<const char*>(tile.b);
-  for (int64_t tap = 0; tap < tile.taps; ++tap) {
+  for (int64_t i = 0; i < tile.tap_count; ++i) {
+    const int64_t tap = tile.taps[i];
+    const char* b =
+        static_cast<const char*>(tile.b) + tap * tile.steps * kParts * Set::kLanes * kStepBytes;
     const char* a[kRows];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
@@ -54,7 +57,10 @@ template <typename Set, int kRows, int kVectors>
   }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    std::memcpy(tile.sums + r * kVectors * kTileLanes, sums[r], sizeof(sums[r]));
+#pragma GCC unroll 8
+    for (int v = 0; v < kParts; ++v) {
+      Set::Store(tile.sums + r * kVectors * kTileLanes + v * Set::kLanes, sums[r][v]);
+    }
   }
 }
 
@@ -105,6 +111,9 @@ struct Sse2 {
   static Register Add(Register sum, Register a, Register b) {
     return _mm_add_epi32(sum, _mm_madd_epi16(a, b));
   }
+  static void Store(int32_t* sums, Register sum) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(sums), sum);
+  }
 };
 
 void RunSse2(const Tile& tile) {
@@ -127,6 +136,9 @@ struct Avx2 {
   static Register Add(Register sum, Register a, Register b) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
   }
+  static void Store(int32_t* sums, Register sum) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), sum);
+  }
 };
 void RunAvx2Words(const Tile& tile) { RunRows<Avx2, 1>(tile); }
 #pragma GCC pop_options
@@ -142,6 +154,7 @@ struct Avx512 {
   static Register Add(Register sum, Register a, Register b) {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
   }
+  static void Store(int32_t* sums, Register sum) { _mm512_storeu_si512(sums, sum); }
 };
 void RunAvx512Words(const Tile& tile) { RunWide<Avx512>(tile); }
 #pragma GCC pop_options
@@ -157,6 +170,7 @@ struct Vnni {
   static Register Add(Register sum, Register a, Register b) {
     return _mm512_dpbusd_epi32(sum, a, b);
   }
+  static void Store(int32_t* sums, Register sum) { _mm512_storeu_si512(sums, sum); }
 };
 void RunVnniBytes(const Tile& tile) { RunWide<Vnni>(tile); }
 #pragma GCC pop_options

@@ -4,7 +4,8 @@
 //
 // of a few rows by up to 64 columns, in int32 registers. Rows are pointers, one for each tap, so
 // that a convolution needs no copy of its windows: a tap is a position of its kernel, and a row
-// points to the channels of a pixel, or to zeros. A linear layer has one tap.
+// points to the channels of a pixel, or to zeros. A linear layer has one tap. Taps that are padding
+// for all rows of a tile are left out.
 //
 //   bytes   uint8 by int8, four at a time          vpdpbusd, where the machine has VNNI
 //   words   int16 by int16, two at a time          pmaddwd in SSE2, AVX2, AVX-512
@@ -36,7 +37,8 @@ struct Tile {
   int vectors;           // Of columns.
   const void* const* a;  // [taps][a_stride]: the rows' first elements, bytes or words.
   int64_t a_stride;
-  int64_t taps;
+  const uint16_t* taps;  // Those that are computed, `tap_count` of them.
+  int64_t tap_count;
   int64_t steps;  // Of depth in a tap: four bytes or two words each.
   const void* b;  // Packed: [taps][steps][vectors][16 columns][4 or 2 elements].
   int32_t* sums;  // [rows][vectors * 16]
