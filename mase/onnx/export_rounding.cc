@@ -184,10 +184,10 @@ absl::Status Exporter::AddFloat8(const std::string& in, const std::string& out,
                                  const Float8Type& type) {
   const std::string codes = absl::StrCat(out, ".codes");
   const std::string scale = writer_.Number(out, 1);
-  const std::string zero =
-      writer_.Constant(absl::StrCat(codes, ".zero_point"), Shape(), type.type, std::string(1, 0));
-  writer_.Add("QuantizeLinear", {in, scale, zero}, codes);
-  writer_.Add("DequantizeLinear", {codes, scale, zero}, out);
+  // Without a zero point: where there is one, ONNX Runtime 1.32 takes it for a uint8, and a Relu in
+  // front of it for needless.
+  OnnxWriter::SetInt(writer_.Add("QuantizeLinear", {in, scale}, codes), "output_dtype", type.type);
+  writer_.Add("DequantizeLinear", {codes, scale}, out);
   return absl::OkStatus();
 }
 

@@ -18,6 +18,7 @@
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
+#include "mase/base/memory_budget.h"
 #include "mase/base/runfiles.h"
 #include "mase/exec/executor.h"
 #include "mase/graph/graph_text.h"
@@ -423,6 +424,38 @@ TEST(ImportTest, QuantizeAndDequantizeBecomeRecords) {
   EXPECT_THAT(RunOn(net.graph, 1, x), ElementsAre(0.5 + 127, 0.5 - 63.5));
 }
 
+// x over the scale is rounded, not x: 1 / 0.3 to 3.25, 0.1 / 0.3 to 11/32, and the ends are 448.
+TEST(ImportTest, SmallFloatsHaveAnyScale) {
+  const auto model_of = [](float scale) {
+    Model model(19);
+    model.Input("x", {-1, 4}).Output("y");
+    model.Floats("s", {}, {scale});
+    model.Bytes("z", {}, 17, {0});
+    model.Node("Relu", {"x"}, {"r"});
+    model.Node("QuantizeLinear", {"r", "s", "z"}, {"q"});
+    model.Node("DequantizeLinear", {"q", "s", "z"}, {"y"});
+    return model;
+  };
+  const float x[] = {1, 0.1f, 200, -1000};
+  const Graph graph = ValueOrDie(model_of(0.3f).Import()).graph;
+  EXPECT_THAT(RunOn(graph, 1, x), ElementsAre(3.25f * 0.3f, 11.0f / 32 * 0.3f, 448 * 0.3f, 0));
+  EXPECT_THAT(RunOn(ValueOrDie(model_of(1).Import()).graph, 1, x),
+              ElementsAre(1, 13.0f / 128, 192, 0));
+}
+
+TEST(ImportTest, WeightsOfSmallFloatsHaveAScaleForEachOutput) {
+  Model model(19);
+  model.Input("x", {-1, 2}).Output("y");
+  model.Floats("s", {2}, {0.5, 3});
+  model.Bytes("z", {2}, 17, {0, 0});
+  model.Bytes("w", {2, 2}, 17, {0x38, 0x40, 0x38, 0xc0});  // 1 2 1 -2
+  SetInt(model.Node("DequantizeLinear", {"w", "s", "z"}, {"wd"}), "axis", 0);
+  SetInt(model.Node("Gemm", {"x", "wd"}, {"y"}), "transB", 1);
+  const float x[] = {10, 1};
+  EXPECT_THAT(RunOn(ValueOrDie(model.Import()).graph, 1, x),
+              ElementsAre(0.5 * (10 + 2), 3 * (10 - 2)));
+}
+
 // x is rounded in front of a sigmoid, which takes no format: the layer that makes x rounds it,
 // unless somebody reads x as it is.
 Model RoundedBeforeSigmoid(bool read_raw_too) {
@@ -591,14 +624,19 @@ TEST(BadOnnxTest, ConstantsThatGrowWithoutEndAreRefused) {
   model.Node("ConstantOfShape", {"size"}, {"large"});
   model.Node("Add", {"x", "large"}, {"y"});
   EXPECT_THAT(Import(model), StatusIs(absl::StatusCode::kResourceExhausted));
-  Model above;
-  above.Input("x", {-1, 1}).Output("y");
-  above.Ints("size", {(int64_t{1} << 24) + 1});
-  above.Node("ConstantOfShape", {"size"}, {"a"});
-  above.Node("ReduceMax", {"a"}, {"b"});
-  above.Node("Add", {"x", "b"}, {"y"});
-  EXPECT_THAT(Import(above), StatusIs(absl::StatusCode::kResourceExhausted,
-                                      HasSubstr("[16777217] is computed; the limit is 16777216")));
+  const auto constant_of = [](int64_t size) {
+    Model model;
+    model.Input("x", {-1, 1}).Output("y");
+    model.Ints("size", {size});
+    model.Node("ConstantOfShape", {"size"}, {"a"});
+    model.Node("ReduceMax", {"a"}, {"b"});
+    model.Node("Add", {"x", "b"}, {"y"});
+    return model.Import().status();
+  };
+  EXPECT_OK(constant_of(int64_t{1} << 24));
+  EXPECT_THAT(constant_of((int64_t{1} << 24) + 1),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       HasSubstr("[16777217] is computed; the limit is 16777216")));
   Model tiles;
   tiles.Input("x", {-1, 2}).Output("y");
   tiles.Floats("t0", {1, 2}, {1, 2});
@@ -607,6 +645,56 @@ TEST(BadOnnxTest, ConstantsThatGrowWithoutEndAreRefused) {
   tiles.Node("Tile", {"t1", "many"}, {"t2"});
   tiles.Node("Add", {"x", "t2"}, {"y"});
   EXPECT_FALSE(tiles.Import().ok());
+}
+
+// Known whole numbers take 16 bytes each, whatever the file needs for them.
+TEST(BadOnnxTest, WholeNumbersThatDoNotFitIntoMemoryAreRefused) {
+  constexpr int64_t kCount = 1 << 22;
+  Model computed;
+  computed.Input("x", {-1, 1}).Output("y");
+  computed.Ints("first", {0});
+  computed.Ints("last", {kCount});
+  computed.Ints("step", {1});
+  computed.Node("Range", {"first", "last", "step"}, {"r"});
+  SetInt(computed.Node("Cast", {"r"}, {"f"}), "to", TensorProto::FLOAT);
+  computed.Node("ReduceMax", {"f"}, {"m"});
+  computed.Node("Add", {"x", "m"}, {"y"});
+  EXPECT_OK(Import(computed));
+  SetMemoryLimit(1 << 20);
+  EXPECT_THAT(Import(computed),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       HasSubstr("a constant of 4194304 whole numbers wants 67.1 MB")));
+  SetMemoryLimit(MemoryOfMachine());
+}
+
+// Graphs in graphs, deeper than any stack.
+TEST(BadOnnxTest, NestedGraphsAreNotFollowed) {
+  for (const int depth : {1, 4, 2000}) {
+    std::string body;  // Of a GraphProto, made from the inside: node { attribute { g { ... } } }.
+    const auto wrap = [](int field, const std::string& inner) {
+      std::string bytes(1, static_cast<char>(field << 3 | 2));
+      for (size_t size = inner.size();; size >>= 7) {
+        bytes.push_back(static_cast<char>((size & 0x7f) | (size > 0x7f ? 0x80 : 0)));
+        if (size <= 0x7f) break;
+      }
+      return bytes + inner;
+    };
+    for (int i = 0; i < depth; ++i) {
+      body = wrap(1, wrap(2, "y") + wrap(4, "If") +
+                         wrap(5, wrap(1, "then_branch") + wrap(6, body) + "\xa0\x01\x05"));
+    }
+    Model model;
+    model.Input("x", {-1, 2}).Output("y");
+    const std::string path = NewPath();
+    ASSERT_OK(WriteFileAtomically(path, model.proto().SerializeAsString() +
+                                            wrap(7, body)));  // Fields of one message are merged.
+    const absl::Status status = ImportOnnx(path).status();
+    if (depth < 100) {
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("(If)"))) << depth;
+    } else {
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss)) << depth;
+    }
+  }
 }
 
 TEST(BadOnnxTest, TheLeastNumberIsNotDividedByMinusOne) {

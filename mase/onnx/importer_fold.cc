@@ -83,7 +83,7 @@ absl::StatusOr<bool> Importer::Fold(const NodeProto& proto, const OnnxOp& op) {
       const absl::Span<const float> numbers = executor->output(static_cast<int>(i));
       OnnxValue folded;
       if (moves) {
-        KnownInts ints = {shape, {}, type};
+        MASE_ASSIGN_OR_RETURN(KnownInts ints, KnownInts::WithRoom(shape, type));
         for (const float number : numbers) {
           int64_t position = static_cast<int64_t>(number);
           size_t from = 0;

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/memory_budget.h"
 #include "mase/base/status_macros.h"
 
 namespace mase {
@@ -58,6 +59,15 @@ absl::StatusOr<Extent> Product(const std::vector<Extent>& extents) {
     MASE_ASSIGN_OR_RETURN(product, Multiply(product, extent));
   }
   return product;
+}
+
+absl::StatusOr<KnownInts> KnownInts::WithRoom(const Shape& shape, int type) {
+  MASE_RETURN_IF_ERROR(
+      CheckMemory(shape.elements() * static_cast<int64_t>(sizeof(Extent)),
+                  absl::StrCat("a constant of ", shape.elements(), " whole numbers")));
+  KnownInts ints = {shape, {}, type};
+  ints.values.reserve(static_cast<size_t>(shape.elements()));
+  return ints;
 }
 
 bool KnownInts::fixed() const {

@@ -36,6 +36,10 @@ struct KnownInts {
   // As in onnx.TensorProto.DataType; INT64 where it follows from shapes.
   int type = 0;
 
+  // Room for the numbers of that shape, none of them there yet. ResourceExhausted where they would
+  // not fit into memory, which takes 16 bytes of each.
+  static absl::StatusOr<KnownInts> WithRoom(const Shape& shape, int type);
+
   bool fixed() const;
   // The numbers alone. InvalidArgument if one grows with the rows.
   absl::StatusOr<std::vector<int64_t>> Numbers() const;

@@ -306,7 +306,10 @@ absl::StatusOr<KnownTensor> OnnxFile::ReadTensor(const TensorProto& tensor) cons
                                                      "the limit is ",
                                                      limits::kMaxOnnxFoldedElements));
   }
-  KnownInts ints = {shape, std::vector<Extent>(elements), tensor.data_type()};
+  absl::StatusOr<KnownInts> made = KnownInts::WithRoom(shape, tensor.data_type());
+  if (!made.ok()) return Annotate(made.status(), label);
+  KnownInts ints = *std::move(made);
+  ints.values.resize(elements);
   for (int64_t i = 0; i < elements; ++i) {
     ints.values[i].constant = raw ? IntAt(bytes, type->type, i) : fields.Int(i);
   }

@@ -35,7 +35,7 @@ absl::StatusOr<KnownInts> Combine(
     const std::function<absl::StatusOr<Extent>(const Extent&, const Extent&)>& combine) {
   MASE_ASSIGN_OR_RETURN(const Shape shape, BroadcastShapes(a.shape, b.shape));
   MASE_RETURN_IF_ERROR(CheckCount(shape));
-  KnownInts result = {shape, {}, a.type};
+  MASE_ASSIGN_OR_RETURN(KnownInts result, KnownInts::WithRoom(shape, a.type));
   for (int64_t i = 0; i < shape.elements(); ++i) {
     MASE_ASSIGN_OR_RETURN(Extent value, combine(a.values[BroadcastIndex(i, shape, a.shape)],
                                                 b.values[BroadcastIndex(i, shape, b.shape)]));
@@ -143,7 +143,7 @@ absl::StatusOr<bool> Compare(OnnxNode& node, const Holds& holds) {
   if (left != nullptr && right != nullptr) {
     MASE_ASSIGN_OR_RETURN(const Shape shape, BroadcastShapes(left->shape(), right->shape()));
     MASE_RETURN_IF_ERROR(CheckCount(shape));
-    KnownInts truths = {shape, {}, TensorProto::BOOL};
+    MASE_ASSIGN_OR_RETURN(KnownInts truths, KnownInts::WithRoom(shape, TensorProto::BOOL));
     for (int64_t i = 0; i < shape.elements(); ++i) {
       const float a = left->data<float>()[BroadcastIndex(i, shape, left->shape())];
       const float b = right->data<float>()[BroadcastIndex(i, shape, right->shape())];
@@ -300,7 +300,7 @@ absl::StatusOr<bool> FoldCast(OnnxNode& node) {
   if (input->ints.has_value()) {
     ints = *input->ints;
   } else {
-    ints.shape = input->floats->shape();
+    MASE_ASSIGN_OR_RETURN(ints, KnownInts::WithRoom(input->floats->shape(), 0));
     for (const float number : input->floats->data<float>()) {
       if (to == TensorProto::BOOL) {
         ints.values.push_back({number != 0});
@@ -348,8 +348,9 @@ absl::StatusOr<bool> FoldConstantOfShape(OnnxNode& node) {
     MASE_RETURN_IF_ERROR(SetFloats(node, Tensor::FromValues<float>(shape, numbers)));
   } else {
     const KnownInts& known = std::get<KnownInts>(element);
-    MASE_RETURN_IF_ERROR(
-        SetInts(node, {shape, std::vector<Extent>(shape.elements(), known.values[0]), known.type}));
+    MASE_ASSIGN_OR_RETURN(KnownInts all, KnownInts::WithRoom(shape, known.type));
+    all.values.assign(shape.elements(), known.values[0]);
+    MASE_RETURN_IF_ERROR(SetInts(node, std::move(all)));
   }
   return true;
 }
@@ -397,7 +398,7 @@ absl::StatusOr<bool> FoldRange(OnnxNode& node) {
   const double span = static_cast<double>(numbers[1]) - static_cast<double>(numbers[0]);
   const double count = std::max(std::ceil(span / static_cast<double>(numbers[2])), 0.0);
   if (!(count <= kMost)) return BadNode("has ", count, " elements; the limit is ", kMost);
-  KnownInts range = {{static_cast<int64_t>(count)}, {}, type};
+  MASE_ASSIGN_OR_RETURN(KnownInts range, KnownInts::WithRoom({static_cast<int64_t>(count)}, type));
   for (int64_t i = 0; i < range.shape[0]; ++i) {
     // Modulo 2^64: from far below 0 to far above it is more than int64 counts.
     const uint64_t number = static_cast<uint64_t>(numbers[0]) +
@@ -410,7 +411,7 @@ absl::StatusOr<bool> FoldRange(OnnxNode& node) {
 
 absl::StatusOr<bool> FoldIsNan(OnnxNode& node) {
   MASE_ASSIGN_OR_RETURN(const Tensor floats, node.Floats(0));
-  KnownInts truths = {floats.shape(), {}, TensorProto::BOOL};
+  MASE_ASSIGN_OR_RETURN(KnownInts truths, KnownInts::WithRoom(floats.shape(), TensorProto::BOOL));
   for (const float number : floats.data<float>()) truths.values.push_back({std::isnan(number)});
   MASE_RETURN_IF_ERROR(SetInts(node, std::move(truths)));
   return true;
@@ -461,7 +462,7 @@ absl::StatusOr<bool> FoldWhere(OnnxNode& node) {
   MASE_ASSIGN_OR_RETURN(Shape shape, BroadcastShapes(a.shape, b.shape));
   MASE_ASSIGN_OR_RETURN(shape, BroadcastShapes(shape, condition.shape));
   MASE_RETURN_IF_ERROR(CheckCount(shape));
-  KnownInts result = {shape, {}, a.type};
+  MASE_ASSIGN_OR_RETURN(KnownInts result, KnownInts::WithRoom(shape, a.type));
   for (int64_t i = 0; i < shape.elements(); ++i) {
     const KnownInts& from =
         condition.values[BroadcastIndex(i, shape, condition.shape)].constant != 0 ? a : b;

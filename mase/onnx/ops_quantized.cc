@@ -36,8 +36,8 @@ struct Scales {
   int64_t zero_of(size_t i) const { return zero.empty() ? 0 : zero[zero.size() == 1 ? 0 : i]; }
 };
 
-// From inputs `scale` and `scale` + 1. `type` is that of the codes where no zero point says it.
-absl::StatusOr<Scales> ReadScales(OnnxNode& node, int scale, int type) {
+// The numbers of input `scale` alone.
+absl::StatusOr<Scales> ReadSteps(OnnxNode& node, int scale) {
   Scales scales;
   MASE_ASSIGN_OR_RETURN(const Tensor tensor, node.Floats(scale));
   const auto numbers = tensor.data<float>();
@@ -49,6 +49,12 @@ absl::StatusOr<Scales> ReadScales(OnnxNode& node, int scale, int type) {
     }
   }
   if (scales.scale.empty()) return BadNode("has no scale");
+  return scales;
+}
+
+// From inputs `scale` and `scale` + 1. `type` is that of the codes where no zero point says it.
+absl::StatusOr<Scales> ReadScales(OnnxNode& node, int scale, int type) {
+  MASE_ASSIGN_OR_RETURN(Scales scales, ReadSteps(node, scale));
   if (node.HasInput(scale + 1)) {
     MASE_ASSIGN_OR_RETURN(const KnownInts zero, node.WholeNumbers(scale + 1));
     MASE_ASSIGN_OR_RETURN(scales.zero, zero.Numbers());
@@ -134,18 +140,20 @@ absl::StatusOr<Tensor> Dequantized(const KnownInts& codes, const Scales& scales,
 }
 
 // The 8-bit float that the zero point, or else `output_dtype`, says that codes are; null: integers.
-// Their scale is 1 and their zero point the code 0.
+// Their zero point is the code 0.
 absl::StatusOr<const Float8Type*> Float8Of(const OnnxNode& node) {
   const OnnxValue* zero = node.Input(2);
   MASE_ASSIGN_OR_RETURN(const int64_t named, node.Int("output_dtype", 0));
   const bool given = zero != nullptr && zero->ints.has_value();
   const Float8Type* type = FindFloat8(given ? zero->ints->type : static_cast<int>(named));
   if (type == nullptr) return nullptr;
-  MASE_ASSIGN_OR_RETURN(const Tensor scale, node.Floats(1));
   MASE_ASSIGN_OR_RETURN(const bool saturates, node.Int("saturate", 1));
-  if (scale.elements() != 1 || scale.data<float>()[0] != 1 || !saturates ||
-      (given && (zero->ints->values.size() != 1 || zero->ints->values[0] != Extent{0}))) {
-    return CannotRead("makes ", type->name, " by another scale than 1, or does not saturate");
+  if (!saturates) return CannotRead("makes ", type->name, " that does not saturate");
+  if (given) {
+    const std::vector<Extent>& zeros = zero->ints->values;
+    if (!std::all_of(zeros.begin(), zeros.end(), [](Extent code) { return code == Extent{0}; })) {
+      return CannotRead("makes ", type->name, " with a zero point other than 0");
+    }
   }
   return type;
 }
@@ -178,17 +186,47 @@ absl::Status CheckScales(OnnxNode& node, int scale, const FormatProto& codes) {
   return CannotRead("reads codes by other scales than they were made with");
 }
 
-// Codes of floats that are known stay those floats, rounded.
+bool AreOne(const Scales& scales) { return scales.scale.size() == 1 && scales.scale[0] == 1; }
+
+// `combine` of each element and its scale.
+template <typename Combine>
+absl::StatusOr<Tensor> ByScale(OnnxNode& node, const Tensor& floats, const Scales& scales,
+                               const Combine& combine) {
+  MASE_ASSIGN_OR_RETURN(const int64_t axis, node.Int("axis", 1));
+  MASE_ASSIGN_OR_RETURN(const int64_t block, BlockOf(node));
+  MASE_ASSIGN_OR_RETURN(const ScaleIndex index,
+                        ScaleIndex::Create(scales, floats.shape(), axis, block));
+  Tensor result = floats;
+  int64_t i = 0;
+  for (float& number : result.mutable_data<float>()) {
+    number = combine(number, scales.scale[index(i++)]);
+  }
+  return result;
+}
+
+// Codes are their values, before they are multiplied by the scale: of floats that are known those,
+// rounded; else what is yet to be rounded, by a record of who reads it.
 absl::Status QuantizeToFloat8(OnnxNode& node, const Float8Type& type) {
   const OnnxValue* input = node.Input(0);
+  MASE_ASSIGN_OR_RETURN(const Scales scales, ReadSteps(node, 1));
   MASE_ASSIGN_OR_RETURN(const auto format, FormatOf(type));
   OnnxValue value = {.codes = format->proto()};
   if (input->floats.has_value()) {
-    MASE_ASSIGN_OR_RETURN(value.floats, format->Quantize(*input->floats));
+    MASE_ASSIGN_OR_RETURN(
+        const Tensor divided,
+        ByScale(node, *input->floats, scales, [](float x, float scale) { return x / scale; }));
+    MASE_ASSIGN_OR_RETURN(value.floats, format->Quantize(divided));
   } else {
     if (input->value == nullptr || input->codes.has_value()) return BadNode("quantizes no floats");
     if (input->rounded.has_value()) return CannotRead("rounds what is rounded already");
+    if (scales.scale.size() != 1) {
+      return CannotRead("has ", scales.scale.size(), " scales; what the net computes takes one");
+    }
     value.value = input->value;
+    if (!AreOne(scales)) {
+      MASE_ASSIGN_OR_RETURN(Value * scale, node.Number(scales.scale[0]));
+      MASE_ASSIGN_OR_RETURN(value.value, node.Add(ops::kDiv, {input->value, scale}));
+    }
   }
   node.SetResult(0, std::move(value));
   return absl::OkStatus();
@@ -208,7 +246,7 @@ absl::Status QuantizeLinear(OnnxNode& node) {
     const Tensor& floats = *input->floats;
     MASE_ASSIGN_OR_RETURN(const ScaleIndex index,
                           ScaleIndex::Create(scales, floats.shape(), axis, block));
-    KnownInts codes = {floats.shape(), {}, scales.codes.type};
+    MASE_ASSIGN_OR_RETURN(KnownInts codes, KnownInts::WithRoom(floats.shape(), scales.codes.type));
     for (int64_t i = 0; i < floats.elements(); ++i) {
       const size_t at = index(i);
       const float steps = std::nearbyint(floats.data<float>()[i] / scales.scale[at]);
@@ -235,23 +273,41 @@ absl::Status QuantizeLinear(OnnxNode& node) {
   return absl::OkStatus();
 }
 
-// Stored codes.
-absl::Status DequantizeFloat8(OnnxNode& node, const KnownInts& codes) {
-  const Float8Type& type = *FindFloat8(codes.type);
-  MASE_ASSIGN_OR_RETURN(const Tensor scale, node.Floats(1));
-  if (scale.elements() != 1) return CannotRead("has several scales for ", type.name);
-  const float step = scale.data<float>()[0];
-  MASE_ASSIGN_OR_RETURN(Tensor floats, Tensor::Create(DType::kFloat32, codes.shape));
-  size_t i = 0;
-  for (float& number : floats.mutable_data<float>()) {
-    number =
-        static_cast<float>(type.ValueOf(static_cast<uint8_t>(codes.values[i++].constant))) * step;
-  }
+// Stored codes, or what QuantizeToFloat8 left. By a scale of 1 whoever reads the result rounds; by
+// another an addition of zero does, in front of the product, for no format has such a scale.
+absl::Status DequantizeFloat8(OnnxNode& node, const Float8Type& type) {
+  const OnnxValue* input = node.Input(0);
+  MASE_ASSIGN_OR_RETURN(const Scales scales, ReadSteps(node, 1));
+  MASE_ASSIGN_OR_RETURN(const auto format, FormatOf(type));
   OnnxValue value;
-  value.floats = std::move(floats);
-  if (step == 1) {
-    MASE_ASSIGN_OR_RETURN(const auto format, FormatOf(type));
-    value.rounded = format->proto();
+  if (AreOne(scales)) value.rounded = format->proto();
+  if (input->value != nullptr) {
+    value.value = input->value;
+    if (!AreOne(scales)) {
+      if (scales.scale.size() != 1) {
+        return CannotRead("has ", scales.scale.size(), " scales; what the net computes takes one");
+      }
+      MASE_ASSIGN_OR_RETURN(Value * zero, node.Number(0));
+      MASE_ASSIGN_OR_RETURN(Value * sum, node.Add(ops::kAdd, {input->value, zero}));
+      MASE_RETURN_IF_ERROR(RoundOperand(node.importer().graph(), sum->producer(), operands::kDataIn,
+                                        format->proto()));
+      MASE_ASSIGN_OR_RETURN(Value * scale, node.Number(scales.scale[0]));
+      MASE_ASSIGN_OR_RETURN(value.value, node.Add(ops::kMul, {sum, scale}));
+    }
+  } else {
+    Tensor numbers;
+    if (input->ints.has_value()) {
+      MASE_ASSIGN_OR_RETURN(numbers, Tensor::Create(DType::kFloat32, input->ints->shape));
+      size_t i = 0;
+      for (float& number : numbers.mutable_data<float>()) {
+        const auto code = static_cast<uint8_t>(input->ints->values[i++].constant);
+        number = static_cast<float>(type.ValueOf(code));
+      }
+    } else {
+      numbers = *input->floats;
+    }
+    MASE_ASSIGN_OR_RETURN(value.floats, ByScale(node, numbers, scales,
+                                                [](float x, float scale) { return x * scale; }));
   }
   node.SetResult(0, std::move(value));
   return absl::OkStatus();
@@ -261,18 +317,20 @@ absl::Status DequantizeLinear(OnnxNode& node) {
   MASE_ASSIGN_OR_RETURN(const int64_t axis, node.Int("axis", 1));
   MASE_ASSIGN_OR_RETURN(const int64_t block, BlockOf(node));
   const OnnxValue* input = node.Input(0);
-  MASE_ASSIGN_OR_RETURN(const Float8Type* float8, Float8Of(node));
-  if (float8 != nullptr && input->codes.has_value()) {
-    MASE_ASSIGN_OR_RETURN(const auto format, FormatOf(*float8));
-    if (format->proto().SerializeAsString() != input->codes->SerializeAsString()) {
-      return CannotRead("reads codes by another type than they were made with");
+  MASE_ASSIGN_OR_RETURN(const Float8Type* named, Float8Of(node));
+  const Float8Type* made = nullptr;  // What the codes are.
+  if (input->ints.has_value()) made = FindFloat8(input->ints->type);
+  if (input->codes.has_value() && !input->codes->has_affine()) {
+    for (const Float8Type& type : kFloat8Types) {
+      MASE_ASSIGN_OR_RETURN(const auto format, FormatOf(type));
+      const bool is_it = format->proto().SerializeAsString() == input->codes->SerializeAsString();
+      if (is_it) made = &type;
     }
-    node.SetResult(0, {.floats = input->floats, .value = input->value, .rounded = input->codes});
-    return absl::OkStatus();
   }
-  if (input->ints.has_value() && FindFloat8(input->ints->type) != nullptr) {
-    return DequantizeFloat8(node, *input->ints);
+  if (named != nullptr && named != made) {
+    return CannotRead("reads codes by another type than they were made with");
   }
+  if (made != nullptr) return DequantizeFloat8(node, *made);
   if (input->codes.has_value()) {
     MASE_RETURN_IF_ERROR(CheckScales(node, 1, *input->codes));
     node.SetResult(0, {.value = input->value, .rounded = input->codes});
@@ -464,7 +522,7 @@ std::vector<OnnxOp> OnnxQuantizedOps() {
       {.name = "QuantizeLinear",
        .becomes = "a record",
        .limits =
-           "integers of 4, 8 and 16 bits, floats of 8 with scale 1; one scale for what the net "
+           "integers of 4, 8 and 16 bits, floats of 8 that saturate; one scale for what the net "
            "computes",
        .fold = Do<QuantizeLinear>,
        .reads_codes = true},
