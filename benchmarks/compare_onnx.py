@@ -523,6 +523,17 @@ def make(options):
                     if isinstance(o, np.ndarray) and o.dtype == np.float32)
         np.save(os.path.join(options.folder, name + ".in.npy"), inputs[0])
         np.save(os.path.join(options.folder, name + ".out.npy"), want)
+        if name == "encoder.dynamo":
+            write_tokens(options.folder, session)
+
+
+def write_tokens(folder, session):
+    """Rows of ids for the encoder, their classes those that ONNX Runtime gives; one id too many."""
+    x = np.random.default_rng(0).integers(0, 50, (60, 12))
+    y = session.run(None, {session.get_inputs()[0].name: x})[0].argmax(1)
+    np.savez_compressed(os.path.join(folder, "tokens.npz"), x=x, y=y)
+    x[7, 3] = 50
+    np.savez_compressed(os.path.join(folder, "tokens_bad.npz"), x=x, y=y)
 
 
 def main():

@@ -32,6 +32,19 @@ bias_width = 8
 bias_frac_width = 4
 )";
 
+constexpr char kQuantizeTokens[] = R"(
+[passes.quantize]
+by = "type"
+[passes.quantize.linear.config]
+name = "integer"
+data_in_width = 8
+data_in_frac_width = 4
+weight_width = 8
+weight_frac_width = 6
+bias_width = 8
+bias_frac_width = 4
+)";
+
 TEST(OnnxRunTest, ANetGoesInIsQuantizedAndComesOut) {
   const std::string folder = NewFolder();
   std::filesystem::copy_file(Runfile("testdata/onnx") + "/jsc_tiny.ts.onnx", folder + "/net.onnx");
@@ -78,6 +91,38 @@ TEST(OnnxRunTest, ANetGoesInIsQuantizedAndComesOut) {
   EXPECT_EQ(export_as({"c", "--out=net"}).exit_code, 0);
   EXPECT_THAT(export_as({"c", "--out=net"}).err, HasSubstr("net.h exists; --overwrite"));
   EXPECT_EQ(export_as({"c", "--out=net", "--overwrite"}).exit_code, 0);
+}
+
+// Ids as int64 in the file of the rows, which tables keep as numbers.
+TEST(OnnxRunTest, ANetOfTokensReadsInt64) {
+  const std::string folder = NewFolder();
+  for (const char* name :
+       {"encoder.dynamo.onnx", "encoder.dynamo.onnx.data", "tokens.npz", "tokens_bad.npz"}) {
+    std::filesystem::copy_file(absl::StrCat(Runfile("testdata/onnx"), "/", name),
+                               absl::StrCat(folder, "/", name));
+  }
+  const auto run = [&](const std::string& action, const std::string& load, const std::string& data,
+                       const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {action, "--load=" + load, "--set",
+                                      absl::StrCat("dataset.path=", data), "--batch_size=16"};
+    words.insert(words.end(), more.begin(), more.end());
+    return RunCommand("mase/ch", words, folder);
+  };
+  const CommandResult test = run("test", "encoder.dynamo.onnx", "tokens.npz", {"--run_dir=tested"});
+  EXPECT_EQ(test.exit_code, 0) << test.out << test.err;
+
+  const CommandResult train = run("train", "encoder.dynamo.onnx", "tokens.npz",
+                                  {"--max_epochs=2", "--learning_rate=1e-3", "--run_dir=trained"});
+  EXPECT_EQ(train.exit_code, 0) << train.out << train.err;
+  ASSERT_OK(WriteFileAtomically(folder + "/q.toml", kQuantizeTokens));
+  const CommandResult transform =
+      run("transform", "trained", "tokens.npz", {"--config=q.toml", "--run_dir=quantized"});
+  EXPECT_EQ(transform.exit_code, 0) << transform.out << transform.err;
+  EXPECT_THAT(transform.out, HasSubstr("Transformed"));
+
+  const CommandResult bad = run("test", "encoder.dynamo.onnx", "tokens_bad.npz", {"--run_dir=bad"});
+  EXPECT_NE(bad.exit_code, 0);
+  EXPECT_THAT(bad.err, HasSubstr("id 50 at position"));
 }
 
 TEST(OnnxRunTest, ErrorsNameFormFileAndNode) {

@@ -63,12 +63,18 @@ class Engine {
       : graph(graph.Clone()),
         options(options),
         store(graph, dtype),
-        inputs(static_cast<int>(graph.placeholders().size())) {}
+        inputs(static_cast<int>(graph.placeholders().size())) {
+    for (const Node* input : graph.placeholders()) {
+      id_inputs_.push_back(input->attributes().String("dtype") == DTypeName(DType::kInt64));
+    }
+    reads_ids_ = absl::c_linear_search(id_inputs_, true);
+  }
 
   absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const InputData> sources) {
     MASE_RETURN_IF_ERROR(CheckInputs(rows, static_cast<int>(sources.size())));
     const Kind kind = mode == ExecutionMode::kTraining ? Kind::kTraining : Kind::kInference;
-    MASE_ASSIGN_OR_RETURN(Compiled * compiled, FindOrCompile(kind, rows));
+    MASE_ASSIGN_OR_RETURN(Compiled * compiled,
+                          FindOrCompile(kind, rows, HaveNumbersForIds(sources)));
     MASE_RETURN_IF_ERROR(Run(*compiled, sources));
     last = compiled;
     return absl::OkStatus();
@@ -76,7 +82,7 @@ class Engine {
 
   absl::StatusOr<Executable::Row> Row() {
     MASE_RETURN_IF_ERROR(CheckInputs(1, inputs));
-    MASE_ASSIGN_OR_RETURN(Compiled * compiled, FindOrCompile(Kind::kInference, 1));
+    MASE_ASSIGN_OR_RETURN(Compiled * compiled, FindOrCompile(Kind::kInference, 1, false));
     const Executable::Row& row = compiled->executable->row();
     if (row.run == nullptr) return row;
     MASE_RETURN_IF_ERROR(compiled->executable->Prepare(Mix64(options.seed, step)));
@@ -87,14 +93,15 @@ class Engine {
 
   absl::StatusOr<int64_t> PlannedBytes(int64_t rows) {
     MASE_RETURN_IF_ERROR(CheckInputs(rows, inputs));
-    MASE_ASSIGN_OR_RETURN(const Compiled* compiled, FindOrCompile(Kind::kInference, rows));
+    MASE_ASSIGN_OR_RETURN(const Compiled* compiled, FindOrCompile(Kind::kInference, rows, false));
     return compiled->executable->bytes();
   }
 
   absl::StatusOr<LossFigures> TrainStep(const TrainingBatch& batch) {
     MASE_RETURN_IF_ERROR(CheckInputs(batch.rows, static_cast<int>(batch.inputs.size())));
     const Kind kind = batch.picked == nullptr ? Kind::kTrainStep : Kind::kTrainPickedStep;
-    MASE_ASSIGN_OR_RETURN(Compiled * compiled, FindOrCompile(kind, batch.rows));
+    MASE_ASSIGN_OR_RETURN(Compiled * compiled,
+                          FindOrCompile(kind, batch.rows, HaveNumbersForIds(batch.inputs)));
     sources_.assign(batch.inputs.begin(), batch.inputs.end());
     sources_.push_back(batch.labels);
     if (batch.picked != nullptr) sources_.push_back(batch.picked);
@@ -151,6 +158,7 @@ class Engine {
   struct Compiled {
     Kind kind;
     int64_t rows;
+    bool ids_are_numbers;
     int64_t prepared = -1;  // The version of the tensors that it last prepared for.
     bool is_lent = false;   // As a RowCall, so it stays.
     std::unique_ptr<Executable> executable;
@@ -192,16 +200,31 @@ class Engine {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<Compiled*> FindOrCompile(Kind kind, int64_t rows) {
-    if (!programs_.empty() && programs_.front().kind == kind && programs_.front().rows == rows) {
-      return &programs_.front();
+  // Whether ids come as numbers, as the tables of data sets have them.
+  bool HaveNumbersForIds(absl::Span<const InputData> sources) const {
+    if (!reads_ids_) [[likely]]
+      return false;
+    for (size_t i = 0; i < id_inputs_.size(); ++i) {
+      if (id_inputs_[i] && sources[i].dtype != DType::kInt64) return true;
     }
-    return FindOlderOrCompile(kind, rows);
+    return false;
   }
 
-  [[gnu::noinline]] absl::StatusOr<Compiled*> FindOlderOrCompile(Kind kind, int64_t rows) {
+  absl::StatusOr<Compiled*> FindOrCompile(Kind kind, int64_t rows, bool ids_are_numbers) {
+    if (!programs_.empty() && programs_.front().kind == kind && programs_.front().rows == rows &&
+        programs_.front().ids_are_numbers == ids_are_numbers) {
+      return &programs_.front();
+    }
+    return FindOlderOrCompile(kind, rows, ids_are_numbers);
+  }
+
+  [[gnu::noinline]] absl::StatusOr<Compiled*> FindOlderOrCompile(Kind kind, int64_t rows,
+                                                                 bool ids_are_numbers) {
     for (auto compiled = programs_.begin(); compiled != programs_.end(); ++compiled) {
-      if (compiled->kind != kind || compiled->rows != rows) continue;
+      if (compiled->kind != kind || compiled->rows != rows ||
+          compiled->ids_are_numbers != ids_are_numbers) {
+        continue;
+      }
       programs_.splice(programs_.begin(), programs_, compiled);
       return &programs_.front();
     }
@@ -215,7 +238,8 @@ class Engine {
                      .keep_values = options.keep_values && !has_loss,
                      .taps = has_loss ? absl::Span<const std::string>() : options.taps,
                      .loss = has_loss ? &options.loss : nullptr,
-                     .picks_rows = kind == Kind::kTrainPickedStep},
+                     .picks_rows = kind == Kind::kTrainPickedStep,
+                     .ids_are_numbers = ids_are_numbers},
         .kernels = {.bfloat16 = options.bfloat16, .folds_norms = options.taps.empty()},
         .measure_steps = options.measure_steps};
     MASE_ASSIGN_OR_RETURN(auto executable, Executable::Compile(graph, how, store));
@@ -224,10 +248,12 @@ class Engine {
                                        [](const Compiled& compiled) { return !compiled.is_lent; });
       if (oldest != programs_.rend()) programs_.erase(std::next(oldest).base());
     }
-    programs_.push_front({kind, rows, -1, false, std::move(executable)});
+    programs_.push_front({kind, rows, ids_are_numbers, -1, false, std::move(executable)});
     return &programs_.front();
   }
 
+  std::vector<bool> id_inputs_;     // By input.
+  bool reads_ids_ = false;          // One of them.
   std::list<Compiled> programs_;    // Last used first.
   std::vector<InputData> sources_;  // Of a training step.
 };

@@ -131,7 +131,8 @@ class RowCall {
 };
 
 // T is float, or double for checking: the element type of parameters, arithmetic and results, and
-// of inputs that the graph calls float32. Other inputs have their own type; ids are int64.
+// of inputs that the graph calls float32. Other inputs have their own type; ids are int64, or, as
+// data sets have them, numbers of the type of the other inputs, whole and up to 2^24 in size.
 template <typename T>
 class BasicExecutor {
  public:
@@ -149,7 +150,8 @@ class BasicExecutor {
   //
   // InvalidArgument: more rows than max_rows, another number of inputs or one of another element
   // type, shapes that do not fit this number of rows, batch statistics of less than two values a
-  // channel. Unimplemented: an op without a kernel. OutOfRange: a format that refuses NaN met one.
+  // channel. Unimplemented: an op without a kernel. OutOfRange: a format that refuses NaN met one,
+  // an id that the table has not or that is no whole number.
   absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const InputData> inputs);
 
   // The net as a function of one row, for callers to whom nanoseconds matter: what Forward computes

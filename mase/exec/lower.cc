@@ -63,7 +63,9 @@ Lowerer::Lowerer(const Graph& graph, const LoweringOptions& options, const Tenso
 absl::Status Lowerer::AddNode(const Node& node) {
   if (node.kind() == NodeKind::kPlaceholder) {
     const ValueInfo& info = shapes_.info(node.outputs()[0]);
-    SetResult(node, AddInput({info.shape, Layout::kPlain, info.dtype}, Label(node)));
+    const bool as_number = options_.ids_are_numbers && info.dtype == DType::kInt64;
+    SetResult(node, AddInput({info.shape, Layout::kPlain, info.dtype},
+                             as_number ? DType::kFloat32 : info.dtype, Label(node)));
     return absl::OkStatus();
   }
   if (node.kind() == NodeKind::kOutput) return AddOutputs(node);
@@ -135,9 +137,9 @@ int Lowerer::AsNumbers(const std::string& label, int value) {
   return decoded;
 }
 
-int Lowerer::AddInput(TensorDesc desc, absl::string_view label) {
+int Lowerer::AddInput(TensorDesc desc, DType given, absl::string_view label) {
   const DType wanted = TypeOf(desc.dtype);
-  if (options_.loss == nullptr) desc.dtype = wanted;
+  desc.dtype = options_.loss == nullptr ? TypeOf(given) : given;
   Program::Value value;
   value.desc = desc;
   value.home = Program::Value::Home::kInput;
@@ -156,8 +158,8 @@ absl::Status Lowerer::AddLoss() {
     return absl::InvalidArgumentError(
         absl::StrCat("a loss is of one result, the graph has ", program_.outputs.size()));
   }
-  const int labels =
-      AddInput({{options_.rows}, Layout::kPlain, options_.loss->label_type}, "labels");
+  const int labels = AddInput({{options_.rows}, Layout::kPlain, options_.loss->label_type},
+                              options_.loss->label_type, "labels");
   Program::Step loss = {.op = std::string(options_.loss->op), .label = "loss"};
   loss.srcs = {program_.outputs[0], {labels, {options_.rows}}};
   const int figures = program_.Append(std::move(loss), {{2}, Layout::kPlain, DType::kFloat64});

@@ -42,6 +42,8 @@ struct LoweringOptions {
   // are then float32 whatever the arithmetic is: the rows of data sets.
   const Loss* loss = nullptr;
   bool picks_rows = false;  // With a loss: the last input says which rows of the others are meant.
+  bool ids_are_numbers =
+      false;  // Inputs that the graph calls int64 come as those it calls float32.
 };
 
 // The element type of the arithmetic, and of all that the graph calls float32, is the store's.
@@ -94,7 +96,8 @@ class Lowerer {
 
   absl::Status AddNode(const Node& node);
   // An input of the program, the rows of a batch in the type of the arithmetic.
-  int AddInput(TensorDesc desc, absl::string_view label);
+  // Data of the type `given`, made what `desc` says.
+  int AddInput(TensorDesc desc, DType given, absl::string_view label);
   absl::Status AddLoss();
   absl::Status AddOutputs(const Node& node);
   void KeepValue(const Node& node);
