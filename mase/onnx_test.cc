@@ -18,21 +18,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr char kQuantize[] = R"(
-dataset = "jsc"
-batch_size = 256
-[passes.quantize]
-by = "type"
-[passes.quantize.linear.config]
-name = "integer"
-data_in_width = 8
-data_in_frac_width = 4
-weight_width = 8
-weight_frac_width = 6
-bias_width = 8
-bias_frac_width = 4
-)";
-
-constexpr char kQuantizeTokens[] = R"(
 [passes.quantize]
 by = "type"
 [passes.quantize.linear.config]
@@ -48,7 +33,8 @@ bias_frac_width = 4
 TEST(OnnxRunTest, ANetGoesInIsQuantizedAndComesOut) {
   const std::string folder = NewFolder();
   std::filesystem::copy_file(Runfile("testdata/onnx") + "/jsc_tiny.ts.onnx", folder + "/net.onnx");
-  ASSERT_OK(WriteFileAtomically(folder + "/q.toml", kQuantize));
+  ASSERT_OK(WriteFileAtomically(folder + "/q.toml",
+                                absl::StrCat("dataset = 'jsc'\nbatch_size = 256\n", kQuantize)));
 
   const CommandResult info = RunCommand("mase/ch", {"info", "--load=net.onnx"}, folder);
   EXPECT_EQ(info.exit_code, 0) << info.err;
@@ -114,7 +100,7 @@ TEST(OnnxRunTest, ANetOfTokensReadsInt64) {
   const CommandResult train = run("train", "encoder.dynamo.onnx", "tokens.npz",
                                   {"--max_epochs=2", "--learning_rate=1e-3", "--run_dir=trained"});
   EXPECT_EQ(train.exit_code, 0) << train.out << train.err;
-  ASSERT_OK(WriteFileAtomically(folder + "/q.toml", kQuantizeTokens));
+  ASSERT_OK(WriteFileAtomically(folder + "/q.toml", kQuantize));
   const CommandResult transform =
       run("transform", "trained", "tokens.npz", {"--config=q.toml", "--run_dir=quantized"});
   EXPECT_EQ(transform.exit_code, 0) << transform.out << transform.err;

@@ -218,8 +218,9 @@ absl::StatusOr<OnnxFile> OnnxFile::Open(absl::string_view path) {
   coded.SetRecursionLimit(kNesting);
   if (!file.model_->ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
     return absl::DataLossError(
-        absl::StrCat(path, ": is no ONNX model, or is cut off: what is no protobuf begins within ",
-                     "byte ", coded.CurrentPosition(), " of ", bytes.size()));
+        absl::StrCat(path, ": is no ONNX model, is cut off, or has messages nested more than ",
+                     kNesting, " deep: what cannot be read begins within byte ",
+                     coded.CurrentPosition(), " of ", bytes.size()));
   }
   if (absl::Status status = file.Check(); !status.ok()) return Annotate(status, path);
   return file;
