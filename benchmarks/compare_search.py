@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the samplers of mase with Optuna's: same spaces, seeds and evaluations, in one run.
 
-    ./bazelw build //mase/search:ask_tell
+    ./bazelw build //mase/sampler:ask_tell
     python3 -m venv peers && peers/bin/pip install optuna
     peers/bin/python benchmarks/compare_search.py
     peers/bin/python benchmarks/compare_search.py --seeds 5 --spaces bits --overhead 1000
@@ -25,7 +25,7 @@ import subprocess
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PROGRAM = ROOT / "bazel-bin" / "mase" / "search" / "ask_tell"
+PROGRAM = ROOT / "bazel-bin" / "mase" / "sampler" / "ask_tell"
 
 
 class Space:

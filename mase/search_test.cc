@@ -404,6 +404,21 @@ TEST(SearchTest, TrialsThatTrainBadlyArePrunedTheSameForAnyNumberOfJobs) {
   EXPECT_EQ(logs[0], logs[1]);
 }
 
+TEST(SearchTest, ASamplerThatNobodyHasIsRefusedBeforeAnythingRuns) {
+  const std::string folder = NewFolder();
+  const std::string all =
+      "tpe, grid, random, qmc, nsgaii, nsgaiii, moead, cmaes, allocator, greedy\n";
+  for (const auto& [flag, from] : std::map<std::string, std::string>{
+           {"--sampler=gird", "--sampler"},
+           {"--compare=tpe,gird", "--compare"},
+           {"--set=search.strategy.setup.sampler=gird", "search.strategy.setup.sampler"}}) {
+    const CommandResult run = Search(folder, LabFile(), {flag});
+    EXPECT_EQ(run.exit_code, 2) << flag;
+    EXPECT_THAT(run.err, HasSubstr(absl::StrCat(
+                             from, ": no sampler 'gird'; did you mean 'grid'?; there are ", all)));
+  }
+}
+
 TEST(SearchTest, SamplersAreComparedOnOnePlot) {
   const std::string folder = NewFolder();
   const CommandResult run = Search(folder, LabFile(), {"--compare=grid,tpe,random", "--seeds=2"});
@@ -531,7 +546,7 @@ TEST(SearchTest, FlagsThatContradictAndDirectoriesThatDoNotFit) {
   ASSERT_EQ(Search(folder, LabFile(), {"--sampler=grid"}).exit_code, 0);
   const CommandResult other = Search(folder, LabFile(), {"--sampler=random"});
   EXPECT_EQ(other.exit_code, 2);
-  EXPECT_THAT(other.err, HasSubstr("search.strategy.setup.sampler.name: GRID -> RANDOM"));
+  EXPECT_THAT(other.err, HasSubstr("search.strategy.setup.sampler.name: \"grid\" -> \"random\""));
   const CommandResult both =
       Search(folder, LabFile(), {"--sampler=grid", "--apply=2", "--apply_best"});
   EXPECT_EQ(both.exit_code, 2);

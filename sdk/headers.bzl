@@ -3,6 +3,7 @@ include nothing of ours but each other, so that nothing of exec, kernels or comm
 
 # Targets that have them.
 SDK_ROOMS = [
+    "//mase/base:mix64",
     "//mase/base:status",
     "//mase/base:table",
     "//mase/data:data_reader",
@@ -11,15 +12,18 @@ SDK_ROOMS = [
     "//mase/graph:ops",
     "//mase/metric",
     "//mase/pass",
+    "//mase/sampler:proposer",
     "//mase/tensor",
     "//proto:format_cc_proto",
     "//proto:graph_cc_proto",
     "//proto:metadata_cc_proto",
     "//proto:options_cc_proto",
     "//proto:quantize_cc_proto",
+    "//proto:sampler_cc_proto",
 ]
 
 SDK_HEADERS = [
+    "mase/base/mix64.h",
     "mase/base/status.h",
     "mase/base/status_macros.h",
     "mase/base/table.h",
@@ -47,6 +51,10 @@ SDK_HEADERS = [
     "mase/pass/pass_context.h",
     "mase/pass/pass_host.h",
     "mase/pass/pass_registry.h",
+    "mase/sampler/draws.h",
+    "mase/sampler/parameter.h",
+    "mase/sampler/proposer.h",
+    "mase/sampler/trial.h",
     "mase/tensor/shape.h",
     "mase/tensor/tensor.h",
     "proto/format.pb.h",
@@ -54,6 +62,7 @@ SDK_HEADERS = [
     "proto/metadata.pb.h",
     "proto/options.pb.h",
     "proto/quantize.pb.h",
+    "proto/sampler.pb.h",
 ]
 
 # These decide whether host and plugin talk, so they are not part of what they agree on: their

@@ -115,6 +115,22 @@ head -c 100 points.rows > short.rows
 if ch train 'Linear 8, Linear classes' --plugins=./row_file.so --set=dataset.path=short.rows > log 2>&1; then exit 1; fi
 has log "short.rows: 80 bytes of rows, want 2400"
 
+# A sampler: by its name in a file, too, and beside others; a wrong name is told the nearest and all there are.
+widths=examples/hill_climbing/widths.toml
+search() { ch search --config=$widths --plugins=./hill_climbing.so "$@" > log 2>&1; }
+search --set='search.strategy.setup.sampler="Hill_Climbing"' --run_dir=climbed
+has log "Sampler hill_climbing, 20 trials"
+test "$(grep -c COMPLETE climbed/trials.csv)" = 20
+has climbed/settings.textproto 'name: "hill_climbing"'
+search --sampler=hill_climbing --run_dir=again
+cmp climbed/trials.csv again/trials.csv 2> /dev/null || diff <(cut -d, -f1-6 climbed/trials.csv) <(cut -d, -f1-6 again/trials.csv)
+search --compare=random,hill_climbing --seeds=2 --run_dir=compared
+has compared/compare.csv "hill_climbing"
+if search --sampler=hill_climbin; then exit 1; fi
+has log "no sampler 'hill_climbin'; did you mean 'hill_climbing'?; there are tpe, grid, "
+if ch search --config=$widths --sampler=hill_climbing > log 2>&1; then exit 1; fi
+has log "--sampler: no sampler 'hill_climbing'"
+
 # A pass with options: its manual has the comments of its .proto file.
 if [[ -n $has_cmake ]]; then
   ch plugins describe my_pass/build/my_pass.so > log
@@ -216,7 +232,7 @@ has log "mase/exec/executor.h: No such file"
 
 # Each kind of new plugin builds and passes its check at once.
 if [[ -n $has_cmake ]]; then
-  for kind in transform format op metric; do
+  for kind in transform format op metric sampler; do
     ch new_pass "my_$kind" --kind=$kind --build=cmake > log
     has log "ctest --test-dir build"
     (cd "my_$kind" && cmake -B build -DCMAKE_PREFIX_PATH="$SDK" > log && cmake --build build >> log && ctest --test-dir build >> log) || {

@@ -33,6 +33,7 @@ constexpr Kind kKinds[] = {
     {"format", false, "formats --plugins=SO describe 'NAME 8/4'"},
     {"op", false, "train 'Linear 8, CLASS, Linear classes' jsc-sim --plugins=SO --max_epochs=1"},
     {"metric", false, "train jsc-tiny jsc-sim --plugins=SO --max_epochs=1"},
+    {"sampler", false, "search --config=FILE --plugins=SO --sampler=NAME"},
 };
 
 // A file of the folder, and the template that it is made of.
@@ -46,7 +47,7 @@ struct Words {
 };
 
 constexpr char kUsage[] =
-    "ch new_pass NAME [--kind=analysis|transform|format|op|metric] [--build=cmake|bazel]\n";
+    "ch new_pass NAME [--kind=analysis|transform|format|op|metric|sampler] [--build=cmake|bazel]\n";
 
 absl::StatusOr<Words> ReadWords(const std::vector<std::string>& given) {
   Words words;

@@ -9,9 +9,9 @@
 
 namespace mase {
 
-// NAME [--kind=analysis|transform|format|op|metric] [--build=cmake|bazel]: makes the folder NAME
-// with a plugin (sdk/templates) that builds against the SDK that this program is part of and passes
-// its check at once, and prints what to do next. Without flags an analysis, built by CMake.
+// NAME [--kind=analysis|transform|format|op|metric|sampler] [--build=cmake|bazel]: makes the folder
+// NAME with a plugin (sdk/templates) that builds against the SDK that this program is part of and
+// passes its check at once, and prints what to do next. Without flags an analysis, built by CMake.
 //
 // InvalidArgument for other words, and where the program is part of no SDK; AlreadyExists if there
 // is such a folder; else the errors of writing.

@@ -59,7 +59,8 @@ std::string Contents(const PluginEntry& plugin) {
   if (!passes.empty()) parts.push_back(absl::StrCat("pass ", absl::StrJoin(passes, ", ")));
   for (std::string part :
        {Names(plugin.format(), "format"), Names(plugin.op(), "op"),
-        Names(plugin.metric(), "metric"), Names(plugin.data_reader(), "data reader")}) {
+        Names(plugin.metric(), "metric"), Names(plugin.data_reader(), "data reader"),
+        Names(plugin.sampler(), "sampler")}) {
     if (!part.empty()) parts.push_back(std::move(part));
   }
   return absl::StrJoin(parts, "; ");
@@ -150,6 +151,7 @@ absl::Status Describe(PluginLoader& loader, const std::string& word) {
   add("op", entry.op());
   add("metric", entry.metric());
   add("data reader", entry.data_reader());
+  add("sampler", entry.sampler());
   std::printf("%s", table.Text(StandardOutputRoom()).c_str());
   MASE_ASSIGN_OR_RETURN(const OptionManual manual,
                         OptionManual::Create(DescriptorsBeside(plugin.file)));

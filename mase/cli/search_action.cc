@@ -15,7 +15,7 @@
 #include "mase/cli/plugin_flags.h"
 #include "mase/plugin/plugin_loader.h"
 #include "mase/run/report_json.h"
-#include "mase/search/sampler.h"
+#include "mase/sampler/sampler.h"
 #include "mase/search/search_run.h"
 #include "proto/search.pb.h"
 #include "proto/search_flags.pb.h"
@@ -97,24 +97,23 @@ class SearchAction : public Action {
     if (flags_.worker() && strategy.storage().url().empty()) {
       return absl::InvalidArgumentError("--worker wants the --storage of the study");
     }
-    if (flags_.sampler().empty()) return absl::OkStatus();
-    MASE_ASSIGN_OR_RETURN(const SamplerSettings::Name name,
-                          SamplerNamed(flags_.sampler(), "--sampler"));
-    setup.mutable_sampler()->set_name(name);
-    strategy.set_name("optuna");
+    SamplerSettings& sampler = *setup.mutable_sampler();
+    absl::string_view from = "search.strategy.setup.sampler";
+    if (!flags_.sampler().empty()) {
+      from = "--sampler";
+      sampler.set_name(flags_.sampler());
+      strategy.set_name("optuna");
+    }
+    if (!sampler.has_name()) return absl::OkStatus();
+    MASE_ASSIGN_OR_RETURN(*sampler.mutable_name(), SamplerNamed(sampler.name(), from));
     return absl::OkStatus();
   }
 
-  static absl::StatusOr<SamplerSettings::Name> SamplerNamed(absl::string_view text,
-                                                            absl::string_view flag) {
-    std::vector<std::string> names;
-    for (const SamplerInfo& sampler : Samplers()) {
-      if (absl::EqualsIgnoreCase(sampler.text, text)) return sampler.name;
-      names.emplace_back(sampler.text);
-    }
-    return absl::InvalidArgumentError(absl::StrCat(flag, ": no sampler '", text, "'",
-                                                   Suggest(text, names), "; there are ",
-                                                   absl::StrJoin(names, ", ")));
+  // As the table of samplers spells it.
+  static absl::StatusOr<std::string> SamplerNamed(absl::string_view text, absl::string_view from) {
+    const absl::StatusOr<const SamplerDefinition*> sampler = FindSampler(text);
+    if (sampler.ok()) return (*sampler)->name;
+    return absl::InvalidArgumentError(absl::StrCat(from, ": ", sampler.status().message()));
   }
 
   // The settings that were given, and on top of them the point's.

@@ -436,5 +436,15 @@ TEST_F(ConfigTest, TheOriginOfEverySettingIsKept) {
               ElementsAre("passes.first.linear.config.weight.width", "8", "c.toml:3:16"));
 }
 
+// As before plugins could bring samplers, when they were an enum.
+TEST(ConfigTextTest, SamplersOfOlderFilesAreRead) {
+  const auto loaded = LoadText(
+      "search {\n  strategy {\n    setup {\n      sampler {\n        name: NSGAII\n"
+      "        n_startup_trials: 10\n      }\n    }\n  }\n}\n",
+      "settings.textproto");
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->config.search().strategy().setup().sampler().name(), "nsgaii");
+}
+
 }  // namespace
 }  // namespace mase

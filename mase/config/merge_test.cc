@@ -343,7 +343,7 @@ TEST(ValuesTest, ListsOfValuesOfAnyTypeKeepTheirOrderAndThatOfTheirKeys) {
 TEST(ValuesTest, ASectionOnDemandHasItsDefaultsOnceItIsGiven) {
   EXPECT_FALSE(Load("seed = 1").has_search());
   const RunConfig config = Load("[search.strategy.hw_runner.average_bitwidth]");
-  EXPECT_EQ(config.search().strategy().setup().sampler().name(), SamplerSettings::TPE);
+  EXPECT_EQ(config.search().strategy().setup().sampler().name(), "tpe");
   EXPECT_EQ(config.search().strategy().hw_runner().average_bitwidth().compare_to(), 32);
   EXPECT_FALSE(config.search().strategy().hw_runner().has_latency());
 }

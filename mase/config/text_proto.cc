@@ -5,8 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/empty.pb.h"
@@ -235,6 +237,18 @@ std::string Reworded(const std::string& message) {
                       type == nullptr ? "" : Suggest(parts[3], FieldNames(*type)));
 }
 
+// Samplers are names since plugins can bring some; files of before have them as words of an enum.
+// Nothing else in settings is such a word of its own, and lines stay as many as they were.
+std::string WithSamplersQuoted(absl::string_view text) {
+  std::vector<std::pair<std::string, std::string>> changes;
+  for (const absl::string_view word : {"TPE", "GRID", "RANDOM", "QMC", "NSGAII", "NSGAIII", "MOEAD",
+                                       "CMAES", "ALLOCATOR", "GREEDY"}) {
+    changes.emplace_back(absl::StrCat(" name: ", word, "\n"),
+                         absl::StrCat(" name: \"", absl::AsciiStrToLower(word), "\"\n"));
+  }
+  return absl::StrReplaceAll(text, changes);
+}
+
 }  // namespace
 
 absl::StatusOr<ConfigValue> ParseTextProto(absl::string_view text, absl::string_view name,
@@ -252,7 +266,7 @@ absl::StatusOr<ConfigValue> ParseTextProto(absl::string_view text, absl::string_
   // The library logs what is no error to it, such as bad UTF-8; we return errors.
   const google::protobuf::LogSilencer silencer;
   RunConfig config;
-  if (!parser.ParseFromString(std::string(text), &config) || !error.message().empty()) {
+  if (!parser.ParseFromString(WithSamplersQuoted(text), &config) || !error.message().empty()) {
     const std::string where = Where(name, {error.line(), error.column()});
     if (!finder.status().ok()) {
       return absl::Status(finder.status().code(),

@@ -19,6 +19,7 @@
 #include "mase/graph/op_function.h"
 #include "mase/metric/metric.h"
 #include "mase/pass/pass.h"
+#include "mase/sampler/proposer.h"
 
 namespace mase {
 
@@ -105,6 +106,7 @@ struct Registrations {
   std::vector<OpDefinition> ops;
   std::vector<MetricDefinition> metrics;
   std::vector<DataReader> data_readers;
+  std::vector<SamplerDefinition> samplers;
 };
 
 // What a plugin's register function gets to say what it has. The caller returns the first error.
@@ -149,6 +151,12 @@ class PassRegistrar {
   // Registers a reader of data files (data_reader.h).
   absl::Status AddDataReader(DataReader reader) {
     registrations_.data_readers.push_back(std::move(reader));
+    return absl::OkStatus();
+  }
+
+  // Registers a way to choose the trials of searches (proposer.h).
+  absl::Status AddSampler(SamplerDefinition sampler) {
+    registrations_.samplers.push_back(std::move(sampler));
     return absl::OkStatus();
   }
 

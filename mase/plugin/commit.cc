@@ -11,6 +11,7 @@
 #include "mase/graph/op_schema.h"
 #include "mase/kernel/plugin_op.h"
 #include "mase/metric/metric.h"
+#include "mase/sampler/sampler.h"
 
 namespace mase {
 namespace {
@@ -31,7 +32,8 @@ class OwnNames {
 
 // Whether all of it can be registered.
 absl::Status Check(const Registrations& all) {
-  OwnNames formats("formats"), ops("ops"), metrics("metrics"), readers("data readers");
+  OwnNames formats("formats"), ops("ops"), metrics("metrics"), readers("data readers"),
+      samplers("samplers");
   for (const Family* format : all.formats) {
     if (format == nullptr) return absl::InvalidArgumentError("one of its formats is null");
     MASE_RETURN_IF_ERROR(CheckPluginFamily(*format));
@@ -50,6 +52,10 @@ absl::Status Check(const Registrations& all) {
   for (const DataReader& reader : all.data_readers) {
     MASE_RETURN_IF_ERROR(CheckDataReader(reader));
     MASE_RETURN_IF_ERROR(readers.Add(reader.name));
+  }
+  for (const SamplerDefinition& sampler : all.samplers) {
+    MASE_RETURN_IF_ERROR(CheckSampler(sampler));
+    MASE_RETURN_IF_ERROR(samplers.Add(sampler.name));
   }
   return absl::OkStatus();
 }
@@ -79,6 +85,8 @@ void Describe(const Registrations& all, PluginEntry* entry) {
   for (const DataReader& reader : all.data_readers) {
     add(entry->add_data_reader(), reader.name, reader.summary);
   }
+  for (const SamplerDefinition& each : all.samplers)
+    add(entry->add_sampler(), each.name, each.summary);
 }
 
 absl::Status CommitToTables(const void* plugin, const Registrations& all) {
@@ -95,6 +103,9 @@ absl::Status CommitToTables(const void* plugin, const Registrations& all) {
   for (const MetricDefinition& metric : all.metrics) MASE_RETURN_IF_ERROR(RegisterMetric(metric));
   for (const DataReader& reader : all.data_readers) {
     MASE_RETURN_IF_ERROR(RegisterDataReader(reader));
+  }
+  for (const SamplerDefinition& sampler : all.samplers) {
+    MASE_RETURN_IF_ERROR(RegisterSampler(sampler));
   }
   committed->insert(plugin);
   return absl::OkStatus();

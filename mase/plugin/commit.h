@@ -8,11 +8,12 @@
 
 namespace mase {
 
-// All that is no pass: formats, ops with their kernels, metrics, data readers; all or, on an error,
-// nothing. The tables are the process's, and loaders come and go (a persistent worker has one for
-// each request): `plugin`, the address of its MasePluginInfo, which is one for each open library,
-// tells a plugin that is there already, and then OK is all that happens. Errors of
-// CheckPluginFamily, CheckPluginOp, CheckPluginKernels, RegisterMetric and RegisterDataReader;
+// All that is no pass: formats, ops with their kernels, metrics, data readers, samplers; all or, on
+// an error, nothing. The tables are the process's, and loaders come and go (a persistent worker has
+// one for each request): `plugin`, the address of its MasePluginInfo, which is one for each open
+// library, tells a plugin that is there already, and then OK is all that happens. Errors of
+// CheckPluginFamily, CheckPluginOp, CheckPluginKernels, RegisterMetric, RegisterDataReader and
+// RegisterSampler;
 // AlreadyExists for a name that the plugin itself has twice.
 absl::Status CommitToTables(const void* plugin, const Registrations& registrations);
 

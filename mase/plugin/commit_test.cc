@@ -10,6 +10,7 @@
 #include "mase/graph/op_schema.h"
 #include "mase/metric/metric.h"
 #include "mase/plugin/conformance.h"
+#include "mase/sampler/sampler.h"
 #include "mase/testing/matchers.h"
 
 namespace mase {
@@ -104,6 +105,57 @@ TEST(CommitTest, TheKitFindsAGradientThatIsWrong) {
   EXPECT_OK(checks[0].status);
   EXPECT_THAT(checks[1].status, StatusIs(absl::StatusCode::kFailedPrecondition,
                                          HasSubstr("is 1, differences say 3")));
+}
+
+// Remembers what it was asked before, which no sampler may.
+class Forgetless final : public Proposer {
+ public:
+  explicit Forgetless(const SamplerSpec& spec) : space_(spec.space) {}
+  Point Propose(int64_t, const TrialHistory&, absl::Span<const Trial>, Draws&) override {
+    Draws own(0, asked_++);
+    return RandomPoint(space_, own);
+  }
+
+ private:
+  const ParameterSpace space_;
+  int64_t asked_ = 0;
+};
+
+template <typename P>
+SamplerDefinition DefinitionOf(std::string name) {
+  return {.name = std::move(name),
+          .summary = "One.",
+          .create = [](const SamplerSpec& spec) -> absl::StatusOr<std::unique_ptr<Proposer>> {
+            return std::make_unique<P>(spec);
+          }};
+}
+
+TEST(CommitTest, ASamplerIsFoundByItsNameAndTheKitFindsOneThatRemembers) {
+  PassRegistrar registrar("forgetless");
+  ASSERT_OK(registrar.AddSampler(DefinitionOf<Forgetless>("forgetless")));
+  ASSERT_OK(CommitToTables(NewPlugin(), registrar.registrations()));
+  EXPECT_OK(FindSampler("forgetless").status());
+  PluginEntry plugin;
+  Describe(registrar.registrations(), &plugin);
+  EXPECT_EQ(plugin.sampler(0).summary(), "One.");
+  for (const char* const name : {"tpe", "grid", "cmaes"}) plugin.add_sampler()->set_name(name);
+  PassRegistry none;
+  const std::vector<ConformanceCheck> checks = CheckConformance(plugin, none);
+  ASSERT_EQ(checks.size(), 4u);
+  EXPECT_THAT(checks[0].status,
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("for one that was not asked for those before it")));
+  for (size_t i = 1; i < checks.size(); ++i) EXPECT_OK(checks[i].status) << checks[i].of;
+}
+
+TEST(CommitTest, SamplersOfOneNameAreRefused) {
+  PassRegistrar taken("taken"), twice("twice");
+  ASSERT_OK(taken.AddSampler(DefinitionOf<Forgetless>("grid")));
+  EXPECT_THAT(CommitToTables(NewPlugin(), taken.registrations()),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("a sampler grid already")));
+  for (int i = 0; i < 2; ++i) ASSERT_OK(twice.AddSampler(DefinitionOf<Forgetless>("two")));
+  EXPECT_THAT(CommitToTables(NewPlugin(), twice.registrations()),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("it has two samplers 'two'")));
 }
 
 TEST(CommitTest, OfAPluginWithOneFaultNothingIsRegistered) {

@@ -5,8 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/quote.h"
+#include "mase/base/status_macros.h"
 #include "mase/plugin/conformance_checks.h"
 #include "mase/plugin/run_apart.h"
+#include "mase/sampler/sampler.h"
 
 namespace mase {
 namespace {
@@ -70,6 +72,12 @@ std::vector<ConformanceCheck> CheckConformance(const PluginEntry& plugin, PassSo
       checks.push_back(Run(absl::StrCat("data reader ", entry.name()), "other files",
                            [&] { return ReaderIsSound(*reader); }));
     }
+  }
+  for (const NamedEntry& entry : plugin.sampler()) {
+    checks.push_back(Run(absl::StrCat("sampler ", entry.name()), "points", [&]() -> absl::Status {
+      MASE_ASSIGN_OR_RETURN(const SamplerDefinition* const sampler, FindSampler(entry.name()));
+      return SamplerIsSound(*sampler);
+    }));
   }
   return checks;
 }

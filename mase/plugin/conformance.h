@@ -10,6 +10,8 @@
 //                same bits twice
 //   metric       the same for rows in one batch and in many, finite
 //   data reader  takes no file of another form for its own, and no first bytes bring it down
+//   sampler      in each kind of space that it says it can sample, points are of the space, and the
+//                same for the same trials, whatever was asked before and in any order of theirs
 //
 // and all of them to: nothing on standard output or error, less than a minute and 1 GiB more memory
 // for each check. Checks run in a process of their own, so that what crashes or hangs is a check

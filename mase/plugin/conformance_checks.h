@@ -14,6 +14,7 @@
 #include "mase/graph/op_schema.h"
 #include "mase/metric/metric.h"
 #include "mase/pass/pass_registry.h"
+#include "mase/sampler/proposer.h"
 
 namespace mase {
 
@@ -33,6 +34,8 @@ absl::Status OpGradientIsRight(const OpSchema& schema);
 
 absl::Status MetricIsSound(const MetricDefinition& definition);
 absl::Status ReaderIsSound(const DataReader& reader);
+
+absl::Status SamplerIsSound(const SamplerDefinition& definition);
 
 // What a check that failed returns.
 template <typename... Parts>

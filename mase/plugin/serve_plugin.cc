@@ -208,10 +208,12 @@ class Server {
   void Open(const OpenRequest& request, OpenReply& reply) {
     absl::StatusOr<PluginEntry> entry = loader_.OpenCopy(request.path(), kPluginCopy);
     const bool passes_alone = entry.ok() && entry->format().empty() && entry->op().empty() &&
-                              entry->metric().empty() && entry->data_reader().empty();
+                              entry->metric().empty() && entry->data_reader().empty() &&
+                              entry->sampler().empty();
     if (entry.ok() && !passes_alone) {
       entry = absl::PermissionDeniedError(
-          "it has formats, ops, metrics or data readers, which this program must run itself: "
+          "it has formats, ops, metrics, data readers or samplers, which this program must run "
+          "itself: "
           "isolation is for passes");
     }
     *reply.mutable_status() = TextOf(entry.status());

@@ -77,7 +77,8 @@ absl::StatusOr<std::vector<SamplerCurves>> CompareSamplers(const SearchContext& 
   int64_t done = 0;
   for (const SamplerSettings& settings : comparison.samplers) {
     std::vector<std::unique_ptr<Study>>& of_sampler = studies.emplace_back();
-    const int seeds = settings.name() == SamplerSettings::GRID ? 1 : comparison.seeds;
+    MASE_ASSIGN_OR_RETURN(const SamplerDefinition* const sampler, FindSampler(settings.name()));
+    const int seeds = sampler->exhaustive ? 1 : comparison.seeds;
     for (int i = 0; i < seeds; ++i) {
       MASE_ASSIGN_OR_RETURN(std::unique_ptr<Study> study,
                             comparer.RunStudy(settings, comparison.seed + i));
@@ -91,7 +92,7 @@ absl::StatusOr<std::vector<SamplerCurves>> CompareSamplers(const SearchContext& 
   std::vector<SamplerCurves> curves;
   for (size_t i = 0; i < studies.size(); ++i) {
     SamplerCurves& sampler = curves.emplace_back();
-    sampler.sampler = std::string(InfoOf(comparison.samplers[i].name()).text);
+    sampler.sampler = comparison.samplers[i].name();
     for (const auto& study : studies[i]) {
       sampler.curves.push_back(QualityCurve(study->history().trials(), directions, reference));
     }

@@ -6,7 +6,7 @@
 #include "mase/graph/graph.h"
 #include "mase/run/run_directory.h"
 #include "mase/run/session.h"
-#include "mase/search/trial.h"
+#include "mase/sampler/trial.h"
 #include "mase/search/trial_runner.h"
 #include "proto/config.pb.h"
 

@@ -8,7 +8,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
-#include "mase/search/draws.h"
+#include "mase/sampler/draws.h"
 
 namespace mase {
 namespace {

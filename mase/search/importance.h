@@ -8,8 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "mase/search/parameter.h"
-#include "mase/search/trial.h"
+#include "mase/sampler/parameter.h"
+#include "mase/sampler/trial.h"
 
 namespace mase {
 

@@ -5,7 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "mase/search/draws.h"
+#include "mase/sampler/draws.h"
 #include "mase/testing/matchers.h"
 
 namespace mase {

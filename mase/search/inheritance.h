@@ -12,7 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "mase/search/trial.h"
+#include "mase/sampler/trial.h"
 
 namespace mase {
 

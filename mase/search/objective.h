@@ -19,8 +19,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "mase/search/parameter.h"
-#include "mase/search/trial.h"
+#include "mase/sampler/parameter.h"
+#include "mase/sampler/trial.h"
 #include "proto/search.pb.h"
 
 namespace mase {

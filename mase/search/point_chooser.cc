@@ -43,13 +43,14 @@ absl::StatusOr<PointChooser> PointChooser::Create(const SamplerSettings& setting
   MASE_ASSIGN_OR_RETURN(
       std::unique_ptr<Sampler> sampler,
       MakeSampler(settings, space, objective.directions(), seed, objective.error()));
-  if (AllocatesBits(settings.name()) && objective.figure_constraints() > 1) {
+  MASE_ASSIGN_OR_RETURN(const SamplerDefinition* const definition, FindSampler(settings.name()));
+  if (AllocatesBits(*definition) && objective.figure_constraints() > 1) {
     return absl::InvalidArgumentError(
-        absl::StrCat("sampler ", InfoOf(settings.name()).text,
+        absl::StrCat("sampler ", definition->name,
                      " keeps one limit on figures, and search.search_space.constraints has ",
                      objective.figure_constraints(), "; leave one, or use tpe or nsgaii"));
   }
-  return PointChooser(std::move(sampler), objective, settings.name() == SamplerSettings::GRID);
+  return PointChooser(std::move(sampler), objective, definition->exhaustive);
 }
 
 void PointChooser::CountOutcomes(const TrialHistory& history) {
@@ -73,7 +74,7 @@ void PointChooser::CountOutcomes(const TrialHistory& history) {
 }
 
 bool PointChooser::FailsAlways(absl::Span<const double> point) const {
-  if (!any_failed_ || is_grid_) return false;
+  if (!any_failed_ || exhaustive_) return false;
   for (size_t i = 0; i < point.size(); ++i) {
     const auto found = outcomes_.find({i, point[i]});
     if (std::isnan(point[i]) || found == outcomes_.end()) continue;
@@ -83,7 +84,7 @@ bool PointChooser::FailsAlways(absl::Span<const double> point) const {
 }
 
 absl::StatusOr<std::optional<Point>> PointChooser::Choose(int64_t number, const Study& study) {
-  if (!is_grid_) refused_.clear();
+  if (!exhaustive_) refused_.clear();
   CountOutcomes(study.history());
   std::string refusal;
   std::optional<Point> failing;  // Where there is no other.

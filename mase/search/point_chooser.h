@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "mase/sampler/sampler.h"
 #include "mase/search/objective.h"
-#include "mase/search/sampler.h"
 #include "mase/search/study.h"
 
 namespace mase {
@@ -30,21 +30,22 @@ Point CornerPoint(const ParameterSpace& space, bool last);
 
 class PointChooser {
  public:
-  // The sampler's settings are the strategy's. Errors of MakeSampler.
+  // The sampler's settings are the strategy's, complete. Errors of FindSampler and MakeSampler.
   static absl::StatusOr<PointChooser> Create(const SamplerSettings& settings,
                                              const ParameterSpace& space,
                                              const Objective& objective, uint64_t seed);
 
   // The point of trial `number`; nothing where the space has none left. Points that are refused
   // count as trials that run, of which samplers learn to look elsewhere. Refused are those that
-  // violate a constraint on choices and, but by a grid and where others can be found, those with a
-  // value that failed kFailuresOfAValue times or more and never was in a complete trial.
-  // InvalidArgument, naming the constraint, where thousands in a row are refused by it.
+  // violate a constraint on choices and, but by an exhaustive sampler and where others can be
+  // found, those with a value that failed kFailuresOfAValue times or more and never was in a
+  // complete trial. InvalidArgument, naming the constraint, where thousands in a row are refused by
+  // it.
   absl::StatusOr<std::optional<Point>> Choose(int64_t number, const Study& study);
 
  private:
-  PointChooser(std::unique_ptr<Sampler> sampler, const Objective& objective, bool is_grid)
-      : sampler_(std::move(sampler)), objective_(&objective), is_grid_(is_grid) {}
+  PointChooser(std::unique_ptr<Sampler> sampler, const Objective& objective, bool exhaustive)
+      : sampler_(std::move(sampler)), objective_(&objective), exhaustive_(exhaustive) {}
 
   // Counts what became of each value in trials since the last call.
   void CountOutcomes(const TrialHistory& history);
@@ -56,8 +57,8 @@ class PointChooser {
 
   std::unique_ptr<Sampler> sampler_;
   const Objective* objective_;
-  bool is_grid_;
-  std::vector<Trial> refused_;  // Of a grid all; else those of the trial at hand.
+  bool exhaustive_;
+  std::vector<Trial> refused_;  // Of an exhaustive sampler all; else those of the trial at hand.
   uint64_t history_ = 0;
   size_t counted_ = 0;  // Arrivals.
   bool any_failed_ = false;

@@ -15,8 +15,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "mase/search/trial.h"
-#include "proto/sampler.pb.h"
+#include "mase/sampler/trial.h"
+#include "proto/study.pb.h"
 
 namespace mase {
 

@@ -7,9 +7,9 @@
 #include "absl/types/span.h"
 #include "mase/base/table.h"
 #include "mase/run/page/plots.h"
+#include "mase/sampler/trial.h"
 #include "mase/search/objective.h"
 #include "mase/search/search_space.h"
-#include "mase/search/trial.h"
 
 namespace mase {
 

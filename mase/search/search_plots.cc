@@ -9,8 +9,8 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "mase/interop/svg_curves.h"
+#include "mase/sampler/pareto.h"
 #include "mase/search/importance.h"
-#include "mase/search/pareto.h"
 
 namespace mase {
 namespace {

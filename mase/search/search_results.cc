@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
-#include "mase/search/pareto.h"
+#include "mase/sampler/pareto.h"
 #include "nlohmann/json.hpp"
 
 namespace mase {

@@ -22,14 +22,15 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table_report.h"
+#include "mase/config/complete.h"
 #include "mase/config/text_proto.h"
 #include "mase/model/checkpoint.h"
 #include "mase/run/goal.h"
 #include "mase/run/run_directory.h"
 #include "mase/run/session.h"
+#include "mase/sampler/layer_model.h"
 #include "mase/search/compare_samplers.h"
 #include "mase/search/conclusion.h"
-#include "mase/search/layer_model.h"
 #include "mase/search/point_chooser.h"
 #include "mase/search/pruner.h"
 #include "mase/search/search_page.h"
@@ -50,9 +51,10 @@ constexpr char kStudySettings[] = "study.textproto";
 constexpr size_t kMostDifferences = 8;   // That are told.
 constexpr int64_t kDefaultTrials = 100;  // Of a space that is larger, where none are given.
 
-SamplerSettings SamplerOf(const SearchStrategySettings& strategy) {
+absl::StatusOr<SamplerSettings> SamplerOf(const SearchStrategySettings& strategy) {
   SamplerSettings settings = strategy.setup().sampler();
-  if (strategy.name() == "grid") settings.set_name(SamplerSettings::GRID);
+  if (strategy.name() == "grid") settings.set_name("grid");
+  MASE_RETURN_IF_ERROR(CompleteMessage(settings));
   return settings;
 }
 
@@ -86,18 +88,19 @@ class Search {
     if (session_.environment.watch_interrupt) {
       interrupted_ = &session_.environment.watch_interrupt();
     }
-    const SamplerSettings sampler = SamplerOf(strategy_);
-    if (AllocatesBits(sampler.name())) {
+    MASE_ASSIGN_OR_RETURN(const SamplerSettings settings, SamplerOf(strategy_));
+    MASE_ASSIGN_OR_RETURN(const SamplerDefinition* const sampler, FindSampler(settings.name()));
+    if (AllocatesBits(*sampler)) {
       MASE_ASSIGN_OR_RETURN(layers_, LayerPlan::Create(context_.space.parameters()));
     }
-    const int64_t target = Target(sampler);
-    MASE_RETURN_IF_ERROR(CheckTarget(sampler, target));
-    Announce(sampler, target);
+    const int64_t target = Target(*sampler);
+    MASE_RETURN_IF_ERROR(CheckTarget(*sampler, target));
+    Announce(*sampler, target);
     MASE_RETURN_IF_ERROR(ChooseRunner());
     if (!request_.compare.empty()) return Compare(target);
     MASE_RETURN_IF_ERROR(OpenStudy());
     const absl::Status searched =
-        request_.apply.has_value() ? absl::OkStatus() : RunTrials(sampler, target);
+        request_.apply.has_value() ? absl::OkStatus() : RunTrials(settings, target);
     MASE_RETURN_IF_ERROR(study_->Flush());
     MASE_RETURN_IF_ERROR(WriteResults());
     MASE_RETURN_IF_ERROR(searched);
@@ -106,34 +109,34 @@ class Search {
 
  private:
   // Trials that the study is to have.
-  int64_t Target(const SamplerSettings& sampler) const {
+  int64_t Target(const SamplerDefinition& sampler) const {
     const ParameterSpace& space = context_.space.parameters();
     const SearchSetup& setup = strategy_.setup();
     const int64_t allowed = AllowedPoints(space, context_.objective);
     if (setup.has_n_trials()) return std::min<int64_t>(setup.n_trials(), allowed);
     const auto size = space.size();
-    const bool all = sampler.name() == SamplerSettings::GRID && size.has_value() &&
-                     *size < static_cast<uint64_t>(kMostTrials);
+    const bool all =
+        sampler.exhaustive && size.has_value() && *size < static_cast<uint64_t>(kMostTrials);
     const int64_t first = layers_.has_value() ? layers_->size() : 0;
     return std::min(all ? static_cast<int64_t>(*size) : first + kDefaultTrials, allowed);
   }
 
   // Trials of single layers alone would decide nothing.
-  absl::Status CheckTarget(const SamplerSettings& sampler, int64_t target) const {
+  absl::Status CheckTarget(const SamplerDefinition& sampler, int64_t target) const {
     const auto size = context_.space.parameters().size();
     const bool all = size.has_value() && static_cast<uint64_t>(target) >= *size;
     if (!layers_.has_value() || target > layers_->size() || all) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(
-        "sampler ", InfoOf(sampler.name()).text, " first tries each choice of each layer alone: ",
-        WithCommas(layers_->size()), " trials, and ", WithCommas(target),
-        " are allowed; want n_trials (--trials) to be more, or tpe or nsgaii"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("sampler ", sampler.name, " first tries each choice of each layer alone: ",
+                     WithCommas(layers_->size()), " trials, and ", WithCommas(target),
+                     " are allowed; want n_trials (--trials) to be more, or tpe or nsgaii"));
   }
 
-  void Announce(const SamplerSettings& sampler, int64_t target) const {
+  void Announce(const SamplerDefinition& sampler, int64_t target) const {
     Reporter& reporter = session_.reporter();
     reporter.Show(SpaceTable(context_.space), "space.csv");
     reporter.Print(absl::StrCat("\nThe search space has ", context_.space.Describe(), ".\n"));
-    reporter.Print(absl::StrCat("Sampler ", InfoOf(sampler.name()).text, ", ", WithCommas(target),
+    reporter.Print(absl::StrCat("Sampler ", sampler.name, ", ", WithCommas(target),
                                 " trials, each measured on ", context_.sample.caption, ".\n"));
     if (!layers_.has_value()) return;
     reporter.Print(absl::StrCat("The first ", WithCommas(layers_->size()),
@@ -261,7 +264,7 @@ class Search {
     comparison.seed = request_.settings.seed();
     comparison.trials = target;
     comparison.interrupted = interrupted_;
-    for (const SamplerSettings::Name name : request_.compare) {
+    for (const std::string& name : request_.compare) {
       comparison.samplers.push_back(strategy_.setup().sampler());
       comparison.samplers.back().set_name(name);
     }
@@ -375,8 +378,8 @@ absl::Status CheckHonoured(const SearchRequest& request, Reporter& reporter) {
   return absl::OkStatus();
 }
 
-// In which settings two studies differ, a line each: "search.strategy.setup.sampler.name: TPE ->
-// GRID".
+// In which settings two studies differ, a line each: "search.strategy.setup.sampler.name:
+// "tpe" -> "grid"".
 std::string DifferenceOf(const std::string& before, const std::string& now) {
   RunConfig old_settings, new_settings;
   if (!google::protobuf::TextFormat::ParseFromString(before, &old_settings) ||

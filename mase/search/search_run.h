@@ -8,13 +8,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "mase/run/run.h"
 #include "mase/search/trial_runner.h"
 #include "proto/config.pb.h"
 #include "proto/report.pb.h"
-#include "proto/sampler.pb.h"
 
 namespace mase {
 
@@ -29,7 +29,7 @@ struct SearchRequest {
   std::optional<int64_t> apply = std::nullopt;  // Those of this trial, and no more trials.
   // Instead of a search: these samplers side by side, each with so many seeds from the settings'
   // on.
-  std::vector<SamplerSettings::Name> compare = {};
+  std::vector<std::string> compare = {};
   int seeds = 5;
   bool worker = false;   // Takes part in a study of several, and draws no conclusions.
   bool dry_run = false;  // Tells the space and writes nothing.

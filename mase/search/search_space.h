@@ -28,7 +28,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "mase/graph/graph.h"
-#include "mase/search/parameter.h"
+#include "mase/sampler/parameter.h"
 #include "proto/quantize.pb.h"
 #include "proto/search.pb.h"
 

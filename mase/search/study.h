@@ -48,9 +48,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "mase/search/parameter.h"
-#include "mase/search/trial.h"
-#include "proto/sampler.pb.h"
+#include "mase/sampler/parameter.h"
+#include "mase/sampler/trial.h"
+#include "proto/study.pb.h"
 
 namespace mase {
 

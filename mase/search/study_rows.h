@@ -11,8 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "mase/search/parameter.h"
-#include "mase/search/trial.h"
+#include "mase/sampler/parameter.h"
+#include "mase/sampler/trial.h"
 #include "soci/soci.h"
 
 namespace mase {

@@ -14,7 +14,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "mase/search/draws.h"
+#include "mase/sampler/draws.h"
 #include "mase/search/study.h"
 #include "mase/testing/matchers.h"
 

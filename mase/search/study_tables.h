@@ -9,9 +9,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "mase/sampler/parameter.h"
+#include "mase/sampler/trial.h"
 #include "mase/search/database.h"
-#include "mase/search/parameter.h"
-#include "mase/search/trial.h"
 
 namespace mase {
 

@@ -8,9 +8,9 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "mase/run/goal.h"
+#include "mase/sampler/parameter.h"
+#include "mase/sampler/trial.h"
 #include "mase/search/objective.h"
-#include "mase/search/parameter.h"
-#include "mase/search/trial.h"
 
 namespace mase {
 

@@ -18,13 +18,14 @@ namespace {
 
 // From left to right. A room is a folder and what is below it.
 const char* const kRooms[] = {
-    "//third_party",    "//proto",         "//mase/base",   "//mase/tensor",
-    "//mase/interop",   "//mase/config",   "//mase/graph",  "//mase/format",
-    "//mase/quantize",  "//mase/kernel",   "//mase/metric", "//mase/exec",
-    "//mase/calibrate", "//mase/data",     "//mase/model",  "//mase/onnx",
-    "//mase/predict",   "//mase/export_c", "//mase/train",  "//mase/pass",
-    "//mase/pipeline",  "//mase/plugin",   "//sdk",         "//plugins",
-    "//mase/run",       "//mase/search",   "//mase/cli",    "//mase",
+    "//third_party",   "//proto",          "//mase/base",     "//mase/tensor",
+    "//mase/interop",  "//mase/config",    "//mase/graph",    "//mase/format",
+    "//mase/quantize", "//mase/kernel",    "//mase/metric",   "//mase/sampler",
+    "//mase/exec",     "//mase/calibrate", "//mase/data",     "//mase/model",
+    "//mase/onnx",     "//mase/predict",   "//mase/export_c", "//mase/train",
+    "//mase/pass",     "//mase/pipeline",  "//mase/plugin",   "//sdk",
+    "//plugins",       "//mase/run",       "//mase/search",   "//mase/cli",
+    "//mase",
 };
 
 // The position of a label's room, the longest folder that matches; -1 for other repositories

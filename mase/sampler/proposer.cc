@@ -1,0 +1,7 @@
+#include "mase/sampler/proposer.h"
+
+namespace mase {
+
+Proposer::~Proposer() = default;
+
+}  // namespace mase
