@@ -41,8 +41,7 @@ class LayoutChooser {
   absl::Status Place(Step& step) {
     for (Program::Operand& src : step.srcs) {
       const TensorDesc& desc = program_.desc(src.value);
-      // Only integer kernels know channels that are last.
-      const bool foreign = desc.layout == Layout::kChannelsLast && !step.on_codes;
+      const bool foreign = desc.layout == Layout::kChannelsLast && !KnowsChannelsLast(step);
       if (desc.shape == src.shape && !foreign) continue;
       src.value = InLayout(step.label, src.value, desc.shape, Layout::kPlain);
     }
@@ -56,6 +55,12 @@ class LayoutChooser {
     }
     program_.values[step.dst].desc.layout = step.kernel->dst_layout();
     return absl::OkStatus();
+  }
+
+  // Integer kernels, and those of numbers that work element by element or window by window.
+  static bool KnowsChannelsLast(const Step& step) {
+    return step.on_codes || step.Is(OpTrait::kArithmetic) || step.Is(OpTrait::kPool) ||
+           step.op == ops::kRelu;
   }
 
   KernelOr Create(const Step& step) const {

@@ -1,7 +1,8 @@
 // Max and average pooling, with fixed or adaptive windows, over one or two axes.
 //
-// A pooling is two lists of windows, one along each axis, so that all kinds share one loop. Both
-// layouts are [planes, height, width, lanes]; one axis means height 1.
+// A pooling is two lists of windows, one along each axis, so that all kinds share one loop. Every
+// layout is planes of [height, width] pixels, each of a few lanes, which are neighbours; one axis
+// means height 1. Channels that are last are cut into planes of at most kMaxLanes of them.
 #include <algorithm>
 #include <type_traits>
 
@@ -17,8 +18,11 @@ template <typename T, int kAxes, bool kAverage>
 class PoolKernel final : public Kernel {
  public:
   explicit PoolKernel(const KernelSpec& spec)
-      : lanes_(spec.srcs[0].layout == Layout::kBlocked ? ChannelBlock() : 1),
-        planes_(spec.dst.shape[0] * spec.dst.shape[1] / lanes_),
+      : channels_(spec.srcs[0].layout == Layout::kBlocked        ? ChannelBlock()
+                  : spec.srcs[0].layout == Layout::kChannelsLast ? spec.dst.shape[1]
+                                                                 : 1),
+        pieces_((channels_ + kMaxLanes - 1) / kMaxLanes),
+        planes_(spec.dst.shape[0] * spec.dst.shape[1] / std::max<int64_t>(channels_, 1) * pieces_),
         height_(kAxes == 2 ? spec.srcs[0].shape[2] : 1),
         width_(spec.srcs[0].shape[-1]),
         rows_(kAxes == 2 ? WindowsAlong(spec, 0, kAverage) : std::vector<Window>{{0, 1, 1}}),
@@ -34,15 +38,19 @@ class PoolKernel final : public Kernel {
 
   absl::Status Forward(const KernelArgs& args) override {
     ForPlanes([&](int64_t plane) {
-      const T* src = args.Src<T>(0) + plane * src_plane();
-      T* dst = args.Dst<T>() + plane * dst_plane();
-      int32_t* positions =
-          workspace_bytes() == 0 ? nullptr : args.Workspace<int32_t>() + plane * dst_plane();
+      const int64_t block = plane / pieces_, channel = plane % pieces_ * kMaxLanes;
+      const int64_t lanes = std::min(kMaxLanes, channels_ - channel);
+      const T* src = args.Src<T>(0) + block * src_block() + channel;
+      const int64_t to = block * dst_block() + channel;
+      int32_t* positions = workspace_bytes() == 0 ? nullptr : args.Workspace<int32_t>() + to;
+      T* dst = args.Dst<T>() + to;
       ForBestIsa([&] {
-        if (lanes_ == 1) {
+        if (lanes == 1) {
           Pool(src, dst, positions, std::integral_constant<int64_t, 1>());
+        } else if (lanes == kMaxLanes && positions == nullptr) {
+          PoolVectors(src, dst);
         } else {
-          Pool(src, dst, positions, lanes_);
+          Pool(src, dst, positions, lanes);
         }
       });
     });
@@ -51,18 +59,19 @@ class PoolKernel final : public Kernel {
 
   absl::Status Backward(const BackwardArgs& args) override {
     if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
+    // Training has no channels that are last, so that a plane is a block.
     ForPlanes([&](int64_t plane) {
-      T* diff_src = args.DiffSrc<T>(0) + plane * src_plane();
-      const T* diff_dst = args.DiffDst<T>() + plane * dst_plane();
-      std::fill_n(diff_src, src_plane(), T(0));
+      T* diff_src = args.DiffSrc<T>(0) + plane * src_block();
+      const T* diff_dst = args.DiffDst<T>() + plane * dst_block();
+      std::fill_n(diff_src, src_block(), T(0));
       if (kAverage) {
         ForBestIsa([&] { SpreadAverages(diff_dst, diff_src); });
         return;
       }
-      const int32_t* positions = args.Workspace<int32_t>() + plane * dst_plane();
-      for (int64_t i = 0; i < dst_plane(); i += lanes_) {
-        for (int64_t c = 0; c < lanes_; ++c) {
-          diff_src[positions[i + c] * lanes_ + c] += diff_dst[i + c];
+      const int32_t* positions = args.Workspace<int32_t>() + plane * dst_block();
+      for (int64_t i = 0; i < dst_block(); i += channels_) {
+        for (int64_t c = 0; c < channels_; ++c) {
+          diff_src[positions[i + c] * channels_ + c] += diff_dst[i + c];
         }
       }
     });
@@ -72,16 +81,18 @@ class PoolKernel final : public Kernel {
  private:
   static constexpr int64_t kMaxLanes = 16;
 
-  int64_t src_plane() const { return height_ * width_ * lanes_; }
-  int64_t dst_plane() const {
-    return static_cast<int64_t>(rows_.size() * columns_.size()) * lanes_;
+  // Elements of all planes that share their pixels.
+  int64_t src_block() const { return height_ * width_ * channels_; }
+  int64_t dst_block() const {
+    return static_cast<int64_t>(rows_.size() * columns_.size()) * channels_;
   }
 
   template <typename Body>
   void ForPlanes(const Body& body) const {
-    ParallelFor(planes_, kElementGrain / (src_plane() + 1) + 1, [&](int64_t begin, int64_t end) {
-      for (int64_t plane = begin; plane < end; ++plane) body(plane);
-    });
+    ParallelFor(planes_, kElementGrain * pieces_ / (src_block() + 1) + 1,
+                [&](int64_t begin, int64_t end) {
+                  for (int64_t plane = begin; plane < end; ++plane) body(plane);
+                });
   }
 
   // `lanes` is a constant where there is one: loops over lanes are none then.
@@ -94,8 +105,38 @@ class PoolKernel final : public Kernel {
         } else {
           Maximum(src, row, column, dst, positions, lanes);
         }
-        dst += lanes;
-        if (positions != nullptr) positions += lanes;
+        dst += channels_;
+        if (positions != nullptr) positions += channels_;
+      }
+    }
+  }
+
+  // The same for kMaxLanes lanes in registers, without positions.
+  [[gnu::always_inline]] void PoolVectors(const T* src, T* dst) const {
+    typedef T Vector
+        __attribute__((vector_size(kMaxLanes * sizeof(T)), aligned(sizeof(T)), may_alias));
+    const int64_t channels = channels_, width = width_;
+    const auto at = [=](int64_t y, int64_t x) {
+      return reinterpret_cast<const Vector*>(src + (y * width + x) * channels);
+    };
+    for (const Window& row : rows_) {
+      for (const Window& column : columns_) {
+        Vector result = {};
+        if (!kAverage) result = *at(row.begin, column.begin);
+        for (int64_t y = row.begin; y < row.end; ++y) {
+          for (int64_t x = column.begin; x < column.end; ++x) {
+            const Vector next = *at(y, x);
+            if (kAverage) {
+              result += next;
+            } else {  // Keeps what is not less: the first maximum, and a NaN.
+              const Vector rest = next == next ? result : next;
+              result = next > rest ? next : rest;
+            }
+          }
+        }
+        if (kAverage) result /= Vector{} + static_cast<T>(row.divisor * column.divisor);
+        *reinterpret_cast<Vector*>(dst) = result;
+        dst += channels;
       }
     }
   }
@@ -106,7 +147,7 @@ class PoolKernel final : public Kernel {
     T sums[kMaxLanes] = {};
     for (int64_t y = row.begin; y < row.end; ++y) {
       for (int64_t x = column.begin; x < column.end; ++x) {
-        const T* at = src + (y * width_ + x) * lanes;
+        const T* at = src + (y * width_ + x) * channels_;
         for (int64_t c = 0; c < lanes; ++c) sums[c] += at[c];
       }
     }
@@ -122,13 +163,13 @@ class PoolKernel final : public Kernel {
     int32_t where[kMaxLanes];
     const int32_t first = static_cast<int32_t>(row.begin * width_ + column.begin);
     for (int64_t c = 0; c < lanes; ++c) {
-      best[c] = src[first * lanes + c];
+      best[c] = src[first * channels_ + c];
       where[c] = first;
     }
     for (int64_t y = row.begin; y < row.end; ++y) {
       for (int64_t x = column.begin; x < column.end; ++x) {
         const int32_t position = static_cast<int32_t>(y * width_ + x);
-        const T* at = src + position * lanes;
+        const T* at = src + int64_t{position} * channels_;
         for (int64_t c = 0; c < lanes; ++c) {
           const bool better = at[c] > best[c] || at[c] != at[c];
           best[c] = better ? at[c] : best[c];
@@ -146,16 +187,17 @@ class PoolKernel final : public Kernel {
         const T divisor = static_cast<T>(row.divisor * column.divisor);
         for (int64_t y = row.begin; y < row.end; ++y) {
           for (int64_t x = column.begin; x < column.end; ++x) {
-            T* at = diff_src + (y * width_ + x) * lanes_;
-            for (int64_t c = 0; c < lanes_; ++c) at[c] += diff_dst[c] / divisor;
+            T* at = diff_src + (y * width_ + x) * channels_;
+            for (int64_t c = 0; c < channels_; ++c) at[c] += diff_dst[c] / divisor;
           }
         }
-        diff_dst += lanes_;
+        diff_dst += channels_;
       }
     }
   }
 
-  const int64_t lanes_, planes_, height_, width_;
+  const int64_t channels_;  // Of a pixel, as neighbours.
+  const int64_t pieces_, planes_, height_, width_;
   const std::vector<Window> rows_, columns_;
 };
 

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "mase/base/isa.h"
-#include "mase/base/parallel.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/conv_geometry.h"
 #include "mase/kernel/integer/product.h"
@@ -60,8 +59,9 @@ class IntegerConvKernel final : public ProductKernel {
     const int64_t bytes = gemms_[0].a_bytes(), pixel_bytes = g_.in_channels * bytes;
     const char* padding = prepared + padding_at_;
     const int64_t positions = windows_.positions();
-    // Rows [begin, end) of a group, which are windows[first + r * step].
-    const auto run = [&](int64_t group, int64_t begin, int64_t end, int64_t window, int64_t step) {
+    // Rows of a group, which are windows[first + r * step].
+    const auto run = [&](int64_t group, const IntegerGemm::Part& part, int64_t window,
+                         int64_t step) {
       const char* from = src + group * depth_ * bytes;
       const auto find_rows = [&](int64_t first, int64_t count, const auto& set) {
         const auto set_pixel = [&](int64_t r, int64_t tap, int64_t pixel) {
@@ -74,26 +74,22 @@ class IntegerConvKernel final : public ProductKernel {
         }
       };
       const int64_t channel = group * outputs_;
-      gemms_[group].Run(prepared + group * packed_bytes_, begin, end, find_rows, padding, epilogue,
-                        epilogue_.stores_bytes(), args.dst, g_.out_channels * step,
-                        window * g_.out_channels + channel, channel);
+      gemms_[group].Run(prepared + group * packed_bytes_, part, find_rows, padding,
+                        {epilogue, epilogue_.stores_bytes(), args.dst, g_.out_channels * step,
+                         window * g_.out_channels + channel, channel});
     };
-    const int64_t rows = g_.batch * positions;
-    ForChunks(rows, ChunkCount(macs_, kTaskMacs, std::clamp<int64_t>(rows, 1, 64)),
-              [&](int64_t, int64_t begin, int64_t end) {
-                for (int64_t group = 0; group < g_.groups; ++group) {
-                  if (!by_position_) {
-                    run(group, begin, end, 0, 1);
-                    continue;
-                  }
-                  for (int64_t row = begin; row < end;) {
-                    const int64_t position = row / g_.batch, first = row % g_.batch;
-                    const int64_t count = std::min(g_.batch - first, end - row);
-                    run(group, first, first + count, position, positions);
-                    row += count;
-                  }
-                }
-              });
+    const int64_t unit = by_position_ ? g_.batch : gemms_[0].tile_rows();
+    gemms_[0].ForParts(g_.batch * positions, unit, macs_, [&](const IntegerGemm::Part& part) {
+      for (int64_t group = 0; group < g_.groups; ++group) {
+        if (!by_position_) {
+          run(group, part, 0, 1);
+          continue;
+        }
+        for (int64_t row = part.begin; row < part.end; row += g_.batch) {
+          run(group, {0, g_.batch, part.begin_block, part.end_block}, row / g_.batch, positions);
+        }
+      }
+    });
     return absl::OkStatus();
   }
 

@@ -310,37 +310,58 @@ class IntegerPoolKernel final : public Kernel {
                 });
   }
 
-  // The windows of one row of results, block by block of their channels.
+  // The windows of one row of results.
   template <typename T>
   void RunRow(const T* src, const Window& row, int64_t at, void* dst,
               const Epilogue::Loop& loop) const {
+    if (!averages_) {
+      ForBestIsa([=, this] { Maxima(src, row, static_cast<T*>(dst) + at); });
+      return;
+    }
     for (const Window& column : columns_) {
       for (int64_t c = 0; c < channels_; c += kBlock) {
         const int64_t count = std::min(kBlock, channels_ - c);
-        if (averages_) {
-          float means[kBlock];
-          Average(src, row, column, c, count, means);
-          loop.Run(means, count, /*by_lane=*/true, c, dst, at + c, epilogue_.stores_bytes());
-        } else {
-          Maximum(src, row, column, c, count, static_cast<T*>(dst) + at + c);
-        }
+        float means[kBlock];
+        Average(src, row, column, c, count, means);
+        loop.Run(means, count, /*by_lane=*/true, c, dst, at + c, epilogue_.stores_bytes());
       }
       at += channels_;
     }
   }
 
   template <typename T>
-  void Maximum(const T* src, const Window& row, const Window& column, int64_t c, int64_t count,
-               T* best) const {
-    ForBestIsa([=, this] {
-      std::copy_n(src + (row.begin * width_ + column.begin) * channels_ + c, count, best);
-      for (int64_t y = row.begin; y < row.end; ++y) {
-        for (int64_t x = column.begin; x < column.end; ++x) {
-          const T* at = src + (y * width_ + x) * channels_ + c;
-          for (int64_t i = 0; i < count; ++i) best[i] = at[i] > best[i] ? at[i] : best[i];
+  [[gnu::always_inline]] void Maxima(const T* src, const Window& row, T* dst) const {
+    typedef T Vector __attribute__((vector_size(64), aligned(sizeof(T)), may_alias));
+    constexpr int64_t kLanes = 64 / sizeof(T);
+    const int64_t channels = channels_, width = width_;
+    for (const Window& column : columns_) {
+      const auto pixel = [=](int64_t y, int64_t x) { return src + (y * width + x) * channels; };
+      for (int64_t c = 0; channels >= kLanes && c < channels; c += kLanes) {
+        // The last vector may begin in the one before it.
+        const int64_t from = std::min(c, channels - kLanes);
+        const auto at = [=](int64_t y, int64_t x) {
+          return reinterpret_cast<const Vector*>(pixel(y, x) + from);
+        };
+        Vector best = *at(row.begin, column.begin);
+        for (int64_t y = row.begin; y < row.end; ++y) {
+          for (int64_t x = column.begin; x < column.end; ++x) {
+            const Vector next = *at(y, x);
+            best = next > best ? next : best;
+          }
         }
+        *reinterpret_cast<Vector*>(dst + from) = best;
       }
-    });
+      for (int64_t c = 0; channels < kLanes && c < channels; ++c) {
+        T best = pixel(row.begin, column.begin)[c];
+        for (int64_t y = row.begin; y < row.end; ++y) {
+          for (int64_t x = column.begin; x < column.end; ++x) {
+            best = std::max(best, pixel(y, x)[c]);
+          }
+        }
+        dst[c] = best;
+      }
+      dst += channels;
+    }
   }
 
   template <typename T>

@@ -1,5 +1,7 @@
 #include "mase/kernel/integer/gemm.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -89,7 +91,28 @@ IntegerGemm::IntegerGemm(const Codes& src, bool b_is_bytes, int64_t taps, int64_
       taps_(taps),
       depth_(depth),
       cols_(cols),
-      steps_((depth + loop_.depth_step() - 1) / loop_.depth_step()) {}
+      steps_((depth + loop_.depth_step() - 1) / loop_.depth_step()),
+      slices_(Slices()) {}
+
+int64_t IntegerGemm::Threads(int64_t macs) {
+  constexpr int64_t kMacs = 1 << 20;  // For a thread.
+  return std::clamp<int64_t>(macs / kMacs, 1, omp_get_max_threads());
+}
+
+std::vector<IntegerGemm::Slice> IntegerGemm::Slices() const {
+  if (!is_sliced()) return {{0, taps_, 0, steps_}};
+  const int64_t fit = kSliceBytes / (4 * columns_per_block());  // Steps.
+  // Of whole taps, or of one.
+  const int64_t taps = std::max<int64_t>(fit / steps_, 1);
+  const int64_t steps = taps_ == 1 ? fit : steps_;
+  std::vector<Slice> slices;
+  for (int64_t tap = 0; tap < taps_; tap += taps) {
+    for (int64_t step = 0; step < steps_; step += steps) {
+      slices.push_back({tap, std::min(tap + taps, taps_), step, std::min(step + steps, steps_)});
+    }
+  }
+  return slices;
+}
 
 int64_t IntegerGemm::packed_bytes() const { return paddings_at() + taps_ * padded_cols() * 4; }
 
@@ -153,7 +176,8 @@ absl::Status IntegerGemm::PackColumns(const std::function<float(int64_t)>& scale
 void IntegerGemm::Finish(const void* packed, int32_t* sums, int64_t col, int64_t count,
                          const Epilogue::Loop& epilogue, bool stores_bytes, void* dst, int64_t at,
                          int64_t channel) const {
-  const Tile tile = {.rows = 1, .vectors = 1, .sums = sums};
+  Tile tile = {.rows = 1, .vectors = 1};
+  tile.sums = sums;
   const Columns numbers = ColumnsAt(packed, col);
   ForBestIsa(
       [&] { FinishTile<1>(tile, numbers, count, epilogue, stores_bytes, dst, at, 0, channel); });
@@ -201,19 +225,22 @@ const int32_t* IntegerGemm::AddPadding(const void* packed, const Tile& tile, int
 }
 
 void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void* padding,
-                           int64_t stride, int64_t first, int64_t rows,
-                           const Epilogue::Loop& epilogue, bool stores_bytes, void* dst,
-                           int64_t dst_stride, int64_t dst_col, int64_t channel) const {
-  alignas(64) int32_t sums[kMaxTileRows * kMaxColumns] = {};
+                           int64_t stride, const Part& part, const Result& result) const {
+  // Of all tiles only where they wait for the next slice.
+  alignas(64) int32_t all_sums[kSlicedRows * kMaxColumns];
   alignas(64) int32_t offset[kMaxColumns];
   uint16_t taps[kMaxPointers];
   uint16_t tap_counts[kMaxPointers];
+  const int64_t rows = part.end - part.begin, tile_sums = loop_.rows * columns_per_block();
+  const int64_t kept = slices_.size() > 1 ? (rows + loop_.rows - 1) / loop_.rows : 1;
+  // Rows that a last tile has not are finished, too, and not stored.
+  std::fill_n(all_sums, std::max(kept * tile_sums, kMaxTileRows * kMaxColumns), 0);
   for (int64_t r = 0, tile = 0; r < rows; r += loop_.rows, ++tile) {
     tap_counts[tile] = FindTaps(pointers + r, stride, std::min<int64_t>(loop_.rows, rows - r),
                                 padding, taps + tile * taps_);
   }
   const char* factors = static_cast<const char*>(packed);
-  for (int64_t block = 0; block < blocks(); ++block) {
+  for (int64_t block = part.begin_block; block < part.end_block; ++block) {
     const int64_t col = block * columns_per_block();
     const int64_t cols = std::min(columns_per_block(), cols_ - col);
     const Columns numbers = ColumnsAt(packed, col);
@@ -221,24 +248,36 @@ void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void
     Tile tile = {.vectors = static_cast<int>((cols + kTileLanes - 1) / kTileLanes),
                  .a_stride = stride,
                  .steps = steps_,
-                 .b = factors + taps_ * steps_ * 4 * col,
-                 .sums = sums};
-    for (int64_t r = 0, i = 0; r < rows; r += loop_.rows, ++i) {
-      tile.taps = taps + i * taps_;
-      tile.tap_count = tap_counts[i];
-      tile.rows = static_cast<int>(std::min<int64_t>(loop_.rows, rows - r));
-      tile.a = pointers + r;
-      loop_.run(tile);
-      here.offset = AddPadding(packed, tile, col, numbers.offset, offset);
-      const int64_t at = (first + r) * dst_stride + dst_col + col;
-      ForBestIsa([&] {
-        if (tile.rows == 1) {
-          FinishTile<1>(tile, here, cols, epilogue, stores_bytes, dst, at, 0, channel + col);
-        } else {
-          FinishTile<kMaxTileRows>(tile, here, cols, epilogue, stores_bytes, dst, at, dst_stride,
-                                   channel + col);
-        }
-      });
+                 .b = factors + taps_ * steps_ * 4 * col};
+    for (size_t s = 0; s < slices_.size(); ++s) {
+      const Slice& slice = slices_[s];
+      tile.begin_step = slice.begin_step;
+      tile.end_step = slice.end_step;
+      tile.adds = s > 0;
+      for (int64_t r = 0, i = 0; r < rows; r += loop_.rows, ++i) {
+        const uint16_t* const first = taps + i * taps_;
+        const uint16_t* const last = first + tap_counts[i];
+        tile.rows = static_cast<int>(std::min<int64_t>(loop_.rows, rows - r));
+        tile.a = pointers + r;
+        tile.sums = all_sums + (kept > 1 ? i * tile_sums : 0);
+        tile.taps = std::lower_bound(first, last, slice.begin_tap);
+        tile.tap_count = std::lower_bound(tile.taps, last, slice.end_tap) - tile.taps;
+        loop_.run(tile);
+        if (s + 1 < slices_.size()) continue;
+        tile.taps = first;
+        tile.tap_count = tap_counts[i];
+        here.offset = AddPadding(packed, tile, col, numbers.offset, offset);
+        const int64_t at = (part.begin + r) * result.stride + result.col + col;
+        ForBestIsa([&] {
+          if (tile.rows == 1) {
+            FinishTile<1>(tile, here, cols, result.epilogue, result.stores_bytes, result.dst, at, 0,
+                          result.channel + col);
+          } else {
+            FinishTile<kMaxTileRows>(tile, here, cols, result.epilogue, result.stores_bytes,
+                                     result.dst, at, result.stride, result.channel + col);
+          }
+        });
+      }
     }
   }
 }

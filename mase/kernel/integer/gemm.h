@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "mase/base/parallel.h"
 #include "mase/kernel/codes.h"
 #include "mase/kernel/integer/epilogue.h"
 #include "mase/kernel/integer/tile.h"
@@ -69,22 +70,53 @@ class IntegerGemm {
     return PackColumns(scale, bias, packed, least, most, totals, bound);
   }
 
-  // Rows [begin, end) of the result. `find_rows(first, count, set)` calls set(r, t, where) for each
-  // of some rows and each tap: where row first + r of tap t starts, in bytes or words; null where
-  // it is padding. `padding` is then a row of zero points. Results go to dst[r * dst_stride +
-  // dst_col + c]; `channel` is that of column 0, for the epilogue.
+  // A part of the result: rows, and blocks of columns.
+  struct Part {
+    int64_t begin, end;
+    int64_t begin_block, end_block;
+  };
+  // Calls body(part) for parts of `rows` rows, one for each thread where the `macs` multiplications
+  // are worth it. Rows are cut at multiples of `unit`, columns where rows are few. Every sum is
+  // computed whole, so how many parts there are changes nothing.
+  template <typename Body>
+  void ForParts(int64_t rows, int64_t unit, int64_t macs, const Body& body) const {
+    const int64_t units = (rows + unit - 1) / unit, threads = Threads(macs);
+    const int64_t row_parts =
+        std::clamp<int64_t>(rows / (8 * loop_.rows), 1, std::clamp<int64_t>(units, 1, threads));
+    const int64_t col_parts = std::clamp<int64_t>(threads / row_parts, 1, blocks());
+    const int64_t parts = row_parts * col_parts;
+    ForChunks(parts, parts, [&](int64_t part, int64_t, int64_t) {
+      const int64_t row = part / col_parts, col = part % col_parts;
+      body(Part{units * row / row_parts * unit,
+                std::min(units * (row + 1) / row_parts * unit, rows), blocks() * col / col_parts,
+                blocks() * (col + 1) / col_parts});
+    });
+  }
+
+  // Where results go: row r and column c to dst[r * stride + col + c]; `channel` is that of column
+  // 0, for the epilogue.
+  struct Result {
+    const Epilogue::Loop& epilogue;
+    bool stores_bytes;
+    void* dst;
+    int64_t stride, col, channel;
+  };
+  // A part of the result. `find_rows(first, count, set)` calls set(r, t, where) for each of some
+  // rows and each tap: where row first + r of tap t starts, in bytes or words; null where it is
+  // padding. `padding` is then a row of zero points.
   template <typename FindRows>
-  void Run(const void* packed, int64_t begin, int64_t end, const FindRows& find_rows,
-           const void* padding, const Epilogue::Loop& epilogue, bool stores_bytes, void* dst,
-           int64_t dst_stride, int64_t dst_col, int64_t channel) const {
+  void Run(const void* packed, const Part& part, const FindRows& find_rows, const void* padding,
+           const Result& result) const {
     const void* pointers[kMaxPointers];
     const int64_t chunk = ChunkRows();
-    for (int64_t first = begin; first < end; first += chunk) {
-      const int64_t rows = std::min(chunk, end - first);
+    for (int64_t first = part.begin; first < part.end; first += chunk) {
+      const int64_t rows = std::min(chunk, part.end - first);
       find_rows(first, rows,
                 [&](int64_t r, int64_t t, const void* where) { pointers[t * chunk + r] = where; });
-      RunChunk(packed, pointers, padding, chunk, first, rows, epilogue, stores_bytes, dst,
-               dst_stride, dst_col, channel);
+      Part here = part;
+      here.begin = first;
+      here.end = first + rows;
+      RunChunk(packed, pointers, padding, chunk, here, result);
     }
   }
 
@@ -113,9 +145,19 @@ class IntegerGemm {
   static constexpr int64_t kMaxRows = 6;
   // Of a chunk, for the caches: of a, and of pointers to it.
   static constexpr int64_t kChunkBytes = 1 << 18, kChunkPointers = 1024;
+  // Of a block of b that all rows of a chunk read: what the second cache holds beside them. Longer
+  // ones pass in slices, and the sums of this many rows wait in between.
+  static constexpr int64_t kBlockBytes = 3 << 17, kSliceBytes = 1 << 18;
+  static constexpr int64_t kSlicedRows = 96;
 
+  // Multiplications decide how many threads are worth waking.
+  static int64_t Threads(int64_t macs);
+
+  int64_t block_bytes() const { return taps_ * steps_ * 4 * columns_per_block(); }
+  bool is_sliced() const { return block_bytes() > kBlockBytes; }
   // Rows that pass through all columns before the next ones do. Whole tiles.
   int64_t ChunkRows() const {
+    if (is_sliced()) return std::min(kSlicedRows, kMaxPointers / taps_ / kMaxRows * kMaxRows);
     const int64_t fit =
         std::min(kChunkBytes / std::max<int64_t>(depth_ * a_bytes(), 1), kChunkPointers / taps_);
     return std::min(std::max(fit, 8 * kMaxRows), kMaxPointers / taps_) / kMaxRows * kMaxRows;
@@ -177,13 +219,20 @@ class IntegerGemm {
   // `sums` where they are others than `offset`.
   const int32_t* AddPadding(const void* packed, const Tile& tile, int64_t col,
                             const int32_t* offset, int32_t* sums) const;
+  // `part` is at most a chunk.
   void RunChunk(const void* packed, const void** pointers, const void* padding, int64_t stride,
-                int64_t first, int64_t rows, const Epilogue::Loop& epilogue, bool stores_bytes,
-                void* dst, int64_t dst_stride, int64_t dst_col, int64_t channel) const;
+                const Part& part, const Result& result) const;
+  // Taps and steps of depth that all rows of a chunk pass before the next ones.
+  struct Slice {
+    int64_t begin_tap, end_tap, begin_step, end_step;
+  };
+  // Of b; all of it where it is not sliced.
+  std::vector<Slice> Slices() const;
 
   const Codes src_;
   const TileLoop loop_;
   const int64_t taps_, depth_, cols_, steps_;
+  const std::vector<Slice> slices_;
   bool in_double_ = false;
 };
 

@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "mase/base/isa.h"
-#include "mase/base/parallel.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/integer/product.h"
 
@@ -41,15 +40,13 @@ class IntegerLinearKernel final : public ProductKernel {
     const Epilogue::Loop epilogue =
         epilogue_.MakeLoop(reinterpret_cast<const float*>(prepared + epilogue_at_));
     const int64_t stride = in_ * gemm_.a_bytes();
-    ForChunks(rows_,
-              ChunkCount(macs_, kTaskMacs, std::min<int64_t>(std::max<int64_t>(rows_, 1), 64)),
-              [&](int64_t, int64_t begin, int64_t end) {
-                const auto find_rows = [=](int64_t first, int64_t count, const auto& set) {
-                  for (int64_t r = 0; r < count; ++r) set(r, 0, src + (first + r) * stride);
-                };
-                gemm_.Run(prepared, begin, end, find_rows, nullptr, epilogue,
-                          epilogue_.stores_bytes(), args.dst, out_, 0, 0);
-              });
+    gemm_.ForParts(rows_, gemm_.tile_rows(), macs_, [&](const IntegerGemm::Part& part) {
+      const auto find_rows = [=](int64_t first, int64_t count, const auto& set) {
+        for (int64_t r = 0; r < count; ++r) set(r, 0, src + (first + r) * stride);
+      };
+      gemm_.Run(prepared, part, find_rows, nullptr,
+                {epilogue, epilogue_.stores_bytes(), args.dst, out_, 0, 0});
+    });
     return absl::OkStatus();
   }
 

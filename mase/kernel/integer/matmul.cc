@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "mase/base/isa.h"
-#include "mase/base/parallel.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/integer/product.h"
 #include "mase/kernel/matmul_batch.h"
@@ -36,16 +35,15 @@ class IntegerMatmulKernel final : public ProductKernel {
       }
       const char* from = a + batch_[i].a * rows_ * stride;
       const int64_t first = static_cast<int64_t>(i) * rows_;
-      ForChunks(rows_,
-                ChunkCount(rows_ * cols_ * depth_, kTaskMacs, std::clamp<int64_t>(rows_, 1, 64)),
-                [&](int64_t, int64_t begin, int64_t end) {
-                  const auto find_rows = [=](int64_t row, int64_t count, const auto& set) {
-                    for (int64_t r = 0; r < count; ++r)
-                      set(r, 0, from + (row - first + r) * stride);
-                  };
-                  gemm_.Run(packed, first + begin, first + end, find_rows, nullptr, epilogue,
-                            epilogue_.stores_bytes(), args.dst, cols_, 0, 0);
-                });
+      gemm_.ForParts(rows_, gemm_.tile_rows(), rows_ * cols_ * depth_, [&](IntegerGemm::Part part) {
+        part.begin += first;
+        part.end += first;
+        const auto find_rows = [=](int64_t row, int64_t count, const auto& set) {
+          for (int64_t r = 0; r < count; ++r) set(r, 0, from + (row - first + r) * stride);
+        };
+        gemm_.Run(packed, part, find_rows, nullptr,
+                  {epilogue, epilogue_.stores_bytes(), args.dst, cols_, 0, 0});
+      });
     }
     return absl::OkStatus();
   }

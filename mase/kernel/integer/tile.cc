@@ -31,16 +31,25 @@ template <typename Set, int kRows, int kVectors>
 #pragma GCC unroll 8
     for (int v = 0; v < kParts; ++v) sums[r][v] = Set::Zero();
   }
+  if (tile.adds) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kParts; ++v) {
+        sums[r][v] = Set::Load(tile.sums + r * kVectors * kTileLanes + v * Set::kLanes);
+      }
+    }
+  }
   for (int64_t i = 0; i < tile.tap_count; ++i) {
     const int64_t tap = tile.taps[i];
-    const char* b =
-        static_cast<const char*>(tile.b) + tap * tile.steps * kParts * Set::kLanes * kStepBytes;
+    const char* b = static_cast<const char*>(tile.b) +
+                    (tap * tile.steps + tile.begin_step) * kParts * Set::kLanes * kStepBytes;
     const char* a[kRows];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       a[r] = static_cast<const char*>(tile.a[tap * tile.a_stride + r]);
     }
-    for (int64_t step = 0; step < tile.steps; ++step) {
+    for (int64_t step = tile.begin_step; step < tile.end_step; ++step) {
       Register columns[kParts];
 #pragma GCC unroll 8
       for (int v = 0; v < kParts; ++v) {

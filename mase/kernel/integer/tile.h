@@ -42,6 +42,9 @@ struct Tile {
   int64_t steps;  // Of depth in a tap: four bytes or two words each.
   const void* b;  // Packed: [taps][steps][vectors][16 columns][4 or 2 elements].
   int32_t* sums;  // [rows][vectors * 16]
+  // Of each tap, the steps that are computed.
+  int64_t begin_step, end_step;
+  bool adds;  // To what is in `sums`; else they are overwritten.
 };
 
 // The largest tiles of an instruction set, and its loop.
