@@ -1,12 +1,14 @@
 // "integer_conv": convolutions on codes. They have their channels last, so that the channels of a
 // pixel are one run for the inner loop, whatever the kernel's size, stride, padding and dilation.
-// Taps in the padding are left out tile by tile.
+// Taps in the padding are left out tile by tile. Windows of an image's few channels would waste
+// most of a step on each tap, and are copied to rows of all taps first.
 #include <algorithm>
 #include <cstring>
 #include <memory>
 #include <vector>
 
 #include "mase/base/isa.h"
+#include "mase/base/parallel.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/conv_geometry.h"
 #include "mase/kernel/integer/product.h"
@@ -27,10 +29,14 @@ class IntegerConvKernel final : public ProductKernel {
     MASE_RETURN_IF_ERROR(weight.status());
     const float* bias = g_.bias < 0 ? nullptr : args.Tensor<float>(g_.bias);
     bound_ = {};
+    const auto code = [&](int64_t o, int64_t tap, int64_t k) {
+      return gathers_ ? weight.Code(o, k % depth_ * taps + k / depth_)
+                      : weight.Code(o, k * taps + tap);
+    };
     for (int64_t group = 0; group < g_.groups; ++group) {
       const int64_t first = group * outputs_;
       MASE_RETURN_IF_ERROR(gemms_[group].Pack(
-          [&](int64_t o, int64_t tap, int64_t k) { return weight.Code(first + o, k * taps + tap); },
+          [&](int64_t o, int64_t tap, int64_t k) { return code(first + o, tap, k); },
           [&](int64_t o) { return src_codes_.scale * weight.Scale(first + o); },
           bias == nullptr ? nullptr : bias + first, args.Prepared<char>() + group * packed_bytes_,
           &bound_));
@@ -54,6 +60,15 @@ class IntegerConvKernel final : public ProductKernel {
       gemms_[0].Widen(src, SrcElements(), args.Scratch<int16_t>());
       src = args.Scratch<char>();
     }
+    if (gathers_) {
+      char* rows = args.Scratch<char>() + gathered_at_;
+      if (gemms_[0].reads_bytes()) {
+        Gather<uint8_t>(src, rows);
+      } else {
+        Gather<int16_t>(src, rows);
+      }
+      src = rows;
+    }
     const Epilogue::Loop epilogue =
         epilogue_.MakeLoop(reinterpret_cast<const float*>(prepared + epilogue_at_));
     const int64_t bytes = gemms_[0].a_bytes(), pixel_bytes = g_.in_channels * bytes;
@@ -64,6 +79,11 @@ class IntegerConvKernel final : public ProductKernel {
                          int64_t step) {
       const char* from = src + group * depth_ * bytes;
       const auto find_rows = [&](int64_t first, int64_t count, const auto& set) {
+        if (gathers_) {
+          const int64_t row_bytes = RowElements() * bytes;
+          for (int64_t r = 0; r < count; ++r) set(r, 0, src + (first + r) * row_bytes);
+          return;
+        }
         const auto set_pixel = [&](int64_t r, int64_t tap, int64_t pixel) {
           set(r, tap, pixel < 0 ? nullptr : from + pixel * pixel_bytes);
         };
@@ -101,10 +121,12 @@ class IntegerConvKernel final : public ProductKernel {
         windows_(g),
         depth_(g.in_channels / g.groups),
         outputs_(g.out_channels / g.groups),
+        gathers_(g.groups == 1 && depth_ <= kFewChannels && windows_.taps() > 1),
         src_codes_(*spec.srcs[0].codes),
         weight_codes_(spec.weight),
         gemms_(g.groups,
-               IntegerGemm(src_codes_, spec.weight.is_byte(), windows_.taps(), depth_, outputs_)),
+               IntegerGemm(src_codes_, spec.weight.is_byte(), gathers_ ? 1 : windows_.taps(),
+                           gathers_ ? depth_ * windows_.taps() : depth_, outputs_)),
         epilogue_(spec, g.out_channels),
         packed_bytes_(RoundUp64(gemms_[0].packed_bytes())),
         padding_at_(packed_bytes_ * g.groups),
@@ -114,8 +136,26 @@ class IntegerConvKernel final : public ProductKernel {
     dst_layout_ = Layout::kChannelsLast;
     prepared_bytes_ = epilogue_at_ + (epilogue_.prepared_floats() + kEpilogueLanes) * 4;
     if (!gemms_[0].reads_bytes()) {
-      scratch_bytes_ = (SrcElements() + IntegerGemm::kOverread) * 2;
+      scratch_bytes_ = RoundUp64((SrcElements() + IntegerGemm::kOverread) * 2);
     }
+    gathered_at_ = scratch_bytes_;
+    if (gathers_) {
+      scratch_bytes_ += g.batch * windows_.positions() * RowElements() * gemms_[0].a_bytes();
+    }
+  }
+
+  // Of a gathered row: whole steps.
+  int64_t RowElements() const {
+    const int64_t step = IntegerGemm::kOverread;
+    return (depth_ * windows_.taps() + step - 1) / step * step;
+  }
+  template <typename T>
+  void Gather(const char* src, char* rows) const {
+    const int64_t count = g_.batch * windows_.positions(), stride = RowElements();
+    ParallelFor(count, kElementGrain / stride + 1, [&](int64_t begin, int64_t end) {
+      windows_.Gather(reinterpret_cast<const T*>(src), begin, end, static_cast<T>(src_codes_.zero),
+                      reinterpret_cast<T*>(rows) + begin * stride, stride);
+    });
   }
 
   // Taps that tiles of the first few samples read, if consecutive rows of `order` are a tile.
@@ -139,7 +179,7 @@ class IntegerConvKernel final : public ProductKernel {
     constexpr int64_t kFewPositions = 64;
     const int64_t positions = windows_.positions();
     const int64_t samples = std::min(g_.batch, gemms_[0].tile_rows());
-    if (windows_.taps() == 1 || positions > kFewPositions || samples < 2) return false;
+    if (gathers_ || windows_.taps() == 1 || positions > kFewPositions || samples < 2) return false;
     return CountTaps(samples,
                      [&](int64_t row) { return row % samples * positions + row / samples; }) <
            CountTaps(
@@ -151,7 +191,12 @@ class IntegerConvKernel final : public ProductKernel {
 
   const ConvGeometry g_;
   const Windows windows_;
+  // Up to here windows are copied.
+  static constexpr int64_t kFewChannels = 8;
+
   const int64_t depth_, outputs_;  // Of a group.
+  const bool gathers_;
+  int64_t gathered_at_ = 0;  // In scratch.
   const Codes src_codes_;
   const WeightCodes weight_codes_;
   std::vector<IntegerGemm> gemms_;  // By group.

@@ -41,7 +41,7 @@ void SetBySign(Codes::Rounding rounding, Rounder& rounder) {
 // Loop::Run where all there is to do is to round to bytes, ties to even: the inputs of most nets.
 [[gnu::always_inline]] inline bool EncodeBytes(const Rounder& rounder, const float* x,
                                                int64_t numbers, uint8_t* dst) {
-  constexpr float kMagic = 0x1.8p23f;  // As in Rounder::Steps.
+  constexpr float kMagic = Rounder::kMagic;
   const float inverse = rounder.inverse, least = rounder.least, most = rounder.most;
   const int32_t zero = rounder.zero;
   int32_t nan = 0;
@@ -128,6 +128,11 @@ Epilogue::Epilogue(const KernelSpec& spec, int64_t channels) : channels_(channel
   if (!all.empty() && all.back().op == kEncode && all.back().codes == spec.dst.codes) {
     ops_.pop_back();
   }
+  // A relu before the rounding is a range that begins at zero.
+  if (rounder_.is_simple() && !ops_.empty() && ops_.back().kind == Op::kRelu) {
+    ops_.pop_back();
+    rounder_.least = std::max(rounder_.least, 0.0f);
+  }
 }
 
 absl::Status Epilogue::Prepare(const KernelArgs& args, float* prepared) const {
@@ -161,7 +166,7 @@ bool Epilogue::Loop::Run(const float* x, int64_t numbers, bool by_lane, int64_t 
                          int64_t at, bool bytes) const {
   bool has_nan = false;
   char* to = static_cast<char*>(dst) + at * (stores_codes && bytes ? 1 : 4);
-  const bool encodes = stores_codes && bytes && rounder.to_even && !rounder.nan_is_zero;
+  const bool encodes = stores_codes && bytes && rounder.is_simple();
   ForBestIsa([&] {
     if (count == 0 && encodes) {
       has_nan = EncodeBytes(rounder, x, numbers, reinterpret_cast<uint8_t*>(to));

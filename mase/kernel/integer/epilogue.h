@@ -39,12 +39,34 @@ struct Rounder {
   bool to_even = true, nan_is_zero = false;
   float up_positive = 0, up_negative = 0;  // Else: the least fraction that goes up, by sign.
 
+  // Steps are less than 2^22, so that adding 1.5 * 2^23 leaves no place for a fraction.
+  static constexpr float kMagic = 0x1.8p23f;
+
+  bool is_simple() const { return to_even && !nan_is_zero; }
+
+  // The codes of numbers, as they are stored.
+  template <int kRows>
+  [[gnu::always_inline]] void ToCodes(EpilogueFloats (&x)[kRows],
+                                      EpilogueInts (&codes)[kRows]) const {
+    if (is_simple()) {
+      // What is added leaves the steps in the low bits of the sum.
+      constexpr int32_t kMagicBits = 0x4B400000;
+      const int32_t zero_of_bits = zero - kMagicBits;
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        codes[r] = reinterpret_cast<EpilogueInts>(Clamped(x[r] * inverse) + kMagic) + zero_of_bits;
+      }
+      return;
+    }
+    ToSteps(x);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) codes[r] = __builtin_convertvector(x[r], EpilogueInts) + zero;
+  }
+
   // Numbers in whole steps. A NaN is the least, or zero.
   template <int kRows>
   [[gnu::always_inline]] void ToSteps(EpilogueFloats (&x)[kRows]) const {
-    if (to_even && !nan_is_zero) {
-      // Steps are less than 2^22, so that adding 1.5 * 2^23 leaves no place for a fraction.
-      constexpr float kMagic = 0x1.8p23f;
+    if (is_simple()) {
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) x[r] = (Clamped(x[r] * inverse) + kMagic) - kMagic;
       return;
@@ -67,10 +89,7 @@ struct Rounder {
   [[gnu::always_inline]] EpilogueFloats SlowSteps(EpilogueFloats x) const {
     if (nan_is_zero) x = x == x ? x : EpilogueFloats{};
     const EpilogueFloats scaled = Clamped(x * inverse);
-    if (to_even) {
-      constexpr float kMagic = 0x1.8p23f;
-      return (scaled + kMagic) - kMagic;
-    }
+    if (to_even) return (scaled + kMagic) - kMagic;
     const EpilogueFloats whole =
         __builtin_convertvector(__builtin_convertvector(scaled, EpilogueInts), EpilogueFloats);
     EpilogueFloats fraction = scaled - whole;
@@ -166,11 +185,12 @@ class Epilogue {
         }
         return;
       }
-      rounder.ToSteps(x);
+      EpilogueInts codes[kRows];
+      rounder.ToCodes(x, codes);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         if (r >= rows) continue;
-        const EpilogueInts stored = __builtin_convertvector(x[r], EpilogueInts) + rounder.zero;
+        const EpilogueInts stored = codes[r];
         const int64_t place = at + r * row_stride;
         if (bytes) {
           typedef uint8_t Bytes __attribute__((vector_size(16), aligned(1), may_alias));

@@ -24,7 +24,7 @@ template <typename Set, int kRows, int kVectors>
 [[gnu::always_inline]] inline void RunTile(const Tile& tile) {
   using Register = typename Set::Register;
   constexpr int kParts = kVectors * static_cast<int>(kTileLanes) / Set::kLanes;
-  constexpr int64_t kStepBytes = 4;
+  constexpr int64_t kStepBytes = 4, kPrefetchBytes = 2048;
   Register sums[kRows][kParts];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
@@ -51,6 +51,13 @@ template <typename Set, int kRows, int kVectors>
     }
     for (int64_t step = tile.begin_step; step < tile.end_step; ++step) {
       Register columns[kParts];
+      // One row reads b once, from far away.
+      if (kRows == 1) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kParts; ++v) {
+          __builtin_prefetch(b + kPrefetchBytes + v * Set::kLanes * kStepBytes);
+        }
+      }
 #pragma GCC unroll 8
       for (int v = 0; v < kParts; ++v) {
         columns[v] = Set::Load(b + v * Set::kLanes * kStepBytes);
