@@ -5,6 +5,7 @@
 
 #include "benchmark/benchmark.h"
 #include "glog/logging.h"
+#include "mase/graph/add_output.h"
 #include "mase/graph/graph.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/graph/verifier.h"
@@ -28,12 +29,7 @@ Graph Chain(int64_t length) {
                          .inputs = {node->outputs()[0]}})
                .value();
   }
-  CHECK(graph
-            .AddNode({.name = "output",
-                      .kind = NodeKind::kOutput,
-                      .op = "output",
-                      .inputs = {node->outputs()[0]}})
-            .ok());
+  CHECK(AddOutput(graph, {node->outputs()[0]}).ok());
   return graph;
 }
 

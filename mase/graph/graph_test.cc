@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/limits.h"
+#include "mase/graph/add_output.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/graph/verifier.h"
 #include "mase/testing/matchers.h"
@@ -201,13 +202,28 @@ TEST(GraphTest, AChainOfAsManyNodesAsAllowedBuildsVerifiesAndCopies) {
                           .inputs = {node->outputs()[0]}});
   };
   while (graph.node_count() < limits::kMaxGraphNodes - 1) node = ValueOrDie(relu());
-  ASSERT_OK(graph.AddNode({.name = "output",
-                           .kind = NodeKind::kOutput,
-                           .op = "output",
-                           .inputs = {node->outputs()[0]}}));
+  ASSERT_OK(AddOutput(graph, {node->outputs()[0]}));
   EXPECT_THAT(relu(), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("nodes")));
   EXPECT_OK(VerifyGraph(graph));
   EXPECT_EQ(graph.Clone().node_count(), limits::kMaxGraphNodes);
+}
+
+TEST(GraphTest, AGraphEndsInOneOutputThatGivesItsResultsInOrder) {
+  Graph graph = ParseGraph(R"(
+x = placeholder() : f32[2, 3]
+a = relu(x)
+b = sigmoid(x)
+output = output(a)
+)");
+  ASSERT_OK(graph.EraseNode(graph.output()));
+  Value* a = graph.FindNode("a")->outputs()[0];
+  Value* b = graph.FindNode("b")->outputs()[0];
+  const Node* output = ValueOrDie(AddOutput(graph, {b, a, b}));
+  EXPECT_EQ(graph.output(), output);
+  EXPECT_EQ(output->name(), "output");
+  EXPECT_THAT(output->inputs(), ElementsAre(b, a, b));
+  EXPECT_OK(VerifyGraph(graph));
+  EXPECT_THAT(AddOutput(graph, {a}), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(GraphTest, TensorsAreGivenToNodesAndTakenOutOfTheGraph) {

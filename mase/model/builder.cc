@@ -13,6 +13,7 @@
 #include "glog/logging.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/graph/add_output.h"
 #include "mase/graph/verifier.h"
 
 namespace mase {
@@ -35,13 +36,11 @@ void ModelBuilder::Fail(const absl::Status& status) {
 // Adds a node and infers its shape, so that the next layer knows its input.
 Value* ModelBuilder::Add(NodeSpec spec) {
   if (!status_.ok()) return input_;
-  const bool is_output = spec.kind == NodeKind::kOutput;
   absl::StatusOr<Node*> node = graph_.AddNode(std::move(spec));
   if (!node.ok()) {
     Fail(node.status());
     return input_;
   }
-  if (is_output) return nullptr;
   std::vector<ValueInfo> inputs;
   for (const Value* value : (*node)->inputs()) inputs.push_back(value->info());
   auto infos = (*node)->schema().shape_rule(inputs, (*node)->attributes());
@@ -172,12 +171,7 @@ void ModelBuilder::Fill(absl::string_view tensor, float value) {
 
 absl::StatusOr<Graph> ModelBuilder::Finish(Value* result) {
   MASE_RETURN_IF_ERROR(status_);
-  Add({.name = "output",
-       .kind = NodeKind::kOutput,
-       .op = std::string(ops::kOutput),
-       .target = "output",
-       .inputs = {result}});
-  MASE_RETURN_IF_ERROR(status_);
+  MASE_RETURN_IF_ERROR(AddOutput(graph_, {result}).status());
   MASE_RETURN_IF_ERROR(VerifyGraph(graph_));
   return std::move(graph_);
 }

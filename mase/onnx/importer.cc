@@ -14,6 +14,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/exec/executor.h"
+#include "mase/graph/add_output.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/graph/verifier.h"
 #include "mase/onnx/code_types.h"
@@ -380,13 +381,7 @@ absl::Status Importer::Finish() {
     MASE_RETURN_IF_ERROR(RoundResult(*this, *output));
     CountMarkedUses(output->value, 1);  // The graph's output.
   }
-  MASE_RETURN_IF_ERROR(net_.graph
-                           .AddNode({.name = std::string(ops::kOutput),
-                                     .kind = NodeKind::kOutput,
-                                     .op = std::string(ops::kOutput),
-                                     .target = std::string(ops::kOutput),
-                                     .inputs = {output->value}})
-                           .status());
+  MASE_RETURN_IF_ERROR(AddOutput(net_.graph, {output->value}).status());
   for (const Value* value : rounded_results_) {
     if (marked_uses_[value] == value->uses().size()) continue;
     return CannotRead("'", value->name(), "' is read rounded by nodes that take no number format, ",

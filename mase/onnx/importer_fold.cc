@@ -7,6 +7,7 @@
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
+#include "mase/graph/add_output.h"
 #include "mase/onnx/importer.h"
 #include "mase/onnx/onnx_ops.h"
 
@@ -68,13 +69,7 @@ absl::StatusOr<bool> Importer::Fold(const NodeProto& proto, const OnnxOp& op) {
       MASE_RETURN_IF_ERROR(CountFolded(infos_.at(results.back())[0].shape.elements()));
     }
     if (results.empty()) return absl::OkStatus();
-    MASE_RETURN_IF_ERROR(scratch
-                             .AddNode({.name = std::string(ops::kOutput),
-                                       .kind = NodeKind::kOutput,
-                                       .op = std::string(ops::kOutput),
-                                       .target = std::string(ops::kOutput),
-                                       .inputs = results})
-                             .status());
+    MASE_RETURN_IF_ERROR(AddOutput(scratch, results).status());
     MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(scratch));
     const float row = 0;
     MASE_RETURN_IF_ERROR(executor->Forward(ExecutionMode::kInference, 1, {&row}));

@@ -20,6 +20,7 @@
 #include "mase/base/files.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
+#include "mase/graph/add_output.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/interop/npy.h"
 #include "mase/model/checkpoint.h"
@@ -43,13 +44,7 @@ absl::StatusOr<std::vector<std::string>> ShowNodes(Graph& graph) {
       results.push_back(node->outputs()[0]);
     }
   }
-  MASE_RETURN_IF_ERROR(graph
-                           .AddNode({.name = std::string(ops::kOutput),
-                                     .kind = NodeKind::kOutput,
-                                     .op = std::string(ops::kOutput),
-                                     .target = std::string(ops::kOutput),
-                                     .inputs = results})
-                           .status());
+  MASE_RETURN_IF_ERROR(AddOutput(graph, results).status());
   return names;
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "mase/graph/add_output.h"
 
 namespace mase {
 
@@ -51,11 +52,8 @@ Value* TestNet::Function(absl::string_view op, std::vector<Value*> inputs, Attri
 }
 
 Graph TestNet::Finish(std::vector<Value*> results) {
-  Add({.name = "output",
-       .kind = NodeKind::kOutput,
-       .op = "output",
-       .target = "output",
-       .inputs = std::move(results)});
+  const auto output = AddOutput(graph_, std::move(results));
+  CHECK(output.ok()) << output.status();
   return std::move(graph_);
 }
 
