@@ -18,6 +18,9 @@ namespace mase {
 namespace {
 
 constexpr double kLargestSum = 0x1p61;
+// Sums of 16 bits are twice as many to a vector, and compilers multiply into them without widening.
+constexpr int64_t kLanes = 8;               // Outputs are filled up to a multiple of these.
+constexpr int64_t kChunks[] = {32, 16, 8};  // Of inputs. Loops as long as these are vectorized.
 
 int Exponent(float power) { return std::ilogb(power); }
 
@@ -32,6 +35,32 @@ absl::StatusOr<std::vector<float>> RoundedTensor(const Node& node, absl::string_
   MASE_RETURN_IF_ERROR(
       view.format->Quantize(tensor.data<float>().data(), rounded.data(), view.shape));
   return rounded;
+}
+
+// The longest chunk of kChunks of which no output's sum leaves 16 bits, wherever it stops; 0 if
+// none. `codes` has the weights of output 0 first.
+int64_t NarrowChunk(const std::vector<int64_t>& codes, int64_t depth, const CValue& from) {
+  for (int64_t chunk : kChunks) {
+    int64_t most = 0;
+    for (size_t row = 0; row < codes.size(); row += depth) {
+      for (int64_t begin = 0; begin < depth; begin += chunk) {
+        int64_t up = 0, down = 0;
+        for (int64_t k = begin; k < std::min(begin + chunk, depth); ++k) {
+          (codes[row + k] > 0 ? up : down) += std::abs(codes[row + k]);
+        }
+        most = std::max(most, from.negative ? up + down : std::max(up, down));
+      }
+    }
+    if (most * from.bound <= INT16_MAX) return chunk;
+  }
+  return 0;
+}
+
+// Rows of outputs for each input, filled with zeros up to `lanes`.
+std::vector<int64_t> OutputsLast(const std::vector<int64_t>& codes, int64_t depth, int64_t lanes) {
+  std::vector<int64_t> turned(depth * lanes, 0);
+  for (size_t i = 0; i < codes.size(); ++i) turned[i % depth * lanes + i / depth] = codes[i];
+  return turned;
 }
 
 }  // namespace
@@ -85,11 +114,13 @@ absl::StatusOr<CWriter::LayerTables> CWriter::AddTables(const Node& node, const 
   const absl::string_view weight_type = bytes ? kByteWeights : CTypeFor(*least, *most);
   if (node.op() == ops::kLinear) {
     // All outputs of input 0 first: the loop over them has no sum across its lanes.
-    std::vector<int64_t> turned(codes.size());
-    for (int64_t o = 0; o < outputs; ++o) {
-      for (int64_t k = 0; k < depth; ++k) turned[k * outputs + o] = codes[o * depth + k];
-    }
-    codes = std::move(turned);
+    tables.chunk = bytes && from.bound <= 255 ? NarrowChunk(codes, depth, from) : 0;
+    tables.lanes = tables.chunk > 0 && outputs > kLanes / 2
+                       ? (outputs + kLanes - 1) / kLanes * kLanes
+                       : outputs;
+    codes = OutputsLast(codes, depth, tables.lanes);
+    biases.resize(tables.lanes, 0);
+    shifts.resize(tables.lanes, 0);
   }
   AddTable("w" + tables.id, weight_type, codes);
   AddTable("b" + tables.id, tables.sum_type, biases);
@@ -111,41 +142,65 @@ absl::StatusOr<CValue> CWriter::Layer(const Node& node, const IntegerPlan& plan,
   const bool linear = node.op() == ops::kLinear;
   if (linear && shape.rank() != 2) return absl::UnimplementedError("rows of more than vectors");
   MASE_ASSIGN_OR_RETURN(const LayerTables tables, AddTables(node, plan, from, shape[1]));
-  CValue to = TakeValue(tables.sum_type, Shape(shape.dims().subspan(1)));
-  if (linear) {
-    LinearLoops(tables, from, to);
-  } else {
-    ConvLoops(node, tables, from, to);
-  }
+  const Shape row(shape.dims().subspan(1));
+  CValue to = linear ? LinearLoops(tables, from, row) : ConvLoops(node, tables, from, row);
   to.whole = true;
   to.unit = tables.unit;
   to.bound = tables.bound;
   return to;
 }
 
-// One input after another is added to the sums of all outputs. 16-bit factors are what vector
-// instructions multiply best.
-void CWriter::LinearLoops(const LayerTables& tables, const CValue& from, const CValue& to) {
-  const std::shared_ptr<CBuffer> own =
-      tables.sums_are_results ? to.buffer : Take("int32_t", to.count());
+// Sums of 16 bits over chunks of inputs, for each output from the first to the last of them; those
+// are added to the sums of 32 bits. Where a chunk may leave 16 bits, one input after another is
+// added to the sums of all outputs.
+CValue CWriter::LinearLoops(const LayerTables& tables, const CValue& from, const Shape& shape) {
+  const int64_t depth = from.count(), lanes = tables.lanes;
+  CValue to{.buffer = Take(tables.sum_type, lanes), .shape = shape};
+  const std::shared_ptr<CBuffer> own = tables.sums_are_results ? to.buffer : Take("int32_t", lanes);
   const std::string& sums = own->name;
-  Append(absl::Substitute(
-      "  for (o = 0; o < $0; ++o) $1[o] = $2;\n"
-      "  for (k = 0; k < $3; ++k) {\n    const $4 code = $5[k];\n"
-      "    for (o = 0; o < $0; ++o) $1[o] += (int32_t)code * w$6[k * $0 + o];\n  }\n",
-      to.count(), sums, tables.sums_are_results ? absl::StrCat("b", tables.id, "[o]") : "0",
-      from.count(), from.bound <= INT16_MAX ? "int16_t" : "int32_t", from.name(), tables.id));
-  if (tables.sums_are_results) return;
-  Append(
-      absl::Substitute("  for (o = 0; o < $0; ++o) {\n    const int32_t sum = $1[o];\n"
-                       "    $2[o] = $3 + b$4[o];\n  }\n",
-                       to.count(), sums, to.name(), tables.scaled, tables.id));
+  const std::string start = tables.sums_are_results ? absl::StrCat("b", tables.id, "[o]") : "0";
+  const auto set_to_start = [&] {
+    Append(absl::Substitute("  for (o = 0; o < $0; ++o) $1[o] = $2;\n", lanes, sums, start));
+  };
+  const auto add_chunk = [&](absl::string_view first, int64_t length, absl::string_view to_sum) {
+    const std::shared_ptr<CBuffer> narrow = Take("int16_t", lanes);
+    Append(absl::Substitute(
+        "  for (o = 0; o < $0; ++o) {\n    int16_t sum = 0;\n"
+        "    for (k = 0; k < $1; ++k) sum = (int16_t)(sum + $2[$3k] * w$4[($3k) * $0 + o]);\n"
+        "    $5[o] = sum;\n  }\n  for (o = 0; o < $0; ++o) $6[o] $7 $5[o];\n",
+        lanes, length, from.name(), first, tables.id, narrow->name, sums, to_sum));
+  };
+  if (tables.chunk == 0) {
+    set_to_start();
+    Append(absl::Substitute(
+        "  for (k = 0; k < $0; ++k) {\n    const $1 code = $2[k];\n"
+        "    for (o = 0; o < $3; ++o) $4[o] += (int32_t)code * w$5[k * $3 + o];\n  }\n",
+        depth, from.bound <= INT16_MAX ? "int16_t" : "int32_t", from.name(), lanes, sums,
+        tables.id));
+  } else if (depth <= tables.chunk) {
+    add_chunk("", depth, absl::StrCat("= ", start, " +"));
+  } else {
+    const int64_t rest = depth % tables.chunk, whole = depth - rest;
+    set_to_start();
+    Append(absl::Substitute("  for (i = 0; i < $0; i += $1) {\n", whole, tables.chunk));
+    add_chunk("i + ", tables.chunk, "+=");
+    Append("  }\n");
+    if (rest > 0) add_chunk(absl::StrCat(whole, " + "), rest, "+=");
+  }
+  if (!tables.sums_are_results) {
+    Append(
+        absl::Substitute("  for (o = 0; o < $0; ++o) {\n    const int32_t sum = $1[o];\n"
+                         "    $2[o] = $3 + b$4[o];\n  }\n",
+                         lanes, sums, to.name(), tables.scaled, tables.id));
+  }
+  return to;
 }
 
 // Along the columns of an output row, which are contiguous where the stride is 1. $sum has the
 // row's sums, which fit an int32 as integer lowering proved.
-void CWriter::ConvLoops(const Node& node, const LayerTables& tables, const CValue& from,
-                        const CValue& to) {
+CValue CWriter::ConvLoops(const Node& node, const LayerTables& tables, const CValue& from,
+                          const Shape& shape) {
+  const CValue to = TakeValue(tables.sum_type, shape);
   const CWindows w = WindowsOf(node, from.shape, to.shape);
   const int64_t groups = node.attributes().Int("groups"), outputs = to.shape[0];
   const int64_t inputs = w.channels / groups, per_group = outputs / groups;
@@ -179,6 +234,7 @@ void CWriter::ConvLoops(const Node& node, const LayerTables& tables, const CValu
       absl::Substitute("    for (q = 0; q < $0; ++q) {\n      const int32_t sum = $1[q];\n"
                        "      $2[(o * $3 + r) * $0 + q] = $4 + b$5[o];\n    }\n  }\n",
                        w.out_width, sums, to.name(), w.out_height, tables.scaled, tables.id));
+  return to;
 }
 
 }  // namespace mase

@@ -29,6 +29,13 @@ Shape RowOf(const Shape& shape) { return Shape(shape.dims().subspan(1)); }
 
 }  // namespace
 
+std::string CValue::at(absl::string_view index) const {
+  const std::string number = absl::StrCat(name(), "[", index, "]");
+  if (!cut) return number;
+  // Of floats a NaN stays one.
+  return absl::Substitute(whole ? "($0 > 0 ? $0 : 0)" : "($0 < 0 ? 0.0f : $0)", number);
+}
+
 CWindows WindowsOf(const Node& node, const Shape& from, const Shape& to) {
   CWindows windows;
   const int axes = from.rank() - 1;
@@ -140,12 +147,14 @@ CValue CWriter::Encoded(const CValue& value, const Codes& codes) {
   CValue to = TakeValue(type, value.shape);
   if (!value.whole) {
     if (!codes.nan_is_zero) {
-      ForEach(value.count(), absl::StrCat("if (", value.name(), "[i] != ", value.name(),
-                                          "[i]) return -1;  /* no code for a NaN */"));
+      Append(absl::Substitute(
+          "  {\n    int nan = 0;\n    for (i = 0; i < $0; ++i) nan |= $1[i] != $1[i];\n"
+          "    if (nan) return -1;  /* It has no code. */\n  }\n",
+          value.count(), value.name()));
     }
-    const std::string number = codes.nan_is_zero
-                                   ? absl::Substitute("$0[i] == $0[i] ? $0[i] : 0.0f", value.name())
-                                   : absl::StrCat(value.name(), "[i]");
+    const std::string number = codes.nan_is_zero ? absl::Substitute("$0[i] == $0[i] ? $1 : 0.0f",
+                                                                    value.name(), value.at("i"))
+                                                 : value.at("i");
     ForEach(value.count(), absl::Substitute("$0[i] = ($1)$2($3, $4, $5, $6);", to.name(), type,
                                             helpers_.Encode(codes.rounding), number,
                                             CFloat(1 / codes.scale), least, most));
@@ -156,8 +165,8 @@ CValue CWriter::Encoded(const CValue& value, const Codes& codes) {
                         (shift >= 0 || value.bound <= (kInt32 / 2) >> -shift);
     const std::string number =
         value.bound >= kExactFloat
-            ? absl::StrCat(helpers_.ToFloatPrecision(), "(", value.name(), "[i])")
-            : absl::StrCat(value.name(), "[i]");
+            ? absl::StrCat(helpers_.ToFloatPrecision(), "(", value.at("i"), ")")
+            : value.at("i");
     std::string code;
     if (shift > 62) {  // Nothing but the sign is left of it.
       code = absl::StrCat(helpers_.Shift(codes.rounding, false), "(", number, ", 62)");
@@ -178,6 +187,7 @@ CValue CWriter::Encoded(const CValue& value, const Codes& codes) {
   to.whole = true;
   to.unit = unit;
   to.bound = std::max(-least, most);
+  to.negative = least < 0 && (!value.whole || value.negative);
   if (codes_.buffer == nullptr) {
     // The argument of the function of codes: held for good, and no array of it.
     codes_ = to;
@@ -207,9 +217,9 @@ CValue CWriter::Norm(const Node& node, const CValue& from) {
                   CTable("shifts" + id, shifts));
   constant_bytes_ += 12 * channels;
   CValue to = TakeValue("float", from.shape);
-  const std::string number = from.whole ? absl::StrCat("(float)", from.name(), "[i] * ",
-                                                       CFloat(std::ldexp(1.0f, from.unit)))
-                                        : absl::StrCat(from.name(), "[i]");
+  const std::string number =
+      from.whole ? absl::StrCat("(float)", from.at("i"), " * ", CFloat(std::ldexp(1.0f, from.unit)))
+                 : from.at("i");
   // A statement each, which compilers may not contract to a fused multiply-add.
   ForEach(
       from.count(),
@@ -220,14 +230,11 @@ CValue CWriter::Norm(const Node& node, const CValue& from) {
   return to;
 }
 
-CValue CWriter::CutNegatives(const CValue& from) {
-  CValue to = from;
-  to.buffer = Take(from.buffer->type, from.count());
-  // Of floats a NaN stays one.
-  ForEach(from.count(), absl::Substitute(from.whole ? "$0[i] = $1[i] > 0 ? $1[i] : 0;"
-                                                    : "$0[i] = $1[i] < 0 ? 0.0f : $1[i];",
-                                         to.name(), from.name()));
-  return to;
+// Whoever reads the array cuts.
+CValue CWriter::CutNegatives(CValue value) {
+  value.cut = value.negative || !value.whole;
+  value.negative = value.negative && !value.whole;
+  return value;
 }
 
 // $BODY for every element $at of the window of output o = (c, r, q) that is inside.
@@ -255,7 +262,7 @@ CValue CWriter::MaxPool(const Node& node, const CValue& from) {
   to.shape = RowOf(shapes_.shape(node.outputs()[0]));
   to.buffer = Take(from.buffer->type, to.count());
   const std::string place = absl::StrCat("(c * ", w.out_height, " + r) * ", w.out_width, " + q");
-  // A NaN is the largest of all.
+  // A NaN is the largest of all. A cut behind the pool is the same as before it.
   const std::string larger =
       from.whole ? absl::StrCat(from.name(), "[at] > best")
                  : absl::Substitute("$0[at] > best || $0[at] != $0[at]", from.name());
@@ -289,12 +296,13 @@ absl::StatusOr<CValue> CWriter::AveragePool(const Node& node, const CValue& from
                        CFloat(static_cast<float>(divisor)));
     floats_after_codes_ = true;
   }
-  Append(WindowLoops(w, "    int32_t sum = 0;\n", absl::StrCat("sum += ", from.name(), "[at];"),
+  Append(WindowLoops(w, "    int32_t sum = 0;\n", absl::StrCat("sum += ", from.at("at"), ";"),
                      absl::StrCat(to.name(), "[", place, "] = ", sum, ";")));
   if (!shifts) return to;
   to.whole = true;
   to.unit = from.unit - Exponent(static_cast<float>(divisor));
   to.bound = bound;
+  to.negative = from.negative;
   return to;
 }
 
@@ -311,8 +319,8 @@ absl::StatusOr<CValue> CWriter::Arithmetic(const Node& node, const CValue& a, co
   CValue to = TakeValue(type, a.shape);
   const auto scaled = [&](const CValue& value, int shift) {
     return shift == 0
-               ? absl::StrCat("(", type, ")", value.name(), "[i]")
-               : absl::StrCat("(", type, ")", value.name(), "[i] * ((", type, ")1 << ", shift, ")");
+               ? absl::StrCat("(", type, ")", value.at("i"))
+               : absl::StrCat("(", type, ")", value.at("i"), " * ((", type, ")1 << ", shift, ")");
   };
   const absl::string_view sign = product ? "*" : node.op() == ops::kSub ? "-" : "+";
   ForEach(a.count(), absl::StrCat(to.name(), "[i] = ", scaled(a, product ? 0 : to_a), " ", sign,

@@ -33,9 +33,13 @@ struct CValue {
   Shape shape;  // Of a row.
   bool whole = false;
   int unit = 0;
-  int64_t bound = 0;  // The largest size of a whole number.
+  int64_t bound = 0;     // The largest size of a whole number.
+  bool negative = true;  // Whether a whole number may be below 0.
+  bool cut = false;      // The array's negative numbers are read as 0: a ReLU of its own.
 
   const std::string& name() const { return buffer->name; }
+  // A number of it: "a1[i]".
+  std::string at(absl::string_view index) const;
   int64_t count() const { return shape.elements(); }
 };
 
@@ -87,7 +91,7 @@ class CWriter {
   CValue Encode(const Node* producer, const CValue& value, const Codes& codes);
   CValue Encoded(const CValue& value, const Codes& codes);
   CValue Norm(const Node& node, const CValue& from);
-  CValue CutNegatives(const CValue& from);
+  static CValue CutNegatives(CValue value);
   CValue MaxPool(const Node& node, const CValue& from);
   absl::StatusOr<CValue> AveragePool(const Node& node, const CValue& from);
   absl::StatusOr<CValue> Arithmetic(const Node& node, const CValue& a, const CValue& b);
@@ -99,12 +103,15 @@ class CWriter {
     int unit = 0;
     int64_t bound = 0;
     bool sums_are_results = false;  // But for the bias.
+    int64_t lanes = 0;              // Outputs with those that only fill vectors; of linear layers.
+    int64_t chunk = 0;  // So many products of any output fit 16 bits together; 0 where too few do.
   };
   absl::StatusOr<LayerTables> AddTables(const Node& node, const IntegerPlan& plan,
                                         const CValue& from, int64_t outputs);
   absl::StatusOr<CValue> Layer(const Node& node, const IntegerPlan& plan, const CValue& from);
-  void LinearLoops(const LayerTables& tables, const CValue& from, const CValue& to);
-  void ConvLoops(const Node& node, const LayerTables& tables, const CValue& from, const CValue& to);
+  CValue LinearLoops(const LayerTables& tables, const CValue& from, const Shape& shape);
+  CValue ConvLoops(const Node& node, const LayerTables& tables, const CValue& from,
+                   const Shape& shape);
 
   const Graph& graph_;
   const InferredShapes& shapes_;

@@ -38,6 +38,9 @@ constexpr absl::string_view kReserved[] = {
 constexpr absl::string_view kPreamble =
     "#if (-1 >> 1) != -1\n#error \"needs a shift of negative numbers that keeps the "
     "sign\"\n#endif\n"
+    "#if FLT_EVAL_METHOD != 0 || defined(__FAST_MATH__)\n#error \"needs floats that are computed "
+    "as "
+    "they are written: no x87, no -ffast-math\"\n#endif\n"
     "/* Tables and codes of bytes. Processors with vectors multiply 16 bits, for twice the memory. "
     "*/\n"
     "#if defined(__x86_64__) || defined(__aarch64__)\n"
@@ -115,25 +118,25 @@ CProgram Files(const CWriter& writer, const std::string& name) {
   absl::StrAppend(&header, "\n#endif\n");
 
   std::string& source = program.source;
-  absl::StrAppend(&source, "/* Written by `ch export c`. */\n#include \"", name, ".h\"\n\n",
-                  kPreamble, writer.Definitions(), "\n");
+  absl::StrAppend(&source, "/* Written by `ch export c`. */\n#include <float.h>\n\n#include \"",
+                  name, ".h\"\n\n", kPreamble, writer.Definitions(), "\n");
   const std::string store = absl::StrCat("  for (i = 0; i < ", program.outputs, "; ++i) y[i] = ");
   if (program.on_codes) {
     // The first array of codes is the argument.
     absl::StrAppend(&source, "void ", name, "_codes(const ", codes.buffer->type, " ", codes.name(),
                     "[", upper, "_CODES], ", result_type, " y[", upper, "_OUTPUTS]) {\n",
-                    writer.Behind(), store, result.name(), "[i];\n}\n\n");
+                    writer.Behind(), store, result.at("i"), ";\n}\n\n");
     absl::StrAppend(&source, "int ", name, "(const float x[", upper, "_INPUTS], float y[", upper,
                     "_OUTPUTS]) {\n  ", result_type, " whole[", upper, "_OUTPUTS];\n",
                     writer.Front(), "  ", name, "_codes(", codes.name(), ", whole);\n", store,
                     "(float)whole[i] * ", upper, "_RESULT_SCALE;\n  return 0;\n}\n");
     program.stack_bytes += program.outputs * CSizeOf(result_type);
   } else {
-    absl::StrAppend(&source, "int ", name, "(const float x[", upper, "_INPUTS], float y[", upper,
-                    "_OUTPUTS]) {\n", writer.Whole(), store,
-                    result.whole ? absl::StrCat("(float)", result.name(), "[i] * ", scale)
-                                 : absl::StrCat(result.name(), "[i]"),
-                    ";\n  return 0;\n}\n");
+    absl::StrAppend(
+        &source, "int ", name, "(const float x[", upper, "_INPUTS], float y[", upper,
+        "_OUTPUTS]) {\n", writer.Whole(), store,
+        result.whole ? absl::StrCat("(float)", result.at("i"), " * ", scale) : result.at("i"),
+        ";\n  return 0;\n}\n");
   }
   return program;
 }

@@ -1,5 +1,6 @@
 #include "mase/export_c/export_c.h"
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -146,6 +147,27 @@ TEST(ExportCTest, ConvolutionsAndPools) {
   }
 }
 
+TEST(ExportCTest, SumsHave16BitsAsFarAsTheWeightsProveThatTheyFit) {
+  const std::pair<float, std::string> sizes[] = {
+      // Codes of weights; inputs are -128 at least.
+      {7, "k < 32"}, {8, "k < 16"}, {15, "k < 16"}, {16, "k < 8"}, {31, "k < 8"}, {32, "k < 70"}};
+  for (const auto& [size, loop] : sizes) {
+    Graph graph = Made("nn.Sequential(nn.Linear(70, 9), nn.ReLU(), nn.Linear(9, 5))", {70});
+    for (const char* name : {"seq_blocks.0.weight", "seq_blocks.2.weight"}) {
+      Tensor weight = graph.FindTensor(name)->value;
+      for (float& number : weight.mutable_data<float>()) {
+        number = std::copysign(size / 64, number);
+      }
+      graph.SetTensor(name, weight, false);
+    }
+    Quantize({8, 6, 8, 6, FormatProto::NEAREST_EVEN, false}, graph);
+    SCOPED_TRACE(size);
+    const CProgram program = ValueOrDie(ExportC(graph, "net"));
+    EXPECT_THAT(program.source, HasSubstr(absl::StrCat("(k = 0; ", loop, ";")));
+    ExpectRuns(program, "gcc");
+  }
+}
+
 TEST(ExportCTest, ResidualsReadWhatWasComputedBefore) {
   Graph graph = ParseGraph(R"(
 x = placeholder() : f32[1, 16]
@@ -203,7 +225,8 @@ TEST(ExportCTest, BehindTheLastNormThereIsNoFloat) {
               Not(HasSubstr("float")));
   EXPECT_EQ(program.inputs, 16);
   EXPECT_EQ(program.outputs, 5);
-  EXPECT_EQ(program.constant_bytes, 16 * 12 + 16 * 5 + 5 * 4);
+  // Five outputs are filled up to eight.
+  EXPECT_EQ(program.constant_bytes, 16 * 12 + 16 * 8 + 8 * 4);
 }
 
 TEST(ExportCTest, ANanPassesNormAndReluAndIsRefusedWhereItGetsNoCode) {
