@@ -4,11 +4,15 @@
     ./bazelw build //mase:ch && benchmarks/compare_widths.py [--net=jsc-s] [--trials=30] [--seeds=3]
 
 Searches of one trained net on the same rows, with the same short trainings after the same
-calibration: widths that training learns (as testdata/configs/jsc_learned_widths.toml: a trial for
-each weight of EBOPs), one width for all layers, and widths of each layer by NSGA-II and by greedy.
-Prints the best accuracy on the sample within each budget of EBOPs, as Markdown: the median of the
-seeds and in parentheses the least and the greatest of them. A seed draws the sample, the batches and
-what the samplers draw; the net that all start from is the same.
+calibration: widths that training learns, of tensors, channels and single weights (as
+testdata/configs/jsc_learned_widths.toml: a trial for each weight of EBOPs), one width for all layers,
+and widths of each layer by NSGA-II and by greedy. Prints the best accuracy within each budget of
+EBOPs, as Markdown: the median of the seeds and in parentheses the least and the greatest of them. A
+seed draws the batches and what the samplers draw; the net that all start from is the same.
+
+The rows that judge have chosen nothing but the trial: they are held out of training, no net has seen
+them, and the learning
+rate of each way is that of --rates which does best on simulated rows of another seed, in both parts.
 """
 import argparse
 import json
@@ -23,11 +27,13 @@ WIDTHS = "[2, 3, 4, 5, 6, 8]"
 COMMON = """model = "{net}"
 load_name = "{root}/testdata/checkpoints/{net}.safetensors"
 batch_size = 256
-learning_rate = 3e-3
-max_epochs = 30
+learning_rate = {rate}
+max_epochs = {epochs}
 [dataset]
 name = "jsc-sim"
-rows = 20000
+rows = 25000
+seed = {data}
+validation_split = 0.25
 [passes.quantize.linear.config]
 name = "integer"
 data_in_width = 8
@@ -38,16 +44,16 @@ bias_width = 8
 [passes.calibrate]
 method = "minmax"
 [search.strategy.sw_runner.basic_evaluation]
-num_samples = 4000
+num_samples = 5000
 [search.strategy.sw_runner.basic_train]
 max_epochs = {epochs}
 [search.strategy.metrics]
 accuracy_micro.direction = "maximize"
 ebops.direction = "minimize"
 """
-LEARNED = "data_in_learned_width = true\nweight_learned_width = true"
+LEARNED = 'data_in_learned_width = "tensor"\nweight_learned_width = "%s"'
 LEARNED_SPACE = """[search.search_space.settings]
-ebops_weight = [0, 1e-7, 3e-7, 1e-6, 2e-6, 4e-6, 7e-6, 1e-5, 2e-5, 4e-5, 7e-5, 1e-4]
+ebops_weight = [0, 1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 2e-5, 4e-5, 1e-4]
 """
 UNIFORM_SPACE = """[search.search_space]
 constraints = ["passes.quantize.linear.config.data_in_width == passes.quantize.linear.config.weight_width"]
@@ -69,33 +75,55 @@ bias_width = [8]
 
 # name: what joins the format, the space, the flags.
 WAYS = {
-    "learned": (LEARNED, LEARNED_SPACE, "--sampler=grid"),
+    "tensor": (LEARNED % "tensor", LEARNED_SPACE, "--sampler=grid"),
+    "channel": (LEARNED % "channel", LEARNED_SPACE, "--sampler=grid"),
+    "weight": (LEARNED % "weight", LEARNED_SPACE, "--sampler=grid"),
     "uniform": ("", UNIFORM_SPACE, "--sampler=grid"),
     "nsgaii": ("", LAYER_SPACE, "--sampler=nsgaii --trials={trials}"),
-    "greedy": ("", LAYER_SPACE, "--sampler=greedy"),
+    "greedy": ("", LAYER_SPACE, "--sampler=greedy --trials={trials}"),
 }
+JUDGING_DATA, TUNING_DATA, TUNING_SEED = 1, 2, 1000  # The shipped nets have seen the rows of 0.
 
 
-def search(name, seed, arguments, folder):
+def search(name, rate, seed, data, arguments):
     """(ebops, accuracy) of the trials of one search."""
     learned, space, flags = WAYS[name]
-    config = os.path.join(folder, name + ".toml")
-    with open(config, "w") as file:
-        file.write(COMMON.format(net=arguments.net, root=ROOT, learned=learned, epochs=arguments.epochs))
-        file.write(space)
-    out = os.path.join(folder, "%s-%d" % (name, seed))
-    subprocess.run([os.path.join(ROOT, "bazel-bin/mase/ch"), "search", "--config=" + config, "--run_dir=" + out,
-                    "--seed=%d" % seed, "--quiet", *flags.format(trials=arguments.trials).split()],
-                   check=True, cwd=ROOT)
-    with open(os.path.join(out, "log.json")) as file:
-        trials = json.load(file).values()
+    with tempfile.TemporaryDirectory() as folder:
+        config, out = os.path.join(folder, "widths.toml"), os.path.join(folder, "out")
+        with open(config, "w") as file:
+            file.write(COMMON.format(net=arguments.net, root=ROOT, learned=learned, epochs=arguments.epochs,
+                                     rate=rate, data=data))
+            file.write(space)
+        subprocess.run([os.path.join(ROOT, "bazel-bin/mase/ch"), "search", "--config=" + config, "--run_dir=" + out,
+                        "--seed=%d" % seed, "--quiet", *flags.format(trials=arguments.trials).split()],
+                       check=True, cwd=ROOT)
+        with open(os.path.join(out, "log.json")) as file:
+            trials = json.load(file).values()
     return [(trial["user_attrs_hardware_metrics"]["ebops"], trial["user_attrs_software_metrics"]["accuracy_micro"])
             for trial in trials if trial["state"] == "COMPLETE"]
 
 
+def best_within(trials, budget):
+    return max((accuracy for ebops, accuracy in trials if ebops <= budget), default=None)
+
+
+def budgets_of(searches):
+    ebops = [ebops for trials in searches for ebops, _ in trials]
+    return [max(ebops) * (min(ebops) / max(ebops)) ** (step / 10) for step in range(11)]
+
+
+def choose_rate(name, rates, arguments):
+    """The rate with the best accuracy on average over budgets, of another seed's rows."""
+    if len(rates) == 1:
+        return rates[0]
+    found = {rate: search(name, rate, TUNING_SEED, TUNING_DATA, arguments) for rate in rates}
+    budgets = budgets_of(found.values())
+    return max(rates, key=lambda rate: sum(best_within(found[rate], budget) or 0 for budget in budgets))
+
+
 def cell(searches, budget):
     """Of the searches of one way, a seed each."""
-    best = [max((accuracy for ebops, accuracy in trials if ebops <= budget), default=None) for trials in searches]
+    best = [best_within(trials, budget) for trials in searches]
     if None in best:
         return "-"
     text = "%.4f" % statistics.median(best)
@@ -105,21 +133,20 @@ def cell(searches, budget):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--net", default="jsc-s")
-    parser.add_argument("--trials", type=int, default=30, help="of NSGA-II")
+    parser.add_argument("--trials", type=int, default=30, help="of NSGA-II and greedy")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rates", default="1e-3,3e-3,1e-2", help="learning rates to choose from")
     parser.add_argument("--ways", default=",".join(WAYS), help="which of %s" % ", ".join(WAYS))
     arguments = parser.parse_args()
     found = {}
     for name in arguments.ways.split(","):
-        with tempfile.TemporaryDirectory() as folder:
-            found[name] = [search(name, seed, arguments, folder) for seed in range(arguments.seeds)]
-    ebops = [ebops for searches in found.values() for trials in searches for ebops, _ in trials]
-    print("| EBOPs at most | " + " | ".join("%s (%d trainings)" % (name, len(searches[0]))
-                                           for name, searches in found.items()) + " |")
+        rate = choose_rate(name, arguments.rates.split(","), arguments)
+        found[name] = [search(name, rate, seed, JUDGING_DATA, arguments) for seed in range(arguments.seeds)]
+        print("%s: learning rate %s, %d trainings a seed" % (name, rate, len(found[name][0])), flush=True)
+    print("\n| EBOPs at most | " + " | ".join(found) + " |")
     print("| --- |" + " --- |" * len(found))
-    for step in range(11):
-        budget = max(ebops) * (min(ebops) / max(ebops)) ** (step / 10)
+    for budget in budgets_of([trials for searches in found.values() for trials in searches]):
         print("| {:,.0f} | ".format(budget) + " | ".join(cell(searches, budget) for searches in found.values()) + " |")
 
 

@@ -45,17 +45,6 @@ absl::Status CheckNode(const Node& node, DType dtype) {
   return absl::OkStatus();
 }
 
-// Trained state lies among the tensors under a name of its own, which no tensor may have.
-absl::Status CheckStateNames(const Graph& graph) {
-  for (const OperandState& state : OperandStatesOf(graph)) {
-    if (graph.FindTensor(state.slot) == nullptr) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        state.node, ": ", state.operand, ": its learned number is called '", state.slot,
-        "', and so is a tensor of the graph; give the tensor another name"));
-  }
-  return absl::OkStatus();
-}
-
 // An executor but for the element type of its interface.
 class Engine {
  public:
@@ -280,7 +269,7 @@ absl::StatusOr<std::unique_ptr<BasicExecutor<T>>> BasicExecutor<T>::Create(
   for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
     MASE_RETURN_IF_ERROR(CheckNode(*node, DTypeOf<T>::value));
   }
-  MASE_RETURN_IF_ERROR(CheckStateNames(graph));
+  MASE_RETURN_IF_ERROR(CheckOperandStates(graph));
   auto impl = std::make_unique<Impl>(graph, options);
   MASE_RETURN_IF_ERROR(impl->store.LoadFrom(graph));
   return std::unique_ptr<BasicExecutor>(new BasicExecutor(std::move(impl)));

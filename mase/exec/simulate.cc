@@ -1,13 +1,17 @@
 #include "mase/exec/simulate.h"
 
+#include <algorithm>
 #include <memory>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
+#include "absl/types/span.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/operand_state.h"
 #include "mase/format/format.h"
+#include "mase/format/own_grids.h"
 
 namespace mase {
 namespace {
@@ -84,13 +88,62 @@ class QuantizeKernel final : public Kernel {
   std::vector<float> values_, gradients_;  // For T = double.
 };
 
+// A weight whose channels or values have grids of their own, those of tensors[0].
+template <typename T>
+class OwnGridsKernel final : public Kernel {
+ public:
+  OwnGridsKernel(const FormatProto& format, const Shape& shape)
+      : format_(format),
+        size_(static_cast<size_t>(shape.elements())),
+        grids_(static_cast<size_t>(OwnGridsShape(format, shape).elements())) {
+    in_place_ = true;
+    has_backward_ = true;
+    reads_src_ = true;
+  }
+
+  absl::Status Forward(const KernelArgs& args) override {
+    Read(args.Src<T>(0), args.Tensor<T>(0));
+    MASE_RETURN_IF_ERROR(RoundToOwnGrids(format_, widths_, values_, absl::MakeSpan(values_)));
+    std::copy(values_.begin(), values_.end(), args.Dst<T>());
+    return absl::OkStatus();
+  }
+
+  absl::Status Backward(const BackwardArgs& args) override {
+    Read(args.Src<T>(0), args.Tensor<T>(0));
+    gradients_.assign(args.DiffDst<T>(), args.DiffDst<T>() + size_);
+    width_gradients_.resize(grids_);
+    OwnGridsGradient(format_, widths_, values_, gradients_.data(), gradients_.data(),
+                     absl::MakeSpan(width_gradients_));
+    if (T* to = args.DiffTensor<T>(0)) absl::c_copy(width_gradients_, to);
+    if (T* to = args.DiffSrc<T>(0)) absl::c_copy(gradients_, to);
+    return absl::OkStatus();
+  }
+
+ private:
+  // Formats are float32 by definition.
+  void Read(const T* values, const T* widths) {
+    values_.assign(values, values + size_);
+    widths_.assign(widths, widths + grids_);
+  }
+
+  const FormatProto format_;
+  const size_t size_, grids_;
+  std::vector<float> values_, widths_, gradients_, width_gradients_;
+};
+
+template <typename T>
+std::unique_ptr<Kernel> MakeKernel(const OperandView& view, uint64_t stream) {
+  if (HasOwnGrids(view.format->proto())) {
+    return std::make_unique<OwnGridsKernel<T>>(view.format->proto(), view.shape);
+  }
+  return std::make_unique<QuantizeKernel<T>>(view.format, view.shape, stream);
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> MakeQuantizeKernel(const OperandView& view, DType dtype, uint64_t stream) {
-  if (dtype == DType::kFloat64) {
-    return std::make_unique<QuantizeKernel<double>>(view.format, view.shape, stream);
-  }
-  return std::make_unique<QuantizeKernel<float>>(view.format, view.shape, stream);
+  return dtype == DType::kFloat64 ? MakeKernel<double>(view, stream)
+                                  : MakeKernel<float>(view, stream);
 }
 
 }  // namespace mase

@@ -94,7 +94,7 @@ float StepOf(const Graph& graph, absl::string_view node) {
 
 TEST(SimulateTest, ALearnedWidthIsATrainedNumberOfTheRecord) {
   const std::string format =
-      "integer { width: 4 frac_width: 1 is_signed: true learned_width: true }";
+      "integer { width: 4 frac_width: 1 is_signed: true learned_width: \"tensor\" }";
   TestNet net({2, 4});
   Graph graph = net.Finish({net.Module("relu", {net.input()})});
   SetRecord(graph, "relu", {{"data_in", format}});
@@ -132,6 +132,69 @@ TEST(SimulateTest, ALearnedWidthIsATrainedNumberOfTheRecord) {
       graph.FindNode("relu")->quantization()->operand(0).format().integer();
   EXPECT_EQ(least.width(), 2);
   EXPECT_EQ(least.frac_width(), -1);
+}
+
+TEST(SimulateTest, WeightsWithOwnGridsAreStoredRoundedAndTheRecordHasThemAll) {
+  TestNet net({2, 2});
+  Graph graph = net.Finish({net.Module(
+      "linear", {net.input()}, {{"in_features", int64_t{2}}, {"out_features", int64_t{2}}})});
+  SetRecord(graph, "linear",
+            {{"weight", "integer { width: 8 frac_width: 6 learned_width: 'weight' }"}});
+  const std::string tensor = graph.FindNode("linear")->parameters()[0].tensor;
+  graph.SetTensor(tensor, Tensor::FromValues<float>({2, 2}, {0.3f, 0.3f, 0.3f, 0.3f}), false);
+  auto executor = ValueOrDie(Executor::Create(graph));
+  int64_t weight = -1, widths = -1;
+  for (const TensorSlot& slot : executor->parameter_slots()) {
+    if (slot.name == tensor) weight = slot.offset;
+    if (slot.name != "linear.weight_frac_width") continue;
+    EXPECT_EQ(slot.shape, Shape({2, 2}));
+    widths = slot.offset;
+  }
+  ASSERT_GE(weight, 0);
+  ASSERT_GE(widths, 0);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(executor->parameters()[widths + i], 6);
+    executor->parameters()[widths + i] = static_cast<float>(4 - i);
+  }
+  const std::vector<float> x = {1, 0, 0, 1}, diff = {1, 0, 0, 0};
+  ASSERT_OK(executor->Forward(ExecutionMode::kTraining, 2, {x.data()}));
+  const std::vector<float> trained = {executor->output().begin(), executor->output().end()};
+  ASSERT_OK(executor->Backward({diff.data()}));
+  EXPECT_FLOAT_EQ(executor->gradients()[widths], static_cast<float>(M_LN2 * (0.3f - 0.3125f)));
+  EXPECT_EQ(executor->gradients()[widths + 3], 0);
+  EXPECT_EQ(executor->gradients()[weight], 1);  // Straight through.
+
+  ASSERT_OK(executor->StoreTo(graph));
+  EXPECT_THAT(graph.FindTensor(tensor)->value.data<float>(),
+              ElementsAreArray({0.3125f, 0.25f, 0.25f, 0.5f}));
+  const IntegerFormat& stored =
+      graph.FindNode("linear")->quantization()->operand(0).format().integer();
+  EXPECT_EQ(stored.width(), 6);
+  EXPECT_EQ(stored.frac_width(), 4);
+  EXPECT_EQ(stored.most_width(), 8);
+  EXPECT_EQ(executor->parameters()[weight], 0.3f);  // What is trained is not rounded.
+
+  // To one who runs what was stored all of it is one grid; a training would start from that.
+  auto again = ValueOrDie(Executor::Create(graph));
+  EXPECT_EQ(again->parameters()[widths], 4);
+  ASSERT_OK(again->Forward(ExecutionMode::kInference, 2, {x.data()}));
+  EXPECT_THAT(std::vector<float>(again->output().begin(), again->output().end()),
+              ElementsAreArray(trained));
+}
+
+TEST(SimulateTest, OwnGridsAreForATensorThatOneNodeReads) {
+  const std::string format = "integer { width: 8 learned_width: 'channel' }";
+  TestNet net({2, 2});
+  const Attributes square = {{"in_features", int64_t{2}}, {"out_features", int64_t{2}}};
+  Value* first = net.Module("linear", {net.input()}, square);
+  Graph graph = net.Finish({net.Module("linear", {first}, square)});
+  SetRecord(graph, "linear", {{"data_in", format}});
+  EXPECT_THAT(Executor::Create(graph),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       ::testing::HasSubstr("linear: data_in: learned_width \"channel\" is for "
+                                            "weights and biases")));
+  SetRecord(graph, "linear", {{"weight", format}});
+  EXPECT_OK(Executor::Create(graph).status());
 }
 
 TEST(SimulateTest, ALearnedStepIsATrainedNumberOfTheRecord) {

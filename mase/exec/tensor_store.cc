@@ -1,5 +1,6 @@
 #include "mase/exec/tensor_store.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -63,7 +64,7 @@ TensorStore::TensorStore(const Graph& graph, DType dtype) : dtype_(dtype) {
     AddSlot(tensor.name, tensor.value.shape(), tensor.buffer);
   }
   for (OperandState& state : OperandStatesOf(graph)) {
-    AddSlot(state.slot, {1}, /*buffer=*/false);
+    AddSlot(state.slot, state.shape, /*buffer=*/false);
     states_.emplace(state.slot, std::move(state));
   }
   const auto bytes = [&](const std::vector<TensorSlot>& slots) {
@@ -85,7 +86,8 @@ absl::Status TensorStore::CheckSlots(const Graph& graph) const {
   for (const auto* slots : {&parameter_slots_, &buffer_slots_}) {
     for (const TensorSlot& slot : *slots) {
       if (const auto state = states_.find(slot.name); state != states_.end()) {
-        MASE_RETURN_IF_ERROR(state->second.Read(graph).status());
+        std::vector<float> values(slot.shape.elements());
+        MASE_RETURN_IF_ERROR(state->second.Read(graph, absl::MakeSpan(values)));
         continue;
       }
       const GraphTensor* tensor = graph.FindTensor(slot.name);
@@ -110,7 +112,9 @@ absl::Status TensorStore::LoadNumbers(const Graph& graph) {
     T* base = bytes.as<T>().data();
     for (const TensorSlot& slot : *slots) {
       if (const auto state = states_.find(slot.name); state != states_.end()) {
-        MASE_ASSIGN_OR_RETURN(base[slot.offset], state->second.Read(graph));
+        std::vector<float> values(slot.shape.elements());
+        MASE_RETURN_IF_ERROR(state->second.Read(graph, absl::MakeSpan(values)));
+        std::copy(values.begin(), values.end(), base + slot.offset);
       } else {
         MASE_RETURN_IF_ERROR(Read(*graph.FindTensor(slot.name), base + slot.offset));
       }
@@ -127,7 +131,9 @@ absl::Status TensorStore::StoreNumbers(Graph& graph) const {
     const T* base = bytes.as<T>().data();
     for (const TensorSlot& slot : *slots) {
       if (const auto state = states_.find(slot.name); state != states_.end()) {
-        MASE_RETURN_IF_ERROR(state->second.Write(static_cast<float>(base[slot.offset]), graph));
+        const std::vector<float> values(base + slot.offset,
+                                        base + slot.offset + slot.shape.elements());
+        MASE_RETURN_IF_ERROR(state->second.Write(values, graph));
       } else {
         Write(base + slot.offset, graph.MutableTensor(slot.name));
       }

@@ -1,8 +1,7 @@
 // The tensors of a graph as an executor holds them: two flat vectors, one of trained tensors, one
 // of buffers, each tensor on a cache line of its own, all of one element type (float32 or float64).
 //
-// The trained state of operands (operand_state.h) is among the trained tensors, behind the others,
-// one number each.
+// The trained state of operands (operand_state.h) is among the trained tensors, behind the others.
 #ifndef MASE_EXEC_TENSOR_STORE_H_
 #define MASE_EXEC_TENSOR_STORE_H_
 

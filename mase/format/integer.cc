@@ -3,15 +3,15 @@
 //   q = clamp(round(x * 2^f), lo, hi) / 2^f
 //
 // REFERENCE differs in the sign of zero alone: it keeps the sign of what was rounded, where a
-// two's complement code knows one zero. What training does with a learned width is in
-// learned_width.h.
+// two's complement code knows one zero. What training does with learned widths is in
+// learned_width.h and own_grids.h.
 #include <cmath>
 
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
 #include "mase/format/grid_format.h"
 #include "mase/format/grid_ops.h"
-#include "mase/format/learned_width.h"
+#include "mase/format/own_grids.h"
 
 namespace mase {
 namespace {
@@ -49,14 +49,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   MASE_RETURN_IF_ERROR(CheckRange(kName, "frac_width", frac_width, width - 127, 126));
   MASE_RETURN_IF_ERROR(CheckPolicies(
       kName, proto, {.rounding = true, .stochastic = true, .wrap = true, .floor_reference = true}));
-  if (HasLearnedWidth(proto)) {
-    // The gradient by the width is that of rounding to the nearest.
-    MASE_RETURN_IF_ERROR(CheckPolicies(kName, proto, {}));
-    const FracWidthRange range = FracWidthRangeOf(proto);
-    MASE_RETURN_IF_ERROR(CheckRange(kName, "frac_width", frac_width, range.lowest, range.highest));
-    MASE_RETURN_IF_ERROR(CheckRange(kName, "trained_frac_width", TrainedFracWidth(proto),
-                                    frac_width - 0.5, frac_width + 0.5));
-  }
+  MASE_RETURN_IF_ERROR(CheckLearnedWidth(kName, proto));
   const Grid grid = Grid::TwosComplement(width, is_signed, -frac_width);
   if (proto.semantics() == FormatProto::EXACT) {
     return std::make_unique<GridFormat>(proto, grid, Policy::Of(proto));

@@ -18,7 +18,7 @@ bool IsSigned(const IntegerFormat& integer) {
 }  // namespace
 
 bool HasLearnedWidth(const FormatProto& proto) {
-  return proto.has_integer() && proto.integer().learned_width();
+  return proto.has_integer() && proto.integer().learned_width() == "tensor";
 }
 
 FracWidthRange FracWidthRangeOf(const FormatProto& proto) {

@@ -1,10 +1,11 @@
-// Fixed point whose width training finds: `integer` with learned_width, HGQ's idea (Sun et al.:
-// Gradient-based automatic mixed precision quantization for neural networks on-chip, 2024).
+// Fixed point whose width training finds: `integer` with learned_width "tensor", HGQ's idea (Sun et
+// al.: Gradient-based automatic mixed precision quantization for neural networks on-chip, 2024).
+// own_grids.h has those of channels and single weights.
 //
 // The bits in front of the point, sign included, stay; those behind it are a real number f that
 // training moves, and the format has the nearest whole number of them:
 //
-//   integer { width: 6 frac_width: 3 learned_width: true trained_frac_width: 2.7 }
+//   integer { width: 6 frac_width: 3 learned_width: "tensor" trained_frac_width: 2.7 }
 //
 // is integer 6/3 to all that computes, counts or exports.
 #ifndef MASE_FORMAT_LEARNED_WIDTH_H_
@@ -16,7 +17,7 @@
 
 namespace mase {
 
-// Whether the format is an integer with a width to learn.
+// Whether the format is an integer of which the tensor's width is learned.
 bool HasLearnedWidth(const FormatProto& proto);
 
 // Where f may be: from a width of 2 bits (1 without a sign) on, up to 24 or the width it has.

@@ -72,11 +72,8 @@ absl::StatusOr<double> FormatBits(const Node& node, absl::string_view operand,
 
 // The tensor of the module that belongs to an operand, or null.
 const GraphTensor* FindTensorOf(const Graph& graph, const Node& node, absl::string_view operand) {
-  for (const Operand& found : OperandsOf(node)) {
-    if (found.source != Operand::Source::kTensor || found.role != operand) continue;
-    return graph.FindTensor(node.parameters()[found.index].tensor);
-  }
-  return nullptr;
+  const Parameter* parameter = FindParameter(node, operand);
+  return parameter == nullptr ? nullptr : graph.FindTensor(parameter->tensor);
 }
 
 // One of the two operands of a node's arithmetic.

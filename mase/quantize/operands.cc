@@ -9,6 +9,7 @@
 #include "google/protobuf/message.h"
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
+#include "mase/format/own_grids.h"
 #include "mase/format/shared_format.h"
 #include "mase/quantize/reference.h"
 
@@ -62,6 +63,22 @@ std::vector<Operand> OperandsOf(const Node& node, bool reference) {
   const ReferenceOp* row = reference ? FindReferenceOp(node.op()) : nullptr;
   const bool differs = row != nullptr && row->tensor_roles.has_value();
   return differs ? OperandsByTable(node, *row->tensor_roles) : OperandsByTable(node);
+}
+
+const Parameter* FindParameter(const Node& node, absl::string_view operand) {
+  for (const Operand& found : OperandsOf(node)) {
+    if (found.source != Operand::Source::kTensor || found.role != operand) continue;
+    return &node.parameters()[found.index];
+  }
+  return nullptr;
+}
+
+absl::Status CheckOwnGrids(const Node& node, absl::string_view operand, const FormatProto& format) {
+  if (!HasOwnGrids(format) || FindParameter(node, operand) != nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(operand, ": learned_width \"", format.integer().learned_width(),
+                   "\" is for weights and biases; what flows through the net has one width a "
+                   "tensor, \"tensor\""));
 }
 
 std::string EntryName(const Node& node, const Operand& operand) {

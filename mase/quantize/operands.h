@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "mase/format/format.h"
@@ -30,6 +31,14 @@ namespace mase {
 std::vector<Operand> OperandsOf(const Node& node);
 // The same for a record that the node is yet to get.
 std::vector<Operand> OperandsOf(const Node& node, bool reference);
+
+// The tensor of the node's module that the operand is, or null: an input, a result, a role that the
+// op has not. Under REFERENCE semantics the first one.
+const Parameter* FindParameter(const Node& node, absl::string_view operand);
+
+// InvalidArgument if the format has own grids (format/own_grids.h) and the operand no tensor of the
+// module that they could be those of.
+absl::Status CheckOwnGrids(const Node& node, absl::string_view operand, const FormatProto& format);
 
 // The name of an operand's entry in metadata: "data_in_1", "weight", "data_out_0".
 std::string EntryName(const Node& node, const Operand& operand);

@@ -191,7 +191,7 @@ void AdaptToOp(const Node& node, absl::string_view operand, const InferredShapes
 // known, and others as far as ranks tell.
 absl::Status CheckShapes(const Node& node, absl::string_view role, const Format& format,
                          const InferredShapes& shapes) {
-  if (!format.is_reference()) return absl::OkStatus();
+  if (!format.is_reference()) return CheckOwnGrids(node, role, format.proto());
   const auto check_rank = [&](const Value* value) -> absl::Status {
     MASE_ASSIGN_OR_RETURN(const OperandView view,
                           ViewOperand(node, role, format.proto(), shapes.shape(value), shapes));

@@ -5,15 +5,18 @@
 #include <type_traits>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
 #include "mase/exec/executor.h"
+#include "mase/exec/operand_state.h"
 #include "mase/train/width_penalty.h"
 
 namespace mase {
 namespace {
 
 constexpr char kStepsTensor[] = "optimizer.step";
+constexpr char kMaster[] = "master";  // The group of master weights.
 
 // The tensor of a saved state, which must be `like` in type and shape.
 absl::StatusOr<const Tensor*> FindState(const SafeTensors& file, const std::string& name,
@@ -30,9 +33,10 @@ absl::StatusOr<const Tensor*> FindState(const SafeTensors& file, const std::stri
 template <typename T>
 class LearnerOf final : public Learner {
  public:
-  LearnerOf(std::unique_ptr<BasicExecutor<T>> executor, mase::WidthPenalty penalty,
+  LearnerOf(std::unique_ptr<BasicExecutor<T>> executor, mase::WidthPenalty penalty, bool has_master,
             const LearnerOptions& options)
       : executor_(std::move(executor)),
+        has_master_(has_master),
         penalty_(std::move(penalty)),
         seed_(options.seed),
         augmentation_(options.augmentation),
@@ -88,6 +92,9 @@ class LearnerOf final : public Learner {
   void AddToSum(T share);
 
   std::unique_ptr<BasicExecutor<T>> executor_;
+  // Whether a graph cannot have what is trained bit for bit, so that it is kept beside it: its
+  // tensors are float32, and weights with own grids are rounded.
+  const bool has_master_;
   const mase::WidthPenalty penalty_;
   const uint64_t seed_;
   const std::optional<ImageAugmentation> augmentation_;
@@ -149,10 +156,9 @@ std::vector<NamedTensor> LearnerOf<T>::ExportState() const {
   for (const auto& moment : optimizer_.states()) {
     add(absl::StrCat("optimizer.", moment.name), executor_->parameter_slots(), moment.values);
   }
-  // A graph's tensors are float32: more is kept beside them.
-  if constexpr (std::is_same_v<T, double>) {
-    add("float64", executor_->parameter_slots(), executor_->parameters());
-    add("float64", executor_->buffer_slots(), executor_->buffers());
+  if (has_master_) {
+    add(kMaster, executor_->parameter_slots(), executor_->parameters());
+    add(kMaster, executor_->buffer_slots(), executor_->buffers());
   }
   return state;
 }
@@ -175,9 +181,9 @@ absl::Status LearnerOf<T>::ImportState(const SafeTensors& file) {
     MASE_RETURN_IF_ERROR(read(absl::StrCat("optimizer.", moment.name), executor_->parameter_slots(),
                               absl::MakeSpan(moment.values)));
   }
-  if constexpr (std::is_same_v<T, double>) {
-    MASE_RETURN_IF_ERROR(read("float64", executor_->parameter_slots(), executor_->parameters()));
-    MASE_RETURN_IF_ERROR(read("float64", executor_->buffer_slots(), executor_->buffers()));
+  if (has_master_) {
+    MASE_RETURN_IF_ERROR(read(kMaster, executor_->parameter_slots(), executor_->parameters()));
+    MASE_RETURN_IF_ERROR(read(kMaster, executor_->buffer_slots(), executor_->buffers()));
   }
   optimizer_.set_steps(steps->data<int64_t>()[0]);
   executor_->set_step(static_cast<uint64_t>(steps->data<int64_t>()[1]));
@@ -194,7 +200,12 @@ absl::StatusOr<std::unique_ptr<Learner>> Make(const Graph& graph, const LearnerO
   MASE_ASSIGN_OR_RETURN(
       WidthPenalty penalty,
       WidthPenalty::Create(graph, executor->parameter_slots(), options.ebops_weight));
-  return std::make_unique<LearnerOf<T>>(std::move(executor), std::move(penalty), options);
+  const bool has_master = std::is_same_v<T, double> ||
+                          absl::c_any_of(OperandStatesOf(graph), [](const OperandState& state) {
+                            return !state.tensor.empty();
+                          });
+  return std::make_unique<LearnerOf<T>>(std::move(executor), std::move(penalty), has_master,
+                                        options);
 }
 
 }  // namespace

@@ -1,14 +1,23 @@
-// WidthPenalty: what the learned widths of a net (format/learned_width.h) cost, as a part of the
-// loss that training makes small:
+// WidthPenalty: what the learned widths of a net (format/learned_width.h, format/own_grids.h) cost,
+// as a part of the loss that training makes small:
 //
-//   loss + weight * sum over layers of macs * bits(data_in) * bits(weight)
+//   loss + weight * sum over layers of bits(data_in) * uses * sum over the weights w of bits(w)
 //
-// The sum is HGQ's upper bound of a row's EBOPs (quantize/cost.h: NodeCost::ebops), with the bits
-// of magnitudes as the real numbers that training moves, so that each width has a gradient: the
-// multiplications of its layer times the other operand's bits. Layers count of which both operands
-// are integers and one has a learned width; a width at an end of its range is not pushed further.
-// Where the optimizer leaves a width beyond its range, with a penalty or without, it is put at the
-// end: checkpoints keep no more, and a training that goes on from one must not differ.
+// where each value of the weight is used in `uses` products of a row. That is a row's EBOPs as
+// quantize/cost.h counts them (NodeCost::ebops), with widths as the real numbers that training
+// moves, so that each has a gradient. With f bits behind the point an operand that flows has as
+// many bits as its format's magnitudes; a weight has those from its highest one on,
+//
+//   bits(w) = 1 + log2 |w| + f, at least 0 and at most the format's,
+//
+// 0 just where it is half a step and rounds to 0. What it does not see are zeros behind a weight's
+// last one, as HGQ's does not. The gradient is by f alone, not by w: it makes grids coarse, and the
+// weights go with the loss.
+//
+// Layers count of which both operands are integers and one has a learned width; a width at an end
+// of its range is not pushed further. Where the optimizer leaves a width beyond its range, with a
+// penalty or without, it is put at the end: checkpoints keep no more, and a training that goes on
+// from one must not differ.
 #ifndef MASE_TRAIN_WIDTH_PENALTY_H_
 #define MASE_TRAIN_WIDTH_PENALTY_H_
 
@@ -39,27 +48,36 @@ class WidthPenalty {
   void Clamp(absl::Span<T> parameters) const;
 
  private:
-  // Bits of an operand's magnitude: fixed ones and, where a width is learned, those at `offset`.
-  struct Bits {
+  // The bits behind the point of an operand: a number that is fixed, or `count` learned ones that
+  // lie from `offset` on.
+  struct Widths {
     double fixed = 0;
-    int64_t offset = -1;
-    double lowest = 0, highest = 0;  // Of what is learned.
+    int64_t offset = -1, count = 1;
+    double lowest = 0, highest = 0;
+
+    template <typename T>
+    double At(int64_t i, absl::Span<const T> parameters) const;
+  };
+  struct Operand {
+    double in_front = 0;  // Bits of magnitudes in front of the point.
+    Widths behind;
+    int64_t values = -1, size = 0;  // Where the weight lies; an operand that flows lies nowhere.
   };
   struct Layer {
-    double macs = 0;
-    Bits input, weight;
+    double products =
+        0;  // Of a row: for each value of the weight, of an operand that flows in all.
+    Operand input, weight;
   };
 
+  // The sum of the bits of an operand's values; calls visit(i, bits) with each and the number of
+  // the width that it has.
+  template <typename T, typename Visit>
+  static double Bits(const Operand& operand, absl::Span<const T> parameters, const Visit& visit);
   template <typename T>
-  static double BitsOf(const Bits& bits, absl::Span<const T> parameters);
-
-  struct Range {
-    int64_t offset;
-    double lowest, highest;
-  };
+  static double Bits(const Operand& operand, absl::Span<const T> parameters);
 
   double weight_ = 0;
-  std::vector<Range> ranges_;  // Of all learned widths.
+  std::vector<Widths> learned_;  // All of the net.
   std::vector<Layer> layers_;
 };
 
