@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <filesystem>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 
 namespace mase {
 namespace {
@@ -20,6 +22,18 @@ size_t InCommon(const Point& a, const Point& b) {
     same += a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]));
   }
   return same;
+}
+
+// The complete trials that have the greatest numbers, from the last one on. Once a trial is not
+// among them it never is again.
+std::vector<const Trial*> Newest(const TrialHistory& finished) {
+  std::vector<const Trial*> newest;
+  const absl::Span<const Trial* const> trials = finished.trials();
+  for (auto trial = trials.rbegin(); trial != trials.rend(); ++trial) {
+    if (newest.size() == kMostTrainedNets) break;
+    if ((*trial)->state == TrialState::kComplete) newest.push_back(*trial);
+  }
+  return newest;
 }
 
 }  // namespace
@@ -42,18 +56,33 @@ absl::Status KeepTrainedNet(absl::string_view path, absl::string_view directory,
 void ChooseParent(const TrialHistory& finished, absl::string_view directory, Trial& trial) {
   const Trial* parent = nullptr;
   size_t most = 0;
-  for (const Trial* other : finished.trials()) {
-    if (other->state != TrialState::kComplete || other->point.size() != trial.point.size()) {
-      continue;
-    }
+  for (const Trial* other : Newest(finished)) {
+    if (other->point.size() != trial.point.size()) continue;
     const size_t same = InCommon(other->point, trial.point);
     std::error_code error;
-    if (same < most || !fs::exists(TrainedNetPath(directory, other->number), error)) continue;
+    if (parent != nullptr && same <= most) continue;
+    if (!fs::exists(TrainedNetPath(directory, other->number), error)) continue;
     most = same;
     parent = other;
   }
   trial.attributes.erase(kParent);
   if (parent != nullptr) trial.attributes[kParent] = absl::StrCat(parent->number);
+}
+
+void DropTrainedNets(const TrialHistory& finished, const std::multiset<int64_t>& in_use,
+                     absl::string_view directory) {
+  std::set<int64_t> kept(in_use.begin(), in_use.end());
+  for (const Trial* trial : Newest(finished)) kept.insert(trial->number);
+  std::error_code error;
+  const fs::path folder = fs::path(TrainedNetPath(directory, 0)).parent_path();
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    int64_t number;
+    if (!absl::SimpleAtoi(entry->path().stem().string(), &number)) continue;
+    if (kept.count(number) > 0 || finished.Find(number) == nullptr) continue;  // Or it runs yet.
+    std::error_code stays;
+    fs::remove(entry->path(), stays);
+  }
 }
 
 std::optional<int64_t> ParentOf(const Trial& trial) {

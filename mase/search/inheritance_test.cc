@@ -63,6 +63,26 @@ TEST_F(InheritanceTest, OnlyCompleteTrialsWhoseNetIsHereAreParents) {
   EXPECT_EQ(Chosen({0, 0}), 0);
 }
 
+TEST_F(InheritanceTest, KeepsTheNewestNetsAndThoseInUse) {
+  const auto most = static_cast<int64_t>(kMostTrainedNets);
+  AddTrained(0, {1, 1});
+  AddTrained(1, {2, 2});
+  AddTrained(2, {3, 3}, TrialState::kFailed);
+  for (int64_t i = 3; i < 3 + most; ++i) AddTrained(i, {0, 0});
+  const std::string made = folder_ + "/made";
+  std::ofstream(made) << "of a trial that has not ended";
+  ASSERT_OK(KeepTrainedNet(made, folder_, 3 + most));
+  // Too old to inherit from, though nearest.
+  EXPECT_EQ(Chosen({2, 2}), 2 + most);
+  DropTrainedNets(history_, {1, 1}, folder_);
+  const auto kept = [this](int64_t number) { return fs::exists(TrainedNetPath(folder_, number)); };
+  EXPECT_FALSE(kept(0));
+  EXPECT_TRUE(kept(1));
+  EXPECT_FALSE(kept(2));
+  for (int64_t i = 3; i < 4 + most; ++i) EXPECT_TRUE(kept(i)) << i;
+  DropTrainedNets(history_, {}, folder_ + "/none");
+}
+
 TEST_F(InheritanceTest, WhatIsNoNumberIsNoParent) {
   Trial trial;
   EXPECT_EQ(ParentOf(trial), std::nullopt);

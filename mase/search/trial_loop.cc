@@ -248,7 +248,10 @@ absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
     trial.point = *std::move(point);
     MASE_ASSIGN_OR_RETURN(chosen, study_.Choose(trial));
   }
-  if (context_.inherits()) ChooseParent(study_.history(), context_.directory, trial);
+  if (context_.inherits()) {
+    ChooseParent(study_.history(), context_.directory, trial);
+    if (const std::optional<int64_t> parent = ParentOf(trial)) parents_in_use_.insert(*parent);
+  }
   return std::optional<Trial>(std::move(trial));
 }
 
@@ -279,6 +282,10 @@ bool TrialLoop::Prunes(Trial& trial, int64_t step, double value) {
 }
 
 absl::Status TrialLoop::Finish(Trial trial) {
+  if (const std::optional<int64_t> parent = ParentOf(trial)) {
+    const auto used = parents_in_use_.find(*parent);
+    if (used != parents_in_use_.end()) parents_in_use_.erase(used);
+  }
   if (trial.state == TrialState::kFailed && trial.attributes[kError] == kInterrupted) {
     return study_.GiveBack({trial.number});  // For the command that goes on.
   }
@@ -301,6 +308,9 @@ absl::Status TrialLoop::Finish(Trial trial) {
     if (better) best_ = trial.values[0], best_number_ = trial.number;
   }
   MASE_RETURN_IF_ERROR(study_.Finish(std::move(trial)));
+  if (context_.inherits()) {
+    DropTrainedNets(study_.history(), parents_in_use_, context_.directory);
+  }
   progress_->Update(static_cast<int64_t>(study_.history().size()), [this] {
     std::string text;
     if (best_.has_value()) text = absl::StrFormat("best %.4g (trial %d)", *best_, best_number_);

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -92,10 +93,11 @@ class TrialLoop {
   absl::Duration choosing_;
   absl::Time next_save_ = absl::InfinitePast();
   int64_t complete_ = 0, failed_ = 0, pruned_ = 0, best_number_ = -1;
-  bool exhausted_ = false;  // The space has no other point.
-  size_t looked_at_ = 0;    // Arrivals of the history that are counted in died_.
-  int64_t died_ = 0;        // With their workers.
-  bool waits_ = false;      // For others, as was said.
+  std::multiset<int64_t> parents_in_use_;  // Of trials that run and inherit.
+  bool exhausted_ = false;                 // The space has no other point.
+  size_t looked_at_ = 0;                   // Arrivals of the history that are counted in died_.
+  int64_t died_ = 0;                       // With their workers.
+  bool waits_ = false;                     // For others, as was said.
   std::optional<double> best_;
   // Why trials failed, and which did.
   std::map<std::string, std::vector<int64_t>> failures_;

@@ -1,5 +1,6 @@
 #include "mase/search/trial_runner.h"
 
+#include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <limits>
@@ -167,10 +168,31 @@ class SettingsRunner final : public TrialRunner {
   const SearchContext& context_;
 };
 
+// Ends a training whose validation loss has not become less for some epochs.
+class EarlyStopping {
+ public:
+  explicit EarlyStopping(int patience) : patience_(patience) {}  // Epochs; 0: never.
+
+  bool GoesOn(double loss) {
+    worse_ = loss < best_ ? 0 : worse_ + 1;
+    best_ = std::min(best_, loss);
+    stopped_ = patience_ > 0 && worse_ >= patience_;
+    return !stopped_;
+  }
+  bool stopped() const { return stopped_; }
+
+ private:
+  const int patience_;
+  double best_ = std::numeric_limits<double>::infinity();
+  int worse_ = 0;
+  bool stopped_ = false;
+};
+
 // The checkpoint of the best epoch, or of the last where none was validated.
-absl::StatusOr<std::string> RunTrainer(Trainer& trainer, const std::filesystem::path& folder) {
+absl::StatusOr<std::string> RunTrainer(Trainer& trainer, const std::filesystem::path& folder,
+                                       const EarlyStopping& stopping) {
   MASE_ASSIGN_OR_RETURN(const TrainingResult result, trainer.Run(folder.string()));
-  MASE_RETURN_IF_ERROR(result.ending);
+  if (!stopping.stopped()) MASE_RETURN_IF_ERROR(result.ending);
   const char* file = result.best_epoch >= 0 ? kBestCheckpoint : kLastCheckpoint;
   return (folder / file).string();
 }
@@ -194,11 +216,11 @@ absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& tri
   if (settings.has_learning_rate()) config.set_learning_rate(settings.learning_rate());
   if (settings.has_weight_decay()) config.set_weight_decay(settings.weight_decay());
   TrainerOptions options = TrainerOptionsOf(config, session.environment);
-  if (watch) {
-    options.goes_on = [&watch](const EpochRecord& record) {
-      return watch(record.epoch + 1, record.val_loss);
-    };
-  }
+  EarlyStopping stopping(settings.early_stopping());
+  options.goes_on = [&](const EpochRecord& record) {
+    if (watch && !watch(record.epoch + 1, record.val_loss)) return false;
+    return stopping.GoesOn(record.val_loss);
+  };
   MASE_ASSIGN_OR_RETURN(const auto trainer, Trainer::Create(std::move(net), session.dataset,
                                                             session.generator, options));
   const std::filesystem::path folder =
@@ -206,7 +228,7 @@ absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& tri
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   const absl::Cleanup remove = [&] { std::filesystem::remove_all(folder, error); };
-  MASE_ASSIGN_OR_RETURN(const std::string path, RunTrainer(*trainer, folder));
+  MASE_ASSIGN_OR_RETURN(const std::string path, RunTrainer(*trainer, folder, stopping));
   absl::StatusOr<Graph> trained = LoadNet(path);
   if (trained.ok() && context.inherits()) {
     MASE_RETURN_IF_ERROR(KeepTrainedNet(path, context.directory, number));
