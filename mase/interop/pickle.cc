@@ -24,8 +24,10 @@ enum class Makes {
   kArgument,  // The first argument: torch.Size(tuple), a parameter's tensor, bytes of a text.
   kTensor,    // Of a storage, offset, sizes and strides.
   kOther,
-  kModule,   // An object of torch.nn, whose fields are set later.
-  kStorage,  // Not called: the type of a storage.
+  kModule,       // An object of torch.nn, whose fields are set later.
+  kGraphModule,  // A module whose fields are the first argument.
+  kNothing,      // Not called: a class that a field names.
+  kStorage,      // Not called: the type of a storage.
 };
 
 struct Allowed {
@@ -69,6 +71,11 @@ constexpr Allowed kAllowed[] = {
     {"torch", "CharStorage", Makes::kStorage, "I8"},
     {"torch", "ByteStorage", Makes::kStorage, "U8"},
     {"torch", "BoolStorage", Makes::kStorage, "BOOL"},
+    // torch.fx.GraphModule: its fields, the text of its code, and who traced it (MASE's own in
+    // .mz).
+    {"torch.fx.graph_module", "reduce_graph_module", Makes::kGraphModule},
+    {"torch.fx._symbolic_trace", "Tracer", Makes::kNothing},
+    {"chop.ir.graph.mase_graph", "MaseTracer", Makes::kNothing},
     // Any class of a module whose name begins so.
     {"torch.nn.modules.", "", Makes::kModule},
 };
@@ -321,7 +328,11 @@ class PickleMachine {
       }
       case Makes::kOther:
         return Push({.kind = Kind::kOther});
+      case Makes::kGraphModule:
+        if (arguments.size() != 2 || at(arguments[0]).kind != Kind::kDict) return wrong();
+        return Push({.kind = Kind::kModule, .items = {arguments[0]}});
       case Makes::kModule:
+      case Makes::kNothing:
       case Makes::kStorage:
         break;
     }

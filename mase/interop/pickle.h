@@ -3,7 +3,8 @@
 // A pickle is a program for a stack machine that can call any function of Python. This reader runs
 // none: it knows the opcodes that build plain values, and a table of classes and functions whose
 // results are plain values too (collections.OrderedDict, torch._utils._rebuild_tensor_v2, ...).
-// Modules of torch.nn are values, too: the dict of their fields, which nobody calls.
+// Modules of torch.nn are values, too: the dict of their fields, which nobody calls; so is a
+// torch.fx.GraphModule, whose code is a text that nobody reads.
 // Anything else is refused by its name and the byte where it stands. The opcodes are those of
 // CPython's Lib/pickletools.py, protocols 2 to 5.
 //
@@ -34,7 +35,8 @@ struct PickleValue {
     kStorage,  // PyTorch's: `text` is its key; items are the type (a kGlobal) and its length
                // (kInt).
     kTensor,   // items are kStorage, offset (kInt), sizes and strides (kTuple of kInt).
-    kModule,   // A module of torch.nn: items are its fields (a kDict), once they are set.
+    kModule,   // A module of torch.nn or a GraphModule: items are its fields (a kDict), once they
+               // are set.
     kOther,    // A device, NumPy scalar or dtype: data that nobody here reads.
   };
   using Id = uint32_t;

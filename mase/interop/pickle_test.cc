@@ -95,6 +95,22 @@ TEST(PickleTest, ModulesOfTorchAreTheirFields) {
   }
 }
 
+TEST(PickleTest, GraphModulesAreTheirFields) {
+  const std::string reduce = "ctorch.fx.graph_module\nreduce_graph_module\n";
+  const std::string code = "X\x04\0\0\0code"s;
+  const Pickle pickle = ValueOrDie(Pickle::Parse(Of(reduce + "}" + code + "\x86R")));
+  EXPECT_EQ(pickle.root().kind, PickleValue::Kind::kModule);
+  ASSERT_THAT(pickle.root().items, SizeIs(1));
+  EXPECT_EQ(pickle.at(pickle.root().items[0]).kind, PickleValue::Kind::kDict);
+  // Without fields, with others than a dict, with more; the class of a tracer is named, not called.
+  for (const std::string& bytes :
+       {reduce + ")R", reduce + "]" + code + "\x86R", reduce + "}" + code + "N\x87R",
+        "ctorch.fx._symbolic_trace\nTracer\n)R"s,
+        "cchop.ir.graph.mase_graph\nMaseTracer\n)\x81"s}) {
+    EXPECT_THAT(Pickle::Parse(Of(bytes)), StatusIs(kDamaged, HasSubstr("byte")));
+  }
+}
+
 TEST(PickleTest, DamageIsNamedWithItsByte) {
   struct Case {
     std::string bytes;
@@ -127,10 +143,22 @@ TEST(PickleTest, DamageIsNamedWithItsByte) {
   }
 }
 
+// Lengths are without sign, so one that was negative is beyond the end; nothing is allocated for
+// it.
+TEST(PickleTest, LengthsThatWereNegativeAreCutOff) {
+  for (const std::string& op :
+       {"X\xff\xff\xff\xff"s, "B\xfe\xff\xff\xff"s, "T\x00\x00\x00\x80"s, "\x8b\xff\xff\xff\xff"s,
+        "\x8a\xff"s, "\x8c\xff"s, "\x8d\x00\x00\x00\x00\x00\x00\x00\x80"s,
+        "\x8e\xff\xff\xff\xff\xff\xff\xff\xff"s}) {
+    EXPECT_THAT(Pickle::Parse(Of(op)), StatusIs(kDamaged, HasSubstr("pickle, byte 2: truncated")));
+  }
+}
+
 TEST(PickleTest, NestingIsBounded) {
   const auto nested = [](int depth) {
     return Of(std::string(depth, '(') + std::string(depth, 't'));
   };
+  EXPECT_OK(Pickle::Parse(nested(limits::kMaxPickleNesting - 1)));
   EXPECT_OK(Pickle::Parse(nested(limits::kMaxPickleNesting)));
   EXPECT_THAT(Pickle::Parse(nested(limits::kMaxPickleNesting + 1)), StatusIs(kTooMuch));
   // One-tuples need no mark, and nobody walks them.
@@ -143,6 +171,7 @@ TEST(PickleTest, BytesAreBounded) {
     return Of(absl::StrCat("X", std::string(reinterpret_cast<const char*>(&size), 4),
                            std::string(size, 'x')));
   };
+  EXPECT_OK(Pickle::Parse(with_text(limits::kMaxPickleBytes - 1)));
   EXPECT_OK(Pickle::Parse(with_text(limits::kMaxPickleBytes)));
   EXPECT_THAT(Pickle::Parse(with_text(limits::kMaxPickleBytes + 1)), StatusIs(kTooMuch));
 }
@@ -159,6 +188,14 @@ TEST(PickleTest, ValuesAreBounded) {
   EXPECT_OK(Pickle::Parse(Of(Copies(kFits))));
   EXPECT_THAT(Pickle::Parse(Of(Copies(kFits + 2))), StatusIs(kTooMuch, HasSubstr("values")));
   EXPECT_THAT(Pickle::Parse(Of(Copies(kFits) + std::string(1 << 16, 'N'))),
+              StatusIs(kTooMuch, HasSubstr("values")));
+}
+
+TEST(PickleTest, ValuesAreBoundedExactly) {
+  const auto nones = [](int64_t count) { return Of(std::string(static_cast<size_t>(count), 'N')); };
+  EXPECT_OK(Pickle::Parse(nones(limits::kMaxPickleValues - 1)));
+  EXPECT_OK(Pickle::Parse(nones(limits::kMaxPickleValues)));
+  EXPECT_THAT(Pickle::Parse(nones(limits::kMaxPickleValues + 1)),
               StatusIs(kTooMuch, HasSubstr("values")));
 }
 

@@ -79,6 +79,19 @@ TEST(TorchFileTest, AWholeModuleIsItsStateDict) {
   }
 }
 
+// What MASE's save_mase_graph and `transform` write as graph_module.mz, by PyTorch 2 and 1.13.
+TEST(TorchFileTest, AGraphModuleIsItsStateDict) {
+  const SafeTensors dict = Read("sequential.pt");
+  for (const char* name : {"graph_module.mz", "graph_module_1_13.mz"}) {
+    const SafeTensors module = Read(name);
+    ASSERT_EQ(module.tensors.size(), dict.tensors.size() + 1) << name;
+    for (const NamedTensor& tensor : dict.tensors) {
+      EXPECT_TRUE(BitEqual(Get(module, absl::StrCat("seq_blocks.", tensor.name)), tensor.value));
+    }
+    EXPECT_THAT(Get(module, "scale").data<float>(), ElementsAre(1, 2, 3));
+  }
+}
+
 TEST(TorchFileTest, AModuleInItselfHasAnEnd) {
   // m.modules["a"] = m, as an old file: magic, version, machine, object, keys of storages.
   const auto text = [](absl::string_view word) {
@@ -96,6 +109,47 @@ TEST(TorchFileTest, AModuleInItselfHasAnEnd) {
                                               HasSubstr("modules in modules more than 64 deep")));
 }
 
+// {"w": a tensor over 4 floats}, as an old file, with these sizes, strides and first element.
+absl::Status ReadTensorOf(const std::string& offset, const std::string& sizes,
+                          const std::string& strides) {
+  const auto text = [](absl::string_view word) {
+    return absl::StrCat("X", std::string(1, static_cast<char>(word.size())), std::string(3, '\0'),
+                        word);
+  };
+  const std::string storage = absl::StrCat("(", text("storage"), "ctorch\nFloatStorage\n",
+                                           text("0"), text("cpu"), "K\x04tQ");
+  const std::string object = absl::StrCat("}(", text("w"), "ctorch._utils\n_rebuild_tensor_v2\n(",
+                                          storage, offset, sizes, strides, "\x89}tRu");
+  const std::string numbers(8 + 16, '\0');
+  std::string bytes =
+      absl::StrCat(Bytes("sequential_old_format.pth").substr(0, 15), "\x80\x02M\xe9\x03.",
+                   "\x80\x02}.", "\x80\x02", object, ".", "\x80\x02](", text("0"), "e.", numbers);
+  bytes[bytes.size() - numbers.size()] = 4;
+  return ParseTorchFile(bytes).status();
+}
+
+TEST(TorchFileTest, TensorsOutsideOfTheirStorageAreRefused) {
+  const std::string zero("K\0", 2), two("K\x02\x85"), one("K\x01\x85");
+  const std::string minus_one("J\xff\xff\xff\xff"),
+      huge("\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f");
+  EXPECT_OK(ReadTensorOf(zero, "K\x04\x85", one));
+  EXPECT_OK(ReadTensorOf("K\x02", two, one));
+  EXPECT_OK(ReadTensorOf(zero, two, "K\x03\x85"));
+  const auto outside = StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is not in its storage"));
+  EXPECT_THAT(ReadTensorOf("K\x03", two, one), outside);
+  EXPECT_THAT(ReadTensorOf(zero, two, "K\x04\x85"), outside);
+  EXPECT_THAT(ReadTensorOf(zero, "K\x05\x85", one), outside);
+  EXPECT_THAT(ReadTensorOf(minus_one, two, one), outside);
+  EXPECT_THAT(ReadTensorOf(huge, two, one), outside);
+  EXPECT_THAT(ReadTensorOf(zero, two, minus_one + "\x85"), outside);
+  EXPECT_THAT(ReadTensorOf(zero, two, huge + "\x85"), outside);
+  // A tensor that repeats one number without end, and sizes that are none.
+  EXPECT_THAT(ReadTensorOf(zero, "J\xff\xff\xff\x7f\x85", zero + "\x85"), outside);
+  EXPECT_FALSE(ReadTensorOf(zero, minus_one + "\x85", one).ok());
+  EXPECT_FALSE(ReadTensorOf(zero, huge + "\x85", one).ok());
+  EXPECT_FALSE(ReadTensorOf(zero, huge + huge + "\x86", "K\x01K\x01\x86").ok());
+}
+
 TEST(TorchFileTest, ClassesAndCodeAreRefusedByName) {
   const auto refused = [](absl::string_view name, absl::string_view what) {
     EXPECT_THAT(ReadTensorFile(Path(name)), StatusIs(absl::StatusCode::kInvalidArgument,
@@ -103,6 +157,8 @@ TEST(TorchFileTest, ClassesAndCodeAreRefusedByName) {
   };
   refused("evil.pt", "wants 'posix.system'");
   refused("evil_old_format.pt", "wants 'posix.system'");
+  refused("quantized_module.mz", "wants 'chop.nn.quantized.modules.linear.LinearInteger'");
+  refused("quantized_module.mz", "torch.save(model.state_dict(), \"FILE.pt\")");
   refused("complex.pt", "wants 'torch.ComplexFloatStorage'");
   refused("no_tensors.pt", "without a dict of tensors");
 }

@@ -398,6 +398,53 @@ TEST(ImportTest, WholeNumbersAreCastToWhatTheTypeHolds) {
   EXPECT_THAT(RunOn(net.graph, 1, x), ElementsAre(44044, 254999, 127872, 5005));
 }
 
+TEST(ImportTest, CastsToFourBitsEndAtTheirEnds) {
+  const auto cast = [](int type, bool of_floats) {
+    Model model;
+    model.Input("x", {-1, 4}).Output("y");
+    if (of_floats) {
+      model.Floats("n", {4}, {-9.5f, -1.5f, 7.9f, 20});
+    } else {
+      model.Ints("n", {-9, -1, 7, 20});
+    }
+    SetInt(model.Node("Cast", {"n"}, {"narrow"}), "to", type);
+    SetInt(model.Node("Cast", {"narrow"}, {"a"}), "to", TensorProto::FLOAT);
+    model.Node("Add", {"x", "a"}, {"y"});
+    const float x[] = {0, 0, 0, 0};
+    return RunOn(ValueOrDie(model.Import()).graph, 1, x);
+  };
+  constexpr int kUInt4 = 21, kInt4 = 22;
+  EXPECT_THAT(cast(kInt4, true), ElementsAre(-8, -1, 7, 7));
+  EXPECT_THAT(cast(kUInt4, true), ElementsAre(0, 0, 7, 15));
+  EXPECT_THAT(cast(kInt4, false), ElementsAre(7, -1, 7, 4));  // The lower bits.
+  Model texts;
+  texts.Input("x", {-1, 2}).Output("y");
+  texts.Floats("n", {2}, {1, 2});
+  SetInt(texts.Node("Cast", {"n"}, {"t"}), "to", TensorProto::STRING);
+  texts.Node("Add", {"x", "t"}, {"y"});
+  EXPECT_THAT(texts.Import(), StatusIs(absl::StatusCode::kUnimplemented,
+                                       HasSubstr("node 'the_Cast' (Cast): casts to string")));
+}
+
+TEST(ImportTest, ResizeKeepsTheRatioThatIsAskedFor) {
+  const auto width = [](const char* policy) {
+    Model model;
+    model.Input("x", {-1, 1, 2, 4}).Output("y");
+    model.Ints("sizes", {4, 6});
+    ::onnx::NodeProto& node = model.Node("Resize", {"x", "", "", "sizes"}, {"y"});
+    SetInts(node, "axes", {2, 3});
+    auto* attribute = node.add_attribute();
+    attribute->set_name("keep_aspect_ratio_policy");
+    attribute->set_type(::onnx::AttributeProto::STRING);
+    attribute->set_s(policy);
+    const float x[] = {1, 2, 3, 4, 5, 6, 7, 8};
+    return RunOn(ValueOrDie(model.Import()).graph, 1, x).size();
+  };
+  EXPECT_EQ(width("stretch"), 4 * 6);
+  EXPECT_EQ(width("not_larger"), 3 * 6);   // 1.5 times.
+  EXPECT_EQ(width("not_smaller"), 4 * 8);  // Twice.
+}
+
 TEST(ImportTest, QuantizeAndDequantizeBecomeRecords) {
   Model model;
   model.Input("x", {-1, 2}).Output("y");
@@ -727,6 +774,46 @@ TEST(BadOnnxTest, PaddingWithoutEndIsRefused) {
       SetInts(transposed.Node("ConvTranspose", {"x", "w"}, {"y"}), attribute,
               std::vector<int64_t>(entries, size));
       EXPECT_THAT(Import(transposed), StatusIs(absl::StatusCode::kInvalidArgument)) << attribute;
+    }
+  }
+}
+
+// Below, at and above what base/limits.h says.
+TEST(BadOnnxTest, NamesAreLimited) {
+  for (const int64_t more : {-1, 0, 1}) {
+    const std::string name(limits::kMaxNameBytes + more, 'n');
+    Model value;
+    value.Input("x", {-1, 2}).Output("y");
+    value.Node("Relu", {"x"}, {name});
+    value.Node("Tanh", {name}, {"y"});
+    Model stored;
+    stored.Input("x", {-1, 2}).Output("y");
+    stored.Floats(name, {2}, {1, 2});
+    stored.Node("Add", {"x", name}, {"y"});
+    if (more <= 0) {
+      EXPECT_OK(Import(value));
+      EXPECT_OK(Import(stored));
+    } else {
+      EXPECT_THAT(Import(value), StatusIs(absl::StatusCode::kInvalidArgument,
+                                          HasSubstr("node 'the_Relu' (Relu): name too long")));
+      EXPECT_THAT(Import(stored),
+                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("name is too long")));
+    }
+  }
+}
+
+TEST(BadOnnxTest, AxesAreLimited) {
+  for (const int more : {-1, 0, 1}) {
+    Model model;
+    std::vector<int64_t> shape(limits::kMaxTensorRank + more, 1);
+    model.Floats("w", shape, {1});
+    shape[0] = -1;
+    model.Input("x", shape).Output("y");
+    model.Node("Add", {"x", "w"}, {"y"});
+    if (more <= 0) {
+      EXPECT_OK(Import(model)) << more;
+    } else {
+      EXPECT_THAT(Import(model), StatusIs(absl::StatusCode::kResourceExhausted));
     }
   }
 }

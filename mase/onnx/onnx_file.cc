@@ -41,7 +41,7 @@ struct ElementType {
   bool is_float;
 };
 // Younger than Debian's libonnx.
-constexpr int kUInt4 = 21, kInt4 = 22, kFloat8E4M3 = 17, kFloat8E5M2 = 19;
+constexpr int kFloat8E4M3 = 17, kFloat8E5M2 = 19;
 constexpr ElementType kTypes[] = {
     {TensorProto::FLOAT, "float32", 32, true},
     {TensorProto::DOUBLE, "float64", 64, true},
@@ -56,8 +56,8 @@ constexpr ElementType kTypes[] = {
     {TensorProto::UINT32, "uint32", 32, false},
     {TensorProto::UINT64, "uint64", 64, false},
     {TensorProto::BOOL, "bool", 8, false},
-    {kUInt4, "uint4", 4, false},
-    {kInt4, "int4", 4, false},
+    {kOnnxUInt4, "uint4", 4, false},
+    {kOnnxInt4, "int4", 4, false},
     // Their codes, which DequantizeLinear makes numbers of.
     {kFloat8E4M3, "float8e4m3fn", 8, false},
     {kFloat8E5M2, "float8e5m2", 8, false},
@@ -122,10 +122,10 @@ int64_t IntAt(absl::string_view bytes, int type, int64_t i) {
       return At<uint32_t>(bytes, i);
     case TensorProto::BOOL:
       return At<uint8_t>(bytes, i) != 0;
-    case kUInt4:
-    case kInt4: {
+    case kOnnxUInt4:
+    case kOnnxInt4: {
       const int nibble = (At<uint8_t>(bytes, i / 2) >> (i % 2 * 4)) & 15;
-      return type == kInt4 && nibble > 7 ? nibble - 16 : nibble;
+      return type == kOnnxInt4 && nibble > 7 ? nibble - 16 : nibble;
     }
     default:  // int64, uint64.
       return At<int64_t>(bytes, i);
@@ -146,8 +146,8 @@ struct Fields {
       case TensorProto::UINT32:
       case TensorProto::UINT64:
         return tensor.uint64_data_size();
-      case kUInt4:
-      case kInt4:
+      case kOnnxUInt4:
+      case kOnnxInt4:
         return int64_t{2} * tensor.int32_data_size();  // Two in the low byte of each.
       default:
         return tensor.int32_data_size();
@@ -174,8 +174,8 @@ struct Fields {
       case TensorProto::UINT32:
       case TensorProto::UINT64:
         return static_cast<int64_t>(tensor.uint64_data(at));
-      case kUInt4:
-      case kInt4: {
+      case kOnnxUInt4:
+      case kOnnxInt4: {
         const char byte = static_cast<char>(tensor.int32_data(at / 2));
         return IntAt({&byte, 1}, tensor.data_type(), i % 2);
       }
@@ -205,6 +205,11 @@ std::string OnnxTypeName(int data_type) {
 bool IsOnnxFloat(int data_type) {
   const ElementType* type = FindType(data_type);
   return type != nullptr && type->is_float;
+}
+
+bool IsOnnxWhole(int data_type) {
+  const ElementType* type = FindType(data_type);
+  return type != nullptr && !type->is_float && data_type != kFloat8E4M3 && data_type != kFloat8E5M2;
 }
 
 absl::StatusOr<OnnxFile> OnnxFile::Open(absl::string_view path) {

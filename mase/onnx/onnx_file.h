@@ -24,6 +24,10 @@ using KnownTensor = std::variant<Tensor, KnownInts>;
 // "float16", "int4": the names that people know; "type 99" of unknown ones.
 std::string OnnxTypeName(int data_type);
 bool IsOnnxFloat(int data_type);  // float32, float64, float16 or bfloat16.
+bool IsOnnxWhole(int data_type);  // bool, int4 to int64, uint4 to uint64.
+
+// Types that are younger than Debian's libonnx.
+inline constexpr int kOnnxUInt4 = 21, kOnnxInt4 = 22;
 
 class OnnxFile {
  public:

@@ -83,6 +83,12 @@ absl::Status Narrow(KnownInts& ints) {
   int bits = 64;
   bool has_sign = true;
   switch (ints.type) {
+    case kOnnxInt4:
+      bits = 4;
+      break;
+    case kOnnxUInt4:
+      bits = 4, has_sign = false;
+      break;
     case TensorProto::INT8:
       bits = 8;
       break;
@@ -286,6 +292,13 @@ absl::StatusOr<bool> FoldCast(OnnxNode& node) {
     node.SetResult(0, OnnxValue(*input));
     return true;
   }
+  if (!to_float && !IsOnnxWhole(static_cast<int>(to))) {
+    return CannotRead("casts to ", OnnxTypeName(static_cast<int>(to)));
+  }
+  if (input->ints.has_value() && !IsOnnxWhole(input->ints->type)) {
+    return CannotRead("casts codes of ", OnnxTypeName(input->ints->type),
+                      "; DequantizeLinear makes numbers of them");
+  }
   if (to_float && input->ints.has_value()) {
     MASE_ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, input->ints->Numbers());
     const std::vector<float> floats(numbers.begin(), numbers.end());
@@ -304,6 +317,9 @@ absl::StatusOr<bool> FoldCast(OnnxNode& node) {
     for (const float number : input->floats->data<float>()) {
       if (to == TensorProto::BOOL) {
         ints.values.push_back({number != 0});
+      } else if (std::fabs(number) < 9.2e18f && (to == kOnnxInt4 || to == kOnnxUInt4)) {
+        const int64_t least = to == kOnnxInt4 ? -8 : 0;  // What is beyond the ends becomes those.
+        ints.values.push_back({std::clamp(static_cast<int64_t>(number), least, least + 15)});
       } else if (std::fabs(number) < 9.2e18f) {
         ints.values.push_back({static_cast<int64_t>(number)});
       } else {

@@ -221,7 +221,10 @@ absl::Status Resize(OnnxNode& node) {
   MASE_ASSIGN_OR_RETURN(const std::string policy,
                         node.String("keep_aspect_ratio_policy", "stretch"));
   if (mode != "nearest") return CannotRead("mode='", mode, "'; nearest can be read");
-  if (policy != "stretch") return CannotRead("keep_aspect_ratio_policy='", policy, "'");
+  const bool keeps_ratio = policy == "not_larger" || policy == "not_smaller";
+  if (policy != "stretch" && !keeps_ratio) {
+    return CannotRead("keep_aspect_ratio_policy='", policy, "'");
+  }
   const bool old = node.opset() < 11;
   MASE_ASSIGN_OR_RETURN(
       const std::string coordinates,
@@ -251,6 +254,19 @@ absl::Status Resize(OnnxNode& node) {
   if (scales.size() + wanted.size() != axes.size()) {
     return BadNode("wants ", axes.size(), " scales or sizes");
   }
+  const bool one_scale =
+      scales.empty() && keeps_ratio;  // The smallest or largest that is asked for.
+  for (size_t k = 0; one_scale && k < axes.size(); ++k) {
+    MASE_ASSIGN_OR_RETURN(const int axis, AxisOf(axes[k], rank));
+    if (!extents[axis].fixed() || !wanted[k].fixed() || extents[axis].constant < 1) {
+      return CannotRead("keep_aspect_ratio_policy='", policy, "' of what has no fixed size");
+    }
+    const double scale =
+        static_cast<double>(wanted[k].constant) / static_cast<double>(extents[axis].constant);
+    if (k == 0) scales.assign(axes.size(), scale);
+    const bool better = policy == "not_larger" ? scale < scales[0] : scale > scales[0];
+    if (better) scales.assign(axes.size(), scale);
+  }
   Value* result = x;
   for (size_t k = 0; k < axes.size(); ++k) {
     MASE_ASSIGN_OR_RETURN(const int axis, AxisOf(axes[k], rank));
@@ -261,8 +277,9 @@ absl::Status Resize(OnnxNode& node) {
     if (same) continue;
     if (!extents[axis].fixed()) return CannotRead("changes the number of rows");
     const int64_t in = extents[axis].constant;
-    const double size = scales.empty() ? static_cast<double>(wanted[k].constant)
-                                       : std::floor(static_cast<double>(in) * scales[k]);
+    const double size =
+        scales.empty() ? static_cast<double>(wanted[k].constant)
+                       : std::floor(static_cast<double>(in) * scales[k] + (one_scale ? 0.5 : 0));
     if (!(size >= 1 && size <= (1 << 20)) || in < 1) return BadNode("a result of ", size);
     const int64_t out = static_cast<int64_t>(size);
     const double scale = scales.empty() ? size / static_cast<double>(in) : scales[k];

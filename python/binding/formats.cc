@@ -22,15 +22,17 @@ std::unique_ptr<const Format> FormatOf(const std::string& text) {
   return ValueOf(Format::FromText(text));
 }
 
+// What a function gives that needs no Python; other threads go on meanwhile.
+template <typename Function>
+auto Unlocked(const Function& function) {
+  const py::gil_scoped_release unlocked;
+  return function();
+}
+
 py::array Quantize(const py::object& array, const std::string& format, uint64_t seed) {
   const std::unique_ptr<const Format> made = FormatOf(format);
   const Tensor x = Float32Of(array);
-  absl::StatusOr<Tensor> y = absl::UnknownError("");
-  {
-    const py::gil_scoped_release unlocked;
-    y = made->Quantize(x, seed);
-  }
-  return OwnArray(ValueOf(std::move(y)));
+  return OwnArray(ValueOf(Unlocked([&] { return made->Quantize(x, seed); })));
 }
 
 Tensor CodesOf(const Shape& shape, const std::vector<uint32_t>& codes) {
@@ -43,15 +45,18 @@ std::vector<uint32_t> CodesOf(const py::object& array) {
 }
 
 py::tuple Encode(const py::object& array, const std::string& format) {
-  const EncodedTensor encoded = ValueOf(FormatOf(format)->Encode(Float32Of(array)));
+  const std::unique_ptr<const Format> made = FormatOf(format);
+  const Tensor x = Float32Of(array);
+  const EncodedTensor encoded = ValueOf(Unlocked([&] { return made->Encode(x); }));
   const Shape blocks = {static_cast<int64_t>(encoded.block_codes.size())};
   return py::make_tuple(OwnArray(CodesOf(encoded.shape, encoded.codes)),
                         OwnArray(CodesOf(blocks, encoded.block_codes)));
 }
 
 py::array Decode(const py::object& codes, const py::object& blocks, const std::string& format) {
-  return OwnArray(ValueOf(
-      FormatOf(format)->Decode({TensorOf(codes).shape(), CodesOf(codes), CodesOf(blocks)})));
+  const std::unique_ptr<const Format> made = FormatOf(format);
+  const EncodedTensor encoded = {TensorOf(codes).shape(), CodesOf(codes), CodesOf(blocks)};
+  return OwnArray(ValueOf(Unlocked([&] { return made->Decode(encoded); })));
 }
 
 py::array Values(const std::string& format) {
@@ -62,7 +67,7 @@ py::array Values(const std::string& format) {
 py::dict Error(const py::object& array, const std::string& format, uint64_t seed) {
   const std::unique_ptr<const Format> made = FormatOf(format);
   const Tensor x = Float32Of(array);
-  const Tensor y = ValueOf(made->Quantize(x, seed));
+  const Tensor y = ValueOf(Unlocked([&] { return made->Quantize(x, seed); }));
   const QuantizationError error = MeasureQuantizationError(x.data<float>(), y.data<float>());
   py::dict result;
   result["format"] = FormatText(made->proto());

@@ -4,9 +4,11 @@ import collections
 import json
 import os
 import sys
+import types
 
 import numpy as np
 import torch
+import torch.fx
 from torch import nn
 
 FOLDER = sys.argv[1]
@@ -73,7 +75,48 @@ save({
     "uint8": torch.tensor([1, 255], dtype=torch.uint8), "bool": torch.tensor([True, False]),
 }, "views.pt")
 
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.seq_blocks = net()
+        self.scale = nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
+
+    def forward(self, x):
+        return self.seq_blocks(x) * self.scale
+
+
+def named(class_, module, name):
+    """The class under MASE's name, as a pickle has it."""
+    class_.__module__, class_.__name__, class_.__qualname__ = module, name, name
+    parts = module.split(".")
+    for i in range(len(parts)):
+        parent = ".".join(parts[:i + 1])
+        sys.modules.setdefault(parent, types.ModuleType(parent))
+    setattr(sys.modules[module], name, class_)
+    return class_
+
+
+class Tracer(torch.fx.Tracer):
+    pass
+
+
+class Quantized(nn.Linear):
+    pass
+
+
+# As MASE writes a graph: a torch.fx.GraphModule, by a tracer of its own. graph_module_1_13.mz is
+# made by PyTorch 1.13: python3 make.py FOLDER graph_module_1_13.mz
+named(Tracer, "chop.ir.graph.mase_graph", "MaseTracer")
+named(Quantized, "chop.nn.quantized.modules.linear", "LinearInteger")
+whole = Net()
+save(torch.fx.GraphModule(whole, Tracer().trace(whole)), sys.argv[2] if len(sys.argv) > 2 else "graph_module.mz")
+if len(sys.argv) > 2:
+    sys.exit()
+
 # What is refused.
+save(nn.Sequential(Quantized(4, 3)), "quantized_module.mz")
 save({"weight": torch.ones(2, dtype=torch.complex64)}, "complex.pt")
 save(net(), "module.mz")
 save({"weight": Evil()}, "evil.pt")
