@@ -422,6 +422,36 @@ TEST(IntegerTest, SumsOfChunksAreExactInALinearLayer) {
   EXPECT_EQ(NodeOf(integer.report, "linear").way, Execution::kInteger);
 }
 
+// Factors too long for the cache pass in slices, of depth or of taps, while the sums of up to 96
+// rows wait; the last tile of rows, the last block of columns and taps in the padding are odd.
+TEST(IntegerTest, LongFactorsPassInSlices) {
+  const char narrow[] = "integer { width: 5 frac_width: 3 }";
+  const Formats formats = {{"data_in", narrow}, {"weight", narrow}, {"bias", kEight}};
+  const int64_t depth = 9001;
+  const Graph linear = OneLinear(depth, 70, formats);
+  const std::vector<float> x = RandomValues(101 * depth, 7);
+  TestNet net({1, 1500, 3, 5});
+  Graph conv = net.Finish({net.Module("conv2d", {net.input()},
+                                      {{"in_channels", int64_t{1500}},
+                                       {"out_channels", int64_t{70}},
+                                       {"kernel_size", std::vector<int64_t>{3, 3}},
+                                       {"stride", std::vector<int64_t>{1, 1}},
+                                       {"padding", std::vector<int64_t>{1, 1}},
+                                       {"dilation", std::vector<int64_t>{1, 1}},
+                                       {"groups", int64_t{1}},
+                                       {"bias", true}})});
+  SetRecord(conv, "conv2d", formats);
+  const std::vector<float> images = RandomValues(2 * 1500 * 15, 8);
+  const Ran simulated_linear = RunNet(linear, Execution::kSimulated, 101, x);
+  const Ran simulated_conv = RunNet(conv, Execution::kSimulated, 2, images);
+  OnEveryIsa([&] {
+    ExpectEqualBits(RunNet(linear, Execution::kInteger, 101, x).output, simulated_linear.output);
+    const Ran integer = RunNet(conv, Execution::kInteger, 2, images);
+    ExpectEqualBits(integer.output, simulated_conv.output);
+    EXPECT_EQ(NodeOf(integer.report, "conv2d").way, Execution::kInteger);
+  });
+}
+
 TEST(IntegerTest, SumsOfChunksAreExactInAConvolution) {
   using Sizes = std::vector<int64_t>;
   for (const int64_t groups : {int64_t{1}, int64_t{2}}) {

@@ -57,10 +57,11 @@ class LayoutChooser {
     return absl::OkStatus();
   }
 
-  // Integer kernels, and those of numbers that work element by element or window by window.
+  // Integer kernels, and those of numbers that choose their layout, or work element by element or
+  // window by window.
   static bool KnowsChannelsLast(const Step& step) {
-    return step.on_codes || step.Is(OpTrait::kArithmetic) || step.Is(OpTrait::kPool) ||
-           step.op == ops::kRelu;
+    return step.on_codes || step.Is(OpTrait::kConvolution) || step.Is(OpTrait::kArithmetic) ||
+           step.Is(OpTrait::kPool) || step.op == ops::kRelu;
   }
 
   KernelOr Create(const Step& step) const {
@@ -91,8 +92,8 @@ class LayoutChooser {
   int InLayout(const std::string& label, int src, const Shape& shape, Layout layout) {
     const TensorDesc desc = program_.desc(src);
     if (desc.layout == layout) return src;
-    // Any other two meet in the plain one.
-    if (desc.layout != Layout::kPlain && layout != Layout::kPlain) {
+    // Others than channels in blocks and last meet in the plain one.
+    if (desc.layout != Layout::kPlain && layout != Layout::kPlain && desc.shape != shape) {
       return InLayout(label, InLayout(label, src, desc.shape, Layout::kPlain), shape, layout);
     }
     const Shape& under = layout == Layout::kPlain ? desc.shape : shape;

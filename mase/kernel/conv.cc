@@ -1,5 +1,5 @@
-// conv1d and conv2d as plain loops, for double. Float runs on oneDNN: conv_onednn.cc, or, with few
-// positions, as a matrix product.
+// conv1d and conv2d as plain loops, for double. Float runs on oneDNN: conv_onednn.cc; in tiles
+// where results are few; or, with few positions, as a matrix product.
 #include <algorithm>
 
 #include "mase/base/parallel.h"
@@ -7,6 +7,7 @@
 #include "mase/kernel/conv_geometry.h"
 #include "mase/kernel/conv_onednn.h"
 #include "mase/kernel/conv_taps.h"
+#include "mase/kernel/conv_tiles.h"
 #include "mase/kernel/exact_sums.h"
 #include "mase/kernel/kernels.h"
 
@@ -62,6 +63,7 @@ class PlainConvKernel final : public Kernel {
 
 KernelOr MakeConv(const KernelSpec& spec) {
   if (NeedsExactSums(spec)) return MakeExactConv(spec);
+  if (PrefersTiles(spec)) return MakeTiledConv(spec);
   return HasFewPositions(spec) ? MakeFewPositionsConv(spec) : MakeOneDnnConv(spec);
 }
 

@@ -185,7 +185,7 @@ class OneDnnConvKernel final : public Kernel {
     const bool fits = g_.kernel[0] == 3 && g_.kernel[1] == 3 && g_.stride[0] == 1 &&
                       g_.stride[1] == 1 && g_.dilation[0] == 1 && g_.dilation[1] == 1 &&
                       g_.padding[0] <= 1 && g_.padding[1] <= 1 && g_.groups == 1;
-    const bool has_positions = g_.batch / 2 * Tiles() >= kLeastTiles &&
+    const bool has_positions = std::max<int64_t>(g_.batch / 2, 1) * Tiles() >= kLeastTiles &&
                                2 * g_.out[0] * g_.out[1] >= Tiles() * kTileSide * kTileSide;
     const bool has_channels = std::min(g_.in_channels, g_.out_channels) >= kLeastWinogradChannels;
     if (fits && !exact_ && has_positions && has_channels && src_blocked_ && ChannelBlock() == 16) {

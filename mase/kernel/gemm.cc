@@ -141,6 +141,38 @@ void PlainRows(const Gemm<T>& gemm, int64_t begin, int64_t end) {
   });
 }
 
+// One row of A by columns of B of which the elements are neighbours, from memory: a few at a time.
+void RowByColumns(const Gemm<float>& gemm, int64_t begin, int64_t end) {
+  ForBestIsa([&] {
+    constexpr int64_t kLanes16 = kLanes<float>, kAtOnce = 4, kPrefetch = 512;
+    const Gemm<float> g = gemm;
+    const int64_t whole = g.depth / kLanes16 * kLanes16;
+    for (int64_t col = begin; col < end; col += kAtOnce) {
+      const int64_t count = std::min(kAtOnce, end - col);
+      const float* b[kAtOnce];
+      // The last columns may be fewer: then some are computed twice.
+      for (int64_t c = 0; c < kAtOnce; ++c) {
+        b[c] = g.b.data + (col + std::min(c, count - 1)) * g.b.col_stride;
+      }
+      Vector<float> sums[kAtOnce] = {};
+      for (int64_t k = 0; k < whole; k += kLanes16) {
+        const Vector<float> a = *reinterpret_cast<const Vector<float>*>(g.a.data + k);
+#pragma GCC unroll 4
+        for (int64_t c = 0; c < kAtOnce; ++c) {
+          __builtin_prefetch(b[c] + k + kPrefetch);
+          sums[c] += a * *reinterpret_cast<const Vector<float>*>(b[c] + k);
+        }
+      }
+      for (int64_t c = 0; c < count; ++c) {
+        float sum = 0;
+        for (int64_t i = 0; i < kLanes16; ++i) sum += sums[c][i];
+        for (int64_t k = whole; k < g.depth; ++k) sum += g.a.data[k] * b[c][k];
+        Store(g, 0, col + c, 1, &sum);
+      }
+    }
+  });
+}
+
 // oneDNN's product of a part of C; it uses one thread inside a parallel region.
 dnnl_status_t OneDnnPart(const Gemm<float>& g, int64_t row, int64_t rows, int64_t col,
                          int64_t cols) {
@@ -195,6 +227,11 @@ absl::Status RunGemm(const Gemm<T>& g) {
   const int64_t macs = g.rows * g.cols * g.depth;
   if constexpr (std::is_same_v<T, float>) {
     const bool plain = g.depth == 0 || (g.b.col_stride == 1 && g.cols * g.depth <= kSmallMatrix);
+    if (!plain && g.rows == 1 && g.a.col_stride == 1 && g.b.row_stride == 1) {
+      ForChunks(g.cols, ChunkCount(macs, kTaskMacs, std::min(g.cols, kMaxTasks)),
+                [&](int64_t, int64_t begin, int64_t end) { RowByColumns(g, begin, end); });
+      return absl::OkStatus();
+    }
     if (!plain) {
       return OneDnnGemm(
           g, std::clamp<int64_t>(std::min(macs / kTaskMacs, std::max(g.rows, g.cols) / 32), 1,

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/graph/op_schema.h"
@@ -109,17 +110,16 @@ struct Buffer {
 template <typename T>
 class Harness {
  public:
-  Harness(const Problem& problem, bool training, bool offer_blocked, bool bfloat16 = false)
+  Harness(const Problem& problem, bool training, Layout offered, bool bfloat16 = false)
       : problem_(problem) {
     spec_ = {.op = problem.op,
              .attributes = &problem.attributes,
              .training = training,
              .bfloat16 = bfloat16};
     for (const Array& input : problem.inputs) {
-      const bool blocks =
-          offer_blocked && input.shape.rank() >= 3 && input.shape[1] % ChannelBlock() == 0;
-      spec_.srcs.push_back(
-          {input.shape, blocks ? Layout::kBlocked : Layout::kPlain, DTypeOf<T>::value});
+      const bool fits = input.shape.rank() >= 3 &&
+                        (offered == Layout::kChannelsLast || input.shape[1] % ChannelBlock() == 0);
+      spec_.srcs.push_back({input.shape, fits ? offered : Layout::kPlain, DTypeOf<T>::value});
     }
     spec_.dst = {problem.dst, Layout::kPlain, DTypeOf<T>::value};
     for (const NamedArray& tensor : problem.tensors) spec_.tensors.push_back(tensor.name);
@@ -273,9 +273,13 @@ void CheckForward(const Case& c) {
     const Array reference = Reference(problem, training);
     const std::vector<double> scales = Scales(problem, reference);
     const std::vector<double> diff_dst = RandomArray(problem.dst, 99).values;
-    for (const bool blocked : {false, true}) {
-      const auto single = Harness<float>(problem, training, blocked).Run(diff_dst);
-      const auto checking = Harness<double>(problem, training, blocked).Run(diff_dst);
+    for (const Layout offered : {Layout::kPlain, Layout::kBlocked, Layout::kChannelsLast}) {
+      const bool last = offered == Layout::kChannelsLast, blocked = offered == Layout::kBlocked;
+      // Only float32 inference has it, and pools take it as it comes.
+      if (last && (training || !absl::StrContains(c.op, "pool"))) continue;
+      const auto single = Harness<float>(problem, training, offered).Run(diff_dst);
+      const auto checking =
+          Harness<double>(problem, training, last ? Layout::kPlain : offered).Run(diff_dst);
       ASSERT_EQ(single.dst.size(), reference.values.size());
       for (size_t i = 0; i < single.dst.size(); ++i) {
         const double want = reference.values[i];
@@ -309,8 +313,9 @@ void CheckBackward(const Case& c) {
   Problem problem = MakeProblem(c);
   const std::vector<double> diff_dst = RandomArray(problem.dst, 99).values;
   for (const bool blocked : {false, true}) {
-    const auto single = Harness<float>(problem, true, blocked).Run(diff_dst);
-    const auto checking = Harness<double>(problem, true, false).Run(diff_dst);
+    const auto single =
+        Harness<float>(problem, true, blocked ? Layout::kBlocked : Layout::kPlain).Run(diff_dst);
+    const auto checking = Harness<double>(problem, true, Layout::kPlain).Run(diff_dst);
     for (size_t i = 0; i < problem.inputs.size(); ++i) {
       CheckGradient(problem, problem.inputs[i].values, diff_dst, checking.diff_srcs[i],
                     single.diff_srcs[i], blocked, "src");
@@ -354,10 +359,12 @@ void CheckProduct(const Case& c, bool bfloat16) {
     if (tensor.name != "bias") round(tensor.array.values);
   }
   round(rounded_diff);
-  const auto checking = Harness<double>(rounded, true, false).Run(rounded_diff);
+  const auto checking = Harness<double>(rounded, true, Layout::kPlain).Run(rounded_diff);
   const std::vector<double> scales = Scales(rounded, {problem.dst, checking.dst});
   for (const bool blocked : {false, true}) {
-    const auto single = Harness<float>(problem, true, blocked, bfloat16).Run(diff_dst);
+    const auto single =
+        Harness<float>(problem, true, blocked ? Layout::kBlocked : Layout::kPlain, bfloat16)
+            .Run(diff_dst);
     for (size_t i = 0; i < single.dst.size(); ++i) {
       ASSERT_NEAR(single.dst[i], checking.dst[i], kFloatUlps * scales[i]) << i;
     }
@@ -555,11 +562,11 @@ TEST(KernelTest, BatchNormMovesRunningStatisticsTowardsTheBatch) {
   fixed.tensors[2].array.values = {10};
   fixed.tensors[3].array.values = {1};
   fixed.tensors[4].array.values = {41};
-  const auto trained = Harness<double>(fixed, true, false).Run({0, 0, 0, 0});
+  const auto trained = Harness<double>(fixed, true, Layout::kPlain).Run({0, 0, 0, 0});
   EXPECT_DOUBLE_EQ(trained.tensors[2][0], 0.9 * 10 + 0.1 * 3);
   EXPECT_DOUBLE_EQ(trained.tensors[3][0], 0.9 * 1 + 0.1 * 14 / 3);
   EXPECT_EQ(trained.tensors[4][0], 42);
-  const auto evaluated = Harness<double>(fixed, false, false).Run({});
+  const auto evaluated = Harness<double>(fixed, false, Layout::kPlain).Run({});
   EXPECT_EQ(evaluated.tensors[2][0], 10);
   EXPECT_EQ(evaluated.tensors[4][0], 41);
 }
@@ -722,6 +729,24 @@ TEST(KernelTest, ConvolutionsByWinograd) {
 }
 
 // So few positions that each result depends on nearly every one.
+// Channels in whole and in half blocks, taps of which some are padding for all, rows in several
+// chunks, and a last tile of each size.
+TEST(KernelTest, ConvolutionsInTiles) {
+  const Case cases[] = {
+      {"conv2d", {{1, 16, 1, 1}}, Conv(16, 64, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+      {"conv2d", {{1, 32, 2, 2}}, Conv(32, 80, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, false)},
+      {"conv2d", {{1, 48, 7, 7}}, Conv(48, 128, {3, 3}, {2, 2}, {1, 1}, {1, 1})},
+      {"conv2d", {{1, 16, 11, 13}}, Conv(16, 16, {5, 3}, {1, 1}, {0, 2}, {2, 1})},
+      {"conv2d", {{3, 128, 9, 9}}, Conv(128, 144, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+      {"conv2d", {{1, 32, 1, 1}}, Conv(32, 32, {1, 1}, {1, 1}, {3, 3}, {1, 1})},
+      {"conv1d", {{5, 16, 9}}, Conv(16, 112, {3}, {2}, {1}, {1})},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.Name());
+    CheckForward(c);
+  }
+}
+
 TEST(KernelTest, ConvolutionsOfFewPositions) {
   const std::vector<Case> cases = {
       {"conv2d", {{5, 32, 1, 1}}, Conv(32, 48, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
@@ -740,7 +765,7 @@ TEST(KernelTest, ConvolutionsOfFewPositions) {
 
 TEST(KernelTest, DropoutScalesWhatItKeepsAndDependsOnTheSeedAlone) {
   const Problem problem = MakeProblem({"dropout", {{100, 100}}, {{"p", 0.25}}});
-  const auto results = Harness<float>(problem, true, false).Run(problem.inputs[0].values);
+  const auto results = Harness<float>(problem, true, Layout::kPlain).Run(problem.inputs[0].values);
   EXPECT_EQ(results.dst, results.diff_srcs[0]);  // The gradient's mask is the forward one.
   int64_t kept = 0;
   for (size_t i = 0; i < results.dst.size(); ++i) {

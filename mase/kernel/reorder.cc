@@ -102,9 +102,50 @@ class ReorderKernel final : public Kernel {
   int64_t space_ = 1;
 };
 
+// Blocked [N, C/b, space, b] to [N, space, C], or back; in inference.
+class BlocksToLastKernel final : public Kernel {
+ public:
+  BlocksToLastKernel(const TensorDesc& src, Layout dst)
+      : block_(ChannelBlock()),
+        samples_(src.shape[0]),
+        blocks_(src.shape[1] / block_),
+        to_last_(dst == Layout::kChannelsLast) {
+    for (int i = 2; i < src.shape.rank(); ++i) space_ *= src.shape[i];
+    src_layouts_ = {src.layout};
+    dst_layout_ = dst;
+  }
+
+  absl::Status Forward(const KernelArgs& args) override {
+    const float* src = args.Src<float>(0);
+    float* dst = args.Dst<float>();
+    const int64_t plane = space_ * block_;
+    ParallelFor(samples_ * blocks_, kElementGrain / (plane + 1) + 1,
+                [&](int64_t begin, int64_t end) {
+                  for (int64_t i = begin; i < end; ++i) {
+                    const int64_t last = (i / blocks_ * space_ * blocks_ + i % blocks_) * block_;
+                    for (int64_t at = 0; at < space_; ++at) {
+                      const int64_t blocked = i * plane + at * block_;
+                      const int64_t pixel = last + at * blocks_ * block_;
+                      std::copy_n(src + (to_last_ ? blocked : pixel), block_,
+                                  dst + (to_last_ ? pixel : blocked));
+                    }
+                  }
+                });
+    return absl::OkStatus();
+  }
+
+ private:
+  const int64_t block_, samples_, blocks_;
+  const bool to_last_;
+  int64_t space_ = 1;
+};
+
 }  // namespace
 
 std::unique_ptr<Kernel> MakeReorderKernel(const TensorDesc& src, Layout dst) {
+  if (src.layout != Layout::kPlain && dst != Layout::kPlain) {
+    return std::make_unique<BlocksToLastKernel>(src, dst);
+  }
   if (src.layout == Layout::kChannelsLast || dst == Layout::kChannelsLast) {
     switch (src.dtype) {
       case DType::kUInt8:

@@ -117,6 +117,28 @@ MASE_INLINE void Numbers(const Stage& s, int64_t output, const VI (&sums)[kOutpu
   }
 }
 
+// The codes of neighbouring outputs, as the next stage reads them: four bytes or two words a
+// number.
+template <int kOutputs>
+MASE_INLINE void StoreCodes(Result result, int64_t output, const VI (&codes)[kOutputs],
+                            int32_t* dst) {
+#ifdef MASE_DENSE_VNNI
+  if (result == Result::kBytes) {
+#pragma GCC unroll 2
+    for (int o = 0; o < kOutputs; o += 4) {
+      Store(dst + (output + o) / 4 * kLanes,
+            PackBytes(codes[o], codes[o + 1], codes[o + 2], codes[o + 3]));
+    }
+    return;
+  }
+#endif
+  static_cast<void>(result);
+#pragma GCC unroll 4
+  for (int o = 0; o < kOutputs; o += 2) {
+    Store(dst + (output + o) / 2 * kLanes, (codes[o] & Set(0xffff)) | (codes[o + 1] << 16));
+  }
+}
+
 template <bool kBytes, int kGroups>
 MASE_INLINE void BlockProduct(const Stage& s, const int32_t* codes, int64_t matrix, int32_t* dst) {
   if (s.result == Result::kFloats) {
@@ -151,23 +173,6 @@ MASE_INLINE void BlockProduct(const Stage& s, const int32_t* codes, int64_t matr
             });
     return;
   }
-  if (s.result == Result::kBytes) {
-    BlockTiles<kBytes, kGroups>(
-        s, codes, matrix,
-        [&]<int kOutputs>(int64_t at, int64_t output, VI(&sums)[kOutputs])
-            __attribute__((always_inline)) {
-              V x[kOutputs];
-              Numbers(s, output, sums, x);
-#pragma GCC unroll 8
-              for (int o = 0; o < kOutputs; ++o) sums[o] = rounding.Steps(x[o]);
-#pragma GCC unroll 2
-              for (int o = 0; o < kOutputs; o += 4) {
-                Store(dst + at + (output + o) / 4 * kLanes,
-                      PackBytes(sums[o], sums[o + 1], sums[o + 2], sums[o + 3]));
-              }
-            });
-    return;
-  }
 #endif
   BlockTiles<kBytes, kGroups>(
       s, codes, matrix,
@@ -177,11 +182,7 @@ MASE_INLINE void BlockProduct(const Stage& s, const int32_t* codes, int64_t matr
             Numbers(s, output, sums, x);
 #pragma GCC unroll 8
             for (int o = 0; o < kOutputs; ++o) sums[o] = rounding.Steps(x[o]);
-#pragma GCC unroll 4
-            for (int o = 0; o < kOutputs; o += 2) {
-              Store(dst + at + (output + o) / 2 * kLanes,
-                    (sums[o] & Set(0xffff)) | (sums[o + 1] << 16));
-            }
+            StoreCodes(s.result, output, sums, dst + at);
           });
 }
 

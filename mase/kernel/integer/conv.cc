@@ -11,8 +11,8 @@
 #include "mase/base/parallel.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/conv_geometry.h"
+#include "mase/kernel/conv_windows.h"
 #include "mase/kernel/integer/product.h"
-#include "mase/kernel/integer/windows.h"
 
 namespace mase {
 namespace {
@@ -75,8 +75,7 @@ class IntegerConvKernel final : public ProductKernel {
     const char* padding = prepared + padding_at_;
     const int64_t positions = windows_.positions();
     // Rows of a group, which are windows[first + r * step].
-    const auto run = [&](int64_t group, const IntegerGemm::Part& part, int64_t window,
-                         int64_t step) {
+    const auto run = [&](int64_t group, const TilePart& part, int64_t window, int64_t step) {
       const char* from = src + group * depth_ * bytes;
       const auto find_rows = [&](int64_t first, int64_t count, const auto& set) {
         if (gathers_) {
@@ -99,7 +98,7 @@ class IntegerConvKernel final : public ProductKernel {
                          window * g_.out_channels + channel, channel});
     };
     const int64_t unit = by_position_ ? g_.batch : gemms_[0].tile_rows();
-    gemms_[0].ForParts(g_.batch * positions, unit, macs_, [&](const IntegerGemm::Part& part) {
+    gemms_[0].ForParts(g_.batch * positions, unit, macs_, [&](const TilePart& part) {
       for (int64_t group = 0; group < g_.groups; ++group) {
         if (!by_position_) {
           run(group, part, 0, 1);

@@ -7,8 +7,8 @@
 #include "mase/base/parallel.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/conv_geometry.h"
+#include "mase/kernel/conv_windows.h"
 #include "mase/kernel/integer/product.h"
-#include "mase/kernel/integer/windows.h"
 
 namespace mase {
 namespace {

@@ -1,7 +1,5 @@
 #include "mase/kernel/integer/gemm.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -93,11 +91,6 @@ IntegerGemm::IntegerGemm(const Codes& src, bool b_is_bytes, int64_t taps, int64_
       cols_(cols),
       steps_((depth + loop_.depth_step() - 1) / loop_.depth_step()),
       slices_(Slices()) {}
-
-int64_t IntegerGemm::Threads(int64_t macs) {
-  constexpr int64_t kMacs = 1 << 20;  // For a thread.
-  return std::clamp<int64_t>(macs / kMacs, 1, omp_get_max_threads());
-}
 
 std::vector<IntegerGemm::Slice> IntegerGemm::Slices() const {
   if (!is_sliced()) return {{0, taps_, 0, steps_}};
@@ -225,7 +218,7 @@ const int32_t* IntegerGemm::AddPadding(const void* packed, const Tile& tile, int
 }
 
 void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void* padding,
-                           int64_t stride, const Part& part, const Result& result) const {
+                           int64_t stride, const TilePart& part, const Result& result) const {
   // Of all tiles only where they wait for the next slice.
   alignas(64) int32_t all_sums[kSlicedRows * kMaxColumns];
   alignas(64) int32_t offset[kMaxColumns];

@@ -25,10 +25,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "mase/base/parallel.h"
 #include "mase/kernel/codes.h"
 #include "mase/kernel/integer/epilogue.h"
 #include "mase/kernel/integer/tile.h"
+#include "mase/kernel/tile_parts.h"
 
 namespace mase {
 
@@ -70,27 +70,10 @@ class IntegerGemm {
     return PackColumns(scale, bias, packed, least, most, totals, bound);
   }
 
-  // A part of the result: rows, and blocks of columns.
-  struct Part {
-    int64_t begin, end;
-    int64_t begin_block, end_block;
-  };
-  // Calls body(part) for parts of `rows` rows, one for each thread where the `macs` multiplications
-  // are worth it. Rows are cut at multiples of `unit`, columns where rows are few. Every sum is
-  // computed whole, so how many parts there are changes nothing.
+  // Calls body(part) for parts of `rows` rows (tile_parts.h), which are cut at multiples of `unit`.
   template <typename Body>
   void ForParts(int64_t rows, int64_t unit, int64_t macs, const Body& body) const {
-    const int64_t units = (rows + unit - 1) / unit, threads = Threads(macs);
-    const int64_t row_parts =
-        std::clamp<int64_t>(rows / (8 * loop_.rows), 1, std::clamp<int64_t>(units, 1, threads));
-    const int64_t col_parts = std::clamp<int64_t>(threads / row_parts, 1, blocks());
-    const int64_t parts = row_parts * col_parts;
-    ForChunks(parts, parts, [&](int64_t part, int64_t, int64_t) {
-      const int64_t row = part / col_parts, col = part % col_parts;
-      body(Part{units * row / row_parts * unit,
-                std::min(units * (row + 1) / row_parts * unit, rows), blocks() * col / col_parts,
-                blocks() * (col + 1) / col_parts});
-    });
+    ForTileParts(rows, loop_.rows, unit, blocks(), macs, body);
   }
 
   // Where results go: row r and column c to dst[r * stride + col + c]; `channel` is that of column
@@ -105,7 +88,7 @@ class IntegerGemm {
   // rows and each tap: where row first + r of tap t starts, in bytes or words; null where it is
   // padding. `padding` is then a row of zero points.
   template <typename FindRows>
-  void Run(const void* packed, const Part& part, const FindRows& find_rows, const void* padding,
+  void Run(const void* packed, const TilePart& part, const FindRows& find_rows, const void* padding,
            const Result& result) const {
     const void* pointers[kMaxPointers];
     const int64_t chunk = ChunkRows();
@@ -113,7 +96,7 @@ class IntegerGemm {
       const int64_t rows = std::min(chunk, part.end - first);
       find_rows(first, rows,
                 [&](int64_t r, int64_t t, const void* where) { pointers[t * chunk + r] = where; });
-      Part here = part;
+      TilePart here = part;
       here.begin = first;
       here.end = first + rows;
       RunChunk(packed, pointers, padding, chunk, here, result);
@@ -149,9 +132,6 @@ class IntegerGemm {
   // ones pass in slices, and the sums of this many rows wait in between.
   static constexpr int64_t kBlockBytes = 3 << 17, kSliceBytes = 1 << 18;
   static constexpr int64_t kSlicedRows = 96;
-
-  // Multiplications decide how many threads are worth waking.
-  static int64_t Threads(int64_t macs);
 
   int64_t block_bytes() const { return taps_ * steps_ * 4 * columns_per_block(); }
   bool is_sliced() const { return block_bytes() > kBlockBytes; }
@@ -221,7 +201,7 @@ class IntegerGemm {
                             const int32_t* offset, int32_t* sums) const;
   // `part` is at most a chunk.
   void RunChunk(const void* packed, const void** pointers, const void* padding, int64_t stride,
-                const Part& part, const Result& result) const;
+                const TilePart& part, const Result& result) const;
   // Taps and steps of depth that all rows of a chunk pass before the next ones.
   struct Slice {
     int64_t begin_tap, end_tap, begin_step, end_step;

@@ -40,7 +40,7 @@ class IntegerLinearKernel final : public ProductKernel {
     const Epilogue::Loop epilogue =
         epilogue_.MakeLoop(reinterpret_cast<const float*>(prepared + epilogue_at_));
     const int64_t stride = in_ * gemm_.a_bytes();
-    gemm_.ForParts(rows_, gemm_.tile_rows(), macs_, [&](const IntegerGemm::Part& part) {
+    gemm_.ForParts(rows_, gemm_.tile_rows(), macs_, [&](const TilePart& part) {
       const auto find_rows = [=](int64_t first, int64_t count, const auto& set) {
         for (int64_t r = 0; r < count; ++r) set(r, 0, src + (first + r) * stride);
       };

@@ -35,7 +35,7 @@ class IntegerMatmulKernel final : public ProductKernel {
       }
       const char* from = a + batch_[i].a * rows_ * stride;
       const int64_t first = static_cast<int64_t>(i) * rows_;
-      gemm_.ForParts(rows_, gemm_.tile_rows(), rows_ * cols_ * depth_, [&](IntegerGemm::Part part) {
+      gemm_.ForParts(rows_, gemm_.tile_rows(), rows_ * cols_ * depth_, [&](TilePart part) {
         part.begin += first;
         part.end += first;
         const auto find_rows = [=](int64_t row, int64_t count, const auto& set) {

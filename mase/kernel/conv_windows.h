@@ -1,6 +1,6 @@
-// Where the windows of a convolution on codes lie.
-#ifndef MASE_KERNEL_INTEGER_WINDOWS_H_
-#define MASE_KERNEL_INTEGER_WINDOWS_H_
+// Where the windows of a convolution lie, whose channels are last.
+#ifndef MASE_KERNEL_CONV_WINDOWS_H_
+#define MASE_KERNEL_CONV_WINDOWS_H_
 
 #include <algorithm>
 #include <cstdint>
@@ -91,4 +91,4 @@ class Windows {
 
 }  // namespace mase
 
-#endif  // MASE_KERNEL_INTEGER_WINDOWS_H_
+#endif  // MASE_KERNEL_CONV_WINDOWS_H_
