@@ -132,7 +132,10 @@ Graph& Graph::operator=(Graph&& other) noexcept {
 
 Graph Graph::Clone() const {
   Graph copy(name_);
-  absl::flat_hash_map<const Value*, Value*> copied;
+  copy.nodes_.reserve(by_name_.size());
+  copy.values_.reserve(by_name_.size());
+  copy.by_name_.reserve(by_name_.size());
+  std::vector<const Node*> copies(nodes_.size());  // By the id of the original.
   for (const Node* node = first_; node != nullptr; node = next(node)) {
     // Inputs are wired below: a graph under edit may be out of order.
     auto clone = std::make_unique<Node>();
@@ -152,9 +155,9 @@ Graph Graph::Clone() const {
       made->index_ = value->index_;
       made->info_ = value->info_;
       clone->outputs_.push_back(made);
-      copied[value] = made;
     }
-    copy.by_name_[clone->name_] = clone.get();
+    copies[node->id_] = clone.get();
+    copy.by_name_.emplace(clone->name_, clone.get());
     copy.Link(clone.get(), nullptr);
     if (node == output_) copy.output_ = clone.get();
     copy.nodes_.push_back(std::move(clone));
@@ -162,7 +165,7 @@ Graph Graph::Clone() const {
   Node* clone = copy.first_;
   for (const Node* node = first_; node != nullptr; node = next(node), clone = clone->next_) {
     for (const Value* input : node->inputs_) {
-      Value* value = copied[input];
+      Value* value = copies[input->producer_->id_]->outputs_[input->index_];
       value->uses_.push_back({clone, static_cast<int>(clone->inputs_.size())});
       clone->inputs_.push_back(value);
     }

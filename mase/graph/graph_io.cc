@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/arena.h"
 #include "google/protobuf/text_format.h"
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
@@ -160,10 +161,7 @@ absl::StatusOr<NodeSpec> SpecFromProto(const NodeProto& proto) {
   return spec;
 }
 
-}  // namespace
-
-NodeProto NodeToProto(const Node& node) {
-  NodeProto proto;
+void FillNode(const Node& node, NodeProto& proto) {
   proto.set_name(node.name());
   // The proto's numbers are the enum's plus one, as zero is "unspecified".
   proto.set_kind(static_cast<NodeProto::Kind>(static_cast<int>(node.kind()) + 1));
@@ -179,15 +177,45 @@ NodeProto NodeToProto(const Node& node) {
     added->set_tensor(parameter.tensor);
   }
   if (node.metadata().ByteSizeLong() > 0) *proto.mutable_metadata() = node.metadata();
+}
+
+void FillTensor(absl::string_view name, const Tensor& tensor, TensorData data, TensorProto& proto) {
+  proto.set_name(std::string(name));
+  proto.set_dtype(std::string(DTypeName(tensor.dtype())));
+  for (int64_t extent : tensor.shape().dims()) proto.add_dims(extent);
+  if (data == TensorData::kInline) proto.set_data(tensor.raw_data(), tensor.size_bytes());
+}
+
+void FillGraph(const Graph& graph, TensorData data, GraphProto& proto) {
+  proto.set_format_version(kFormatVersion);
+  proto.set_name(graph.name());
+  proto.mutable_node()->Reserve(graph.node_count());
+  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+    FillNode(*node, *proto.add_node());
+  }
+  for (const GraphTensor& tensor : graph.tensors()) {
+    TensorProto& added = *proto.add_tensor();
+    FillTensor(tensor.name, tensor.value, data, added);
+    added.set_buffer(tensor.buffer);
+  }
+}
+
+// Millions of small messages are given back at once.
+GraphProto& OnArena(google::protobuf::Arena& arena) {
+  return *google::protobuf::Arena::CreateMessage<GraphProto>(&arena);
+}
+
+}  // namespace
+
+NodeProto NodeToProto(const Node& node) {
+  NodeProto proto;
+  FillNode(node, proto);
   return proto;
 }
 
 TensorProto TensorToProto(absl::string_view name, const Tensor& tensor, TensorData data) {
   TensorProto proto;
-  proto.set_name(std::string(name));
-  proto.set_dtype(std::string(DTypeName(tensor.dtype())));
-  for (int64_t extent : tensor.shape().dims()) proto.add_dims(extent);
-  if (data == TensorData::kInline) proto.set_data(tensor.raw_data(), tensor.size_bytes());
+  FillTensor(name, tensor, data, proto);
   return proto;
 }
 
@@ -209,15 +237,7 @@ absl::StatusOr<Tensor> TensorFromProto(const TensorProto& proto) {
 
 GraphProto GraphToProto(const Graph& graph, TensorData data) {
   GraphProto proto;
-  proto.set_format_version(kFormatVersion);
-  proto.set_name(graph.name());
-  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
-    *proto.add_node() = NodeToProto(*node);
-  }
-  for (const GraphTensor& tensor : graph.tensors()) {
-    TensorProto& added = *proto.add_tensor() = TensorToProto(tensor.name, tensor.value, data);
-    added.set_buffer(tensor.buffer);
-  }
+  FillGraph(graph, data, proto);
   return proto;
 }
 
@@ -264,12 +284,16 @@ absl::StatusOr<Graph> GraphFromProto(const GraphProto& proto) {
 
 std::string GraphToText(const Graph& graph) {
   std::string text;
-  google::protobuf::TextFormat::PrintToString(GraphToProto(graph, TensorData::kOmitted), &text);
+  google::protobuf::Arena arena;
+  GraphProto& proto = OnArena(arena);
+  FillGraph(graph, TensorData::kOmitted, proto);
+  google::protobuf::TextFormat::PrintToString(proto, &text);
   return text;
 }
 
 absl::StatusOr<Graph> GraphFromText(absl::string_view text) {
-  GraphProto proto;
+  google::protobuf::Arena arena;
+  GraphProto& proto = OnArena(arena);
   FirstTextError errors;
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);

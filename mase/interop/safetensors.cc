@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -45,6 +46,28 @@ constexpr size_t kAlignment = 64;
 template <typename... Parts>
 absl::Status Corrupt(const Parts&... parts) {
   return absl::DataLossError(absl::StrCat(parts...));
+}
+
+// Appends `text` as JSON has it. Names and metadata may come from files: what is not plain is left
+// to the library, which replaces invalid UTF-8. The text of a graph, hundreds of megabytes for a
+// million nodes, is plain and not copied.
+void AppendQuoted(absl::string_view text, std::string& json) {
+  const auto is_escaped = [](char c) { return c == '"' || c == '\\' || c == '\n'; };
+  const bool plain =
+      absl::c_all_of(text, [](char c) { return (c >= ' ' && c <= '~') || c == '\n'; });
+  if (!plain) {
+    json += Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
+    return;
+  }
+  const size_t begin = json.size();
+  json.resize(begin + text.size() + absl::c_count_if(text, is_escaped) + 2);
+  char* to = json.data() + begin;
+  *to++ = '"';
+  for (const char c : text) {
+    if (is_escaped(c)) *to++ = '\\';
+    *to++ = c == '\n' ? 'n' : c;
+  }
+  *to = '"';
 }
 
 uint32_t FileChecksum(absl::string_view bytes, size_t checksum_at) {
@@ -302,13 +325,12 @@ absl::StatusOr<SafeTensors> ReadSafeTensors(absl::string_view path) {
 
 absl::Status WriteSafeTensors(absl::string_view path, const SafeTensors& contents) {
   std::string head(kLengthBytes, '\0');
-  // Names and metadata may come from files: invalid UTF-8 is replaced, not thrown at us.
-  const auto quoted = [](absl::string_view text) {
-    return Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
-  };
   absl::StrAppend(&head, kChecksumPrefix, kNoChecksum, "\"");
   for (const auto& [key, value] : contents.metadata) {
-    absl::StrAppend(&head, ",", quoted(key), ":", quoted(value));
+    head += ',';
+    AppendQuoted(key, head);
+    head += ':';
+    AppendQuoted(value, head);
   }
   absl::StrAppend(&head, "}");
   uint64_t offset = 0;
@@ -319,8 +341,9 @@ absl::Status WriteSafeTensors(absl::string_view path, const SafeTensors& content
           absl::StrCat(path, ": two tensors are named ", Quoted(tensor.name)));
     }
     const uint64_t end = offset + tensor.value.size_bytes();
-    absl::StrAppend(&head, ",", quoted(tensor.name), ":{\"dtype\":\"",
-                    ElementCode(tensor.value.dtype()), "\",\"shape\":[",
+    head += ',';
+    AppendQuoted(tensor.name, head);
+    absl::StrAppend(&head, ":{\"dtype\":\"", ElementCode(tensor.value.dtype()), "\",\"shape\":[",
                     absl::StrJoin(tensor.value.shape().dims(), ","), "],\"data_offsets\":[", offset,
                     ",", end, "]}");
     offset = end;

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "mase/base/limits.h"
 #include "mase/base/quote.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
@@ -21,7 +22,6 @@ namespace mase {
 namespace {
 
 constexpr int kMaxNesting = 32;
-constexpr int64_t kMaxModules = 100000;  // A short text may ask for many copies.
 constexpr absl::string_view kSequential = "Sequential";
 constexpr absl::string_view kDefaultPath = "seq_blocks";
 
@@ -210,15 +210,17 @@ class Reader {
   // Segments of a layer list, short where all modules are of one sequence.
   std::string List() const {
     const std::string path(Parent(leaves_[0].path));
-    std::vector<std::string> layers, segments;
     bool in_order = true;
-    for (size_t i = 0; i < leaves_.size(); ++i) {
-      in_order &= leaves_[i].path == absl::StrCat(path, ".", i);
-      layers.push_back(leaves_[i].layer);
-      segments.push_back(absl::StrCat(leaves_[i].path, " = ", leaves_[i].layer));
+    for (size_t i = 0; i < leaves_.size() && in_order; ++i) {
+      in_order = leaves_[i].path == absl::StrCat(path, ".", i);
     }
-    if (!in_order) return absl::StrJoin(segments, "; ");
-    return absl::StrCat(path, ": ", absl::StrJoin(layers, ", "));
+    const absl::string_view between = in_order ? ", " : "; ";
+    const std::string layers =
+        absl::StrJoin(leaves_, between, [in_order](std::string* out, const auto& leaf) {
+          if (!in_order) absl::StrAppend(out, leaf.path, " = ");
+          absl::StrAppend(out, leaf.layer);
+        });
+    return in_order ? absl::StrCat(path, ": ", layers) : layers;
   }
 
   static absl::string_view Parent(absl::string_view path) {
@@ -228,7 +230,7 @@ class Reader {
   // One module with its brackets. Of the outermost one that is no Sequential the name is not part
   // of its modules' paths.
   absl::Status ReadModule(const std::string& path, bool is_top, int depth) {
-    if (++modules_ > kMaxModules) return Error("too many modules");
+    if (++modules_ > limits::kMaxGraphNodes) return TooMany();
     if (depth > kMaxNesting) return Error("modules in modules, too deep");
     SkipBlanks();
     const absl::string_view begin = rest_;
@@ -280,12 +282,17 @@ class Reader {
         count != last - first + 1) {
       return Error("want (FIRST-LAST): COUNT x MODULE");
     }
+    if (count > limits::kMaxGraphNodes - modules_) return TooMany();
     const absl::string_view module = rest_;
     for (int64_t i = first; i <= last; ++i) {
       rest_ = module;
       MASE_RETURN_IF_ERROR(ReadModule(absl::StrCat(inside, i), false, depth));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status TooMany() const {
+    return Error(absl::StrCat("more than ", limits::kMaxGraphNodes, " modules"));
   }
 
   absl::string_view KeyAhead() const { return rest_.substr(0, rest_.find(':') + 1); }
