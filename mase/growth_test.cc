@@ -22,6 +22,7 @@
 #include "glog/logging.h"
 #include "gtest/gtest.h"
 #include "mase/base/table.h"
+#include "mase/config/config.h"
 #include "mase/graph/graph_io.h"
 #include "mase/graph/graph_text.h"
 #include "mase/graph/verifier.h"
@@ -89,11 +90,27 @@ TEST(GrowthTest, LayerLists) {
 }
 
 TEST(GrowthTest, TextOfPyTorch) {
-  ExpectLinear(Small(2000), [](int n) {
+  ExpectLinear(Small(500), [](int n) {
     std::string text = "nn.Sequential(nn.Linear(16, 16)";
     for (int i = 1; i < n; ++i) text += ", nn.ReLU()";
     text += ")";
     return [text] { ASSERT_OK(LayersOfTorchText(text)); };
+  });
+}
+
+// A table a node, as configs that tools write have them: MASE_GROWTH=200 is 10^4 and 10^5 tables.
+TEST(GrowthTest, Toml) {
+  ExpectLinear(Small(50), [](int n) {
+    std::string text;
+    for (int i = 0; i < n; ++i) {
+      absl::StrAppend(&text, "[search.search_space.seed.seq_blocks_", i,
+                      ".config]\nname = [\"integer\"]\nweight_width = [4, 8]\n");
+    }
+    return [text, n] {
+      ConfigBuilder builder({.read_search = true});
+      ASSERT_OK(builder.AddText(text, "f.toml", "/"));
+      ASSERT_EQ(builder.Build().config.search().search_space().seed_size(), n);
+    };
   });
 }
 
