@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,7 +18,6 @@
 #include "mase/base/crc32c.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
-#include "mase/base/memory_budget.h"
 #include "mase/base/quote.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -313,9 +311,6 @@ std::string SafeTensors::TypeOf(const std::string& name, const Tensor& tensor) c
 }
 
 absl::StatusOr<SafeTensors> ReadSafeTensors(absl::string_view path) {
-  std::error_code unknown;  // Then reading says what is wrong.
-  const auto size = std::filesystem::file_size(std::string(path), unknown);
-  if (!unknown) MASE_RETURN_IF_ERROR(CheckMemory(static_cast<int64_t>(size), path));
   MASE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, limits::kMaxCheckpointBytes));
   absl::StatusOr<SafeTensors> contents =
       ParseFile(std::make_shared<const std::string>(std::move(bytes)));

@@ -25,6 +25,7 @@
 #include "mase/graph/shape_inference.h"
 #include "mase/interop/npy.h"
 #include "mase/onnx/reference.h"
+#include "mase/testing/file_limit.h"
 #include "mase/testing/matchers.h"
 #include "onnx/onnx_pb.h"
 
@@ -658,10 +659,8 @@ TEST(BadOnnxTest, NodesAreLimited) {
 }
 
 TEST(BadOnnxTest, FilesAreLimited) {
-  const std::string path = NewPath();
-  ASSERT_OK(WriteFileAtomically(path, ""));
-  fs::resize_file(path, limits::kMaxOnnxBytes + 1);  // Of zeros that are not there.
-  EXPECT_THAT(ImportOnnx(path).status(), StatusIs(absl::StatusCode::kResourceExhausted));
+  ExpectFileLimit(NewPath(), limits::kMaxOnnxBytes,
+                  [](const std::string& path) { return ImportOnnx(path).status(); });
 }
 
 TEST(BadOnnxTest, ConstantsThatGrowWithoutEndAreRefused) {

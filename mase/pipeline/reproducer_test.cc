@@ -14,6 +14,7 @@
 #include "mase/base/limits.h"
 #include "mase/pipeline/testing_passes.h"
 #include "mase/testing/command.h"
+#include "mase/testing/file_limit.h"
 
 namespace mase {
 namespace {
@@ -118,13 +119,8 @@ TEST_F(ReproducerTest, OtherFilesAreRefused) {
 
 TEST_F(ReproducerTest, FilesAreLimited) {
   std::filesystem::create_directories(folder_);
-  const std::string path = folder_ + "/large";
-  ASSERT_TRUE(WriteFileAtomically(path, "").ok());
-  std::filesystem::resize_file(path, limits::kMaxReproducerBytes + 1);
-  EXPECT_EQ(ReadReproducer(path).status().code(), absl::StatusCode::kResourceExhausted);
-  // Below and at what a message may be, size is no reason; what the file holds is.
-  std::filesystem::resize_file(path, 1000);
-  EXPECT_EQ(ReadReproducer(path).status().code(), absl::StatusCode::kDataLoss);
+  ExpectFileLimit(folder_ + "/large", limits::kMaxReproducerBytes,
+                  [](const std::string& path) { return ReadReproducer(path).status(); });
 }
 
 }  // namespace
