@@ -8,19 +8,27 @@
 #include "absl/strings/str_cat.h"
 
 namespace mase {
+namespace {
 
-MemoryFile::MemoryFile(const uint8_t* bytes, size_t size)
-    : descriptor_(::memfd_create("fuzz", MFD_CLOEXEC)) {
-  while (size > 0) {
-    const ssize_t written = ::write(descriptor_, bytes, size);
+int Descriptor() {
+  static const int descriptor = ::memfd_create("fuzz", MFD_CLOEXEC);
+  return descriptor;
+}
+
+}  // namespace
+
+MemoryFile::MemoryFile(const uint8_t* bytes, size_t size) {
+  if (::ftruncate(Descriptor(), static_cast<off_t>(size)) != 0) std::abort();
+  for (size_t at = 0; at < size;) {
+    const ssize_t written = ::pwrite(Descriptor(), bytes + at, size - at, static_cast<off_t>(at));
     if (written < 0) std::abort();
-    bytes += written;
-    size -= static_cast<size_t>(written);
+    at += static_cast<size_t>(written);
   }
 }
 
-MemoryFile::~MemoryFile() { ::close(descriptor_); }
-
-std::string MemoryFile::path() const { return absl::StrCat("/proc/self/fd/", descriptor_); }
+const std::string& MemoryFile::path() const {
+  static const std::string path = absl::StrCat("/proc/self/fd/", Descriptor());
+  return path;
+}
 
 }  // namespace mase

@@ -8,17 +8,15 @@
 
 namespace mase {
 
+// One lives at a time: all are the same file, whose pages the system need not make anew for each
+// input.
 class MemoryFile {
  public:
   MemoryFile(const uint8_t* bytes, size_t size);
-  ~MemoryFile();
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
 
-  std::string path() const;
-
- private:
-  const int descriptor_;
+  const std::string& path() const;
 };
 
 }  // namespace mase
