@@ -226,9 +226,9 @@ TEST_F(EndingsTest, AKilledRunHasToldOfEveryEpochIntoAFile) {
   const CommandResult run = RunCommand(
       "/bin/sh",
       {"-c",
-       "\"$0\" \"$@\" > told.txt 2>&1 & pid=$!\n"
-       "for i in $(seq 600); do grep -q '^epoch 4:' told.txt && break; sleep 0.05; done\n"
-       "kill -9 $pid; wait $pid",
+       ("\"$0\" \"$@\" > told.txt 2>&1 & pid=$!\n"
+        "for i in $(seq 600); do grep -q '^epoch 4:' told.txt && break; sleep 0.05; done\n"
+        "kill -9 $pid; wait $pid"),
        Runfile(kTrain), "Linear 2", "csv", "--set=dataset.train=clear.csv",
        "--set=dataset.validation=clear.csv", "--max-epochs=1000000", "--run_dir=run"},
       folder_);

@@ -27,9 +27,9 @@ TEST(InterruptTest, ATransformSaysThatItWasInterruptedAndKeepsWhatItHas) {
   const CommandResult run = RunCommand(
       "/bin/sh",
       {"-c",
-       "\"$0\" \"$@\" & pid=$!\n"
-       "for i in $(seq 600); do test -e run/settings.textproto && break; sleep 0.05; done\n"
-       "sleep 0.5; kill -INT $pid; wait $pid",
+       ("\"$0\" \"$@\" & pid=$!\n"
+        "for i in $(seq 600); do test -e run/settings.textproto && break; sleep 0.05; done\n"
+        "sleep 0.5; kill -INT $pid; wait $pid"),
        Runfile("mase/ch"), "sensitivity", absl::StrJoin(layers, ", "), "jsc-sim",
        "--set=dataset.rows=500000", "--set=passes.quantize.linear.config.name=integer",
        "--set=passes.quantize.linear.config.weight_width=8",

@@ -81,7 +81,8 @@ double Progress::seconds_between_draws() const {
 
 std::string Progress::Line(int64_t done, double elapsed_s) const {
   const double rate = elapsed_s > 0 ? static_cast<double>(done) / elapsed_s : 0;
-  const std::string speed = absl::StrFormat(rate < 10 ? "%.2f/s" : "%.0f/s", rate);
+  const std::string speed =
+      rate < 10 ? absl::StrFormat("%.2f/s", rate) : absl::StrFormat("%.0f/s", rate);
   if (total_ <= 0) {
     return absl::StrCat(label_, " ", done, " ", unit_, " [", ClockText(elapsed_s), ", ", speed,
                         "]");

@@ -158,8 +158,7 @@ absl::StatusOr<int> Run(const std::vector<std::string>& words) {
   DiffFlags flags;
   std::vector<ProcessFlag> own = FlagsOf(*DiffFlags::descriptor());
   own.push_back({"help", true, "Print this text."});
-  MASE_ASSIGN_OR_RETURN(const Arguments arguments,
-                        ParseArguments(absl::MakeConstSpan(words).subspan(1), own));
+  MASE_ASSIGN_OR_RETURN(const Arguments arguments, ParseArguments(words, own));
   for (const auto& [name, value] : arguments.process) {
     if (name == "help") return std::printf("%s", kUsage), 0;
     MASE_RETURN_IF_ERROR(SetFlag(name, value, flags));
@@ -171,6 +170,7 @@ absl::StatusOr<int> Run(const std::vector<std::string>& words) {
 }  // namespace
 
 int RunDiff(std::vector<std::string> words) {
+  words.erase(words.begin());  // "diff"
   const absl::StatusOr<int> code = Run(words);
   absl::Status status = code.status();
   if (status.ok()) status = FinishPrinting();

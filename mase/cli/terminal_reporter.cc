@@ -18,9 +18,9 @@ void TerminalReporter::Message(LogLevel level, absl::string_view message) {
   if (!flags_.quiet() || level >= LogLevel::kWarning) Log(level, message);
 }
 
-void TerminalReporter::Print(absl::string_view text) { Write(Printable(text)); }
+void TerminalReporter::Print(absl::string_view text) { PutOut(Printable(text)); }
 
-void TerminalReporter::Write(absl::string_view text) {
+void TerminalReporter::PutOut(absl::string_view text) {
   if (flags_.quiet()) return;
   std::fwrite(text.data(), 1, text.size(), flags_.json() ? stderr : stdout);
 }
@@ -30,7 +30,7 @@ void TerminalReporter::Show(const Table& table, absl::string_view whole) {
   if (!whole.empty()) room.rows = kMostRowsShown;
   room.whole = std::string(whole);
   // Its cells are printable, and its colours are ours.
-  Write(absl::StrCat(table.title().empty() ? "" : "\n", table.Text(room)));
+  PutOut(absl::StrCat(table.title().empty() ? "" : "\n", table.Text(room)));
 }
 
 Terminal TerminalReporter::progress() { return flags_.quiet() ? Terminal() : Terminal::Stderr(); }

@@ -25,7 +25,7 @@ class TerminalReporter : public Reporter {
   void PrintJson(absl::string_view document) override;
 
  private:
-  void Write(absl::string_view text);
+  void PutOut(absl::string_view text);
 
   const OutputFlags flags_;
 };

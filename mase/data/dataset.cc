@@ -123,11 +123,12 @@ void Dataset::Set(Split split, Loader loader) {
 
 void Dataset::SetAlias(Split split, Split source, std::string origin) {
   const std::shared_ptr<Lazy> lazy = splits_.at(source);
-  Set(split, [lazy, info = info_, source, origin]() -> absl::StatusOr<SplitData> {
-    MASE_ASSIGN_OR_RETURN(SplitData data, lazy->Get(info, source));
-    data.origin = origin;
-    return data;
-  });
+  Set(split,
+      [lazy, info = info_, source, origin = std::move(origin)]() -> absl::StatusOr<SplitData> {
+        MASE_ASSIGN_OR_RETURN(SplitData data, lazy->Get(info, source));
+        data.origin = origin;
+        return data;
+      });
 }
 
 std::string ClassBalance(const SplitData& data, absl::Span<const std::string> class_names) {

@@ -37,7 +37,8 @@ Tensor Scale(const Tensor& pixels, const PixelScale& scale) {
 Dataset::Loader ImageLoader(std::vector<std::string> files, std::string recipe, int64_t classes,
                             std::function<absl::StatusOr<RawImages>()> read, PixelScale scale,
                             std::shared_ptr<Notes> notes) {
-  return [=]() -> absl::StatusOr<SplitData> {
+  return [files = std::move(files), recipe = std::move(recipe), classes, read = std::move(read),
+          scale = std::move(scale), notes = std::move(notes)]() -> absl::StatusOr<SplitData> {
     const auto build = [&]() -> absl::StatusOr<CachedData> {
       MASE_ASSIGN_OR_RETURN(RawImages raw, read());
       Tensor ids = RowIds(raw.pixels, raw.labels);

@@ -68,7 +68,7 @@ absl::StatusOr<Dataset> OpenCsv(const DatasetConfig& config, const OpenOptions& 
 }
 
 // A bundled public table of testdata/tabular.
-Entry PublicTable(std::string name, std::string file, std::string description) {
+Entry PublicTable(std::string name, absl::string_view file, std::string description) {
   TabularSet set;
   set.name = name;
   set.real = true;

@@ -252,7 +252,8 @@ double WindowElements(const Node& node, const InferredShapes& shapes) {
   double elements = 1;
   for (int axis = 2; axis < src.rank(); ++axis) {
     if (attributes.Find("output_size") != nullptr) {
-      elements *= static_cast<double>(src[axis] / std::max<int64_t>(dst[axis], 1) + 2);
+      const int64_t widest = src[axis] / std::max<int64_t>(dst[axis], 1) + 2;
+      elements *= static_cast<double>(widest);
     } else {
       elements *= static_cast<double>(attributes.Ints("kernel_size")[axis - 2]);
     }

@@ -156,7 +156,8 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
 
 std::vector<float> InitialResidualMeans(int levels) {
   std::vector<float> means;
-  const float sum = static_cast<float>(levels * (levels + 1) / 2);
+  const int total = levels * (levels + 1) / 2;
+  const float sum = static_cast<float>(total);
   for (int level = levels; level > 0; --level) means.push_back(static_cast<float>(level) / sum);
   return means;
 }

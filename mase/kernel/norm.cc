@@ -163,7 +163,8 @@ class RowNormKernel final : public Kernel {
   // Instance norm: the mean over the batch of each sample's statistics, with the unbiased variance.
   void MoveRunning(const KernelArgs& args) const {
     const RowSpace& s = space_;
-    const double batch = static_cast<double>(s.rows / s.weights);
+    const int64_t samples = s.rows / s.weights;
+    const double batch = static_cast<double>(samples);
     const double unbiased = static_cast<double>(s.length) / static_cast<double>(s.length - 1);
     for (int64_t c = 0; c < s.weights; ++c) {
       double mean = 0, variance = 0;

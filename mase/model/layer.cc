@@ -153,7 +153,8 @@ absl::StatusOr<Attributes> ParseAttributes(const OpSchema& schema,
 }
 
 // Fills in what was not given: from the input, by MASE's habits, else the op's default.
-absl::StatusOr<Attributes> Complete(const OpSchema& schema, Attributes given, const Shape& input) {
+absl::StatusOr<Attributes> Complete(const OpSchema& schema, const Attributes& given,
+                                    const Shape& input) {
   Attributes complete;
   for (const AttributeSpec& spec : schema.attributes) {
     Attribute value = spec.fallback;
@@ -182,7 +183,7 @@ absl::StatusOr<Layer> ParseLayer(absl::string_view text, const Shape& input, int
   MASE_ASSIGN_OR_RETURN(layer.schema, FindLayer(words[0], input));
   absl::StatusOr<Attributes> attributes =
       ParseAttributes(*layer.schema, absl::MakeConstSpan(words).subspan(1), input, classes);
-  if (attributes.ok()) attributes = Complete(*layer.schema, *std::move(attributes), input);
+  if (attributes.ok()) attributes = Complete(*layer.schema, *attributes, input);
   if (!attributes.ok()) {
     return Annotate(attributes.status(),
                     absl::StrCat("layer '", absl::StripAsciiWhitespace(text), "'"));

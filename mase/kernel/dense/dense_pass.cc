@@ -22,7 +22,8 @@ int64_t Aligned(int64_t floats) {
 }  // namespace
 
 float* AlignToCacheLine(float* p) {
-  return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(p) + 63) & ~uintptr_t{63});
+  const uintptr_t behind = reinterpret_cast<uintptr_t>(p) % 64;  // Bytes, of whole floats.
+  return p + (64 - behind) % 64 / sizeof(float);
 }
 
 DensePass::DensePass(const DenseNet::Plan& plan, const DenseTensors& tensors, int64_t rows)
