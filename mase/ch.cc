@@ -109,6 +109,12 @@ int RunPass(std::vector<std::string> words) {
   return RunTransformAs(std::move(words),
                         {"--evaluate=false", absl::StrCat("--set=passes.", kPass, "={}")});
 }
+std::vector<std::string> ActionNames();
+
+absl::StatusOr<Listing> ListCompletionsOfActions(const std::vector<std::string>& words) {
+  return ListCompletions(words, ActionNames());
+}
+
 constexpr char kProfile[] = "profile_statistics";
 constexpr char kVerify[] = "verify_quantization";
 constexpr char kCompareActivations[] = "compare_activations";
@@ -160,7 +166,7 @@ const ActionEntry kActions[] = {
     {"plugins", "list and describe plugins; `plugins check FILE.so` tries one out", Do<RunPlugins>},
     {"models", "list the nets that a name stands for", Print<ListModels>},
     {"datasets", "list the data sets that a name stands for", Print<ListDatasets>},
-    {"completion", "print the completions of bash or zsh", Print<ListCompletions>},
+    {"completion", "print the completions of bash or zsh", Print<ListCompletionsOfActions>},
     {"version", "print what this program is made of", Print<ListVersions>},
     {"help", "print this text, or that of an action", RunHelp},
 };
@@ -205,7 +211,7 @@ int UnknownAction(const std::string& name) {
 }
 
 int RunHelp(std::vector<std::string> words) {
-  if (words.size() < 2 || words[1] == "help") return PrintOverview(), 0;
+  if (words.size() < 2 || words[1] == "help" || words[1] == "--help") return PrintOverview(), 0;
   const ActionEntry* action = FindAction(words[1]);
   return action == nullptr ? UnknownAction(words[1]) : action->run({words[1], "--help"});
 }

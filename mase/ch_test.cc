@@ -299,11 +299,14 @@ TEST(ChTest, CompletionsOfBashComplete) {
     return ValueOrDie(ReadFile(folder + "/out", 1 << 20));
   };
   EXPECT_EQ(complete("ch tr", 1), "transform train\n");
+  EXPECT_EQ(complete("ch pro", 1), "profile\n");
+  EXPECT_EQ(complete("ch export q", 2), "qdq qoperator qonnx\n");
   EXPECT_EQ(complete("ch train --max-ep", 2), "--max-epochs\n");
   EXPECT_THAT(complete("ch train jsc-t", 2), HasSubstr("jsc-tiny"));
   EXPECT_EQ(complete("ch passes describe quan", 3), "quantize\n");
   EXPECT_THAT(Ch({"completion", "zsh"}).out, HasSubstr("#compdef ch\n"));
   EXPECT_EQ(Ch({"completion", "fish"}).exit_code, 2);
+  EXPECT_THAT(Ch({"help", "completion"}).out, HasSubstr("source <(ch completion bash)"));
 }
 
 TEST(ChTest, ExplainSaysWhichLineDecidedForWhichNodeAndWritesNothing) {

@@ -74,7 +74,10 @@ TEST(OnnxRunTest, ANetGoesInIsQuantizedAndComesOut) {
   EXPECT_THAT(over.err, HasSubstr("q.onnx exists; --overwrite replaces it"));
   const CommandResult replaced = export_as({"qoperator", "--out=q.onnx", "--overwrite"});
   EXPECT_EQ(replaced.exit_code, 0) << replaced.err;
-  EXPECT_EQ(export_as({"c", "--out=net"}).exit_code, 0);
+  const CommandResult dry = export_as({"c", "--out=net", "--dry_run"});
+  EXPECT_EQ(dry.exit_code, 0) << dry.err;
+  EXPECT_THAT(dry.out + dry.err, HasSubstr("Would write net/net.h"));
+  EXPECT_EQ(export_as({"c", "--out=net"}).exit_code, 0);  // Nothing was there.
   EXPECT_THAT(export_as({"c", "--out=net"}).err, HasSubstr("net.h exists; --overwrite"));
   EXPECT_EQ(export_as({"c", "--out=net", "--overwrite"}).exit_code, 0);
 }

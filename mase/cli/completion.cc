@@ -35,8 +35,11 @@ _ch() {
       names="@FLAGS@"
     else
       case ${COMP_WORDS[1]} in
-        info|transform|train|test) names="@MODELS@ @DATASETS@" ;;
+        transform|train|test|search|explain|info|profile|verify|compare-activations|sensitivity)
+          names="@MODELS@ @DATASETS@" ;;
         sweep) names="transform train test @MODELS@ @DATASETS@" ;;
+        export) names="onnx qdq qoperator qonnx c" ;;
+        plugins) names="list describe check" ;;
         formats) names="list describe table quantize encode decode error" ;;
         passes) names="describe reference" ;;
         completion) names="bash zsh" ;;
@@ -54,6 +57,12 @@ constexpr char kZshHead[] = R"(#compdef ch
 autoload -U +X bashcompinit && bashcompinit
 )";
 
+constexpr char kUsage[] = R"(completion: print the completions of bash or zsh
+
+  ch completion bash    in ~/.bashrc: source <(ch completion bash)
+  ch completion zsh     into a folder of $fpath: ch completion zsh > ~/.zfunc/_ch
+)";
+
 std::string Flags() {
   std::vector<std::string> flags;
   for (const std::string& name : SettingFlagNames()) {
@@ -64,7 +73,9 @@ std::string Flags() {
 
 }  // namespace
 
-absl::StatusOr<Listing> ListCompletions(const std::vector<std::string>& words) {
+absl::StatusOr<Listing> ListCompletions(const std::vector<std::string>& words,
+                                        absl::Span<const std::string> actions) {
+  if (words == std::vector<std::string>{"--help"}) return Listing{std::nullopt, kUsage};
   const bool zsh = words == std::vector<std::string>{"zsh"};
   if (!zsh && words != std::vector<std::string>{"bash"}) {
     return absl::InvalidArgumentError(
@@ -76,15 +87,13 @@ absl::StatusOr<Listing> ListCompletions(const std::vector<std::string>& words) {
   MASE_ASSIGN_OR_RETURN(const std::unique_ptr<PluginLoader> loader, PluginLoader::Create());
   for (const PassEntry& pass : loader->List()) passes.push_back(pass.name());
   for (const Family* family : Families()) formats.emplace_back(family->name);
-  const std::string script = absl::StrReplaceAll(
-      kBash, {{"@ACTIONS@",
-               "transform train test sweep explain info diff formats passes models "
-               "datasets completion version help"},
-              {"@FLAGS@", Flags()},
-              {"@MODELS@", absl::StrJoin(models, " ")},
-              {"@DATASETS@", absl::StrJoin(datasets, " ")},
-              {"@PASSES@", absl::StrJoin(passes, " ")},
-              {"@FORMATS@", absl::StrJoin(formats, " ")}});
+  const std::string script =
+      absl::StrReplaceAll(kBash, {{"@ACTIONS@", absl::StrJoin(actions, " ")},
+                                  {"@FLAGS@", Flags()},
+                                  {"@MODELS@", absl::StrJoin(models, " ")},
+                                  {"@DATASETS@", absl::StrJoin(datasets, " ")},
+                                  {"@PASSES@", absl::StrJoin(passes, " ")},
+                                  {"@FORMATS@", absl::StrJoin(formats, " ")}});
   return Listing{std::nullopt, zsh ? absl::StrCat(kZshHead, script) : script};
 }
 

@@ -6,15 +6,19 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "mase/cli/listings.h"
 
 namespace mase {
 
-// [bash] or [zsh]: a script for it, to be sourced or installed:
+// [bash] or [zsh]: a script for it, to be sourced or installed; [--help] tells how:
 //
 //   source <(ch completion bash)
 //   ch completion zsh > ~/.zfunc/_ch
-absl::StatusOr<Listing> ListCompletions(const std::vector<std::string>& words);
+//
+// `actions` are the program's, in the order in which they are offered.
+absl::StatusOr<Listing> ListCompletions(const std::vector<std::string>& words,
+                                        absl::Span<const std::string> actions);
 
 }  // namespace mase
 

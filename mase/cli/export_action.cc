@@ -48,10 +48,15 @@ absl::Status WriteOnnxFile(const Graph& graph, const ExportFlags& flags, Reporte
     return absl::FailedPreconditionError(
         "the net rounds nothing: quantize it first (ch transform), or write it as onnx");
   }
-  MASE_ASSIGN_OR_RETURN(const double difference, WriteOnnx(out, graph, kForm, net));
   for (const std::string& note : net.notes) reporter.Warn(note);
-  reporter.Info(absl::StrCat("Wrote ", out, ": ", graph.node_count(), " nodes, ", net.rounded,
-                             " rounded operands, ", net.bytes.size(), " bytes"));
+  const std::string what = absl::StrCat(out, ": ", graph.node_count(), " nodes, ", net.rounded,
+                                        " rounded operands, ", net.bytes.size(), " bytes");
+  if (flags.dry_run()) {
+    reporter.Info(absl::StrCat("Would write ", what));
+    return absl::OkStatus();
+  }
+  MASE_ASSIGN_OR_RETURN(const double difference, WriteOnnx(out, graph, kForm, net));
+  reporter.Info(absl::StrCat("Wrote ", what));
   reporter.Info(absl::StrFormat(
       "Read back: largest difference %.1e of the largest result, on 16 rows of random numbers",
       difference));
@@ -68,19 +73,22 @@ absl::Status WriteCFolder(const Graph& graph, const ExportFlags& flags, Reporter
   }
   if (flags.has_opset()) return absl::InvalidArgumentError("--opset is for ONNX files");
   MASE_ASSIGN_OR_RETURN(const CProgram program, ExportC(graph, name));
-  if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) return FileError(folder, "make", errno);
-  const std::pair<absl::string_view, const std::string*> files[] = {
-      {".h", &program.header}, {".c", &program.source}, {"_test.c", &program.test}};
-  for (const auto& [end, text] : files) {
-    MASE_RETURN_IF_ERROR(WriteFileAtomically(path(end), *text));
-  }
   Table memory("memory", "What it needs besides its code", {{"memory"}, {"bytes"}});
   memory.AddRow({"flash: tables of constants", program.constant_bytes});
   memory.AddRow({"RAM that is kept", int64_t{0}});
   memory.AddRow({"stack: buffers between layers", program.stack_bytes});
   reporter.Show(memory, "");
-  reporter.Info(
-      absl::StrCat("Wrote ", folder, "/", name, ".h, ", name, ".c and ", name, "_test.c"));
+  const std::string files =
+      absl::StrCat(folder, "/", name, ".h, ", name, ".c and ", name, "_test.c");
+  if (flags.dry_run()) {
+    reporter.Info(absl::StrCat("Would write ", files));
+    return absl::OkStatus();
+  }
+  if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) return FileError(folder, "make", errno);
+  MASE_RETURN_IF_ERROR(WriteFileAtomically(path(".h"), program.header));
+  MASE_RETURN_IF_ERROR(WriteFileAtomically(path(".c"), program.source));
+  MASE_RETURN_IF_ERROR(WriteFileAtomically(path("_test.c"), program.test));
+  reporter.Info(absl::StrCat("Wrote ", files));
   reporter.Info(absl::StrCat(name, "(x, y) takes a row of ", program.inputs,
                              " numbers as the net reads them and gives ", program.outputs));
   if (program.on_codes) {
@@ -138,6 +146,11 @@ class ExportAction : public Action {
   absl::StatusOr<bool> Prepare() override {
     MASE_ASSIGN_OR_RETURN(loader_, OpenPlugins(arguments(), flags_.plugins()));
     return false;
+  }
+
+  // The forms heed dry_run themselves.
+  absl::Status Explain(const LoadedConfig& settings, const RunReport& begun) override {
+    return Run(settings, begun);
   }
 
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
