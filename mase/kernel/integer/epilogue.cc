@@ -94,6 +94,32 @@ Rounder::Rounder(const Codes& codes)
   SetBySign(codes.rounding, *this);
 }
 
+[[gnu::noinline]] void Rounder::SlowSteps(EpilogueFloats* rows, int count) const {
+  for (int r = 0; r < count; ++r) {
+    EpilogueFloats x = rows[r];
+    if (nan_is_zero) x = x == x ? x : EpilogueFloats{};
+    const EpilogueFloats scaled = Clamped(x * inverse);
+    if (to_even) {
+      rows[r] = (scaled + kMagic) - kMagic;
+      continue;
+    }
+    const EpilogueFloats whole =
+        __builtin_convertvector(__builtin_convertvector(scaled, EpilogueInts), EpilogueFloats);
+    EpilogueFloats fraction = scaled - whole;
+    fraction = fraction < 0 ? -fraction : fraction;
+    // What 1 / scale flushed to zero had a fraction all the same.
+    const EpilogueFloats tiny = EpilogueFloats{} + 0x1p-126f;
+    fraction = (whole == 0) & (x != 0) & (fraction < tiny) ? tiny : fraction;
+    const EpilogueFloats up =
+        x < 0 ? EpilogueFloats{} + up_negative : EpilogueFloats{} + up_positive;
+    const EpilogueFloats one = x < 0 ? EpilogueFloats{} - 1.0f : EpilogueFloats{} + 1.0f;
+    const EpilogueFloats rounded = fraction >= up ? whole + one : whole;
+    // What was tiny may have left a range that ends at zero.
+    const EpilogueFloats low = EpilogueFloats{} + least, high = EpilogueFloats{} + most;
+    rows[r] = rounded < low ? low : rounded > high ? high : rounded;
+  }
+}
+
 Epilogue::Epilogue(const KernelSpec& spec, int64_t channels) : channels_(channels) {
   // The step itself may be one of those that are fused behind others.
   std::vector<FusedOp> all;

@@ -71,12 +71,11 @@ struct Rounder {
       for (int r = 0; r < kRows; ++r) x[r] = (Clamped(x[r] * inverse) + kMagic) - kMagic;
       return;
     }
-    // Seldom, so once for all rows, of a copy that may lie in memory.
+    // Seldom, so one function for all, of a copy that may lie in memory.
     EpilogueFloats rows[kRows];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) rows[r] = x[r];
-#pragma GCC unroll 1
-    for (int r = 0; r < kRows; ++r) rows[r] = SlowSteps(rows[r]);
+    SlowSteps(rows, kRows);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) x[r] = rows[r];
   }
@@ -86,25 +85,8 @@ struct Rounder {
     scaled = scaled > least ? scaled : EpilogueFloats{} + least;
     return scaled < most ? scaled : EpilogueFloats{} + most;
   }
-  [[gnu::always_inline]] EpilogueFloats SlowSteps(EpilogueFloats x) const {
-    if (nan_is_zero) x = x == x ? x : EpilogueFloats{};
-    const EpilogueFloats scaled = Clamped(x * inverse);
-    if (to_even) return (scaled + kMagic) - kMagic;
-    const EpilogueFloats whole =
-        __builtin_convertvector(__builtin_convertvector(scaled, EpilogueInts), EpilogueFloats);
-    EpilogueFloats fraction = scaled - whole;
-    fraction = fraction < 0 ? -fraction : fraction;
-    // What 1 / scale flushed to zero had a fraction all the same.
-    const EpilogueFloats tiny = EpilogueFloats{} + 0x1p-126f;
-    fraction = (whole == 0) & (x != 0) & (fraction < tiny) ? tiny : fraction;
-    const EpilogueFloats up =
-        x < 0 ? EpilogueFloats{} + up_negative : EpilogueFloats{} + up_positive;
-    const EpilogueFloats one = x < 0 ? EpilogueFloats{} - 1.0f : EpilogueFloats{} + 1.0f;
-    const EpilogueFloats rounded = fraction >= up ? whole + one : whole;
-    // What was tiny may have left a range that ends at zero.
-    const EpilogueFloats low = EpilogueFloats{} + least, high = EpilogueFloats{} + most;
-    return rounded < low ? low : rounded > high ? high : rounded;
-  }
+  // In place, by the other roundings, and where a NaN is zero.
+  void SlowSteps(EpilogueFloats* rows, int count) const;
 };
 
 // OutOfRange, naming the channel, where a norm's numbers are NaN: what it makes is NaN then, which

@@ -34,39 +34,49 @@ typedef double Doubles __attribute__((vector_size(128)));
   return x;
 }
 
-// The results of a tile, from its sums. kRows may be more than the tile has: what those sums are
-// does not matter, but they are read.
-template <int kRows, typename Columns>
-[[gnu::always_inline]] inline void FinishTile(const Tile& tile, const Columns& columns,
-                                              int64_t cols, const Epilogue::Loop& epilogue,
-                                              bool stores_bytes, void* dst, int64_t at,
-                                              int64_t dst_stride, int64_t channel) {
-  const Epilogue::Loop loop = epilogue;  // What is stored may not change it.
-  const int64_t stride = tile.vectors * kTileLanes;
+// The results of rows of sums, `stride` apart, of which the first `rows` are stored, the first of
+// them at `at`. What sums beyond those are does not matter, but they are read.
+template <int kRows>
+[[gnu::always_inline]] inline void FinishRows(const int32_t* sums, int64_t stride, int rows,
+                                              const IntegerGemm::Columns& columns, int64_t cols,
+                                              const IntegerGemm::Result& result, int64_t at) {
+  const Epilogue::Loop loop = result.epilogue;  // What is stored may not change it.
   for (int64_t c = 0; c < cols; c += kTileLanes) {
     const Words offset = *reinterpret_cast<const Words*>(columns.offset + c);
     const EpilogueFloats scale = *reinterpret_cast<const EpilogueFloats*>(columns.scale + c);
     const EpilogueFloats shift = *reinterpret_cast<const EpilogueFloats*>(columns.shift + c);
     EpilogueFloats x[kRows];
     const auto sum = [&](int r) {
-      return reinterpret_cast<EpilogueInts>(
-          *reinterpret_cast<const Words*>(tile.sums + r * stride + c) + offset);
+      return reinterpret_cast<EpilogueInts>(*reinterpret_cast<const Words*>(sums + r * stride + c) +
+                                            offset);
     };
     if (columns.in_double) {
-      EpilogueFloats rows[kRows];
+      EpilogueFloats rows_in_double[kRows];
 #pragma GCC unroll 1
-      for (int r = 0; r < kRows; ++r) rows[r] = InDouble(sum(r), scale, shift);
+      for (int r = 0; r < kRows; ++r) rows_in_double[r] = InDouble(sum(r), scale, shift);
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) x[r] = rows[r];
+      for (int r = 0; r < kRows; ++r) x[r] = rows_in_double[r];
     } else {
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         x[r] = __builtin_convertvector(sum(r), EpilogueFloats) * scale + shift;
       }
     }
-    loop.Apply<true>(x, channel + c);
-    loop.Store(x, tile.rows, dst, at + c, dst_stride, cols - c, stores_bytes);
+    loop.Apply<true>(x, result.channel + c);
+    loop.Store(x, rows, result.dst, at + c, result.stride, cols - c, result.stores_bytes);
   }
+}
+
+[[gnu::always_inline]] inline void FinishTile(const Tile& tile, const IntegerGemm::Columns& columns,
+                                              int64_t cols, const IntegerGemm::Result& result,
+                                              int64_t at) {
+  FinishRows<kMaxTileRows>(tile.sums, tile.vectors * kTileLanes, tile.rows, columns, cols, result,
+                           at);
+}
+
+void FinishRow(const int32_t* sums, const IntegerGemm::Columns& columns, int64_t cols,
+               const IntegerGemm::Result& result, int64_t at) {
+  ForBestIsa([&] { FinishRows<1>(sums, 0, 1, columns, cols, result, at); });
 }
 
 }  // namespace
@@ -169,11 +179,7 @@ absl::Status IntegerGemm::PackColumns(const std::function<float(int64_t)>& scale
 void IntegerGemm::Finish(const void* packed, int32_t* sums, int64_t col, int64_t count,
                          const Epilogue::Loop& epilogue, bool stores_bytes, void* dst, int64_t at,
                          int64_t channel) const {
-  Tile tile = {.rows = 1, .vectors = 1};
-  tile.sums = sums;
-  const Columns numbers = ColumnsAt(packed, col);
-  ForBestIsa(
-      [&] { FinishTile<1>(tile, numbers, count, epilogue, stores_bytes, dst, at, 0, channel); });
+  FinishRow(sums, ColumnsAt(packed, col), count, {epilogue, stores_bytes, dst, 0, 0, channel}, at);
 }
 
 IntegerGemm::Columns IntegerGemm::ColumnsAt(const void* packed, int64_t col) const {
@@ -232,6 +238,8 @@ void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void
     tap_counts[tile] = FindTaps(pointers + r, stride, std::min<int64_t>(loop_.rows, rows - r),
                                 padding, taps + tile * taps_);
   }
+  // Only AVX-512 has the registers to finish several rows at a time.
+  const bool several = CurrentIsa() == Isa::kAvx512;
   const char* factors = static_cast<const char*>(packed);
   for (int64_t block = part.begin_block; block < part.end_block; ++block) {
     const int64_t col = block * columns_per_block();
@@ -261,15 +269,16 @@ void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void
         tile.tap_count = tap_counts[i];
         here.offset = AddPadding(packed, tile, col, numbers.offset, offset);
         const int64_t at = (part.begin + r) * result.stride + result.col + col;
-        ForBestIsa([&] {
-          if (tile.rows == 1) {
-            FinishTile<1>(tile, here, cols, result.epilogue, result.stores_bytes, result.dst, at, 0,
-                          result.channel + col);
-          } else {
-            FinishTile<kMaxTileRows>(tile, here, cols, result.epilogue, result.stores_bytes,
-                                     result.dst, at, result.stride, result.channel + col);
-          }
-        });
+        Result there = result;
+        there.channel += col;
+        if (several && tile.rows > 1) {
+          RunAvx512([&] { FinishTile(tile, here, cols, there, at); });
+          continue;
+        }
+        for (int row = 0; row < tile.rows; ++row) {
+          FinishRow(tile.sums + row * tile.vectors * kTileLanes, here, cols, there,
+                    at + row * result.stride);
+        }
       }
     }
   }
