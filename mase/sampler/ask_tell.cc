@@ -17,7 +17,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "google/protobuf/text_format.h"
 #include "mase/sampler/draws.h"
 #include "mase/sampler/sampler.h"
