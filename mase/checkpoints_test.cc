@@ -56,6 +56,18 @@ TEST(CheckpointsTest, KerassWeightsGoToAListOfLayers) {
   EXPECT_THAT(run.err, HasSubstr("mlp.h5: 12 tensors matched, 2 missing, 0 extra"));
 }
 
+TEST(CheckpointsTest, AKerasFileIsANetWithItsWeights) {
+  const std::string folder = NewFolder();
+  const CommandResult run = RunCommand(
+      "mase/test", {"--dataset", "jsc", "--load", Runfile("testdata/keras/mlp.keras")}, folder);
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("mlp.keras: 12 tensors matched, 2 missing, 0 extra"));
+  const CommandResult cnn = RunCommand(
+      "mase/test", {"--dataset", "jsc", "--load", Runfile("testdata/keras/cnn.keras")}, folder);
+  EXPECT_NE(cnn.exit_code, 0);
+  EXPECT_THAT(cnn.err, HasSubstr("name the net as a list of layers, too"));
+}
+
 std::string Foreign(absl::string_view name) {
   return Runfile(absl::StrCat("testdata/checkpoints/foreign/", name, ".safetensors"));
 }

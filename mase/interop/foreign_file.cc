@@ -57,7 +57,7 @@ struct ArchiveKind {
   absl::string_view advice;
 };
 constexpr ArchiveKind kArchiveKinds[] = {
-    {"model.weights.h5", "a Keras archive (.keras)", kKerasAdvice},
+    {"model.weights.h5", "a Keras archive", "a file whose name ends in .keras is read as one"},
     {"", "a zip archive, but none of PyTorch's or NumPy's", kUnpack},
 };
 

@@ -32,7 +32,7 @@ TEST(ForeignFileTest, AFileOfAnotherKindIsCalledByItsName) {
   std::string tar(512, '\0');
   tar.replace(257, 5, "ustar");
   const Case cases[] = {
-      {Zip("model.weights.h5"), "is a Keras archive", "model.save(\"NET.h5\")"},
+      {Zip("model.weights.h5"), "is a Keras archive", "ends in .keras"},
       {Zip("notes.txt"), "is a zip archive", "unpack"},
       {"\x80\x02}q.", "is a Python pickle", "torch.save(model.state_dict()"},
       {"\x80\x05\x95", "is a Python pickle", "can run code"},

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/files.h"
 #include "mase/base/runfiles.h"
 #include "mase/exec/executor.h"
 #include "mase/interop/npy.h"
@@ -43,6 +44,13 @@ TEST(KerasWeightsTest, ALayerListWithThemComputesWhatKerasDid) {
     const SafeTensors weights = ValueOrDie(ReadKerasWeights(File(absl::StrCat(net.name, ".h5"))));
     const BindReport report = ValueOrDie(BindTensors(weights, graph));
     EXPECT_TRUE(report.extra.empty());
+    const KerasArchive archive =
+        ValueOrDie(ReadKerasArchive(File(absl::StrCat(net.name, ".keras"))));
+    ASSERT_EQ(archive.weights.tensors.size(), weights.tensors.size());
+    for (const NamedTensor& tensor : weights.tensors) {
+      ASSERT_NE(archive.weights.Find(tensor.name), nullptr) << tensor.name;
+      EXPECT_TRUE(BitEqual(*archive.weights.Find(tensor.name), tensor.value)) << tensor.name;
+    }
     const Tensor in = ValueOrDie(ReadNpy(File(absl::StrCat(net.name, ".in.npy"))));
     const Tensor out = ValueOrDie(ReadNpy(File(absl::StrCat(net.name, ".out.npy"))));
     const auto executor = ValueOrDie(Executor::Create(graph));
@@ -52,6 +60,27 @@ TEST(KerasWeightsTest, ALayerListWithThemComputesWhatKerasDid) {
     for (int64_t i = 0; i < out.elements(); ++i) {
       EXPECT_NEAR(executor->output()[i], out.data<float>()[i], 2e-6) << i;
     }
+  }
+}
+
+TEST(KerasWeightsTest, OfAnArchiveLayersWithOtherWeightsAreNamed) {
+  EXPECT_THAT(ReadKerasArchive(File("depthwise.keras")),
+              StatusIs(absl::StatusCode::kUnimplemented,
+                       HasSubstr("depthwise.keras: layer 'deep (DepthwiseConv2D)' has 2 weights")));
+}
+
+TEST(KerasWeightsTest, ADamagedArchiveIsRefused) {
+  const std::string whole = ValueOrDie(ReadFile(File("mlp.keras"), 1 << 20));
+  const std::string path = ::testing::TempDir() + "/damaged.keras";
+  for (size_t size = 0; size < whole.size(); size += 4999) {
+    ASSERT_OK(WriteFileAtomically(path, whole.substr(0, size)));
+    EXPECT_FALSE(ReadKerasArchive(path).ok()) << size;
+  }
+  for (size_t at = 0; at < whole.size(); at += 487) {  // An error or a net, and no crash.
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ 0x55);
+    ASSERT_OK(WriteFileAtomically(path, changed));
+    (void)ReadKerasArchive(path);
   }
 }
 

@@ -113,6 +113,12 @@ absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig
     MASE_ASSIGN_OR_RETURN(opened.checkpoint.contents, ReadKerasWeights(opened.path));
     return opened;
   }
+  if (absl::EndsWith(opened.path, ".keras")) {
+    MASE_ASSIGN_OR_RETURN(KerasArchive archive, ReadKerasArchive(opened.path));
+    opened.checkpoint.contents = std::move(archive.weights);
+    opened.net = std::move(archive.net);
+    return opened;
+  }
   MASE_ASSIGN_OR_RETURN(opened.checkpoint, LoadCheckpoint(opened.path));
   return opened;
 }
@@ -136,14 +142,24 @@ absl::StatusOr<Graph> OpenModel(const RunConfig& config, const DatasetInfo& data
     (void)BuildModel(request, &generator);
     return graph;
   }
-  if (name.empty()) {
+  const bool builds_loaded = name.empty() && opened.has_value() && !opened->net.empty();
+  if (name.empty() && !builds_loaded) {
     return absl::InvalidArgumentError(
         opened.has_value() ? absl::StrCat(opened->path, " holds no graph: name the model too")
                            : "No model and/or dataset provided! These are required.");
   }
-  reporter.Info(absl::StrCat("Initialising model ", Quoted(name), "..."));
-  MASE_ASSIGN_OR_RETURN(const std::string text, ModelText(name));
-  MASE_ASSIGN_OR_RETURN(Graph graph, BuildModel(Request(text, config, data), &generator));
+  const std::string& shown = builds_loaded ? opened->path : name;
+  reporter.Info(absl::StrCat("Initialising model ", Quoted(shown), "..."));
+  std::string text = builds_loaded ? opened->net : "";
+  if (!builds_loaded) {
+    MASE_ASSIGN_OR_RETURN(text, ModelText(name));
+  }
+  absl::StatusOr<Graph> built = BuildModel(Request(text, config, data), &generator);
+  if (!built.ok() && builds_loaded && absl::IsUnimplemented(built.status())) {
+    return Annotate(built.status(), absl::StrCat(shown, ": name the net as a list of layers, too"));
+  }
+  MASE_RETURN_IF_ERROR(built.status());
+  Graph graph = *std::move(built);
   if (opened.has_value()) MASE_RETURN_IF_ERROR(Bind(*opened, graph, reporter));
   return graph;
 }

@@ -19,6 +19,7 @@ namespace mase {
 struct OpenedCheckpoint {
   std::string path;
   Checkpoint checkpoint;
+  std::string net;  // Of a .keras file: its JSON, from which a net may be built.
 };
 
 // Reads what --load names, or nothing where it names nothing. A directory stands for the best
@@ -28,7 +29,8 @@ struct OpenedCheckpoint {
 absl::StatusOr<std::optional<OpenedCheckpoint>> OpenCheckpoint(const ModelConfig& model,
                                                                Reporter& reporter);
 
-// The checkpoint's own graph if it has one and no other model was asked for, else the named model,
+// The checkpoint's own graph if it has one and no other model was asked for, else the named model
+// (of a .keras file without a name, that of its JSON),
 // with the checkpoint's weights if there is a checkpoint. `reporter` is told how names and element
 // types went together. `generator` becomes what building the net leaves. InvalidArgument: there is
 // neither a name nor a graph; the errors of BuildModel and BindTensors.

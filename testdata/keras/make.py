@@ -22,6 +22,7 @@ def other_statistics(net):
 def save(name, net, x):
     other_statistics(net)
     net.save(os.path.join(FOLDER, name + ".h5"))
+    net.save(os.path.join(FOLDER, name + ".keras"))
     np.save(os.path.join(FOLDER, name + ".out.npy"), np.asarray(net.predict(x, verbose=0), np.float32))
     # Channels first, as nets here read them.
     x = np.moveaxis(x, -1, 1) if x.ndim > 2 else x
@@ -37,3 +38,6 @@ save("cnn", keras.Sequential([
     keras.Input((6, 7, 2)), layers.Conv2D(4, (3, 2), activation="relu", bias_initializer="normal"),
     layers.GlobalAveragePooling2D(), layers.Dense(3, use_bias=False)]),
     rng.normal(size=(3, 6, 7, 2)).astype("float32"))
+# Layers whose weights are not read.
+keras.Sequential([keras.Input((4, 4, 2)), layers.DepthwiseConv2D(3, name="deep"), layers.Flatten(), layers.Dense(2)]).save(
+    os.path.join(FOLDER, "depthwise.keras"))
