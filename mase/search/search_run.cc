@@ -6,33 +6,27 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
-#include "google/protobuf/text_format.h"
-#include "google/protobuf/util/message_differencer.h"
-#include "mase/base/files.h"
-#include "mase/base/limits.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table_report.h"
 #include "mase/config/complete.h"
-#include "mase/config/text_proto.h"
 #include "mase/model/checkpoint.h"
 #include "mase/run/goal.h"
 #include "mase/run/run_directory.h"
 #include "mase/run/session.h"
 #include "mase/sampler/layer_model.h"
+#include "mase/search/check_request.h"
 #include "mase/search/compare_samplers.h"
 #include "mase/search/conclusion.h"
 #include "mase/search/point_chooser.h"
 #include "mase/search/pruner.h"
+#include "mase/search/search_directory.h"
 #include "mase/search/search_page.h"
 #include "mase/search/search_plots.h"
 #include "mase/search/search_results.h"
@@ -46,9 +40,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What decides the numbers of a study: the settings, but for how long and how fast is searched.
-constexpr char kStudySettings[] = "study.textproto";
-constexpr size_t kMostDifferences = 8;   // That are told.
 constexpr int64_t kDefaultTrials = 100;  // Of a space that is larger, where none are given.
 
 absl::StatusOr<SamplerSettings> SamplerOf(const SearchStrategySettings& strategy) {
@@ -56,21 +47,6 @@ absl::StatusOr<SamplerSettings> SamplerOf(const SearchStrategySettings& strategy
   if (strategy.name() == "grid") settings.set_name("grid");
   MASE_RETURN_IF_ERROR(CompleteMessage(settings));
   return settings;
-}
-
-// The settings that must be the same when a search goes on.
-std::string StudySettings(const RunConfig& config) {
-  RunConfig same = config;
-  same.mutable_search()->mutable_strategy()->clear_storage();
-  SearchSetup& setup = *same.mutable_search()->mutable_strategy()->mutable_setup();
-  setup.clear_n_jobs();
-  setup.clear_n_trials();
-  setup.clear_timeout();
-  setup.clear_save_every_n_trials();
-  same.clear_goals();
-  same.clear_html();
-  same.clear_log_level();
-  return ConfigText(same);
 }
 
 class Search {
@@ -314,138 +290,6 @@ class Search {
   bool fast_ = false;
 };
 
-// What is asked for and not done: refused where it would be another search, else said in one
-// warning.
-absl::Status CheckHonoured(const SearchRequest& request, Reporter& reporter) {
-  const SearchStrategySettings& strategy = request.settings.search().strategy();
-  if (request.apply.has_value() && request.apply_best) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--apply=", *request.apply, " and --apply_best: want one of the two"));
-  }
-  if (request.apply.has_value() && strategy.storage().url().empty()) {
-    const std::string& directory = request.settings.run_dir();
-    std::error_code error;
-    if (directory.empty() || !fs::exists(directory, error)) {
-      return absl::NotFoundError(
-          absl::StrCat("--apply=", *request.apply, " wants the --run_dir of a search that is there",
-                       directory.empty() ? "" : absl::StrCat("; ", directory, " is not")));
-    }
-  }
-  // Of its settings, too, before anything runs.
-  MASE_ASSIGN_OR_RETURN(const std::unique_ptr<Pruner> pruner,
-                        MakePruner(strategy.pruner(), Direction::kMinimize));
-  if (pruner != nullptr && !strategy.sw_runner().has_basic_train()) {
-    return absl::InvalidArgumentError(
-        "search.strategy.pruner: trials are pruned by their training, and these are not trained; "
-        "leave pruner out, or add [search.strategy.sw_runner.basic_train]");
-  }
-  if (strategy.sw_runner().basic_train().weights() == "inherited") {
-    const bool shared = !strategy.storage().url().empty();
-    if (shared || !request.compare.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "search.strategy.sw_runner.basic_train.weights = \"inherited\": ",
-          shared ? "trained nets lie in one run directory, and other workers of --storage have not "
-                   "got them"
-                 : "samplers are compared by figures that do not depend on the trials before",
-          "; want \"initial\" or \"sliced\", or leave ", shared ? "--storage" : "--compare",
-          " out"));
-    }
-  }
-  if (strategy.has_eval_mode() && !strategy.eval_mode()) {
-    return absl::InvalidArgumentError(
-        "search.strategy.eval_mode = false: nets are measured in evaluation mode alone; leave "
-        "eval_mode out");
-  }
-  std::string unheeded;
-  const auto add = [&](absl::string_view setting, absl::string_view why) {
-    absl::StrAppend(&unheeded, "\n  ", setting, ": ", why);
-  };
-  if (pruner != nullptr && !request.compare.empty()) {
-    add("pruner", "samplers are compared by whole trials");
-  }
-  if (strategy.setup().has_save_every_n_trials()) {
-    add("save_every_n_trials", "trials are kept as they end");
-  }
-  if (strategy.setup().has_pkl_ckpt()) {
-    add("pkl_ckpt", "a study goes on by its --run_dir or --storage");
-  }
-  for (const SearchMetric& metric : strategy.metrics()) {
-    if (!metric.has_lower_bound() && !metric.has_upper_bound()) continue;
-    add(absl::StrCat("bounds of ", metric.name()),
-        "they are for MASE's rl; see search_space.constraints");
-  }
-  if (!unheeded.empty()) reporter.Warn(absl::StrCat("settings without effect:", unheeded));
-  return absl::OkStatus();
-}
-
-// In which settings two studies differ, a line each: "search.strategy.setup.sampler.name:
-// "tpe" -> "grid"".
-std::string DifferenceOf(const std::string& before, const std::string& now) {
-  RunConfig old_settings, new_settings;
-  if (!google::protobuf::TextFormat::ParseFromString(before, &old_settings) ||
-      !google::protobuf::TextFormat::ParseFromString(now, &new_settings)) {
-    return "";
-  }
-  std::string differences, told;
-  google::protobuf::util::MessageDifferencer differencer;
-  differencer.ReportDifferencesToString(&differences);
-  if (differencer.Compare(old_settings, new_settings)) return "";
-  const std::vector<std::string> lines = absl::StrSplit(differences, '\n', absl::SkipEmpty());
-  for (size_t i = 0; i < lines.size() && i < kMostDifferences; ++i) {
-    absl::StrAppend(&told, "\n  ", lines[i]);
-  }
-  if (lines.size() > kMostDifferences) {
-    absl::StrAppend(&told, "\n  and ", lines.size() - kMostDifferences, " more");
-  }
-  return told;
-}
-
-// The directory of the search: new, or that of the same search before.
-absl::StatusOr<RunDirectory> OpenDirectory(const SearchRequest& request, const Session& session) {
-  const RunConfig& config = request.settings;
-  const bool compares = !request.compare.empty();  // No study, which would go on.
-  std::error_code error;
-  if (!config.has_run_dir() || !fs::exists(config.run_dir(), error)) {
-    MASE_ASSIGN_OR_RETURN(
-        RunDirectory made,
-        RunDirectory::Create(config, "search", session.graph.name(), session.dataset.name()));
-    // The settings, by which a directory is told, last: a search whose directory has them goes on.
-    if (!compares) MASE_RETURN_IF_ERROR(made.Write(kStudySettings, StudySettings(config)));
-    MASE_RETURN_IF_ERROR(made.WriteSettings(config));
-    return made;
-  }
-  if (compares) {
-    return absl::AlreadyExistsError(
-        absl::StrCat("run_dir ", config.run_dir(),
-                     " exists; --compare writes a directory of its own, name another --run_dir"));
-  }
-  absl::StatusOr<RunDirectory> directory = RunDirectory::Reopen(config.run_dir());
-  const bool is_search = directory.ok() && fs::exists(directory->File(kStudySettings), error);
-  if (absl::IsNotFound(directory.status()) || (directory.ok() && !is_search)) {
-    return absl::AlreadyExistsError(
-        absl::StrCat("run_dir ", config.run_dir(), " exists and is no search"));
-  }
-  MASE_RETURN_IF_ERROR(directory.status());
-  MASE_ASSIGN_OR_RETURN(const std::string before,
-                        ReadFile(directory->File(kStudySettings), limits::kMaxConfigFileBytes));
-  if (const std::string now = StudySettings(config); before != now) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        config.run_dir(), ": was searched with other settings (", kStudySettings,
-        "); give the same, or name another --run_dir for another search. Then and now:",
-        DifferenceOf(before, now)));
-  }
-  MASE_RETURN_IF_ERROR(directory->Reserve(kStudySettings).status());
-  // The directory is locked: trainings that are there were killed.
-  std::vector<fs::path> killed;
-  for (const auto& entry : fs::directory_iterator(config.run_dir(), error)) {
-    if (absl::StartsWith(entry.path().filename().string(), kTrainingFolder)) {
-      killed.push_back(entry.path());
-    }
-  }
-  for (const fs::path& folder : killed) fs::remove_all(folder, error);
-  return directory;
-}
-
 // The net whose weights trials are to take.
 absl::StatusOr<Checkpoint> OpenWeights(const RunConfig& config) {
   if (!config.model().has_load_name()) {
@@ -470,7 +314,7 @@ absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& b
         "[search.strategy], --config=FILE");
   }
   const SearchSettings& settings = config.search();
-  MASE_RETURN_IF_ERROR(CheckHonoured(request, outer.reporter));
+  MASE_RETURN_IF_ERROR(CheckRequest(request, outer.reporter));
   DatasetCache cache;
   RunEnvironment environment = outer;
   if (environment.data == nullptr) environment.data = &cache;
@@ -511,7 +355,7 @@ absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& b
     environment.reporter.Print(absl::StrCat("\nThe search space has ", space.Describe(), ".\n"));
     return RunResult{absl::OkStatus(), session.report, ""};
   }
-  MASE_ASSIGN_OR_RETURN(RunDirectory directory, OpenDirectory(request, session));
+  MASE_ASSIGN_OR_RETURN(RunDirectory directory, OpenSearchDirectory(request, session));
   const SearchContext context{settings,
                               space,
                               objective,
