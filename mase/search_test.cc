@@ -344,6 +344,24 @@ TEST(SearchTest, LayerWidthsAreSearchedByShortTrainings) {
   EXPECT_GT(log["0"]["user_attrs_software_metrics"]["accuracy_micro"].get<double>(), 0.4);
 }
 
+// At this rate the loss of an epoch is soon above that of one before.
+TEST(SearchTest, EarlyStoppingEndsATrialsTraining) {
+  std::map<std::string, double> losses;
+  for (const char* patience : {"0", "1", "15"}) {
+    const std::string folder = NewFolder();
+    const CommandResult run = Search(
+        folder, Runfile("testdata/configs/jsc_widths_search.toml"),
+        {"--set=search.search_space.constraints=['{first} <= 16', '{second} <= 16']",
+         "--set=search.strategy.sw_runner.basic_train.max_epochs=15",
+         "--set=search.strategy.sw_runner.basic_train.learning_rate=0.1", "--set=dataset.rows=4000",
+         absl::StrCat("--set=search.strategy.sw_runner.basic_train.early_stopping=", patience)});
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    losses[patience] = Read(folder + "/out/log.json")["0"]["user_attrs_software_metrics"]["loss"];
+  }
+  EXPECT_GT(losses["1"], losses["0"]);
+  EXPECT_EQ(losses["15"], losses["0"]);
+}
+
 // Of four nets, two at a time, the third and the fourth have a parent: what they find is not what
 // initial weights would, and the same for any number of jobs.
 TEST(SearchTest, TrialsInheritTheWeightsOfTheirParents) {
