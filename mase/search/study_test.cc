@@ -274,7 +274,8 @@ TEST_F(StudyTest, ValuesThatAParameterCannotHaveAreNoPoint) {
     Execute(absl::StrCat("UPDATE trial_params SET param_value = ", wrong[i],
                          " WHERE param_name = 'kind' AND trial_id IN (SELECT trial_id FROM trials "
                          "WHERE number = ",
-                         i, ")"));
+                         i, " AND study_id = (SELECT study_id FROM studies WHERE study_name = '",
+                         spec_.name, "'))"));
   }
   study = Open();
   for (size_t i = 0; i < wrong.size(); ++i) {
