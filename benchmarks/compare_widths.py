@@ -10,9 +10,10 @@ and widths of each layer by NSGA-II and by greedy. Prints the best accuracy with
 EBOPs, as Markdown: the median of the seeds and in parentheses the least and the greatest of them. A
 seed draws the batches and what the samplers draw; the net that all start from is the same.
 
-The rows that judge have chosen nothing but the trial: they are held out of training, no net has seen
-them, and the learning
-rate of each way is that of --rates which does best on simulated rows of another seed, in both parts.
+No row that judges has chosen settings: each way first searches on simulated rows of another seed.
+There the learning rates of learned widths and of one width are choices like the others, and the trials
+of their fronts are those that are judged; the samplers take the rate that does best on average over
+budgets. The rows that judge are held out of training, and the net that all start from has seen none.
 """
 import argparse
 import json
@@ -40,6 +41,7 @@ data_in_width = 8
 data_in_is_signed = false
 weight_width = 8
 bias_width = 8
+gradient = "clamp_aware"
 {learned}
 [passes.calibrate]
 method = "minmax"
@@ -53,7 +55,7 @@ ebops.direction = "minimize"
 """
 LEARNED = 'data_in_learned_width = "tensor"\nweight_learned_width = "%s"'
 LEARNED_SPACE = """[search.search_space.settings]
-ebops_weight = [0, 1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 2e-5, 4e-5, 1e-4]
+ebops_weight = [0, 1e-7, 3e-7, 1e-6, 3e-6, 5e-6, 1e-5, 4e-5, 3e-4]
 """
 UNIFORM_SPACE = """[search.search_space]
 constraints = ["passes.quantize.linear.config.data_in_width == passes.quantize.linear.config.weight_width"]
@@ -70,6 +72,7 @@ data_in_width = %s
 data_in_is_signed = [false]
 weight_width = %s
 bias_width = [8]
+gradient = ["clamp_aware"]
 """ % (WIDTHS, WIDTHS)
 
 
@@ -80,45 +83,60 @@ WAYS = {
     "weight": (LEARNED % "weight", LEARNED_SPACE, "--sampler=grid"),
     "uniform": ("", UNIFORM_SPACE, "--sampler=grid"),
     "nsgaii": ("", LAYER_SPACE, "--sampler=nsgaii --trials={trials}"),
-    "greedy": ("", LAYER_SPACE, "--sampler=greedy --trials={trials}"),
+    "greedy": ("", LAYER_SPACE, "--sampler=greedy --trials=200"),
 }
 JUDGING_DATA, TUNING_DATA, TUNING_SEED = 1, 2, 1000  # The shipped nets have seen the rows of 0.
 
 
-def search(name, rate, seed, data, arguments):
-    """(ebops, accuracy) of the trials of one search."""
+def search(name, rates, seed, data, arguments):
+    """(EBOPs, accuracy, settings) of the trials of one search, that tries all rates of a list."""
     learned, space, flags = WAYS[name]
+    if len(rates) > 1:
+        space += "learning_rate = [%s]\n" % ", ".join(rates)
     with tempfile.TemporaryDirectory() as folder:
         config, out = os.path.join(folder, "widths.toml"), os.path.join(folder, "out")
         with open(config, "w") as file:
             file.write(COMMON.format(net=arguments.net, root=ROOT, learned=learned, epochs=arguments.epochs,
-                                     rate=rate, data=data))
+                                     rate=rates[0], data=data))
             file.write(space)
         subprocess.run([os.path.join(ROOT, "bazel-bin/mase/ch"), "search", "--config=" + config, "--run_dir=" + out,
                         "--seed=%d" % seed, "--quiet", *flags.format(trials=arguments.trials).split()],
                        check=True, cwd=ROOT)
         with open(os.path.join(out, "log.json")) as file:
             trials = json.load(file).values()
-    return [(trial["user_attrs_hardware_metrics"]["ebops"], trial["user_attrs_software_metrics"]["accuracy_micro"])
+    return [(trial["user_attrs_hardware_metrics"]["ebops"], trial["user_attrs_software_metrics"]["accuracy_micro"],
+             json.dumps(trial["user_attrs_sampled_config"], sort_keys=True))
             for trial in trials if trial["state"] == "COMPLETE"]
 
 
 def best_within(trials, budget):
-    return max((accuracy for ebops, accuracy in trials if ebops <= budget), default=None)
+    return max((accuracy for ebops, accuracy, _ in trials if ebops <= budget), default=None)
 
 
 def budgets_of(searches):
-    ebops = [ebops for trials in searches for ebops, _ in trials]
+    ebops = [ebops for trials in searches for ebops, _, _ in trials]
     return [max(ebops) * (min(ebops) / max(ebops)) ** (step / 10) for step in range(11)]
 
 
-def choose_rate(name, rates, arguments):
-    """The rate with the best accuracy on average over budgets, of another seed's rows."""
-    if len(rates) == 1:
-        return rates[0]
-    found = {rate: search(name, rate, TUNING_SEED, TUNING_DATA, arguments) for rate in rates}
-    budgets = budgets_of(found.values())
-    return max(rates, key=lambda rate: sum(best_within(found[rate], budget) or 0 for budget in budgets))
+def front(trials):
+    """The settings of those that no other is better than in both."""
+    return {settings for ebops, accuracy, settings in trials
+            if not any(e <= ebops and a >= accuracy and (e, a) != (ebops, accuracy) for e, a, _ in trials)}
+
+
+def judged(name, arguments):
+    """What was chosen of a way on other rows, in words, and its trials for each seed."""
+    rates, seeds = arguments.rates.split(","), range(arguments.seeds)
+    if WAYS[name][2] == "--sampler=grid":
+        chosen = front(search(name, rates, TUNING_SEED, TUNING_DATA, arguments))
+        found = [search(name, rates, seed, JUDGING_DATA, arguments) for seed in seeds]
+        return "%d of %d trainings" % (len(chosen), len(found[0])), [
+            [trial for trial in trials if trial[2] in chosen] for trials in found]
+    tried = {rate: search(name, [rate], TUNING_SEED, TUNING_DATA, arguments) for rate in rates}
+    budgets = budgets_of(tried.values())
+    best = max(rates, key=lambda rate: sum(best_within(tried[rate], budget) or 0 for budget in budgets))
+    found = [search(name, [best], seed, JUDGING_DATA, arguments) for seed in seeds]
+    return "%d trainings at %s" % (len(found[0]), best), found
 
 
 def cell(searches, budget):
@@ -133,17 +151,16 @@ def cell(searches, budget):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--net", default="jsc-s")
-    parser.add_argument("--trials", type=int, default=30, help="of NSGA-II and greedy")
+    parser.add_argument("--trials", type=int, default=30, help="of NSGA-II")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rates", default="1e-3,3e-3,1e-2", help="learning rates to choose from")
+    parser.add_argument("--rates", default="1e-3,1e-2", help="learning rates to choose from")
     parser.add_argument("--ways", default=",".join(WAYS), help="which of %s" % ", ".join(WAYS))
     arguments = parser.parse_args()
     found = {}
     for name in arguments.ways.split(","):
-        rate = choose_rate(name, arguments.rates.split(","), arguments)
-        found[name] = [search(name, rate, seed, JUDGING_DATA, arguments) for seed in range(arguments.seeds)]
-        print("%s: learning rate %s, %d trainings a seed" % (name, rate, len(found[name][0])), flush=True)
+        chosen, found[name] = judged(name, arguments)
+        print("%s: %s" % (name, chosen), flush=True)
     print("\n| EBOPs at most | " + " | ".join(found) + " |")
     print("| --- |" + " --- |" * len(found))
     for budget in budgets_of([trials for searches in found.values() for trials in searches]):
