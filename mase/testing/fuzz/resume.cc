@@ -2,10 +2,10 @@
 // state. An input is the settings (text proto), a zero byte, and the checkpoint.
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 
@@ -15,16 +15,19 @@
 #include "mase/data/row_sketch.h"
 #include "mase/model/checkpoint.h"
 #include "mase/model/zoo.h"
+#include "mase/testing/fuzz/memory_file.h"
 #include "mase/train/trainer.h"
 
 namespace mase {
 namespace {
 
-// A run's directory, for as long as the program runs.
+// A run's directory, for as long as the program runs, whose last checkpoint is the file in memory.
 class RunFolder {
  public:
-  RunFolder() : path_((std::filesystem::temp_directory_path() / "mase_resume_XXXXXX").string()) {
+  explicit RunFolder(const MemoryFile& checkpoint)
+      : path_((std::filesystem::temp_directory_path() / "mase_resume_XXXXXX").string()) {
     CHECK(mkdtemp(path_.data()) != nullptr) << path_;
+    std::filesystem::create_symlink(checkpoint.path(), path_ + "/" + kLastCheckpoint);
   }
   ~RunFolder() { std::filesystem::remove_all(path_); }
 
@@ -73,17 +76,14 @@ void GoOn(const RunConfig& settings, const std::string& folder) {
 }  // namespace mase
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const mase::RunFolder run;
-  const std::string& folder = run.path();
   const absl::string_view all(reinterpret_cast<const char*>(data), size);
-  const size_t end = all.find('\0');
+  const size_t end = std::min(all.find('\0'), size);
+  const size_t rest = std::min(end + 1, size);
+  const mase::MemoryFile checkpoint(data + rest, size - rest);
+  static const mase::RunFolder run(checkpoint);
   mase::ConfigBuilder builder(mase::ConfigRequest{nullptr, /*read_passes=*/false});
   const absl::Status read = builder.AddText(all.substr(0, end), "settings.textproto", "/");
-  if (end != absl::string_view::npos) {
-    const absl::string_view checkpoint = all.substr(end + 1);
-    std::ofstream(folder + "/" + mase::kLastCheckpoint, std::ios::binary) << checkpoint;
-  }
-  if (read.ok()) mase::GoOn(builder.Build().config, folder);
-  if (end != absl::string_view::npos) mase::GoOn(mase::RunConfig(), folder);
+  // Settings that are none must not keep the checkpoint from being read.
+  mase::GoOn(read.ok() ? builder.Build().config : mase::RunConfig(), run.path());
   return 0;
 }
