@@ -4,9 +4,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "google/protobuf/text_format.h"
@@ -16,6 +13,7 @@
 #include "mase/base/text_error.h"
 #include "mase/graph/graph_text.h"
 #include "mase/graph/graph_text_internal.h"
+#include "mase/graph/graph_text_scanner.h"
 #include "mase/graph/verifier.h"
 
 namespace mase {
@@ -25,144 +23,9 @@ using graph_text::DefaultKind;
 using graph_text::DefaultTarget;
 using graph_text::DefaultTensor;
 using graph_text::OwnedTensors;
-
-// One line, read from left to right.
-class Scanner {
- public:
-  Scanner(absl::string_view line, int number) : line_(line), number_(number) {}
-
-  // The place of the next character that is no space.
-  size_t position() {
-    while (at_ < line_.size() && absl::ascii_isspace(line_[at_])) ++at_;
-    return at_;
-  }
-  bool AtEnd() { return position() == line_.size() || line_[at_] == '#'; }
-  absl::string_view Rest() { return line_.substr(position()); }
-
-  bool TryTake(char c) {
-    if (position() == line_.size() || line_[at_] != c) return false;
-    ++at_;
-    return true;
-  }
-
-  absl::Status Take(char c) {
-    return TryTake(c) ? absl::OkStatus() : Error("want '", std::string(1, c), "'", Found());
-  }
-
-  // A bare word, or a quoted one. `what` is for the message: "a node's name".
-  absl::StatusOr<std::string> Word(absl::string_view what) {
-    if (position() < line_.size() && line_[at_] == '"') return Quoted();
-    const size_t begin = at_;
-    while (at_ < line_.size() && graph_text::IsBare(line_[at_])) ++at_;
-    if (at_ == begin) return Error("want ", what, Found());
-    return std::string(line_.substr(begin, at_ - begin));
-  }
-
-  absl::StatusOr<std::string> Quoted() {
-    MASE_RETURN_IF_ERROR(Take('"'));
-    const size_t begin = at_;
-    while (at_ < line_.size() && line_[at_] != '"') at_ += line_[at_] == '\\' ? 2 : 1;
-    if (at_ >= line_.size()) return ErrorAt(begin - 1, "the text has no closing quote");
-    std::string text, problem;
-    if (!absl::CUnescape(line_.substr(begin, at_ - begin), &text, &problem)) {
-      return ErrorAt(begin - 1, problem);
-    }
-    ++at_;
-    return text;
-  }
-
-  absl::StatusOr<int64_t> Integer() {
-    const size_t begin = position();
-    MASE_ASSIGN_OR_RETURN(const std::string digits, Word("a whole number"));
-    int64_t number;
-    if (!absl::SimpleAtoi(digits, &number)) {
-      return ErrorAt(begin, absl::StrCat("'", digits, "' is no whole number of 64 bits"));
-    }
-    return number;
-  }
-
-  // Whole numbers between `open` and `close`; a comma may follow the last.
-  absl::StatusOr<std::vector<int64_t>> Integers(char open, char close) {
-    std::vector<int64_t> numbers;
-    MASE_RETURN_IF_ERROR(Take(open));
-    while (!TryTake(close)) {
-      MASE_ASSIGN_OR_RETURN(const int64_t number, Integer());
-      numbers.push_back(number);
-      if (TryTake(',')) continue;
-      MASE_RETURN_IF_ERROR(Take(close));
-      break;
-    }
-    return numbers;
-  }
-
-  absl::Status End() {
-    return AtEnd() ? absl::OkStatus() : Error("want the end of the line", Found());
-  }
-
-  template <typename... Parts>
-  absl::Status Error(const Parts&... parts) {
-    return ErrorAt(position(), absl::StrCat(parts...));
-  }
-  absl::Status ErrorAt(size_t position, absl::string_view message,
-                       absl::StatusCode code = absl::StatusCode::kInvalidArgument) const {
-    return absl::Status(code,
-                        absl::StrCat("graph text ", number_, ":", position + 1, ": ", message));
-  }
-  // An error of the graph's, which has a code of its own.
-  absl::Status At(size_t position, const absl::Status& status) const {
-    return status.ok() ? status : ErrorAt(position, status.message(), status.code());
-  }
-
- private:
-  std::string Found() {
-    if (AtEnd()) return ", found the end of the line";
-    return absl::StrCat(", found '", absl::CEscape(line_.substr(at_, 12)), "'");
-  }
-
-  const absl::string_view line_;
-  const int number_;  // From 1.
-  size_t at_ = 0;
-};
-
-absl::StatusOr<ValueInfo> ReadType(Scanner& line) {
-  const size_t begin = line.position();
-  MASE_ASSIGN_OR_RETURN(const std::string name, line.Word("a type, such as f32[8, 16]"));
-  std::vector<std::string> known;
-  for (const graph_text::TypeWord& type : graph_text::kTypeWords) {
-    known.emplace_back(type.word);
-    if (type.word != name) continue;
-    MASE_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, line.Integers('[', ']'));
-    const Shape shape{absl::Span<const int64_t>(dims)};
-    MASE_RETURN_IF_ERROR(line.At(begin, shape.Validate()));
-    return ValueInfo{type.dtype, shape, std::nullopt};
-  }
-  return line.ErrorAt(begin,
-                      absl::StrCat("unknown element type '", name, "'", Suggest(name, known)));
-}
-
-// A value of the type that the op's table gives the attribute.
-absl::StatusOr<Attribute> ReadAttribute(const Attribute& like, Scanner& line) {
-  if (std::holds_alternative<std::string>(like)) return line.Quoted();
-  if (std::holds_alternative<std::vector<int64_t>>(like)) return line.Integers('(', ')');
-  if (std::holds_alternative<int64_t>(like)) return line.Integer();
-  const size_t begin = line.position();
-  if (std::holds_alternative<bool>(like)) {
-    MASE_ASSIGN_OR_RETURN(const std::string word, line.Word("True or False"));
-    if (word == "True" || word == "False") return Attribute(word == "True");
-    return line.ErrorAt(begin, absl::StrCat("want True or False, found '", word, "'"));
-  }
-  const bool plus = line.TryTake('+');
-  MASE_ASSIGN_OR_RETURN(std::string digits, line.Word("a number"));
-  if (line.TryTake('+')) {  // 1e+16
-    MASE_ASSIGN_OR_RETURN(const std::string exponent, line.Word("an exponent"));
-    digits = absl::StrCat(digits, "+", exponent);
-  }
-  double number;
-  if (plus || !absl::SimpleAtod(digits, &number)) {
-    return line.ErrorAt(begin, absl::StrCat("'", digits, "' is no number"));
-  }
-  return number;
-}
+using graph_text::ReadAttribute;
+using graph_text::ReadType;
+using graph_text::Scanner;
 
 class Reader {
  public:

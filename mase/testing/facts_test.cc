@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 // The tables, and who implements their rows: beginnings of paths.
 const char* const kTables[] = {
     "mase/graph/ops",              // Ops.
-    "mase/graph/graph.cc",         // Kinds of nodes, two of which are called as their op.
+    "mase/graph/node.cc",          // Kinds of nodes, two of which are called as their op.
     "mase/kernel/",                // Kernels register against the name.
     "mase/format/",                // Families, a file each.
     "mase/quantize/reference.cc",  // Where MASE differs, op by op and format by format.
