@@ -102,6 +102,65 @@ MASE_INLINE void ChainTile(const DenseChainStage& s, const float* weight, const 
   }
 }
 
+#if MASE_DENSE_LANES == 16
+// The same eight numbers in both halves.
+MASE_INLINE V Twice(const float* p) { return _mm512_broadcast_f32x8(_mm256_loadu_ps(p)); }
+
+// Four numbers of each row, in both quarters of its half.
+MASE_INLINE V FourOfTwoRows(const float* a, const float* b) {
+  return _mm512_mask_broadcast_f32x4(_mm512_broadcast_f32x4(_mm_loadu_ps(a)), 0xff00,
+                                     _mm_loadu_ps(b));
+}
+
+constexpr int kNarrow = 8;
+constexpr int kNarrowPairs = 6;
+
+// The last features of a layer, where they are eight at most: a register holds them for two rows.
+// 2 * kNarrowPairs rows, else as ChainTile.
+inline void NarrowTile(const DenseChainStage& s, const float* weight, const float* src,
+                       int64_t src_stride, int64_t feature, float* dst) {
+  V sums[kNarrowPairs];
+#pragma GCC unroll 8
+  for (int p = 0; p < kNarrowPairs; ++p) sums[p] = Set(0.0f);
+  int64_t k = 0;
+  for (; k + 4 <= s.in; k += 4, weight += 4 * kGroup) {
+    const V columns[] = {Twice(weight), Twice(weight + kGroup), Twice(weight + 2 * kGroup),
+                         Twice(weight + 3 * kGroup)};
+#pragma GCC unroll 8
+    for (int p = 0; p < kNarrowPairs; ++p) {
+      const float* row = src + 2 * p * src_stride + k;
+      const V x = FourOfTwoRows(row, row + src_stride);
+      sums[p] = Fma(Shuffle<0x00>(x, x), columns[0], sums[p]);
+      sums[p] = Fma(Shuffle<0x55>(x, x), columns[1], sums[p]);
+      sums[p] = Fma(Shuffle<0xaa>(x, x), columns[2], sums[p]);
+      sums[p] = Fma(Shuffle<0xff>(x, x), columns[3], sums[p]);
+    }
+  }
+  for (; k < s.in; ++k, weight += kGroup) {
+    const V column = Twice(weight);
+#pragma GCC unroll 8
+    for (int p = 0; p < kNarrowPairs; ++p) {
+      const float* row = src + 2 * p * src_stride + k;
+      const V x = _mm512_mask_broadcastss_ps(Set(row[0]), 0xff00, _mm_load_ss(row + src_stride));
+      sums[p] = Fma(x, column, sums[p]);
+    }
+  }
+  const V bias = Twice(s.bias + feature), zero = Set(0.0f);
+#pragma GCC unroll 8
+  for (int p = 0; p < kNarrowPairs; ++p) {
+    V x = sums[p] + bias;
+    if (s.mean != nullptr) {
+      const float* mean = s.mean + feature;
+      x = Fma(x - Twice(mean), Twice(mean + s.stride), Twice(mean + 2 * s.stride));
+    }
+    if (s.relu) x = Max(zero, x);  // NaN stays NaN.
+    float* row = dst + 2 * p * s.stride + feature;
+    _mm256_storeu_ps(row, _mm512_castps512_ps256(x));
+    _mm256_storeu_ps(row + s.stride, _mm512_extractf32x8_ps(x, 1));
+  }
+}
+#endif
+
 // Groups and rows of a tile: what fills the registers. A row by itself waits for one multiply-add
 // after the other, so it takes many features at a time.
 constexpr int kRowGroups = kLanes == 4 ? 2 : 4;
@@ -111,7 +170,8 @@ constexpr int kBlockRows = kLanes == 16  ? (kGroups == 4 ? 6 : 8)
                            : kLanes == 8 ? 6
                                          : 2;
 
-// One strip of kStrip groups from `feature` on, of all rows.
+// One strip of kStrip groups from `feature` on, of all rows; fewer rows than a tile has are half of
+// one and then one by one.
 template <bool kOneRow, int kStrip>
 MASE_INLINE void ChainStrip(const DenseChainStage& s, int64_t feature, const float* src,
                             int64_t src_stride, int64_t rows, float* dst) {
@@ -122,10 +182,22 @@ MASE_INLINE void ChainStrip(const DenseChainStage& s, int64_t feature, const flo
        g += kGroups, weight += kGroups * kGroup, feature += kGroups * kGroup) {
     int64_t r = 0;
     if constexpr (!kOneRow) {
-      constexpr int kRows = kBlockRows<kGroups>;
+#if MASE_DENSE_LANES == 16
+      constexpr int kNarrowRows = 2 * kNarrowPairs;
+      const bool is_narrow = kStrip == 1 && s.out - feature <= kNarrow;
+      for (; is_narrow && r + kNarrowRows <= rows; r += kNarrowRows) {
+        NarrowTile(s, weight, src + r * src_stride, src_stride, feature, dst + r * s.stride);
+      }
+#endif
+      constexpr int kRows = kBlockRows<kGroups>, kHalf = kRows / 2;
       for (; r + kRows <= rows; r += kRows) {
         ChainTile<kRows, kGroups, kStrip>(s, weight, src + r * src_stride, src_stride, feature,
                                           dst + r * s.stride);
+      }
+      if (kHalf > 1 && r + kHalf <= rows) {
+        ChainTile<kHalf, kGroups, kStrip>(s, weight, src + r * src_stride, src_stride, feature,
+                                          dst + r * s.stride);
+        r += kHalf;
       }
     }
     for (; r < rows; ++r) {
