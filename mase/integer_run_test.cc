@@ -19,6 +19,7 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr char kInteger[] = R"(
 model = "jsc-s"
@@ -94,12 +95,14 @@ TEST(IntegerRunTest, TheReportNamesKernelsTypesAndReasons) {
   const Outcome run =
       Transform(kInteger, {"--execution=integer", "--report_execution", "--require_int8"});
   ASSERT_EQ(run.command.exit_code, 0) << run.command.err;
-  EXPECT_THAT(run.command.out, AllOf(HasSubstr("integer_linear"), HasSubstr("uint8 x int8"),
+  EXPECT_THAT(run.command.out, AllOf(HasSubstr("integer_chain"), HasSubstr("uint8 x int8"),
                                      HasSubstr("nodes ran on integer codes")));
   int integers = 0;
   for (const json& step : run.summary["execution"]) {
     if (step["operands"] != json::array({"uint8", "int8"})) continue;
     ++integers;
+    EXPECT_THAT(std::string(step["kernel"]), StartsWith("part: integer_linear + "));
+    EXPECT_EQ(step["microseconds"], 0);  // The chain's.
     EXPECT_GT(step["accumulator_bits"], 8);
     EXPECT_LE(step["accumulator_bits"], 32);
   }

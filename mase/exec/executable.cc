@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/kernel/integer/chain.h"
 
 namespace mase {
 namespace {
@@ -106,7 +107,8 @@ class Executable::Binder {
   }
 
   void BindStep(Program::Step& draft, const Memory::OfStep& memory, Step& step) {
-    step.report = Describe(draft);
+    step.report = program_.Describe(draft);
+    step.chain = draft.chain;
     step.measured = measures_;
     step.label = std::move(draft.label);
     step.kernel = std::move(draft.kernel);
@@ -136,24 +138,6 @@ class Executable::Binder {
     step.args.diff_dst = Diff(draft.dst);
     step.args.diff_srcs = step.diff_srcs.data();
     step.args.diff_tensors = step.diff_tensors.data();
-  }
-
-  // What the program knows of the step.
-  StepExecution Describe(const Program::Step& draft) const {
-    StepExecution report = {.label = draft.label};
-    const bool renamed = draft.on_codes && draft.schema != nullptr && !draft.kernel_name.empty();
-    report.kernel = renamed ? draft.kernel_name : draft.op;
-    for (const FusedOp& next : draft.fused) absl::StrAppend(&report.kernel, " + ", next.op);
-    for (const Program::Operand& src : draft.srcs) {
-      report.operands.push_back(program_.desc(src.value).dtype);
-    }
-    if (!draft.weight.scales.empty()) {
-      report.operands.push_back(draft.weight.is_byte() ? DType::kInt8 : DType::kInt32);
-    } else if (!draft.tensors.empty() && draft.Is(OpTrait::kWeighted)) {
-      report.operands.push_back(program_.desc(draft.tensors[0]).dtype);
-    }
-    report.result = program_.desc(draft.dst).dtype;
-    return report;
   }
 
   // Where the step writes the gradient; null where nobody wants it.
@@ -187,8 +171,7 @@ absl::StatusOr<std::unique_ptr<Executable>> Executable::Compile(const Graph& gra
                                                                 const TensorStore& store) {
   MASE_ASSIGN_OR_RETURN(Program program, Lower(graph, options.lowering, store));
   Fuse(options.kernels, program);
-  // What is measured stays a step for each layer.
-  if (!program.training && !options.measure_steps) FuseIntegerChains(program);
+  if (!program.training) FuseIntegerChains(program);
   MASE_RETURN_IF_ERROR(ChooseLayouts(options.kernels, program));
   if (program.training) PlanBackward(program);
   std::unique_ptr<Executable> executable(new Executable);
@@ -209,14 +192,21 @@ absl::StatusOr<std::unique_ptr<Executable>> Executable::Compile(const Graph& gra
 }
 
 std::vector<StepExecution> Executable::steps() const {
+  const auto add = [](const KernelFacts& facts, StepExecution* report) {
+    report->implementation = facts.implementation;
+    report->isa = facts.isa;
+    report->macs = facts.macs;
+    report->sum_bits = facts.sum_bits;
+  };
   std::vector<StepExecution> steps;
   for (const Step& step : steps_) {
     StepExecution report = step.report;
-    const KernelFacts facts = step.kernel->facts();
-    report.implementation = facts.implementation;
-    report.isa = facts.isa;
-    report.macs = facts.macs;
-    report.sum_bits = facts.sum_bits;
+    add(step.kernel->facts(), &report);
+    if (step.chain != nullptr) {
+      const std::vector<KernelFacts> layers = step.chain->LayerFacts();
+      // The first part makes codes of the rows.
+      for (size_t i = 0; i < layers.size(); ++i) add(layers[i], &report.parts[i + 1]);
+    }
     steps.push_back(std::move(report));
   }
   return steps;

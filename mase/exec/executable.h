@@ -60,7 +60,7 @@ class Executable {
   const std::vector<Result>& node_values() const { return node_values_; }
   // How each node is computed, by node id.
   const std::vector<Program::Note>& notes() const { return notes_; }
-  // The steps of the net; facts of kernels are those after Prepare.
+  // The steps of the net as they run; facts of kernels are those after Prepare.
   std::vector<StepExecution> steps() const;
 
   // By input.
@@ -75,8 +75,9 @@ class Executable {
     DType dtype;
   };
   struct Step {
-    std::string label;     // For messages.
-    StepExecution report;  // But for what its kernel knows.
+    std::string label;                          // For messages.
+    StepExecution report;                       // But for what its kernel knows.
+    const IntegerChainKernel* chain = nullptr;  // `kernel`, where it is one.
     bool measured = false;
     std::unique_ptr<Kernel> kernel;
     std::vector<const void*> srcs;

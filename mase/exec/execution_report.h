@@ -37,8 +37,8 @@ struct NodeExecution {
 
 // A kernel that ran: of one node, or of several that were fused.
 struct StepExecution {
-  std::string label;                // "fc1 (linear)": the first node's.
-  std::string kernel;               // "integer_linear + batch_norm1d + relu + encode"
+  std::string label;   // "fc1 (linear)": its first node; of a chain "fc1 (linear) to fc2 (linear)".
+  std::string kernel;  // "integer_linear + batch_norm1d + relu + encode"
   std::string implementation, isa;  // As KernelFacts.
   std::vector<DType> operands;      // Data inputs, then the weight as it is multiplied.
   DType result = DType::kFloat32;
@@ -46,6 +46,9 @@ struct StepExecution {
   int sum_bits = 0;  // Smallest accumulator that holds every sum, of products of codes; else 0.
   int64_t calls = 0;
   double seconds = 0;  // Of all calls; 0 where ExecutorOptions::measure_steps is not set.
+  // Of a chain of small layers on codes, which is one kernel: what it computes layer by layer, with
+  // the types, MACs and sums of each. They have no calls and no time of their own.
+  std::vector<StepExecution> parts;
 };
 
 struct ExecutionReport {

@@ -56,8 +56,7 @@ struct ExecutorOptions {
   // The most rows that one Forward takes.
   int64_t max_rows = 1 << 20;
   Execution execution = Execution::kSimulated;
-  // Takes the time of every step, which Report tells. Chains of small layers on codes, which are
-  // one step else, then are a step for each layer.
+  // Takes the time of every step, which Report tells. The steps are those of any other run.
   bool measure_steps = false;
   // Every value of the graph can be read after Forward (NodeValue). Costs memory and fusion.
   bool keep_values = false;

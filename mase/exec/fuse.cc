@@ -218,6 +218,7 @@ class Fuser {
                             .tensors = std::move(next.tensor_names)});
       step.tensors.insert(step.tensors.end(), next.tensors.begin(), next.tensors.end());
       step.dst = next.dst;
+      step.last_label = std::move(next.label);
     }
   }
 

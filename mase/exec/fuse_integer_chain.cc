@@ -1,3 +1,4 @@
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -96,6 +97,7 @@ class ChainFuser {
     std::vector<IntegerChainPart> parts;
     Step& first = steps_[chain[0]];
     const Shape rows = first.srcs[0].shape;
+    for (const int i : chain) first.parts.push_back(program_.Describe(steps_[i]));
     for (const int i : chain) {
       Step& step = steps_[i];
       const int first_tensor = i == chain[0] ? 0 : static_cast<int>(first.tensors.size());
@@ -104,11 +106,15 @@ class ChainFuser {
       is_part_[i] = true;
       first.tensors.insert(first.tensors.end(), step.tensors.begin(), step.tensors.end());
       first.dst = step.dst;
+      first.last_label = step.label;
     }
     first.kernel_name = std::string(kIntegerChain);
     first.fused.clear();
     for (size_t i = 1; i < parts.size(); ++i) first.fused.push_back(parts[i].op);
-    first.kernel = MakeIntegerChain(rows[0], rows[1], std::move(parts));
+    std::unique_ptr<IntegerChainKernel> kernel =
+        MakeIntegerChain(rows[0], rows[1], std::move(parts));
+    first.chain = kernel.get();
+    first.kernel = std::move(kernel);
   }
 
   Program& program_;

@@ -26,6 +26,7 @@ namespace mase {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -566,27 +567,81 @@ TEST(IntegerTest, ANanInTheDataIsNoCode) {
               StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("NaN")));
 }
 
-// A batch norm between two layers makes NaN of every number where its variance is below 0. Fused
-// into one step, and, measured, in a step for each layer.
-TEST(IntegerTest, ANanOfABatchNormIsNoCode) {
+// What is measured is what runs otherwise: a chain is one step with one time, which tells of each
+// of its layers what a step for that layer alone would.
+TEST(IntegerTest, AMeasuredChainIsOneStepAndNamesItsLayers) {
   TestNet net({4, 20});
   Value* x = net.Module("linear", {net.input()},
                         {{"in_features", int64_t{20}}, {"out_features", int64_t{6}}});
-  x = net.Module("batch_norm1d", {x}, {{"num_features", int64_t{6}}});
+  x = net.Module("relu", {x});
   x = net.Module("linear", {x}, {{"in_features", int64_t{6}}, {"out_features", int64_t{3}}});
   Graph graph = net.Finish({x});
   for (const char* layer : {"linear", "linear_1"}) {
     SetRecord(graph, layer, {{"data_in", kEight}, {"weight", kEight}, {"bias", kEight}});
   }
-  const Node* norm = ValueOrDie(graph.LookUpNode("batch_norm1d"));
-  Tensor variance(DType::kFloat32, {6});
-  std::fill_n(variance.mutable_data<float>().begin(), 6, 1.0f);
-  variance.mutable_data<float>()[4] = -1;
-  graph.SetTensor(*norm->FindParameter("running_var"), std::move(variance), /*is_buffer=*/true);
   const std::vector<float> rows = RandomValues(4 * 20, 3);
-  for (const bool measure : {false, true}) {
-    auto executor = ValueOrDie(
-        Executor::Create(graph, {.execution = Execution::kInteger, .measure_steps = measure}));
+  const auto run = [&](const ExecutorOptions& options) {
+    auto executor = ValueOrDie(Executor::Create(graph, options));
+    EXPECT_OK(executor->Forward(ExecutionMode::kInference, 4, {rows.data()}));
+    return Ran{{executor->output().begin(), executor->output().end()},
+               ValueOrDie(executor->Report())};
+  };
+  const Ran measured = run({.execution = Execution::kInteger, .measure_steps = true});
+  ExpectEqualBits(measured.output, run({.execution = Execution::kInteger}).output);
+
+  ASSERT_EQ(measured.report.steps.size(), 1);
+  const StepExecution& chain = measured.report.steps[0];
+  EXPECT_EQ(chain.label, "linear (linear) to linear_1 (linear)");
+  EXPECT_EQ(chain.kernel, "integer_chain");
+  EXPECT_EQ(chain.calls, 1);
+  EXPECT_GT(chain.seconds, 0);
+  EXPECT_EQ(chain.macs, 4 * (20 * 6 + 6 * 3));
+  std::vector<std::string> parts;
+  for (const StepExecution& part : chain.parts) {
+    parts.push_back(absl::StrCat(part.label, ": ", part.kernel));
+    EXPECT_EQ(part.calls, 0);
+    EXPECT_EQ(part.seconds, 0);
+  }
+  EXPECT_THAT(parts, ElementsAre("linear (linear): encode",
+                                 "linear (linear): integer_linear + relu + encode",
+                                 "linear_1 (linear): integer_linear"));
+
+  // Where each value is kept, a layer is a chain by itself.
+  std::vector<const StepExecution*> layers;
+  const Ran apart = run({.execution = Execution::kInteger, .keep_values = true});
+  for (const StepExecution& step : apart.report.steps) {
+    if (step.macs > 0) layers.push_back(&step);
+  }
+  ASSERT_EQ(layers.size(), 2);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(chain.parts[i + 1].macs, layers[i]->macs);
+    EXPECT_EQ(chain.parts[i + 1].sum_bits, layers[i]->sum_bits);
+    EXPECT_EQ(chain.parts[i + 1].operands, layers[i]->parts.at(1).operands);
+    EXPECT_EQ(chain.parts[i + 1].isa, layers[i]->isa);
+  }
+  EXPECT_EQ(chain.sum_bits, std::max(layers[0]->sum_bits, layers[1]->sum_bits));
+}
+
+// A batch norm between two layers makes NaN of every number where its variance is below 0. In one
+// step with the other layers, and, where the first is too large for that, in one of its own.
+TEST(IntegerTest, ANanOfABatchNormIsNoCode) {
+  for (const int64_t width : {6, 900}) {
+    TestNet net({4, 20});
+    Value* x = net.Module("linear", {net.input()},
+                          {{"in_features", int64_t{20}}, {"out_features", width}});
+    x = net.Module("batch_norm1d", {x}, {{"num_features", width}});
+    x = net.Module("linear", {x}, {{"in_features", width}, {"out_features", int64_t{3}}});
+    Graph graph = net.Finish({x});
+    for (const char* layer : {"linear", "linear_1"}) {
+      SetRecord(graph, layer, {{"data_in", kEight}, {"weight", kEight}, {"bias", kEight}});
+    }
+    const Node* norm = ValueOrDie(graph.LookUpNode("batch_norm1d"));
+    Tensor variance(DType::kFloat32, {width});
+    std::fill_n(variance.mutable_data<float>().begin(), width, 1.0f);
+    variance.mutable_data<float>()[4] = -1;
+    graph.SetTensor(*norm->FindParameter("running_var"), std::move(variance), /*is_buffer=*/true);
+    const std::vector<float> rows = RandomValues(4 * 20, 3);
+    auto executor = ValueOrDie(Executor::Create(graph, {.execution = Execution::kInteger}));
     EXPECT_THAT(executor->Forward(ExecutionMode::kInference, 4, {rows.data()}),
                 StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("channel 4 of a batch norm")));
   }

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "mase/kernel/dense_chain.h"
+
 namespace mase {
 
 int Program::Append(Step step, TensorDesc dst) {
@@ -19,6 +22,30 @@ int Program::Append(Step step, TensorDesc dst) {
   (value.prepared ? prepare : steps).push_back(std::move(step));
   values.push_back(std::move(value));
   return id;
+}
+
+StepExecution Program::Describe(const Step& step) const {
+  StepExecution report = {.label = step.label, .parts = step.parts};
+  const bool is_chain = step.chain != nullptr || step.kernel_name == kDenseChain ||
+                        step.kernel_name == kDenseChainLoss;
+  if (is_chain && step.last_label != step.label) {
+    absl::StrAppend(&report.label, " to ", step.last_label);
+  }
+  const bool renamed = step.on_codes && step.schema != nullptr && !step.kernel_name.empty();
+  report.kernel = renamed ? step.kernel_name : step.op;
+  if (step.chain != nullptr) {
+    report.kernel = step.kernel_name;  // Its parts tell more.
+  } else {
+    for (const FusedOp& next : step.fused) absl::StrAppend(&report.kernel, " + ", next.op);
+  }
+  for (const Operand& src : step.srcs) report.operands.push_back(desc(src.value).dtype);
+  if (!step.weight.scales.empty()) {
+    report.operands.push_back(step.weight.is_byte() ? DType::kInt8 : DType::kInt32);
+  } else if (!step.tensors.empty() && step.Is(OpTrait::kWeighted)) {
+    report.operands.push_back(desc(step.tensors[0]).dtype);
+  }
+  report.result = desc(step.dst).dtype;
+  return report;
 }
 
 }  // namespace mase

@@ -24,12 +24,15 @@
 #include <string>
 #include <vector>
 
+#include "mase/exec/execution_report.h"
 #include "mase/exec/tensor_store.h"
 #include "mase/graph/attribute.h"
 #include "mase/graph/op_schema.h"
 #include "mase/kernel/kernel.h"
 
 namespace mase {
+
+class IntegerChainKernel;
 
 // The op of a step that takes the rows of a batch from those of a data set (kernel/pick_rows.cc).
 inline constexpr absl::string_view kPickRows = "pick_rows";
@@ -73,6 +76,7 @@ struct Program {
     std::vector<std::string> tensor_names;  // Their local names.
     std::string kernel_name;                // By the fuse stage: of the fused kernel,
     std::vector<FusedOp> fused;             // and what it computes behind `op`.
+    std::string last_label;                 // Of the last step that became part of it.
     int dst = -1;
     bool simulated = false;  // Stands for a node with a record.
     bool on_codes = false;   // Reads codes (kernel/codes.h), or makes them.
@@ -84,6 +88,9 @@ struct Program {
     bool Is(OpTrait trait) const { return schema != nullptr && schema->Is(trait); }
 
     std::unique_ptr<Kernel> kernel;  // By the layout stage, but for steps that bring their own.
+    // Of an integer chain: that kernel, and the steps that it took the place of, for reports.
+    const IntegerChainKernel* chain = nullptr;
+    std::vector<StepExecution> parts;
 
     bool runs_backward = false;  // By the backward stage.
     std::vector<Gradient> src_gradients, tensor_gradients;
@@ -119,6 +126,9 @@ struct Program {
   int Append(Step step, TensorDesc dst);
 
   const TensorDesc& desc(int value) const { return values[value].desc; }
+
+  // What reports say of a step, but for what its kernel knows.
+  StepExecution Describe(const Step& step) const;
 };
 
 }  // namespace mase

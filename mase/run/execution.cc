@@ -40,7 +40,31 @@ std::string OperandTypes(const StepExecution& step) {
       " -> ", DTypeName(step.result));
 }
 
-// The steps, from most time to least where people see them; in their order in the report.
+// A kernel in the table, or, without time, a layer of one.
+void TellStep(const StepExecution& step, double all_seconds, bool is_part, Table* table,
+              RunReport* run) {
+  const double seconds = step.seconds / static_cast<double>(std::max<int64_t>(step.calls, 1));
+  const double share = all_seconds > 0 ? step.seconds / all_seconds : 0;
+  const double speed = seconds > 0 ? static_cast<double>(step.macs) / seconds : 0;
+  const std::string kernel = absl::StrCat(is_part ? "part: " : "", step.kernel);
+  table->AddRow({step.label, kernel, step.implementation, step.isa, OperandTypes(step),
+                 is_part ? Cell() : Cell(seconds * 1e6), is_part ? Cell() : Cell(share * 100),
+                 step.macs > 0 && !is_part ? Cell(speed / 1e9) : Cell(),
+                 step.sum_bits > 0 ? Cell(step.sum_bits) : Cell()});
+  StepReport* report = run->add_execution();
+  report->set_node(step.label);
+  report->set_kernel(kernel);
+  report->set_implementation(step.implementation);
+  report->set_isa(step.isa);
+  for (const DType dtype : step.operands) report->add_operands(std::string(DTypeName(dtype)));
+  report->set_result(std::string(DTypeName(step.result)));
+  report->set_microseconds(seconds * 1e6);
+  report->set_share(share);
+  if (step.macs > 0 && !is_part) report->set_macs_per_second(speed);
+  if (step.sum_bits > 0) report->set_accumulator_bits(static_cast<uint32_t>(step.sum_bits));
+}
+
+// The steps in their order, each with the layers that it is, where it is a chain.
 void TellSteps(ExecutionReport ran, int64_t rows, Session& session) {
   double all = 0;
   for (StepExecution& step : ran.steps) step.seconds = IsReproducible() ? 0 : step.seconds;
@@ -57,23 +81,10 @@ void TellSteps(ExecutionReport ran, int64_t rows, Session& session) {
                {.name = "sum", .unit = "bits"}});
   session.report.clear_execution();
   for (const StepExecution& step : ran.steps) {
-    const double seconds = step.seconds / static_cast<double>(std::max<int64_t>(step.calls, 1));
-    const double share = all > 0 ? step.seconds / all : 0;
-    const double speed = seconds > 0 ? static_cast<double>(step.macs) / seconds : 0;
-    table.AddRow({step.label, step.kernel, step.implementation, step.isa, OperandTypes(step),
-                  seconds * 1e6, share * 100, step.macs > 0 ? Cell(speed / 1e9) : Cell(),
-                  step.sum_bits > 0 ? Cell(step.sum_bits) : Cell()});
-    StepReport* report = session.report.add_execution();
-    report->set_node(step.label);
-    report->set_kernel(step.kernel);
-    report->set_implementation(step.implementation);
-    report->set_isa(step.isa);
-    for (const DType dtype : step.operands) report->add_operands(std::string(DTypeName(dtype)));
-    report->set_result(std::string(DTypeName(step.result)));
-    report->set_microseconds(seconds * 1e6);
-    report->set_share(share);
-    if (step.macs > 0) report->set_macs_per_second(speed);
-    if (step.sum_bits > 0) report->set_accumulator_bits(static_cast<uint32_t>(step.sum_bits));
+    TellStep(step, all, /*is_part=*/false, &table, &session.report);
+    for (const StepExecution& part : step.parts) {
+      TellStep(part, all, /*is_part=*/true, &table, &session.report);
+    }
   }
   session.reporter().Show(table, "");
 }

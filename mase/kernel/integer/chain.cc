@@ -32,9 +32,9 @@ void SetRange(const Codes& codes, float& step, float& least, float& most) {
   most = static_cast<float>(codes.most());
 }
 
-class IntegerChainKernel final : public Kernel {
+class ChainKernel final : public IntegerChainKernel {
  public:
-  IntegerChainKernel(int64_t rows, int64_t features, std::vector<IntegerChainPart> parts)
+  ChainKernel(int64_t rows, int64_t features, std::vector<IntegerChainPart> parts)
       : rows_(rows),
         parts_(std::move(parts)),
         isa_(CurrentIntegerIsa()),
@@ -52,7 +52,7 @@ class IntegerChainKernel final : public Kernel {
     std::vector<IntegerChainLayer> layers = layers_;
     auto layer = layers.begin();
     size_t op = 0;
-    bound_ = {};
+    bounds_.clear();
     for (const IntegerChainPart& part : parts_) {
       if (part.op.op == ops::kLinear) {
         ++layer;
@@ -88,13 +88,28 @@ class IntegerChainKernel final : public Kernel {
   RowFunction row_function() const override { return rows_ == 1 ? kernels_.row : nullptr; }
 
   KernelFacts facts() const override {
-    return {.implementation = "own",
-            .isa = std::string(IntegerIsaName(isa_)),
-            .macs = rows_ * macs_,
-            .sum_bits = bound_.bits()};
+    SumBound all;
+    for (const SumBound& bound : bounds_) all.Include(bound.least, bound.most);
+    return Facts(rows_ * macs_, all);
+  }
+
+  std::vector<KernelFacts> LayerFacts() const override {
+    std::vector<KernelFacts> facts;
+    for (size_t i = 0; i < bounds_.size(); ++i) {
+      const IntegerChainLayer& layer = layers_[i + 1];
+      facts.push_back(Facts(rows_ * layer.in * layer.out, bounds_[i]));
+    }
+    return facts;
   }
 
  private:
+  KernelFacts Facts(int64_t macs, const SumBound& bound) const {
+    return {.implementation = "own",
+            .isa = std::string(IntegerIsaName(isa_)),
+            .macs = macs,
+            .sum_bits = bound.bits()};
+  }
+
   [[gnu::noinline]] bool RunBlocks(const IntegerChain& chain, const float* src, float* dst,
                                    char* scratch) const {
     bool ok[kMaxTasks];
@@ -166,7 +181,7 @@ class IntegerChainKernel final : public Kernel {
       layer.bias.push_back(static_cast<int32_t>(static_cast<uint32_t>(columns.offset[o]) +
                                                 total * static_cast<uint32_t>(part.src->zero)));
     }
-    bound_.Include(bound.least, bound.most);
+    bounds_.push_back(bound);
     return absl::OkStatus();
   }
 
@@ -193,7 +208,7 @@ class IntegerChainKernel final : public Kernel {
   std::vector<IntegerChainLayer> layers_;  // Without tensors.
   std::optional<Codes> last_codes_;        // Of the last layer's last op, if that rounds.
   int64_t macs_ = 0, tasks_ = 1, task_bytes_ = 0;
-  SumBound bound_;
+  std::vector<SumBound> bounds_;  // Of each product, after Prepare.
 };
 
 }  // namespace
@@ -209,9 +224,9 @@ bool ServesIntegerChain(const IntegerChainPart& linear) {
          linear.src.has_value() && ServesIntegerChain(*linear.src);
 }
 
-std::unique_ptr<Kernel> MakeIntegerChain(int64_t rows, int64_t features,
-                                         std::vector<IntegerChainPart> parts) {
-  return std::make_unique<IntegerChainKernel>(rows, features, std::move(parts));
+std::unique_ptr<IntegerChainKernel> MakeIntegerChain(int64_t rows, int64_t features,
+                                                     std::vector<IntegerChainPart> parts) {
+  return std::make_unique<ChainKernel>(rows, features, std::move(parts));
 }
 
 }  // namespace mase

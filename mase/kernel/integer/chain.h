@@ -27,10 +27,17 @@ bool ServesIntegerChain(const IntegerChainPart& linear);
 // Whether the chain rounds to these codes: ties to even.
 bool ServesIntegerChain(const Codes& codes);
 
+// The kernel of a chain, which tells of its layers, too.
+class IntegerChainKernel : public Kernel {
+ public:
+  // Of each linear layer, in their order, after Prepare.
+  virtual std::vector<KernelFacts> LayerFacts() const = 0;
+};
+
 // The kernel for `rows` rows of `features`. Parts are served ones; the first linear follows an
 // encode to the codes that it reads, as each other does.
-std::unique_ptr<Kernel> MakeIntegerChain(int64_t rows, int64_t features,
-                                         std::vector<IntegerChainPart> parts);
+std::unique_ptr<IntegerChainKernel> MakeIntegerChain(int64_t rows, int64_t features,
+                                                     std::vector<IntegerChainPart> parts);
 
 }  // namespace mase
 
