@@ -231,6 +231,7 @@ TEST_F(BadPassTest, APassThatNeverEndsIsEnded) {
   ExpectCrash("hangs", "was not done after 5s (--pass_timeout)");
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // Where it is not: sandbox.cc.
 TEST_F(BadPassTest, MemoryIsBounded) {
   IsolationLimits limits = Limits();
   limits.memory_bytes = int64_t{1} << 30;
@@ -241,6 +242,7 @@ TEST_F(BadPassTest, MemoryIsBounded) {
                HasSubstr("eats_memory: of plugin bad wanted more than the 1.07 GB of memory "
                          "that its process may have (--max_memory)")));
 }
+#endif
 
 TEST_F(BadPassTest, AProcessThatTakesTooMuchTimeIsEnded) {
   IsolationLimits limits = Limits();

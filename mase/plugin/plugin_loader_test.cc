@@ -17,6 +17,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
+#include "mase/base/limits.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status.h"
 #include "mase/pipeline/pipeline.h"
@@ -24,6 +25,7 @@
 #include "mase/plugin/plugin_info.h"
 #include "mase/plugin/testdata/fixtures.h"
 #include "mase/testing/command.h"
+#include "mase/testing/file_limit.h"
 #include "mase/testing/matchers.h"
 
 namespace mase {
@@ -247,6 +249,13 @@ TEST(PluginLoaderTest, WhatWasCheckedIsWhatIsOpened) {
   EXPECT_EQ(::ftruncate(copy, 0), -1);
   EXPECT_EQ(ValueOrDie(SealedCopy(read)), copy) << "one copy of the same bytes";
   EXPECT_NE(ValueOrDie(SealedCopy({read.real_path, "other"})), copy);
+}
+
+TEST(PluginLoaderTest, FilesAreLimited) {
+  ExpectFileLimit(::testing::TempDir() + "/large.so", limits::kMaxPluginBytes,
+                  [](const std::string& path) {
+                    return ReadPluginFile(std::filesystem::canonical(path), {}).status();
+                  });
 }
 
 TEST(PluginLoaderTest, ALibraryThatIsNowhereIsNamed) {

@@ -33,14 +33,22 @@ absl::Status Failed(absl::string_view what) {
 
 // ---- Limits ----
 
+// Sanitizers map terabytes of addresses for their own books, beside which no limit makes sense.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kAddressesAreBounded = false;
+#else
+constexpr bool kAddressesAreBounded = true;
+#endif
+
 absl::Status SetLimits(const SandboxLimits& limits) {
   const struct {
     __rlimit_resource_t resource;
     int64_t value;
-  } kLimits[] = {{RLIMIT_AS, limits.memory_bytes},
-                 {RLIMIT_CPU, limits.cpu_seconds},
-                 {RLIMIT_FSIZE, 0},
-                 {RLIMIT_CORE, 0}};
+  } kLimits[] = {
+      {RLIMIT_AS, kAddressesAreBounded ? limits.memory_bytes : static_cast<int64_t>(RLIM_INFINITY)},
+      {RLIMIT_CPU, limits.cpu_seconds},
+      {RLIMIT_FSIZE, 0},
+      {RLIMIT_CORE, 0}};
   for (const auto& limit : kLimits) {
     const struct rlimit bound = {static_cast<rlim_t>(limit.value),
                                  static_cast<rlim_t>(limit.value)};
