@@ -18,12 +18,12 @@ constexpr uint64_t kSeed = 5;
 
 // A space of all that the sampler can sample, and more than kTrials points.
 absl::StatusOr<ParameterSpace> SpaceFor(const SamplerDefinition& sampler) {
-  SearchParameter log = IntegerParameter("log", 1, 64);
-  log.log = true;
-  std::vector<SearchParameter> parameters = {IntegerParameter("width", 2, 18, 2), log};
+  SearchParameter steps = IntegerParameter("steps", 1, 64);
+  steps.log = true;
+  std::vector<SearchParameter> parameters = {IntegerParameter("width", 2, 18, 2), steps};
   if (sampler.categorical) {
     parameters.push_back(
-        CategoricalParameter("kind", {{}, std::string("integer"), int64_t{4}, 0.5, true}));
+        CategoricalParameter("kind", {{}, std::string("text"), int64_t{4}, 0.5, true}));
   }
   if (sampler.conditional) {
     SearchParameter depends = IntegerParameter("depends", 1, 10);
