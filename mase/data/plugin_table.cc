@@ -1,27 +1,17 @@
 #include "mase/data/plugin_table.h"
 
 #include <cmath>
-#include <exception>
 #include <vector>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "mase/base/call_foreign.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/data/columns.h"
 
 namespace mase {
 namespace {
-
-absl::StatusOr<ReadRows> Read(const std::string& path, const DataReader& reader) {
-  try {
-    return reader.read(path);
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat("its reader ", reader.name, " threw: ", error.what()));
-  } catch (...) {
-    return absl::InternalError(absl::StrCat("its reader ", reader.name, " threw something"));
-  }
-}
 
 // What a plugin hands over is checked as what a file holds is.
 absl::Status CheckRows(const DataReader& reader, const ReadRows& rows) {
@@ -99,7 +89,8 @@ absl::StatusOr<DataTable> Take(const std::string& path, const ReadRows& rows,
 
 absl::StatusOr<DataTable> ReadPluginTable(const std::string& path, const DataReader& reader,
                                           const TableColumns& wanted) {
-  const absl::StatusOr<ReadRows> rows = Read(path, reader);
+  const absl::StatusOr<ReadRows> rows =
+      CallForeign(absl::StrCat("its reader ", reader.name), [&] { return reader.read(path); });
   if (!rows.ok()) return Annotate(rows.status(), path);
   if (const absl::Status status = CheckRows(reader, *rows); !status.ok()) {
     return Annotate(status, path);

@@ -1,6 +1,5 @@
 #include "mase/pipeline/pipeline.h"
 
-#include <exception>
 #include <map>
 #include <set>
 #include <utility>
@@ -12,7 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "mase/base/floating_point.h"
+#include "mase/base/call_foreign.h"
 #include "mase/base/last_words.h"
 #include "mase/base/quote.h"
 #include "mase/base/recorded.h"
@@ -303,17 +302,10 @@ class Runner {
 
   absl::StatusOr<PassResult> RunPass(const RunningPass& running, PassContext& context) {
     const PipelineStep& step = running.step;
-    const KeepFloatingPoint kept;
     const EndWatch watch(running.last_words, /*exit_code=*/1,
                          step.info->isolated ? absl::InfiniteDuration() : pipeline_.pass_limit);
-    try {
-      return step.pass->Run(graph_, context);
-    } catch (const std::exception& error) {
-      return absl::InternalError(
-          absl::StrCat("of plugin ", step.info->plugin, " threw: ", error.what()));
-    } catch (...) {
-      return absl::InternalError(absl::StrCat("of plugin ", step.info->plugin, " threw something"));
-    }
+    return CallForeign(absl::StrCat("of plugin ", step.info->plugin),
+                       [&] { return step.pass->Run(graph_, context); });
   }
 
   const Pipeline& pipeline_;

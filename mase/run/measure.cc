@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/metric/metric.h"
+#include "mase/metric/own_figures.h"
 
 namespace mase {
 namespace {
@@ -138,29 +138,21 @@ absl::StatusOr<Measurement> MeasureNet(Executor& executor, const SplitData& data
   const int64_t top_k = config.evaluation().has_topk() ? config.evaluation().topk() : automatic;
   ClassificationTally tally(data.labels.data<int64_t>(),
                             {.classes = classes, .top_k = std::min(top_k, classes)});
-  std::vector<std::pair<const MetricDefinition*, std::unique_ptr<Metric>>> own;
+  OwnFigures own(OwnMetrics());
   const absl::Span<const int64_t> labels = data.labels.data<int64_t>();
   Measurement measured;
-  MASE_ASSIGN_OR_RETURN(measured.evaluation,
-                        Evaluate(executor, data.features, data.labels, config.batch_size(),
-                                 [&](int64_t first_row, absl::Span<const float> scores) {
-                                   const int64_t outputs = executor.output_shape()[1];
-                                   tally.Add(first_row, scores, outputs);
-                                   const int64_t rows =
-                                       static_cast<int64_t>(scores.size()) / outputs;
-                                   for (const MetricDefinition* each : OwnMetrics()) {
-                                     if (first_row == 0)
-                                       own.emplace_back(each, each->create(outputs));
-                                   }
-                                   for (auto& [definition, metric] : own) {
-                                     metric->Add(scores, labels.subspan(first_row, rows));
-                                   }
-                                   return sink ? sink(first_row, scores) : absl::OkStatus();
-                                 }));
+  MASE_ASSIGN_OR_RETURN(
+      measured.evaluation,
+      Evaluate(executor, data.features, data.labels, config.batch_size(),
+               [&](int64_t first_row, absl::Span<const float> scores) {
+                 const int64_t outputs = executor.output_shape()[1];
+                 tally.Add(first_row, scores, outputs);
+                 const int64_t rows = static_cast<int64_t>(scores.size()) / outputs;
+                 MASE_RETURN_IF_ERROR(own.Add(scores, outputs, labels.subspan(first_row, rows)));
+                 return sink ? sink(first_row, scores) : absl::OkStatus();
+               }));
   measured.classification = tally.Finish();
-  for (const auto& [definition, metric] : own) {
-    measured.own_metrics.emplace_back(definition->name, metric->Finish());
-  }
+  MASE_ASSIGN_OR_RETURN(measured.own_metrics, own.Finish());
   const auto bytes = [](const auto& values) {
     return absl::string_view(reinterpret_cast<const char*>(values.data()),
                              values.size() * sizeof(values[0]));

@@ -1,13 +1,12 @@
 #include "mase/sampler/distinct.h"
 
 #include <cmath>
-#include <exception>
 #include <string>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "mase/base/floating_point.h"
+#include "mase/base/call_foreign.h"
 #include "mase/base/status_macros.h"
 
 namespace mase {
@@ -16,19 +15,6 @@ namespace {
 constexpr int kChanges = 64;  // Attempts near a proposal.
 // A larger space is never full of tried points, nor walked.
 constexpr uint64_t kWalkable = uint64_t{1} << 24;
-
-// Calls code that may be a plugin's.
-template <typename T, typename Function>
-absl::StatusOr<T> Guarded(absl::string_view sampler, const Function& function) {
-  const KeepFloatingPoint kept;
-  try {
-    return function();
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat("sampler ", sampler, " threw: ", error.what()));
-  } catch (...) {
-    return absl::InternalError(absl::StrCat("sampler ", sampler, " threw what is no exception"));
-  }
-}
 
 class DistinctSampler final : public Sampler {
  public:
@@ -59,9 +45,11 @@ class DistinctSampler final : public Sampler {
       return !tried_.contains(key) && !busy.contains(key);
     };
     Draws draws(spec_.seed, number);
-    MASE_ASSIGN_OR_RETURN(const Point proposed, Guarded<Point>(name_, [&] {
-                            return proposer_->Propose(number, finished, running, draws);
-                          }));
+    MASE_ASSIGN_OR_RETURN(
+        const Point proposed,
+        CallForeign(absl::StrCat("sampler ", name_), [&]() -> absl::StatusOr<Point> {
+          return proposer_->Propose(number, finished, running, draws);
+        }));
     if (const absl::Status status = spec_.space.Check(proposed); !status.ok()) {
       return absl::InternalError(absl::StrCat("sampler ", name_, " proposes for trial ", number,
                                               " what is no point: ", status.message()));
@@ -117,7 +105,8 @@ absl::StatusOr<std::unique_ptr<Sampler>> MakeDistinctSampler(const SamplerDefini
                                                              SamplerSpec spec) {
   using Made = std::unique_ptr<Proposer>;
   MASE_ASSIGN_OR_RETURN(
-      Made proposer, Guarded<Made>(definition.name, [&]() -> absl::StatusOr<Made> {
+      Made proposer,
+      CallForeign(absl::StrCat("sampler ", definition.name), [&]() -> absl::StatusOr<Made> {
         absl::StatusOr<Made> made = definition.create(spec);
         if (made.ok()) return made;
         return absl::InvalidArgumentError(

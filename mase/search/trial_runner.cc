@@ -21,6 +21,7 @@
 #include "mase/exec/run_net.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/kernel/loss.h"
+#include "mase/metric/own_figures.h"
 #include "mase/model/checkpoint.h"
 #include "mase/quantize/net_costs.h"
 #include "mase/quantize/rule.h"
@@ -106,7 +107,8 @@ class FormatRunner final : public TrialRunner {
     }
     MASE_RETURN_IF_ERROR(net_->Run(records_));
     TrialFigures figures;
-    figures.software = SoftwareFigures(net_->scores(), net_->classes(), context_.sample);
+    MASE_ASSIGN_OR_RETURN(figures.software,
+                          SoftwareFigures(net_->scores(), net_->classes(), context_.sample));
     if (WantsCosts(context_)) AddCosts(context_, net_->costs(), figures);
     if (WantsLatency(context_)) {
       Graph whole = context_.graph.Clone();
@@ -238,8 +240,9 @@ absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& tri
 
 }  // namespace
 
-std::map<std::string, double> SoftwareFigures(absl::Span<const float> scores, int64_t classes,
-                                              const SearchSample& sample) {
+absl::StatusOr<std::map<std::string, double>> SoftwareFigures(absl::Span<const float> scores,
+                                                              int64_t classes,
+                                                              const SearchSample& sample) {
   const absl::Span<const int64_t> labels = sample.labels.data<int64_t>();
   const int64_t rows = sample.labels.elements();
   std::vector<int64_t> of_class(classes), right(classes), predicted(classes);
@@ -278,11 +281,10 @@ std::map<std::string, double> SoftwareFigures(absl::Span<const float> scores, in
   for (const auto& [label, metric] : sample.recalls) {
     figures[metric] = static_cast<double>(right[label]) / static_cast<double>(of_class[label]);
   }
-  for (const MetricDefinition* own : sample.own) {
-    const std::unique_ptr<Metric> metric = own->create(classes);
-    metric->Add(scores, labels);
-    figures[own->name] = metric->Finish();
-  }
+  OwnFigures own(sample.own);
+  MASE_RETURN_IF_ERROR(own.Add(scores, classes, labels));
+  MASE_ASSIGN_OR_RETURN(const auto own_figures, own.Finish());
+  figures.insert(own_figures.begin(), own_figures.end());
   return figures;
 }
 
@@ -340,8 +342,10 @@ absl::StatusOr<TrialFigures> FiguresOf(const SearchContext& context, const Graph
                                 })
                            .status());
   TrialFigures figures;
-  figures.software = SoftwareFigures(
-      scores, static_cast<int64_t>(scores.size()) / sample.labels.elements(), sample);
+  MASE_ASSIGN_OR_RETURN(
+      figures.software,
+      SoftwareFigures(scores, static_cast<int64_t>(scores.size()) / sample.labels.elements(),
+                      sample));
   if (WantsCosts(context)) {
     MASE_ASSIGN_OR_RETURN(const NetCosts costs, NetCostsOf(net));
     AddCosts(context, costs, figures);

@@ -30,8 +30,9 @@ namespace mase {
 // classes]. The loss is the mean of the batches' means, as Evaluate's. MASE's accuracy is the mean
 // over classes of the rows of the class that are right; classes that are neither among labels nor
 // among predictions are left out. And the recalls and own metrics that the sample asks for.
-std::map<std::string, double> SoftwareFigures(absl::Span<const float> scores, int64_t classes,
-                                              const SearchSample& sample);
+absl::StatusOr<std::map<std::string, double>> SoftwareFigures(absl::Span<const float> scores,
+                                                              int64_t classes,
+                                                              const SearchSample& sample);
 
 // The settings that a set of assignments stands for, on top of those of the search.
 using SettingsOf = std::function<absl::StatusOr<RunConfig>(const std::vector<Assignment>&)>;
