@@ -9,12 +9,14 @@
 //   Table().Grow([&](auto& families) { families.push_back(&mine); });
 //
 // Growing copies the table and publishes the copy. The old one stays for those who are reading it,
-// for as long as the program runs: tables are small and grow a few times at most.
+// for as long as the table lives: tables are small and grow a few times at most.
 #ifndef MASE_BASE_OPEN_TABLE_H_
 #define MASE_BASE_OPEN_TABLE_H_
 
 #include <atomic>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/synchronization/mutex.h"
 
@@ -23,7 +25,7 @@ namespace mase {
 template <typename T>
 class OpenTable {
  public:
-  explicit OpenTable(T first) : current_(new T(std::move(first))) {}
+  explicit OpenTable(T first) { Show(std::make_unique<T>(std::move(first))); }
   OpenTable(const OpenTable&) = delete;
   OpenTable& operator=(const OpenTable&) = delete;
 
@@ -34,13 +36,19 @@ class OpenTable {
   template <typename Change>
   void Grow(const Change& change) {
     const absl::MutexLock lock(&mutex_);
-    T* const next = new T(get());
+    auto next = std::make_unique<T>(get());
     change(*next);
-    current_.store(next, std::memory_order_release);
+    Show(std::move(next));
   }
 
  private:
+  void Show(std::unique_ptr<const T> next) {
+    versions_.push_back(std::move(next));
+    current_.store(versions_.back().get(), std::memory_order_release);
+  }
+
   absl::Mutex mutex_;
+  std::vector<std::unique_ptr<const T>> versions_;  // All that there were.
   std::atomic<const T*> current_;
 };
 
