@@ -1,8 +1,6 @@
 // Calls code that may be a plugin's, and lives on.
 //
-//   MASE_ASSIGN_OR_RETURN(const Point point, CallForeign("sampler hill_climbing", [&] {
-//                           return Propose(number);
-//                         }));
+//   absl::StatusOr<ReadRows> rows = CallForeign("reader row_file", [&] { return read(path); });
 #ifndef MASE_BASE_CALL_FOREIGN_H_
 #define MASE_BASE_CALL_FOREIGN_H_
 

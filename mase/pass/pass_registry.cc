@@ -1,9 +1,7 @@
 #include "mase/pass/pass_registry.h"
 
-#include <exception>
-
 #include "absl/strings/str_cat.h"
-#include "mase/base/floating_point.h"
+#include "mase/base/call_foreign.h"
 #include "mase/base/last_words.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -42,19 +40,14 @@ absl::StatusOr<std::unique_ptr<Pass>> CreatePass(const PassInfo& info,
   }
   MASE_RETURN_IF_ERROR(Annotate(CompleteMessage(*message), info.name));
   const std::string whose = absl::StrCat("pass ", info.name, " of plugin ", info.plugin);
-  try {
-    const KeepFloatingPoint kept;
-    const LastWords words = {.who = absl::StrCat("creating ", whose)};
-    const EndWatch watch(words, /*exit_code=*/1);
+  const LastWords words = {.who = absl::StrCat("creating ", whose)};
+  const EndWatch watch(words, /*exit_code=*/1);
+  return CallForeign(words.who, [&]() -> absl::StatusOr<std::unique_ptr<Pass>> {
     auto pass = info.create(*message);
     if (!pass.ok()) return Annotate(pass.status(), info.name);
     if (*pass == nullptr) return absl::InternalError(absl::StrCat(whose, " was created as null"));
     return pass;
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat(whose, " threw: ", error.what()));
-  } catch (...) {
-    return absl::InternalError(absl::StrCat(whose, " threw something when it was created"));
-  }
+  });
 }
 
 PassSource::~PassSource() = default;
@@ -96,13 +89,7 @@ std::vector<std::string> PassRegistry::names() const {
 }
 
 void PassRegistrar::Run(absl::Status (*register_passes)(PassRegistrar&)) noexcept {
-  try {
-    status_ = register_passes(*this);
-  } catch (const std::exception& error) {
-    status_ = absl::InternalError(absl::StrCat("its register function threw: ", error.what()));
-  } catch (...) {
-    status_ = absl::InternalError("its register function threw something");
-  }
+  status_ = CallForeign("its register function", [&] { return register_passes(*this); });
 }
 
 absl::Status PassRegistrar::Add(PassInfo info) {

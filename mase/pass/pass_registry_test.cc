@@ -89,8 +89,9 @@ TEST(CreatePassTest, ErrorsAndExceptionsOfThePassCarryItsName) {
   EXPECT_THAT(CreatePass(*registry.Find("fuse"), Packed(options)),
               StatusIs(absl::StatusCode::kInvalidArgument, "fuse: must be false"));
   options.set_number_value(1);
-  EXPECT_THAT(CreatePass(*registry.Find("fuse"), Packed(options)),
-              StatusIs(absl::StatusCode::kInternal, "pass fuse of plugin first threw: too much"));
+  EXPECT_THAT(
+      CreatePass(*registry.Find("fuse"), Packed(options)),
+      StatusIs(absl::StatusCode::kInternal, "creating pass fuse of plugin first threw: too much"));
 }
 
 TEST(PassRegistrarTest, ExceptionsOfARegisterFunctionStayInside) {

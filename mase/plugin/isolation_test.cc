@@ -264,7 +264,7 @@ TEST_F(BadPassTest, MistakesAreThoseOfAPassInThisProcess) {
   EXPECT_THAT(Run("erases_the_output"), is_bug("erases_the_output: "));
   EXPECT_THAT(Run("records_no_format"), is_bug("a quantization record without a format"));
   EXPECT_THAT(Run("created_as_null"), is_bug("was created as null"));
-  EXPECT_THAT(Run("created_by_throwing"), is_bug("threw something when it was created"));
+  EXPECT_THAT(Run("created_by_throwing"), is_bug("of plugin bad threw something"));
   EXPECT_THAT(Run("needs_nobody"),
               StatusIs(absl::StatusCode::kNotFound,
                        HasSubstr("pass needs_nobody of plugin bad needs 'nobody': no pass")));

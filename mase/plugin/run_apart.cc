@@ -10,27 +10,17 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <exception>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "mase/base/call_foreign.h"
 
 namespace mase {
 namespace {
 
 constexpr size_t kMaxOutput = 4096;
 constexpr char kEnded[] = "ended";  // In front of what the child hands over.
-
-absl::Status Call(const std::function<absl::Status()>& function) {
-  try {
-    return function();
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat("threw: ", error.what()));
-  } catch (...) {
-    return absl::InternalError("threw something");
-  }
-}
 
 // All of a file in memory.
 std::string Contents(int file) {
@@ -52,7 +42,7 @@ std::string Contents(int file) {
   ::setrlimit(RLIMIT_CPU, &time);
   ::signal(SIGALRM, SIG_DFL);
   ::alarm(static_cast<unsigned>(seconds));
-  const absl::Status status = Call(function);
+  const absl::Status status = CallForeign("it", function);
   std::fflush(nullptr);
   const std::string text =
       absl::StrCat(kEnded, std::string(1, static_cast<char>(status.code())), status.message());

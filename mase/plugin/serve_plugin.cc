@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -20,6 +19,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/descriptor.h"
+#include "mase/base/call_foreign.h"
 #include "mase/base/last_words.h"
 #include "mase/base/memory_budget.h"
 #include "mase/base/runfiles.h"
@@ -255,19 +255,17 @@ class Server {
     absl::StatusOr<PassResult> result = absl::InternalError("");
     {
       const EndWatch watch(words, /*exit_code=*/1);
-      try {
-        result = pass->Run(graph, context);
-      } catch (const std::bad_alloc&) {
-        result = absl::InternalError(absl::StrCat(
-            "of plugin ", info->plugin, " wanted more than the ", MemoryText(MemoryLimit()),
-            " of memory that its process may have "
-            "(--max_memory)"));
-      } catch (const std::exception& error) {
-        result =
-            absl::InternalError(absl::StrCat("of plugin ", info->plugin, " threw: ", error.what()));
-      } catch (...) {
-        result = absl::InternalError(absl::StrCat("of plugin ", info->plugin, " threw something"));
-      }
+      const std::string who = absl::StrCat("of plugin ", info->plugin);
+      result = CallForeign(who, [&]() -> absl::StatusOr<PassResult> {
+        try {
+          return pass->Run(graph, context);
+        } catch (const std::bad_alloc&) {
+          return absl::InternalError(absl::StrCat(who, " wanted more than the ",
+                                                  MemoryText(MemoryLimit()),
+                                                  " of memory that its process may have "
+                                                  "(--max_memory)"));
+        }
+      });
     }
     std::fflush(nullptr);  // Stray output belongs to this run.
     WriteRecord(context.record(), reply);

@@ -30,6 +30,7 @@ namespace mase {
 // classes]. The loss is the mean of the batches' means, as Evaluate's. MASE's accuracy is the mean
 // over classes of the rows of the class that are right; classes that are neither among labels nor
 // among predictions are left out. And the recalls and own metrics that the sample asks for.
+// Errors of OwnFigures (metric/own_figures.h).
 absl::StatusOr<std::map<std::string, double>> SoftwareFigures(absl::Span<const float> scores,
                                                               int64_t classes,
                                                               const SearchSample& sample);
