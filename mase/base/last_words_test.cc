@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <bit>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -61,7 +62,7 @@ TEST_F(LastWordsTest, ASignalTakesItsCourse) {
   EXPECT_EXIT(Watch([] {
                 // Not null, which a sanitizer would find before the processor does.
                 volatile uintptr_t nowhere = sizeof(int);
-                *reinterpret_cast<volatile int*>(nowhere) = 1;
+                *std::bit_cast<volatile int*>(uintptr_t{nowhere}) = 1;
               }),
               KilledBySignal(SIGSEGV), "a memory access that is not allowed");
 }
