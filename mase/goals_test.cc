@@ -98,7 +98,7 @@ TEST(GoalsTest, AMissedOneIsExitCodeThreeWithEverythingWritten) {
   EXPECT_EQ(summary["goals"][0]["met"], true);
   EXPECT_EQ(summary["goals"][1]["met"], false);
   for (const std::string file : summary["artifacts"]) {
-    EXPECT_TRUE(std::filesystem::exists(folder + "/run/" + file)) << file;
+    EXPECT_TRUE(std::filesystem::exists(absl::StrCat(folder, "/run/", file))) << file;
   }
   EXPECT_THAT(Contents(folder + "/goals.xml"),
               AllOf(HasSubstr("failures=\"1\""), HasSubstr("it is 0.8 points, 8 fewer of 1,000")));

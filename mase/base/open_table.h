@@ -1,5 +1,5 @@
 // OpenTable: a table that any number of threads read while it grows, as tables of formats, ops,
-// metrics and readers of data do when a plugin is opened.
+// metrics, samplers and readers of data do when a plugin is opened.
 //
 //   OpenTable<std::vector<const Family*>>& Table() {
 //     static auto* const table = new OpenTable<...>(BuiltIn());

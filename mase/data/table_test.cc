@@ -432,7 +432,7 @@ TEST(ReadTableTest, LargeFilesMayBePacked) {
 TEST(LineBlocksTest, LinesAreLimited) {
   const std::string longest(LineBlocks::kMaxBytes - 1, 'x');
   for (const std::string rest : {"", "y", "y\n"}) {
-    const auto lines = LineBlocks::Open(WriteTemp(longest + "\n" + rest));
+    const auto lines = LineBlocks::Open(WriteTemp(absl::StrCat(longest, "\n", rest)));
     ASSERT_TRUE(lines.ok());
     EXPECT_TRUE(*(*lines)->Next() == longest + "\n");
     EXPECT_EQ(*(*lines)->Next(), rest);

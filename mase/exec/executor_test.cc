@@ -172,7 +172,7 @@ Graph WorkedExample() {
   return graph;
 }
 
-void Quantize(Graph& graph, absl::string_view node, std::vector<std::string> operands,
+void Quantize(Graph& graph, absl::string_view node, const std::vector<std::string>& operands,
               int width = 8, int frac_width = 4, FormatProto::Rounding rounding = {}) {
   Node* found = ValueOrDie(graph.LookUpNode(node));
   Quantization record;

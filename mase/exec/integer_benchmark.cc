@@ -105,11 +105,13 @@ void LinearOfCodes(benchmark::State& state) {
   std::vector<char> prepared(kernel->prepared_bytes() + 64), scratch(kernel->scratch_bytes());
   const void* srcs[] = {src.data()};
   void* tensors[] = {weight.data()};
-  const uintptr_t aligned = (reinterpret_cast<uintptr_t>(prepared.data()) + 63) / 64 * 64;
+  void* aligned = prepared.data();
+  size_t room = prepared.size();
+  CHECK(std::align(64, kernel->prepared_bytes(), aligned, room) != nullptr);
   const KernelArgs args = {.srcs = srcs,
                            .tensors = tensors,
                            .dst = dst.data(),
-                           .prepared = reinterpret_cast<void*>(aligned),
+                           .prepared = aligned,
                            .scratch = scratch.data()};
   CHECK(kernel->Prepare(args).ok());
   for (auto _ : state) CHECK(kernel->Forward(args).ok());
@@ -139,7 +141,7 @@ void OneDnnMatmul(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * rows);
 }
 
-void AllWays(benchmark::internal::Benchmark* benchmark, std::vector<int64_t> rows) {
+void AllWays(benchmark::internal::Benchmark* benchmark, const std::vector<int64_t>& rows) {
   for (const int64_t count : rows) {
     for (const int64_t way : {0, 1, 2}) benchmark->Args({way, count});
   }

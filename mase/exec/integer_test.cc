@@ -391,7 +391,7 @@ TEST(IntegerTest, WorkedExample) {
   const auto set = [&](const char* name, std::vector<float> values, Shape shape) {
     Tensor tensor(DType::kFloat32, std::move(shape));
     std::copy(values.begin(), values.end(), tensor.mutable_data<float>().begin());
-    graph.SetTensor(*linear->FindParameter(name), std::move(tensor), /*is_buffer=*/false);
+    graph.SetTensor(*linear->FindParameter(name), std::move(tensor), /*buffer=*/false);
   };
   set("weight", {0.2186f, -0.2631f, 0.3352f, 1.9f, -3.3f, 0.03f}, {2, 3});
   set("bias", {0.0753f, -1.2f}, {2});
@@ -528,7 +528,7 @@ TEST(IntegerTest, DepthwiseSumsNearTheEndOfAnInt32AreExact) {
     const Node* conv = ValueOrDie(graph.LookUpNode("conv2d"));
     Tensor weight(DType::kFloat32, {19, 1, 3, 3});
     std::fill_n(weight.mutable_data<float>().begin(), weight.elements(), 0.85f);
-    graph.SetTensor(*conv->FindParameter("weight"), std::move(weight), /*is_buffer=*/false);
+    graph.SetTensor(*conv->FindParameter("weight"), std::move(weight), /*buffer=*/false);
     const std::vector<float> x(2 * 19 * 6 * 7, 1.0f);
     const Ran integer = RunNet(graph, Execution::kInteger, 2, x);
     EXPECT_EQ(NodeOf(integer.report, "conv2d").way, Execution::kInteger)
@@ -542,7 +542,7 @@ TEST(IntegerTest, AWeightThatHasNoCodeIsNamed) {
   const Node* linear = ValueOrDie(graph.LookUpNode("linear"));
   Tensor weight(DType::kFloat32, {3, 20});
   weight.mutable_data<float>()[21] = std::nanf("");
-  graph.SetTensor(*linear->FindParameter("weight"), std::move(weight), /*is_buffer=*/false);
+  graph.SetTensor(*linear->FindParameter("weight"), std::move(weight), /*buffer=*/false);
   const std::vector<float> x = RandomValues(4 * 20, 3);
   auto executor = ValueOrDie(Executor::Create(graph, {.execution = Execution::kInteger}));
   EXPECT_THAT(
@@ -639,7 +639,7 @@ TEST(IntegerTest, ANanOfABatchNormIsNoCode) {
     Tensor variance(DType::kFloat32, {width});
     std::fill_n(variance.mutable_data<float>().begin(), width, 1.0f);
     variance.mutable_data<float>()[4] = -1;
-    graph.SetTensor(*norm->FindParameter("running_var"), std::move(variance), /*is_buffer=*/true);
+    graph.SetTensor(*norm->FindParameter("running_var"), std::move(variance), /*buffer=*/true);
     const std::vector<float> rows = RandomValues(4 * 20, 3);
     auto executor = ValueOrDie(Executor::Create(graph, {.execution = Execution::kInteger}));
     EXPECT_THAT(executor->Forward(ExecutionMode::kInference, 4, {rows.data()}),

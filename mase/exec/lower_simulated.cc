@@ -62,9 +62,8 @@ absl::Status LowerByRules(const Node& node, SimulatedRules rules, Lowerer& lower
     int tensor = lowerer.StoredTensor(parameter.tensor);
     // Statistics that training moves are the stored ones.
     if (!lowerer.training() || !lowerer.IsBuffer(tensor)) {
-      const Shape shape = lowerer.ShapeOf(tensor);
-      MASE_ASSIGN_OR_RETURN(tensor,
-                            rounder.Round(Source::kTensor, static_cast<int>(i), tensor, shape));
+      MASE_ASSIGN_OR_RETURN(tensor, rounder.Round(Source::kTensor, static_cast<int>(i), tensor,
+                                                  Shape(lowerer.ShapeOf(tensor))));
     }
     step.tensors.push_back(tensor);
     step.tensor_names.push_back(parameter.name);

@@ -40,7 +40,7 @@ std::vector<float> Quantize(absl::string_view text, const std::vector<float>& x,
 }
 
 std::vector<uint32_t> QuantizedBits(absl::string_view text, const std::vector<float>& x,
-                                    Shape shape = Shape()) {
+                                    const Shape& shape = Shape()) {
   return BitsOf(Quantize(text, x, shape));
 }
 

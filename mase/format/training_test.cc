@@ -83,7 +83,7 @@ TEST(GradientTest, ResidualMeansAgreeWithDifferences) {
   const std::vector<float> x = {0.1, 0.45, -0.7}, diff = {1, 2, 3};
   const std::vector<float> means = {0.6, 0.3};
   const std::vector<float> gradient = ResidualMeansGradient(means, false, x, diff);
-  const auto loss = [&](std::vector<float> m) {
+  const auto loss = [&](const std::vector<float>& m) {
     std::vector<float> levels(m.size() * x.size());
     ResidualLevels(m, false, x, absl::MakeSpan(levels));
     double sum = 0;

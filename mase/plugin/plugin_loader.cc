@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <exception>
 #include <memory>
 #include <utility>
 
@@ -17,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "google/protobuf/text_format.h"
+#include "mase/base/call_foreign.h"
 #include "mase/base/files.h"
 #include "mase/base/floating_point.h"
 #include "mase/base/last_words.h"
@@ -212,26 +212,21 @@ absl::StatusOr<PluginEntry> PluginLoader::Register(const std::string& path, void
   if (get_info == nullptr) {
     return Refused(path, "it has no function ", kEntryPoint, ", so it is no MASE plugin");
   }
-  const MasePluginInfo* info = nullptr;
-  try {
-    info = get_info();
-  } catch (...) {
-    return Refused(path, "an exception left ", kEntryPoint);
-  }
+  const absl::StatusOr<const MasePluginInfo*> got = CallForeign(
+      kEntryPoint, [&]() -> absl::StatusOr<const MasePluginInfo*> { return get_info(); });
+  if (!got.ok()) return Refused(path, got.status().message());
+  const MasePluginInfo* const info = *got;
   MASE_RETURN_IF_ERROR(CheckHandshake(path, info));
 
   PluginEntry entry;
   entry.set_name(info->name);
   entry.set_version(info->version);
   PassRegistrar registrar(entry.name());
-  try {
+  const absl::Status registered = CallForeign("its register function", [&] {
     info->register_passes(&registrar);
-  } catch (const std::exception& error) {
-    return Refused(path, "an exception left its register function: ", error.what());
-  } catch (...) {
-    return Refused(path, "an exception left its register function");
-  }
-  if (!registrar.status().ok()) return Refused(path, registrar.status().message());
+    return registrar.status();
+  });
+  if (!registered.ok()) return Refused(path, registered.message());
 
   for (const PassInfo& pass : registrar.passes()) MASE_RETURN_IF_ERROR(CheckNames(path, pass));
   Describe(registrar.registrations(), &entry);
