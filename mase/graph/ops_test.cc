@@ -196,7 +196,7 @@ TEST(OpsTest, MasesQuantisableOpsAreThere) {
 }
 
 TEST(OpsTest, ReprsArePyTorchs) {
-  const auto repr = [](absl::string_view op, Attributes given) {
+  const auto repr = [](absl::string_view op, const Attributes& given) {
     const OpSchema& schema = *FindOp(op);
     Attributes all;
     for (const AttributeSpec& spec : schema.attributes) all.Set(spec.name, spec.fallback);

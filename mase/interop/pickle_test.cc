@@ -104,8 +104,8 @@ TEST(PickleTest, GraphModulesAreTheirFields) {
   EXPECT_EQ(pickle.at(pickle.root().items[0]).kind, PickleValue::Kind::kDict);
   // Without fields, with others than a dict, with more; the class of a tracer is named, not called.
   for (const std::string& bytes :
-       {reduce + ")R", reduce + "]" + code + "\x86R", reduce + "}" + code + "N\x87R",
-        "ctorch.fx._symbolic_trace\nTracer\n)R"s,
+       {reduce + ")R", absl::StrCat(reduce, "]", code, "\x86R"),
+        absl::StrCat(reduce, "}", code, "N\x87R"), "ctorch.fx._symbolic_trace\nTracer\n)R"s,
         "cchop.ir.graph.mase_graph\nMaseTracer\n)\x81"s}) {
     EXPECT_THAT(Pickle::Parse(Of(bytes)), StatusIs(kDamaged, HasSubstr("byte")));
   }

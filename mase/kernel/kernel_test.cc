@@ -99,9 +99,11 @@ template <typename T>
 struct Buffer {
   explicit Buffer(int64_t size) : storage(size + 16, T(7e6)) {
     // Aligned, and full of what must not show.
-    data = reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(storage.data()) + 63) / 64 * 64);
+    void* begin = storage.data();
+    size_t room = storage.size() * sizeof(T);
+    data = static_cast<T*>(std::align(64, size * sizeof(T), begin, room));
   }
-  Buffer(Buffer&&) = default;
+  Buffer(Buffer&&) noexcept = default;
   std::vector<T> storage;
   T* data;
 };

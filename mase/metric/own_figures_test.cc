@@ -37,7 +37,7 @@ class Rows final : public Metric {
   double rows_ = 0;
 };
 
-MetricDefinition Harmful(std::string harm) {
+MetricDefinition Harmful(const std::string& harm) {
   return {.name = "rows", .summary = "Rows.", .create = [harm](int64_t) {
             return harm == "null" ? nullptr : std::make_unique<Rows>(harm);
           }};

@@ -223,7 +223,7 @@ class TemporaryFile {
     }
     return file;
   }
-  TemporaryFile(TemporaryFile&& other) : path_(std::exchange(other.path_, "")) {}
+  TemporaryFile(TemporaryFile&& other) noexcept : path_(std::exchange(other.path_, "")) {}
   ~TemporaryFile() {
     if (!path_.empty()) ::unlink(path_.c_str());
   }

@@ -54,27 +54,29 @@ Tensor* Find(SafeTensors& file, absl::string_view name) {
 }
 
 TEST(StoredCodesTest, WhatIsReadIsWhatTheNetComputesWith) {
-  for (const char* format : {"integer { width: 8 frac_width: 4 }",
-                             "integer { width: 3 frac_width: 1 }",
-                             "integer { width: 2 } semantics: REFERENCE",
-                             "affine { width: 4 scale: 0.3 zero_point: 2 }",
-                             "log { width: 5 }",
-                             "minifloat_ieee { width: 6 exponent_width: 3 }",
-                             "minifloat_denorm { width: 8 exponent_width: 4 }",
-                             "minifloat { exponent_width: 4 frac_width: 3 }",
-                             "block_fp { width: 4 block_size: 8 }",
-                             "block_minifloat { width: 8 exponent_width: 4 "
-                             "exponent_bias_width: 8 block_size: 4 }",
-                             "block_log { width: 5 exponent_bias_width: 8 block_size: 4 }",
-                             "mxint { block_size: 8 element_bits: 4 }",
-                             "mxfp { block_size: 8 element_exp_bits: 2 element_frac_bits: 1 }",
-                             "mx { element_format: 'fp4_e2m1' block_size: 8 }",
-                             "mxint_hardware { width: 6 parallelism: 4 }",
-                             "ternary { }",
-                             "binary { bipolar: true }",
-                             "binary_residual { levels: 2 }",
-                             "lsq { level: 16 sym: true scale: 0.2 }",
-                             "logicnets { width: 4 frac_width: 2 }"}) {
+  const char* const formats[] = {
+      "integer { width: 8 frac_width: 4 }",
+      "integer { width: 3 frac_width: 1 }",
+      "integer { width: 2 } semantics: REFERENCE",
+      "affine { width: 4 scale: 0.3 zero_point: 2 }",
+      "log { width: 5 }",
+      "minifloat_ieee { width: 6 exponent_width: 3 }",
+      "minifloat_denorm { width: 8 exponent_width: 4 }",
+      "minifloat { exponent_width: 4 frac_width: 3 }",
+      "block_fp { width: 4 block_size: 8 }",
+      "block_minifloat { width: 8 exponent_width: 4 exponent_bias_width: 8 block_size: 4 }",
+      "block_log { width: 5 exponent_bias_width: 8 block_size: 4 }",
+      "mxint { block_size: 8 element_bits: 4 }",
+      "mxfp { block_size: 8 element_exp_bits: 2 element_frac_bits: 1 }",
+      "mx { element_format: 'fp4_e2m1' block_size: 8 }",
+      "mxint_hardware { width: 6 parallelism: 4 }",
+      "ternary { }",
+      "binary { bipolar: true }",
+      "binary_residual { levels: 2 }",
+      "lsq { level: 16 sym: true scale: 0.2 }",
+      "logicnets { width: 4 frac_width: 2 }",
+  };
+  for (const char* format : formats) {
     SCOPED_TRACE(format);
     const Graph graph = Net(format);
     const std::string path = absl::StrCat(testing::TempDir(), "/codes.safetensors");

@@ -15,7 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
 
-Graph Build(const std::string& model, Shape input = {16}, int64_t classes = 5) {
+Graph Build(const std::string& model, const Shape& input = {16}, int64_t classes = 5) {
   return ValueOrDie(BuildModel({model, input, classes, /*batch=*/2, /*seed=*/0}));
 }
 

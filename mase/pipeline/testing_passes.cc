@@ -28,7 +28,7 @@ absl::StatusOr<PassResult> Rename(Graph& graph, PassContext&) {
 
 absl::StatusOr<PassResult> Look(Graph&, PassContext&) { return PassResult::Unchanged(); }
 
-void PipelineTest::Add(const std::string& name, Body body, PassTraits traits) {
+void PipelineTest::Add(const std::string& name, const Body& body, PassTraits traits) {
   PassInfo info = {.name = name, .summary = name, .traits = std::move(traits)};
   info.plugin = "test";
   info.options = &google::protobuf::Empty::default_instance();

@@ -34,7 +34,7 @@ inline constexpr PassKind kAnalysis = PassKind::kAnalysis;
 
 class PipelineTest : public ::testing::Test {
  protected:
-  void Add(const std::string& name, Body body, PassTraits traits = {});
+  void Add(const std::string& name, const Body& body, PassTraits traits = {});
 
   static google::protobuf::RepeatedPtrField<PassConfig> Configs(
       const std::vector<std::string>& names);

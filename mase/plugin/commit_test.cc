@@ -122,8 +122,8 @@ class Forgetless final : public Proposer {
 };
 
 template <typename P>
-SamplerDefinition DefinitionOf(std::string name) {
-  return {.name = std::move(name),
+SamplerDefinition DefinitionOf(absl::string_view name) {
+  return {.name = std::string(name),
           .summary = "One.",
           .create = [](const SamplerSpec& spec) -> absl::StatusOr<std::unique_ptr<Proposer>> {
             return std::make_unique<P>(spec);
