@@ -31,11 +31,11 @@ const std::array<const google::protobuf::Message*, 4> kProtosForPlugins = {
 // so that it does not end the program as if all were done.
 extern "C" {
 
-[[noreturn]] void _exit(int exit_code) {
+void _exit(int exit_code) {
   mase::EndIfWatched("called _exit");
   for (;;) ::syscall(SYS_exit_group, exit_code);
 }
 
-[[noreturn]] void _Exit(int exit_code) noexcept { _exit(exit_code); }
+void _Exit(int exit_code) noexcept { _exit(exit_code); }
 
 }  // extern "C"

@@ -72,8 +72,11 @@ absl::StatusOr<FinishedRun> ReadRun(const fs::path& folder) {
     run.report = *std::move(report);
   }
   absl::StatusOr<std::vector<EpochRecord>> history = ReadHistory(run.path);
-  if (history.ok()) run.history = *std::move(history);
-  if (!history.ok() && !absl::IsNotFound(history.status())) return history.status();
+  if (history.ok()) {
+    run.history = *std::move(history);
+  } else if (!absl::IsNotFound(history.status())) {
+    return history.status();
+  }
   return run;
 }
 

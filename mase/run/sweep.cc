@@ -83,7 +83,7 @@ class FolderLock {
     return absl::UnavailableError(
         absl::StrCat(folder, ": another process runs this sweep; wait for it or end it"));
   }
-  FolderLock(FolderLock&& other) : file_(std::exchange(other.file_, -1)) {}
+  FolderLock(FolderLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
   ~FolderLock() {
     if (file_ >= 0) ::close(file_);
   }

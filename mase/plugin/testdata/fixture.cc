@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <xmmintrin.h>
 
+#include <bit>
 #include <cfenv>
 #include <cstdint>
 #include <cstdio>
@@ -80,7 +81,7 @@ Result Aborts(Graph& graph, PassContext& context) {
   std::abort();
 }
 Result Crashes(Graph&, PassContext&) {
-  return *reinterpret_cast<volatile int*>(nowhere) = 1, PassResult::Unchanged();
+  return *std::bit_cast<volatile int*>(uintptr_t{nowhere}) = 1, PassResult::Unchanged();
 }
 Result Overflows(Graph&, PassContext&) {
   return Deeper(1) == 7 ? PassResult::Changed() : PassResult::Unchanged();

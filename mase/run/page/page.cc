@@ -60,7 +60,7 @@ std::string Tiles(const RunReport& report) {
 }
 
 std::string What(const RunReport& report) {
-  const std::string status = report.status();
+  const std::string& status = report.status();
   std::string html =
       absl::StrCat("<p><span class=\"", status == "ok" ? "ok" : "bad", "\">", EscapeHtml(status),
                    "</span> ", EscapeHtml(report.error()), "</p>\n");

@@ -29,10 +29,10 @@ constexpr EpochValue kLoss = [](const EpochRecord& epoch) { return epoch.val_los
 constexpr EpochValue kAccuracy = [](const EpochRecord& epoch) { return epoch.val_acc; };
 constexpr EpochValue kRate = [](const EpochRecord& epoch) { return epoch.rate; };
 
-Picture Curves(std::string title, std::vector<Curve> curves) {
+Picture Curves(const std::string& title, std::vector<Curve> curves) {
   return {.title = title,
           .x_label = "epoch",
-          .y_label = std::move(title),
+          .y_label = title,
           .whole_x = true,
           .curves = std::move(curves)};
 }
