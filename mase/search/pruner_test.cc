@@ -94,9 +94,9 @@ TEST(PrunerTest, HyperbandsBracketsBeginAtDifferentSteps) {
     }
   }
   // Brackets of 9, 5 and 3 trials; a bad trial ends at the first rung of its own.
-  EXPECT_NEAR(at[1], 600 * 9 / 17, 50);
-  EXPECT_NEAR(at[3], 600 * 5 / 17, 50);
-  EXPECT_NEAR(at[9], 600 * 3 / 17, 50);
+  EXPECT_NEAR(at[1], 600 * 9 / 17.0, 50);
+  EXPECT_NEAR(at[3], 600 * 5 / 17.0, 50);
+  EXPECT_NEAR(at[9], 600 * 3 / 17.0, 50);
   settings.set_min_resource(10);
   settings.set_name(PrunerSettings::HYPERBAND);
   EXPECT_THAT(MakePruner(settings, Direction::kMaximize),
