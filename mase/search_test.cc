@@ -67,7 +67,7 @@ int RunAndSignal(const std::vector<std::string>& words, const std::string& folde
     execv(program.c_str(), arguments.data());
     _exit(99);
   }
-  for (int i = 0; i < 1500 && !fs::exists(folder + "/" + file); ++i) {
+  for (int i = 0; i < 1500 && !fs::exists(fs::path(folder) / file); ++i) {
     absl::SleepFor(absl::Milliseconds(20));
   }
   absl::SleepFor(after);

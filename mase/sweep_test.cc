@@ -117,7 +117,9 @@ TEST(SweepTest, KilledSweepsGoOnAndEndAsThoseThatWereNot) {
   ASSERT_EQ(RunCommand("mase/ch", whole, folder).exit_code, 0);
   for (int seed = 1; seed <= 4; ++seed) {
     const std::string file = absl::StrCat("/seed=", seed, "/best.safetensors");
-    EXPECT_EQ(Contents(folder + "/out" + file), Contents(folder + "/whole" + file)) << seed;
+    EXPECT_EQ(Contents(absl::StrCat(folder, "/out", file)),
+              Contents(absl::StrCat(folder, "/whole", file)))
+        << seed;
   }
 }
 

@@ -23,8 +23,8 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-CommandResult Train(const std::string& folder, std::vector<std::string> arguments,
-                    std::vector<std::string> environment = {}) {
+CommandResult Train(const std::string& folder, const std::vector<std::string>& arguments,
+                    const std::vector<std::string>& environment = {}) {
   return RunCommand("mase/train_main", arguments, folder, environment);
 }
 
@@ -68,7 +68,7 @@ TEST(TrainTest, TrainsValidatesTestsAndWritesItAllDown) {
   EXPECT_EQ(summary["status"], "ok");
   EXPECT_EQ(summary["data"]["real"], false);
   for (const std::string file : summary["artifacts"]) {
-    EXPECT_TRUE(std::filesystem::exists(folder + "/run/" + file)) << file;
+    EXPECT_TRUE(std::filesystem::exists(absl::StrCat(folder, "/run/", file))) << file;
     EXPECT_THAT(run.out, HasSubstr(file));
   }
   EXPECT_THAT(summary["artifacts"],

@@ -58,7 +58,7 @@ int64_t CountBatches(const SplitData& data, const TrainingSettings& settings) {
 
 // 0.9134, or 1.235e+08 where that would be long.
 std::string Figure(double value) {
-  return absl::StrFormat(std::abs(value) < 1000 ? "%.4f" : "%.3e", value);
+  return std::abs(value) < 1000 ? absl::StrFormat("%.4f", value) : absl::StrFormat("%.3e", value);
 }
 
 // The folder's own name, and the net's: "jsc-tiny, run train-0001".

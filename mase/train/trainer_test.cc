@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "mase/base/files.h"
 #include "mase/graph/finite.h"
 #include "mase/interop/safetensors.h"
@@ -69,7 +70,7 @@ TEST(TrainerTest, WritesCheckpointsLogAndHistory) {
   EXPECT_THAT(result.files, IsSupersetOf({"history.csv", "metrics.jsonl", "best.safetensors",
                                           "last.safetensors", "loss.svg", "accuracy.svg"}));
   for (const std::string& file : result.files) {
-    EXPECT_TRUE(std::filesystem::exists(folder + "/" + file)) << file;
+    EXPECT_TRUE(std::filesystem::exists(absl::StrCat(folder, "/", file))) << file;
   }
   EXPECT_THAT(LoggedValues(folder, "train_loss_step"), SizeIs(7)) << "steps 1, 3, ... 13";
   EXPECT_THAT(LoggedValues(folder, "lr-Adam"), SizeIs(7));
@@ -480,7 +481,7 @@ TEST(TrainerTest, ANetThatHoldsNoNumbersIsRefused) {
 // No checkpoint of a run ever holds a number that is none.
 void ExpectFiniteCheckpoints(const std::string& folder) {
   for (const char* file : {kBestCheckpoint, kLastCheckpoint}) {
-    if (!std::filesystem::exists(folder + "/" + file)) continue;
+    if (!std::filesystem::exists(absl::StrCat(folder, "/", file))) continue;
     EXPECT_EQ(FindNonFinite(*ValueOrDie(LoadCheckpoint(folder + "/" + file)).graph), "") << file;
   }
 }

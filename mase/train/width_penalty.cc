@@ -62,8 +62,8 @@ absl::StatusOr<WidthPenalty> WidthPenalty::Create(const Graph& graph,
     const std::optional<Operand> weights = operand_of(*cost.node, operands::kWeight);
     if (cost.macs == 0 || !input.has_value() || !weights.has_value()) continue;
     if (input->behind.offset < 0 && weights->behind.offset < 0) continue;
-    const int64_t values = std::max<int64_t>(1, weights->size);
-    penalty.layers_.push_back({static_cast<double>(cost.macs / values), *input, *weights});
+    const int64_t uses = cost.macs / std::max<int64_t>(1, weights->size);
+    penalty.layers_.push_back({static_cast<double>(uses), *input, *weights});
   }
   if (!penalty.layers_.empty()) return penalty;
   return absl::InvalidArgumentError(absl::StrCat(

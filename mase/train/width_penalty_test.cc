@@ -127,7 +127,7 @@ TEST(WidthPenaltyTest, WantsALayerThatLearns) {
 TEST(WidthPenaltyTest, ATrainingThatGoesOnIsTheSame) {
   const Dataset dataset = LinearJets(1000, 200);
   for (const char* of : {"tensor", "channel", "weight"}) {
-    const auto make = [&](TrainerOptions options) {
+    const auto make = [&](const TrainerOptions& options) {
       FreshModel fresh = BuildLearned(dataset, of);
       return ValueOrDie(Trainer::Create(std::move(fresh.graph), dataset, fresh.generator, options));
     };
