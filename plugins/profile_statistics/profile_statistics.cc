@@ -218,7 +218,7 @@ class ProfileStatisticsPass final : public Pass {
     MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph, samples.rows()));
     std::vector<Profile> profiles;
     absl::btree_map<std::string, std::vector<size_t>> readers;  // Profiles by node of the values.
-    const auto add = [&](Node* node, const Node& source, std::string tensor,
+    const auto add = [&](Node* node, const Node& source, const std::string& tensor,
                          bool is_result) -> absl::Status {
       if (!Wants(tensor)) return absl::OkStatus();
       for (const NamedStatistic& statistic : of_activations_) {

@@ -84,7 +84,7 @@ std::string FirstValues(const OperandRounding& operand) {
     std::string entry = absl::StrFormat("%.4f -> %.4f", value.original, value.quantized);
     if (value.code.has_value())
       absl::StrAppend(&entry, " (", CodeText(operand.rounding, *value.code), ")");
-    absl::StrAppendFormat(&line, line.empty() ? "  %-24s" : " %-24s", entry);
+    absl::StrAppendFormat(&line, "%s%-24s", line.empty() ? "  " : " ", entry);
     if ((i + 1) % kValuesALine != 0 && i + 1 < operand.rounding.first.size()) continue;
     absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
     line.clear();
