@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
@@ -317,22 +318,35 @@ void Graph::SetTensor(absl::string_view name, Tensor value, bool buffer) {
   Touch();
 }
 
-absl::Status Graph::RemoveTensor(absl::string_view name) {
-  const auto found = tensor_by_name_.find(name);
-  if (found == tensor_by_name_.end()) {
-    return absl::NotFoundError(absl::StrCat("the graph has no tensor '", name, "'"));
+absl::Status Graph::RemoveTensors(absl::Span<const std::string> names) {
+  absl::flat_hash_set<absl::string_view> gone;
+  for (const std::string& name : names) {
+    if (!tensor_by_name_.contains(name)) {
+      return absl::NotFoundError(absl::StrCat("the graph has no tensor '", name, "'"));
+    }
+    gone.insert(name);
   }
+  if (gone.empty()) return absl::OkStatus();
   for (const Node* node = first_; node != nullptr; node = next(node)) {
     for (const Parameter& parameter : node->parameters_) {
-      if (parameter.tensor != name) continue;
-      return absl::FailedPreconditionError(
-          absl::StrCat("tensor '", name, "' cannot be removed: ", node->name(), " reads it"));
+      if (!gone.contains(parameter.tensor)) continue;
+      return absl::FailedPreconditionError(absl::StrCat(
+          "tensor '", parameter.tensor, "' cannot be removed: ", node->name(), " reads it"));
     }
   }
-  const size_t index = found->second;
-  tensor_by_name_.erase(found);
-  tensors_.erase(tensors_.begin() + static_cast<std::ptrdiff_t>(index));
-  for (size_t i = index; i < tensors_.size(); ++i) tensor_by_name_[tensors_[i].name] = i;
+  size_t kept = 0;
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    if (gone.contains(tensors_[i].name)) {
+      tensor_by_name_.erase(tensors_[i].name);
+      continue;
+    }
+    if (kept != i) {
+      tensor_by_name_[tensors_[i].name] = kept;
+      tensors_[kept] = std::move(tensors_[i]);
+    }
+    ++kept;
+  }
+  tensors_.resize(kept);
   Touch();
   return absl::OkStatus();
 }

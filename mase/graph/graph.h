@@ -220,8 +220,11 @@ class Graph {
   const GraphTensor* FindTensor(absl::string_view name) const;  // Null if absent.
   // Adds or replaces; a replaced tensor keeps its place.
   void SetTensor(absl::string_view name, Tensor value, bool buffer);
-  // NotFound without such a tensor; FailedPrecondition, naming the node, while one reads it.
-  absl::Status RemoveTensor(absl::string_view name);
+  // Removes the tensors, all or none of them; the others keep their order. A name given twice
+  // counts once. NotFound without such a tensor; FailedPrecondition, naming the node, while one
+  // reads it. Takes time linear in the graph, so give all names in one call.
+  absl::Status RemoveTensors(absl::Span<const std::string> names);
+  absl::Status RemoveTensor(absl::string_view name) { return RemoveTensors({std::string(name)}); }
   // The named tensor's elements for writing in place (training).
   Tensor* MutableTensor(absl::string_view name);
   // Elements of all trained tensors; of all buffers.

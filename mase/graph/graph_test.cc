@@ -254,5 +254,42 @@ output = output(fc)
   EXPECT_EQ(graph.parameter_count(), 12 + 4 + 5);
 }
 
+TEST(GraphTest, ManyTensorsGoInOneCallOrNoneDoes) {
+  Graph graph = ParseGraph(R"(
+x = placeholder() : f32[2, 3]
+fc = linear(x, in_features=3, out_features=4, bias=False)
+output = output(fc)
+)");
+  for (int i = 0; i < 6; ++i) {
+    graph.SetTensor(absl::StrCat("t", i), Tensor(DType::kFloat32, {i}), /*buffer=*/i % 2 == 1);
+  }
+  const auto names = [&] {
+    std::string all;
+    for (const GraphTensor& tensor : graph.tensors()) absl::StrAppend(&all, tensor.name, " ");
+    return all;
+  };
+  const int64_t version = graph.version();
+  EXPECT_THAT(graph.RemoveTensors({"t1", "fc.weight"}),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("tensor 'fc.weight' cannot be removed: fc reads it")));
+  EXPECT_THAT(graph.RemoveTensors({"t1", "t9"}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("the graph has no tensor 't9'")));
+  ASSERT_OK(graph.RemoveTensors({}));
+  EXPECT_EQ(graph.version(), version);
+  EXPECT_EQ(names(), "fc.weight t0 t1 t2 t3 t4 t5 ");
+
+  ASSERT_OK(graph.RemoveTensors({"t4", "t1", "t0", "t4"}));
+  EXPECT_GT(graph.version(), version);
+  EXPECT_EQ(names(), "fc.weight t2 t3 t5 ");
+  for (const int i : {2, 3, 5}) {
+    const GraphTensor* tensor = graph.FindTensor(absl::StrCat("t", i));
+    ASSERT_NE(tensor, nullptr);
+    EXPECT_EQ(tensor->value.elements(), i);
+    EXPECT_EQ(tensor->buffer, i % 2 == 1);
+  }
+  EXPECT_EQ(graph.FindTensor("t4"), nullptr);
+  EXPECT_OK(VerifyGraph(graph));
+}
+
 }  // namespace
 }  // namespace mase

@@ -82,11 +82,11 @@ absl::StatusOr<Graph> PartOf(const Graph& graph, const Value* from, const Value*
   for (const Node* node : part.NodesInOrder()) {
     for (const Parameter& parameter : node->parameters()) needed.insert(parameter.tensor);
   }
-  std::vector<std::string> all;
-  for (const GraphTensor& tensor : part.tensors()) all.push_back(tensor.name);
-  for (const std::string& name : all) {
-    if (!needed.contains(name)) MASE_RETURN_IF_ERROR(part.RemoveTensor(name));
+  std::vector<std::string> spare;
+  for (const GraphTensor& tensor : part.tensors()) {
+    if (!needed.contains(tensor.name)) spare.push_back(tensor.name);
   }
+  MASE_RETURN_IF_ERROR(part.RemoveTensors(spare));
   return part;
 }
 

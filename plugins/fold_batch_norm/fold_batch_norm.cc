@@ -148,13 +148,21 @@ absl::Status Fold(Node* norm, Graph& graph) {
   MASE_RETURN_IF_ERROR(graph.SetAttribute(layer, "bias", true));
   MASE_RETURN_IF_ERROR(graph.SetParameter(layer, operands::kBias, name));
   graph.ReplaceAllUses(norm->outputs()[0], layer->outputs()[0]);
-  const std::vector<Parameter> parameters(norm->parameters().begin(), norm->parameters().end());
-  MASE_RETURN_IF_ERROR(graph.EraseNode(norm));
-  for (const Parameter& parameter : parameters) {
-    const absl::Status removed = graph.RemoveTensor(parameter.tensor);
-    if (!absl::IsFailedPrecondition(removed)) MASE_RETURN_IF_ERROR(removed);  // Others read it.
+  return graph.EraseNode(norm);
+}
+
+// Folds the norms and removes those of their tensors that no others read.
+absl::Status FoldAll(const std::vector<Node*>& norms, Graph& graph) {
+  std::vector<std::string> tensors;
+  for (Node* norm : norms) {
+    for (const Parameter& parameter : norm->parameters()) tensors.push_back(parameter.tensor);
+    MASE_RETURN_IF_ERROR(Fold(norm, graph));
   }
-  return absl::OkStatus();
+  const absl::flat_hash_map<std::string, int> readers = CountReaders(graph);
+  tensors.erase(std::remove_if(tensors.begin(), tensors.end(),
+                               [&](const std::string& name) { return readers.contains(name); }),
+                tensors.end());
+  return graph.RemoveTensors(tensors);
 }
 
 // Results of a net on samples.
@@ -201,7 +209,7 @@ class FoldPass : public Pass {
     } else if (!absl::IsUnimplemented(samples.status())) {
       return samples.status();
     }
-    for (Node* norm : folded) MASE_RETURN_IF_ERROR(Fold(norm, graph));
+    MASE_RETURN_IF_ERROR(FoldAll(folded, graph));
     if (samples.ok()) {
       MASE_ASSIGN_OR_RETURN(const std::vector<float> after, Results(graph, *samples, context));
       Compare(before, after, *samples, context);

@@ -1,6 +1,6 @@
 """Plugins from outside. WORKSPACE has the unpacked SDK:
 
-    local_repository(name = "mase_sdk", path = "/home/me/mase-sdk-1.1.0")
+    local_repository(name = "mase_sdk", path = "/home/me/mase-sdk-1.2.0")
 
 and BUILD a plugin, which builds count_flops.so and the test count_flops_check:
 
@@ -17,22 +17,23 @@ def mase_pass_plugin(name, srcs, proto = None, deps = []):
     Args:
       name: the shared object's and the plugin's own name.
       srcs: its sources.
-      proto: the file of its options' messages, if any; included as "STEM.pb.h".
+      proto: the file of its options' messages, if any, or a list with those that it imports; each is included as
+        "STEM.pb.h".
       deps: cc_library targets of its own.
     """
     generated = []
-    if proto:
-        stem = proto[:-len(".proto")]
+    protos = [] if not proto else proto if type(proto) == "list" else [proto]
+    if protos:
+        generated = [p[:-len(".proto")] + ending for p in protos for ending in [".pb.cc", ".pb.h"]]
         native.genrule(
             name = name + "_proto",
-            srcs = [proto, "@mase_sdk//:protos"],
-            outs = [stem + ".pb.cc", stem + ".pb.h", name + ".options"],
+            srcs = protos + ["@mase_sdk//:protos"],
+            outs = generated + [name + ".options"],
             # The descriptors have the comments, the manual of `ch plugins describe`.
             cmd = ("protoc -I$$(dirname $(location %s)) -Iexternal/mase_sdk/include --cpp_out=$(RULEDIR) " +
-                   "--include_imports --include_source_info --descriptor_set_out=$(RULEDIR)/%s.options $(location %s)") %
-                  (proto, name, proto),
+                   "--include_imports --include_source_info --descriptor_set_out=$(RULEDIR)/%s.options %s") %
+                  (protos[0], name, " ".join(["$(location %s)" % p for p in protos])),
         )
-        generated = [stem + ".pb.cc", stem + ".pb.h"]
 
     # Where "STEM.pb.h" lies. (`includes` would not do: Bazel refuses that of a workspace's root.)
     folder = "/".join([part for part in ["$(BINDIR)", native.package_name()] if part])
