@@ -8,6 +8,10 @@
 // Convolutions of 3 x 3 with many channels and positions run by Winograd's F(4 x 4, 3 x 3), which
 // takes a quarter of the multiplications: twice as fast, with errors of about 1e-6 of the result
 // where direct sums have 3e-7. Not where direct sums have none (KernelSpec::sum_bits).
+//
+// Values lie in blocks of channels where those come out even, else plain. For plain ones oneDNN has
+// no generated kernels: forward, and each gradient for itself, then works on copies of a part in an
+// order that it has one for, which takes a half to a quarter of the time.
 #include "mase/kernel/conv_onednn.h"
 
 #include <omp.h>
@@ -27,6 +31,7 @@
 #include "mase/kernel/conv_geometry.h"
 #include "mase/kernel/conv_norm.h"
 #include "mase/kernel/onednn.h"
+#include "mase/kernel/staged_call.h"
 
 namespace mase {
 namespace {
@@ -37,6 +42,7 @@ using Tag = dnnl::memory::format_tag;
 using dnnl::algorithm;
 constexpr auto kF32 = dnnl::memory::data_type::f32;
 constexpr int64_t kFloatBytes = sizeof(float);
+constexpr bool kAllowEmpty = true;  // Of descriptions: none is not an error.
 
 // Most parts of the batch, and of the gradient by weights, each of which costs a copy of them.
 constexpr int64_t kMaxParts = 16;
@@ -67,6 +73,11 @@ int64_t ContiguousRuns(const Desc& weights) {
   while (blocks % runs != 0) --runs;
   return runs;
 }
+
+// The orders of a convolution's input and result in memory.
+struct Orders {
+  Tag src, dst;
+};
 
 class OneDnnConvKernel final : public Kernel {
  public:
@@ -143,9 +154,9 @@ class OneDnnConvKernel final : public Kernel {
           float* dst = args.Dst<float>() + begin * dst_row_;
           float* scratch = args.Scratch<float>() + slot * forward_scratch_;
           if (bias != nullptr) {
-            forward_[part].Run({src, args.Prepared<float>(), dst, scratch, bias});
+            forward_[part].Run({src, args.Prepared<float>(), dst, bias}, scratch);
           } else {
-            forward_[part].Run({src, args.Prepared<float>(), dst, scratch});
+            forward_[part].Run({src, args.Prepared<float>(), dst}, scratch);
           }
         });
   }
@@ -158,9 +169,9 @@ class OneDnnConvKernel final : public Kernel {
           args.Prepared<float>() + (backward_reorder_.has_value() ? forward_floats_ : 0);
       MASE_RETURN_IF_ERROR(RunParts(
           g_.batch, parts_, slots_, [&](int64_t part, int64_t begin, int64_t, int64_t slot) {
-            data_[part].Run({diff_dst + begin * dst_row_, weights,
-                             args.DiffSrc<float>(0) + begin * src_row_,
-                             args.Scratch<float>() + slot * data_scratch_});
+            data_[part].Run(
+                {diff_dst + begin * dst_row_, weights, args.DiffSrc<float>(0) + begin * src_row_},
+                args.Scratch<float>() + slot * data_scratch_);
           }));
     }
     return BackwardWeights(args, diff_dst);
@@ -203,15 +214,19 @@ class OneDnnConvKernel final : public Kernel {
   }
   Desc WeightDesc(Tag tag) const { return Desc(WeightDims(), kF32, tag); }
   Desc PlainWeights() const { return WeightDesc(g_.groups == 1 ? Tag::oihw : Tag::goihw); }
-  static Tag DataTag(bool blocked) {
-    return !blocked ? Tag::nchw : ChannelBlock() == 16 ? Tag::nChw16c : Tag::nChw8c;
+  static Tag BlockedTag() { return ChannelBlock() == 16 ? Tag::nChw16c : Tag::nChw8c; }
+  Desc SrcDesc(int64_t samples, Tag order) const {
+    return Desc({samples, g_.in_channels, g_.in[0], g_.in[1]}, kF32, order);
   }
-  Desc SrcDesc(int64_t samples) const {
-    return Desc({samples, g_.in_channels, g_.in[0], g_.in[1]}, kF32, DataTag(src_blocked_));
+  Desc DstDesc(int64_t samples, Tag order) const {
+    return Desc({samples, g_.out_channels, g_.out[0], g_.out[1]}, kF32, order);
   }
-  Desc DstDesc(int64_t samples) const {
-    return Desc({samples, g_.out_channels, g_.out[0], g_.out[1]}, kF32, DataTag(dst_blocked_));
+  // As the values lie.
+  Orders Outside() const {
+    return {src_blocked_ ? BlockedTag() : Tag::nchw, dst_blocked_ ? BlockedTag() : Tag::nchw};
   }
+  Desc OutsideSrc(int64_t samples) const { return SrcDesc(samples, Outside().src); }
+  Desc OutsideDst(int64_t samples) const { return DstDesc(samples, Outside().dst); }
   bool HasBias() const { return g_.bias >= 0 || norm_.present; }
   Desc BiasDesc() const { return HasBias() ? Desc({g_.out_channels}, kF32, Tag::x) : Desc(); }
   Dims Pair(const int64_t (&values)[2]) const { return {values[0], values[1]}; }
@@ -231,15 +246,58 @@ class OneDnnConvKernel final : public Kernel {
     return attributes;
   }
 
-  dnnl::convolution_forward::primitive_desc ForwardDesc(int64_t samples,
+  // Descriptions for so many samples; empty where oneDNN has nothing for the orders.
+  dnnl::convolution_forward::primitive_desc ForwardDesc(int64_t samples, Orders orders,
                                                         const Desc& weights) const {
     const auto kind =
         training_ ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
-    return {{kind, algorithm_, SrcDesc(samples), weights, BiasDesc(), DstDesc(samples),
-             Pair(g_.stride), Dilates(), Pair(g_.padding), PaddingRight()},
+    return {{kind, algorithm_, SrcDesc(samples, orders.src), weights, BiasDesc(),
+             DstDesc(samples, orders.dst), Pair(g_.stride), Dilates(), Pair(g_.padding),
+             PaddingRight()},
             ForwardAttributes(),
-            OneDnnEngine()};
+            OneDnnEngine(),
+            kAllowEmpty};
   }
+  dnnl::convolution_backward_data::primitive_desc DataDesc(int64_t samples, Orders orders,
+                                                           const Desc& weights) const {
+    return {{algorithm_, SrcDesc(samples, orders.src), weights, DstDesc(samples, orders.dst),
+             Pair(g_.stride), Dilates(), Pair(g_.padding), PaddingRight()},
+            Attributes(),
+            OneDnnEngine(),
+            ForwardDesc(samples, orders, WeightDesc(Tag::any)),
+            kAllowEmpty};
+  }
+  dnnl::convolution_backward_weights::primitive_desc WeightsDesc(int64_t samples, Orders orders,
+                                                                 const Desc& weights) const {
+    return {{algorithm_, SrcDesc(samples, orders.src), weights, BiasDesc(),
+             DstDesc(samples, orders.dst), Pair(g_.stride), Dilates(), Pair(g_.padding),
+             PaddingRight()},
+            Attributes(),
+            OneDnnEngine(),
+            ForwardDesc(samples, orders, WeightDesc(Tag::any)),
+            kAllowEmpty};
+  }
+
+  // Whether oneDNN has a kernel generated for the shape, and not one that serves all of them.
+  template <typename PrimitiveDesc>
+  static bool IsGenerated(const PrimitiveDesc& desc) {
+    if (!desc) return false;
+    const absl::string_view name = desc.impl_info_str();
+    return !absl::StrContains(name, "ref") && !absl::StrContains(name, "gemm");
+  }
+
+  // The first orders with a generated kernel: as the values lie; an image's few channels as they
+  // are, with a result in blocks that are not full; channels last. Else as the values lie, or all
+  // plain.
+  template <typename Describe>
+  Orders ChooseOrders(const Describe& describe) const {
+    for (const Orders orders :
+         {Outside(), Orders{Tag::nchw, BlockedTag()}, Orders{Tag::nhwc, Tag::nhwc}}) {
+      if (IsGenerated(describe(orders))) return orders;
+    }
+    return describe(Outside()) ? Outside() : Orders{Tag::nchw, Tag::nchw};
+  }
+
   dnnl::primitive_attr ForwardAttributes() const {
     dnnl::primitive_attr attributes = Attributes();
     if (norm_.relu) {
@@ -261,10 +319,8 @@ class OneDnnConvKernel final : public Kernel {
     if (!src_blocked_ && g_.in_channels > 4) dst_blocked_ = false;
     if (!dst_blocked_) src_blocked_ = false;
     if (!dst_blocked_) return;
-    const char* name = ForwardDesc(1, WeightDesc(Tag::any)).impl_info_str();
-    if (absl::StrContains(name, "ref") || absl::StrContains(name, "gemm")) {
+    if (!IsGenerated(ForwardDesc(1, Outside(), WeightDesc(Tag::any))))
       src_blocked_ = dst_blocked_ = false;
-    }
   }
 
   // The samples of each part; see RunParts.
@@ -273,9 +329,8 @@ class OneDnnConvKernel final : public Kernel {
   }
 
   void MakePrimitives() {
-    for (std::vector<OneDnnCall>* calls : {&forward_, &data_, &weights_, &diff_weights_}) {
-      calls->clear();
-    }
+    for (std::vector<StagedCall>* calls : {&forward_, &data_, &weights_}) calls->clear();
+    diff_weights_.clear();
     parts_ = Parts(kMaxParts);
     weight_parts_ = Parts(kMaxWeightParts);
     MakeForward();
@@ -286,21 +341,21 @@ class OneDnnConvKernel final : public Kernel {
 
   void MakeForward() {
     Desc weights = WeightDesc(Tag::any);
-    int64_t scratch = 0;
+    const Orders orders = ChooseOrders(
+        [&](Orders orders) { return ForwardDesc(Samples(g_.batch, parts_, 0), orders, weights); });
     for (int64_t part = 0; part < parts_; ++part) {
       const int64_t samples = Samples(g_.batch, parts_, part);
-      const auto desc = ForwardDesc(samples, weights);
+      const auto desc = ForwardDesc(samples, orders, weights);
       weights = desc.weights_desc();
       implementation_ = absl::StrCat("oneDNN ", desc.impl_info_str());
-      scratch = std::max(scratch, FloatsOf(desc.scratchpad_desc()));
-      std::vector<std::pair<int, Desc>> arguments = {{DNNL_ARG_SRC, desc.src_desc()},
-                                                     {DNNL_ARG_WEIGHTS, weights},
-                                                     {DNNL_ARG_DST, desc.dst_desc()},
-                                                     {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}};
-      if (HasBias()) arguments.push_back({DNNL_ARG_BIAS, desc.bias_desc()});
-      forward_.emplace_back(dnnl::convolution_forward(desc), arguments);
+      std::vector<StagedCall::Operand> operands = {
+          {DNNL_ARG_SRC, desc.src_desc(), OutsideSrc(samples)},
+          {DNNL_ARG_WEIGHTS, weights},
+          {DNNL_ARG_DST, desc.dst_desc(), OutsideDst(samples), /*written=*/true}};
+      if (HasBias()) operands.push_back({DNNL_ARG_BIAS, desc.bias_desc()});
+      forward_.emplace_back(dnnl::convolution_forward(desc), desc.scratchpad_desc(), operands);
     }
-    forward_scratch_ = RoundUp(scratch);
+    forward_scratch_ = MostScratch(forward_);
     forward_floats_ = RoundUp(FloatsOf(weights));
     forward_weights_ = weights;
     forward_reorder_ = OneDnnCall::Reorder(PlainWeights(), weights);
@@ -308,23 +363,21 @@ class OneDnnConvKernel final : public Kernel {
 
   void MakeBackwardData() {
     Desc weights = WeightDesc(Tag::any);
-    int64_t scratch = 0;
+    const Orders orders = ChooseOrders(
+        [&](Orders orders) { return DataDesc(Samples(g_.batch, parts_, 0), orders, weights); });
     for (int64_t part = 0; part < parts_; ++part) {
       const int64_t samples = Samples(g_.batch, parts_, part);
-      const dnnl::convolution_backward_data::primitive_desc desc(
-          {algorithm_, SrcDesc(samples), weights, DstDesc(samples), Pair(g_.stride), Dilates(),
-           Pair(g_.padding), PaddingRight()},
-          Attributes(), OneDnnEngine(), ForwardDesc(samples, forward_weights_));
+      const auto desc = DataDesc(samples, orders, weights);
       weights = desc.weights_desc();
-      scratch = std::max(scratch, FloatsOf(desc.scratchpad_desc()));
+      if (part == 0) absl::StrAppend(&implementation_, ", ", desc.impl_info_str());
       data_.emplace_back(
-          dnnl::convolution_backward_data(desc),
-          std::vector<std::pair<int, Desc>>{{DNNL_ARG_DIFF_DST, desc.diff_dst_desc()},
-                                            {DNNL_ARG_WEIGHTS, weights},
-                                            {DNNL_ARG_DIFF_SRC, desc.diff_src_desc()},
-                                            {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}});
+          dnnl::convolution_backward_data(desc), desc.scratchpad_desc(),
+          std::vector<StagedCall::Operand>{
+              {DNNL_ARG_DIFF_DST, desc.diff_dst_desc(), OutsideDst(samples)},
+              {DNNL_ARG_WEIGHTS, weights},
+              {DNNL_ARG_DIFF_SRC, desc.diff_src_desc(), OutsideSrc(samples), /*written=*/true}});
     }
-    data_scratch_ = RoundUp(scratch);
+    data_scratch_ = MostScratch(data_);
     if (weights == forward_weights_) return;
     backward_floats_ = RoundUp(FloatsOf(weights));
     backward_reorder_ = OneDnnCall::Reorder(PlainWeights(), weights);
@@ -332,26 +385,32 @@ class OneDnnConvKernel final : public Kernel {
 
   void MakeBackwardWeights() {
     Desc weights = WeightDesc(Tag::any);
-    int64_t scratch = 0;
+    const Orders orders = ChooseOrders([&](Orders orders) {
+      return WeightsDesc(Samples(g_.batch, weight_parts_, 0), orders, weights);
+    });
     for (int64_t part = 0; part < weight_parts_; ++part) {
       const int64_t samples = Samples(g_.batch, weight_parts_, part);
-      const dnnl::convolution_backward_weights::primitive_desc desc(
-          {algorithm_, SrcDesc(samples), weights, BiasDesc(), DstDesc(samples), Pair(g_.stride),
-           Dilates(), Pair(g_.padding), PaddingRight()},
-          Attributes(), OneDnnEngine(), ForwardDesc(samples, forward_weights_));
+      const auto desc = WeightsDesc(samples, orders, weights);
       weights = desc.diff_weights_desc();
-      scratch = std::max(scratch, FloatsOf(desc.scratchpad_desc()));
-      std::vector<std::pair<int, Desc>> arguments = {{DNNL_ARG_SRC, desc.src_desc()},
-                                                     {DNNL_ARG_DIFF_DST, desc.diff_dst_desc()},
-                                                     {DNNL_ARG_DIFF_WEIGHTS, weights},
-                                                     {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}};
-      if (g_.bias >= 0) arguments.push_back({DNNL_ARG_DIFF_BIAS, desc.diff_bias_desc()});
-      weights_.emplace_back(dnnl::convolution_backward_weights(desc), arguments);
+      if (part == 0) absl::StrAppend(&implementation_, ", ", desc.impl_info_str());
+      std::vector<StagedCall::Operand> operands = {
+          {DNNL_ARG_SRC, desc.src_desc(), OutsideSrc(samples)},
+          {DNNL_ARG_DIFF_DST, desc.diff_dst_desc(), OutsideDst(samples)},
+          {DNNL_ARG_DIFF_WEIGHTS, weights}};
+      if (g_.bias >= 0) operands.push_back({DNNL_ARG_DIFF_BIAS, desc.diff_bias_desc()});
+      weights_.emplace_back(dnnl::convolution_backward_weights(desc), desc.scratchpad_desc(),
+                            operands);
     }
-    weights_scratch_ = RoundUp(scratch);
+    weights_scratch_ = MostScratch(weights_);
     diff_weight_elements_ = FloatsOf(weights);
     diff_weight_floats_ = RoundUp(diff_weight_elements_);
     MakeGradientReorders(weights);
+  }
+
+  static int64_t MostScratch(const std::vector<StagedCall>& calls) {
+    int64_t most = 0;
+    for (const StagedCall& call : calls) most = std::max(most, call.scratch_floats());
+    return RoundUp(most);
   }
 
   // One for each run of output channels.
@@ -381,9 +440,9 @@ class OneDnnConvKernel final : public Kernel {
     MASE_RETURN_IF_ERROR(RunParts(
         g_.batch, weight_parts_, slots_, [&](int64_t part, int64_t begin, int64_t, int64_t slot) {
           float* own = sums + part * sums_size;
-          weights_[part].Run({src + begin * src_row_, diff_dst + begin * dst_row_, own,
-                              args.Scratch<float>() + slot * weights_scratch_,
-                              own + diff_weight_floats_});
+          weights_[part].Run(
+              {src + begin * src_row_, diff_dst + begin * dst_row_, own, own + diff_weight_floats_},
+              args.Scratch<float>() + slot * weights_scratch_);
         }));
     // Adds what the parts found to the first one's.
     const auto add_parts = [&](int64_t begin, int64_t end) {
@@ -415,9 +474,9 @@ class OneDnnConvKernel final : public Kernel {
   algorithm algorithm_ = algorithm::convolution_direct;
   int64_t parts_ = 1, weight_parts_ = 1;
   const int64_t slots_ = std::min<int64_t>(kMaxParts, omp_get_max_threads());  // Run at a time.
-  std::vector<OneDnnCall> forward_, data_, weights_;                           // By part.
+  std::vector<StagedCall> forward_, data_, weights_;                           // By part.
   Desc forward_weights_;
-  std::string implementation_ = "own";
+  std::string implementation_ = "own";  // Forward; in training the gradients', too.
   std::optional<OneDnnCall> forward_reorder_, backward_reorder_;
   std::vector<OneDnnCall> diff_weights_;  // By run of output channels.
   // Numbers of floats; scratch of one slot.

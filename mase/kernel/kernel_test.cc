@@ -130,6 +130,8 @@ class Harness {
     kernel_ = *std::move(kernel);
   }
 
+  std::string implementation() const { return kernel_->facts().implementation; }
+
   Results<T> Run(const std::vector<double>& diff_dst) {
     Results<T> results;
     std::vector<Buffer<T>> srcs, diff_srcs, tensors, diff_tensors;
@@ -500,7 +502,29 @@ TEST(KernelTest, Convolutions) {
       {"conv2d", {{0, 3, 4, 4}}, Conv(3, 2, {3, 3}, {1, 1}, {0, 0}, {1, 1})},
       {"conv2d", {{9, 16, 3, 3}}, Conv(16, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
       {"conv2d", {{37, 3, 4, 4}}, Conv(3, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1})},  // Uneven parts.
+      {"conv2d", {{9, 4, 6, 5}}, Conv(4, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+      {"conv2d", {{9, 4, 6, 5}}, Conv(4, 4, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, false)},
+      {"conv2d", {{9, 20, 5, 5}}, Conv(20, 24, {3, 3}, {2, 2}, {1, 1}, {1, 1})},
+      {"conv2d", {{9, 16, 5, 5}}, Conv(16, 20, {3, 3}, {1, 1}, {1, 1}, {1, 1})},
+      {"conv1d", {{9, 6, 33}}, Conv(6, 40, {3}, {1}, {1}, {1})},
   });
+}
+
+// Neither the numbers of channels nor which gradient is wanted lead to oneDNN's reference kernels,
+// which take up to 400 times as long as those that it generates.
+TEST(KernelTest, ConvolutionsOfAnyChannelsHaveGeneratedKernels) {
+  if (ChannelBlock() != 16) return;  // What oneDNN has for other machines is its own matter.
+  for (const int64_t in : {1, 3, 4, 8, 16, 20}) {
+    for (const int64_t out : {4, 8, 10, 16, 20, 32}) {
+      const Case c = {"conv2d", {{10, in, 14, 14}}, Conv(in, out, {3, 3}, {1, 1}, {1, 1}, {1, 1})};
+      const Problem problem = MakeProblem(c);
+      EXPECT_THAT(Harness<float>(problem, true, Layout::kPlain).implementation(),
+                  ::testing::AllOf(::testing::StartsWith("oneDNN "), ::testing::HasSubstr(", "),
+                                   ::testing::Not(::testing::HasSubstr("ref")),
+                                   ::testing::Not(::testing::HasSubstr("gemm"))))
+          << c.Name();
+    }
+  }
 }
 
 TEST(KernelTest, Pools) {

@@ -32,7 +32,7 @@ OneDnnCall OneDnnCall::Reorder(const dnnl::memory::desc& from, const dnnl::memor
   return OneDnnCall(dnnl::reorder(desc), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
 }
 
-void OneDnnCall::Run(std::initializer_list<const void*> pointers) {
+void OneDnnCall::Run(absl::Span<const void* const> pointers) {
   size_t i = 0;
   for (const void* pointer : pointers) {
     if (i == memories_.size()) break;

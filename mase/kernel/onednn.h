@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <initializer_list>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "oneapi/dnnl/dnnl.hpp"
 
 namespace mase {
@@ -39,7 +39,7 @@ class OneDnnCall {
   static OneDnnCall Reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
 
   // Pointers in the order of the arguments; those beyond are left out. Throws dnnl::error.
-  void Run(std::initializer_list<const void*> pointers);
+  void Run(absl::Span<const void* const> pointers);
 
  private:
   dnnl::primitive primitive_;
