@@ -161,6 +161,25 @@ TEST(SearchTest, AnyPassOptionAndConstraintsCanBeSearched) {
             log["0"]["user_attrs_hardware_metrics"]["packed_bytes"]);
 }
 
+// All nodes that an expression names share one choice; its dots and brackets are in quotes.
+TEST(SearchTest, FormatsOfAGroupOfNodesAreOneChoice) {
+  const std::string folder = NewFolder();
+  const std::string config = WriteConfig(
+      folder, absl::StrCat("[passes.quantize]\nby = \"regex_name\"\n"
+                           "[passes.quantize.\"seq_blocks_[02]\"]\nconfig = \"integer 8/4\"\n"
+                           "[search.search_space.settings]\n"
+                           "'passes.quantize.\"seq_blocks_[02]\".config' = [\"integer 8/4\", "
+                           "\"integer 4/2\"]\n"
+                           "[search.strategy.metrics]\nloss.direction = \"minimize\"\n"
+                           "bitops.direction = \"minimize\"\n"));
+  const CommandResult run = Search(folder, config, {"--sampler=grid"});
+  ASSERT_EQ(run.exit_code, 0) << run.err << run.out;
+  const json log = Read(folder + "/out/log.json");
+  ASSERT_EQ(log.size(), 2u);
+  EXPECT_LT(log["1"]["user_attrs_hardware_metrics"]["bitops"],
+            log["0"]["user_attrs_hardware_metrics"]["bitops"]);
+}
+
 TEST(SearchTest, TheWinnerIsARunThatTestLoads) {
   const std::string folder = NewFolder();
   ASSERT_EQ(Search(folder, LabFile(), {"--sampler=grid", "--trials=3"}).exit_code, 0);
@@ -613,6 +632,13 @@ TEST(SearchTest, BadSearchesSayWhatIsWrong) {
       {absl::StrCat(space, seed, "default.config]\nname=['NA']\n",
                     "[search.strategy.metrics]\nacuracy.scale = 1\n"),
        2, "metrics.acuracy: no such metric; did you mean 'accuracy'?"},
+      {absl::StrCat(space, seed, "seq_blocks_2.config]\nname=['integer']\nweigth_width=[2,4]\n",
+                    kMetrics),
+       2, "config.weigth_width: is no key of a rule; did you mean 'weight_width'?"},
+      {absl::StrCat("[search.search_space]\nconstraints = ['batch_size > 300']\n"
+                    "[search.search_space.settings]\nbatch_size = [128, 256]\n",
+                    kMetrics),
+       2, "search.search_space.constraints leave none of the 2 points: batch_size > 300; "},
       {absl::StrCat("[search.search_space.settings]\nbatch_size = [0, 1.5]\n", kMetrics), 2,
        "batch_size"},
   };

@@ -60,10 +60,13 @@ class Parzen {
   // Adds to each of `logs` what the axis makes of `value` by that kernel.
   static void AddLogs(const Axis& axis, double value, std::vector<double>& logs);
 
+  double LogOfCounts(absl::Span<const double> values) const;
+
   std::vector<Axis> axes_;
-  std::vector<double> weights_;     // Of kernels; their sum is 1.
-  std::vector<double> cumulative_;  // Sums of weights_.
-  std::vector<double> log_weights_;
+  std::vector<double> weights_;        // Of kernels; their sum is 1.
+  std::vector<double> cumulative_;     // Sums of weights_.
+  bool counts_out_ = false;            // Choices alone, and few enough for products of doubles.
+  std::vector<double> log_weights_;    // Where it does not.
   std::vector<double> probabilities_;  // A single parameter of choices: all there is to know.
 };
 

@@ -1,6 +1,8 @@
 #include "mase/sampler/parzen.h"
 
+#include <algorithm>
 #include <cmath>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -47,6 +49,30 @@ TEST(ParzenTest, ChoicesAreCountedWithAPrior) {
   const Parzen density(space, {0}, {1, 1}, {1, 1}, 1);
   EXPECT_NEAR(std::exp(density.LogDensity({1})), (0.8 + 0.8 + 0.5) / 3, 1e-15);
   EXPECT_NEAR(std::exp(density.LogDensity({0})), (0.2 + 0.2 + 0.5) / 3, 1e-15);
+}
+
+// Each kernel is a product over the parameters; with 60 of them logarithms of it are added.
+TEST(ParzenTest, ChoicesTogetherAreProductsOfKernels) {
+  for (const int dimensions : {2, 60}) {
+    std::vector<SearchParameter> parameters;
+    std::vector<int> group;
+    for (int i = 0; i < dimensions; ++i) {
+      parameters.push_back(CategoricalParameter(std::string(1 + i, 'p'), {true, false}));
+      group.push_back(i);
+    }
+    const ParameterSpace space = Space(std::move(parameters));
+    const double prior = 1e-5, base = prior / 3, n = dimensions;
+    const double hit = (base + 1) / (2 * base + 1), miss = base / (2 * base + 1);
+    std::vector<double> observations(2 * dimensions, 0.0);  // The first one all 0, the other 1.
+    std::fill_n(observations.begin() + dimensions, dimensions, 1.0);
+    const Parzen density(space, group, observations, {1, 1}, prior);
+    std::vector<double> values(dimensions, 0.0);
+    values[0] = 1;
+    const double want =
+        (hit * std::pow(miss, n - 1) + miss * std::pow(hit, n - 1) + prior * std::pow(0.5, n)) /
+        (2 + prior);
+    EXPECT_NEAR(density.LogDensity(values), std::log(want), 1e-9) << dimensions;
+  }
 }
 
 TEST(ParzenTest, MassesOfDiscreteParametersSumToOne) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -100,6 +101,13 @@ class Search {
   // Trials of single layers alone would decide nothing.
   absl::Status CheckTarget(const SamplerDefinition& sampler, int64_t target) const {
     const auto size = context_.space.parameters().size();
+    if (target == 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "search.search_space.constraints leave none of the ",
+          WithCommas(static_cast<int64_t>(*size)),
+          " points: ", absl::StrJoin(request_.settings.search().search_space().constraints(), "; "),
+          "; widen the space or the constraints"));
+    }
     const bool all = size.has_value() && static_cast<uint64_t>(target) >= *size;
     if (!layers_.has_value() || target > layers_->size() || all) return absl::OkStatus();
     return absl::InvalidArgumentError(

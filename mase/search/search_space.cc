@@ -97,6 +97,22 @@ std::pair<absl::string_view, absl::string_view> SplitKey(absl::string_view key) 
   return {"", key};
 }
 
+// Where a rule has a key. No field: nowhere.
+struct KeyPlace {
+  google::protobuf::Message* message;
+  const FieldDescriptor* field;
+};
+
+KeyPlace FindKey(absl::string_view key, QuantizeConfig& config) {
+  google::protobuf::Message* message = &config;
+  const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(std::string(key));
+  if (field != nullptr) return {message, field};
+  const auto flat = FindFlatKey(*message->GetDescriptor(), key);
+  if (!flat.has_value()) return {message, nullptr};
+  message = message->GetReflection()->MutableMessage(message, flat->field);
+  return {message, message->GetDescriptor()->FindFieldByName(std::string(flat->rest))};
+}
+
 bool HasOperand(const Node& node, absl::string_view operand) {
   if (operand == operands::kDataOut) return true;
   for (const ArgumentSpec& argument : node.schema().arguments) {
@@ -133,7 +149,12 @@ absl::Status CheckWords(absl::string_view key, const SearchParameter& parameter)
     }
     return absl::OkStatus();
   }
+  QuantizeConfig config;
   const auto [operand, rest] = SplitKey(key);
+  if (operand.empty() && FindKey(key, config).field == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("is no key of a rule", Suggest(key, KnownKeys(*config.GetDescriptor()))));
+  }
   if (operand.empty() || rest == kName) return absl::OkStatus();
   for (const Family* family : Families()) {
     for (const FamilyParameter& has : family->parameters) {
@@ -369,21 +390,7 @@ absl::StatusOr<QuantizeConfig> SearchSpace::ConfigOf(size_t node,
   QuantizeConfig config;
   for (const int i : of_node_[node]) {
     if (std::isnan(point[i])) continue;
-    google::protobuf::Message* message = &config;
-    absl::string_view key = targets_[i].key;
-    const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(std::string(key));
-    if (field == nullptr) {
-      const auto flat = FindFlatKey(*message->GetDescriptor(), key);
-      if (flat.has_value()) {
-        message = message->GetReflection()->MutableMessage(message, flat->field);
-        field = message->GetDescriptor()->FindFieldByName(std::string(flat->rest));
-      }
-    }
-    if (field == nullptr) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(parameters_[i].name, ": '", key, "' is no key of a rule",
-                       Suggest(key, KnownKeys(*config.GetDescriptor()))));
-    }
+    const auto [message, field] = FindKey(targets_[i].key, config);
     const ConfigValue value =
         Resolve({RawText{SettingText(parameters_[i], point[i])}, Position()}, *field);
     if (value.is_null()) continue;
