@@ -19,6 +19,7 @@
 #include "mase/exec/executor.h"
 #include "mase/graph/op_schema.h"
 #include "mase/graph/ops.h"
+#include "mase/kernel/integer/tile.h"
 #include "mase/kernel/kernel.h"
 #include "mase/model/zoo.h"
 #include "oneapi/dnnl/dnnl.hpp"
@@ -88,20 +89,19 @@ void Run(benchmark::State& state, const std::string& model, const Shape& input, 
 
 // The kernel of a linear layer alone, from codes to float32, as it reads what another integer layer
 // made: what the primitive below does, too.
-void LinearOfCodes(benchmark::State& state) {
+void RunLinear(benchmark::State& state, const Codes& codes, const WeightCodes& weights) {
   const int64_t n = state.range(0), rows = state.range(1);
   const Attributes attributes = {{"in_features", n}, {"out_features", n}, {"bias", false}};
-  const Codes codes = {.scale = 0.0625f, .zero = 128};
   KernelSpec spec = {.op = ops::kLinear,
                      .kernel = "integer_linear",
                      .attributes = &attributes,
                      .srcs = {{{rows, n}, Layout::kPlain, DType::kUInt8, codes}},
                      .dst = {{rows, n}},
                      .tensors = {"weight"},
-                     .weight = {.least = -128, .most = 127, .scales = {0.0625f}}};
+                     .weight = weights};
   const auto kernel = CreateKernel(spec).value();
-  std::vector<float> weight(n * n, 0.5f), dst(rows * n);
-  std::vector<uint8_t> src(rows * n + 64, 77);
+  std::vector<float> weight(n * n, weights.scales[0]), dst(rows * n);
+  std::vector<uint8_t> src(rows * n + 64, static_cast<uint8_t>(codes.hi));
   std::vector<char> prepared(kernel->prepared_bytes() + 64), scratch(kernel->scratch_bytes());
   const void* srcs[] = {src.data()};
   void* tensors[] = {weight.data()};
@@ -115,8 +115,21 @@ void LinearOfCodes(benchmark::State& state) {
                            .scratch = scratch.data()};
   CHECK(kernel->Prepare(args).ok());
   for (auto _ : state) CHECK(kernel->Forward(args).ok());
-  state.SetLabel("integer");
-  state.SetItemsProcessed(state.iterations() * rows);
+  state.SetLabel(kernel->facts().isa);
+  state.SetItemsProcessed(state.iterations() * rows * n * n);
+}
+
+void LinearOfCodes(benchmark::State& state) {
+  RunLinear(state, {.scale = 0.0625f, .zero = 128},
+            {.least = -128, .most = 127, .scales = {0.0625f}});
+}
+
+// Weights -1, 0 and 1, inputs of range(2) bits; range(3): bit by bit, where the machine can.
+void LinearOfSigns(benchmark::State& state) {
+  if (!SetPopcountForTest(state.range(3) != 0)) return state.SkipWithError("no VPOPCNTDQ");
+  const int bits = static_cast<int>(state.range(2));
+  RunLinear(state, {.zero = 0, .hi = (1 << bits) - 1}, {.least = -1, .most = 1, .scales = {1.0f}});
+  SetPopcountForTest(true);
 }
 
 // The primitive alone: codes in, float32 out, weights reordered before.
@@ -162,6 +175,7 @@ BENCHMARK_CAPTURE(Run, linear256, "Linear 256", Shape{256}, 256)->Apply(Layers);
 BENCHMARK_CAPTURE(Run, linear512, "Linear 512", Shape{512}, 512)->Apply(Layers);
 BENCHMARK_CAPTURE(Run, linear1024, "Linear 1024", Shape{1024}, 1024)->Apply(Layers);
 BENCHMARK(LinearOfCodes)->Args({256, 1024})->Args({512, 1024})->Args({1024, 1024})->UseRealTime();
+BENCHMARK(LinearOfSigns)->ArgsProduct({{96, 256, 1024}, {1024}, {1, 2}, {0, 1}})->UseRealTime();
 BENCHMARK(OneDnnMatmul)->Args({256, 1024})->Args({512, 1024})->Args({1024, 1024})->UseRealTime();
 BENCHMARK_CAPTURE(Run, vgg7, "vgg7", kImage, 10)->Apply(Images);
 BENCHMARK_CAPTURE(Run, resnet18, "resnet18", kImage, 10)->Apply(Images);

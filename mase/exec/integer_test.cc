@@ -285,6 +285,10 @@ void OnEveryIsa(const Body& body) {
       if (!SetVnniForTest(vnni) && vnni) continue;
       SCOPED_TRACE(absl::StrCat(IntegerIsaName(CurrentIntegerIsa())));
       body();
+      if (!vnni || !SetPopcountForTest(false)) continue;
+      SCOPED_TRACE("without VPOPCNTDQ");
+      body();
+      SetPopcountForTest(true);
     }
   }
   ASSERT_TRUE(SetIsaForTest(best));
@@ -323,6 +327,84 @@ TEST(IntegerTest, PaddingIsLeftOutOfImagesOfAFewPixels) {
       }
     }
   }
+}
+
+// A layer, linear or of windows with padding, whose weights are -1, 0 and 1.
+Graph SignNet(bool windows, int64_t rows, int64_t depth, const std::string& in,
+              const std::string& weight) {
+  TestNet net(windows ? Shape{rows, depth, 5, 4} : Shape{rows, depth}, 6);
+  Value* x =
+      windows ? net.Module("conv2d", {net.input()},
+                           {{"in_channels", depth},
+                            {"out_channels", int64_t{37}},
+                            {"kernel_size", std::vector<int64_t>{3, 3}},
+                            {"stride", std::vector<int64_t>{1, 2}},
+                            {"padding", std::vector<int64_t>{1, 2}},
+                            {"dilation", std::vector<int64_t>{1, 1}},
+                            {"groups", int64_t{1}},
+                            {"bias", true}})
+              : net.Module("linear", {net.input()},
+                           {{"in_features", depth}, {"out_features", int64_t{37}}, {"bias", true}});
+  const std::string name = x->producer()->name();
+  Graph graph = net.Finish({x});
+  SetRecord(graph, name,
+            {{"data_in", in}, {"weight", weight}, {"bias", "integer { width: 8 frac_width: 6 }"}});
+  return graph;
+}
+
+TEST(IntegerTest, SignsByOneOrTwoBitsAreTheSimulationsOnEveryInstructionSet) {
+  const char* const kInputs[] = {
+      // Chains of small layers round to nearest alone, and have kernels of their own.
+      "integer { width: 1 frac_width: 0 is_signed: false } rounding: FLOOR",
+      "integer { width: 2 frac_width: 1 is_signed: false } rounding: FLOOR",
+      "integer { width: 2 frac_width: 1 } rounding: FLOOR",
+      "affine { width: 2 is_signed: false scale: 0.5 zero_point: 1 }",
+      "integer { width: 3 frac_width: 1 }",  // Bytes.
+  };
+  OnEveryIsa([&] {
+    for (const std::string in : kInputs) {
+      for (const std::string weight : {"binary { bipolar: true }", "ternary { }"}) {
+        for (const bool windows : {false, true}) {
+          for (const int64_t depth : {96, 127, 4500}) {
+            if (depth > 1000 && (windows || weight != "ternary { }")) continue;
+            SCOPED_TRACE(absl::StrCat(in, " by ", weight, windows ? " windows " : " ", depth));
+            const int64_t rows = depth == 127 ? 1 : 7;
+            const Graph graph = SignNet(windows, rows, depth, in, weight);
+            const std::vector<float> values =
+                RandomValues(rows * depth * (windows ? 20 : 1), 3 + depth);
+            const Ran integer = RunNet(graph, Execution::kInteger, rows, values);
+            EXPECT_EQ(CountIntegers(integer.report), 1);
+            ExpectEqualBits(integer.output,
+                            RunNet(graph, Execution::kSimulated, rows, values).output);
+            if (::testing::Test::HasFatalFailure()) return;
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST(IntegerTest, BitsAreUsedWhereTheyWin) {
+  if (CurrentIntegerIsa() != IntegerIsa::kVnni || !SetPopcountForTest(true)) return;
+  const auto isa = [](const std::string& in, const std::string& weight, int64_t depth) {
+    const Graph graph = SignNet(false, 4, depth, in, weight);
+    const std::vector<float> values = RandomValues(4 * depth, 2);
+    std::string found;
+    for (const StepExecution& step : RunNet(graph, Execution::kInteger, 4, values).report.steps) {
+      if (step.kernel == "integer_linear") found = step.isa;
+    }
+    return found;
+  };
+  const std::string one = "integer { width: 1 frac_width: 0 is_signed: false } rounding: FLOOR";
+  const std::string two = "integer { width: 2 frac_width: 1 } rounding: FLOOR";
+  const std::string three = "integer { width: 3 frac_width: 1 } rounding: FLOOR";
+  const std::string binary = "binary { bipolar: true }";
+  EXPECT_EQ(isa(one, binary, 256), "AVX-512 VPOPCNTDQ");
+  EXPECT_EQ(isa(two, binary, 256), "AVX-512 VPOPCNTDQ");
+  EXPECT_EQ(isa(two, "ternary { }", 256), "AVX-512 VPOPCNTDQ");
+  EXPECT_EQ(isa(three, binary, 256), "AVX-512 VNNI");
+  EXPECT_EQ(isa(one, binary, 64), "AVX-512 VNNI");
+  EXPECT_EQ(isa(one, "integer { width: 4 frac_width: 3 }", 256), "AVX-512 VNNI");
 }
 
 TEST(IntegerTest, EveryInstructionSetGivesTheSimulationsBits) {

@@ -134,10 +134,11 @@ void EachElement(const ChannelSpace& s, int64_t count, int64_t start, const Body
 }
 
 template <typename T, bool kRelu>
-class BatchNormKernel final : public Kernel {
+class BatchNormKernel : public Kernel {
  public:
+  template <typename K>  // This, or it with its gradient.
   static KernelOr Create(const KernelSpec& spec) {
-    auto kernel = std::make_unique<BatchNormKernel>(spec);
+    auto kernel = std::make_unique<K>(spec);
     const int64_t values = kernel->space_.per_channel();
     if (kernel->uses_batch_ && values == 1) {
       return OneValuePerChannel(spec.srcs[0].shape);
@@ -158,7 +159,6 @@ class BatchNormKernel final : public Kernel {
         updates_(spec.training && mean_ >= 0) {
     src_layouts_ = {spec.srcs[0].layout};
     dst_layout_ = spec.srcs[0].layout;
-    has_backward_ = uses_batch_;
     reads_src_ = uses_batch_;
     reads_dst_ = kRelu;
     in_place_ = true;
@@ -207,7 +207,7 @@ class BatchNormKernel final : public Kernel {
 
   // dbias = sum dy, dweight = sum dy x^, dx = weight / (n sqrt(variance + eps)) (n dy - dbias - x^
   // dweight)
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     const ChannelSpace& s = space_;
     const T* src = args.Src<T>(0);
     const T* dst = args.Dst<T>();
@@ -326,6 +326,17 @@ class BatchNormKernel final : public Kernel {
   const bool uses_batch_, updates_;
 };
 
+constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+  return {
+      {"batch_norm1d", DTypeOf<T>::value,
+       BatchNormKernel<T, false>::template Create<As<BatchNormKernel<T, false>>>},
+      {"batch_norm2d", DTypeOf<T>::value,
+       BatchNormKernel<T, false>::template Create<As<BatchNormKernel<T, false>>>},
+      {"batch_norm_relu", DTypeOf<T>::value,
+       BatchNormKernel<T, true>::template Create<As<BatchNormKernel<T, true>>>},
+  };
+};
+
 }  // namespace
 
 absl::Status OneValuePerChannel(const Shape& input) {
@@ -334,14 +345,7 @@ absl::Status OneValuePerChannel(const Shape& input) {
                    "): want more than one row"));
 }
 
-std::vector<KernelEntry> BatchNormKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
-    return {
-        {"batch_norm1d", DTypeOf<T>::value, BatchNormKernel<T, false>::Create},
-        {"batch_norm2d", DTypeOf<T>::value, BatchNormKernel<T, false>::Create},
-        {"batch_norm_relu", DTypeOf<T>::value, BatchNormKernel<T, true>::Create},
-    };
-  });
-}
+std::vector<KernelEntry> BatchNormKernels() { return ForInference(kOps); }
+std::vector<KernelEntry> BatchNormTrainingKernels() { return ForTraining(kOps); }
 
 }  // namespace mase

@@ -120,7 +120,7 @@ struct Minimum {
 };
 
 template <typename T, typename Op>
-class BinaryKernel final : public Kernel {
+class BinaryKernel : public Kernel {
  public:
   explicit BinaryKernel(const KernelSpec& spec)
       : broadcast_(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst.shape),
@@ -130,7 +130,6 @@ class BinaryKernel final : public Kernel {
       dst_layout_ = spec.srcs[0].layout;
     }
     in_place_ = spec.srcs[0].shape == spec.dst.shape;
-    has_backward_ = true;
     reads_src_ = Op::kReads;
   }
 
@@ -157,7 +156,7 @@ class BinaryKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     // The operands' values are given only where the derivative reads them.
     for (int i = 0; i < 2; ++i) {
       T* diff_src = args.DiffSrc<T>(i);
@@ -217,20 +216,21 @@ class BinaryKernel final : public Kernel {
   const int64_t elements_[2];
 };
 
+constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+  return {
+      Entry<T, As<BinaryKernel<T, Add>>>("add"),
+      Entry<T, As<BinaryKernel<T, Sub>>>("sub"),
+      Entry<T, As<BinaryKernel<T, Mul>>>("mul"),
+      Entry<T, As<BinaryKernel<T, Div>>>("div"),
+      Entry<T, As<BinaryKernel<T, Pow>>>("pow"),
+      Entry<T, As<BinaryKernel<T, Maximum>>>("maximum"),
+      Entry<T, As<BinaryKernel<T, Minimum>>>("minimum"),
+  };
+};
+
 }  // namespace
 
-std::vector<KernelEntry> BinaryKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
-    return {
-        Entry<T, BinaryKernel<T, Add>>("add"),
-        Entry<T, BinaryKernel<T, Sub>>("sub"),
-        Entry<T, BinaryKernel<T, Mul>>("mul"),
-        Entry<T, BinaryKernel<T, Div>>("div"),
-        Entry<T, BinaryKernel<T, Pow>>("pow"),
-        Entry<T, BinaryKernel<T, Maximum>>("maximum"),
-        Entry<T, BinaryKernel<T, Minimum>>("minimum"),
-    };
-  });
-}
+std::vector<KernelEntry> BinaryKernels() { return ForInference(kOps); }
+std::vector<KernelEntry> BinaryTrainingKernels() { return ForTraining(kOps); }
 
 }  // namespace mase

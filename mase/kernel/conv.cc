@@ -67,14 +67,23 @@ KernelOr MakeConv(const KernelSpec& spec) {
   return HasFewPositions(spec) ? MakeFewPositionsConv(spec) : MakeOneDnnConv(spec);
 }
 
+KernelOr MakeTrainingConv(const KernelSpec& spec) {
+  if (!spec.training) return MakeConv(spec);
+  return HasFewPositions(spec) ? MakeFewPositionsTrainingConv(spec) : MakeOneDnnTrainingConv(spec);
+}
+
 }  // namespace
 
 std::vector<KernelEntry> ConvKernels() {
-  return {Entry<double, PlainConvKernel>("conv1d"),
-          Entry<double, PlainConvKernel>("conv2d"),
-          {"conv1d", DType::kFloat32, MakeConv},
+  return {{"conv1d", DType::kFloat32, MakeConv},
           {"conv2d", DType::kFloat32, MakeConv},
           {"conv_batch_norm", DType::kFloat32, MakeConv}};
+}
+std::vector<KernelEntry> ConvTrainingKernels() {
+  return {{"conv1d", DType::kFloat32, MakeTrainingConv},
+          {"conv2d", DType::kFloat32, MakeTrainingConv},
+          Entry<double, PlainConvKernel>("conv1d"),
+          Entry<double, PlainConvKernel>("conv2d")};
 }
 
 }  // namespace mase

@@ -41,7 +41,7 @@ std::vector<Pair> FindPairs(const ConvGeometry& g) {
   return pairs;
 }
 
-class FewPositionsConvKernel final : public Kernel {
+class FewPositionsConvKernel : public Kernel {
  public:
   explicit FewPositionsConvKernel(const KernelSpec& spec)
       : g_(spec),
@@ -60,7 +60,6 @@ class FewPositionsConvKernel final : public Kernel {
     }
     src_layouts_ = {Layout::kBlocked};
     dst_layout_ = Layout::kBlocked;
-    has_backward_ = true;
     reads_src_ = !bfloat16_;
     int64_t prepared = depth_ * columns_;
     if (has_bias()) prepared += columns_ + g_.out_channels;
@@ -109,7 +108,7 @@ class FewPositionsConvKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     float* diff_matrix = args.Scratch<float>();
     float* diff_bias = diff_matrix + depth_ * columns_;
     const float* diff_dst =
@@ -232,5 +231,8 @@ bool HasFewPositions(const KernelSpec& spec) {
 }
 
 KernelOr MakeFewPositionsConv(const KernelSpec& spec) { return Make<FewPositionsConvKernel>(spec); }
+KernelOr MakeFewPositionsTrainingConv(const KernelSpec& spec) {
+  return Make<WithGradient<FewPositionsConvKernel>>(spec);
+}
 
 }  // namespace mase

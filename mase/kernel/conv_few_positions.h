@@ -14,6 +14,7 @@ bool HasFewPositions(const KernelSpec& spec);
 // result the columns. No windows, no padding, and gradients of the taps that only padding meets
 // cost nothing. In blocked layout, float32; takes "conv_batch_norm" too.
 KernelOr MakeFewPositionsConv(const KernelSpec& spec);
+KernelOr MakeFewPositionsTrainingConv(const KernelSpec& spec);  // With its gradient.
 
 }  // namespace mase
 

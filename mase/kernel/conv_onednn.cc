@@ -79,16 +79,19 @@ struct Orders {
   Tag src, dst;
 };
 
-class OneDnnConvKernel final : public Kernel {
+class OneDnnConvKernel : public Kernel {
  public:
+  // Makes what the way back needs.
+  using MakeMore = void (OneDnnConvKernel::*)();
+
   // Throws dnnl::error.
-  explicit OneDnnConvKernel(const KernelSpec& spec)
-      : g_(spec),
+  explicit OneDnnConvKernel(const KernelSpec& spec, MakeMore make_more = nullptr)
+      : make_more_(make_more),
+        g_(spec),
         norm_(spec),
         training_(spec.training),
         bfloat16_(spec.bfloat16),
         exact_(spec.sum_bits > 0) {
-    has_backward_ = true;
     reads_src_ = !bfloat16_;  // Backward reads the rounded one.
     src_row_ = g_.in_channels * g_.in[0] * g_.in[1];
     dst_row_ = g_.out_channels * g_.out[0] * g_.out[1];
@@ -115,6 +118,11 @@ class OneDnnConvKernel final : public Kernel {
     const int64_t rounded = bfloat16_ && training_ ? g_.batch * dst_row_ : 0;
     scratch_bytes_ = (parts_scratch_ + rounded) * kFloatBytes;
     if (bfloat16_) workspace_bytes_ = g_.batch * src_row_ * kFloatBytes;
+  }
+
+  void MakeBackward() {
+    MakeBackwardData();
+    MakeBackwardWeights();
   }
 
   KernelFacts facts() const override { return {.implementation = implementation_}; }
@@ -161,7 +169,7 @@ class OneDnnConvKernel final : public Kernel {
         });
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     const float* diff_dst = ProductOperand(bfloat16_, g_.batch * dst_row_, args.DiffDst<float>(),
                                            args.Scratch<float>() + parts_scratch_);
     if (args.DiffSrc<float>(0) != nullptr && !data_.empty()) {
@@ -334,9 +342,7 @@ class OneDnnConvKernel final : public Kernel {
     parts_ = Parts(kMaxParts);
     weight_parts_ = Parts(kMaxWeightParts);
     MakeForward();
-    if (!training_) return;
-    MakeBackwardData();
-    MakeBackwardWeights();
+    if (make_more_ != nullptr) (this->*make_more_)();
   }
 
   void MakeForward() {
@@ -464,6 +470,7 @@ class OneDnnConvKernel final : public Kernel {
     });
   }
 
+  const MakeMore make_more_;
   const ConvGeometry g_;
   const ConvNorm norm_;
   const bool training_;
@@ -486,14 +493,29 @@ class OneDnnConvKernel final : public Kernel {
   int64_t parts_scratch_ = 0;  // Of all parts.
 };
 
-}  // namespace
+class OneDnnTrainingConvKernel final : public OneDnnConvKernel {
+ public:
+  explicit OneDnnTrainingConvKernel(const KernelSpec& spec)
+      : OneDnnConvKernel(spec, &OneDnnConvKernel::MakeBackward) {
+    has_backward_ = true;
+  }
+  absl::Status Backward(const BackwardArgs& args) override { return Gradient(args); }
+};
 
-KernelOr MakeOneDnnConv(const KernelSpec& spec) {
+template <typename K>
+KernelOr MakeOrError(const KernelSpec& spec) {
   try {
-    return std::make_unique<OneDnnConvKernel>(spec);
+    return std::make_unique<K>(spec);
   } catch (const dnnl::error& error) {
     return FromOneDnn(error);
   }
+}
+
+}  // namespace
+
+KernelOr MakeOneDnnConv(const KernelSpec& spec) { return MakeOrError<OneDnnConvKernel>(spec); }
+KernelOr MakeOneDnnTrainingConv(const KernelSpec& spec) {
+  return MakeOrError<OneDnnTrainingConvKernel>(spec);
 }
 
 }  // namespace mase

@@ -7,6 +7,7 @@ namespace mase {
 
 // conv1d or conv2d in float32 on oneDNN.
 KernelOr MakeOneDnnConv(const KernelSpec& spec);
+KernelOr MakeOneDnnTrainingConv(const KernelSpec& spec);  // With its gradient.
 
 }  // namespace mase
 

@@ -26,12 +26,9 @@ ConvGeometry Mirrored(const KernelSpec& spec) {
 }
 
 template <typename T>
-class ConvTransposeKernel final : public Kernel {
+class ConvTransposeKernel : public Kernel {
  public:
-  explicit ConvTransposeKernel(const KernelSpec& spec) : g_(Mirrored(spec)) {
-    has_backward_ = true;
-    reads_src_ = true;
-  }
+  explicit ConvTransposeKernel(const KernelSpec& spec) : g_(Mirrored(spec)) { reads_src_ = true; }
 
   absl::Status Forward(const KernelArgs& args) override {
     const int64_t plane = g_.in[0] * g_.in[1];
@@ -47,7 +44,7 @@ class ConvTransposeKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     if (T* diff_src = args.DiffSrc<T>(0); diff_src != nullptr) {
       std::fill_n(diff_src, g_.batch * g_.out_channels * g_.out[0] * g_.out[1], T(0));
       ParallelFor(g_.batch, 1, [&](int64_t begin, int64_t end) {
@@ -80,14 +77,15 @@ class ConvTransposeKernel final : public Kernel {
   const ConvGeometry g_;  // "in" is the result, "out" the input.
 };
 
+constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+  return {
+      Entry<T, As<ConvTransposeKernel<T>>>("convtranspose2d"),
+  };
+};
+
 }  // namespace
 
-std::vector<KernelEntry> ConvTransposeKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
-    return {
-        Entry<T, ConvTransposeKernel<T>>("convtranspose2d"),
-    };
-  });
-}
+std::vector<KernelEntry> ConvTransposeKernels() { return ForInference(kOps); }
+std::vector<KernelEntry> ConvTransposeTrainingKernels() { return ForTraining(kOps); }
 
 }  // namespace mase

@@ -16,11 +16,7 @@ bool IsDenseLayer(absl::string_view op, const Attributes& attributes, bool train
 }
 
 std::vector<KernelEntry> DenseChainKernels() {
-  const auto make_chain = [](const KernelSpec& spec) {
-    return spec.training ? MakeDenseTraining(spec) : MakeDenseInference(spec);
-  };
-  return {{kDenseChain, DType::kFloat32, make_chain},
-          {kDenseChainLoss, DType::kFloat64, MakeDenseTraining}};
+  return {{kDenseChain, DType::kFloat32, MakeDenseInference}};
 }
 
 }  // namespace mase

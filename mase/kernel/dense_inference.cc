@@ -62,7 +62,7 @@ void PackWeight(const float* weight, const Stage& s, float* packed) {
 class DenseInferenceKernel final : public Kernel {
  public:
   explicit DenseInferenceKernel(const KernelSpec& spec)
-      : kernels_(CurrentDenseKernels()), rows_(spec.dst.shape[0]) {
+      : kernels_(CurrentDenseChainLoops()), rows_(spec.dst.shape[0]) {
     stages_.push_back({.in = spec.srcs[0].shape[1], .out = spec.srcs[0].shape[1]});
     Add(spec.op, *spec.attributes, spec);
     for (const FusedOp& fused : spec.fused) Add(fused.op, fused.attributes, fused);
@@ -111,12 +111,12 @@ class DenseInferenceKernel final : public Kernel {
     const float* src = args.Src<float>(0);
     float* dst = args.Dst<float>();
     for (int64_t r = 0; r < rows_; ++r, src += chain.in, dst += chain.out) {
-      kernels_.chain_row(&chain, src, dst, args.scratch);
+      kernels_.row(&chain, src, dst, args.scratch);
     }
     return absl::OkStatus();
   }
 
-  RowFunction row_function() const override { return rows_ == 1 ? kernels_.chain_row : nullptr; }
+  RowFunction row_function() const override { return rows_ == 1 ? kernels_.row : nullptr; }
 
  private:
   [[gnu::noinline]] void RunBlocks(const KernelArgs& args) const {
@@ -124,9 +124,9 @@ class DenseInferenceKernel final : public Kernel {
     ForChunks(rows_, tasks_, [&](int64_t task, int64_t begin, int64_t end) {
       float* scratch = args.Scratch<float>() + task * 2 * block_rows_ * widest_;
       for (int64_t first = begin; first < end; first += block_rows_) {
-        kernels_.chain_block(chain, args.Src<float>(0) + first * chain.in,
-                             std::min(block_rows_, end - first),
-                             args.Dst<float>() + first * chain.out, scratch);
+        kernels_.block(chain, args.Src<float>(0) + first * chain.in,
+                       std::min(block_rows_, end - first), args.Dst<float>() + first * chain.out,
+                       scratch);
       }
     });
   }
@@ -181,7 +181,7 @@ class DenseInferenceKernel final : public Kernel {
     scratch_bytes_ = tasks_ * 2 * block_rows_ * widest_ * kFloatBytes;
   }
 
-  const DenseKernels& kernels_;
+  const DenseChainLoops& kernels_;
   const int64_t rows_;
   std::vector<Stage> stages_;
   // Prepared memory is a DenseChain, its stages, and from here on floats.

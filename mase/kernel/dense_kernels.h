@@ -1,4 +1,4 @@
-// The kernels of dense_chain.h, for its table entries.
+// "dense_chain" in inference, for its table entries.
 #ifndef MASE_KERNEL_DENSE_KERNELS_H_
 #define MASE_KERNEL_DENSE_KERNELS_H_
 
@@ -7,8 +7,6 @@
 namespace mase {
 
 KernelOr MakeDenseInference(const KernelSpec& spec);
-// "dense_chain" in training, or "dense_chain_loss".
-KernelOr MakeDenseTraining(const KernelSpec& spec);
 
 }  // namespace mase
 

@@ -97,8 +97,7 @@ class DenseTrainingKernel final : public Kernel {
   const bool with_loss_, picks_;
 };
 
-}  // namespace
-
+// "dense_chain" in training, or "dense_chain_loss".
 KernelOr MakeDenseTraining(const KernelSpec& spec) {
   std::vector<DenseLayer> layers;
   std::vector<int> counters;
@@ -119,6 +118,16 @@ KernelOr MakeDenseTraining(const KernelSpec& spec) {
   if (has_norm && spec.srcs[0].shape[0] == 1) return OneValuePerChannel(spec.srcs[0].shape);
   MASE_ASSIGN_OR_RETURN(DenseNet net, DenseNet::Create(layers, {.bfloat16 = spec.bfloat16}));
   return std::make_unique<DenseTrainingKernel>(std::move(net), std::move(counters), spec);
+}
+
+}  // namespace
+
+std::vector<KernelEntry> DenseChainTrainingKernels() {
+  const auto make_chain = [](const KernelSpec& spec) {
+    return spec.training ? MakeDenseTraining(spec) : MakeDenseInference(spec);
+  };
+  return {{kDenseChain, DType::kFloat32, make_chain},
+          {kDenseChainLoss, DType::kFloat64, MakeDenseTraining}};
 }
 
 }  // namespace mase

@@ -8,13 +8,12 @@ namespace mase {
 namespace {
 
 template <typename T>
-class DropoutKernel final : public Kernel {
+class DropoutKernel : public Kernel {
  public:
   explicit DropoutKernel(const KernelSpec& spec)
       : p_(spec.attributes->Float("p")), stream_(spec.stream), elements_(spec.dst.elements()) {
     src_layouts_ = {spec.srcs[0].layout};
     dst_layout_ = spec.srcs[0].layout;
-    has_backward_ = true;
     in_place_ = true;
     workspace_bytes_ = elements_ * static_cast<int64_t>(sizeof(T));  // The factors.
   }
@@ -31,7 +30,7 @@ class DropoutKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
     for (int64_t i = 0; i < elements_; ++i) {
       args.DiffSrc<T>(0)[i] = args.DiffDst<T>()[i] * args.Workspace<T>()[i];
@@ -47,9 +46,9 @@ class DropoutKernel final : public Kernel {
 
 }  // namespace
 
-std::vector<KernelEntry> DropoutKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
-    return {Entry<T, DropoutKernel<T>>("dropout")};
+std::vector<KernelEntry> DropoutTrainingKernels() {
+  return ForTraining([]<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+    return {Entry<T, As<DropoutKernel<T>>>("dropout")};
   });
 }
 

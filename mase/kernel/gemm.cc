@@ -44,9 +44,10 @@ template <typename V>
 template <typename T>
 constexpr int64_t kWide = 2 * kLanes<T>;
 
+// Not inline: it adds and compares alone, alike for every instruction set.
 template <typename T>
-[[gnu::always_inline]] inline void Store(const Gemm<T>& g, int64_t row, int64_t col, int64_t count,
-                                         const T* sums) {
+[[gnu::noinline]] void Store(const Gemm<T>& g, int64_t row, int64_t col, int64_t count,
+                             const T* sums) {
   T* dst = g.c + row * g.cols + col;
   for (int64_t c = 0; c < count; ++c) {
     dst[c] = sums[c] + (g.bias != nullptr ? g.bias[col + c] : g.accumulate ? dst[c] : T(0));
@@ -119,26 +120,40 @@ template <typename T>
   Store(g, row, col, count, sums);
 }
 
+// Columns [0, cols) of some rows by blocks that fit the registers of an instruction set: a wide one
+// of kRows rows by kVectors vectors, and for what is left one vector.
+template <int kRows, int kVectors, int kNarrowRows, typename T>
+[[gnu::always_inline]] inline void BlockRows(const Gemm<T>& gemm, int64_t begin, int64_t end) {
+  constexpr int64_t kColumns = kVectors * kLanes<T>;
+  const Gemm<T> g = gemm;
+  int64_t col = 0;
+  if (g.b.col_stride == 1) {
+    for (; kVectors > 1 && col + kColumns <= g.cols; col += kColumns) {
+      BlockColumn<kRows, kVectors>(g, begin, end, col, kColumns);
+    }
+    // Padding makes whole blocks of what is left.
+    const int64_t readable = g.b_is_padded ? PadColumns(g.cols) : g.cols;
+    for (; col < g.cols && col + kLanes<T> <= readable; col += kLanes<T>) {
+      BlockColumn<kNarrowRows, 1>(g, begin, end, col, std::min(kLanes<T>, g.cols - col));
+    }
+  }
+  for (; col < g.cols; col += kWide<T>) {
+    const int64_t count = std::min(kWide<T>, g.cols - col);
+    for (int64_t row = begin; row < end; ++row) NarrowRow(g, row, col, count);
+  }
+}
+
+// A vector is one register of AVX-512, two of AVX2's sixteen and four of SSE2's.
 template <typename T>
-void PlainRows(const Gemm<T>& gemm, int64_t begin, int64_t end) {
-  ForBestIsa([&] {
-    const Gemm<T> g = gemm;
-    int64_t col = 0;
-    if (g.b.col_stride == 1) {
-      for (; col + kWide<T> <= g.cols; col += kWide<T>) {
-        BlockColumn<6, 2>(g, begin, end, col, kWide<T>);
-      }
-      // Padding makes whole blocks of what is left.
-      const int64_t readable = g.b_is_padded ? PadColumns(g.cols) : g.cols;
-      for (; col < g.cols && col + kLanes<T> <= readable; col += kLanes<T>) {
-        BlockColumn<8, 1>(g, begin, end, col, std::min(kLanes<T>, g.cols - col));
-      }
-    }
-    for (; col < g.cols; col += kWide<T>) {
-      const int64_t count = std::min(kWide<T>, g.cols - col);
-      for (int64_t row = begin; row < end; ++row) NarrowRow(g, row, col, count);
-    }
-  });
+void PlainRows(const Gemm<T>& g, int64_t begin, int64_t end) {
+  switch (CurrentIsa()) {
+    case Isa::kAvx512:
+      return RunAvx512([&] { BlockRows<6, 2, 8>(g, begin, end); });
+    case Isa::kAvx2:
+      return RunAvx2([&] { BlockRows<6, 1, 6>(g, begin, end); });
+    case Isa::kBaseline:
+      return RunBaseline([&] { BlockRows<2, 1, 2>(g, begin, end); });
+  }
 }
 
 // One row of A by columns of B of which the elements are neighbours, from memory: a few at a time.

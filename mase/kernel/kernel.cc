@@ -13,16 +13,22 @@ namespace {
 
 using Table = absl::flat_hash_map<std::pair<absl::string_view, DType>, KernelEntry>;
 
+std::vector<KernelPart>& Parts() {
+  static auto& parts = *new std::vector<KernelPart>{
+      UnaryKernels,      BinaryKernels,         LinearKernels,
+      ConvKernels,       ConvTransposeKernels,  PoolKernels,
+      BatchNormKernels,  NormKernels,           SoftmaxKernels,
+      MoveKernels,       ReduceKernels,         PickElementsKernels,
+      DenseChainKernels, IntegerProductKernels, IntegerElementwiseKernels};
+  return parts;
+}
+
 const Table& AllKernels() {
   static const Table& table = *[] {
     auto* table = new Table;
-    for (const auto part :
-         {UnaryKernels, BinaryKernels, LinearKernels, ConvKernels, ConvTransposeKernels,
-          PoolKernels, BatchNormKernels, NormKernels, SoftmaxKernels, DropoutKernels, MoveKernels,
-          ReduceKernels, PickElementsKernels, DenseChainKernels, LossKernels, PickRowsKernels,
-          IntegerProductKernels, IntegerElementwiseKernels}) {
+    for (const KernelPart part : Parts()) {
       for (const KernelEntry& entry : part()) {
-        table->emplace(std::pair(entry.op, entry.dtype), entry);
+        table->insert_or_assign(std::pair(entry.op, entry.dtype), entry);
       }
     }
     return table;
@@ -31,6 +37,11 @@ const Table& AllKernels() {
 }
 
 }  // namespace
+
+bool AddKernels(std::initializer_list<KernelPart> parts) {
+  Parts().insert(Parts().end(), parts);
+  return true;
+}
 
 int64_t ChannelBlock() { return CurrentIsa() == Isa::kAvx512 ? 16 : 8; }
 

@@ -15,7 +15,7 @@ namespace {
 int64_t RoundUp(int64_t n) { return (n + 15) / 16 * 16; }
 
 template <typename T>
-class LinearKernel final : public Kernel {
+class LinearKernel : public Kernel {
  public:
   explicit LinearKernel(const KernelSpec& spec)
       : in_(spec.attributes->Int("in_features")),
@@ -29,7 +29,6 @@ class LinearKernel final : public Kernel {
         relu_(!spec.fused.empty()),
         transposed_(bfloat16_ ? RoundUp(in_ * out_) : 0) {
     prepared_bytes_ = (transposed_ + (transposes_ ? in_ * PadColumns(out_) : 0)) * kBytes;
-    has_backward_ = !relu_;
     reads_src_ = !bfloat16_;
     if (bfloat16_) {
       workspace_bytes_ = rows_ * in_ * kBytes;  // The rounded input.
@@ -67,7 +66,7 @@ class LinearKernel final : public Kernel {
                        .b_is_padded = transposes_});
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     const T* diff_dst =
         ProductOperand(bfloat16_, rows_ * out_, args.DiffDst<T>(), args.Scratch<T>());
     if (args.DiffSrc<T>(0) != nullptr) {
@@ -107,7 +106,7 @@ class LinearKernel final : public Kernel {
 };
 
 template <typename T>
-class MatmulKernel final : public Kernel {
+class MatmulKernel : public Kernel {
  public:
   explicit MatmulKernel(const KernelSpec& spec)
       : MatmulKernel(spec, WholeProduct(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst.shape)) {}
@@ -119,7 +118,6 @@ class MatmulKernel final : public Kernel {
         elements_{spec.srcs[0].elements(), spec.srcs[1].elements()},
         batch_(BroadcastBatch(spec.srcs[0].shape, spec.srcs[1].shape, dst)),
         bfloat16_(spec.bfloat16) {
-    has_backward_ = true;
     reads_src_ = !bfloat16_;
     if (bfloat16_) {
       workspace_bytes_ = (RoundUp(elements_[0]) + elements_[1]) * kBytes;  // The rounded inputs.
@@ -145,7 +143,7 @@ class MatmulKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     for (int i = 0; i < 2; ++i) {
       if (args.DiffSrc<T>(i) != nullptr) std::fill_n(args.DiffSrc<T>(i), elements_[i], T(0));
     }
@@ -189,29 +187,30 @@ class MatmulKernel final : public Kernel {
   const bool bfloat16_;
 };
 
-template <typename T>
+template <typename T, template <typename> class As>
 KernelOr MakeLinear(const KernelSpec& spec) {
   if (std::is_same_v<T, float> && NeedsExactSums(spec)) return MakeExactLinear(spec);
-  return std::make_unique<LinearKernel<T>>(spec);
+  return std::make_unique<As<LinearKernel<T>>>(spec);
 }
 
-template <typename T>
+template <typename T, template <typename> class As>
 KernelOr MakeMatmul(const KernelSpec& spec) {
   if (std::is_same_v<T, float> && NeedsExactSums(spec)) return MakeExactMatmul(spec);
-  return std::make_unique<MatmulKernel<T>>(spec);
+  return std::make_unique<As<MatmulKernel<T>>>(spec);
 }
+
+constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+  return {
+      {"linear", DTypeOf<T>::value, MakeLinear<T, As>},
+      {"linear_relu", DTypeOf<T>::value, MakeLinear<T, As>},
+      {"matmul", DTypeOf<T>::value, MakeMatmul<T, As>},
+      {"bmm", DTypeOf<T>::value, MakeMatmul<T, As>},
+  };
+};
 
 }  // namespace
 
-std::vector<KernelEntry> LinearKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
-    return {
-        {"linear", DTypeOf<T>::value, MakeLinear<T>},
-        {"linear_relu", DTypeOf<T>::value, MakeLinear<T>},
-        {"matmul", DTypeOf<T>::value, MakeMatmul<T>},
-        {"bmm", DTypeOf<T>::value, MakeMatmul<T>},
-    };
-  });
-}
+std::vector<KernelEntry> LinearKernels() { return ForInference(kOps); }
+std::vector<KernelEntry> LinearTrainingKernels() { return ForTraining(kOps); }
 
 }  // namespace mase

@@ -71,7 +71,7 @@ ClassificationLoss CrossEntropy(const double* scores, const int64_t* labels, int
   return result;
 }
 
-std::vector<KernelEntry> LossKernels() {
+std::vector<KernelEntry> LossTrainingKernels() {
   return {{kSoftmaxCrossEntropy.op, DType::kFloat64, MakeCrossEntropy}};
 }
 

@@ -25,13 +25,12 @@ std::vector<int64_t> Permutation(const KernelSpec& spec) {
 }
 
 template <typename T>
-class PermuteKernel final : public Kernel {
+class PermuteKernel : public Kernel {
  public:
   explicit PermuteKernel(const KernelSpec& spec) : shape_(spec.dst.shape) {
     const std::vector<int64_t> src_strides = RowMajorStrides(spec.srcs[0].shape);
     for (const int64_t axis : Permutation(spec)) strides_.push_back(src_strides[axis]);
     if (shape_.rank() == 0) shape_ = {1}, strides_ = {1};
-    has_backward_ = true;
   }
 
   absl::Status Forward(const KernelArgs& args) override {
@@ -42,7 +41,7 @@ class PermuteKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     T* diff_src = args.DiffSrc<T>(0);
     if (diff_src == nullptr) return absl::OkStatus();
     ForLines([&](int64_t dst, int64_t src, int64_t extent, int64_t stride) {
@@ -77,7 +76,7 @@ class PermuteKernel final : public Kernel {
 
 // Each input is [outer, width_i]; the result is their rows side by side.
 template <typename T>
-class CatKernel final : public Kernel {
+class CatKernel : public Kernel {
  public:
   explicit CatKernel(const KernelSpec& spec) {
     const int axis =
@@ -89,7 +88,6 @@ class CatKernel final : public Kernel {
       widths_.push_back(width);
       total_ += width;
     }
-    has_backward_ = true;
   }
 
   absl::Status Forward(const KernelArgs& args) override {
@@ -102,7 +100,7 @@ class CatKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     const T* diff_dst = args.DiffDst<T>();
     for (size_t i = 0; i < widths_.size(); diff_dst += widths_[i++]) {
       if (args.DiffSrc<T>(i) == nullptr) continue;
@@ -118,24 +116,26 @@ class CatKernel final : public Kernel {
   std::vector<int64_t> widths_;
 };
 
+constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+  return {
+      Entry<T, As<PermuteKernel<T>>>("permute"),
+      Entry<T, As<PermuteKernel<T>>>("transpose"),
+      Entry<T, As<CatKernel<T>>>("cat"),
+  };
+};
+
 }  // namespace
 
 std::vector<KernelEntry> MoveKernels() {
-  const auto moves = []<typename T>() -> std::vector<KernelEntry> {
-    return {
-        Entry<T, PermuteKernel<T>>("permute"),
-        Entry<T, PermuteKernel<T>>("transpose"),
-        Entry<T, CatKernel<T>>("cat"),
-    };
-  };
-  std::vector<KernelEntry> entries = ForFloats(moves);
+  std::vector<KernelEntry> entries = ForInference(kOps);
   // Codes (codes.h) are moved as they are.
   // So are numbers of nodes that no arithmetic touches, such as ids.
-  for (const auto& others :
-       {moves.operator()<uint8_t>(), moves.operator()<int32_t>(), moves.operator()<int64_t>()}) {
+  for (const auto& others : {kOps.operator()<uint8_t, Alone>(), kOps.operator()<int32_t, Alone>(),
+                             kOps.operator()<int64_t, Alone>()}) {
     entries.insert(entries.end(), others.begin(), others.end());
   }
   return entries;
 }
+std::vector<KernelEntry> MoveTrainingKernels() { return ForTraining(kOps); }
 
 }  // namespace mase

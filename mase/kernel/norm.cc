@@ -49,8 +49,9 @@ struct RowSpace {
 };
 
 template <typename T>
-class RowNormKernel final : public Kernel {
+class RowNormKernel : public Kernel {
  public:
+  template <typename K>  // This, or it with its gradient.
   static KernelOr Create(const KernelSpec& spec) {
     const bool tracked = spec.TensorIndex("running_mean") >= 0;
     if (tracked && !spec.training) {
@@ -59,7 +60,7 @@ class RowNormKernel final : public Kernel {
       affine.op = "batch_norm2d";
       return CreateKernel(affine);
     }
-    auto kernel = std::make_unique<RowNormKernel>(spec);
+    auto kernel = std::make_unique<K>(spec);
     if (!IsOverTrailingAxes(spec.op) && kernel->space_.length == 1 && spec.training) {
       return absl::InvalidArgumentError(absl::StrCat("statistics of one value per channel (input ",
                                                      spec.dst.shape.ToString(), ")"));
@@ -80,7 +81,6 @@ class RowNormKernel final : public Kernel {
     workspace_bytes_ =
         2 * space_.rows * static_cast<int64_t>(sizeof(T));  // Means, and 1 / sqrt(variance + eps).
     scratch_bytes_ = 2 * space_.weights * static_cast<int64_t>(sizeof(double));
-    has_backward_ = true;
     reads_src_ = true;
   }
 
@@ -93,7 +93,7 @@ class RowNormKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     const RowSpace& s = space_;
     if (args.DiffSrc<T>(0) != nullptr) {
       ParallelFor(s.rows, kElementGrain / (s.length + 1) + 1, [&](int64_t begin, int64_t end) {
@@ -196,17 +196,19 @@ class RowNormKernel final : public Kernel {
   const int weight_, bias_, mean_, variance_, counter_;
 };
 
+constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+  return {
+      {"layer_norm", DTypeOf<T>::value, RowNormKernel<T>::template Create<As<RowNormKernel<T>>>},
+      {"rms_norm", DTypeOf<T>::value, RowNormKernel<T>::template Create<As<RowNormKernel<T>>>},
+      {"group_norm", DTypeOf<T>::value, RowNormKernel<T>::template Create<As<RowNormKernel<T>>>},
+      {"instance_norm2d", DTypeOf<T>::value,
+       RowNormKernel<T>::template Create<As<RowNormKernel<T>>>},
+  };
+};
+
 }  // namespace
 
-std::vector<KernelEntry> NormKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
-    return {
-        {"layer_norm", DTypeOf<T>::value, RowNormKernel<T>::Create},
-        {"rms_norm", DTypeOf<T>::value, RowNormKernel<T>::Create},
-        {"group_norm", DTypeOf<T>::value, RowNormKernel<T>::Create},
-        {"instance_norm2d", DTypeOf<T>::value, RowNormKernel<T>::Create},
-    };
-  });
-}
+std::vector<KernelEntry> NormKernels() { return ForInference(kOps); }
+std::vector<KernelEntry> NormTrainingKernels() { return ForTraining(kOps); }
 
 }  // namespace mase

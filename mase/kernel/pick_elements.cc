@@ -54,7 +54,7 @@ std::vector<int64_t> ChosenIndices(const KernelSpec& spec, int axis) {
 
 // Every axis of the result chooses by itself.
 template <typename T>
-class PickElementsKernel final : public Kernel {
+class PickElementsKernel : public Kernel {
  public:
   explicit PickElementsKernel(const KernelSpec& spec)
       : shape_(spec.dst.shape), src_elements_(spec.srcs[0].elements()) {
@@ -70,7 +70,6 @@ class PickElementsKernel final : public Kernel {
     if (const Attribute* value = spec.attributes->Find("value"); value != nullptr) {
       value_ = static_cast<T>(std::get<double>(*value));
     }
-    has_backward_ = true;
   }
 
   absl::Status Forward(const KernelArgs& args) override {
@@ -92,7 +91,7 @@ class PickElementsKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     T* diff_src = args.DiffSrc<T>(0);
     if (diff_src == nullptr) return absl::OkStatus();
     std::fill_n(diff_src, src_elements_, T(0));
@@ -127,13 +126,12 @@ class PickElementsKernel final : public Kernel {
 };
 
 template <typename T>
-class EmbeddingKernel final : public Kernel {
+class EmbeddingKernel : public Kernel {
  public:
   explicit EmbeddingKernel(const KernelSpec& spec)
       : ids_(spec.srcs[0].elements()),
         rows_(spec.attributes->Int("num_embeddings")),
         width_(spec.attributes->Int("embedding_dim")) {
-    has_backward_ = true;
     reads_src_ = true;
   }
 
@@ -149,7 +147,7 @@ class EmbeddingKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     T* diff = args.DiffTensor<T>(0);
     if (diff == nullptr) return absl::OkStatus();
     std::fill_n(diff, rows_ * width_, T(0));
@@ -168,7 +166,7 @@ class EmbeddingKernel final : public Kernel {
 };
 
 template <typename T>
-class WhereKernel final : public Kernel {
+class WhereKernel : public Kernel {
  public:
   explicit WhereKernel(const KernelSpec& spec) : shape_(spec.dst.shape) {
     if (shape_.rank() == 0) shape_ = {1};
@@ -181,7 +179,6 @@ class WhereKernel final : public Kernel {
       strides_.push_back(std::move(own));
       elements_.push_back(src.elements());
     }
-    has_backward_ = true;
     reads_src_ = true;
   }
 
@@ -194,7 +191,7 @@ class WhereKernel final : public Kernel {
   }
 
   // The condition has no slope.
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     for (int i = 0; i < 3; ++i) {
       if (args.DiffSrc<T>(i) != nullptr) std::fill_n(args.DiffSrc<T>(i), elements_[i], T(0));
     }
@@ -227,16 +224,20 @@ class WhereKernel final : public Kernel {
   std::vector<int64_t> elements_;
 };
 
+constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+  return {
+      Entry<T, As<PickElementsKernel<T>>>("slice"),
+      Entry<T, As<PickElementsKernel<T>>>("index_select"),
+      Entry<T, As<PickElementsKernel<T>>>("expand"),
+      Entry<T, As<PickElementsKernel<T>>>("pad"),
+      Entry<T, As<EmbeddingKernel<T>>>("embedding"),
+      Entry<T, As<WhereKernel<T>>>("where"),
+  };
+};
+
 }  // namespace
 
-std::vector<KernelEntry> PickElementsKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
-    return {
-        Entry<T, PickElementsKernel<T>>("slice"),  Entry<T, PickElementsKernel<T>>("index_select"),
-        Entry<T, PickElementsKernel<T>>("expand"), Entry<T, PickElementsKernel<T>>("pad"),
-        Entry<T, EmbeddingKernel<T>>("embedding"), Entry<T, WhereKernel<T>>("where"),
-    };
-  });
-}
+std::vector<KernelEntry> PickElementsKernels() { return ForInference(kOps); }
+std::vector<KernelEntry> PickElementsTrainingKernels() { return ForTraining(kOps); }
 
 }  // namespace mase

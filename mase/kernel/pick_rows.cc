@@ -72,7 +72,7 @@ KernelOr PickIds(const KernelSpec& spec) {
 
 }  // namespace
 
-std::vector<KernelEntry> PickRowsKernels() {
+std::vector<KernelEntry> PickRowsTrainingKernels() {
   constexpr absl::string_view kName = "pick_rows";
   return {Entry<float, PickRowsKernel<float, float>>(kName),
           Entry<double, PickRowsKernel<float, double>>(kName),

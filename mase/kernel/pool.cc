@@ -15,7 +15,7 @@ namespace mase {
 namespace {
 
 template <typename T, int kAxes, bool kAverage>
-class PoolKernel final : public Kernel {
+class PoolKernel : public Kernel {
  public:
   explicit PoolKernel(const KernelSpec& spec)
       : channels_(spec.srcs[0].layout == Layout::kBlocked        ? ChannelBlock()
@@ -29,7 +29,6 @@ class PoolKernel final : public Kernel {
         columns_(WindowsAlong(spec, kAxes - 1, kAverage)) {
     src_layouts_ = {spec.srcs[0].layout};
     dst_layout_ = spec.srcs[0].layout;
-    has_backward_ = true;
     // The positions of the maxima, as 32-bit numbers.
     if (!kAverage && spec.training) {
       workspace_bytes_ = spec.dst.elements() * static_cast<int64_t>(sizeof(int32_t));
@@ -57,7 +56,7 @@ class PoolKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
     // Training has no channels that are last, so that a plane is a block.
     ForPlanes([&](int64_t plane) {
@@ -201,21 +200,22 @@ class PoolKernel final : public Kernel {
   const std::vector<Window> rows_, columns_;
 };
 
+constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+  return {
+      Entry<T, As<PoolKernel<T, 1, false>>>("max_pool1d"),
+      Entry<T, As<PoolKernel<T, 2, false>>>("max_pool2d"),
+      Entry<T, As<PoolKernel<T, 1, true>>>("avg_pool1d"),
+      Entry<T, As<PoolKernel<T, 2, true>>>("avg_pool2d"),
+      Entry<T, As<PoolKernel<T, 1, false>>>("adaptive_max_pool1d"),
+      Entry<T, As<PoolKernel<T, 2, false>>>("adaptive_max_pool2d"),
+      Entry<T, As<PoolKernel<T, 1, true>>>("adaptive_avg_pool1d"),
+      Entry<T, As<PoolKernel<T, 2, true>>>("adaptive_avg_pool2d"),
+  };
+};
+
 }  // namespace
 
-std::vector<KernelEntry> PoolKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
-    return {
-        Entry<T, PoolKernel<T, 1, false>>("max_pool1d"),
-        Entry<T, PoolKernel<T, 2, false>>("max_pool2d"),
-        Entry<T, PoolKernel<T, 1, true>>("avg_pool1d"),
-        Entry<T, PoolKernel<T, 2, true>>("avg_pool2d"),
-        Entry<T, PoolKernel<T, 1, false>>("adaptive_max_pool1d"),
-        Entry<T, PoolKernel<T, 2, false>>("adaptive_max_pool2d"),
-        Entry<T, PoolKernel<T, 1, true>>("adaptive_avg_pool1d"),
-        Entry<T, PoolKernel<T, 2, true>>("adaptive_avg_pool2d"),
-    };
-  });
-}
+std::vector<KernelEntry> PoolKernels() { return ForInference(kOps); }
+std::vector<KernelEntry> PoolTrainingKernels() { return ForTraining(kOps); }
 
 }  // namespace mase

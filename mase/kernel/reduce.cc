@@ -15,7 +15,7 @@ enum class Reduction { kMean, kSum, kLargest, kSmallest };
 
 // Sums are kept in double. A NaN is the largest and the smallest of all; equals share the gradient.
 template <typename T, Reduction kReduction>
-class ReduceKernel final : public Kernel {
+class ReduceKernel : public Kernel {
  public:
   explicit ReduceKernel(const KernelSpec& spec)
       : shape_(spec.srcs[0].shape), results_(spec.dst.elements()) {
@@ -34,7 +34,6 @@ class ReduceKernel final : public Kernel {
       }
     }
     scratch_bytes_ = results_ * static_cast<int64_t>(sizeof(double));
-    has_backward_ = true;
     reads_src_ = reads_dst_ = !kSums;
   }
 
@@ -48,7 +47,7 @@ class ReduceKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     T* diff_src = args.DiffSrc<T>(0);
     if (diff_src == nullptr) return absl::OkStatus();
     if constexpr (kSums) {
@@ -104,17 +103,18 @@ class ReduceKernel final : public Kernel {
   std::vector<int64_t> strides_;  // Of the result, along the input's axes; 0 if reduced.
 };
 
+constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+  return {
+      Entry<T, As<ReduceKernel<T, Reduction::kMean>>>("mean"),
+      Entry<T, As<ReduceKernel<T, Reduction::kSum>>>("sum"),
+      Entry<T, As<ReduceKernel<T, Reduction::kLargest>>>("amax"),
+      Entry<T, As<ReduceKernel<T, Reduction::kSmallest>>>("amin"),
+  };
+};
+
 }  // namespace
 
-std::vector<KernelEntry> ReduceKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
-    return {
-        Entry<T, ReduceKernel<T, Reduction::kMean>>("mean"),
-        Entry<T, ReduceKernel<T, Reduction::kSum>>("sum"),
-        Entry<T, ReduceKernel<T, Reduction::kLargest>>("amax"),
-        Entry<T, ReduceKernel<T, Reduction::kSmallest>>("amin"),
-    };
-  });
-}
+std::vector<KernelEntry> ReduceKernels() { return ForInference(kOps); }
+std::vector<KernelEntry> ReduceTrainingKernels() { return ForTraining(kOps); }
 
 }  // namespace mase

@@ -10,7 +10,7 @@ namespace {
 
 // The tensor is [outer, extent, inner] around the axis.
 template <typename T, bool kLog>
-class SoftmaxKernel final : public Kernel {
+class SoftmaxKernel : public Kernel {
  public:
   explicit SoftmaxKernel(const KernelSpec& spec) {
     const Shape& shape = spec.dst.shape;
@@ -19,7 +19,6 @@ class SoftmaxKernel final : public Kernel {
     for (int i = 0; i < shape.rank(); ++i) {
       (i < axis ? outer_ : i == axis ? extent_ : inner_) *= shape[i];
     }
-    has_backward_ = true;
     reads_dst_ = true;
     in_place_ = true;
   }
@@ -50,7 +49,7 @@ class SoftmaxKernel final : public Kernel {
   }
 
   // dx = y (dy - sum dy y); of the logarithm, dx = dy - e^y sum dy.
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
     ForLines([&](int64_t first) {
       const T* dst = args.Dst<T>() + first;
@@ -82,15 +81,16 @@ class SoftmaxKernel final : public Kernel {
   int64_t outer_ = 1, extent_ = 1, inner_ = 1;
 };
 
+constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+  return {
+      Entry<T, As<SoftmaxKernel<T, false>>>("softmax"),
+      Entry<T, As<SoftmaxKernel<T, true>>>("log_softmax"),
+  };
+};
+
 }  // namespace
 
-std::vector<KernelEntry> SoftmaxKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
-    return {
-        Entry<T, SoftmaxKernel<T, false>>("softmax"),
-        Entry<T, SoftmaxKernel<T, true>>("log_softmax"),
-    };
-  });
-}
+std::vector<KernelEntry> SoftmaxKernels() { return ForInference(kOps); }
+std::vector<KernelEntry> SoftmaxTrainingKernels() { return ForTraining(kOps); }
 
 }  // namespace mase

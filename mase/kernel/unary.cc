@@ -409,14 +409,13 @@ struct LeakyRelu {
 };
 
 template <typename T, typename Op>
-class UnaryKernel final : public Kernel {
+class UnaryKernel : public Kernel {
  public:
   explicit UnaryKernel(const KernelSpec& spec)
       : op_(*spec.attributes), elements_(spec.dst.elements()) {
     src_layouts_ = {spec.srcs[0].layout};
     dst_layout_ = spec.srcs[0].layout;
     in_place_ = true;
-    has_backward_ = true;
     reads_src_ = Op::kReadsX;
     reads_dst_ = !Op::kReadsX;
   }
@@ -433,7 +432,7 @@ class UnaryKernel final : public Kernel {
     return absl::OkStatus();
   }
 
-  absl::Status Backward(const BackwardArgs& args) override {
+  absl::Status Gradient(const BackwardArgs& args) {
     if (args.DiffSrc<T>(0) == nullptr) return absl::OkStatus();
     const T* kept = Op::kReadsX ? args.Src<T>(0) : args.Dst<T>();
     const T* diff_dst = args.DiffDst<T>();
@@ -452,42 +451,43 @@ class UnaryKernel final : public Kernel {
   const int64_t elements_;
 };
 
+constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
+  return {
+      Entry<T, As<UnaryKernel<T, Relu>>>("relu"),
+      Entry<T, As<UnaryKernel<T, Relu6>>>("relu6"),
+      Entry<T, As<UnaryKernel<T, Gelu>>>("gelu"),
+      Entry<T, As<UnaryKernel<T, Selu>>>("selu"),
+      Entry<T, As<UnaryKernel<T, Elu>>>("elu"),
+      Entry<T, As<UnaryKernel<T, Silu>>>("silu"),
+      Entry<T, As<UnaryKernel<T, Tanh>>>("tanh"),
+      Entry<T, As<UnaryKernel<T, Softsign>>>("softsign"),
+      Entry<T, As<UnaryKernel<T, Softplus>>>("softplus"),
+      Entry<T, As<UnaryKernel<T, Sigmoid>>>("sigmoid"),
+      Entry<T, As<UnaryKernel<T, LogSigmoid>>>("logsigmoid"),
+      Entry<T, As<UnaryKernel<T, Hardswish>>>("hardswish"),
+      Entry<T, As<UnaryKernel<T, Hardsigmoid>>>("hardsigmoid"),
+      Entry<T, As<UnaryKernel<T, HardTanh>>>("hardtanh"),
+      Entry<T, As<UnaryKernel<T, Hardshrink>>>("hardshrink"),
+      Entry<T, As<UnaryKernel<T, Softshrink>>>("softshrink"),
+      Entry<T, As<UnaryKernel<T, LeakyRelu>>>("leaky_relu"),
+      Entry<T, As<UnaryKernel<T, Abs>>>("abs"),
+      Entry<T, As<UnaryKernel<T, Ceil>>>("ceil"),
+      Entry<T, As<UnaryKernel<T, Cos>>>("cos"),
+      Entry<T, As<UnaryKernel<T, Erf>>>("erf"),
+      Entry<T, As<UnaryKernel<T, Exp>>>("exp"),
+      Entry<T, As<UnaryKernel<T, Floor>>>("floor"),
+      Entry<T, As<UnaryKernel<T, Log>>>("log"),
+      Entry<T, As<UnaryKernel<T, Neg>>>("neg"),
+      Entry<T, As<UnaryKernel<T, Reciprocal>>>("reciprocal"),
+      Entry<T, As<UnaryKernel<T, Round>>>("round"),
+      Entry<T, As<UnaryKernel<T, Sin>>>("sin"),
+      Entry<T, As<UnaryKernel<T, Sqrt>>>("sqrt"),
+  };
+};
+
 }  // namespace
 
-std::vector<KernelEntry> UnaryKernels() {
-  return ForFloats([]<typename T>() -> std::vector<KernelEntry> {
-    return {
-        Entry<T, UnaryKernel<T, Relu>>("relu"),
-        Entry<T, UnaryKernel<T, Relu6>>("relu6"),
-        Entry<T, UnaryKernel<T, Gelu>>("gelu"),
-        Entry<T, UnaryKernel<T, Selu>>("selu"),
-        Entry<T, UnaryKernel<T, Elu>>("elu"),
-        Entry<T, UnaryKernel<T, Silu>>("silu"),
-        Entry<T, UnaryKernel<T, Tanh>>("tanh"),
-        Entry<T, UnaryKernel<T, Softsign>>("softsign"),
-        Entry<T, UnaryKernel<T, Softplus>>("softplus"),
-        Entry<T, UnaryKernel<T, Sigmoid>>("sigmoid"),
-        Entry<T, UnaryKernel<T, LogSigmoid>>("logsigmoid"),
-        Entry<T, UnaryKernel<T, Hardswish>>("hardswish"),
-        Entry<T, UnaryKernel<T, Hardsigmoid>>("hardsigmoid"),
-        Entry<T, UnaryKernel<T, HardTanh>>("hardtanh"),
-        Entry<T, UnaryKernel<T, Hardshrink>>("hardshrink"),
-        Entry<T, UnaryKernel<T, Softshrink>>("softshrink"),
-        Entry<T, UnaryKernel<T, LeakyRelu>>("leaky_relu"),
-        Entry<T, UnaryKernel<T, Abs>>("abs"),
-        Entry<T, UnaryKernel<T, Ceil>>("ceil"),
-        Entry<T, UnaryKernel<T, Cos>>("cos"),
-        Entry<T, UnaryKernel<T, Erf>>("erf"),
-        Entry<T, UnaryKernel<T, Exp>>("exp"),
-        Entry<T, UnaryKernel<T, Floor>>("floor"),
-        Entry<T, UnaryKernel<T, Log>>("log"),
-        Entry<T, UnaryKernel<T, Neg>>("neg"),
-        Entry<T, UnaryKernel<T, Reciprocal>>("reciprocal"),
-        Entry<T, UnaryKernel<T, Round>>("round"),
-        Entry<T, UnaryKernel<T, Sin>>("sin"),
-        Entry<T, UnaryKernel<T, Sqrt>>("sqrt"),
-    };
-  });
-}
+std::vector<KernelEntry> UnaryKernels() { return ForInference(kOps); }
+std::vector<KernelEntry> UnaryTrainingKernels() { return ForTraining(kOps); }
 
 }  // namespace mase

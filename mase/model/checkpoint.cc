@@ -1,9 +1,7 @@
 #include "mase/model/checkpoint.h"
 
-#include <cmath>
 #include <iterator>
 #include <map>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,65 +16,15 @@
 #include "mase/graph/graph_io.h"
 #include "mase/interop/tensor_file.h"
 #include "mase/model/name_mapping.h"
-#include "mase/tensor/convert.h"
+#include "mase/model/saved_net.h"
 
 namespace mase {
 namespace {
 
-constexpr char kGraphFact[] = "mase.graph";
-
-// A tensor whose element type was not the net's.
-struct Converted {
-  Tensor tensor;
-  int64_t rounded = 0;  // Numbers that changed.
-};
-
-absl::StatusOr<Converted> FitFloat32(const Tensor& found) {
-  Converted result{Tensor(DType::kFloat32, found.shape())};
-  const absl::Span<float> out = result.tensor.mutable_data<float>();
-  std::optional<double> too_large;
-  VisitNumbers(found, [&](size_t i, double number) {
-    out[i] = static_cast<float>(number);
-    if (std::isinf(out[i]) && !std::isinf(number)) too_large = number;
-    if (out[i] != number && !std::isnan(number)) ++result.rounded;
-  });
-  if (!too_large.has_value()) return result;
-  return absl::InvalidArgumentError(
-      absl::StrCat("holds ", *too_large, ", which is beyond the largest float32"));
-}
-
-// Counters may have become floats with the rest of a state dict.
-absl::StatusOr<Converted> FitInt64(const Tensor& found) {
-  Converted result{Tensor(DType::kInt64, found.shape())};
-  const absl::Span<int64_t> out = result.tensor.mutable_data<int64_t>();
-  std::optional<double> no_integer;
-  VisitNumbers(found, [&](size_t i, double number) {
-    const bool is_integer = std::abs(number) <= 0x1p53 && number == std::floor(number);
-    if (!is_integer) no_integer = number;
-    out[i] = is_integer ? static_cast<int64_t>(number) : 0;
-  });
-  if (!no_integer.has_value()) return result;
-  return absl::InvalidArgumentError(
-      absl::StrCat("holds ", *no_integer, ", the model wants an integer"));
-}
-
-// `found` as the model has it, or an error that continues "tensor 'NAME' ".
-absl::StatusOr<Converted> Fit(const Tensor& found, const Tensor& wanted) {
-  const bool is_float = found.dtype() == DType::kFloat64 || found.dtype() == DType::kBFloat16;
-  if (found.shape() == wanted.shape()) {
-    if (found.dtype() == wanted.dtype()) return Converted{found};
-    if (wanted.dtype() == DType::kFloat32 && is_float) return FitFloat32(found);
-    if (wanted.dtype() == DType::kInt64) return FitInt64(found);
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("is ", DTypeName(found.dtype()), found.shape().ToString(), ", the model wants ",
-                   DTypeName(wanted.dtype()), wanted.shape().ToString()));
-}
-
 // Counts what was converted, by the file's element type and the model's.
 class ConversionNotes {
  public:
-  void Add(const std::string& from, DType to, const Converted& converted) {
+  void Add(const std::string& from, DType to, const ConvertedTensor& converted) {
     Counts& counts = counts_[absl::StrCat(from, " as ", DTypeName(to))];
     ++counts.tensors;
     counts.numbers += converted.tensor.elements();
@@ -132,26 +80,8 @@ absl::Status SaveCheckpoint(absl::string_view path, const Graph& graph,
 }
 
 absl::StatusOr<Checkpoint> LoadCheckpoint(absl::string_view path) {
-  Checkpoint checkpoint;
-  MASE_ASSIGN_OR_RETURN(checkpoint.contents, ReadTensorFile(path));
-  const auto recipe = checkpoint.contents.metadata.find(kRecipeFact);
-  if (recipe != checkpoint.contents.metadata.end()) {
-    absl::StatusOr<DataRecipe> read = ReadRecipe(recipe->second);
-    if (!read.ok()) return Annotate(read.status(), path);
-    checkpoint.recipe = *std::move(read);
-  }
-  const auto fact = checkpoint.contents.metadata.find(kGraphFact);
-  if (fact == checkpoint.contents.metadata.end()) return checkpoint;
-  absl::StatusOr<Graph> graph = GraphFromText(fact->second);
-  absl::Status status = graph.status();
-  if (status.ok()) status = DecodeTensors(*graph, checkpoint.contents);
-  if (status.ok()) status = BindTensors(checkpoint.contents, *graph).status();
-  if (!status.ok()) {
-    // The file contradicts itself, whatever the finding is called elsewhere.
-    return absl::DataLossError(absl::StrCat(path, ": ", status.message()));
-  }
-  checkpoint.graph = *std::move(graph);
-  return checkpoint;
+  MASE_ASSIGN_OR_RETURN(SafeTensors contents, ReadTensorFile(path));
+  return ReadSavedNet(path, std::move(contents));
 }
 
 absl::StatusOr<BindReport> BindTensors(const SafeTensors& file, Graph& graph) {
@@ -188,7 +118,7 @@ absl::StatusOr<BindReport> BindTensors(const SafeTensors& file, Graph& graph) {
                                      ", a type that is not read; save it as F32"));
       continue;
     }
-    absl::StatusOr<Converted> value = Fit(*tensor->second, wanted.value);
+    absl::StatusOr<ConvertedTensor> value = ConvertFor(*tensor->second, wanted.value);
     if (!value.ok()) {
       misfits.push_back(absl::StrCat("tensor '", name, "' ", value.status().message()));
       continue;

@@ -11,7 +11,8 @@
 #include "mase/base/status_macros.h"
 #include "mase/data/preprocess.h"
 #include "mase/graph/shape_inference.h"
-#include "mase/model/checkpoint.h"
+#include "mase/interop/safetensors.h"
+#include "mase/model/saved_net.h"
 
 namespace mase {
 namespace {
@@ -137,7 +138,8 @@ class Predictor::Workers : public std::enable_shared_from_this<Predictor::Worker
 
 absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(absl::string_view path,
                                                            const PredictorOptions& options) {
-  MASE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, LoadCheckpoint(path));
+  MASE_ASSIGN_OR_RETURN(SafeTensors contents, ReadSafeTensors(path));
+  MASE_ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadSavedNet(path, std::move(contents)));
   if (!checkpoint.graph.has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": holds tensors and no graph; a checkpoint that ch writes has both"));

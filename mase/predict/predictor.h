@@ -42,7 +42,8 @@ class Predictor {
  public:
   // Reads a checkpoint of a run (best.safetensors, transformed.safetensors, ...).
   //
-  // Errors of LoadCheckpoint; InvalidArgument for a file that holds no graph, and those of Create.
+  // Errors of ReadSafeTensors and ReadSavedNet (model/saved_net.h); InvalidArgument for a file that
+  // holds no graph, and those of Create.
   static absl::StatusOr<std::unique_ptr<Predictor>> Load(absl::string_view path,
                                                          const PredictorOptions& options = {});
 

@@ -269,11 +269,12 @@ TEST(MasePredictTest, LinksNothingThatTrains) {
   std::stringstream text;
   text << file.rdbuf();
   const std::string labels = text.str();
-  EXPECT_THAT(labels, HasSubstr("//mase/exec:exec"));
+  EXPECT_THAT(labels, HasSubstr("//mase/exec:engine"));
   for (const char* room :
        {"//mase/train", "//mase/pass", "//mase/pipeline", "//mase/plugin", "//mase/run",
         "//mase/cli", "//plugins", "//mase/model:zoo", "//mase/kernel/dense:optimizer_step",
-        "//third_party:hdf5", "//third_party:gflags", "//mase/data:hdf5"}) {
+        "//third_party:hdf5", "//third_party:gflags", "//mase/data:hdf5", "//mase/kernel:training",
+        "//mase/exec:exec\n", "//mase/interop:tensor_file", "//mase/model:name_mapping"}) {
     EXPECT_THAT(labels, ::testing::Not(HasSubstr(room))) << room;
   }
 }

@@ -1,5 +1,5 @@
-// Chains of layers in inference for the instruction set of simd.h: DenseKernels::chain_row and
-// ::chain_block. Unlike the rest of this table they hold activations row-major: a row by itself
+// Chains of layers in inference for the instruction set of simd.h: DenseChainLoops::row and
+// ::block. Unlike those of training they hold activations row-major: a row by itself
 // fills registers with neighbouring features.
 //
 // Each result is one chain of multiply-adds in the order of the depth, from zero, with bias, norm

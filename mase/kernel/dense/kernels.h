@@ -1,4 +1,4 @@
-// The arithmetic of chains of dense layers: one table of functions per instruction set.
+// The arithmetic of chains of dense layers: two tables of functions per instruction set.
 //
 // But for inference (DenseChain), matrices are stored by feature: element (feature f, row r) at f *
 // ld + r. Rows come in groups of 16; `ld` is a multiple of 16, and the rows between the last one
@@ -98,18 +98,22 @@ struct DenseSgdFactors {
   bool first_step;
 };
 
+// Of inference.
+struct DenseChainLoops {
+  // Rows [rows, chain.in] through all layers, to [rows, chain.out]: one row, or a block that fits
+  // the L1 cache. `scratch` is 2 * rows * chain.widest floats. That of a row is a RowFunction
+  // (kernel/kernel.h) whose prepared memory begins with a DenseChain; it is always true.
+  bool (*row)(const void* chain, const void* src, void* dst, void* scratch);
+  void (*block)(const DenseChain& chain, const float* src, int64_t rows, float* dst,
+                float* scratch);
+};
+
+// Of training, which alone links it.
 struct DenseKernels {
   // Copies rows 0, 1, ..., or those of `index` if it is not null, of a row-major matrix
   // [*, features] into one stored by feature, with zero padding; and back.
   void (*load_by_feature)(const DenseShape&, const float* src, const int64_t* index, float* dst);
   void (*store_by_row)(const DenseShape&, const float* src, float* dst);
-
-  // Rows [rows, chain.in] through all layers, to [rows, chain.out]: one row, or a block that fits
-  // the L1 cache. `scratch` is 2 * rows * chain.widest floats. That of a row is a RowFunction
-  // (kernel/kernel.h) whose prepared memory begins with a DenseChain; it is always true.
-  bool (*chain_row)(const void* chain, const void* src, void* dst, void* scratch);
-  void (*chain_block)(const DenseChain& chain, const float* src, int64_t rows, float* dst,
-                      float* scratch);
 
   void (*product)(const DenseProduct&);
   void (*weight_gradient)(const DenseWeightGradient&);
@@ -150,16 +154,20 @@ struct DenseKernels {
 };
 
 namespace dense_avx512 {
+extern const DenseChainLoops kChainKernels;
 extern const DenseKernels kKernels;
-}
+}  // namespace dense_avx512
 namespace dense_avx2 {
+extern const DenseChainLoops kChainKernels;
 extern const DenseKernels kKernels;
-}
+}  // namespace dense_avx2
 namespace dense_baseline {
+extern const DenseChainLoops kChainKernels;
 extern const DenseKernels kKernels;
-}
+}  // namespace dense_baseline
 
-// The table for CurrentIsa().
+// The tables for CurrentIsa().
+const DenseChainLoops& CurrentDenseChainLoops();
 const DenseKernels& CurrentDenseKernels();
 
 }  // namespace mase

@@ -1,4 +1,4 @@
-// The table of DenseKernels for MASE_DENSE_LANES; the whole of each kernels_*.cc.
+// The tables of kernels.h for MASE_DENSE_LANES; the whole of each kernels_*.cc.
 #include "mase/kernel/dense/chain_kernels.h"
 #include "mase/kernel/dense/layout_kernels.h"
 #include "mase/kernel/dense/norm_kernels.h"
@@ -8,11 +8,11 @@
 
 namespace mase::MASE_DENSE_NAMESPACE {
 
+extern const DenseChainLoops kChainKernels = {.row = ChainRow, .block = ChainBlock};
+
 extern const DenseKernels kKernels = {
     .load_by_feature = LoadByFeature,
     .store_by_row = StoreByRow,
-    .chain_row = ChainRow,
-    .chain_block = ChainBlock,
     .product = Product,
     .weight_gradient = WeightGradient,
     .moments = Moments,

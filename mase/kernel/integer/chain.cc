@@ -160,7 +160,8 @@ class ChainKernel final : public IntegerChainKernel {
       layer.weight.push_back(static_cast<int32_t>(code));
     }
     // The numbers behind the sums, and the proof of their range, are those of the layer by itself.
-    IntegerGemm gemm(*part.src, layer.byte_weight, 1, layer.in, layer.out);
+    IntegerGemm gemm(*part.src, layer.byte_weight ? Factors::kBytes : Factors::kWords, 1, layer.in,
+                     layer.out);
     std::vector<char> packed(gemm.packed_bytes());
     SumBound bound;
     MASE_RETURN_IF_ERROR(

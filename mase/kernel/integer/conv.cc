@@ -44,12 +44,7 @@ class IntegerConvKernel final : public ProductKernel {
     char* prepared = args.Prepared<char>();
     MASE_RETURN_IF_ERROR(
         epilogue_.Prepare(args, reinterpret_cast<float*>(prepared + epilogue_at_)));
-    if (gemms_[0].reads_bytes()) {
-      std::memset(prepared + padding_at_, src_codes_.zero, PixelBytes());
-    } else {
-      std::fill_n(reinterpret_cast<int16_t*>(prepared + padding_at_), PixelBytes() / 2,
-                  static_cast<int16_t>(src_codes_.zero));
-    }
+    gemms_[0].FillPadding(prepared + padding_at_, PixelBytes());
     return absl::OkStatus();
   }
 
@@ -57,7 +52,7 @@ class IntegerConvKernel final : public ProductKernel {
     const char* prepared = args.Prepared<char>();
     const char* src = static_cast<const char*>(args.srcs[0]);
     if (!gemms_[0].reads_bytes()) {
-      gemms_[0].Widen(src, SrcElements(), args.Scratch<int16_t>());
+      gemms_[0].Convert(src, SrcRows(), depth_, args.scratch);
       src = args.Scratch<char>();
     }
     if (gathers_) {
@@ -71,15 +66,15 @@ class IntegerConvKernel final : public ProductKernel {
     }
     const Epilogue::Loop epilogue =
         epilogue_.MakeLoop(reinterpret_cast<const float*>(prepared + epilogue_at_));
-    const int64_t bytes = gemms_[0].a_bytes(), pixel_bytes = g_.in_channels * bytes;
+    const int64_t group_bytes = gemms_[0].RowBytes(depth_), pixel_bytes = g_.groups * group_bytes;
     const char* padding = prepared + padding_at_;
     const int64_t positions = windows_.positions();
     // Rows of a group, which are windows[first + r * step].
     const auto run = [&](int64_t group, const TilePart& part, int64_t window, int64_t step) {
-      const char* from = src + group * depth_ * bytes;
+      const char* from = src + group * group_bytes;
       const auto find_rows = [&](int64_t first, int64_t count, const auto& set) {
         if (gathers_) {
-          const int64_t row_bytes = RowElements() * bytes;
+          const int64_t row_bytes = gemms_[0].RowBytes(RowElements());
           for (int64_t r = 0; r < count; ++r) set(r, 0, src + (first + r) * row_bytes);
           return;
         }
@@ -124,7 +119,10 @@ class IntegerConvKernel final : public ProductKernel {
         src_codes_(*spec.srcs[0].codes),
         weight_codes_(spec.weight),
         gemms_(g.groups,
-               IntegerGemm(src_codes_, spec.weight.is_byte(), gathers_ ? 1 : windows_.taps(),
+               IntegerGemm(src_codes_,
+                           FactorsOf(src_codes_, spec.weight.least, spec.weight.most,
+                                     gathers_ ? 0 : depth_),  // Few channels are copied as bytes.
+                           gathers_ ? 1 : windows_.taps(),
                            gathers_ ? depth_ * windows_.taps() : depth_, outputs_)),
         epilogue_(spec, g.out_channels),
         packed_bytes_(RoundUp64(gemms_[0].packed_bytes())),
@@ -134,12 +132,13 @@ class IntegerConvKernel final : public ProductKernel {
     src_layouts_ = {Layout::kChannelsLast};
     dst_layout_ = Layout::kChannelsLast;
     prepared_bytes_ = epilogue_at_ + (epilogue_.prepared_floats() + kEpilogueLanes) * 4;
+    isa_ = gemms_[0].isa();
     if (!gemms_[0].reads_bytes()) {
-      scratch_bytes_ = RoundUp64((SrcElements() + IntegerGemm::kOverread) * 2);
+      scratch_bytes_ = RoundUp64(gemms_[0].ConvertedBytes(SrcRows(), depth_));
     }
     gathered_at_ = scratch_bytes_;
     if (gathers_) {
-      scratch_bytes_ += g.batch * windows_.positions() * RowElements() * gemms_[0].a_bytes();
+      scratch_bytes_ += g.batch * windows_.positions() * gemms_[0].RowBytes(RowElements());
     }
   }
 
@@ -185,7 +184,8 @@ class IntegerConvKernel final : public ProductKernel {
                samples, [](int64_t row) { return row; });
   }
 
-  int64_t SrcElements() const { return g_.batch * g_.in_channels * g_.in[0] * g_.in[1]; }
+  // Pixels, one for each group.
+  int64_t SrcRows() const { return g_.batch * g_.groups * g_.in[0] * g_.in[1]; }
   int64_t PixelBytes() const { return 2 * (depth_ + IntegerGemm::kOverread); }
 
   const ConvGeometry g_;

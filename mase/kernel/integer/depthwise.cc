@@ -61,7 +61,8 @@ class DepthwiseKernel final : public ProductKernel {
         windows_(g),
         src_codes_(*spec.srcs[0].codes),
         weight_codes_(spec.weight),
-        gemm_(src_codes_, spec.weight.is_byte(), windows_.taps(), 1, g.in_channels),
+        gemm_(src_codes_, FactorsOf(src_codes_, spec.weight.least, spec.weight.most, 1),
+              windows_.taps(), 1, g.in_channels),
         epilogue_(spec, g.out_channels),
         weights_at_(RoundUp64(gemm_.packed_bytes())),
         epilogue_at_(weights_at_ + windows_.taps() * RoundUpToLanes(g.in_channels) * 4) {

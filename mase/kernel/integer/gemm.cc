@@ -1,5 +1,7 @@
 #include "mase/kernel/integer/gemm.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -19,6 +21,26 @@ constexpr double kExactFloat = 16777216;
 bool IsPowerOfTwo(float x) {
   int exponent;
   return std::frexp(x, &exponent) == 0.5f;
+}
+
+// Elements of a tap from which on bits are faster than bytes, of which a step has four.
+constexpr int64_t kDeepForBits = 96;
+
+// Planes of 32 codes in turn, with zeros behind the last one.
+[[gnu::target(MASE_TARGET_AVX512)]] void SplitBits(const uint8_t* codes, int64_t depth, int planes,
+                                                   uint32_t* words) {
+  for (int64_t k = 0; k < depth; k += 64) {
+    const int64_t rest = std::min<int64_t>(depth - k, 64);
+    const __m512i bytes =
+        _mm512_maskz_loadu_epi8(rest == 64 ? ~uint64_t{0} : (uint64_t{1} << rest) - 1, codes + k);
+    uint64_t plane[2];
+    for (int p = 0; p < planes; ++p) {
+      plane[p] = _mm512_test_epi8_mask(bytes, _mm512_set1_epi8(static_cast<char>(1 << p)));
+    }
+    for (int p = 0; p < planes; ++p) *words++ = static_cast<uint32_t>(plane[p]);
+    if (rest <= 32) return;
+    for (int p = 0; p < planes; ++p) *words++ = static_cast<uint32_t>(plane[p] >> 32);
+  }
 }
 
 typedef uint32_t Words __attribute__((vector_size(64), aligned(4), may_alias));
@@ -92,10 +114,16 @@ void SumBound::Include(double from, double to) {
   most = std::max(most, to);
 }
 
-IntegerGemm::IntegerGemm(const Codes& src, bool b_is_bytes, int64_t taps, int64_t depth,
+Factors FactorsOf(const Codes& src, int least, int most, int64_t depth) {
+  if (!src.is_byte() || least < -128 || most > 127) return Factors::kWords;
+  if (least < -1 || most > 1 || src.hi > 3 || depth < kDeepForBits) return Factors::kBytes;
+  return src.hi > 1 ? Factors::kTwoBits : Factors::kOneBit;
+}
+
+IntegerGemm::IntegerGemm(const Codes& src, Factors factors, int64_t taps, int64_t depth,
                          int64_t cols)
     : src_(src),
-      loop_(ChooseTileLoop(CurrentIntegerIsa(), src.is_byte() && b_is_bytes)),
+      loop_(ChooseTileLoop(CurrentIntegerIsa(), factors)),
       taps_(taps),
       depth_(depth),
       cols_(cols),
@@ -104,7 +132,7 @@ IntegerGemm::IntegerGemm(const Codes& src, bool b_is_bytes, int64_t taps, int64_
 
 std::vector<IntegerGemm::Slice> IntegerGemm::Slices() const {
   if (!is_sliced()) return {{0, taps_, 0, steps_}};
-  const int64_t fit = kSliceBytes / (4 * columns_per_block());  // Steps.
+  const int64_t fit = kSliceBytes / (loop_.b_step_bytes() * columns_per_block());  // Steps.
   // Of whole taps, or of one.
   const int64_t taps = std::max<int64_t>(fit / steps_, 1);
   const int64_t steps = taps_ == 1 ? fit : steps_;
@@ -119,7 +147,31 @@ std::vector<IntegerGemm::Slice> IntegerGemm::Slices() const {
 
 int64_t IntegerGemm::packed_bytes() const { return paddings_at() + taps_ * padded_cols() * 4; }
 
-void IntegerGemm::Widen(const void* src, int64_t elements, int16_t* words) const {
+void IntegerGemm::FillPadding(void* row, int64_t bytes) const {
+  if (reads_bytes()) {
+    std::memset(row, src_.zero, static_cast<size_t>(bytes));
+  } else if (reads_bits()) {
+    const int planes = loop_.planes();
+    for (int64_t i = 0; i < bytes / 4; ++i) {
+      static_cast<uint32_t*>(row)[i] = src_.zero >> i % planes & 1 ? ~uint32_t{0} : 0;
+    }
+  } else {
+    std::fill_n(static_cast<int16_t*>(row), bytes / 2, static_cast<int16_t>(src_.zero));
+  }
+}
+
+void IntegerGemm::Convert(const void* src, int64_t rows, int64_t depth, void* to) const {
+  if (reads_bits()) {
+    ParallelFor(rows, kElementGrain / (depth + 1) + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        SplitBits(static_cast<const uint8_t*>(src) + row * depth, depth, loop_.planes(),
+                  reinterpret_cast<uint32_t*>(static_cast<char*>(to) + row * RowBytes(depth)));
+      }
+    });
+    return;
+  }
+  const int64_t elements = rows * depth;
+  int16_t* words = static_cast<int16_t*>(to);
   const bool bytes = src_.is_byte();
   ParallelFor(elements, kElementGrain, [&](int64_t begin, int64_t end) {
     ForBestIsa([=] {
@@ -137,7 +189,7 @@ void IntegerGemm::Widen(const void* src, int64_t elements, int16_t* words) const
 absl::Status IntegerGemm::PackColumns(const std::function<float(int64_t)>& scale, const float* bias,
                                       void* packed, const std::vector<double>& least,
                                       const std::vector<double>& most,
-                                      const std::vector<int64_t>& totals, SumBound* bound) {
+                                      const std::vector<int64_t>& constants, SumBound* bound) {
   char* columns = static_cast<char*>(packed) + columns_at();
   int32_t* offset = reinterpret_cast<int32_t*>(columns);
   float* scales = reinterpret_cast<float*>(columns) + padded_cols();
@@ -168,8 +220,8 @@ absl::Status IntegerGemm::PackColumns(const std::function<float(int64_t)>& scale
         whole = 0;
       }
     }
-    offset[c] = static_cast<int32_t>(
-        static_cast<uint32_t>(static_cast<int64_t>(whole) - totals[c] * src_.zero));
+    offset[c] =
+        static_cast<int32_t>(static_cast<uint32_t>(static_cast<int64_t>(whole) + constants[c]));
     bound->Include(least[c] + whole, most[c] + whole);
     bound->Include(least[c], most[c]);
   }
@@ -205,7 +257,7 @@ uint16_t IntegerGemm::FindTaps(const void** pointers, int64_t stride, int64_t ro
 
 const int32_t* IntegerGemm::AddPadding(const void* packed, const Tile& tile, int64_t col,
                                        const int32_t* offset, int32_t* sums) const {
-  if (tile.tap_count == taps_ || src_.zero == 0) return offset;
+  if (tile.tap_count == taps_ || (src_.zero == 0 && !reads_bits())) return offset;
   const int64_t cols = tile.vectors * kTileLanes;
   std::copy_n(offset, cols, sums);
   const int32_t* paddings =
@@ -249,7 +301,7 @@ void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void
     Tile tile = {.vectors = static_cast<int>((cols + kTileLanes - 1) / kTileLanes),
                  .a_stride = stride,
                  .steps = steps_,
-                 .b = factors + taps_ * steps_ * 4 * col};
+                 .b = factors + taps_ * steps_ * loop_.b_step_bytes() * col};
     for (size_t s = 0; s < slices_.size(); ++s) {
       const Slice& slice = slices_[s];
       tile.begin_step = slice.begin_step;

@@ -44,17 +44,34 @@ struct SumBound {
 // Sums beyond this are FailedPrecondition: an int32 does not hold them.
 inline constexpr double kLargestSum = 2147483647;
 
+// What codes of a and numbers of b from `least` to `most`, of 16 bits with sign at most, are best
+// multiplied as. Numbers -1, 0 and 1 meet codes of one or two bits bit by bit where taps have the
+// depth for that to be faster.
+Factors FactorsOf(const Codes& src, int least, int most, int64_t depth);
+
 class IntegerGemm {
  public:
-  // `src` are a's codes; b is bytes (-128 to 127) or words (to 16 bits with sign).
-  IntegerGemm(const Codes& src, bool b_is_bytes, int64_t taps, int64_t depth, int64_t cols);
+  // `src` are a's codes; both factors fit `factors` (FactorsOf, or wider).
+  IntegerGemm(const Codes& src, Factors factors, int64_t taps, int64_t depth, int64_t cols);
 
-  // Whether a is read as the bytes that they are; else as words that Widen made of them.
-  bool reads_bytes() const { return loop_.bytes; }
-  int64_t a_bytes() const { return loop_.bytes ? 1 : 2; }
+  // Whether a is read as the bytes that they are; else as what Convert made of them.
+  bool reads_bytes() const { return loop_.reads == Factors::kBytes; }
+  bool reads_bits() const { return loop_.bits(); }
   // Of a row of a, elements that may be read behind its end.
   static constexpr int64_t kOverread = 4;
-  void Widen(const void* src, int64_t elements, int16_t* words) const;
+  // Bytes of `depth` elements of a as they are read.
+  int64_t RowBytes(int64_t depth) const {
+    if (reads_bits()) return (depth + 31) / 32 * loop_.a_step_bytes();
+    return depth * (reads_bytes() ? 1 : 2);
+  }
+  // Makes words or bits of rows of `depth` codes, RowBytes(depth) each.
+  void Convert(const void* src, int64_t rows, int64_t depth, void* to) const;
+  // What Convert writes of `rows` rows, and what may be read behind it.
+  int64_t ConvertedBytes(int64_t rows, int64_t depth) const {
+    return rows * RowBytes(depth) + kOverread * 2;
+  }
+  // A row of zero points as it is read, of `bytes` bytes.
+  void FillPadding(void* row, int64_t bytes) const;
 
   // What Pack writes; 64-byte aligned parts.
   int64_t packed_bytes() const;
@@ -65,9 +82,9 @@ class IntegerGemm {
   absl::Status Pack(const Weight& weight, const std::function<float(int64_t)>& scale,
                     const float* bias, void* packed, SumBound* bound) {
     std::vector<double> least(cols_), most(cols_);
-    std::vector<int64_t> totals(cols_);
-    PackFactors(weight, packed, least, most, totals);
-    return PackColumns(scale, bias, packed, least, most, totals, bound);
+    std::vector<int64_t> constants(cols_);
+    PackFactors(weight, packed, least, most, constants);
+    return PackColumns(scale, bias, packed, least, most, constants, bound);
   }
 
   // Calls body(part) for parts of `rows` rows (tile_parts.h), which are cut at multiples of `unit`.
@@ -133,63 +150,77 @@ class IntegerGemm {
   static constexpr int64_t kBlockBytes = 3 << 17, kSliceBytes = 1 << 18;
   static constexpr int64_t kSlicedRows = 96;
 
-  int64_t block_bytes() const { return taps_ * steps_ * 4 * columns_per_block(); }
+  int64_t block_bytes() const {
+    return taps_ * steps_ * loop_.b_step_bytes() * columns_per_block();
+  }
   bool is_sliced() const { return block_bytes() > kBlockBytes; }
   // Rows that pass through all columns before the next ones do. Whole tiles.
   int64_t ChunkRows() const {
     if (is_sliced()) return std::min(kSlicedRows, kMaxPointers / taps_ / kMaxRows * kMaxRows);
     const int64_t fit =
-        std::min(kChunkBytes / std::max<int64_t>(depth_ * a_bytes(), 1), kChunkPointers / taps_);
+        std::min(kChunkBytes / std::max<int64_t>(RowBytes(depth_), 1), kChunkPointers / taps_);
     return std::min(std::max(fit, 8 * kMaxRows), kMaxPointers / taps_) / kMaxRows * kMaxRows;
   }
   int64_t columns_per_block() const { return loop_.vectors * kTileLanes; }
   int64_t blocks() const { return (cols_ + columns_per_block() - 1) / columns_per_block(); }
   int64_t padded_cols() const { return (cols_ + 63) / 64 * 64; }
   int64_t factor_bytes() const {
-    return taps_ * steps_ * 4 * ((cols_ + kTileLanes - 1) / kTileLanes * kTileLanes);
+    return taps_ * steps_ * loop_.b_step_bytes() *
+           ((cols_ + kTileLanes - 1) / kTileLanes * kTileLanes);
   }
   int64_t columns_at() const { return (factor_bytes() + 63) / 64 * 64; }
   // [taps][padded_cols()], what a tap that is padding adds to a sum.
   int64_t paddings_at() const { return columns_at() + 3 * padded_cols() * 4; }
-  // Where column `col` of a block that is `width` columns wide lies.
-  int64_t Place(int64_t tap, int64_t k, int64_t col) const {
+  // Puts a number of b in its place.
+  void Put(int64_t tap, int64_t k, int64_t col, int number, void* packed) const {
     const int64_t block = col / columns_per_block(), first = block * columns_per_block();
     const int64_t rest = (cols_ - first + kTileLanes - 1) / kTileLanes * kTileLanes;
     const int64_t width = std::min(columns_per_block(), rest);
-    const int64_t step = loop_.depth_step();
-    return taps_ * steps_ * step * first +
-           ((tap * steps_ + k / step) * width + (col - first)) * step + k % step;
+    const int64_t step = loop_.depth_step(), row = tap * steps_ + k / step;
+    if (reads_bits()) {
+      uint32_t* signs = static_cast<uint32_t*>(packed) + taps_ * steps_ * 2 * first +
+                        row * 2 * width + (col - first);
+      signs[0] |= static_cast<uint32_t>(number > 0) << k % step;
+      signs[width] |= static_cast<uint32_t>(number != 0) << k % step;
+      return;
+    }
+    const int64_t at =
+        taps_ * steps_ * step * first + (row * width + (col - first)) * step + k % step;
+    if (reads_bytes()) {
+      static_cast<int8_t*>(packed)[at] = static_cast<int8_t>(number);
+    } else {
+      static_cast<int16_t*>(packed)[at] = static_cast<int16_t>(number);
+    }
   }
 
   template <typename Weight>
   void PackFactors(const Weight& weight, void* packed, std::vector<double>& least,
-                   std::vector<double>& most, std::vector<int64_t>& totals) const {
+                   std::vector<double>& most, std::vector<int64_t>& constants) const {
     std::fill_n(static_cast<char*>(packed), packed_bytes(), 0);
     int32_t* paddings = reinterpret_cast<int32_t*>(static_cast<char*>(packed) + paddings_at());
+    const int64_t lost = reads_bits() ? (1 << loop_.planes()) - 1 : 0;  // For each 1: tile.h.
     for (int64_t c = 0; c < cols_; ++c) {
       for (int64_t t = 0; t < taps_; ++t) {
-        const int64_t before = totals[c];
+        int64_t total = 0, ones = 0;
         for (int64_t k = 0; k < depth_; ++k) {
           const int w = weight(c, t, k);
-          const int64_t at = Place(t, k, c);
-          if (loop_.bytes) {
-            static_cast<int8_t*>(packed)[at] = static_cast<int8_t>(w);
-          } else {
-            static_cast<int16_t*>(packed)[at] = static_cast<int16_t>(w);
-          }
-          totals[c] += w;
+          Put(t, k, c, w, packed);
+          total += w;
+          ones += w == 1;
           const double a = static_cast<double>(w) * src_.least();
           const double b = static_cast<double>(w) * src_.most();
           least[c] += std::min(a, b);
           most[c] += std::max(a, b);
         }
-        paddings[t * padded_cols() + c] = static_cast<int32_t>((totals[c] - before) * src_.zero);
+        const int64_t constant = lost * ones - total * src_.zero;
+        paddings[t * padded_cols() + c] = static_cast<int32_t>(-constant);
+        constants[c] += constant;
       }
     }
   }
   absl::Status PackColumns(const std::function<float(int64_t)>& scale, const float* bias,
                            void* packed, const std::vector<double>& least,
-                           const std::vector<double>& most, const std::vector<int64_t>& totals,
+                           const std::vector<double>& most, const std::vector<int64_t>& constants,
                            SumBound* bound);
   // Writes the taps that a tile of `rows` rows reads, and puts `padding` into those of its pointers
   // that are null; returns how many.

@@ -34,12 +34,12 @@ class IntegerLinearKernel final : public ProductKernel {
     const char* prepared = args.Prepared<char>();
     const char* src = static_cast<const char*>(args.srcs[0]);
     if (!gemm_.reads_bytes()) {
-      gemm_.Widen(src, rows_ * in_, args.Scratch<int16_t>());
+      gemm_.Convert(src, rows_, in_, args.scratch);
       src = args.Scratch<char>();
     }
     const Epilogue::Loop epilogue =
         epilogue_.MakeLoop(reinterpret_cast<const float*>(prepared + epilogue_at_));
-    const int64_t stride = in_ * gemm_.a_bytes();
+    const int64_t stride = gemm_.RowBytes(in_);
     gemm_.ForParts(rows_, gemm_.tile_rows(), macs_, [&](const TilePart& part) {
       const auto find_rows = [=](int64_t first, int64_t count, const auto& set) {
         for (int64_t r = 0; r < count; ++r) set(r, 0, src + (first + r) * stride);
@@ -60,11 +60,13 @@ class IntegerLinearKernel final : public ProductKernel {
         bias_(spec.TensorIndex("bias")),
         src_scale_(spec.srcs[0].codes->scale),
         weight_codes_(spec.weight),
-        gemm_(*spec.srcs[0].codes, spec.weight.is_byte(), 1, in, out),
+        gemm_(*spec.srcs[0].codes,
+              FactorsOf(*spec.srcs[0].codes, spec.weight.least, spec.weight.most, in), 1, in, out),
         epilogue_(spec, out),
         epilogue_at_(RoundUp64(gemm_.packed_bytes())) {
     prepared_bytes_ = epilogue_at_ + (epilogue_.prepared_floats() + kEpilogueLanes) * 4;
-    if (!gemm_.reads_bytes()) scratch_bytes_ = (rows_ * in_ + IntegerGemm::kOverread) * 2;
+    isa_ = gemm_.isa();
+    if (!gemm_.reads_bytes()) scratch_bytes_ = gemm_.ConvertedBytes(rows_, in_);
   }
 
   const int64_t in_, out_, rows_;

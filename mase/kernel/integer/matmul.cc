@@ -21,12 +21,11 @@ class IntegerMatmulKernel final : public ProductKernel {
     const char* a = static_cast<const char*>(args.srcs[0]);
     char* packed = args.Scratch<char>();
     if (!gemm_.reads_bytes()) {
-      int16_t* words = reinterpret_cast<int16_t*>(packed + words_at_);
-      gemm_.Widen(a, a_elements_, words);
-      a = reinterpret_cast<const char*>(words);
+      gemm_.Convert(a, a_rows_, depth_, packed + words_at_);
+      a = packed + words_at_;
     }
     const Epilogue::Loop epilogue = epilogue_.MakeLoop(nullptr);
-    const int64_t stride = depth_ * gemm_.a_bytes();
+    const int64_t stride = gemm_.RowBytes(depth_);
     SumBound unused;
     for (size_t i = 0; i < batch_.size(); ++i) {
       if (i == 0 || batch_[i].b != batch_[i - 1].b) {
@@ -54,16 +53,20 @@ class IntegerMatmulKernel final : public ProductKernel {
         rows_(dst[-2]),
         cols_(dst[-1]),
         depth_(spec.srcs[0].shape[-1]),
-        a_elements_(spec.srcs[0].elements()),
+        a_rows_(spec.srcs[0].elements() / std::max<int64_t>(depth_, 1)),
         batch_(BroadcastBatch(spec.srcs[0].shape, spec.srcs[1].shape, dst)),
         scale_(spec.srcs[0].codes->scale * spec.srcs[1].codes->scale),
         b_codes_(*spec.srcs[1].codes),
-        gemm_(*spec.srcs[0].codes, b_codes_.least() >= -128 && b_codes_.most() <= 127, 1, depth_,
-              cols_),
+        gemm_(*spec.srcs[0].codes,
+              // Bits would be put together again at each call.
+              std::max(Factors::kBytes,
+                       FactorsOf(*spec.srcs[0].codes, b_codes_.least(), b_codes_.most(), depth_)),
+              1, depth_, cols_),
         epilogue_(spec, cols_),
         words_at_(RoundUp64(gemm_.packed_bytes())) {
     scratch_bytes_ = words_at_;
-    if (!gemm_.reads_bytes()) scratch_bytes_ += (a_elements_ + IntegerGemm::kOverread) * 2;
+    isa_ = gemm_.isa();
+    if (!gemm_.reads_bytes()) scratch_bytes_ += gemm_.ConvertedBytes(a_rows_, depth_);
     const double a = std::max(std::abs(spec.srcs[0].codes->least()), spec.srcs[0].codes->most());
     const double b = std::max(std::abs(b_codes_.least()), b_codes_.most());
     bound_.Include(-a * b * static_cast<double>(depth_), a * b * static_cast<double>(depth_));
@@ -81,7 +84,7 @@ class IntegerMatmulKernel final : public ProductKernel {
                               : pack(static_cast<const int32_t*>(b));
   }
 
-  const int64_t rows_, cols_, depth_, a_elements_;
+  const int64_t rows_, cols_, depth_, a_rows_;
   const std::vector<BatchEntry> batch_;
   const float scale_;
   const Codes b_codes_;

@@ -79,7 +79,7 @@ class ProductKernel : public Kernel {
  protected:
   ProductKernel(IntegerIsa isa, int64_t macs) : isa_(isa), macs_(macs) {}
 
-  const IntegerIsa isa_;
+  IntegerIsa isa_;  // Of the inner loop.
   const int64_t macs_;
   SumBound bound_;
 };

@@ -15,6 +15,11 @@ std::atomic<bool>& UsesVnni() {
   return uses;
 }
 
+std::atomic<bool>& UsesPopcount() {
+  static std::atomic<bool> uses{__builtin_cpu_supports("avx512vpopcntdq") != 0};
+  return uses;
+}
+
 // The body of a loop for one instruction set, whose `Set` has registers of kLanes sums:
 //   Register Broadcast(const void* a)            one step of a row, to all lanes
 //   Register Load(const void* b)                 one step of kLanes columns
@@ -191,11 +196,94 @@ struct Vnni {
 void RunVnniBytes(const Tile& tile) { RunWide<Vnni>(tile); }
 #pragma GCC pop_options
 
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma,bmi,bmi2")
+template <int kPlanes, int kRows, int kVectors>
+[[gnu::always_inline]] inline void RunBitTile(const Tile& tile) {
+  constexpr int64_t kStepBytes = 4, kVectorBytes = kTileLanes * kStepBytes;
+  constexpr int kSignedAndNotZero = 0x28;  // (a ^ signs) & mask, as vpternlog's table.
+  __m512i sums[kRows][kVectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      sums[r][v] = tile.adds ? _mm512_loadu_si512(tile.sums + (r * kVectors + v) * kTileLanes)
+                             : _mm512_setzero_si512();
+    }
+  }
+  for (int64_t i = 0; i < tile.tap_count; ++i) {
+    const int64_t tap = tile.taps[i];
+    const char* b = static_cast<const char*>(tile.b) +
+                    (tap * tile.steps + tile.begin_step) * 2 * kVectors * kVectorBytes;
+    const char* a[kRows];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      a[r] = static_cast<const char*>(tile.a[tap * tile.a_stride + r]);
+    }
+    for (int64_t step = tile.begin_step; step < tile.end_step; ++step) {
+      __m512i signs[kVectors], mask[kVectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        signs[v] = _mm512_loadu_si512(b + v * kVectorBytes);
+        mask[v] = _mm512_loadu_si512(b + (kVectors + v) * kVectorBytes);
+      }
+      b += 2 * kVectors * kVectorBytes;
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+        for (int p = 0; p < kPlanes; ++p) {
+          const __m512i row = _mm512_set1_epi32(LoadStep(a[r] + (step * kPlanes + p) * kStepBytes));
+#pragma GCC unroll 8
+          for (int v = 0; v < kVectors; ++v) {
+            const __m512i count = _mm512_popcnt_epi32(
+                _mm512_ternarylogic_epi32(row, signs[v], mask[v], kSignedAndNotZero));
+            sums[r][v] = _mm512_sub_epi32(sums[r][v], p == 0 ? count : _mm512_slli_epi32(count, p));
+          }
+        }
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      _mm512_storeu_si512(tile.sums + (r * kVectors + v) * kTileLanes, sums[r][v]);
+    }
+  }
+}
+
+template <int kPlanes, int kVectors>
+[[gnu::always_inline]] inline void RunBitRows(const Tile& tile) {
+  switch (tile.rows) {
+    case 1:
+      return RunBitTile<kPlanes, 1, kVectors>(tile);
+    case 2:
+      return RunBitTile<kPlanes, 2, kVectors>(tile);
+    case 3:
+      return RunBitTile<kPlanes, 3, kVectors>(tile);
+    case 4:
+      return RunBitTile<kPlanes, 4, kVectors>(tile);
+    case 5:
+      return RunBitTile<kPlanes, 5, kVectors>(tile);
+    default:
+      return RunBitTile<kPlanes, 6, kVectors>(tile);
+  }
+}
+
+template <int kPlanes>
+void RunBits(const Tile& tile) {
+  return tile.vectors == 1 ? RunBitRows<kPlanes, 1>(tile) : RunBitRows<kPlanes, 2>(tile);
+}
+#pragma GCC pop_options
+
+// Those of one width from the least instruction set to the best; the widest first.
 constexpr TileLoop kLoops[] = {
-    {IntegerIsa::kSse2, false, 2, 1, RunSse2},
-    {IntegerIsa::kAvx2, false, 6, 1, RunAvx2Words},
-    {IntegerIsa::kAvx512, false, 6, 4, RunAvx512Words},
-    {IntegerIsa::kVnni, true, 6, 4, RunVnniBytes},
+    {IntegerIsa::kSse2, Factors::kWords, 2, 1, RunSse2},
+    {IntegerIsa::kAvx2, Factors::kWords, 6, 1, RunAvx2Words},
+    {IntegerIsa::kAvx512, Factors::kWords, 6, 4, RunAvx512Words},
+    {IntegerIsa::kVnni, Factors::kBytes, 6, 4, RunVnniBytes},
+    {IntegerIsa::kPopcount, Factors::kTwoBits, 6, 2, RunBits<2>},
+    {IntegerIsa::kPopcount, Factors::kOneBit, 6, 2, RunBits<1>},
 };
 
 }  // namespace
@@ -222,6 +310,8 @@ absl::string_view IntegerIsaName(IntegerIsa isa) {
       return "AVX-512";
     case IntegerIsa::kVnni:
       return "AVX-512 VNNI";
+    case IntegerIsa::kPopcount:
+      return "AVX-512 VPOPCNTDQ";
   }
   return "unknown";
 }
@@ -232,10 +322,17 @@ bool SetVnniForTest(bool used) {
   return true;
 }
 
-const TileLoop& ChooseTileLoop(IntegerIsa isa, bool bytes) {
+bool SetPopcountForTest(bool used) {
+  if (!__builtin_cpu_supports("avx512vpopcntdq")) return false;
+  UsesPopcount() = used;
+  return true;
+}
+
+const TileLoop& ChooseTileLoop(IntegerIsa isa, Factors factors) {
+  if (isa == IntegerIsa::kVnni && UsesPopcount()) isa = IntegerIsa::kPopcount;
   const TileLoop* best = &kLoops[0];
   for (const TileLoop& loop : kLoops) {
-    if (loop.isa <= isa && (bytes || !loop.bytes)) best = &loop;
+    if (loop.isa <= isa && loop.reads >= factors) best = &loop;
   }
   return *best;
 }

@@ -7,8 +7,16 @@
 // points to the channels of a pixel, or to zeros. A linear layer has one tap. Taps that are padding
 // for all rows of a tile are left out.
 //
+//   bits    one or two bits by -1, 0 and 1, 32 at a time
+//                                                  vpopcntd, where the machine has VPOPCNTDQ
 //   bytes   uint8 by int8, four at a time          vpdpbusd, where the machine has VNNI
 //   words   int16 by int16, two at a time          pmaddwd in SSE2, AVX2, AVX-512
+//
+// Of bits, a is planes of 32 elements in turn, b a word of signs (1 for 1) and one that tells what
+// is not 0. A sum is then less by what its column has of ones, (2^planes - 1) times, which its
+// offset gives back:
+//
+//   sum over k of a[k] * b[k] = (2^planes - 1) * ones - sum over p of 2^p * popcount((a_p ^ s) & m)
 //
 // Neither saturates: a sum is exact modulo 2^32, in any order, so all give the same bits wherever
 // the true sum fits an int32 (which the kernels see to). The instruction for bytes of CPUs without
@@ -22,13 +30,18 @@
 
 namespace mase {
 
-enum class IntegerIsa { kSse2, kAvx2, kAvx512, kVnni };
+enum class IntegerIsa { kSse2, kAvx2, kAvx512, kVnni, kPopcount };
 
-// What the kernels use: the best of this machine, below CurrentIsa() (base/isa.h).
+// What the kernels use: the best of this machine, below CurrentIsa() (base/isa.h). kPopcount goes
+// with kVnni, for products of bits alone.
 IntegerIsa CurrentIntegerIsa();
 absl::string_view IntegerIsaName(IntegerIsa isa);  // "AVX-512 VNNI"
-// Leaves VNNI out, or not, for a test; returns false if the machine has none to use.
+// Leaves VNNI or VPOPCNTDQ out, or not, for a test; false if the machine has none to use.
 bool SetVnniForTest(bool used);
+bool SetPopcountForTest(bool used);
+
+// What both factors fit, from narrow to wide.
+enum class Factors : uint8_t { kOneBit, kTwoBits, kBytes, kWords };
 
 inline constexpr int64_t kTileLanes = 16;  // Columns come in vectors of this many.
 
@@ -39,8 +52,10 @@ struct Tile {
   int64_t a_stride;
   const uint16_t* taps;  // Those that are computed, `tap_count` of them.
   int64_t tap_count;
-  int64_t steps;  // Of depth in a tap: four bytes or two words each.
-  const void* b;  // Packed: [taps][steps][vectors][16 columns][4 or 2 elements].
+  int64_t steps;  // Of depth in a tap: four bytes, two words or 32 bits each.
+  // Packed: [taps][steps][vectors][16 columns][4 or 2 elements]; of bits
+  // [taps][steps][signs, mask][vectors][16 columns].
+  const void* b;
   int32_t* sums;  // [rows][vectors * 16]
   // Of each tap, the steps that are computed.
   int64_t begin_step, end_step;
@@ -50,16 +65,21 @@ struct Tile {
 // The largest tiles of an instruction set, and its loop.
 struct TileLoop {
   IntegerIsa isa;
-  bool bytes;  // Reads uint8 by int8; else int16 by int16.
+  Factors reads;
   int rows;
   int vectors;
   void (*run)(const Tile& tile);
 
-  int depth_step() const { return bytes ? 4 : 2; }
+  int planes() const { return reads == Factors::kTwoBits ? 2 : 1; }
+  bool bits() const { return reads == Factors::kOneBit || reads == Factors::kTwoBits; }
+  // Elements of a step, and its bytes of a row of a and of a column of b.
+  int depth_step() const { return bits() ? 32 : reads == Factors::kBytes ? 4 : 2; }
+  int a_step_bytes() const { return 4 * planes(); }
+  int b_step_bytes() const { return bits() ? 8 : 4; }
 };
 
-// The loop for factors that are bytes, or words.
-const TileLoop& ChooseTileLoop(IntegerIsa isa, bool bytes);
+// The loop for factors that are these, or narrower.
+const TileLoop& ChooseTileLoop(IntegerIsa isa, Factors factors);
 
 }  // namespace mase
 
