@@ -1,26 +1,28 @@
 #!/usr/bin/env python3
-"""Times inference of the net 16-64-32-32-5 in mase beside ONNX Runtime's and PyTorch's, in one run.
+"""Times inference in mase beside ONNX Runtime's, PyTorch's and oneDNN's, in one run.
 
-    ./bazelw build //mase/predict:predictor_benchmark
+    ./bazelw build //mase/predict:predictor_benchmark //mase/exec:integer_benchmark //mase/predict:libmase_predict.so
     python3 -m venv peers && peers/bin/pip install numpy onnx onnxruntime torch
-    peers/bin/python benchmarks/compare_inference.py
-    peers/bin/python benchmarks/compare_inference.py --hand ./hand_kernel --seconds 0.5
+    peers/bin/python benchmarks/compare_inference.py --net vgg7=vgg7.onnx --net resnet18=resnet18.onnx \\
+        --hand ./hand_f32 --hand ./hand_int8
 
-and of nets for images, of which `ch export onnx` has written the files (any weights will do):
+`ch export onnx` writes the files of nets for images (any weights will do); without --net those are left out.
+--hand runs a program with a kernel written for the net 16-64-32-32-5 alone, and reads lines like
 
-    ./bazelw build //mase/exec:integer_benchmark
-    peers/bin/python benchmarks/compare_inference.py --net vgg7=vgg7.onnx --net resnet18=resnet18.onnx
+    int8 n=1024: 26.1 M rows/s          f32 b=1: 98.2 ns
 
-One core each. Figures are nanoseconds a row, the least of several repetitions of the thread's own
-(CPU) time, so a busy machine disturbs them less. Peers that are not installed are left out. int8 of
-ONNX Runtime is its static quantization (QDQ, activations uint8, weights int8, for images per
-channel with norms folded); ours is integer 8/4, with the norms computed in float32 behind the sums.
---hand runs a program with a kernel written for this net alone and shows what it prints.
+One table for each question, each row with its aim where there is one; about five minutes. One core but for the
+table of two. Figures are the least of several repetitions of the thread's own (CPU) time, so a busy machine disturbs
+them less; two cores and the load of a checkpoint are the wall clock's, which wants a machine with nothing else to do.
+Peers that are not installed are left out. int8 of ONNX Runtime is its static quantization (QDQ, activations uint8,
+weights int8, for images per channel with norms folded); ours is integer 8/4, with the norms computed in float32 behind
+the sums.
 """
 import argparse
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,18 +30,20 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BENCHMARK = ROOT / "bazel-bin" / "mase" / "predict" / "predictor_benchmark"
+LIBRARY = ROOT / "bazel-bin" / "mase" / "predict" / "libmase_predict.so"
+CHECKPOINT = ROOT / "testdata" / "checkpoints" / "jsc-tiny.safetensors"
 WIDTHS = (16, 64, 32, 32, 5)
 ROWS = (1, 1024, 16384)
 IMAGE_BENCHMARK = ROOT / "bazel-bin" / "mase" / "exec" / "integer_benchmark"
 IMAGES = (1, 64)  # Rows of 3x32x32.
 
 
-def benchmark_runs(program, names, seconds):
+def benchmark_runs(program, names, seconds, repetitions=5, threads=1):
     """What a program of Google Benchmark measured, as it tells in JSON."""
     out = subprocess.run(
-        [program, f"--benchmark_filter={names}", f"--benchmark_min_time={seconds}", "--benchmark_repetitions=5",
-         "--benchmark_format=json"],
-        env=dict(os.environ, OMP_NUM_THREADS="1"), check=True, capture_output=True, text=True).stdout
+        [program, f"--benchmark_filter={names}", f"--benchmark_min_time={seconds}",
+         f"--benchmark_repetitions={repetitions}", "--benchmark_format=json"],
+        env=dict(os.environ, OMP_NUM_THREADS=str(threads)), check=True, capture_output=True, text=True).stdout
     return [run for run in json.loads(out)["benchmarks"] if run["run_type"] == "iteration"]
 
 
@@ -108,6 +112,111 @@ def onnx_figures(numpy, folder, seconds):
     return figures, f"ONNX Runtime {onnxruntime.__version__}"
 
 
+def least_by_name(program, names, seconds, time="cpu_time", **how):
+    """Nanoseconds a call by the benchmark's name, without Google Benchmark's own words."""
+    units = {"ns": 1, "us": 1e3, "ms": 1e6}
+    figures = {}
+    for run in benchmark_runs(program, names, seconds, **how):
+        name = run["name"].removesuffix("/real_time")
+        figures[name] = min(figures.get(name, float("inf")), run[time] * units[run["time_unit"]])
+    return figures
+
+
+def show(title, columns, rows):
+    """A table: the first column to the left, the others to the right."""
+    print(f"\n{title}")
+    cells = [columns] + [[cell if isinstance(cell, str) else f"{cell:,.2f}" for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    for row in cells:
+        print("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))))
+
+
+def aim(ratio, at_least):
+    return f">= {at_least:g} {'met' if ratio >= at_least else 'missed'}"
+
+
+def hand_figures(programs):
+    """Nanoseconds a row by way and rows, of what the programs print."""
+    figures = {}
+    for program in programs:
+        out = subprocess.run([program], check=True, capture_output=True, text=True).stdout
+        for way, rows, value, unit in re.findall(
+                r"(f32|int8)[^\n]*?\b[nb]=(\d+): ([\d.]+) (ns|M rows/s)", out):
+            ns = float(value) / int(rows) if unit == "ns" else 1e3 / float(value)
+            key = ("float" if way == "f32" else "int8", int(rows))
+            figures[key] = min(figures.get(key, float("inf")), ns)
+    return figures
+
+
+def compare_hand(figures, hand):
+    """The predictor beside kernels by hand: the share of their speed."""
+    rows = []
+    for (way, count), ns in sorted(hand.items()):
+        ours = figures.get((f"mase {'float' if way == 'float' else 'integer'}", count))
+        if ours is None:
+            continue
+        wanted = {("float", 1): 1 / 1.25, ("int8", 1): 1 / 1.4}.get((way, count), 0.9)
+        rows.append((f"{way}, {count:,} rows", ours, ns, ns / ours, aim(ns / ours, round(wanted, 2))))
+    if rows:
+        show("The same net beside kernels written for it, ns a row", ("", "mase", "by hand", "share", "aim"), rows)
+
+
+def compare_jets(seconds):
+    """The labs' nets with their batch norms: integer against float, simulated against float."""
+    figures = least_by_name(BENCHMARK, "jsc_.*", seconds, repetitions=3)
+    rows = []
+    for name in ("jsc_tiny", "jsc_toy", "jsc_s", "jsc_toy10x"):
+        for count in (1, 16, 1024):
+            plain, simulated, integer = (figures[f"Predict/{name}_{way}/{count}"] / 1e3
+                                         for way in ("float", "simulated", "integer"))
+            rows.append((f"{name}, {count:,} rows", plain, integer, plain / integer, aim(plain / integer, 1),
+                         simulated, plain / simulated, aim(plain / simulated, 0.25)))
+    show("Nets of jets with their batch norms, us a call",
+         ("", "float", "integer", "times", "aim", "simulated", "times", "aim"), rows)
+
+
+def compare_linear(seconds):
+    """Linear layers of 1,024 rows beside oneDNN's matmul of bytes."""
+    figures = least_by_name(IMAGE_BENCHMARK, "Run/linear.*/[02]/1024|LinearOfCodes|OneDnnMatmul", seconds)
+    rows = []
+    for n in (256, 512, 1024):
+        plain, integer = (figures[f"Run/linear{n}/{way}/1024"] / 1e3 for way in (0, 2))
+        codes, primitive = (figures[f"{name}/{n}/1024"] / 1e3 for name in ("LinearOfCodes", "OneDnnMatmul"))
+        rows.append((f"{n}", plain, integer, plain / integer, aim(plain / integer, 3.5), codes, primitive,
+                     primitive / codes, aim(primitive / codes, 0.95)))
+    show("Linear layers, 1,024 rows, us",
+         ("", "float", "integer", "times", "aim", "of codes", "oneDNN", "share", "aim"), rows)
+
+
+def compare_cores(seconds):
+    """The wall clock of two threads beside one."""
+    asked = ((IMAGE_BENCHMARK, "Run/(vgg7|resnet18)/[02]/64|Run/linear1024/[02]/1024"),
+             (BENCHMARK, "Predict/mlp_(float|integer)/16384"))
+    rows = []
+    for program, names in asked:
+        one, two = (least_by_name(program, names, seconds, "real_time", repetitions=4, threads=threads)
+                    for threads in (1, 2))
+        rows += [(name, one[name] / 1e6, two[name] / 1e6, one[name] / two[name], aim(one[name] / two[name], 1.9))
+                 for name in one]
+    show("Two cores, ms by the wall clock", ("", "one", "two", "times", "aim"), rows)
+
+
+def compare_load():
+    """A new process from its start to its first prediction."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = pathlib.Path(folder) / "predict"
+        subprocess.run(["cc", "-O1", f"-I{ROOT / 'mase' / 'predict'}", ROOT / "examples" / "predict.c", LIBRARY,
+                        f"-Wl,-rpath,{LIBRARY.parent}", "-o", program], check=True)
+        best = float("inf")
+        for _ in range(40):
+            start = time.perf_counter()
+            subprocess.run([program, CHECKPOINT], input=",".join(["0.5"] * WIDTHS[0]) + "\n", check=True,
+                           capture_output=True, text=True)
+            best = min(best, (time.perf_counter() - start) * 1e3)
+    show("A new process: loads a checkpoint, predicts a row, ends", ("", "ms", "aim"),
+         [(CHECKPOINT.name, best, f"<= 10 {'met' if best <= 10 else 'missed'}")])
+
+
 def compare_images(name, path, folder, seconds):
     """One net at 3x32x32: milliseconds a batch, ours and ONNX Runtime's, the least of single calls."""
     import numpy
@@ -115,7 +224,7 @@ def compare_images(name, path, folder, seconds):
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
     ours = {}
-    for run in benchmark_runs(IMAGE_BENCHMARK, f"Run/{name}/[02]/", seconds):
+    for run in benchmark_runs(IMAGE_BENCHMARK, f"Run/{name}/[02]/", seconds, repetitions=2):
         way, rows = run["name"].split("/")[2:4]
         key = ("float" if way == "0" else "int8", int(rows))
         ours[key] = min(ours.get(key, float("inf")), run["least_ms"])
@@ -141,6 +250,7 @@ def compare_images(name, path, folder, seconds):
     quant_pre_process(path, folded, skip_symbolic_shape=True)
     quantization.quantize_static(folded, int8, Samples(), activation_type=quantization.QuantType.QUInt8,
                                  weight_type=quantization.QuantType.QInt8, per_channel=True)
+    rows_of_table = []
     for way, file in (("float", path), ("int8", int8)):
         theirs = session(file)
         for rows in IMAGES:
@@ -151,8 +261,9 @@ def compare_images(name, path, folder, seconds):
                 start = time.process_time()
                 theirs.run(None, batch)
                 best = min(best, time.process_time() - start)
-            print(f"{name:<10}{way:<7}{rows:>4} {ours[way, rows]:>10.2f} {best * 1e3:>14.2f} "
-                  f"{best * 1e3 / ours[way, rows]:>8.2f}")
+            ratio = best * 1e3 / ours[way, rows]
+            rows_of_table.append((f"{name} {way}, {rows} rows", ours[way, rows], best * 1e3, ratio, aim(ratio, 1)))
+    return rows_of_table
 
 
 def torch_figures(numpy, seconds):
@@ -178,24 +289,10 @@ def isa():
     return next((name for flag, name in names if flag in flags), "SSE2")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=0.2, help="of each of five repetitions")
-    parser.add_argument("--hand", action="append", default=[], help="a program to run as it is")
-    parser.add_argument("--net", action="append", default=[], metavar="NAME=FILE",
-                        help="compare this net for images instead; NAME is one of integer_benchmark's")
-    arguments = parser.parse_args()
-    if arguments.net:
-        print(f"3x32x32, {isa()}, 1 of {os.cpu_count()} cores")
-        print(f"{'net':<10}{'way':<7}{'rows':>4} {'mase ms':>10} {'ONNX Runtime':>14} {'times':>8}")
-        for name, path in (net.split("=", 1) for net in arguments.net):
-            with tempfile.TemporaryDirectory() as folder:
-                compare_images(name, path, pathlib.Path(folder), arguments.seconds)
-        return
-    figures, versions = mase_figures(arguments.seconds), []
+def compare_small_net(seconds, hand):
+    figures, versions = mase_figures(seconds), []
     with tempfile.TemporaryDirectory() as folder:
-        for peer in (lambda n: onnx_figures(n, pathlib.Path(folder), arguments.seconds),
-                     lambda n: torch_figures(n, arguments.seconds)):
+        for peer in (lambda n: onnx_figures(n, pathlib.Path(folder), seconds), lambda n: torch_figures(n, seconds)):
             try:
                 import numpy
                 found, version = peer(numpy)
@@ -204,15 +301,52 @@ def main():
                 continue
             figures.update(found)
             versions.append(version)
-    print(f"{'-'.join(map(str, WIDTHS))}, {isa()}, 1 of {os.cpu_count()} cores; {', '.join(versions)}")
-    print(f"{'ns a row, rows:':<20}" + "".join(f"{rows:>10,}" for rows in ROWS) + "   times mase float")
-    for name in dict.fromkeys(name for name, _ in figures):
-        row = [figures[name, rows] for rows in ROWS]
-        ratios = [figures[name, rows] / figures["mase float", rows] for rows in ROWS]
-        print(f"{name:<20}" + "".join(f"{ns:>10.1f}" for ns in row) + "  " + "".join(f"{r:>8.2f}" for r in ratios))
-    for program in arguments.hand:
-        print(f"{program}:")
-        print(subprocess.run([program], check=True, capture_output=True, text=True).stdout, end="")
+    print(f"{isa()}, {os.cpu_count()} cores; {', '.join(versions)}")
+    names = dict.fromkeys(name for name, _ in figures)
+    show(f"{'-'.join(map(str, WIDTHS))}, ns a row, and how many times those of mase float",
+         ("rows:", *(f"{rows:,}" for rows in ROWS), *("times" for _ in ROWS)),
+         [(name, *(figures[name, rows] for rows in ROWS),
+           *(figures[name, rows] / figures["mase float", rows] for rows in ROWS)) for name in names])
+    compare_hand(figures, hand)
+    rows = []
+    for ours, theirs, wanted in (("mase float", "ONNX Runtime float", (15, 0, 0)),
+                                 ("mase integer", "ONNX Runtime int8", (60, 3.3, 3.3)),
+                                 ("mase integer", "mase float", (0, 1.6, 1.6))):
+        for count, at_least in zip(ROWS, wanted):
+            if (theirs, count) in figures and at_least:
+                ratio = figures[theirs, count] / figures[ours, count]
+                rows.append((f"{ours} beside {theirs}, {count:,} rows", ratio, aim(ratio, at_least)))
+    show("Of these", ("", "times", "aim"), rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=0.2, help="of each repetition")
+    parser.add_argument("--hand", action="append", default=[], metavar="PROGRAM", help="a kernel by hand")
+    parser.add_argument("--net", action="append", default=[], metavar="NAME=FILE",
+                        help="a net for images; NAME is one of integer_benchmark's")
+    parts = ("small", "jets", "linear", "images", "cores", "load")
+    parser.add_argument("--only", action="append", choices=parts, help="some of the tables; default: all")
+    arguments = parser.parse_args()
+    wanted = arguments.only or parts
+    begun = time.monotonic()
+    if "small" in wanted:
+        compare_small_net(arguments.seconds, hand_figures(arguments.hand))
+    if "jets" in wanted:
+        compare_jets(arguments.seconds)
+    if "linear" in wanted:
+        compare_linear(arguments.seconds)
+    if "images" in wanted and arguments.net:
+        rows = []
+        for name, path in (net.split("=", 1) for net in arguments.net):
+            with tempfile.TemporaryDirectory() as folder:
+                rows += compare_images(name, path, pathlib.Path(folder), arguments.seconds)
+        show("3x32x32 beside ONNX Runtime, ms", ("", "mase", "ONNX Runtime", "times", "aim"), rows)
+    if "cores" in wanted:
+        compare_cores(arguments.seconds)
+    if "load" in wanted:
+        compare_load()
+    print(f"\n{time.monotonic() - begun:.0f} seconds")
 
 
 if __name__ == "__main__":
