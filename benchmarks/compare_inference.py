@@ -207,14 +207,20 @@ def compare_load():
         program = pathlib.Path(folder) / "predict"
         subprocess.run(["cc", "-O1", f"-I{ROOT / 'mase' / 'predict'}", ROOT / "examples" / "predict.c", LIBRARY,
                         f"-Wl,-rpath,{LIBRARY.parent}", "-o", program], check=True)
-        best = float("inf")
+        row = pathlib.Path(folder) / "row.csv"
+        row.write_text(",".join(["0.5"] * WIDTHS[0]) + "\n")
+        files = [(os.POSIX_SPAWN_OPEN, 0, row, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)]
+        wall = cpu = float("inf")
         for _ in range(40):
             start = time.perf_counter()
-            subprocess.run([program, CHECKPOINT], input=",".join(["0.5"] * WIDTHS[0]) + "\n", check=True,
-                           capture_output=True, text=True)
-            best = min(best, (time.perf_counter() - start) * 1e3)
-    show("A new process: loads a checkpoint, predicts a row, ends", ("", "ms", "aim"),
-         [(CHECKPOINT.name, best, f"<= 10 {'met' if best <= 10 else 'missed'}")])
+            pid = os.posix_spawn(program, [program, CHECKPOINT], os.environ, file_actions=files)
+            _, status, used = os.wait4(pid, 0)
+            if status != 0:
+                sys.exit(f"{program} {CHECKPOINT}: ended with status {status}")
+            wall = min(wall, (time.perf_counter() - start) * 1e3)
+            cpu = min(cpu, (used.ru_utime + used.ru_stime) * 1e3)
+    show("A new process: loads a checkpoint, predicts a row, ends; ms", ("", "wall clock", "aim", "CPU"),
+         [(CHECKPOINT.name, wall, f"<= 10 {'met' if wall <= 10 else 'missed'}", cpu)])
 
 
 def compare_images(name, path, folder, seconds):
