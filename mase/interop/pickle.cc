@@ -24,7 +24,7 @@ enum class Makes {
   kArgument,  // The first argument: torch.Size(tuple), a parameter's tensor, bytes of a text.
   kTensor,    // Of a storage, offset, sizes and strides.
   kOther,
-  kModule,       // An object of torch.nn, whose fields are set later.
+  kModule,       // An object of a layer's class, whose fields are set later.
   kGraphModule,  // A module whose fields are the first argument.
   kNothing,      // Not called: a class that a field names.
   kStorage,      // Not called: the type of a storage.
@@ -32,10 +32,12 @@ enum class Makes {
 
 struct Allowed {
   absl::string_view module;
-  absl::string_view name;
+  absl::string_view name;  // "": whatever is in a module whose name begins so.
   Makes makes;
   absl::string_view code = "";  // Of a storage's elements.
 };
+
+constexpr absl::string_view kMaseQuantized = "chop.nn.quantized.modules.";
 
 constexpr Allowed kAllowed[] = {
     {"collections", "OrderedDict", Makes::kDict},
@@ -76,13 +78,17 @@ constexpr Allowed kAllowed[] = {
     {"torch.fx.graph_module", "reduce_graph_module", Makes::kGraphModule},
     {"torch.fx._symbolic_trace", "Tracer", Makes::kNothing},
     {"chop.ir.graph.mase_graph", "MaseTracer", Makes::kNothing},
-    // Any class of a module whose name begins so.
     {"torch.nn.modules.", "", Makes::kModule},
+    // MASE's quantized layers, whose fields name the functions that round, with their numbers.
+    {kMaseQuantized, "", Makes::kModule},
+    {"chop.nn.quantizers.", "", Makes::kNothing},
+    {"chop.nn.quantized.utils", "quantiser_passthrough", Makes::kNothing},
+    {"functools", "partial", Makes::kOther},
 };
 
 bool Names(const Allowed& allowed, absl::string_view module, absl::string_view name) {
-  return allowed.makes == Makes::kModule ? absl::StartsWith(module, allowed.module)
-                                         : allowed.module == module && allowed.name == name;
+  return allowed.name.empty() ? absl::StartsWith(module, allowed.module)
+                              : allowed.module == module && allowed.name == name;
 }
 
 // Opcodes, by the names of pickletools.
@@ -273,7 +279,7 @@ class PickleMachine {
   absl::Status PushGlobal(absl::string_view module, absl::string_view name) {
     for (size_t i = 0; i < std::size(kAllowed); ++i) {
       if (!Names(kAllowed[i], module, name)) continue;
-      return Push({.kind = Kind::kGlobal, .number = static_cast<int64_t>(i)});
+      return Push({.kind = Kind::kGlobal, .number = static_cast<int64_t>(i), .text = name});
     }
     return Refused("wants ", Quoted(absl::StrCat(module, ".", name)),
                    ", and only tensors and plain data are read; in Python,\n"
@@ -330,7 +336,10 @@ class PickleMachine {
         return Push({.kind = Kind::kOther});
       case Makes::kGraphModule:
         if (arguments.size() != 2 || at(arguments[0]).kind != Kind::kDict) return wrong();
-        return Push({.kind = Kind::kModule, .items = {arguments[0]}});
+        return Push({.kind = Kind::kModule,
+                     .number = at(callee_id).number,
+                     .text = callee.name,
+                     .items = {arguments[0]}});
       case Makes::kModule:
       case Makes::kNothing:
       case Makes::kStorage:
@@ -346,7 +355,8 @@ class PickleMachine {
     const bool fits = at(type).kind == Kind::kGlobal && at(arguments).kind == Kind::kTuple &&
                       kAllowed[at(type).number].makes == Makes::kModule &&
                       at(arguments).items.empty();
-    return fits ? Push({.kind = Kind::kModule}) : Damaged("an object of what is no module's class");
+    if (!fits) return Damaged("an object of what is no module's class");
+    return Push({.kind = Kind::kModule, .number = at(type).number, .text = at(type).text});
   }
 
   // A tuple of whole numbers.
@@ -559,6 +569,10 @@ const PickleValue* Pickle::Find(const PickleValue& dict, absl::string_view key) 
     if (candidate.kind == Kind::kText && candidate.text == key) return &at(dict.items[i + 1]);
   }
   return nullptr;
+}
+
+bool Pickle::IsMaseQuantized(const PickleValue& module) const {
+  return kAllowed[module.number].module == kMaseQuantized;
 }
 
 absl::string_view Pickle::ElementCodeOf(const PickleValue& storage) const {

@@ -3,7 +3,8 @@
 // A pickle is a program for a stack machine that can call any function of Python. This reader runs
 // none: it knows the opcodes that build plain values, and a table of classes and functions whose
 // results are plain values too (collections.OrderedDict, torch._utils._rebuild_tensor_v2, ...).
-// Modules of torch.nn are values, too: the dict of their fields, which nobody calls; so is a
+// Modules of torch.nn are values, too: the dict of their fields, which nobody calls; so are MASE's
+// quantized layers (chop.nn.quantized.modules), with the functions that their fields name, and a
 // torch.fx.GraphModule, whose code is a text that nobody reads.
 // Anything else is refused by its name and the byte where it stands. The opcodes are those of
 // CPython's Lib/pickletools.py, protocols 2 to 5.
@@ -31,12 +32,12 @@ struct PickleValue {
     kTuple,    // A tuple or torch.Size,
     kList,     // or a set.
     kDict,     // items are key, value, key, value, ...
-    kGlobal,   // A class or function of the table: `number` is its place there.
+    kGlobal,   // A class or function of the table: `number` is its place there, `text` its name.
     kStorage,  // PyTorch's: `text` is its key; items are the type (a kGlobal) and its length
                // (kInt).
     kTensor,   // items are kStorage, offset (kInt), sizes and strides (kTuple of kInt).
-    kModule,   // A module of torch.nn or a GraphModule: items are its fields (a kDict), once they
-               // are set.
+    kModule,   // A layer or a GraphModule: `text` is its class's name, items are its fields (a
+               // kDict), once they are set.
     kOther,    // A device, NumPy scalar or dtype: data that nobody here reads.
   };
   using Id = uint32_t;
@@ -64,6 +65,9 @@ class Pickle {
 
   // The value of a dict under a key; null if there is none or `dict` is none.
   const PickleValue* Find(const PickleValue& dict, absl::string_view key) const;
+
+  // Whether a kModule is one of MASE's quantized layers.
+  bool IsMaseQuantized(const PickleValue& module) const;
 
   // The code (interop/element_type.h) of the elements of a storage's type.
   absl::string_view ElementCodeOf(const PickleValue& storage) const;

@@ -45,6 +45,8 @@ struct SafeTensors {
   // In file order. Their numbers are not read, and it is for the user of the file to say whether
   // that matters.
   std::vector<UnreadTensor> unread;
+  // What of the file is not in the tensors and the user should know: number formats of layers.
+  std::vector<std::string> notes;
 
   const Tensor* Find(absl::string_view name) const;  // Null if absent.
   // The type of a tensor in the file, as the format writes it: "F16".

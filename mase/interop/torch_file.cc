@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <functional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "absl/container/node_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "mase/base/limits.h"
 #include "mase/base/memory_budget.h"
@@ -169,10 +171,16 @@ absl::StatusOr<SafeTensors> TensorsOfModule(const Pickle& pickle, const PickleVa
   };
   std::vector<Open> open = {{&root, "", 0}};
   int64_t modules = 1, bytes = 0;  // That were met; of their tensors.
+  int64_t quantized = 0;
+  std::set<absl::string_view> quantized_classes;
   while (!open.empty()) {
     const Open next = open.back();
     open.pop_back();
     if (next.module->items.empty()) return Damaged("a module without fields");
+    if (pickle.IsMaseQuantized(*next.module)) {
+      ++quantized;
+      quantized_classes.insert(next.module->text);
+    }
     const PickleValue& fields = pickle.at(next.module->items[0]);
     const PickleValue* left_out = pickle.Find(fields, "_non_persistent_buffers_set");
     const auto is_left_out = [&](absl::string_view name) {
@@ -212,8 +220,17 @@ absl::StatusOr<SafeTensors> TensorsOfModule(const Pickle& pickle, const PickleVa
       open.push_back({&module, std::move(path), next.depth + 1});
     }
   }
-  if (!contents.tensors.empty()) return contents;
-  return absl::InvalidArgumentError("is a PyTorch module without tensors");
+  if (contents.tensors.empty()) {
+    return absl::InvalidArgumentError("is a PyTorch module without tensors");
+  }
+  if (quantized > 0) {
+    contents.notes.push_back(
+        absl::StrCat(quantized, quantized == 1 ? " layer is" : " layers are", " MASE's quantized (",
+                     absl::StrJoin(quantized_classes, ", "),
+                     "): weights are read as they were before rounding, number formats are not; "
+                     "give them again, in [passes.quantize]"));
+  }
+  return contents;
 }
 
 absl::StatusOr<SafeTensors> TensorsOf(const Pickle& pickle, StorageBytes storage_bytes) {

@@ -92,6 +92,21 @@ TEST(TorchFileTest, AGraphModuleIsItsStateDict) {
   }
 }
 
+// Their fields hold MASE's own functions, in functools.partial, and the numbers of the formats.
+TEST(TorchFileTest, MasesQuantizedLayersAreTheirWeights) {
+  const SafeTensors dict = Read("sequential.pt");
+  for (const char* name : {"quantized_module.mz", "quantized_graph_module.mz"}) {
+    const SafeTensors module = Read(name);
+    const char* prefix = absl::StrContains(name, "graph") ? "seq_blocks." : "";
+    for (const char* tensor : {"2.weight", "2.bias"}) {
+      EXPECT_TRUE(BitEqual(Get(module, absl::StrCat(prefix, tensor)), Get(dict, tensor)));
+    }
+    EXPECT_THAT(module.notes,
+                ElementsAre(HasSubstr("2 layers are MASE's quantized (LinearInteger, "
+                                      "ReLUInteger): weights are read as they were before")));
+  }
+}
+
 TEST(TorchFileTest, AModuleInItselfHasAnEnd) {
   // m.modules["a"] = m, as an old file: magic, version, machine, object, keys of storages.
   const auto text = [](absl::string_view word) {
@@ -157,8 +172,8 @@ TEST(TorchFileTest, ClassesAndCodeAreRefusedByName) {
   };
   refused("evil.pt", "wants 'posix.system'");
   refused("evil_old_format.pt", "wants 'posix.system'");
-  refused("quantized_module.mz", "wants 'chop.nn.quantized.modules.linear.LinearInteger'");
-  refused("quantized_module.mz", "torch.save(model.state_dict(), \"FILE.pt\")");
+  refused("custom_module.mz", "wants 'lab.nets.MyLinear'");
+  refused("custom_module.mz", "torch.save(model.state_dict(), \"FILE.pt\")");
   refused("complex.pt", "wants 'torch.ComplexFloatStorage'");
   refused("no_tensors.pt", "without a dict of tensors");
 }

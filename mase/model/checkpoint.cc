@@ -137,6 +137,7 @@ absl::StatusOr<BindReport> BindTensors(const SafeTensors& file, Graph& graph) {
     if (!used.contains(tensor.name)) report.extra.push_back(tensor.name);
   }
   if (!names.reason.empty()) report.notes.push_back(names.reason);
+  report.notes.insert(report.notes.end(), file.notes.begin(), file.notes.end());
   absl::c_move(conversions.Take(), std::back_inserter(report.notes));
   return report;
 }

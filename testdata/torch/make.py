@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes the files of this folder: python3 make.py FOLDER. Wants PyPI's torch and numpy."""
 import collections
+import functools
 import json
 import os
 import sys
@@ -99,24 +100,69 @@ def named(class_, module, name):
 
 
 class Tracer(torch.fx.Tracer):
+    def is_leaf_module(self, module, path):
+        return module.__module__.startswith("chop.") or super().is_leaf_module(module, path)
+
+
+class MyLinear(nn.Linear):
     pass
 
 
-class Quantized(nn.Linear):
-    pass
+def integer_quantizer(x, width, frac_width):
+    return x
+
+
+def quantiser_passthrough(x):
+    return x
+
+
+class LinearInteger(nn.Linear):
+    """As MASE's: the config, what became of it, and functions that round."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.config = {"name": "integer", "data_in_width": 8, "data_in_frac_width": 4, "weight_width": 8,
+                       "weight_frac_width": 4, "bias_width": 8, "bias_frac_width": 4, "bypass": False}
+        self.bypass, self.pruning_masks, self.out_config = False, None, None
+        self.w_quantizer = functools.partial(integer_quantizer, width=8, frac_width=4)
+        self.b_quantizer = quantiser_passthrough
+
+
+class ReLUInteger(nn.ReLU):
+    def __init__(self):
+        super().__init__()
+        self.config, self.bypass = {"data_in_width": 8, "data_in_frac_width": 4}, False
+        self.x_quantizer = functools.partial(integer_quantizer, width=8, frac_width=4)
+
+
+def quantized():
+    module = net()
+    module[3] = ReLUInteger()
+    layer = LinearInteger(4, 3)
+    layer.load_state_dict(module[2].state_dict())
+    module[2] = layer
+    return module
 
 
 # As MASE writes a graph: a torch.fx.GraphModule, by a tracer of its own. graph_module_1_13.mz is
 # made by PyTorch 1.13: python3 make.py FOLDER graph_module_1_13.mz
 named(Tracer, "chop.ir.graph.mase_graph", "MaseTracer")
-named(Quantized, "chop.nn.quantized.modules.linear", "LinearInteger")
+named(LinearInteger, "chop.nn.quantized.modules.linear", "LinearInteger")
+named(ReLUInteger, "chop.nn.quantized.modules.relu", "ReLUInteger")
+named(integer_quantizer, "chop.nn.quantizers.integer", "integer_quantizer")
+named(quantiser_passthrough, "chop.nn.quantized.utils", "quantiser_passthrough")
+named(MyLinear, "lab.nets", "MyLinear")
 whole = Net()
 save(torch.fx.GraphModule(whole, Tracer().trace(whole)), sys.argv[2] if len(sys.argv) > 2 else "graph_module.mz")
 if len(sys.argv) > 2:
     sys.exit()
 
+save(quantized(), "quantized_module.mz")
+whole.seq_blocks = quantized()
+save(torch.fx.GraphModule(whole, Tracer().trace(whole)), "quantized_graph_module.mz")
+
 # What is refused.
-save(nn.Sequential(Quantized(4, 3)), "quantized_module.mz")
+save(nn.Sequential(MyLinear(4, 3)), "custom_module.mz")
 save({"weight": torch.ones(2, dtype=torch.complex64)}, "complex.pt")
 save(net(), "module.mz")
 save({"weight": Evil()}, "evil.pt")
