@@ -44,7 +44,11 @@ constexpr Fixed kFixed[] = {
     {"Conv1d", "bias", "padding_mode", "zeros"},
     {"Conv2d", "bias", "padding_mode", "zeros"},
     {"ConvTranspose2d", "dilation", "padding_mode", "zeros"},
-    {"LayerNorm", "elementwise_affine", "bias", "True"},
+    {"LayerNorm", "elementwise_affine", "bias", "True"},  // Of norms: where they have a weight.
+    {"BatchNorm1d", "track_running_stats", "bias", "True"},
+    {"BatchNorm2d", "track_running_stats", "bias", "True"},
+    {"InstanceNorm2d", "track_running_stats", "bias", "True"},
+    {"GroupNorm", "affine", "bias", "True"},
     {"Embedding", "embedding_dim", "padding_idx", "None"},
     {"Embedding", "padding_idx", "max_norm", "None"},
     {"Embedding", "max_norm", "norm_type", "2.0"},
@@ -244,7 +248,7 @@ class Reader {
       return Error("want a module, as nn.Linear(16, 5)");
     }
     SkipBlanks();
-    const bool printed = absl::StartsWith(rest_, "(") && absl::StrContains(KeyAhead(), "):");
+    const bool printed = IsKeyAhead();
     if (name != kSequential && !printed) return ReadLeaf(path, name, begin);
     const std::string inside = is_top && name != kSequential ? "" : absl::StrCat(path, ".");
     for (int index = 0;; ++index) {
@@ -295,7 +299,12 @@ class Reader {
     return Error(absl::StrCat("more than ", limits::kMaxGraphNodes, " modules"));
   }
 
-  absl::string_view KeyAhead() const { return rest_.substr(0, rest_.find(':') + 1); }
+  // "(NAME): ", which begins a module of a printed one; "(4,), eps=1e-05" does not.
+  bool IsKeyAhead() const {
+    absl::string_view key = rest_.substr(0, rest_.find(':'));
+    return absl::ConsumePrefix(&key, "(") && absl::ConsumeSuffix(&key, ")") &&
+           absl::c_all_of(key, [](char c) { return IsNameCharacter(c) || c == '-'; });
+  }
 
   absl::Status ReadLeaf(const std::string& path, absl::string_view name, absl::string_view begin) {
     size_t end = 0;
@@ -338,7 +347,7 @@ class Reader {
           absl::StrCat("module ", Quoted(name), " is not known", Suggest(name, known)));
     }
     std::string layer(name);
-    bool has_inplace = false;
+    bool has_inplace = false, has_weight = true;
     size_t place = 0;
     const std::vector<Parameter> signature = SignatureOf(*schema);
     for (const absl::string_view argument : SplitArguments(arguments)) {
@@ -357,8 +366,10 @@ class Reader {
         return absl::InvalidArgumentError(
             absl::StrCat(name, " has no argument for ", Quoted(argument)));
       }
+      has_weight &= !(absl::EndsWith(found->name, "affine") && value == "False");
       if (found->fixed != nullptr) {
-        if (Means(value, found->fixed->value)) continue;
+        const bool as_weight = found->name == "bias" && !has_weight && value == "False";
+        if (as_weight || Means(value, found->fixed->value)) continue;
         return absl::InvalidArgumentError(absl::StrCat(
             name, ": ", found->name, " must be ", found->fixed->value, ", not ", Quoted(value)));
       }

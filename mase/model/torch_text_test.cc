@@ -93,6 +93,26 @@ TEST(TorchTextTest, AsItIsPrinted) {
             "bias=true, ReLU inplace=false");
 }
 
+// PyTorch 2.15 prints whether norms have a bias, and shapes as tuples.
+TEST(TorchTextTest, NormsAsTheyArePrinted) {
+  EXPECT_EQ(ValueOrDie(LayersOfTorchText(R"(Net(
+  (a): BatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+  (b): GroupNorm(2, 4, eps=1e-05, affine=False, bias=False)
+  (c): LayerNorm((4, 8), eps=1e-05, elementwise_affine=True, bias=True)
+  (d): RMSNorm((8,), eps=None, elementwise_affine=True)
+  (e): ReLU()
+))")),
+            "a = BatchNorm2d num_features=4 eps=1e-05 momentum=0.1 affine=true "
+            "track_running_stats=true; b = GroupNorm num_groups=2 num_channels=4 eps=1e-05 "
+            "affine=false; c = LayerNorm normalized_shape=4x8 eps=1e-05 elementwise_affine=true; "
+            "d = RMSNorm normalized_shape=8 elementwise_affine=true; e = ReLU inplace=false");
+  EXPECT_THAT(LayersOfTorchText("nn.Sequential(nn.LayerNorm(4, bias=True))").status(),
+              StatusIs(absl::StatusCode::kOk));
+  EXPECT_THAT(LayersOfTorchText("Sequential(\n  (0): BatchNorm1d(4, affine=True, bias=False)\n)"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("BatchNorm1d: bias must be True, not 'False'")));
+}
+
 TEST(TorchTextTest, AModuleOfOnesOwnAsItIsPrinted) {
   EXPECT_EQ(ValueOrDie(LayersOfTorchText(R"(Net(
   (block): Sequential(
