@@ -135,10 +135,17 @@ CValue CWriter::Encode(const Node* producer, const CValue& value, const Codes& c
   return made;
 }
 
-// Whole numbers of the codes' scale.
-CValue CWriter::Encoded(const CValue& value, const Codes& codes) {
-  const int64_t least = codes.least(), most = codes.most();
+// Whole numbers of the codes' scale. Where negative numbers are read as 0, the least code is 0:
+// numbers and their codes have one sign, and a choice of its own keeps gcc from vectorizing.
+CValue CWriter::Encoded(const CValue& given, const Codes& codes) {
+  CValue value = given;
+  int64_t least = codes.least();
+  const int64_t most = codes.most();
   std::string type(CTypeFor(least, most));
+  if (value.cut && least <= 0 && most >= 0) {
+    value.cut = false;
+    least = 0;
+  }
   if (codes_.buffer != nullptr) {  // The first are an argument, whose type is what it says.
     if (type == "int8_t") type = std::string(kByteCodes);
     if (type == "uint8_t") type = std::string(kUnsignedByteCodes);
