@@ -1,6 +1,7 @@
 // add, sub, mul, div, pow, maximum, minimum with NumPy's broadcasting.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "mase/base/isa.h"
 #include "mase/base/parallel.h"
@@ -119,6 +120,25 @@ struct Minimum {
   }
 };
 
+// 1 where `Holds` is true of the two, which it is of no NaN, else 0: flat on both sides of the
+// step.
+template <typename Holds>
+struct Comparison {
+  static constexpr bool kReads = false;
+  template <typename T>
+  static T F(T a, T b) {
+    return Holds()(a, b) ? T(1) : T(0);
+  }
+  template <typename T>
+  static T Da(T, T) {
+    return 0;
+  }
+  template <typename T>
+  static T Db(T, T) {
+    return 0;
+  }
+};
+
 template <typename T, typename Op>
 class BinaryKernel : public Kernel {
  public:
@@ -225,6 +245,9 @@ constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vec
       Entry<T, As<BinaryKernel<T, Pow>>>("pow"),
       Entry<T, As<BinaryKernel<T, Maximum>>>("maximum"),
       Entry<T, As<BinaryKernel<T, Minimum>>>("minimum"),
+      Entry<T, As<BinaryKernel<T, Comparison<std::greater<T>>>>>("gt"),
+      Entry<T, As<BinaryKernel<T, Comparison<std::greater_equal<T>>>>>("ge"),
+      Entry<T, As<BinaryKernel<T, Comparison<std::equal_to<T>>>>>("eq"),
   };
 };
 

@@ -120,6 +120,9 @@ double Binary(const Call& call, const Index& i) {
   if (call.op == "pow") return std::pow(a, b);
   if (call.op == "maximum") return std::max(a, b);
   if (call.op == "minimum") return std::min(a, b);
+  if (call.op == "gt") return a > b;
+  if (call.op == "ge") return a >= b;
+  if (call.op == "eq") return a == b;
   return a / b;
 }
 
@@ -423,7 +426,8 @@ Rule RuleOf(absl::string_view op) {
       {"minimum", Binary},      {"where", Where},
       {"expand", Expand},       {"index_select", IndexSelect},
       {"slice", Slice},         {"pad", Pad},
-      {"log_softmax", Softmax},
+      {"gt", Binary},           {"ge", Binary},
+      {"eq", Binary},           {"log_softmax", Softmax},
   };
   if (op.find("pool") != absl::string_view::npos) return Pool;
   const auto found = rules.find(std::string(op));
