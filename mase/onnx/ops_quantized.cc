@@ -204,6 +204,28 @@ absl::StatusOr<Tensor> ByScale(OnnxNode& node, const Tensor& floats, const Scale
   return result;
 }
 
+// What the net computes, rounded to `format` here and not by who reads it: an addition of zero has
+// the record.
+absl::StatusOr<Value*> AddRounding(OnnxNode& node, Value* x, const FormatProto& format) {
+  MASE_ASSIGN_OR_RETURN(Value * zero, node.Number(0));
+  MASE_ASSIGN_OR_RETURN(Value * sum, node.Add(ops::kAdd, {x, zero}));
+  MASE_RETURN_IF_ERROR(
+      RoundOperand(node.importer().graph(), sum->producer(), operands::kDataIn, format));
+  return sum;
+}
+
+// The input's value for a reader that rounds it to `format`: one that is rounded already, to
+// another format, is rounded twice.
+absl::StatusOr<Value*> RoundedBefore(OnnxNode& node, const FormatProto& format) {
+  const OnnxValue* input = node.Input(0);
+  if (!input->rounded.has_value() ||
+      input->rounded->SerializeAsString() == format.SerializeAsString()) {
+    return input->value;
+  }
+  node.importer().CountMarkedUses(input->value, 1);
+  return AddRounding(node, input->value, *input->rounded);
+}
+
 // Codes are their values, before they are multiplied by the scale: of floats that are known those,
 // rounded; else what is yet to be rounded, by a record of who reads it.
 absl::Status QuantizeToFloat8(OnnxNode& node, const Float8Type& type) {
@@ -218,14 +240,13 @@ absl::Status QuantizeToFloat8(OnnxNode& node, const Float8Type& type) {
     MASE_ASSIGN_OR_RETURN(value.floats, format->Quantize(divided));
   } else {
     if (input->value == nullptr || input->codes.has_value()) return BadNode("quantizes no floats");
-    if (input->rounded.has_value()) return CannotRead("rounds what is rounded already");
     if (scales.scale.size() != 1) {
       return CannotRead("has ", scales.scale.size(), " scales; what the net computes takes one");
     }
-    value.value = input->value;
+    MASE_ASSIGN_OR_RETURN(value.value, RoundedBefore(node, format->proto()));
     if (!AreOne(scales)) {
       MASE_ASSIGN_OR_RETURN(Value * scale, node.Number(scales.scale[0]));
-      MASE_ASSIGN_OR_RETURN(value.value, node.Add(ops::kDiv, {input->value, scale}));
+      MASE_ASSIGN_OR_RETURN(value.value, node.Add(ops::kDiv, {value.value, scale}));
     }
   }
   node.SetResult(0, std::move(value));
@@ -265,11 +286,8 @@ absl::Status QuantizeLinear(OnnxNode& node) {
     return CannotRead("has ", scales.scale.size(), " scales; what the net computes takes one");
   }
   MASE_ASSIGN_OR_RETURN(const FormatProto format, FormatOf(scales, Shape(), axis, block));
-  if (input->rounded.has_value() &&
-      input->rounded->SerializeAsString() != format.SerializeAsString()) {
-    return CannotRead("rounds what is rounded already, to other scales");
-  }
-  node.SetResult(0, {.value = input->value, .codes = format});
+  MASE_ASSIGN_OR_RETURN(Value * value, RoundedBefore(node, format));
+  node.SetResult(0, {.value = value, .codes = format});
   return absl::OkStatus();
 }
 
@@ -287,10 +305,7 @@ absl::Status DequantizeFloat8(OnnxNode& node, const Float8Type& type) {
       if (scales.scale.size() != 1) {
         return CannotRead("has ", scales.scale.size(), " scales; what the net computes takes one");
       }
-      MASE_ASSIGN_OR_RETURN(Value * zero, node.Number(0));
-      MASE_ASSIGN_OR_RETURN(Value * sum, node.Add(ops::kAdd, {input->value, zero}));
-      MASE_RETURN_IF_ERROR(RoundOperand(node.importer().graph(), sum->producer(), operands::kDataIn,
-                                        format->proto()));
+      MASE_ASSIGN_OR_RETURN(Value * sum, AddRounding(node, input->value, format->proto()));
       MASE_ASSIGN_OR_RETURN(Value * scale, node.Number(scales.scale[0]));
       MASE_ASSIGN_OR_RETURN(value.value, node.Add(ops::kMul, {sum, scale}));
     }
@@ -499,11 +514,8 @@ absl::Status Quant(OnnxNode& node) {
     return CannotRead("rounds what the net computes by one scale alone");
   }
   MASE_ASSIGN_OR_RETURN(const FormatProto format, FormatOf(scales, Shape(), 0, 0));
-  if (input->rounded.has_value() &&
-      input->rounded->SerializeAsString() != format.SerializeAsString()) {
-    return CannotRead("rounds what is rounded already, to other scales");
-  }
-  node.SetResult(0, {.value = input->value, .rounded = format});
+  MASE_ASSIGN_OR_RETURN(Value * value, RoundedBefore(node, format));
+  node.SetResult(0, {.value = value, .rounded = format});
   return absl::OkStatus();
 }
 
