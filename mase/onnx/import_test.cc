@@ -354,6 +354,80 @@ TEST(ImportTest, QuantizeAndDequantizeBecomeRecords) {
   EXPECT_THAT(RunOn(net.graph, 1, x), ElementsAre(0.5 + 127, 0.5 - 63.5));
 }
 
+// As of unsigned codes behind a ReLU, whose reader takes signed ones: 200 is cut at 127.5, then at
+// 63.5.
+TEST(ImportTest, WhatIsRoundedTwiceIsRoundedTwice) {
+  Model model;
+  model.Input("x", {-1, 4}).Output("y");
+  model.Floats("s", {}, {0.5});
+  model.Bytes("u", {}, TensorProto::UINT8, {0});
+  model.Floats("t", {}, {2});
+  model.Bytes("z", {}, TensorProto::INT8, {0});
+  model.Node("QuantizeLinear", {"x", "s", "u"}, {"q"});
+  model.Node("DequantizeLinear", {"q", "s", "u"}, {"d"});
+  model.Node("QuantizeLinear", {"d", "t", "z"}, {"r"});
+  model.Node("DequantizeLinear", {"r", "t", "z"}, {"e"});
+  model.Node("Relu", {"e"}, {"y"});
+  const Graph graph = ValueOrDie(model.Import()).graph;
+  // 1.2 becomes 1, which is half of a step and becomes 0; 2.8 becomes 3, and then 4.
+  const float x[] = {1.2f, 2.8f, 200, -5};
+  EXPECT_THAT(RunOn(graph, 1, x), ElementsAre(0, 4, 128, 0));
+}
+
+// PyTorch's Hardshrink, Softshrink and masks are exported so.
+TEST(ImportTest, ComparisonsOfWhatRowsComputeAreOnesAndZeros) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float x[] = {-2, 0, 1, nan};
+  const auto run = [&](const char* op, bool turned) {
+    Model model;
+    model.Input("x", {-1, 4}).Output("y");
+    model.Floats("b", {4}, {0, 0, 0, 0});
+    model.Node(op, {turned ? "b" : "x", turned ? "x" : "b"}, {"t"});
+    SetInt(model.Node("Cast", {"t"}, {"y"}), "to", TensorProto::FLOAT);
+    return RunOn(ValueOrDie(model.Import()).graph, 1, x);
+  };
+  EXPECT_THAT(run("Greater", false), ElementsAre(0, 0, 1, 0));
+  EXPECT_THAT(run("GreaterOrEqual", false), ElementsAre(0, 1, 1, 0));
+  EXPECT_THAT(run("Less", false), ElementsAre(1, 0, 0, 0));
+  EXPECT_THAT(run("LessOrEqual", false), ElementsAre(1, 1, 0, 0));
+  EXPECT_THAT(run("Less", true), ElementsAre(0, 0, 1, 0));
+  EXPECT_THAT(run("Equal", false), ElementsAre(0, 1, 0, 0));
+}
+
+TEST(ImportTest, SignsAreThreeNumbers) {
+  Model model;
+  model.Input("x", {-1, 3}).Output("y");
+  model.Node("Sign", {"x"}, {"y"});
+  const float x[] = {-0.5f, 0, 7};
+  EXPECT_THAT(RunOn(ValueOrDie(model.Import()).graph, 1, x), ElementsAre(-1, 0, 1));
+}
+
+TEST(ImportTest, TruthsChooseAndAreJoined) {
+  Model model;
+  model.Input("x", {-1, 5}).Output("y");
+  model.Floats("low", {}, {-1});
+  model.Floats("high", {}, {1});
+  model.Floats("no", {}, {9});
+  model.Node("Greater", {"x", "high"}, {"above"});
+  model.Node("Less", {"x", "low"}, {"below"});
+  model.Node("Or", {"above", "below"}, {"outside"});
+  SetInt(model.Node("Cast", {"x"}, {"some"}), "to", TensorProto::BOOL);
+  model.Node("Not", {"outside"}, {"inside"});
+  model.Node("And", {"inside", "some"}, {"kept"});
+  model.Node("Where", {"kept", "x", "no"}, {"y"});
+  const float x[] = {-3, -0.5f, 0, 0.25f, 2};
+  EXPECT_THAT(RunOn(ValueOrDie(model.Import()).graph, 1, x), ElementsAre(9, -0.5, 9, 0.25, 9));
+}
+
+TEST(ImportTest, ComparisonsOfIdsAreRefused) {
+  Model model;
+  model.Input("x", {-1, 2}, TensorProto::INT64).Output("y");
+  model.Node("Greater", {"x", "x"}, {"t"});
+  SetInt(model.Node("Cast", {"t"}, {"y"}), "to", TensorProto::FLOAT);
+  EXPECT_THAT(model.Import().status(),
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("compares ids")));
+}
+
 // x over the scale is rounded, not x: 1 / 0.3 to 3.25, 0.1 / 0.3 to 11/32, and the ends are 448.
 TEST(ImportTest, SmallFloatsHaveAnyScale) {
   const auto model_of = [](float scale) {

@@ -142,9 +142,22 @@ absl::StatusOr<bool> FoldMod(OnnxNode& node) {
   return FoldArithmetic(node);
 }
 
+bool AllKnown(const OnnxNode& node) {
+  for (int i = 0; i < node.inputs(); ++i) {
+    if (const OnnxValue* input = node.Input(i); input != nullptr && !input->known()) return false;
+  }
+  return true;
+}
+
 // Truths of known numbers.
 template <typename Holds>
 absl::StatusOr<bool> Compare(OnnxNode& node, const Holds& holds) {
+  for (int i = 0; i < node.inputs(); ++i) {
+    const OnnxValue* input = node.Input(i);
+    if (input == nullptr || input->value == nullptr) continue;
+    if (node.importer().TypeOf(input->value) != DType::kFloat32) return CannotRead("compares ids");
+  }
+  if (!AllKnown(node)) return false;
   const Tensor *left = node.KnownFloats(0), *right = node.KnownFloats(1);
   if (left != nullptr && right != nullptr) {
     MASE_ASSIGN_OR_RETURN(const Shape shape, BroadcastShapes(left->shape(), right->shape()));
@@ -205,7 +218,46 @@ absl::StatusOr<bool> FoldOr(OnnxNode& node) {
   return Compare(node, [](auto a, auto b) { return a != 0 || b != 0; });
 }
 
+// Comparisons of what rows compute: a truth is the number 1, its opposite 0.
+template <const absl::string_view& kOp>
+absl::Status CompareRows(OnnxNode& node) {
+  return node.Become(kOp);
+}
+// a < b is b > a.
+template <const absl::string_view& kOp>
+absl::Status CompareTurned(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(Value * a, node.ValueOf(0));
+  MASE_ASSIGN_OR_RETURN(Value * b, node.ValueOf(1));
+  MASE_ASSIGN_OR_RETURN(Value * result, node.Add(kOp, {b, a}));
+  node.SetResult(result);
+  return absl::OkStatus();
+}
+absl::Status SetOpposite(OnnxNode& node, Value* truth) {
+  MASE_ASSIGN_OR_RETURN(Value * one, node.Number(1));
+  MASE_ASSIGN_OR_RETURN(Value * result, node.Add(ops::kSub, {one, truth}));
+  node.SetResult(result);
+  return absl::OkStatus();
+}
+absl::Status NotOfRows(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(Value * truth, node.ValueOf(0));
+  return SetOpposite(node, truth);
+}
+// A NaN alone is not equal to itself.
+absl::Status IsNanOfRows(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(Value * x, node.ValueOf(0));
+  MASE_ASSIGN_OR_RETURN(Value * number, node.Add(ops::kEq, {x, x}));
+  return SetOpposite(node, number);
+}
+// To truths: whether a number is another one than 0.
+absl::Status CastRows(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(Value * x, node.ValueOf(0));
+  MASE_ASSIGN_OR_RETURN(Value * zero, node.Number(0));
+  MASE_ASSIGN_OR_RETURN(Value * none, node.Add(ops::kEq, {x, zero}));
+  return SetOpposite(node, none);
+}
+
 absl::StatusOr<bool> FoldNot(OnnxNode& node) {
+  if (!AllKnown(node)) return false;
   MASE_ASSIGN_OR_RETURN(KnownInts truths, node.WholeNumbers(0));
   MASE_RETURN_IF_ERROR(truths.Numbers().status());
   for (Extent& truth : truths.values) truth.constant = truth.constant == 0;
@@ -285,6 +337,7 @@ absl::StatusOr<bool> FoldCast(OnnxNode& node) {
   const bool to_float = IsOnnxFloat(static_cast<int>(to));
   if (!input->known()) {
     const bool is_float = node.importer().TypeOf(input->value) == DType::kFloat32;
+    if (is_float && to == TensorProto::BOOL) return false;
     if (to_float != is_float) {
       return CannotRead("turns ", is_float ? "floats" : "ids", " into ",
                         OnnxTypeName(static_cast<int>(to)), " while rows run");
@@ -426,6 +479,7 @@ absl::StatusOr<bool> FoldRange(OnnxNode& node) {
 }
 
 absl::StatusOr<bool> FoldIsNan(OnnxNode& node) {
+  if (!AllKnown(node)) return false;
   MASE_ASSIGN_OR_RETURN(const Tensor floats, node.Floats(0));
   MASE_ASSIGN_OR_RETURN(KnownInts truths, KnownInts::WithRoom(floats.shape(), TensorProto::BOOL));
   for (const float number : floats.data<float>()) truths.values.push_back({std::isnan(number)});
@@ -500,24 +554,46 @@ std::vector<OnnxOp> OnnxConstantOps() {
       {.name = "Shape", .becomes = kKnown, .fold = FoldShape},
       {.name = "Size", .becomes = kKnown, .fold = FoldSize},
       {.name = "Cast",
-       .becomes = "nothing, or a constant",
-       .limits = "float to float while rows run",
+       .becomes = "nothing, eq and sub, or a constant",
+       .limits = "floats to floats and truths while rows run",
+       .import = CastRows,
        .fold = FoldCast,
        .keeps_rounding = true},
       {.name = "Range", .becomes = kKnown, .limits = kOfConstants, .fold = FoldRange},
       {.name = "Mod", .becomes = kKnown, .limits = kOfConstants, .fold = FoldMod},
-      {.name = "Equal", .becomes = kKnown, .limits = kOfConstants, .fold = FoldEqual},
-      {.name = "Less", .becomes = kKnown, .limits = kOfConstants, .fold = FoldLess},
-      {.name = "LessOrEqual", .becomes = kKnown, .limits = kOfConstants, .fold = FoldLessOrEqual},
-      {.name = "Greater", .becomes = kKnown, .limits = kOfConstants, .fold = FoldGreater},
+      {.name = "Equal",
+       .becomes = "eq, or a constant",
+       .import = CompareRows<ops::kEq>,
+       .fold = FoldEqual},
+      {.name = "Less",
+       .becomes = "gt, or a constant",
+       .import = CompareTurned<ops::kGt>,
+       .fold = FoldLess},
+      {.name = "LessOrEqual",
+       .becomes = "ge, or a constant",
+       .import = CompareTurned<ops::kGe>,
+       .fold = FoldLessOrEqual},
+      {.name = "Greater",
+       .becomes = "gt, or a constant",
+       .import = CompareRows<ops::kGt>,
+       .fold = FoldGreater},
       {.name = "GreaterOrEqual",
-       .becomes = kKnown,
-       .limits = kOfConstants,
+       .becomes = "ge, or a constant",
+       .import = CompareRows<ops::kGe>,
        .fold = FoldGreaterOrEqual},
-      {.name = "And", .becomes = kKnown, .limits = kOfConstants, .fold = FoldAnd},
-      {.name = "Or", .becomes = kKnown, .limits = kOfConstants, .fold = FoldOr},
-      {.name = "Not", .becomes = kKnown, .limits = kOfConstants, .fold = FoldNot},
-      {.name = "IsNaN", .becomes = kKnown, .limits = kOfConstants, .fold = FoldIsNan},
+      {.name = "And",
+       .becomes = "mul, or a constant",
+       .import = CompareRows<ops::kMul>,
+       .fold = FoldAnd},
+      {.name = "Or",
+       .becomes = "maximum, or a constant",
+       .import = CompareRows<ops::kMaximum>,
+       .fold = FoldOr},
+      {.name = "Not", .becomes = "sub, or a constant", .import = NotOfRows, .fold = FoldNot},
+      {.name = "IsNaN",
+       .becomes = "eq and sub, or a constant",
+       .import = IsNanOfRows,
+       .fold = FoldIsNan},
   };
 }
 

@@ -225,11 +225,15 @@ absl::Status Chain(OnnxNode& node) {
   return absl::OkStatus();
 }
 
-absl::Status Where(OnnxNode& node) {
-  if (node.Input(0) == nullptr || !node.Input(0)->known()) {
-    return CannotRead("its condition must be a constant");
-  }
-  return node.Become(ops::kWhere);
+// 1 above zero, less 1 below it.
+absl::Status Sign(OnnxNode& node) {
+  MASE_ASSIGN_OR_RETURN(Value * x, node.ValueOf(0));
+  MASE_ASSIGN_OR_RETURN(Value * zero, node.Number(0));
+  MASE_ASSIGN_OR_RETURN(Value * above, node.Add(ops::kGt, {x, zero}));
+  MASE_ASSIGN_OR_RETURN(Value * below, node.Add(ops::kGt, {zero, x}));
+  MASE_ASSIGN_OR_RETURN(Value * result, node.Add(ops::kSub, {above, below}));
+  node.SetResult(result);
+  return absl::OkStatus();
 }
 
 // In inference.
@@ -318,6 +322,7 @@ std::vector<OnnxOp> OnnxElementOps() {
       {.name = "Neg", .becomes = ops::kNeg, .import = Same<ops::kNeg>, .fold = FoldArithmetic},
       {.name = "Reciprocal", .becomes = ops::kReciprocal, .import = Same<ops::kReciprocal>},
       {.name = "Round", .becomes = ops::kRound, .import = Same<ops::kRound>},
+      {.name = "Sign", .becomes = "gt, sub", .import = Sign},
       {.name = "Sin", .becomes = ops::kSin, .import = Same<ops::kSin>},
       {.name = "Sqrt", .becomes = ops::kSqrt, .import = Same<ops::kSqrt>},
       {.name = "Add", .becomes = ops::kAdd, .import = Same<ops::kAdd>, .fold = FoldArithmetic},
@@ -335,11 +340,7 @@ std::vector<OnnxOp> OnnxElementOps() {
        .fold = FoldArithmetic},
       {.name = "Sum", .becomes = ops::kAdd, .import = Chain<ops::kAdd, false>},
       {.name = "Mean", .becomes = "add, div", .import = Chain<ops::kAdd, true>},
-      {.name = "Where",
-       .becomes = ops::kWhere,
-       .limits = "a constant condition",
-       .import = Where,
-       .fold = FoldWhere},
+      {.name = "Where", .becomes = ops::kWhere, .import = Same<ops::kWhere>, .fold = FoldWhere},
       {.name = "Clip",
        .becomes = "relu, relu6, hardtanh, or maximum and minimum",
        .import = Clip,
