@@ -6,13 +6,14 @@
                                                     the file is read
   python3 benchmarks/compare_onnx.py vision         torchvision's nets, random weights
   python3 benchmarks/compare_onnx.py nets           an encoder, a decoder, MLPs
+  python3 benchmarks/compare_onnx.py keras          nets of Keras by tf2onnx
   python3 benchmarks/compare_onnx.py exported FILE  a file of `ch export` on 20,000 random rows: classes;
                                                     with --net=CHECKPOINT also node by node, in steps
   python3 benchmarks/compare_onnx.py netron FILE    whether Netron shows it (wants `netron` and Chromium)
   python3 benchmarks/compare_onnx.py make FOLDER    writes the small files of testdata/onnx
 
 `nodes` wants `onnx` alone: of a version with opset 21 (1.16), because later ones write their cases in
-later opsets. The others want `onnxruntime torch torchvision onnxscript scikit-learn skl2onnx`. All come from
+later opsets; `keras` wants `onnx tensorflow-cpu tf2onnx`. The others want `onnxruntime torch torchvision onnxscript scikit-learn skl2onnx`. All come from
 PyPI; keep them in an environment outside of the tree. `bazel-bin/mase/onnx/run_onnx` must be built.
 """
 
@@ -438,6 +439,70 @@ def nets(options):
         compare(write_nets(folder, ("ts", "dynamo")))
 
 
+def keras_nets(keras):
+    layers = keras.layers
+
+    def chain(shape, *rest):
+        return keras.Sequential([keras.Input(shape), *rest])
+
+    def residual():
+        x = keras.Input((16,))
+        y = layers.Add()([x, layers.Dense(16, activation="elu")(x)])
+        y = layers.Concatenate()([y, layers.Dense(4, activation="tanh")(y)])
+        return keras.Model(x, layers.Dense(5)(layers.LayerNormalization()(y)))
+
+    def attention():
+        x = keras.Input((6, 16))
+        y = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 8)(x, x))
+        return keras.Model(x, layers.Dense(3)(layers.Flatten()(y)))
+
+    def activations():
+        x = keras.Input((16,))
+        names = ("relu relu6 elu selu softplus softsign sigmoid hard_sigmoid hard_silu tanh silu mish exponential "
+                 "log_softmax softmax leaky_relu").split()
+        y = layers.Dense(8)(x)
+        return keras.Model(x, layers.Concatenate()([layers.Activation(name)(y) for name in names]))
+
+    return {
+        "mlp": chain((16,), layers.BatchNormalization(), layers.Dense(32, activation="relu"), layers.Dropout(0.1),
+                     layers.Dense(5, activation="softmax")),
+        "cnn": chain((28, 28, 1), layers.Conv2D(4, 3, padding="same", activation="relu"), layers.MaxPooling2D(),
+                     layers.BatchNormalization(), layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False),
+                     layers.ReLU(6.0), layers.DepthwiseConv2D(3), layers.GlobalAveragePooling2D(), layers.Dense(10)),
+        "conv1d": chain((20, 6), layers.Conv1D(8, 3, padding="causal", activation="swish"), layers.MaxPooling1D(),
+                        layers.GlobalMaxPooling1D(), layers.Dense(3)),
+        "transposed": chain((8, 8, 3), layers.Conv2DTranspose(4, 3, strides=2, padding="same"),
+                            layers.UpSampling2D(2), layers.ZeroPadding2D(1), layers.Conv2D(2, 3)),
+        "residual": residual(), "attention": attention(), "activations": activations(),
+    }
+
+
+def from_keras(options):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+    import tensorflow as tf
+    import tf2onnx
+
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        cases, wants = [], {}
+        for name, net in keras_nets(keras).items():
+            for weight in net.weights:
+                if "moving" in weight.path:
+                    weight.assign(rng.uniform(0.5, 2, weight.shape))
+            x = rng.normal(size=(5,) + net.input_shape[1:]).astype(np.float32)
+            signature = [tf.TensorSpec([None] + list(x.shape[1:]), x.dtype, name="x")]
+            function = tf.function(lambda rows, net=net: net(rows, training=False), input_signature=signature)
+            path = os.path.join(folder, name + ".onnx")
+            tf2onnx.convert.from_function(function, input_signature=signature, opset=options.opset, output_path=path)
+            cases.append((path, [x]))
+            wants[name] = np.asarray(net(x))
+        for (name, want), result in zip(wants.items(), run(cases, folder)):
+            error = close(result, want)
+            print(f"{name:24s} {error if isinstance(error, str) else f'{error:.1e} of the largest result'}")
+
+
 def constant(model, name):
     return next(onnx.numpy_helper.to_array(i) for i in model.graph.initializer if i.name == name)
 
@@ -641,6 +706,9 @@ def main():
     action.add_argument("--exporter", choices=["ts", "dynamo"])
     action.set_defaults(run=vision)
     actions.add_parser("nets").set_defaults(run=nets)
+    action = actions.add_parser("keras")
+    action.add_argument("--opset", type=int, default=15)
+    action.set_defaults(run=from_keras)
     action = actions.add_parser("exported")
     action.add_argument("file")
     action.add_argument("--net", help="the checkpoint: compares each node with its integer run")
