@@ -231,6 +231,21 @@ absl::Status WriteGelu(Exporter& e, const Node& node, const Names& in, const std
   return absl::OkStatus();
 }
 
+absl::Status WriteSoftplus(Exporter& e, const Node& node, const Names& in, const std::string& out) {
+  if (node.attributes().Float("beta") != 1) return CannotWrite("has another beta than 1");
+  e.writer().Add("Softplus", in, out);
+  return absl::OkStatus();
+}
+
+// -log(1 + e^-x)
+absl::Status WriteLogSigmoid(Exporter& e, const Node&, const Names& in, const std::string& out) {
+  const std::string turned = e.writer().Fresh(out), soft = e.writer().Fresh(out);
+  e.writer().Add("Neg", in, turned);
+  e.writer().Add("Softplus", {turned}, soft);
+  e.writer().Add("Neg", {soft}, out);
+  return absl::OkStatus();
+}
+
 absl::Status WriteSilu(Exporter& e, const Node&, const Names& in, const std::string& out) {
   const std::string gate = e.writer().Fresh(out);
   e.writer().Add("Sigmoid", in, gate);
@@ -243,6 +258,34 @@ absl::Status WriteEmbedding(Exporter& e, const Node& node, const Names& in,
   MASE_ASSIGN_OR_RETURN(const std::string weight, e.Tensor(node, operands::kWeight));
   e.writer().Add("Gather", {weight, in[0]}, out);
   return absl::OkStatus();
+}
+
+// A comparison's truths as numbers.
+Rule Comparison(absl::string_view op, const char* onnx) {
+  return {op, [onnx](Exporter& e, const Node&, const Names& in, const std::string& out) {
+            const std::string truth = e.writer().Fresh(out);
+            e.writer().Add(onnx, in, truth);
+            OnnxWriter::SetInt(e.writer().Add("Cast", {truth}, out), "to",
+                               ::onnx::TensorProto::FLOAT);
+            return absl::OkStatus();
+          }};
+}
+
+absl::Status WriteWhere(Exporter& e, const Node&, const Names& in, const std::string& out) {
+  const std::string truth = e.writer().Fresh(out);
+  OnnxWriter::SetInt(e.writer().Add("Cast", {in[0]}, truth), "to", ::onnx::TensorProto::BOOL);
+  e.writer().Add("Where", {truth, in[1], in[2]}, out);
+  return absl::OkStatus();
+}
+
+Rule Shrink(absl::string_view op, bool moves) {
+  return {op, [moves](Exporter& e, const Node& node, const Names& in, const std::string& out) {
+            NodeProto& shrink = e.writer().Add("Shrink", in, out);
+            const double lambd = node.attributes().Float("lambd");
+            OnnxWriter::SetFloat(shrink, "lambd", lambd);
+            OnnxWriter::SetFloat(shrink, "bias", moves ? lambd : 0);
+            return absl::OkStatus();
+          }};
 }
 
 absl::Status WriteSlice(Exporter& e, const Node& node, const Names& in, const std::string& out) {
@@ -284,6 +327,8 @@ const std::vector<Rule>& Rules() {
        }},
       {ops::kGelu, WriteGelu},
       {ops::kSilu, WriteSilu},
+      {ops::kSoftplus, WriteSoftplus},
+      {ops::kLogSigmoid, WriteLogSigmoid},
       WithNumber(ops::kLeakyRelu, "LeakyRelu", "negative_slope", "alpha"),
       WithNumber(ops::kElu, "Elu", "alpha", "alpha"),
       Same(ops::kSelu, "Selu"),
@@ -315,6 +360,12 @@ const std::vector<Rule>& Rules() {
       Same(ops::kPow, "Pow"),
       Same(ops::kMaximum, "Max"),
       Same(ops::kMinimum, "Min"),
+      Comparison(ops::kGt, "Greater"),
+      Comparison(ops::kGe, "GreaterOrEqual"),
+      Comparison(ops::kEq, "Equal"),
+      {ops::kWhere, WriteWhere},
+      Shrink(ops::kHardshrink, false),
+      Shrink(ops::kSoftshrink, true),
       WithAxis(ops::kSoftmax, "Softmax"),
       WithAxis(ops::kLogSoftmax, "LogSoftmax"),
       WithAxis(ops::kCat, "Concat"),

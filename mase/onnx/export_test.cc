@@ -128,6 +128,48 @@ TEST(ExportTest, QOperatorComputesOnCodes) {
   }
 }
 
+// A ReLU's record has no sign, its reader's has one: its codes are rounded again.
+TEST(ExportTest, QOperatorRoundsAgainWhereAReaderTakesOtherCodes) {
+  Graph graph = Quantized(
+      ValueOrDie(BuildModel({.model = "nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), "
+                                      "nn.MaxPool2d(2), nn.Conv2d(4, 2, 3), nn.Flatten())",
+                             .input = {1, 8, 8},
+                             .classes = 2})),
+      "integer 8/4");
+  const auto unsigned_codes =
+      ValueOrDie(Format::FromText("integer { width: 8 frac_width: 6 is_signed: false }"));
+  Quantization record;
+  record.set_format("integer");
+  record.set_class_suffix("Integer");
+  record.add_operand()->set_operand(std::string(operands::kDataIn));
+  *record.mutable_operand(0)->mutable_format() = unsigned_codes->proto();
+  for (Node* node : graph.NodesInOrder()) {
+    if (node->op() == ops::kRelu) graph.SetQuantization(node, record);
+  }
+  const ExportedNet net = ValueOrDie(ExportOnnx(graph, {.form = OnnxForm::kQOperator}));
+  EXPECT_EQ(OpsOf(net).at("QLinearConv"), 1);
+  EXPECT_LT(ValueOrDie(WriteOnnx(OutPath(), graph, OnnxForm::kQOperator, net)), 1e-6);
+}
+
+TEST(ExportTest, ComparisonsAndChoicesComeBack) {
+  const Graph graph = ParseGraph(R"(
+x = placeholder() : f32[8, 16]
+a = hardshrink(x)
+b = softshrink(x, lambd=0.25)
+c = gt(a, b)
+d = ge(b, x)
+e = eq(a, x)
+f = where(c, a, d)
+g = add(e, f)
+h = softplus(g)
+i = logsigmoid(h)
+output = output(i)
+)");
+  const ExportedNet net = ValueOrDie(ExportOnnx(graph, {.form = OnnxForm::kFloat}));
+  EXPECT_NO_THROW(::onnx::checker::check_model(Model(net)));
+  EXPECT_LT(ValueOrDie(WriteOnnx(OutPath(), graph, OnnxForm::kFloat, net)), 1e-6);
+}
+
 TEST(ExportTest, QOperatorLeavesNumbersWhereTheNetReadsNumbers) {
   // Norms stand between its layers.
   const Graph graph = Quantized(Trained("jsc-s"), "integer 8/4");

@@ -13,7 +13,8 @@ namespace mase {
 using ::onnx::TensorProto;
 
 absl::StatusOr<ExportedNet> Exporter::Run() {
-  writer_.model().mutable_graph()->set_name(graph_.name());
+  // A graph of ONNX must have a name.
+  writer_.model().mutable_graph()->set_name(graph_.name().empty() ? "net" : graph_.name());
   for (const Node* node = graph_.first(); node != nullptr; node = Graph::next(node)) {
     if (absl::Status status = AddNode(*node); !status.ok()) {
       return Annotate(status, absl::StrCat(node->name(), " (", node->op(), ")"));
