@@ -13,8 +13,9 @@
   python3 benchmarks/compare_onnx.py make FOLDER    writes the small files of testdata/onnx
 
 `nodes` wants `onnx` alone: of a version with opset 21 (1.16), because later ones write their cases in
-later opsets; `keras` wants `onnx tensorflow-cpu tf2onnx`. The others want `onnxruntime torch torchvision onnxscript scikit-learn skl2onnx`. All come from
-PyPI; keep them in an environment outside of the tree. `bazel-bin/mase/onnx/run_onnx` must be built.
+later opsets. `keras` wants `onnx tensorflow-cpu tf2onnx`, the others
+`onnxruntime torch torchvision onnxscript scikit-learn skl2onnx`. All come from PyPI; keep them in an
+environment outside of the tree. `bazel-bin/mase/onnx/run_onnx` must be built.
 """
 
 import argparse
