@@ -60,8 +60,9 @@ struct FastGroup {
         serves(lo >= -0x1p20f && hi <= 0x1p20f && scale > 0x1p-100f && scale < 0x1p100f) {}
 
   // Returns whether the value may be wrong; no branch, to vectorize.
+  template <typename Whole>
   bool Quantize(float x, float* value) const {
-    const float quotient = x * inverse, steps = std::rint(quotient);
+    const float quotient = x * inverse, steps = Whole::Rint(quotient);
     *value = Clamp(steps, lo, hi) * scale + 0.0f;
     const float size = std::fabs(quotient);
     return (std::fabs(quotient - steps) >= 0.5f - size * 0x1p-22f) & (size < 0x1p21f);
@@ -70,6 +71,28 @@ struct FastGroup {
   float scale, inverse, lo, hi;  // The ends in steps.
   bool serves;
 };
+
+// dst[i] = the value for src[i]; `src` may be `dst`.
+template <typename Whole>
+void QuantizeRun(const Group& group, const float* src, float* dst, int64_t count) {
+  ForBestIsa([=, &group] {
+    constexpr int64_t kBlock = 256;
+    const Group exact = group;
+    const FastGroup fast(exact);
+    float block[kBlock];  // In place `x` is kept until its values are sure.
+    for (int64_t begin = 0; begin < count; begin += kBlock) {
+      const int64_t size = std::min(kBlock, count - begin);
+      const float* const x = src + begin;
+      float* const y = src == dst ? block : dst + begin;
+      int unsure = !fast.serves;
+      for (int64_t i = 0; i < size; ++i) unsure |= fast.Quantize<Whole>(x[i], &y[i]);
+      if (unsure != 0) {
+        for (int64_t i = 0; i < size; ++i) y[i] = exact.Value(exact.Code(x[i]));
+      }
+      if (y == block) std::copy_n(block, size, dst + begin);
+    }
+  });
+}
 
 class AffineQuantizer final : public Format {
  public:
@@ -112,21 +135,8 @@ class AffineQuantizer final : public Format {
   absl::Status DoQuantize(const float* src, float* dst, const Shape& shape,
                           uint64_t) const override {
     return ForEachRun(shape, [&](const Group& group, int64_t offset, int64_t count) {
-      ForBestIsa([=, &group] {
-        constexpr int64_t kBlock = 256;
-        const Group exact = group;
-        const FastGroup fast(exact);
-        float block[kBlock];  // `dst` may be `src`.
-        for (int64_t begin = offset; begin < offset + count; begin += kBlock) {
-          const int64_t size = std::min(kBlock, offset + count - begin);
-          const float* x = src + begin;
-          int unsure = !fast.serves;
-          for (int64_t i = 0; i < size; ++i) unsure |= fast.Quantize(x[i], &block[i]);
-          if (unsure != 0) {
-            for (int64_t i = 0; i < size; ++i) block[i] = exact.Value(exact.Code(x[i]));
-          }
-          std::copy_n(block, size, dst + begin);
-        }
+      WithWhole([&](auto whole) {
+        QuantizeRun<decltype(whole)>(group, src + offset, dst + offset, count);
       });
     });
   }

@@ -34,11 +34,10 @@ void QuantizeOnGrid(const Grid& grid, const Policy& policy, const float* src, fl
                     [&](const auto& op) { Map(op, ParamsOf(grid), src, dst, count); });
     }
     if (grid.kind == Grid::Kind::kFloat && grid.step_exponent >= -149 && ServesHighest(grid)) {
-      const int bits = grid.mantissa_bits;
-      return policy.rounding == FormatProto::NEAREST_EVEN
-                 ? Map(WideFloatOp<RoundToEven>{{}, bits}, ParamsOf(grid), src, dst, count)
-                 : Map(WideFloatOp<RoundBySign>{RoundBySign::Of(policy.rounding), bits},
-                       ParamsOf(grid), src, dst, count);
+      return WithRound(policy.rounding, [&](const auto& round) {
+        const WideFloatOp<std::decay_t<decltype(round)>> op{round, grid.mantissa_bits};
+        Map(op, ParamsOf(grid), src, dst, count);
+      });
     }
   }
   const bool random = policy.rounding == FormatProto::STOCHASTIC;

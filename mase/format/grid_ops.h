@@ -10,6 +10,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "mase/base/isa.h"
 #include "mase/format/grid.h"
 
 namespace mase {
@@ -34,14 +35,43 @@ struct BlockParams {
   float a = 0, b = 0;
 };
 
+// std::rint and std::trunc, by the instruction that AVX2 and AVX-512 have for them.
+struct ByInstruction {
+  static float Rint(float x) { return std::rint(x); }
+  static float Trunc(float x) { return std::trunc(x); }
+};
+
+// The same where there is no such instruction, in operations that vectorize all the same: a float
+// from 2^23 on has no fraction, so that adding 2^23 to a smaller one rounds it, ties to even.
+struct BySum {
+  static float Rint(float x) {
+    const float magnitude = std::fabs(x);
+    const float whole = magnitude + 0x1p23f - 0x1p23f;
+    return std::copysign(magnitude < 0x1p23f ? whole : magnitude, x);
+  }
+  static float Trunc(float x) {
+    const float magnitude = std::fabs(x);
+    const float whole = std::fabs(Rint(x));
+    return std::copysign(whole > magnitude ? whole - 1 : whole, x);
+  }
+};
+
+// Calls fn(whole) with the one of the two that serves this machine.
+template <typename Fn>
+void WithWhole(const Fn& fn) {
+  CurrentIsa() == Isa::kBaseline ? fn(BySum()) : fn(ByInstruction());
+}
+
 // Ties to even.
+template <typename Whole>
 struct RoundToEven {
-  float operator()(float scaled, float) const { return std::rint(scaled); }
+  float operator()(float scaled, float) const { return Whole::Rint(scaled); }
 };
 
 // All other roundings: the magnitude goes up from a certain fraction on, which may depend on the
 // sign. `scaled` is `x` in steps; a step that is so large that `scaled` is flushed to zero leaves
 // `x` to tell that there was a fraction.
+template <typename Whole>
 struct RoundBySign {
   float up_positive = 0, up_negative = 0;  // The least fraction that goes up.
 
@@ -62,7 +92,7 @@ struct RoundBySign {
   }
 
   float operator()(float scaled, float x) const {
-    const float whole = std::trunc(scaled);
+    const float whole = Whole::Trunc(scaled);
     float fraction = std::fabs(scaled - whole);
     fraction = whole == 0 && x != 0 && fraction < 0x1p-126f ? 0x1p-126f : fraction;
     const float up = fraction >= (x < 0 ? up_negative : up_positive) ? 1.0f : 0.0f;
@@ -201,23 +231,32 @@ inline bool HasFastOp(const Grid& grid) {
   return false;
 }
 
+// Calls fn(round) with the functor of a rounding. Not for STOCHASTIC.
+template <typename Fn>
+void WithRound(FormatProto::Rounding rounding, const Fn& fn) {
+  WithWhole([&](auto whole) {
+    using Whole = decltype(whole);
+    return rounding == FormatProto::NEAREST_EVEN ? fn(RoundToEven<Whole>())
+                                                 : fn(RoundBySign<Whole>::Of(rounding));
+  });
+}
+
 // Calls fn(op) with the operator that serves grids of this kind. Not for STOCHASTIC.
 template <typename Fn>
 void WithOp(const Grid& grid, FormatProto::Rounding rounding, const Fn& fn) {
-  const auto with_round = [&](const auto& round) {
-    using Round = std::decay_t<decltype(round)>;
-    if (grid.kind == Grid::Kind::kFloat) return fn(FloatOp<Round>{round, grid.mantissa_bits});
-    // In steps, the range of every shifted grid is the same.
-    const float lo = static_cast<float>(std::ldexp(grid.lowest, -grid.step_exponent));
-    const float hi = static_cast<float>(std::ldexp(grid.highest, -grid.step_exponent));
-    return grid.sign_magnitude ? fn(IntegerOp<Round, true>{round, lo, hi})
-                               : fn(IntegerOp<Round, false>{round, lo, hi});
-  };
   if (grid.kind == Grid::Kind::kPower) {
     return grid.has_zero ? fn(PowerOp<true>::Of(rounding)) : fn(PowerOp<false>::Of(rounding));
   }
-  return rounding == FormatProto::NEAREST_EVEN ? with_round(RoundToEven())
-                                               : with_round(RoundBySign::Of(rounding));
+  WithRound(rounding, [&](const auto& round) {
+    using Round = std::decay_t<decltype(round)>;
+    if (grid.kind == Grid::Kind::kFloat) return fn(FloatOp<Round>{round, grid.mantissa_bits});
+    // In steps, the range of every shifted grid is the same.
+    const double steps = std::ldexp(1.0, -grid.step_exponent);
+    const float lo = static_cast<float>(grid.lowest * steps);
+    const float hi = static_cast<float>(grid.highest * steps);
+    return grid.sign_magnitude ? fn(IntegerOp<Round, true>{round, lo, hi})
+                               : fn(IntegerOp<Round, false>{round, lo, hi});
+  });
 }
 
 // dst[i] = grid.Quantize(src[i]), by the fast operators where they serve. `src` may be `dst`.
