@@ -269,8 +269,9 @@ TEST(ProgramTest, AChainOfDenseLayersIsTheSameFusedAndAloneInInference) {
     for (const char* text :
          {"norm relu linear 5 relu", "linear 64 relu linear 32 relu linear 32 relu linear 5",
           "linear 64 norm relu linear 40 norm linear 3 norm relu", "relu norm norm relu linear 1",
-          "linear 7 dropout relu dropout linear 2", "linear 200 relu linear 100 relu linear 5",
-          "relu relu", "norm norm"}) {
+          "linear 7 dropout relu dropout linear 2", "linear 12 norm relu linear 8",
+          "linear 22 relu linear 22", "linear 200 relu linear 100 relu linear 5", "relu relu",
+          "norm norm"}) {
       for (const int64_t rows : {0, 1, 2, 23, 64, 333, 5000}) {
         SCOPED_TRACE(testing::Message() << IsaName(isa) << " " << text << " " << rows);
         const Graph graph = DenseNetOf(text, 16);

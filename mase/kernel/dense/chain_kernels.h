@@ -113,21 +113,21 @@ MASE_INLINE V FourOfTwoRows(const float* a, const float* b) {
 }
 
 constexpr int kNarrow = 8;
-constexpr int kNarrowPairs = 6;
 
 // The last features of a layer, where they are eight at most: a register holds them for two rows.
-// 2 * kNarrowPairs rows, else as ChainTile.
+// 2 * kPairs rows, else as ChainTile; nothing is written behind the features.
+template <int kPairs>
 inline void NarrowTile(const DenseChainStage& s, const float* weight, const float* src,
-                       int64_t src_stride, int64_t feature, float* dst) {
-  V sums[kNarrowPairs];
+                       int64_t src_stride, int64_t feature, float* dst, int64_t dst_stride) {
+  V sums[kPairs];
 #pragma GCC unroll 8
-  for (int p = 0; p < kNarrowPairs; ++p) sums[p] = Set(0.0f);
+  for (int p = 0; p < kPairs; ++p) sums[p] = Set(0.0f);
   int64_t k = 0;
   for (; k + 4 <= s.in; k += 4, weight += 4 * kGroup) {
     const V columns[] = {Twice(weight), Twice(weight + kGroup), Twice(weight + 2 * kGroup),
                          Twice(weight + 3 * kGroup)};
 #pragma GCC unroll 8
-    for (int p = 0; p < kNarrowPairs; ++p) {
+    for (int p = 0; p < kPairs; ++p) {
       const float* row = src + 2 * p * src_stride + k;
       const V x = FourOfTwoRows(row, row + src_stride);
       sums[p] = Fma(Shuffle<0x00>(x, x), columns[0], sums[p]);
@@ -139,25 +139,43 @@ inline void NarrowTile(const DenseChainStage& s, const float* weight, const floa
   for (; k < s.in; ++k, weight += kGroup) {
     const V column = Twice(weight);
 #pragma GCC unroll 8
-    for (int p = 0; p < kNarrowPairs; ++p) {
+    for (int p = 0; p < kPairs; ++p) {
       const float* row = src + 2 * p * src_stride + k;
       const V x = _mm512_mask_broadcastss_ps(Set(row[0]), 0xff00, _mm_load_ss(row + src_stride));
       sums[p] = Fma(x, column, sums[p]);
     }
   }
   const V bias = Twice(s.bias + feature), zero = Set(0.0f);
+  const __mmask8 which = static_cast<__mmask8>((1 << (s.out - feature)) - 1);
 #pragma GCC unroll 8
-  for (int p = 0; p < kNarrowPairs; ++p) {
+  for (int p = 0; p < kPairs; ++p) {
     V x = sums[p] + bias;
     if (s.mean != nullptr) {
       const float* mean = s.mean + feature;
       x = Fma(x - Twice(mean), Twice(mean + s.stride), Twice(mean + 2 * s.stride));
     }
     if (s.relu) x = Max(zero, x);  // NaN stays NaN.
-    float* row = dst + 2 * p * s.stride + feature;
-    _mm256_storeu_ps(row, _mm512_castps512_ps256(x));
-    _mm256_storeu_ps(row + s.stride, _mm512_extractf32x8_ps(x, 1));
+    float* row = dst + 2 * p * dst_stride + feature;
+    _mm256_mask_storeu_ps(row, which, _mm512_castps512_ps256(x));
+    _mm256_mask_storeu_ps(row + dst_stride, which, _mm512_extractf32x8_ps(x, 1));
   }
+}
+
+// Such tiles for all rows but the last of an odd number; returns how many that is.
+inline int64_t NarrowRows(const DenseChainStage& s, const float* weight, const float* src,
+                          int64_t src_stride, int64_t feature, int64_t rows, float* dst,
+                          int64_t dst_stride) {
+  constexpr int kPairs = 6;
+  int64_t r = 0;
+  for (; r + 2 * kPairs <= rows; r += 2 * kPairs) {
+    NarrowTile<kPairs>(s, weight, src + r * src_stride, src_stride, feature, dst + r * dst_stride,
+                       dst_stride);
+  }
+  for (; r + 2 <= rows; r += 2) {
+    NarrowTile<1>(s, weight, src + r * src_stride, src_stride, feature, dst + r * dst_stride,
+                  dst_stride);
+  }
+  return r;
 }
 #endif
 
@@ -183,10 +201,8 @@ MASE_INLINE void ChainStrip(const DenseChainStage& s, int64_t feature, const flo
     int64_t r = 0;
     if constexpr (!kOneRow) {
 #if MASE_DENSE_LANES == 16
-      constexpr int kNarrowRows = 2 * kNarrowPairs;
-      const bool is_narrow = kStrip == 1 && s.out - feature <= kNarrow;
-      for (; is_narrow && r + kNarrowRows <= rows; r += kNarrowRows) {
-        NarrowTile(s, weight, src + r * src_stride, src_stride, feature, dst + r * s.stride);
+      if (kStrip == 1 && s.out - feature <= kNarrow) {
+        r = NarrowRows(s, weight, src, src_stride, feature, rows, dst, s.stride);
       }
 #endif
       constexpr int kRows = kBlockRows<kGroups>, kHalf = kRows / 2;
@@ -246,6 +262,15 @@ MASE_INLINE void RunChain(const DenseChain& chain, const float* src, int64_t row
   for (int64_t i = 0; i < chain.stage_count; ++i) {
     const DenseChainStage& s = chain.stages[i];
     int64_t feature = 0;
+#if MASE_DENSE_LANES == 16
+    if (!kOneRow && i + 1 == chain.stage_count && s.weight != nullptr && s.out <= kNarrow) {
+      // Without a matrix in between; a row that is left goes the way of all others.
+      const int64_t done = NarrowRows(s, s.weight, src, src_stride, 0, rows, dst, chain.out);
+      src += done * src_stride;
+      dst += done * chain.out;
+      rows -= done;
+    }
+#endif
     if (s.weight == nullptr) ChainPointwise(s, src, src_stride, rows, to);
     while (s.weight != nullptr && feature < s.stride) {
       const int64_t groups = DenseChainStrip(s.stride, feature);
