@@ -155,6 +155,25 @@ TEST_F(PluginFaultsTest, APassThatIsRunAgainIsTheSameOneAndAsConfined) {
   EXPECT_THAT(outside.err, HasSubstr("and plugins must lie in /usr/lib (plugin_dirs)"));
 }
 
+// Whoever gets it need not have the checkpoint of the run.
+TEST_F(PluginFaultsTest, AReproducerHasTheNetInIt) {
+  ASSERT_EQ(Run("renames").exit_code, 0);
+  const std::string net = "run/transformed.safetensors";
+  const CommandResult failed =
+      RunCommand("mase/ch",
+                 {"transform", "--load=" + net, "--dataset=jsc-sim", "--set=dataset.rows=200",
+                  "--plugins=./bad.so", "--evaluate=false", "--set=passes.throws={}"},
+                 folder_);
+  const std::string reproducer = ReproducerOf(failed);
+  ASSERT_NE(reproducer, "") << failed.err;
+  std::filesystem::remove(folder_ + "/" + net);
+  const CommandResult again =
+      RunCommand("mase/ch", {"transform", "--reproduce=" + reproducer}, folder_);
+  EXPECT_EQ(again.exit_code, 1) << again.err;
+  EXPECT_THAT(again.err, AllOf(HasSubstr("there are no data for the pass: "), HasSubstr(net),
+                               HasSubstr("throws: of plugin bad threw: no luck")));
+}
+
 TEST_F(PluginFaultsTest, ATrainingGoesOnWithItsPluginsAndAsConfined) {
   folder_ = NewFolder();
   FixtureIn(folder_, "bad");

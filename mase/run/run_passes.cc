@@ -15,9 +15,11 @@
 #include "mase/base/limits.h"
 #include "mase/base/progress.h"
 #include "mase/base/quote.h"
+#include "mase/base/random.h"
 #include "mase/base/recorded.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/data/dataset.h"
 #include "mase/exec/executor.h"
 #include "mase/exec/run_net.h"
 #include "mase/model/checkpoint.h"
@@ -25,6 +27,8 @@
 #include "mase/run/execution.h"
 #include "mase/run/measure.h"
 #include "mase/run/net_figures.h"
+#include "mase/run/open_data.h"
+#include "mase/run/open_model.h"
 #include "mase/run/report_json.h"
 
 namespace mase {
@@ -222,6 +226,27 @@ absl::StatusOr<Instruments> MakeInstruments(const RunConfig& config, const Pipel
   return environment.instruments(pipeline, config);
 }
 
+// The data of a reproducer's settings. Who gets the file may have neither them nor the run's
+// checkpoint, which tells how they are read; the net is in the file. Then a pass that asks for data
+// gets the reason, and others run.
+Dataset DataOf(const RunConfig& settings, absl::string_view action,
+               const RunEnvironment& environment) {
+  const auto open = [&]() -> absl::StatusOr<OpenedData> {
+    MASE_ASSIGN_OR_RETURN(const std::optional<OpenedCheckpoint> opened,
+                          OpenCheckpoint(settings.model(), environment.reporter));
+    return OpenData(settings, action, opened, environment);
+  };
+  absl::StatusOr<OpenedData> data = open();
+  if (data.ok()) return data->dataset;
+  environment.reporter.Warn(
+      absl::StrCat("there are no data for the pass: ", data.status().message()));
+  Dataset none({.name = settings.dataset().name()});
+  for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest, Split::kPred}) {
+    none.Set(split, [status = data.status()]() -> absl::StatusOr<SplitData> { return status; });
+  }
+  return none;
+}
+
 }  // namespace
 
 absl::Status Transformed::WriteFiles(RunDirectory& directory) const {
@@ -305,8 +330,12 @@ absl::Status Reproduce(const std::string& path, absl::string_view action,
   if (again.settings.has_pass_timeout()) {
     pipeline.pass_limit = absl::Seconds(again.settings.pass_timeout());
   }
-  MASE_ASSIGN_OR_RETURN(Session session,
-                        OpenSession(again.settings, BeginReport(action), environment));
+  Session session{environment,
+                  RecordedTime(),
+                  DataOf(again.settings, action, environment),
+                  again.original.Clone(),
+                  TorchGenerator(again.settings.seed()),
+                  BeginReport(action)};
   Transformed unused{session.graph.Clone()};
   SessionHost host(again.settings, session, unused);
   MASE_RETURN_IF_ERROR(

@@ -55,7 +55,8 @@ absl::StatusOr<Pipeline> CreatePasses(const RunConfig& config, const RunEnvironm
 absl::Status RunPasses(const RunConfig& config, const Pipeline& pipeline, Session& session,
                        bool evaluate, Transformed& transformed, const RunDirectory* directory);
 
-// Runs the pass of a reproducer (mase/pipeline/reproducer.h), on its data, and writes nothing.
+// Runs the pass of a reproducer (mase/pipeline/reproducer.h), on its data where they are here, and
+// writes nothing.
 absl::Status Reproduce(const std::string& path, absl::string_view action,
                        const RunEnvironment& environment);
 
