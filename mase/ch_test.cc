@@ -302,6 +302,9 @@ TEST(ChTest, CompletionsOfBashComplete) {
   EXPECT_EQ(complete("ch pro", 1), "profile\n");
   EXPECT_EQ(complete("ch export q", 2), "qdq qoperator qonnx\n");
   EXPECT_EQ(complete("ch train --max-ep", 2), "--max-epochs\n");
+  EXPECT_EQ(complete("ch transform --max-p", 2), "--max-passes\n");
+  EXPECT_EQ(complete("ch export --dry", 2), "--dry-run\n");
+  EXPECT_EQ(complete("ch test --predi", 2), "--predictions\n");
   EXPECT_THAT(complete("ch train jsc-t", 2), HasSubstr("jsc-tiny"));
   EXPECT_EQ(complete("ch passes describe quan", 3), "quantize\n");
   EXPECT_THAT(Ch({"completion", "zsh"}).out, HasSubstr("#compdef ch\n"));

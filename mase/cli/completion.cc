@@ -2,16 +2,21 @@
 
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/arguments.h"
+#include "mase/config/own_flags.h"
 #include "mase/data/open_dataset.h"
 #include "mase/format/family.h"
 #include "mase/model/zoo.h"
 #include "mase/plugin/plugin_loader.h"
+#include "proto/flags.pb.h"
 
 namespace mase {
 namespace {
@@ -63,9 +68,16 @@ constexpr char kUsage[] = R"(completion: print the completions of bash or zsh
   ch completion zsh     into a folder of $fpath: ch completion zsh > ~/.zfunc/_ch
 )";
 
+// Of all actions: the settings of a run, and what each action knows besides.
 std::string Flags() {
+  std::set<std::string> names = {"help", "version"};
+  for (const std::string& name : SettingFlagNames()) names.insert(name);
+  const google::protobuf::FileDescriptor& file = *PassFlags::descriptor()->file();
+  for (int i = 0; i < file.message_type_count(); ++i) {
+    for (const ProcessFlag& flag : FlagsOf(*file.message_type(i))) names.insert(flag.name);
+  }
   std::vector<std::string> flags;
-  for (const std::string& name : SettingFlagNames()) {
+  for (const std::string& name : names) {
     flags.push_back("--" + absl::StrReplaceAll(name, {{"_", "-"}}));
   }
   return absl::StrJoin(flags, " ");
