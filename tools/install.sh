@@ -79,6 +79,7 @@ manual() {
   echo 'ch \- trains small nets, quantizes them, measures the cost'
   echo '.SH DESCRIPTION'
   echo '.nf'
+  echo '.in 0' # The text is as wide as a terminal.
   env -u BUILD_WORKSPACE_DIRECTORY "$1/bin/ch" help | sed -e 's/\\/\\\\/g' -e "s/^['.]/\\\\\&&/"
   echo '.fi'
 }

@@ -7,6 +7,11 @@ BUILD_WORKING_DIRECTORY=$work tools/install.sh first > "$work/log"
 grep -q '^installed below' "$work/log"
 grep -q '^libsoci-sqlite3' "$work/first/share/mase/packages"
 test -s "$work/first/share/man/man1/ch.1"
+if command -v nroff > /dev/null; then # As it is read, on 80 columns.
+  nroff -man -rLL=80n "$work/first/share/man/man1/ch.1" | sed 's/\x1b\[[0-9;]*m//g; s/.\x08//g' > "$work/manual"
+  grep -q 'ch ACTION' "$work/manual"
+  test "$(wc -L < "$work/manual")" -le 80
+fi
 mv "$work/first" "$work/moved"
 run() { env -i PATH="$PATH" HOME="$work" "$work/moved/bin/ch" "$@"; }
 cd /
