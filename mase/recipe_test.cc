@@ -180,7 +180,7 @@ TEST(RecipeTest, DisagreementIsSaidExactlyAndCanBeOverridden) {
 }
 
 // Every fourth wine is a test.
-TEST(RecipeTest, WinesAreStandardisedWhetherOneThinksOfItOrNot) {
+TEST(RecipeTest, WinesAreStandardizedWhetherOneThinksOfItOrNot) {
   const std::string folder = NewFolder();
   const Rows wine = ReadCsv(Runfile("testdata/tabular/wine.csv"));
   Rows train = {wine[0]}, test = {wine[0]};

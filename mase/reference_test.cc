@@ -72,7 +72,7 @@ std::string Classes(const Tensor& outputs) {
   return classes;
 }
 
-TEST(ReferenceTest, QuantisedNetsPredictWhatMasePredicts) {
+TEST(ReferenceTest, QuantizedNetsPredictWhatMasePredicts) {
   const std::vector<Case> cases = Cases();
   ASSERT_GE(cases.size(), 15u);
   for (const Case& c : cases) {

@@ -75,7 +75,7 @@ json Metric(const json& summary, absl::string_view name, absl::string_view stage
   return nullptr;
 }
 
-TEST(TransformTest, QuantisesJscTinyAndMeasuresItOnRealJets) {
+TEST(TransformTest, QuantizesJscTinyAndMeasuresItOnRealJets) {
   const std::string folder = NewFolder();
   const CommandResult run = Transform({Config(), "--run_dir=run"}, folder);
   ASSERT_EQ(run.exit_code, 0) << run.err;

@@ -134,7 +134,7 @@ TEST(ReadIdxTest, WhatItDeclaresMustBeThere) {
             absl::StatusCode::kResourceExhausted);
 }
 
-TEST(Cifar10Test, TheBundledSubsetIsNormalisedAsTorchvisionDoes) {
+TEST(Cifar10Test, TheBundledSubsetIsNormalizedAsTorchvisionDoes) {
   const auto dataset = OpenDataset(Config("cifar10"));
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ(*dataset->Caption(Split::kTrain), "4,000 real images, train split");

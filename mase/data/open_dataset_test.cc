@@ -79,7 +79,7 @@ TEST(OpenDatasetTest, ToyTinyIsExact) {
   }
 }
 
-TEST(OpenDatasetTest, BundledJscIsAThousandStandardisedRealTestRows) {
+TEST(OpenDatasetTest, BundledJscIsAThousandStandardizedRealTestRows) {
   const auto dataset = Open("name: 'jsc'");
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ(dataset->info().real, true);

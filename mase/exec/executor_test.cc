@@ -188,7 +188,7 @@ void Quantize(Graph& graph, absl::string_view node, const std::vector<std::strin
   graph.SetQuantization(found, record);
 }
 
-TEST(ExecutorTest, AQuantisedLinearIsTheWorkedExample) {
+TEST(ExecutorTest, AQuantizedLinearIsTheWorkedExample) {
   const std::vector<float> x = {1.03f, -0.47f, 2.2f};
   Graph graph = WorkedExample();
   EXPECT_THAT(Evaluate(*MakeExecutor<float>(graph), ExecutionMode::kInference, 1, x),
@@ -213,7 +213,7 @@ TEST(ExecutorTest, AQuantisedLinearIsTheWorkedExample) {
               ElementsAre(1.0f, 2.3125f));
 }
 
-TEST(ExecutorTest, GradientsPassQuantisersStraightThrough) {
+TEST(ExecutorTest, GradientsPassQuantizersStraightThrough) {
   Graph graph = WorkedExample();
   Quantize(graph, "linear", {"data_in", "weight", "bias"});
   auto executor = MakeExecutor<float>(graph);

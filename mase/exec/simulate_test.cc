@@ -69,7 +69,7 @@ TEST(SimulateTest, BothInputsOfAnAdditionAreDataInAndTheSecondOfAProductIsWeight
   EXPECT_THAT(RunTwo(bmm, 2, a, b), ElementsAreArray(want));
 }
 
-TEST(SimulateTest, AQuantisedReluIsNotFusedAndRoundsItsInput) {
+TEST(SimulateTest, AQuantizedReluIsNotFusedAndRoundsItsInput) {
   const std::string format = "integer { width: 4 frac_width: 2 is_signed: false }";
   TestNet net({2, 4});
   Value* x = net.Module("batch_norm1d", {net.input()}, {{"num_features", int64_t{4}}});

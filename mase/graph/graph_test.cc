@@ -52,7 +52,7 @@ TEST(GraphTest, ModulesPrintAsPyTorchPrintsThem) {
   EXPECT_EQ(graph.FindNode("x")->Description(), "x");
 }
 
-TEST(GraphTest, AQuantisedModuleCarriesItsFormatInItsClassName) {
+TEST(GraphTest, AQuantizedModuleCarriesItsFormatInItsClassName) {
   Graph graph = ParseGraph(kSmall);
   Quantization record;
   record.set_format("integer");
@@ -172,7 +172,7 @@ TEST(VerifierTest, NamesTheTensorOfTheWrongShape) {
                                            "float32[5, 16]")));
 }
 
-TEST(VerifierTest, RefusesAQuantisationOfAnOperandThatIsNotThere) {
+TEST(VerifierTest, RefusesAQuantizationOfAnOperandThatIsNotThere) {
   Graph graph = ParseGraph(kSmall);
   Quantization record;
   record.add_operand()->set_operand("weight");

@@ -185,7 +185,7 @@ TEST(OpsTest, EveryEntryIsComplete) {
   }
 }
 
-TEST(OpsTest, MasesQuantisableOpsAreThere) {
+TEST(OpsTest, MasesQuantizableOpsAreThere) {
   for (const char* name : {"linear", "conv1d", "conv2d", "add", "sub", "mul", "matmul", "bmm",
                            "relu", "gelu", "selu", "tanh", "softsign", "softplus", "batch_norm1d",
                            "batch_norm2d", "layer_norm", "group_norm", "instance_norm2d"}) {

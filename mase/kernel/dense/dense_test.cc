@@ -494,7 +494,7 @@ TEST_P(DenseTest, AGradientThatNobodyWantsIsNotWritten) {
   }
 }
 
-TEST_P(DenseTest, NormalisesFarFromZero) {
+TEST_P(DenseTest, NormalizesFarFromZero) {
   Problem p(ParseChain("2 norm"), 700);
   for (float& x : p.x) x = 1000 + 0.5f * x;
   std::vector<double> moved(p.chain.buffers);
