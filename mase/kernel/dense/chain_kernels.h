@@ -223,14 +223,15 @@ MASE_INLINE void ChainStrip(const DenseChainStage& s, int64_t feature, const flo
   }
 }
 
-// A stage that is no product. Rows of `src` may end inside of a group.
+// A stage that is no product. Rows of `src` may end inside of a group; what the next row then has
+// there becomes padding, which nobody reads. Behind the last row there is nothing to load.
 inline void ChainPointwise(const DenseChainStage& s, const float* src, int64_t src_stride,
                            int64_t rows, float* dst) {
   for (int64_t r = 0; r < rows; ++r, src += src_stride, dst += s.stride) {
     for (int64_t f = 0; f < s.out; f += kGroup) {
       float last[kGroup] = {};
       const float* from = src + f;
-      if (f + kGroup > s.out)
+      if ((rows - r) * src_stride - f < kGroup)
         from = static_cast<const float*>(
             std::memcpy(last, from, static_cast<size_t>(s.out - f) * sizeof(float)));
       V16 x = LoadGroup(from);
