@@ -120,6 +120,11 @@ absl::StatusOr<bool> Exporter::AddIntegerLayer(const Node& node, const IntegerPl
     if (byte.ok()) encoding = *std::move(byte);
   }
   if (!linear && !encoding.has_value()) return as_qdq("is read as numbers, not as codes");
+  // ONNX would allow it.
+  if (encoding.has_value() &&
+      encoding->type->is_signed != EncodingOf(plan.inputs[0])->type->is_signed) {
+    return as_qdq("turns signed codes into unsigned ones or back, which ONNX Runtime cannot");
+  }
   if (plan.result.has_value() && !encoding.has_value()) return false;
 
   // The bias in the steps of the products.
