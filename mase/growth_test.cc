@@ -185,6 +185,23 @@ TEST(GrowthTest, Quantize) {
   });
 }
 
+// A norm behind each layer: as many nodes go, and four tensors of each. MASE_GROWTH=20 is 10^4 and
+// 10^5 norms.
+TEST(GrowthTest, FoldBatchNorms) {
+  ExpectLinear(Small(500), [](int n) {
+    std::string layers;
+    for (int i = 0; i < n; ++i) absl::StrAppend(&layers, i == 0 ? "" : ", ", "Linear 4, BN");
+    return [n, graph = std::make_shared<Graph>(
+                   ValueOrDie(BuildModel({.model = layers, .input = {4}, .classes = 0})))] {
+      Graph copy = graph->Clone();
+      const PassRun run = RunPass("fold_batch_norm", "", copy);
+      ASSERT_OK(run.status);
+      EXPECT_EQ(run.count("batch_norms_folded"), n);
+      EXPECT_EQ(copy.tensors().size(), 2u * n);
+    };
+  });
+}
+
 // A chain of so many nodes; every third does nothing, every tenth has a weight.
 Graph Chain(int nodes) {
   std::string text = "n0 = placeholder() : f32[8, 4]\n";

@@ -138,6 +138,40 @@ if [[ -n $has_cmake ]]; then
   has log "default linear"
 fi
 
+# A library of its own and several .proto files, by g++ and CMake (tools/check_sdk: by Bazel).
+parts=$here/testdata/sdk/two_parts
+protoc "-I$parts" -I"$SDK/include" --cpp_out=. two_parts_options.proto two_parts_rules.proto
+# shellcheck disable=SC2086
+g++ -O1 $flags -fPIC -c -o counting.o "$parts/counting.cc"
+ar crs libcounting.a counting.o
+build two_parts "-I$parts" "$parts/two_parts.cc" two_parts_options.pb.cc two_parts_rules.pb.cc libcounting.a
+counts() { # counts PLUGIN FOLDER
+  ch transform jsc-tiny jsc "--plugins=$1" --set='passes.two_parts.rules=[{op = "linear"}, {op = "relu"}]' "--run_dir=$2" > log 2>&1
+  has "$2/summary.json" '"nodes_linear": 1'
+  has "$2/summary.json" '"nodes_relu": 2'
+}
+counts ./two_parts.so parts
+if [[ -n $has_cmake ]]; then
+  cp -rL "$parts" two_parts
+  (cd two_parts && cmake -B build -DCMAKE_PREFIX_PATH="$SDK" > log && cmake --build build >> log) || {
+    cat two_parts/log
+    exit 1
+  }
+  counts two_parts/build/two_parts.so cmake_parts
+fi
+# One that is left out is missed by name. A library that lies beside it is not looked for.
+if build two_parts "-I$parts" "$parts/two_parts.cc" two_parts_options.pb.cc two_parts_rules.pb.cc &&
+  ch transform jsc-tiny jsc --plugins=./two_parts.so --set=passes.two_parts={} > log 2>&1; then exit 1; fi
+tr -s ' \n' ' ' < log > line
+has line "it uses two_parts::CountNodes(mase::Graph const&, "
+# shellcheck disable=SC2086
+g++ -O1 $flags -fvisibility=default -o libcounting.so "$parts/counting.cc"
+# shellcheck disable=SC2016
+build two_parts "-I$parts" "$parts/two_parts.cc" two_parts_options.pb.cc two_parts_rules.pb.cc -L. -l:libcounting.so '-Wl,-rpath,$ORIGIN'
+if ch transform jsc-tiny jsc --plugins=./two_parts.so --set=passes.two_parts={} > log 2>&1; then exit 1; fi
+tr -s ' \n' ' ' < log > line
+has line "libcounting.so: cannot open shared object file: No such file or directory; link a library of your own into the plugin"
+
 # The kit finds what is wrong, also where it crashes, and says so.
 cat > bad_plugin.cc << 'END'
 #include <cstdio>

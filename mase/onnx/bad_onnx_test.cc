@@ -1,6 +1,7 @@
 // ONNX files that are broken, too large, or mean harm.
 #include <cstdint>
 #include <filesystem>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -166,6 +167,38 @@ TEST(BadOnnxTest, ConstantsThatGrowWithoutEndAreRefused) {
   tiles.Node("Tile", {"t1", "many"}, {"t2"});
   tiles.Node("Add", {"x", "t2"}, {"y"});
   EXPECT_FALSE(tiles.Import().ok());
+}
+
+// At the limit it is the memory that a result of 2^28 elements wants that is too much here.
+TEST(BadOnnxTest, WhatIsComputedOfConstantsIsLimitedInAll) {
+  static_assert(limits::kMaxOnnxFoldedElements == int64_t{1} << 28);
+  const auto sums = [](int64_t rows, int64_t others) {
+    Model model;
+    model.Input("x", {-1, 1}).Output("y");
+    model.Floats("few", {others}, std::vector<float>(others, 1));
+    model.Floats("column", {rows, 1}, std::vector<float>(rows, 1));
+    model.Floats("row", {1, 1 << 14}, std::vector<float>(1 << 14, 2));
+    model.Node("Neg", {"few"}, {"less"});
+    model.Node("Add", {"column", "row"}, {"sums"});
+    model.Node("ReduceMax", {"sums"}, {"most"});
+    model.Node("Add", {"less", "most"}, {"all"});
+    model.Node("Add", {"x", "all"}, {"y"});
+    try {
+      return Import(model);
+    } catch (const std::bad_alloc& error) {
+      return OutOfMemory(error);
+    }
+  };
+  const auto too_large = [](const char* why) {
+    return StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr(why));
+  };
+  SetMemoryLimit(64 << 20);
+  constexpr int64_t kLess = (1 << 14) - 1;  // Rows; the last row's elements are counted one by one.
+  EXPECT_THAT(sums(kLess, (1 << 14) - 1), too_large("wants 1.07 GB"));
+  EXPECT_THAT(sums(kLess, 1 << 14), too_large("wants 1.07 GB"));
+  EXPECT_THAT(sums(kLess, (1 << 14) + 1),
+              too_large("constants that the file has computed have more than 268435456 elements"));
+  SetMemoryLimit(MemoryOfMachine());
 }
 
 // Known whole numbers take 16 bytes each, whatever the file needs for them.

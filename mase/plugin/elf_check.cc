@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -30,6 +31,20 @@ constexpr int kMachine = EM_X86_64;
 constexpr int kMachine = EM_AARCH64;
 #endif
 
+// "aarch64 (ELF machine 183)".
+std::string MachineName(int machine) {
+  constexpr std::pair<int, absl::string_view> kNames[] = {
+      {EM_386, "i386"},        {EM_X86_64, "x86-64"}, {EM_ARM, "arm"},   {EM_AARCH64, "aarch64"},
+      {EM_PPC64, "powerpc64"}, {EM_RISCV, "risc-v"},  {EM_S390, "s390"},
+  };
+  for (const auto& [number, name] : kNames) {
+    if (number == machine) return absl::StrCat(name, " (ELF machine ", machine, ")");
+  }
+  return absl::StrCat("ELF machine ", machine);
+}
+
+constexpr char kDefine[] = "end one of its sources with MASE_DEFINE_PLUGIN, which writes it";
+constexpr char kTruncated[] = "a truncated shared object: copy it again, whole";
 constexpr absl::string_view kNoteOwner("MASE", 5);  // With its zero, as notes have it.
 
 template <typename... Parts>
@@ -52,7 +67,7 @@ absl::Status CheckFunction(absl::string_view file, const Elf64_Ehdr& header,
                            absl::string_view function) {
   if (header.e_shnum == 0 || header.e_shentsize != sizeof(Elf64_Shdr)) return absl::OkStatus();
   const auto sections = ReadTable<Elf64_Shdr>(file, header.e_shoff, header.e_shnum);
-  if (!sections.has_value()) return Refuse("a truncated shared object");
+  if (!sections.has_value()) return Refuse(kTruncated);
   for (const Elf64_Shdr& section : *sections) {
     if (section.sh_type != SHT_DYNSYM || section.sh_link >= sections->size()) continue;
     const Elf64_Shdr& texts = (*sections)[section.sh_link];
@@ -60,7 +75,7 @@ absl::Status CheckFunction(absl::string_view file, const Elf64_Ehdr& header,
         ReadTable<Elf64_Sym>(file, section.sh_offset, section.sh_size / sizeof(Elf64_Sym));
     if (!symbols.has_value() || texts.sh_offset > file.size() ||
         texts.sh_size > file.size() - texts.sh_offset) {
-      return Refuse("a truncated shared object");
+      return Refuse(kTruncated);
     }
     const absl::string_view names = file.substr(texts.sh_offset, texts.sh_size);
     for (const Elf64_Sym& symbol : *symbols) {
@@ -69,9 +84,9 @@ absl::Status CheckFunction(absl::string_view file, const Elf64_Ehdr& header,
       if (rest.substr(0, rest.find('\0')) != function) continue;
       if (symbol.st_shndx == SHN_UNDEF) continue;
       if (ELF64_ST_TYPE(symbol.st_info) == STT_FUNC) return absl::OkStatus();
-      return Refuse("its ", function, " is no function");
+      return Refuse("its ", function, " is no function: ", kDefine);
     }
-    return Refuse("it has no function ", function, ", so it is no MASE plugin");
+    return Refuse("it has no function ", function, ", so it is no MASE plugin: ", kDefine);
   }
   return absl::OkStatus();
 }
@@ -81,33 +96,40 @@ absl::Status CheckFunction(absl::string_view file, const Elf64_Ehdr& header,
 absl::Status CheckElfSharedObject(absl::string_view file, absl::string_view function) {
   if (!absl::StartsWith(file, absl::string_view(ELFMAG, SELFMAG))) {
     return Refuse("not a shared object: begins with ", Quoted(file.substr(0, 8)),
-                  ", want an ELF header");
+                  ", want an ELF header: build it with g++ -shared");
   }
   const auto headers = ReadTable<Elf64_Ehdr>(file, 0, 1);
-  if (!headers.has_value()) return Refuse("a truncated shared object");
+  if (!headers.has_value()) return Refuse(kTruncated);
   const Elf64_Ehdr& header = headers->front();
   if (header.e_ident[EI_CLASS] != ELFCLASS64) {
     return Refuse(header.e_ident[EI_CLASS] == ELFCLASS32 ? "a 32-bit ELF file"
                                                          : "an ELF file of no known class",
-                  ", and this program is a 64-bit one");
+                  ", and this program is a 64-bit one: build it without -m32, for ",
+                  MachineName(kMachine));
   }
-  if (header.e_ident[EI_DATA] != ELFDATA2LSB) return Refuse("a big-endian ELF file");
+  if (header.e_ident[EI_DATA] != ELFDATA2LSB) {
+    return Refuse("a big-endian ELF file, and this machine is a little-endian one: build it for ",
+                  MachineName(kMachine));
+  }
   if (header.e_machine != kMachine) {
-    return Refuse("built for another machine (ELF machine ", header.e_machine, ", this one is ",
-                  kMachine, ")");
+    return Refuse("built for another machine, ", MachineName(header.e_machine),
+                  ", and this program for ", MachineName(kMachine),
+                  ": build it on this machine, or by a compiler for it");
   }
   if (header.e_type != ET_DYN) {
-    return Refuse("an ELF file of type ", header.e_type, ", want a shared object (", ET_DYN, ")");
+    return Refuse("an ELF file of type ", header.e_type, ", want a shared object (", ET_DYN,
+                  "): link it with -shared");
   }
   if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0) {
-    return Refuse("a damaged shared object: its program header table makes no sense");
+    return Refuse(
+        "a damaged shared object: its program header table makes no sense; copy it again");
   }
   const auto segments = ReadTable<Elf64_Phdr>(file, header.e_phoff, header.e_phnum);
-  if (!segments.has_value()) return Refuse("a truncated shared object");
+  if (!segments.has_value()) return Refuse(kTruncated);
   for (const Elf64_Phdr& segment : *segments) {
     if (segment.p_filesz > file.size() || segment.p_offset > file.size() - segment.p_filesz) {
-      return Refuse("a truncated shared object: a segment of ", segment.p_filesz, " bytes at ",
-                    segment.p_offset, " in a file of ", file.size());
+      return Refuse(kTruncated, "; it has a segment of ", segment.p_filesz, " bytes at ",
+                    segment.p_offset, " and is ", file.size(), " long");
     }
   }
   return CheckFunction(file, header, function);

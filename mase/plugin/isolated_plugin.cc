@@ -10,7 +10,6 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mase/base/last_words.h"
-#include "mase/base/limits.h"
 #include "mase/base/quote.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -282,8 +281,8 @@ absl::StatusOr<PassResult> IsolatedPlugin::Run(const std::string& pass,
   for (;;) {
     MASE_RETURN_IF_ERROR(process->Receive(deadline, reply));
     received += static_cast<int64_t>(reply.ByteSizeLong());
-    if (received > limits::kMaxPluginMessageBytes) {
-      return CrashError(absl::StrCat("sent more than ", limits::kMaxPluginMessageBytes, " bytes"));
+    if (received > limits_.message_bytes) {
+      return CrashError(absl::StrCat("sent more than ", limits_.message_bytes, " bytes"));
     }
     if (!reply.has_call()) break;
     PluginRequest answer;

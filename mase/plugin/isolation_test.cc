@@ -30,7 +30,10 @@
 #include "mase/graph/graph_hash.h"
 #include "mase/graph/graph_io.h"
 #include "mase/pipeline/pipeline.h"
+#include "mase/plugin/isolation.pb.h"
+#include "mase/plugin/plugin_file.h"
 #include "mase/plugin/plugin_loader.h"
+#include "mase/plugin/plugin_process.h"
 #include "mase/plugin/serve_plugin.h"
 #include "mase/plugin/testdata/fixtures.h"
 #include "mase/testing/matchers.h"
@@ -41,7 +44,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 constexpr char kNet[] = R"(
 x = placeholder() : f32[4, 3]
@@ -193,7 +195,7 @@ class BadPassTest : public ::testing::Test {
     TestHost host;
     report_.Clear();
     const absl::Status status = RunPipeline(*pipeline, graph_, host, &report_);
-    EXPECT_THAT(host.printed, IsEmpty());
+    printed_ = host.printed.size();
     return status;
   }
 
@@ -210,6 +212,7 @@ class BadPassTest : public ::testing::Test {
   PluginLoader loader_{PluginIndex(), ""};
   Graph graph_ = TestNet();
   RunReport report_;
+  size_t printed_ = 0;  // Bytes.
 };
 
 TEST_F(BadPassTest, WhatEndsItsProcessFailsAlone) {
@@ -274,6 +277,63 @@ TEST_F(BadPassTest, WhatItPrintsIsAWarning) {
   Load();
   ASSERT_OK(Run("shouts"));
   EXPECT_THAT(report_.warnings(0), HasSubstr("shouts: it wrote to stdout: 'stray words"));
+  EXPECT_EQ(printed_, 0);
+}
+
+// Of what is kept the warning shows 200 bytes, and says how many are between them.
+TEST_F(BadPassTest, WhatIsKeptOfStrayOutputIsLimited) {
+  Load();
+  constexpr int64_t kMost = limits::kMaxPluginOutputBytes;
+  for (const auto& [written, kept] :
+       std::map<int64_t, int64_t>{{kMost - 1, kMost - 1}, {kMost, kMost}, {kMost + 1, kMost}}) {
+    ASSERT_OK(Run(absl::StrCat("shouts_", written)));
+    EXPECT_EQ(report_.passes(0).counts().at("written"), written);
+    EXPECT_THAT(
+        report_.warnings(0),
+        HasSubstr(absl::StrCat("xxx[... ", kept - limits::kMaxQuotedBytes, " bytes ...]xxx")));
+  }
+}
+
+// What is claimed takes no memory until it comes.
+TEST_F(BadPassTest, MessagesAreLimited) {
+  static_assert(limits::kMaxPluginMessageBytes == (int64_t{1} << 31) - 1, "the fixture's");
+  Load();
+  ExpectCrash("claims_one_less", "called _exit");
+  ExpectCrash("claims_the_most", "called _exit");
+  ExpectCrash("claims_one_more", "sent garbage: a message of 2147483648 bytes");
+}
+
+TEST_F(BadPassTest, AllThatAPassSendsIsLimitedTogether) {
+  IsolationLimits limits = Limits();
+  limits.message_bytes = 1'000'000;
+  Load(limits);
+  ASSERT_OK(Run("talks_twice"));
+  EXPECT_EQ(printed_, 2 * 400'001);
+  ExpectCrash("talks_thrice", "sent more than 1000000 bytes");
+}
+
+TEST_F(BadPassTest, WhatIsSentToAProcessIsLimited) {
+  EXPECT_EQ(IsolationLimits().message_bytes, limits::kMaxPluginMessageBytes);
+  IsolationLimits limits = Limits();
+  limits.message_bytes = 10'000;  // Room for what it answers: that there is no such pass.
+  const PluginFile file = ValueOrDie(ReadPluginFile(Fixture("bad"), {}));
+  const auto process =
+      ValueOrDie(PluginProcess::Start(file.real_path, ValueOrDie(SealedCopy(file)), limits));
+  const auto send = [&](int64_t bytes) {
+    PluginRequest request;
+    std::string& options = *request.mutable_create()->mutable_options()->mutable_value();
+    while (request.ByteSizeLong() < static_cast<size_t>(bytes)) options += 'o';
+    EXPECT_EQ(request.ByteSizeLong(), bytes);
+    PluginReply reply;
+    absl::Status status = process->Send(request, absl::InfiniteFuture());
+    return status.ok() ? process->Receive(absl::InfiniteFuture(), reply) : status;
+  };
+  EXPECT_OK(send(9'999));
+  EXPECT_OK(send(10'000));
+  EXPECT_THAT(send(10'001),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       HasSubstr("graph and options take 10001 bytes; at most 10000 can be ")));
+  EXPECT_OK(send(10'000)) << "it goes on";
 }
 
 TEST_F(BadPassTest, ItReachesNothingOutside) {

@@ -40,7 +40,7 @@ absl::Status CheckFolder(const std::string& real, const std::vector<std::string>
   };
   if (folders.empty() || absl::c_any_of(folders, holds)) return absl::OkStatus();
   return Refuse("it lies at ", real, ", and plugins must lie in ", absl::StrJoin(folders, " or "),
-                " (plugin_dirs)");
+                " (plugin_dirs): copy it there, or name its folder, too");
 }
 
 // Whoever can write to it decides what this program does.
@@ -79,8 +79,11 @@ absl::StatusOr<PluginFile> ReadPluginFile(const std::string& path,
   absl::StatusOr<std::string> bytes = ReadFile(opened, limits::kMaxPluginBytes);
   if (bytes.ok()) return PluginFile{real, *std::move(bytes)};
   // The caller names the file.
-  return absl::Status(bytes.status().code(),
-                      absl::StripPrefix(bytes.status().message(), absl::StrCat(opened, ": ")));
+  std::string message(absl::StripPrefix(bytes.status().message(), absl::StrCat(opened, ": ")));
+  if (absl::StrContains(message, std::strerror(EACCES))) {
+    absl::StrAppend(&message, "; `chmod a+r ", opened, "`, or its folders a+x");
+  }
+  return absl::Status(bytes.status().code(), message);
 }
 
 std::string DescriptorPath(int descriptor) { return absl::StrCat("/proc/self/fd/", descriptor); }

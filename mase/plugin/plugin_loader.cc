@@ -37,6 +37,10 @@ namespace mase {
 namespace {
 
 constexpr char kEntryPoint[] = "MasePluginGetInfo";
+// What to do about an entry point that is not as it should be.
+constexpr char kDefine[] = ": let MASE_DEFINE_PLUGIN write it";
+constexpr char kBuildAgain[] = ": build it against the SDK of this program";
+constexpr char kReturnErrors[] = "; errors are to be returned as absl::Status";
 constexpr char kIndexFile[] = "plugins/index.textproto";
 
 template <typename... Parts>
@@ -52,20 +56,23 @@ std::string Stem(absl::string_view path) {
 // Whether host and plugin were built to talk. Fields are read in the order in which
 // they can be trusted.
 absl::Status CheckHandshake(absl::string_view path, const MasePluginInfo* info) {
-  if (info == nullptr) return Refused(path, kEntryPoint, " returned nothing");
+  if (info == nullptr) {
+    return Refused(path, kEntryPoint, " returned nothing, want a MasePluginInfo", kDefine);
+  }
   if (info->struct_size != sizeof(MasePluginInfo)) {
     return Refused(path, "its MasePluginInfo has ", info->struct_size, " bytes, this program's ",
-                   sizeof(MasePluginInfo));
+                   sizeof(MasePluginInfo), kBuildAgain);
   }
   if (info->abi_version != kMasePluginAbiVersion) {
     return Refused(path, "its ABI version is ", info->abi_version, ", this program's ",
-                   kMasePluginAbiVersion);
+                   kMasePluginAbiVersion, kBuildAgain);
   }
   if (info->name == nullptr || info->version == nullptr || info->register_passes == nullptr) {
-    return Refused(path, "a field of its MasePluginInfo is null");
+    return Refused(path, "a field of its MasePluginInfo is null", kDefine);
   }
   if (info->name != Stem(path)) {
-    return Refused(path, "it calls itself '", info->name, "', its file '", Stem(path), "'");
+    return Refused(path, "it calls itself '", info->name, "', its file '", Stem(path),
+                   "': call its file ", info->name, ".so, or change what MASE_DEFINE_PLUGIN says");
   }
   return absl::OkStatus();
 }
@@ -210,11 +217,11 @@ absl::StatusOr<PluginEntry> PluginLoader::Register(const std::string& path, void
   const auto get_info =
       reinterpret_cast<decltype(&MasePluginGetInfo)>(::dlsym(handle, kEntryPoint));
   if (get_info == nullptr) {
-    return Refused(path, "it has no function ", kEntryPoint, ", so it is no MASE plugin");
+    return Refused(path, "it has no function ", kEntryPoint, ", so it is no MASE plugin", kDefine);
   }
   const absl::StatusOr<const MasePluginInfo*> got = CallForeign(
       kEntryPoint, [&]() -> absl::StatusOr<const MasePluginInfo*> { return get_info(); });
-  if (!got.ok()) return Refused(path, got.status().message());
+  if (!got.ok()) return Refused(path, got.status().message(), kDefine);
   const MasePluginInfo* const info = *got;
   MASE_RETURN_IF_ERROR(CheckHandshake(path, info));
 
@@ -226,7 +233,9 @@ absl::StatusOr<PluginEntry> PluginLoader::Register(const std::string& path, void
     info->register_passes(&registrar);
     return registrar.status();
   });
-  if (!registered.ok()) return Refused(path, registered.message());
+  if (!registered.ok()) {
+    return Refused(path, registered.message(), absl::IsInternal(registered) ? kReturnErrors : "");
+  }
 
   for (const PassInfo& pass : registrar.passes()) MASE_RETURN_IF_ERROR(CheckNames(path, pass));
   Describe(registrar.registrations(), &entry);
@@ -254,8 +263,10 @@ absl::Status PluginLoader::AddAll(const std::string& path, absl::Span<const Pass
 absl::Status PluginLoader::CheckNames(const std::string& path, const PassInfo& pass) const {
   std::vector<std::string> names = {pass.name};
   names.insert(names.end(), pass.traits.aliases.begin(), pass.traits.aliases.end());
+  // Every pass has this alias, too, which nobody chose.
+  const std::string derived = absl::StrCat(pass.name, "_", PassKindName(pass.traits.kind), "_pass");
   for (const std::string& name : names) {
-    if (!IsPassName(name)) {
+    if (name != derived && !IsPassName(name)) {
       return Refused(path, "it calls a pass ", Quoted(name),
                      "; want a letter, then letters, digits, '_' and '-', at most ",
                      limits::kMaxPassNameBytes, " in all");
@@ -269,7 +280,7 @@ absl::Status PluginLoader::CheckNames(const std::string& path, const PassInfo& p
     }
     if (owner.empty()) continue;
     return Refused(path, "plugin ", owner, " has a pass '", name, "', and so has this one, ",
-                   pass.plugin);
+                   pass.plugin, ": give one another name, or open one of the two");
   }
   return absl::OkStatus();
 }

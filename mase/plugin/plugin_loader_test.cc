@@ -1,5 +1,6 @@
 #include "mase/plugin/plugin_loader.h"
 
+#include <elf.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -89,8 +90,11 @@ void ExpectRefused(const std::string& path, absl::string_view message) {
 
 TEST(PluginLoaderTest, WhatDoesNotFitIsRefusedBeforeAnyCodeOfItRuns) {
   const std::vector<Refusal> cases = {
-      {"no_entry", "it has no function MasePluginGetInfo"},
-      {"data_entry", "its MasePluginGetInfo is no function"},
+      {"no_entry",
+       "it has no function MasePluginGetInfo, so it is no MASE plugin: end one of its sources with "
+       "MASE_DEFINE_PLUGIN"},
+      {"data_entry",
+       "its MasePluginGetInfo is no function: end one of its sources with MASE_DEFINE_PLUGIN"},
       {"no_note", "it has no note of MASE's (section .note.mase) that says how it was built"},
       {"undefined",
        "it uses mase::MissingFromEveryHost(int), which this program does not have: "
@@ -123,14 +127,21 @@ TEST(PluginLoaderTest, WhatDoesNotFitIsRefusedBeforeAnyCodeOfItRuns) {
 TEST(PluginLoaderTest, AMismatchIsRefusedAndShowsBothSides) {
   const std::vector<Refusal> cases = {
       {"other_size", absl::StrCat("its MasePluginInfo has ", sizeof(MasePluginInfo) + 8,
-                                  " bytes, this program's ", sizeof(MasePluginInfo))},
-      {"other_abi", "its ABI version is 99, this program's 2"},
-      {"other_name", "it calls itself 'somebody_else', its file 'other_name'"},
-      {"null_field", "a field of its MasePluginInfo is null"},
-      {"returns_nothing", "MasePluginGetInfo returned nothing"},
-      {"throws_at_once", "MasePluginGetInfo threw"},
+                                  " bytes, this program's ", sizeof(MasePluginInfo),
+                                  ": build it against the SDK of this program")},
+      {"other_abi",
+       "its ABI version is 99, this program's 2: build it against the SDK of this program"},
+      {"other_name",
+       "it calls itself 'somebody_else', its file 'other_name': call its file somebody_else.so, or "
+       "change what MASE_DEFINE_PLUGIN says"},
+      {"null_field", "a field of its MasePluginInfo is null: let MASE_DEFINE_PLUGIN write it"},
+      {"returns_nothing",
+       "MasePluginGetInfo returned nothing, want a MasePluginInfo: let MASE_DEFINE_PLUGIN write "
+       "it"},
+      {"throws_at_once", "MasePluginGetInfo threw something: let MASE_DEFINE_PLUGIN write it"},
       {"throwing", "its register function threw: no licence"},
-      {"escaping", "its register function threw"},
+      {"escaping",
+       "its register function threw something; errors are to be returned as absl::Status"},
       {"repeat", "plugins repeat and repeat both have a pass 'fixture_pass"},
       {"nameless", "it calls a pass ''; want a letter, then letters, digits, '_' and '-'"},
       {"odd_name", "it calls a pass 'two words\\n'; want a letter"},
@@ -183,7 +194,7 @@ TEST(PluginLoaderTest, FilesThatOthersCanWriteAreRefused) {
 }
 
 TEST(PluginLoaderTest, AFileThatMayNotBeReadIsAnError) {
-  const std::string path = Fixture("good");
+  const std::string path = std::filesystem::canonical(Fixture("good")).string();
   std::filesystem::permissions(path, std::filesystem::perms::none);
   // To a root with all capabilities nothing is unreadable.
   __user_cap_header_struct self = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -195,9 +206,10 @@ TEST(PluginLoaderTest, AFileThatMayNotBeReadIsAnError) {
   PluginLoader loader(PluginIndex(), "");
   const absl::Status status = loader.Open(path).status();
   ASSERT_EQ(::syscall(SYS_capset, &self, before), 0);
-  EXPECT_THAT(status,
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr(absl::StrCat("plugin ", path, ": cannot open: Permission"))));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr(absl::StrCat(
+                                   "plugin ", path, ": cannot open: Permission denied; `chmod a+r ",
+                                   path, "`, or its folders a+x"))));
 }
 
 TEST(PluginLoaderTest, PluginsLieInTheFoldersThatTheSettingsName) {
@@ -208,7 +220,8 @@ TEST(PluginLoaderTest, PluginsLieInTheFoldersThatTheSettingsName) {
   PluginLoader loader(PluginIndex(), "");
   loader.set_policy({.folders = {"/nowhere", inside}});
   EXPECT_OK(loader.Open(good));
-  const std::string wanted = absl::StrCat("and plugins must lie in /nowhere or ", inside);
+  const std::string wanted = absl::StrCat("and plugins must lie in /nowhere or ", inside,
+                                          " (plugin_dirs): copy it there, or name its folder, too");
   EXPECT_THAT(loader.Open(twin), StatusIs(kRefused, HasSubstr(wanted)));
   EXPECT_THAT(loader.Open(inside + "/twin.so"),
               StatusIs(kRefused, AllOf(HasSubstr("it lies at " + twin), HasSubstr(wanted))))
@@ -258,8 +271,32 @@ TEST(PluginLoaderTest, FilesAreLimited) {
                   });
 }
 
-TEST(PluginLoaderTest, ALibraryThatIsNowhereIsNamed) {
-  ExpectRefused(TinyFixture("needs_library"),
+TEST(PluginLoaderTest, NamesOfPassesAreLimited) {
+  for (const char* what : {"name", "alias"}) {
+    const auto open = [&](int64_t bytes) {
+      PluginLoader loader(PluginIndex(), "");
+      absl::Status status = loader.Open(Fixture(absl::StrCat(what, "_of_", bytes))).status();
+      const std::string name(static_cast<size_t>(bytes), 'p');
+      if (status.ok()) status = loader.LookUp(name).status();
+      return status;
+    };
+    EXPECT_OK(open(limits::kMaxPassNameBytes - 1)) << what;
+    EXPECT_OK(open(limits::kMaxPassNameBytes)) << what;
+    EXPECT_THAT(open(limits::kMaxPassNameBytes + 1),
+                StatusIs(kRefused, HasSubstr("ppppp'; want a letter, then letters, digits, '_' and "
+                                             "'-', at most 64 in all")))
+        << what;
+  }
+}
+
+// Also one that lies beside it and is asked for by $ORIGIN: what is opened is a copy in memory.
+TEST(PluginLoaderTest, ALibraryOfItsOwnIsToBeLinkedIn) {
+  const std::string folder = NewFolder();
+  for (const char* name : {"needs_library.so", "libmase_nowhere.so"}) {
+    std::filesystem::copy_file(Runfile(absl::StrCat("mase/plugin/testdata/", name)),
+                               absl::StrCat(folder, "/", name));
+  }
+  ExpectRefused(folder + "/needs_library.so",
                 "libmase_nowhere.so: cannot open shared object file: No such file or directory; "
                 "link a library of your own into the plugin (its .a), as nothing is looked for "
                 "beside it ($ORIGIN)");
@@ -270,7 +307,9 @@ TEST(PluginLoaderTest, ANameThatIsTakenIsRefusedNamingBothPlugins) {
       IndexOf("plugin { name: 'owner' pass { name: 'bundled_pass' alias: 'other' } }"), "/nowhere");
   ASSERT_OK(loader.Open(Fixture("good")));
   EXPECT_THAT(loader.Open(Fixture("twin")),
-              StatusIs(kRefused, HasSubstr("plugin good has a pass 'fixture_pass")));
+              StatusIs(kRefused, HasSubstr("plugin good has a pass 'fixture_pass', and so has this "
+                                           "one, twin: give one another name, or open one of the "
+                                           "two")));
   EXPECT_THAT(loader.Open(Fixture("shadow")),
               StatusIs(kRefused, AllOf(HasSubstr("plugin owner has a pass 'bundled_pass'"),
                                        HasSubstr("so has this one, shadow"))))
@@ -287,22 +326,40 @@ TEST(PluginLoaderTest, WhatIsNoWholeSharedObjectIsRefusedUnopened) {
     EXPECT_OK(WriteFileAtomically(path, bytes));
     return loader.Open(path);
   };
-  EXPECT_THAT(open("#!/bin/sh\n"), StatusIs(kRefused, HasSubstr("begins with '#!/bin/s'")));
+  EXPECT_THAT(
+      open("#!/bin/sh\n"),
+      StatusIs(kRefused, HasSubstr("not a shared object: begins with '#!/bin/s', want an ELF "
+                                   "header: build it with g++ -shared")));
   const std::string whole = ValueOrDie(ReadFile(Fixture("good"), int64_t{1} << 30));
   for (const size_t size : {size_t{0}, size_t{3}, size_t{20}, size_t{63}, size_t{64}, size_t{200},
                             size_t{1000}, size_t{4096}, whole.size() / 2}) {
     EXPECT_THAT(open(whole.substr(0, size)), StatusIs(kRefused)) << size;
   }
+  EXPECT_THAT(open(whole.substr(0, whole.size() / 2)),
+              StatusIs(kRefused, HasSubstr("a truncated shared object: copy it again, whole")));
   std::string other_machine = whole;
-  other_machine[18] ^= 1;
-  EXPECT_THAT(open(other_machine), StatusIs(kRefused, HasSubstr("built for another machine")));
+  const bool here_is_arm = whole[18] == static_cast<char>(EM_AARCH64);
+  other_machine[18] = static_cast<char>(here_is_arm ? EM_X86_64 : EM_AARCH64);
+  const std::string arm = "aarch64 (ELF machine 183)", x86 = "x86-64 (ELF machine 62)";
+  EXPECT_THAT(open(other_machine),
+              StatusIs(kRefused, HasSubstr(absl::StrCat(
+                                     "built for another machine, ", here_is_arm ? x86 : arm,
+                                     ", and this program for ", here_is_arm ? arm : x86,
+                                     ": build it on this machine"))));
+  std::string big = whole;
+  big[5] = 2;  // ELFDATA2MSB
+  EXPECT_THAT(open(big),
+              StatusIs(kRefused, HasSubstr("a big-endian ELF file, and this machine is a "
+                                           "little-endian one: build it for ")));
   std::string narrow = whole;
   narrow[4] = 1;  // ELFCLASS32
-  EXPECT_THAT(open(narrow),
-              StatusIs(kRefused, HasSubstr("a 32-bit ELF file, and this program is")));
+  EXPECT_THAT(open(narrow), StatusIs(kRefused, HasSubstr("a 32-bit ELF file, and this program is a "
+                                                         "64-bit one: build it without -m32")));
   std::string program = whole;
   program[16] = 2;  // ET_EXEC
-  EXPECT_THAT(open(program), StatusIs(kRefused, HasSubstr("an ELF file of type 2")));
+  EXPECT_THAT(open(program),
+              StatusIs(kRefused, HasSubstr("an ELF file of type 2, want a shared object (3): link "
+                                           "it with -shared")));
   std::string no_segments = whole;
   no_segments[56] = no_segments[57] = 0;
   EXPECT_THAT(open(no_segments), StatusIs(kRefused, HasSubstr("program header table")));

@@ -86,6 +86,15 @@ absl::StatusOr<std::array<int, 2>> MakePipe() {
   return absl::InternalError(absl::StrCat("cannot make a pipe: ", std::strerror(errno)));
 }
 
+// Makes room for more of a message of `size` bytes and returns how many are there. Room grows as
+// bytes come, so that a size which is only claimed takes no memory.
+size_t MakeRoom(uint64_t size, std::string& bytes) {
+  constexpr uint64_t kFirst = 1 << 20;
+  const size_t had = bytes.size();
+  bytes.resize(std::min(size, std::max<uint64_t>(kFirst, 2 * uint64_t{had})));
+  return had;
+}
+
 bool Transfer(int socket, char* bytes, size_t size, bool reads) {
   while (size > 0) {
     const ssize_t count = reads ? ::read(socket, bytes, size) : ::write(socket, bytes, size);
@@ -115,8 +124,12 @@ bool ReadMessage(int socket, google::protobuf::MessageLite& message) {
   if (!Transfer(socket, head, kSizeBytes, /*reads=*/true)) return false;
   const uint64_t size = SizeAt(head);
   if (size > static_cast<uint64_t>(limits::kMaxPluginMessageBytes)) return false;
-  std::string bytes(size, '\0');
-  return Transfer(socket, bytes.data(), size, /*reads=*/true) && message.ParseFromString(bytes);
+  std::string bytes;
+  while (bytes.size() < size) {
+    const size_t had = MakeRoom(size, bytes);
+    if (!Transfer(socket, &bytes[had], bytes.size() - had, /*reads=*/true)) return false;
+  }
+  return message.ParseFromString(bytes);
 }
 
 absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const std::string& plugin_path,
@@ -211,11 +224,11 @@ PluginProcess::~PluginProcess() {
 absl::Status PluginProcess::Send(const google::protobuf::MessageLite& message,
                                  absl::Time deadline) {
   std::string bytes(kSizeBytes, '\0');
-  if (message.ByteSizeLong() > static_cast<size_t>(limits::kMaxPluginMessageBytes) ||
-      !message.AppendToString(&bytes)) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("a graph of more than ", limits::kMaxPluginMessageBytes,
-                     " bytes cannot be handed to a process of its own"));
+  const size_t size = message.ByteSizeLong();
+  if (size > static_cast<size_t>(limits_.message_bytes) || !message.AppendToString(&bytes)) {
+    return absl::ResourceExhaustedError(absl::StrCat("graph and options take ", size,
+                                                     " bytes; at most ", limits_.message_bytes,
+                                                     " can be handed to a process of its own"));
   }
   PutSize(bytes.size() - kSizeBytes, bytes.data());
   return Transfer(bytes.data(), bytes.size(), /*reads=*/false, deadline);
@@ -226,11 +239,14 @@ absl::Status PluginProcess::Receive(absl::Time deadline, google::protobuf::Messa
   MASE_RETURN_IF_ERROR(Transfer(head, kSizeBytes, /*reads=*/true, deadline));
   const uint64_t size = SizeAt(head);
   // The process cannot hold more than it may have; a larger size is none.
-  const bool sensible = size <= static_cast<uint64_t>(limits::kMaxPluginMessageBytes) &&
+  const bool sensible = size <= static_cast<uint64_t>(limits_.message_bytes) &&
                         size <= static_cast<uint64_t>(limits_.memory_bytes);
   if (!sensible) return End(absl::StrCat("sent garbage: a message of ", size, " bytes"));
-  std::string bytes(size, '\0');
-  MASE_RETURN_IF_ERROR(Transfer(bytes.data(), size, /*reads=*/true, deadline));
+  std::string bytes;
+  while (bytes.size() < size) {
+    const size_t had = MakeRoom(size, bytes);
+    MASE_RETURN_IF_ERROR(Transfer(&bytes[had], bytes.size() - had, /*reads=*/true, deadline));
+  }
   if (message.ParseFromString(bytes)) return absl::OkStatus();
   return End("sent garbage: bytes that are no message");
 }

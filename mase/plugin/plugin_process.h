@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "google/protobuf/message_lite.h"
+#include "mase/base/limits.h"
 
 namespace mase {
 
@@ -21,6 +22,8 @@ struct IsolationLimits {
   int64_t memory_bytes = 0;
   int64_t cpu_seconds = 0;
   absl::Duration pass_limit = absl::InfiniteDuration();
+  // Of one message, either way, and of all that a pass sends in one run.
+  int64_t message_bytes = limits::kMaxPluginMessageBytes;
 };
 
 class PluginProcess {
@@ -38,8 +41,9 @@ class PluginProcess {
 
   // A CrashError that says how the process ended, if it is gone or goes while it is waited for; of
   // one that is not done at `deadline`, after it was killed, that. `deadline` may be infinite.
+  // ResourceExhausted, and nothing is sent, beyond IsolationLimits::message_bytes.
   absl::Status Send(const google::protobuf::MessageLite& message, absl::Time deadline);
-  // The same; also InvalidArgument for what is no such message.
+  // The same; what is no such message, or too large a one, is a crash, too.
   absl::Status Receive(absl::Time deadline, google::protobuf::MessageLite& message);
 
   // What it wrote to stdout and stderr since last asked, at most limits::kMaxPluginOutputBytes of

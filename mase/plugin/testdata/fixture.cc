@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <xmmintrin.h>
 
+#include <algorithm>
 #include <bit>
 #include <cfenv>
 #include <cstdint>
@@ -30,6 +31,8 @@ namespace {
 using google::protobuf::Empty;
 using Result = absl::StatusOr<PassResult>;
 constexpr char kSummary[] = "Does nothing.";
+constexpr int kKept = 1 << 16;                       // Of stray output: kMaxPluginOutputBytes.
+constexpr uint64_t kMost = (uint64_t{1} << 31) - 1;  // Of a message: kMaxPluginMessageBytes.
 
 // "good" of /somewhere/good.so. What is open is a copy of that file, which a link tells of:
 // "/memfd:good.so (deleted)".
@@ -47,6 +50,10 @@ const std::string& Stem() {
   return *stem;
 }
 bool IsCalled(const char* name) { return Stem() == name; }
+// 64 of "name_of_64"; 0 where the name begins otherwise.
+int NumberBehind(const std::string& prefix) {
+  return Stem().rfind(prefix, 0) == 0 ? std::atoi(Stem().c_str() + prefix.size()) : 0;
+}
 
 // A pass that is a function.
 template <Result (*kRun)(Graph&, PassContext&)>
@@ -100,10 +107,41 @@ Result EatsMemory(Graph&, PassContext&) {
     for (int i = 0; i < 1 << 24; i += 4096) eaten.back()[i] = 1;
   }
 }
+// Much and often, so that what is kept of it is seen to be bounded: "xx...x", and how many bytes.
+Result ShoutsFor(PassContext& context, int bytes) {
+  const std::string text(static_cast<size_t>(bytes), 'x');
+  for (size_t written = 0; written < text.size();) {
+    const ssize_t put = write(STDOUT_FILENO, text.data() + written, text.size() - written);
+    if (put <= 0) break;
+    written += static_cast<size_t>(put);
+  }
+  context.Count("written", bytes);
+  return PassResult::Unchanged();
+}
+template <int kBytes>
+Result ShoutsBytes(Graph&, PassContext& context) {
+  return ShoutsFor(context, kBytes);
+}
+// A node after it is gone, whose memory somebody else has then.
+Result UsesAnErasedNode(Graph& graph, PassContext& context) {
+  Node* last = graph.output();
+  context.Note(*last, "seen", "it comes last");
+  MASE_RETURN_IF_ERROR(graph.EraseNode(last));
+  std::vector<std::unique_ptr<char[]>> others;
+  for (int i = 0; i < 100; ++i) {
+    others.emplace_back(new char[sizeof(Node)]);
+    std::fill_n(others.back().get(), sizeof(Node), 'x');
+  }
+  graph.ReplaceInput(last, 0, last->inputs()[0]->producer()->outputs()[0]);
+  return PassResult::Changed();
+}
 Result Shouts(Graph&, PassContext&) {
   std::printf("stray words\n");
   std::fflush(stdout);
   return PassResult::Unchanged();
+}
+Result ShoutsAndCrashes(Graph& graph, PassContext& context) {
+  return Shouts(graph, context).ok() ? Crashes(graph, context) : PassResult::Unchanged();
 }
 Result HidesAChange(Graph& graph, PassContext&) {
   graph.set_name("other");
@@ -144,6 +182,20 @@ Result SendsGarbage(Graph&, PassContext&) {
   const std::string garbage(64, '\xff');
   const ssize_t sent = write(3, garbage.data(), garbage.size());
   return sent > 0 ? PassResult::Unchanged() : PassResult::Changed();
+}
+// Says that a message of so many bytes comes, and goes.
+template <uint64_t kBytes>
+Result ClaimsBytes(Graph&, PassContext&) {
+  unsigned char head[8];
+  for (int i = 0; i < 8; ++i) head[i] = static_cast<unsigned char>(kBytes >> 8 * i);
+  if (write(3, head, sizeof head) == sizeof head) _exit(0);
+  return PassResult::Unchanged();
+}
+// Prints so many times 400,000 letters.
+template <int kTimes>
+Result Talks(Graph&, PassContext& context) {
+  for (int i = 0; i < kTimes; ++i) context.Print(std::string(400'000, 'y'));
+  return PassResult::Unchanged();
 }
 // What it could do to the machine; says what it could.
 Result ReachesOut(Graph&, PassContext& context) {
@@ -193,7 +245,12 @@ absl::Status RegisterBad(PassRegistrar& to) {
   MASE_RETURN_IF_ERROR(Add<ThrowsNumber>(to, "throws_number"));
   MASE_RETURN_IF_ERROR(Add<Hangs>(to, "hangs"));
   MASE_RETURN_IF_ERROR(Add<EatsMemory>(to, "eats_memory"));
+  MASE_RETURN_IF_ERROR(Add<UsesAnErasedNode>(to, "uses_an_erased_node", PassKind::kTransform));
   MASE_RETURN_IF_ERROR(Add<Shouts>(to, "shouts"));
+  MASE_RETURN_IF_ERROR(Add<ShoutsAndCrashes>(to, "shouts_and_crashes"));
+  MASE_RETURN_IF_ERROR(Add<ShoutsBytes<kKept - 1>>(to, "shouts_65535"));
+  MASE_RETURN_IF_ERROR(Add<ShoutsBytes<kKept>>(to, "shouts_65536"));
+  MASE_RETURN_IF_ERROR(Add<ShoutsBytes<kKept + 1>>(to, "shouts_65537"));
   MASE_RETURN_IF_ERROR(Add<HidesAChange>(to, "hides_a_change"));
   MASE_RETURN_IF_ERROR(Add<ClaimsAChange>(to, "claims_a_change", PassKind::kTransform));
   MASE_RETURN_IF_ERROR(Add<MakesACircle>(to, "makes_a_circle", PassKind::kTransform));
@@ -204,6 +261,11 @@ absl::Status RegisterBad(PassRegistrar& to) {
   MASE_RETURN_IF_ERROR(Add<ReachesOut>(to, "reaches_out"));
   MASE_RETURN_IF_ERROR(Add<ReadsAFile>(to, "reads_a_file"));
   MASE_RETURN_IF_ERROR(Add<SendsGarbage>(to, "sends_garbage"));
+  MASE_RETURN_IF_ERROR(Add<ClaimsBytes<kMost - 1>>(to, "claims_one_less"));
+  MASE_RETURN_IF_ERROR(Add<ClaimsBytes<kMost>>(to, "claims_the_most"));
+  MASE_RETURN_IF_ERROR(Add<ClaimsBytes<kMost + 1>>(to, "claims_one_more"));
+  MASE_RETURN_IF_ERROR(Add<Talks<2>>(to, "talks_twice"));
+  MASE_RETURN_IF_ERROR(Add<Talks<3>>(to, "talks_thrice"));
   MASE_RETURN_IF_ERROR(to.AddPass<CreatedAsNull>("created_as_null", kSummary));
   MASE_RETURN_IF_ERROR(to.AddPass<CreatedByThrowing>("created_by_throwing", kSummary));
   return to.AddPass<Runs<Good>>("needs_nobody", kSummary, {.needs = {"nobody"}});
@@ -217,6 +279,15 @@ absl::Status Register(PassRegistrar& registrar) {
   if (IsCalled("nameless")) return Add<Good>(registrar, "");
   if (IsCalled("odd_name")) return Add<Good>(registrar, "two words\n");
   if (IsCalled("exits_registering")) std::exit(0);
+  // name_of_64: a pass with a name of so many letters.
+  if (const int letters = NumberBehind("name_of_"); letters > 0) {
+    return Add<Good>(registrar, std::string(static_cast<size_t>(letters), 'p').c_str());
+  }
+  if (const int letters = NumberBehind("alias_of_"); letters > 0) {
+    return registrar.AddPass<Runs<Good>>(
+        "fixture_pass", kSummary,
+        {.kind = PassKind::kAnalysis, .aliases = {std::string(static_cast<size_t>(letters), 'p')}});
+  }
   MASE_RETURN_IF_ERROR(Add<Good>(registrar, "fixture_pass"));
   if (IsCalled("repeat")) return Add<Good>(registrar, "fixture_pass");
   if (IsCalled("throwing")) throw std::runtime_error("no licence");
