@@ -1,6 +1,7 @@
 // Plugins that go wrong, as users of the program meet them.
 #include <filesystem>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -64,10 +65,33 @@ TEST_F(PluginFaultsTest, APassThatEndsTheProgramIsNamedAndNoSuccess) {
   const CommandResult crashed = Run("crashes");
   ExpectCrash(crashed, 128 + 11, "pass crashes of plugin bad crashed: SIGSEGV, a memory access");
   EXPECT_THAT(crashed.err, HasSubstr("runs this pass again: transform --reproduce="));
+#if !defined(__SANITIZE_ADDRESS__)  // Which finds it itself.
+  // Abseil's check of an index, which is a trap.
+  ExpectCrash(Run("uses_an_erased_node"), 128 + 4,
+              "pass uses_an_erased_node of plugin bad crashed: SIGILL, no instruction of this "
+              "machine, last at node output");
+#endif
   ExpectCrash(Run("overflows"), 128 + 11,
               "pass overflows of plugin bad crashed: SIGSEGV, its stack overflowed");
   ExpectCrash(Run("hangs", {"--pass_timeout=1"}), 1,
               "pass hangs of plugin bad was not done after 1s (--pass_timeout)");
+}
+
+// Not a pass, but its plugin, while it is opened.
+TEST_F(PluginFaultsTest, APluginThatEndsTheProgramIsRefused) {
+  for (const auto& [name, exit_code, what] : std::vector<std::tuple<std::string, int, std::string>>{
+           {"exits_registering", 4, "called exit"},
+           {"exiting", 4, "called exit"},
+           {"aborting", 128 + 6, "crashed: SIGABRT"}}) {
+    folder_ = NewFolder();
+    FixtureIn(folder_, name);
+    const CommandResult run = RunCommand(
+        "mase/ch", {"transform", "jsc-tiny", "jsc-sim", "--plugins=./" + name + ".so"}, folder_);
+    EXPECT_EQ(run.exit_code, exit_code) << run.err;
+    EXPECT_THAT(run.err,
+                HasSubstr(absl::StrCat("/", name, ".so refused: while it was opened it ", what)));
+    EXPECT_EQ(run.out.find("Files written"), std::string::npos);
+  }
 }
 
 TEST_F(PluginFaultsTest, InAProcessOfItsOwnItFailsAlone) {
@@ -96,6 +120,23 @@ TEST_F(PluginFaultsTest, TheFloatingPointStateIsKept) {
   }
   ASSERT_EQ(losses.size(), 2);
   EXPECT_EQ(losses[0], losses[1]) << "measured before and after the pass";
+}
+
+TEST_F(PluginFaultsTest, WhatAPassWritesToStdoutIsAWarning) {
+  const std::string warning = "shouts: it wrote to stdout: 'stray words\\n'";
+  const CommandResult run = Run("shouts", {"--set=passes.report_node_type={}"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(Summary()["warnings"].dump(), HasSubstr("shouts: it wrote to stdout: 'stray words"));
+  EXPECT_THAT(run.err, HasSubstr(warning));
+  EXPECT_THAT(run.out, AllOf(Not(HasSubstr("stray words")), HasSubstr("seq_blocks_2")))
+      << "what the program says of passes is where it was";
+  const CommandResult json = Run("shouts", {"--json"});
+  EXPECT_EQ(json.exit_code, 0) << json.err;
+  EXPECT_TRUE(nlohmann::json::accept(json.out)) << json.out;
+  // What it said before it ended the program is not lost.
+  const CommandResult dying = Run("shouts_and_crashes");
+  EXPECT_EQ(dying.exit_code, 128 + 11) << dying.err;
+  EXPECT_THAT(dying.err, HasSubstr("stray words\npass shouts_and_crashes of plugin bad crashed"));
 }
 
 TEST_F(PluginFaultsTest, MistakesOfPassesSayWhoMadeThem) {

@@ -19,6 +19,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "mase/base/standard_output.h"
 
 namespace mase {
 namespace {
@@ -130,6 +131,7 @@ class EndWatch::Implementation {
   // Calls only what POSIX lets a signal handler call. Once.
   void Leave(const char* what, const char* node) {
     if (said_.exchange(true)) return;
+    LetCaughtOutputGo();
     Put(words_.who);
     Put(" ");
     Put(what);

@@ -2,14 +2,43 @@
 #ifndef MASE_BASE_STANDARD_OUTPUT_H_
 #define MASE_BASE_STANDARD_OUTPUT_H_
 
+#include <string>
+
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "mase/base/table.h"
 
 namespace mase {
 
-// From now on each line goes to the operating system as soon as it is whole, also where stdout is
-// a file or a pipe: a process that is killed has printed all that it said. Call before printing.
+// From now on stdout is this program's own (see CatchOutput), and each line goes to the operating
+// system as soon as it is whole, also where stdout is a file or a pipe: a process that is killed
+// has printed all that it said. Call before printing.
 void PrintByLines();
+
+// Prints, also while CatchOutput keeps others from it.
+void PrintOut(absl::string_view text);
+
+// While it lives, what is written to stdout by any other means than PrintOut, of this thread or
+// another, goes into memory: results on stdout are not mixed with what code of plugins says there.
+// Only in programs that own stdout (PrintByLines); and one at a time: a second one finds nothing.
+class CatchOutput {
+ public:
+  CatchOutput();
+  ~CatchOutput() { Take(); }
+  CatchOutput(const CatchOutput&) = delete;
+  CatchOutput& operator=(const CatchOutput&) = delete;
+
+  // Puts stdout back and returns what was written, of more than limits::kMaxPluginOutputBytes the
+  // first ones.
+  std::string Take();
+
+ private:
+  bool active_ = false;
+};
+
+// Puts stdout back where code that is being caught ends the process; what it wrote goes to stderr.
+// For signal handlers, too.
+void LetCaughtOutputGo();
 
 // Hands over what stdout and std::cout still hold. Unavailable, "stdout: cannot write: REASON", if
 // that fails or anything printed earlier was lost (a full disk). The last thing that a program

@@ -22,7 +22,8 @@ void TerminalReporter::Print(absl::string_view text) { PutOut(Printable(text)); 
 
 void TerminalReporter::PutOut(absl::string_view text) {
   if (flags_.quiet()) return;
-  std::fwrite(text.data(), 1, text.size(), flags_.json() ? stderr : stdout);
+  if (!flags_.json()) return PrintOut(text);
+  std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
 void TerminalReporter::Show(const Table& table, absl::string_view whole) {
@@ -36,7 +37,7 @@ void TerminalReporter::Show(const Table& table, absl::string_view whole) {
 Terminal TerminalReporter::progress() { return flags_.quiet() ? Terminal() : Terminal::Stderr(); }
 
 void TerminalReporter::PrintJson(absl::string_view document) {
-  if (flags_.json()) std::fwrite(document.data(), 1, document.size(), stdout);
+  if (flags_.json()) PrintOut(document);
 }
 
 }  // namespace mase

@@ -15,6 +15,7 @@
 #include "mase/base/last_words.h"
 #include "mase/base/quote.h"
 #include "mase/base/recorded.h"
+#include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table_report.h"
@@ -304,8 +305,17 @@ class Runner {
     const PipelineStep& step = running.step;
     const EndWatch watch(running.last_words, /*exit_code=*/1,
                          step.info->isolated ? absl::InfiniteDuration() : pipeline_.pass_limit);
-    return CallForeign(absl::StrCat("of plugin ", step.info->plugin),
-                       [&] { return step.pass->Run(graph_, context); });
+    const auto run = [&] { return step.pass->Run(graph_, context); };
+    const std::string whose = absl::StrCat("of plugin ", step.info->plugin);
+    if (step.info->isolated) return CallForeign(whose, run);
+    CatchOutput output;
+    absl::StatusOr<PassResult> result = CallForeign(whose, run);
+    if (const std::string text = output.Take(); !text.empty()) {
+      const std::string warning = absl::StrCat("it wrote to stdout: ", Quoted(text));
+      context.Warn(warning);
+      if (!result.ok()) host_.Print(absl::StrCat(step.info->name, ": ", warning, "\n"));
+    }
+    return result;
   }
 
   const Pipeline& pipeline_;
