@@ -200,7 +200,8 @@ void PrintOverview() {
       "MASE: train small nets, quantize them into any number format, measure the cost.\n\n"
       "  ch ACTION [WORDS] [FLAGS]\n\n%s\n"
       "  ch help ACTION           flags and examples of an action\n"
-      "  ch ACTION --dry_run      what it would do, and which setting says so\n",
+      "  ch ACTION --dry_run      what transform, train, test, sweep, search or export\n"
+      "                           would do, and which setting says so\n",
       table.Text().c_str());
 }
 

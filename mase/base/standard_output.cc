@@ -66,6 +66,8 @@ void PrintByLines() {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
 }
 
+void DisownOutput() { is_own = false; }
+
 void PrintOut(absl::string_view text) {
   const std::lock_guard<std::mutex> lock(Mutex());
   if (own < 0) {

@@ -15,6 +15,10 @@ namespace mase {
 // has printed all that it said. Call before printing.
 void PrintByLines();
 
+// From now on stdout is another's, and CatchOutput leaves it alone: for a child of fork() whose
+// output is collected by its parent.
+void DisownOutput();
+
 // Prints, also while CatchOutput keeps others from it.
 void PrintOut(absl::string_view text);
 

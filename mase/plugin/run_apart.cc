@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mase/base/call_foreign.h"
+#include "mase/base/standard_output.h"
 
 namespace mase {
 namespace {
@@ -38,6 +39,7 @@ std::string Contents(int file) {
                            int seconds) {
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
+  DisownOutput();
   const rlimit time = {static_cast<rlim_t>(seconds), static_cast<rlim_t>(seconds) + 1};
   ::setrlimit(RLIMIT_CPU, &time);
   ::signal(SIGALRM, SIG_DFL);
