@@ -32,9 +32,13 @@ class StagedCall {
   StagedCall(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
              const std::vector<Operand>& operands);
 
+  // float32 elements that Run works in: the scratchpad, and a copy of each operand that lies
+  // otherwise, all on cache lines of their own.
   int64_t scratch_floats() const { return scratch_floats_; }
 
-  // Pointers in the order of the operands; those beyond are left out. Throws dnnl::error.
+  // Pointers in the order of the operands, those at the end perhaps left out; `scratch` has
+  // scratch_floats() elements and begins at a cache line. By one thread at a time, which need not
+  // be the same one. Throws dnnl::error.
   void Run(std::initializer_list<const void*> pointers, float* scratch);
 
  private:

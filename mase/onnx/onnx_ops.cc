@@ -12,7 +12,7 @@ const std::vector<OnnxOp>& AllOnnxOps() {
   static const auto& all = *[] {
     auto* ops = new std::vector<OnnxOp>;
     for (const auto part : {OnnxElementOps, OnnxLayerOps, OnnxPoolOps, OnnxShapeOps, OnnxSelectOps,
-                            OnnxConstantOps, OnnxQuantizedOps}) {
+                            OnnxConstantOps, OnnxTruthOps, OnnxQuantizedOps}) {
       for (const OnnxOp& op : part()) ops->push_back(op);
     }
     std::sort(ops->begin(), ops->end(),

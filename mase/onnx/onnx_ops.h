@@ -6,6 +6,8 @@
 #ifndef MASE_ONNX_ONNX_OPS_H_
 #define MASE_ONNX_ONNX_OPS_H_
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,8 +43,18 @@ std::vector<OnnxOp> OnnxLayerOps();      // Gemm, MatMul, Conv, norms
 std::vector<OnnxOp> OnnxPoolOps();       // MaxPool, ReduceMean, ...
 std::vector<OnnxOp> OnnxShapeOps();      // Reshape, Transpose, Pad, ...
 std::vector<OnnxOp> OnnxSelectOps();     // Concat, Slice, Gather, ...
-std::vector<OnnxOp> OnnxConstantOps();   // Constant, Shape, Range, Equal, ...
+std::vector<OnnxOp> OnnxConstantOps();   // Constant, Shape, Range, ...
+std::vector<OnnxOp> OnnxTruthOps();      // Equal, Less, And, Not, ...
 std::vector<OnnxOp> OnnxQuantizedOps();  // QuantizeLinear, QLinearConv, ...
+
+// An ONNX op that our table has under another name, with the same inputs and no attributes.
+template <const absl::string_view& kOp>
+absl::Status Same(OnnxNode& node) {
+  return node.Become(kOp);
+}
+
+// What Cast makes of numbers that rows compute: 1 where one is another than 0, else 0.
+absl::Status ImportTruth(OnnxNode& node);
 
 // Computes with whole numbers: Add, Sub, Mul, Div, Pow, Neg, Max, Min; chooses among them.
 absl::StatusOr<bool> FoldArithmetic(OnnxNode& node);
@@ -51,6 +63,18 @@ absl::StatusOr<bool> FoldWhere(OnnxNode& node);
 // ResourceExhausted if a constant of that shape has more elements than are computed while a file is
 // read: 2^24.
 absl::Status CheckCount(const Shape& shape);
+
+// Where element i of the broadcast shape is in a tensor of shape `own`.
+int64_t BroadcastIndex(int64_t i, const Shape& shape, const Shape& own);
+
+// `combine` of the broadcast pairs of whole numbers, with the type of `a`. InvalidArgument if the
+// shapes do not broadcast; errors of CheckCount and of `combine`.
+absl::StatusOr<KnownInts> Combine(
+    const KnownInts& a, const KnownInts& b,
+    const std::function<absl::StatusOr<Extent>(const Extent&, const Extent&)>& combine);
+
+// Makes known whole numbers the node's first result.
+absl::Status SetInts(OnnxNode& node, KnownInts ints);
 
 // An op whose results are elements of its first input.
 OnnxOp Mover(absl::string_view name, absl::string_view becomes,

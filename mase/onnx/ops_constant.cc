@@ -16,34 +16,6 @@ namespace {
 
 using ::onnx::TensorProto;
 
-// Where element i of the broadcast shape is in a tensor of shape `own`.
-int64_t BroadcastIndex(int64_t i, const Shape& shape, const Shape& own) {
-  int64_t at = 0, stride = 1;
-  for (int axis = 1; axis <= shape.rank(); ++axis) {
-    const int64_t index = i % shape[-axis];
-    i /= shape[-axis];
-    if (axis > own.rank()) continue;
-    if (own[-axis] != 1) at += index * stride;
-    stride *= own[-axis];
-  }
-  return at;
-}
-
-// `combine` of the broadcast pairs of whole numbers.
-absl::StatusOr<KnownInts> Combine(
-    const KnownInts& a, const KnownInts& b,
-    const std::function<absl::StatusOr<Extent>(const Extent&, const Extent&)>& combine) {
-  MASE_ASSIGN_OR_RETURN(const Shape shape, BroadcastShapes(a.shape, b.shape));
-  MASE_RETURN_IF_ERROR(CheckCount(shape));
-  MASE_ASSIGN_OR_RETURN(KnownInts result, KnownInts::WithRoom(shape, a.type));
-  for (int64_t i = 0; i < shape.elements(); ++i) {
-    MASE_ASSIGN_OR_RETURN(Extent value, combine(a.values[BroadcastIndex(i, shape, a.shape)],
-                                                b.values[BroadcastIndex(i, shape, b.shape)]));
-    result.values.push_back(value);
-  }
-  return result;
-}
-
 absl::StatusOr<Extent> Calculate(const std::string& op, const Extent& a, const Extent& b) {
   if (op == "Add" || op == "Sub") {
     Extent sum;
@@ -122,13 +94,6 @@ absl::Status Narrow(KnownInts& ints) {
   return absl::OkStatus();
 }
 
-absl::Status SetInts(OnnxNode& node, KnownInts ints) {
-  OnnxValue value;
-  value.ints = std::move(ints);
-  node.SetResult(0, std::move(value));
-  return absl::OkStatus();
-}
-
 absl::Status SetFloats(OnnxNode& node, Tensor floats) {
   OnnxValue value;
   value.floats = std::move(floats);
@@ -140,129 +105,6 @@ absl::StatusOr<bool> FoldMod(OnnxNode& node) {
   MASE_ASSIGN_OR_RETURN(const int64_t fmod, node.Int("fmod", 0));
   if (fmod != 0) return CannotRead("takes fmod=0 alone");
   return FoldArithmetic(node);
-}
-
-bool AllKnown(const OnnxNode& node) {
-  for (int i = 0; i < node.inputs(); ++i) {
-    if (const OnnxValue* input = node.Input(i); input != nullptr && !input->known()) return false;
-  }
-  return true;
-}
-
-// Truths of known numbers.
-template <typename Holds>
-absl::StatusOr<bool> Compare(OnnxNode& node, const Holds& holds) {
-  for (int i = 0; i < node.inputs(); ++i) {
-    const OnnxValue* input = node.Input(i);
-    if (input == nullptr || input->value == nullptr) continue;
-    if (node.importer().TypeOf(input->value) != DType::kFloat32) return CannotRead("compares ids");
-  }
-  if (!AllKnown(node)) return false;
-  const Tensor *left = node.KnownFloats(0), *right = node.KnownFloats(1);
-  if (left != nullptr && right != nullptr) {
-    MASE_ASSIGN_OR_RETURN(const Shape shape, BroadcastShapes(left->shape(), right->shape()));
-    MASE_RETURN_IF_ERROR(CheckCount(shape));
-    MASE_ASSIGN_OR_RETURN(KnownInts truths, KnownInts::WithRoom(shape, TensorProto::BOOL));
-    for (int64_t i = 0; i < shape.elements(); ++i) {
-      const float a = left->data<float>()[BroadcastIndex(i, shape, left->shape())];
-      const float b = right->data<float>()[BroadcastIndex(i, shape, right->shape())];
-      truths.values.push_back({holds(a, b)});
-    }
-    MASE_RETURN_IF_ERROR(SetInts(node, std::move(truths)));
-    return true;
-  }
-  MASE_ASSIGN_OR_RETURN(const KnownInts a, node.WholeNumbers(0));
-  MASE_ASSIGN_OR_RETURN(const KnownInts b, node.WholeNumbers(1));
-  MASE_ASSIGN_OR_RETURN(
-      KnownInts truths,
-      Combine(a, b, [&](const Extent& x, const Extent& y) -> absl::StatusOr<Extent> {
-        if (x.fixed() && y.fixed()) return Extent{holds(x.constant, y.constant)};
-        if (x == y) return Extent{holds(int64_t{0}, int64_t{0})};
-        // Both answers are those for any number of rows from 1 on, or there is none.
-        Extent difference;
-        int64_t of_one_row = 0;
-        if (__builtin_sub_overflow(x.constant, y.constant, &difference.constant) ||
-            __builtin_sub_overflow(x.per_row, y.per_row, &difference.per_row) ||
-            __builtin_add_overflow(difference.constant, difference.per_row, &of_one_row)) {
-          return BadNode("a difference of whole numbers overflows");
-        }
-        const bool grows = difference.per_row > 0 && of_one_row > 0;
-        const bool falls = difference.per_row < 0 && of_one_row < 0;
-        if (!grows && !falls) return CannotRead("depends on how many rows there are");
-        return Extent{holds(int64_t{grows ? 1 : 0}, int64_t{grows ? 0 : 1})};
-      }));
-  truths.type = TensorProto::BOOL;
-  MASE_RETURN_IF_ERROR(SetInts(node, std::move(truths)));
-  return true;
-}
-
-absl::StatusOr<bool> FoldEqual(OnnxNode& node) {
-  return Compare(node, [](auto a, auto b) { return a == b; });
-}
-absl::StatusOr<bool> FoldLess(OnnxNode& node) {
-  return Compare(node, [](auto a, auto b) { return a < b; });
-}
-absl::StatusOr<bool> FoldLessOrEqual(OnnxNode& node) {
-  return Compare(node, [](auto a, auto b) { return a <= b; });
-}
-absl::StatusOr<bool> FoldGreater(OnnxNode& node) {
-  return Compare(node, [](auto a, auto b) { return a > b; });
-}
-absl::StatusOr<bool> FoldGreaterOrEqual(OnnxNode& node) {
-  return Compare(node, [](auto a, auto b) { return a >= b; });
-}
-absl::StatusOr<bool> FoldAnd(OnnxNode& node) {
-  return Compare(node, [](auto a, auto b) { return a != 0 && b != 0; });
-}
-absl::StatusOr<bool> FoldOr(OnnxNode& node) {
-  return Compare(node, [](auto a, auto b) { return a != 0 || b != 0; });
-}
-
-// Comparisons of what rows compute: a truth is the number 1, its opposite 0.
-template <const absl::string_view& kOp>
-absl::Status CompareRows(OnnxNode& node) {
-  return node.Become(kOp);
-}
-// a < b is b > a.
-template <const absl::string_view& kOp>
-absl::Status CompareTurned(OnnxNode& node) {
-  MASE_ASSIGN_OR_RETURN(Value * a, node.ValueOf(0));
-  MASE_ASSIGN_OR_RETURN(Value * b, node.ValueOf(1));
-  MASE_ASSIGN_OR_RETURN(Value * result, node.Add(kOp, {b, a}));
-  node.SetResult(result);
-  return absl::OkStatus();
-}
-absl::Status SetOpposite(OnnxNode& node, Value* truth) {
-  MASE_ASSIGN_OR_RETURN(Value * one, node.Number(1));
-  MASE_ASSIGN_OR_RETURN(Value * result, node.Add(ops::kSub, {one, truth}));
-  node.SetResult(result);
-  return absl::OkStatus();
-}
-absl::Status NotOfRows(OnnxNode& node) {
-  MASE_ASSIGN_OR_RETURN(Value * truth, node.ValueOf(0));
-  return SetOpposite(node, truth);
-}
-// A NaN alone is not equal to itself.
-absl::Status IsNanOfRows(OnnxNode& node) {
-  MASE_ASSIGN_OR_RETURN(Value * x, node.ValueOf(0));
-  MASE_ASSIGN_OR_RETURN(Value * number, node.Add(ops::kEq, {x, x}));
-  return SetOpposite(node, number);
-}
-// To truths: whether a number is another one than 0.
-absl::Status CastRows(OnnxNode& node) {
-  MASE_ASSIGN_OR_RETURN(Value * x, node.ValueOf(0));
-  MASE_ASSIGN_OR_RETURN(Value * zero, node.Number(0));
-  MASE_ASSIGN_OR_RETURN(Value * none, node.Add(ops::kEq, {x, zero}));
-  return SetOpposite(node, none);
-}
-
-absl::StatusOr<bool> FoldNot(OnnxNode& node) {
-  if (!AllKnown(node)) return false;
-  MASE_ASSIGN_OR_RETURN(KnownInts truths, node.WholeNumbers(0));
-  MASE_RETURN_IF_ERROR(truths.Numbers().status());
-  for (Extent& truth : truths.values) truth.constant = truth.constant == 0;
-  MASE_RETURN_IF_ERROR(SetInts(node, std::move(truths)));
-  return true;
 }
 
 absl::StatusOr<bool> FoldConstant(OnnxNode& node) {
@@ -478,16 +320,40 @@ absl::StatusOr<bool> FoldRange(OnnxNode& node) {
   return true;
 }
 
-absl::StatusOr<bool> FoldIsNan(OnnxNode& node) {
-  if (!AllKnown(node)) return false;
-  MASE_ASSIGN_OR_RETURN(const Tensor floats, node.Floats(0));
-  MASE_ASSIGN_OR_RETURN(KnownInts truths, KnownInts::WithRoom(floats.shape(), TensorProto::BOOL));
-  for (const float number : floats.data<float>()) truths.values.push_back({std::isnan(number)});
-  MASE_RETURN_IF_ERROR(SetInts(node, std::move(truths)));
-  return true;
+}  // namespace
+
+int64_t BroadcastIndex(int64_t i, const Shape& shape, const Shape& own) {
+  int64_t at = 0, stride = 1;
+  for (int axis = 1; axis <= shape.rank(); ++axis) {
+    const int64_t index = i % shape[-axis];
+    i /= shape[-axis];
+    if (axis > own.rank()) continue;
+    if (own[-axis] != 1) at += index * stride;
+    stride *= own[-axis];
+  }
+  return at;
 }
 
-}  // namespace
+absl::StatusOr<KnownInts> Combine(
+    const KnownInts& a, const KnownInts& b,
+    const std::function<absl::StatusOr<Extent>(const Extent&, const Extent&)>& combine) {
+  MASE_ASSIGN_OR_RETURN(const Shape shape, BroadcastShapes(a.shape, b.shape));
+  MASE_RETURN_IF_ERROR(CheckCount(shape));
+  MASE_ASSIGN_OR_RETURN(KnownInts result, KnownInts::WithRoom(shape, a.type));
+  for (int64_t i = 0; i < shape.elements(); ++i) {
+    MASE_ASSIGN_OR_RETURN(Extent value, combine(a.values[BroadcastIndex(i, shape, a.shape)],
+                                                b.values[BroadcastIndex(i, shape, b.shape)]));
+    result.values.push_back(value);
+  }
+  return result;
+}
+
+absl::Status SetInts(OnnxNode& node, KnownInts ints) {
+  OnnxValue value;
+  value.ints = std::move(ints);
+  node.SetResult(0, std::move(value));
+  return absl::OkStatus();
+}
 
 absl::Status CheckCount(const Shape& shape) {
   MASE_RETURN_IF_ERROR(shape.Validate());
@@ -556,44 +422,11 @@ std::vector<OnnxOp> OnnxConstantOps() {
       {.name = "Cast",
        .becomes = "nothing, eq and sub, or a constant",
        .limits = "floats to floats and truths while rows run",
-       .import = CastRows,
+       .import = ImportTruth,
        .fold = FoldCast,
        .keeps_rounding = true},
       {.name = "Range", .becomes = kKnown, .limits = kOfConstants, .fold = FoldRange},
       {.name = "Mod", .becomes = kKnown, .limits = kOfConstants, .fold = FoldMod},
-      {.name = "Equal",
-       .becomes = "eq, or a constant",
-       .import = CompareRows<ops::kEq>,
-       .fold = FoldEqual},
-      {.name = "Less",
-       .becomes = "gt, or a constant",
-       .import = CompareTurned<ops::kGt>,
-       .fold = FoldLess},
-      {.name = "LessOrEqual",
-       .becomes = "ge, or a constant",
-       .import = CompareTurned<ops::kGe>,
-       .fold = FoldLessOrEqual},
-      {.name = "Greater",
-       .becomes = "gt, or a constant",
-       .import = CompareRows<ops::kGt>,
-       .fold = FoldGreater},
-      {.name = "GreaterOrEqual",
-       .becomes = "ge, or a constant",
-       .import = CompareRows<ops::kGe>,
-       .fold = FoldGreaterOrEqual},
-      {.name = "And",
-       .becomes = "mul, or a constant",
-       .import = CompareRows<ops::kMul>,
-       .fold = FoldAnd},
-      {.name = "Or",
-       .becomes = "maximum, or a constant",
-       .import = CompareRows<ops::kMaximum>,
-       .fold = FoldOr},
-      {.name = "Not", .becomes = "sub, or a constant", .import = NotOfRows, .fold = FoldNot},
-      {.name = "IsNaN",
-       .becomes = "eq and sub, or a constant",
-       .import = IsNanOfRows,
-       .fold = FoldIsNan},
   };
 }
 

@@ -12,13 +12,7 @@ namespace {
 
 constexpr float kMost = std::numeric_limits<float>::max();
 
-// A function that our table has under another name.
-template <const absl::string_view& kOp>
-absl::Status Same(OnnxNode& node) {
-  return node.Become(kOp);
-}
-
-// The same with one number.
+// Same (onnx_ops.h) with one number.
 template <const absl::string_view& kOp, const char* kOnnx, const char* kOurs, int kMillis>
 absl::Status WithNumber(OnnxNode& node) {
   MASE_ASSIGN_OR_RETURN(const double number, node.Float(kOnnx, kMillis / 1000.0));
