@@ -136,6 +136,8 @@ if [[ -n $has_cmake ]]; then
   ch plugins describe my_pass/build/my_pass.so > log
   has log "The op whose nodes are counted."
   has log "default linear"
+  has log "  status   experimental"
+  has log "  owner    not said"
 fi
 
 # A library of its own and several .proto files, by g++ and CMake (tools/check_sdk: by Bazel).

@@ -1,3 +1,3 @@
 """The version of the SDK, in the sense of semver.org; docs/compatibility.md says what it promises."""
 
-SDK_VERSION = "1.2.0"
+SDK_VERSION = "1.3.0"

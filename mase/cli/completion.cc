@@ -97,7 +97,7 @@ absl::StatusOr<Listing> ListCompletions(const std::vector<std::string>& words,
   for (const ZooEntry& entry : ZooModels()) models.emplace_back(entry.name);
   for (const KnownDataset& set : KnownDatasets()) datasets.push_back(set.name);
   MASE_ASSIGN_OR_RETURN(const std::unique_ptr<PluginLoader> loader, PluginLoader::Create());
-  for (const PassEntry& pass : loader->List()) passes.push_back(pass.name());
+  for (const KnownPass& known : loader->List()) passes.push_back(known.pass->name());
   for (const Family* family : Families()) formats.emplace_back(family->name);
   const std::string script =
       absl::StrReplaceAll(kBash, {{"@ACTIONS@", absl::StrJoin(actions, " ")},

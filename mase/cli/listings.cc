@@ -35,20 +35,20 @@ absl::Status WantNoWords(absl::string_view action, const std::vector<std::string
 
 Listing AllPasses(const PluginLoader& loader) {
   Table table("passes", "", {{"Pass"}, {"Kind"}, {"What it does"}});
-  for (const PassEntry& pass : loader.List()) {
-    table.AddRow({pass.name(), pass.kind(), pass.summary()});
+  for (const auto& [pass, plugin] : loader.List()) {
+    table.AddRow({pass->name(), pass->kind(), pass->summary()});
   }
   return {std::move(table), "\n`passes describe NAME` prints options and defaults.\n"};
 }
 
 absl::StatusOr<std::string> DescribePass(const std::string& name, const PluginLoader& loader) {
   std::vector<std::string> known;
-  for (const PassEntry& pass : loader.List()) {
-    known.push_back(pass.name());
-    for (const std::string& alias : pass.alias()) known.push_back(alias);
+  for (const KnownPass& each : loader.List()) {
+    known.push_back(each.pass->name());
+    for (const std::string& alias : each.pass->alias()) known.push_back(alias);
     if (std::find(known.begin(), known.end(), name) == known.end()) continue;
     MASE_ASSIGN_OR_RETURN(const OptionManual manual, OptionManual::Create());
-    return ManualText(pass, manual.Describe(pass.options_type()));
+    return ManualText(each, manual.Describe(each.pass->options_type()));
   }
   return absl::NotFoundError(absl::StrCat("no pass '", name, "'", Suggest(name, known)));
 }
@@ -59,8 +59,8 @@ absl::StatusOr<std::string> PassReference(const PluginLoader& loader) {
       "# The passes and their options\n\n"
       "Written by `./bazelw run //mase:ch -- passes reference` from the comments of each pass's\n"
       "`_options.proto`; a test compares. `ch passes describe NAME` prints one of them.\n";
-  for (const PassEntry& pass : loader.List()) {
-    absl::StrAppend(&text, "\n", ManualMarkdown(pass, manual.Describe(pass.options_type())));
+  for (const KnownPass& each : loader.List()) {
+    absl::StrAppend(&text, "\n", ManualMarkdown(each, manual.Describe(each.pass->options_type())));
   }
   return text;
 }

@@ -12,6 +12,7 @@
 #include "google/protobuf/descriptor.pb.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
+#include "mase/base/quote.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/scalar.h"
@@ -193,21 +194,24 @@ std::vector<OptionTable> OptionManual::Describe(absl::string_view options_type) 
 
 namespace {
 
-// "transform, experimental; owned by N; also known as A, B". A pass that was opened without an
-// index has no status and no owner.
-std::string KindAndOwner(const PassEntry& pass, absl::string_view aliases) {
-  std::string text = pass.kind();
-  if (!pass.status().empty()) absl::StrAppend(&text, ", ", pass.status());
-  if (!pass.owner().empty()) absl::StrAppend(&text, "; owner: ", pass.owner());
+// "transform, experimental; owner: N; also known as A, B".
+std::string KindAndOwner(const KnownPass& known, absl::string_view aliases) {
+  std::string text = known.pass->kind();
+  if (!known.plugin->status().empty())
+    absl::StrAppend(&text, ", ", Printable(known.plugin->status()));
+  if (!known.plugin->owner().empty()) {
+    absl::StrAppend(&text, "; owner: ", Printable(known.plugin->owner()));
+  }
   if (!aliases.empty()) absl::StrAppend(&text, "; also known as ", aliases);
   return text;
 }
 
 }  // namespace
 
-std::string ManualText(const PassEntry& pass, const std::vector<OptionTable>& tables) {
+std::string ManualText(const KnownPass& known, const std::vector<OptionTable>& tables) {
+  const PassEntry& pass = *known.pass;
   std::string text = Wrapped(absl::StrCat(pass.name(), ": ", pass.summary()), 0);
-  absl::StrAppend(&text, Wrapped(KindAndOwner(pass, absl::StrJoin(pass.alias(), ", ")), 2));
+  absl::StrAppend(&text, Wrapped(KindAndOwner(known, absl::StrJoin(pass.alias(), ", ")), 2));
   if (tables.empty()) return absl::StrCat(text, "\nIt has no options.\n");
   for (const OptionTable& table : tables) {
     const bool own = &table == &tables[0];
@@ -222,11 +226,12 @@ std::string ManualText(const PassEntry& pass, const std::vector<OptionTable>& ta
   return text;
 }
 
-std::string ManualMarkdown(const PassEntry& pass, const std::vector<OptionTable>& tables) {
+std::string ManualMarkdown(const KnownPass& known, const std::vector<OptionTable>& tables) {
+  const PassEntry& pass = *known.pass;
   const std::string aliases =
       pass.alias().empty() ? "" : absl::StrCat("`", absl::StrJoin(pass.alias(), "`, `"), "`");
   std::string text = absl::StrCat("## ", pass.name(), "\n\n", pass.summary(), " (",
-                                  KindAndOwner(pass, aliases), ")\n");
+                                  KindAndOwner(known, aliases), ")\n");
   if (tables.empty()) absl::StrAppend(&text, "\nNo options.\n");
   for (const OptionTable& table : tables) {
     const bool own = &table == &tables[0];

@@ -12,7 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/descriptor_database.h"
-#include "mase/plugin/plugin_index.pb.h"
+#include "mase/plugin/plugin_loader.h"
 
 namespace mase {
 
@@ -51,9 +51,9 @@ class OptionManual {
 };
 
 // For a terminal of 80 columns.
-std::string ManualText(const PassEntry& pass, const std::vector<OptionTable>& tables);
+std::string ManualText(const KnownPass& known, const std::vector<OptionTable>& tables);
 // For docs/reference/passes.md.
-std::string ManualMarkdown(const PassEntry& pass, const std::vector<OptionTable>& tables);
+std::string ManualMarkdown(const KnownPass& known, const std::vector<OptionTable>& tables);
 
 }  // namespace mase
 

@@ -20,8 +20,8 @@ namespace {
 
 Table PassTable(const PluginLoader& loader) {
   Table table({{"Pass"}, {"Kind"}, {"What it does"}, {.name = "Also known as", .rank = 1}});
-  for (const PassEntry& pass : loader.List()) {
-    table.AddRow({pass.name(), pass.kind(), pass.summary(), absl::StrJoin(pass.alias(), ", ")});
+  for (const auto& [pass, plugin] : loader.List()) {
+    table.AddRow({pass->name(), pass->kind(), pass->summary(), absl::StrJoin(pass->alias(), ", ")});
   }
   return table;
 }

@@ -95,10 +95,16 @@ absl::Status List(PluginLoader& loader, const std::vector<std::string>& files) {
     MASE_ASSIGN_OR_RETURN(Known known, OpenFile(loader, file));
     plugins.push_back(std::move(known));
   }
-  Table table("plugins", "", {{"Plugin"}, {"Version"}, {"From"}, {"What it has"}});
+  Table table("plugins", "",
+              {{"Plugin"},
+               {"Version"},
+               {"From"},
+               {"What it has"},
+               {.name = "Status", .rank = 1},
+               {.name = "Owner", .rank = 1}});
   for (const Known& plugin : plugins) {
-    table.AddRow(
-        {plugin.entry.name(), plugin.entry.version(), plugin.from, Contents(plugin.entry)});
+    table.AddRow({plugin.entry.name(), plugin.entry.version(), plugin.from, Contents(plugin.entry),
+                  plugin.entry.status(), plugin.entry.owner()});
   }
   std::printf("%s", table.Text(StandardOutputRoom()).c_str());
   return absl::OkStatus();
@@ -120,12 +126,11 @@ std::string ProvenanceText(const Known& plugin) {
   std::string text = absl::StrCat("  file     ", Printable(plugin.file), "\n");
   const absl::StatusOr<std::string> bytes = ReadFile(plugin.file, limits::kMaxPluginBytes);
   if (bytes.ok()) absl::StrAppend(&text, "  SHA-256  ", Sha256(*bytes), "\n");
-  for (const PassEntry& pass : plugin.entry.pass()) {
-    if (pass.owner().empty()) continue;
-    absl::StrAppend(&text, "  status   ", pass.status(), "\n  owner    ", pass.owner(), "\n");
-    break;  // One plugin's passes have one owner.
-  }
-  return absl::StrCat(text, "\n");
+  const auto said = [](const std::string& what) {
+    return what.empty() ? "not said" : Printable(what);
+  };
+  return absl::StrCat(text, "  status   ", said(plugin.entry.status()), "\n  owner    ",
+                      said(plugin.entry.owner()), "\n\n");
 }
 
 // The builds of the SDK put a plugin's descriptors, which have the comments, beside it.
@@ -156,7 +161,7 @@ absl::Status Describe(PluginLoader& loader, const std::string& word) {
   MASE_ASSIGN_OR_RETURN(const OptionManual manual,
                         OptionManual::Create(DescriptorsBeside(plugin.file)));
   for (const PassEntry& pass : entry.pass()) {
-    std::printf("\n%s", ManualText(pass, manual.Describe(pass.options_type())).c_str());
+    std::printf("\n%s", ManualText({&pass, &entry}, manual.Describe(pass.options_type())).c_str());
   }
   return absl::OkStatus();
 }

@@ -6,8 +6,13 @@
 //   }
 //   MASE_DEFINE_PLUGIN("remove_identity", "1.0.0", Register)
 //
-// The name is the shared object's file name without ".so". One source makes the
-// shared object and, for unit tests, an ordinary library (plugin.bzl).
+// The name is the shared object's file name without ".so". Who answers for it and whether it is done,
+// as `ch plugins describe` prints them, are fields that may follow (MasePluginInfo):
+//
+//   MASE_DEFINE_PLUGIN("count_flops", "0.3.0", Register, .owner = "Ann, ann@example.org",
+//                      .status = "experimental")
+//
+// One source makes the shared object and, for unit tests, an ordinary library (plugin.bzl).
 #ifndef MASE_PLUGIN_PLUGIN_H_
 #define MASE_PLUGIN_PLUGIN_H_
 
@@ -31,15 +36,17 @@ absl::Status RegisterLinkedPlugins(PassRegistry& registry);
 
 }  // namespace mase
 
-#define MASE_DEFINE_PLUGIN(plugin_name, plugin_version, register_function)             \
-  namespace {                                                                          \
-  constexpr MasePluginInfo kMasePluginInfo = {                                         \
-      .struct_size = sizeof(MasePluginInfo),                                           \
-      .abi_version = ::mase::kMasePluginAbiVersion,                                    \
-      .name = plugin_name,                                                             \
-      .version = plugin_version,                                                       \
-      .register_passes = [](::mase::PassRegistrar* r) { r->Run(register_function); }}; \
-  }                                                                                    \
+#define MASE_DEFINE_PLUGIN(plugin_name, plugin_version, register_function, ...)     \
+  namespace {                                                                       \
+  constexpr MasePluginInfo kMasePluginInfo = {                                      \
+      .struct_size = sizeof(MasePluginInfo),                                        \
+      .abi_version = ::mase::kMasePluginAbiVersion,                                 \
+      .name = plugin_name,                                                          \
+      .version = plugin_version,                                                    \
+      .register_passes =                                                            \
+          [](::mase::PassRegistrar* r) { r->Run(register_function); } __VA_OPT__(,) \
+              __VA_ARGS__};                                                         \
+  }                                                                                 \
   MASE_EXPORT_PLUGIN_
 
 // Defined by plugin.bzl for the library form: many of those share one program, so

@@ -1,6 +1,5 @@
-// plugin_check [--status=TEXT] [--owner=TEXT] [--expect=INDEX] PLUGIN.so: opens a plugin as every
-// host would, in a process of its own, and prints what it registers (a PluginEntry in text form),
-// each pass with that status and owner.
+// plugin_check [--expect=INDEX] PLUGIN.so: opens a plugin as every host would, in a process of its
+// own, and prints what it registers (a PluginEntry in text form).
 //
 // The build makes the index of bundled plugins with it. With --expect it fails
 // unless the plugin registers exactly what that file says. Whoever writes a plugin
@@ -21,51 +20,37 @@
 namespace mase {
 namespace {
 
-struct Arguments {
-  std::string path, expected, status, owner;
-};
-
-absl::Status Check(const Arguments& arguments) {
-  const std::string& path = arguments.path;
+absl::Status Check(const std::string& path, const std::string& index) {
   PluginLoader loader(PluginIndex(), "");
   PluginIndex found;
   MASE_ASSIGN_OR_RETURN(*found.add_plugin(), loader.Open(path));
-  for (PassEntry& pass : *found.mutable_plugin(0)->mutable_pass()) {
-    pass.set_status(arguments.status);
-    pass.set_owner(arguments.owner);
-  }
   std::string text;
   google::protobuf::TextFormat::PrintToString(found, &text);
-  if (arguments.expected.empty()) {
+  if (index.empty()) {
     std::fputs(text.c_str(), stdout);
     return absl::OkStatus();
   }
-  MASE_ASSIGN_OR_RETURN(const std::string expected,
-                        ReadFile(arguments.expected, limits::kMaxConfigFileBytes));
+  MASE_ASSIGN_OR_RETURN(const std::string expected, ReadFile(index, limits::kMaxConfigFileBytes));
   if (text == expected) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat(path, " registers\n", text, "but ", arguments.expected, " says\n", expected));
+      absl::StrCat(path, " registers\n", text, "but ", index, " says\n", expected));
 }
 
 }  // namespace
 }  // namespace mase
 
 int main(int argc, char** argv) {
-  mase::Arguments arguments;
+  std::string path, index;
   for (int i = 1; i < argc; ++i) {
     absl::string_view argument = argv[i];
-    std::string& target = absl::ConsumePrefix(&argument, "--expect=")   ? arguments.expected
-                          : absl::ConsumePrefix(&argument, "--status=") ? arguments.status
-                          : absl::ConsumePrefix(&argument, "--owner=")  ? arguments.owner
-                                                                        : arguments.path;
+    std::string& target = absl::ConsumePrefix(&argument, "--expect=") ? index : path;
     target = std::string(argument);
   }
-  if (arguments.path.empty()) {
-    std::fputs("usage: plugin_check [--status=TEXT] [--owner=TEXT] [--expect=INDEX] PLUGIN.so\n",
-               stderr);
+  if (path.empty()) {
+    std::fputs("usage: plugin_check [--expect=INDEX] PLUGIN.so\n", stderr);
     return 2;
   }
-  const absl::Status status = mase::Check(arguments);
+  const absl::Status status = mase::Check(path, index);
   if (!status.ok()) std::fprintf(stderr, "%s\n", mase::PrintableMessage(status.message()).c_str());
   return mase::ExitCode(status);
 }

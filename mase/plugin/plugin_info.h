@@ -21,6 +21,15 @@ namespace mase {
 class PassRegistrar;
 }
 
+// What a plugin that says nothing of it has: those that are built with the core are this project's.
+#ifdef MASE_PLUGIN_USES_CORE
+#define MASE_PLUGIN_OWNER_ "MASE in C++"
+#define MASE_PLUGIN_STATUS_ "stable"
+#else
+#define MASE_PLUGIN_OWNER_ ""
+#define MASE_PLUGIN_STATUS_ ""
+#endif
+
 extern "C" {
 
 // What a plugin says of itself. Text lives as long as the plugin is loaded.
@@ -31,6 +40,10 @@ struct MasePluginInfo {
   const char* version;   // The plugin's own, for reports.
   // Says which passes there are. Must not throw.
   void (*register_passes)(mase::PassRegistrar*);
+  // Who answers for it, in a few words: a team, a person, an address; "" if nobody is named.
+  const char* owner = MASE_PLUGIN_OWNER_;
+  // "stable", "experimental" while options and results may still change, or "".
+  const char* status = MASE_PLUGIN_STATUS_;
 };
 
 // Every plugin defines this, through MASE_DEFINE_PLUGIN of plugin.h.

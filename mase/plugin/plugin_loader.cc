@@ -67,12 +67,17 @@ absl::Status CheckHandshake(absl::string_view path, const MasePluginInfo* info) 
     return Refused(path, "its ABI version is ", info->abi_version, ", this program's ",
                    kMasePluginAbiVersion, kBuildAgain);
   }
-  if (info->name == nullptr || info->version == nullptr || info->register_passes == nullptr) {
+  if (info->name == nullptr || info->version == nullptr || info->register_passes == nullptr ||
+      info->owner == nullptr || info->status == nullptr) {
     return Refused(path, "a field of its MasePluginInfo is null", kDefine);
   }
   if (info->name != Stem(path)) {
     return Refused(path, "it calls itself '", info->name, "', its file '", Stem(path),
                    "': call its file ", info->name, ".so, or change what MASE_DEFINE_PLUGIN says");
+  }
+  const absl::string_view status = info->status;
+  if (status != "" && status != "stable" && status != "experimental") {
+    return Refused(path, "its status is ", Quoted(status), ", want stable or experimental");
   }
   return absl::OkStatus();
 }
@@ -228,6 +233,8 @@ absl::StatusOr<PluginEntry> PluginLoader::Register(const std::string& path, void
   PluginEntry entry;
   entry.set_name(info->name);
   entry.set_version(info->version);
+  entry.set_owner(info->owner);
+  entry.set_status(info->status);
   PassRegistrar registrar(entry.name());
   const absl::Status registered = CallForeign("its register function", [&] {
     info->register_passes(&registrar);
@@ -306,21 +313,22 @@ absl::StatusOr<const PassInfo*> PluginLoader::LookUp(absl::string_view name) {
   if (!nearest.empty()) {
     return absl::NotFoundError(absl::StrCat("no pass '", name, "'", nearest));
   }
-  const auto append_name = [](std::string* out, const PassEntry& pass) {
-    absl::StrAppend(out, pass.name());
+  const auto append_name = [](std::string* out, const KnownPass& known_pass) {
+    absl::StrAppend(out, known_pass.pass->name());
   };
   return absl::NotFoundError(
       absl::StrCat("no pass '", name, "'; there are ", absl::StrJoin(List(), ", ", append_name)));
 }
 
-std::vector<PassEntry> PluginLoader::List() const {
-  absl::btree_map<std::string, PassEntry> passes;
-  for (const PluginEntry& plugin : index_.plugin()) {
-    for (const PassEntry& pass : plugin.pass()) passes[pass.name()] = pass;
-  }
-  for (const PassInfo* info : registry_.passes()) passes[info->name] = Describe(*info);
-  std::vector<PassEntry> list;
-  for (const auto& [name, pass] : passes) list.push_back(pass);
+std::vector<KnownPass> PluginLoader::List() const {
+  absl::btree_map<absl::string_view, KnownPass> passes;
+  const auto add = [&passes](const PluginEntry& plugin) {
+    for (const PassEntry& pass : plugin.pass()) passes[pass.name()] = {&pass, &plugin};
+  };
+  for (const PluginEntry& plugin : index_.plugin()) add(plugin);
+  for (const PluginEntry& plugin : opened_) add(plugin);
+  std::vector<KnownPass> list;
+  for (const auto& [name, known] : passes) list.push_back(known);
   return list;
 }
 

@@ -45,6 +45,12 @@ struct PluginPolicy {
   absl::Duration pass_limit = absl::InfiniteDuration();
 };
 
+// A pass, and whose it is.
+struct KnownPass {
+  const PassEntry* pass;
+  const PluginEntry* plugin;
+};
+
 class PluginLoader : public PassSource {
  public:
   // Reads the index of bundled plugins; DataLoss if it cannot be read, as the
@@ -74,8 +80,8 @@ class PluginLoader : public PassSource {
   // name, if none has.
   absl::StatusOr<const PassInfo*> LookUp(absl::string_view name) override;
 
-  // All passes, bundled and opened, sorted by name.
-  std::vector<PassEntry> List() const;
+  // All passes, bundled and opened, sorted by name. Valid until the next plugin is opened.
+  std::vector<KnownPass> List() const;
 
   // What the bundled plugins have.
   const PluginIndex& index() const { return index_; }

@@ -51,6 +51,10 @@ TEST(PluginLoaderTest, AThirdPartyPluginRunsInAPipeline) {
   const PluginEntry entry = ValueOrDie(loader.Open(Fixture("good")));
   EXPECT_EQ(entry.name(), "good");
   EXPECT_EQ(entry.version(), "1.2.3");
+  EXPECT_EQ(entry.owner(), "Ann, ann@example.org");
+  EXPECT_EQ(entry.status(), "experimental");
+  ASSERT_THAT(loader.List(), SizeIs(1));
+  EXPECT_EQ(loader.List()[0].plugin->owner(), entry.owner());
   google::protobuf::RepeatedPtrField<PassConfig> passes;
   passes.Add()->set_name("fixture_pass_analysis_pass");
   Pipeline pipeline = ValueOrDie(BuildPipeline(passes, loader));
@@ -135,6 +139,8 @@ TEST(PluginLoaderTest, AMismatchIsRefusedAndShowsBothSides) {
        "it calls itself 'somebody_else', its file 'other_name': call its file somebody_else.so, or "
        "change what MASE_DEFINE_PLUGIN says"},
       {"null_field", "a field of its MasePluginInfo is null: let MASE_DEFINE_PLUGIN write it"},
+      {"null_owner", "a field of its MasePluginInfo is null: let MASE_DEFINE_PLUGIN write it"},
+      {"odd_status", "its status is 'sta\\nble', want stable or experimental"},
       {"returns_nothing",
        "MasePluginGetInfo returned nothing, want a MasePluginInfo: let MASE_DEFINE_PLUGIN write "
        "it"},
@@ -368,6 +374,10 @@ TEST(PluginLoaderTest, WhatIsNoWholeSharedObjectIsRefusedUnopened) {
 TEST(PluginLoaderTest, BundledPassesAreListedWithoutOpeningOne) {
   const auto loader = ValueOrDie(PluginLoader::Create());
   EXPECT_GE(loader->List().size(), 10);
+  for (const auto& [pass, plugin] : loader->List()) {
+    EXPECT_EQ(plugin->owner(), "MASE in C++") << pass->name();
+    EXPECT_EQ(plugin->status(), "stable") << pass->name();
+  }
   EXPECT_THAT(loader->opened(), IsEmpty());
 }
 
@@ -382,7 +392,9 @@ TEST(PluginLoaderTest, LookingUpAPassOpensItsPluginAlone) {
 
 TEST(PluginLoaderTest, EveryBundledNameAndAliasLeadsToItsPass) {
   const auto loader = ValueOrDie(PluginLoader::Create());
-  for (const PassEntry& pass : loader->List()) {
+  std::vector<PassEntry> passes;
+  for (const KnownPass& known : loader->List()) passes.push_back(*known.pass);
+  for (const PassEntry& pass : passes) {
     EXPECT_EQ(ValueOrDie(loader->LookUp(pass.name()))->name, pass.name());
     for (const std::string& alias : pass.alias()) {
       EXPECT_EQ(ValueOrDie(loader->LookUp(alias))->name, pass.name());

@@ -265,4 +265,5 @@ absl::Status Register(PassRegistrar& registrar) {
 }  // namespace
 }  // namespace mase::plugins::fold_batch_norm
 
-MASE_DEFINE_PLUGIN("fold_batch_norm", "1.0.0", mase::plugins::fold_batch_norm::Register)
+MASE_DEFINE_PLUGIN("fold_batch_norm", "1.0.0", mase::plugins::fold_batch_norm::Register,
+                   .owner = "MASE in C++", .status = "stable")

@@ -55,4 +55,5 @@ absl::Status Register(mase::PassRegistrar& registrar) {
 
 }  // namespace @NAME@
 
-MASE_DEFINE_PLUGIN("@NAME@", "1.0.0", @NAME@::Register)
+// Who answers for it, and whether users may rely on it: `ch plugins describe` prints both.
+MASE_DEFINE_PLUGIN("@NAME@", "1.0.0", @NAME@::Register, .owner = "", .status = "experimental")

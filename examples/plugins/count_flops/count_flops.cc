@@ -1,7 +1,7 @@
 // Example plugin: multiply-accumulates and other arithmetic of each node, as one writes it by hand
 // for a report. Without options, so that one command builds it:
 //
-//   SDK=/path/to/mase-sdk-1.2.0
+//   SDK=/path/to/mase-sdk-1.3.0
 //   g++ -O2 $(PKG_CONFIG_PATH=$SDK/lib/pkgconfig pkg-config --cflags --libs mase-sdk)
 //       -o count_flops.so count_flops.cc                     (one line)
 //   $SDK/bin/ch transform jsc-tiny jsc --plugins=./count_flops.so --set=passes.count_flops={}
@@ -61,4 +61,5 @@ absl::Status Register(mase::PassRegistrar& registrar) {
 
 }  // namespace count_flops
 
-MASE_DEFINE_PLUGIN("count_flops", "1.0.0", count_flops::Register)
+MASE_DEFINE_PLUGIN("count_flops", "1.0.0", count_flops::Register, .owner = "MASE in C++",
+                   .status = "stable")

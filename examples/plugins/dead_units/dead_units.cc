@@ -1,7 +1,7 @@
 // Example plugin: a pass that runs the net and looks at what activations give. A unit that is the
 // same for every row tells the layers after it nothing.
 //
-//   SDK=/path/to/mase-sdk-1.2.0
+//   SDK=/path/to/mase-sdk-1.3.0
 //   protoc -I. -I$SDK/include --cpp_out=. dead_units_options.proto
 //   g++ -O2 $(PKG_CONFIG_PATH=$SDK/lib/pkgconfig pkg-config --cflags --libs mase-sdk) -I.
 //       -o dead_units.so dead_units.cc dead_units_options.pb.cc                     (one line)
@@ -76,4 +76,5 @@ absl::Status Register(mase::PassRegistrar& registrar) {
 
 }  // namespace dead_units
 
-MASE_DEFINE_PLUGIN("dead_units", "1.0.0", dead_units::Register)
+MASE_DEFINE_PLUGIN("dead_units", "1.0.0", dead_units::Register, .owner = "MASE in C++",
+                   .status = "stable")

@@ -102,4 +102,5 @@ absl::Status Register(mase::PassRegistrar& registrar) {
 
 }  // namespace hill_climbing
 
-MASE_DEFINE_PLUGIN("hill_climbing", "1.0.0", hill_climbing::Register)
+MASE_DEFINE_PLUGIN("hill_climbing", "1.0.0", hill_climbing::Register, .owner = "MASE in C++",
+                   .status = "stable")

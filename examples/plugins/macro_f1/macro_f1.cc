@@ -52,4 +52,5 @@ absl::Status Register(mase::PassRegistrar& registrar) {
 
 }  // namespace macro_f1
 
-MASE_DEFINE_PLUGIN("macro_f1", "1.0.0", macro_f1::Register)
+MASE_DEFINE_PLUGIN("macro_f1", "1.0.0", macro_f1::Register, .owner = "MASE in C++",
+                   .status = "stable")

@@ -150,4 +150,4 @@ absl::Status Register(mase::PassRegistrar& registrar) { return registrar.AddForm
 
 }  // namespace posit
 
-MASE_DEFINE_PLUGIN("posit", "1.0.0", posit::Register)
+MASE_DEFINE_PLUGIN("posit", "1.0.0", posit::Register, .owner = "MASE in C++", .status = "stable")

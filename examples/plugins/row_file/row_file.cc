@@ -64,4 +64,5 @@ absl::Status Register(mase::PassRegistrar& registrar) {
 
 }  // namespace row_file
 
-MASE_DEFINE_PLUGIN("row_file", "1.0.0", row_file::Register)
+MASE_DEFINE_PLUGIN("row_file", "1.0.0", row_file::Register, .owner = "MASE in C++",
+                   .status = "stable")

@@ -70,4 +70,5 @@ absl::Status Register(mase::PassRegistrar& registrar) {
 
 }  // namespace squareplus
 
-MASE_DEFINE_PLUGIN("squareplus", "1.0.0", squareplus::Register)
+MASE_DEFINE_PLUGIN("squareplus", "1.0.0", squareplus::Register, .owner = "MASE in C++",
+                   .status = "stable")

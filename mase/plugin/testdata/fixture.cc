@@ -315,11 +315,15 @@ extern "C" const MasePluginInfo* MasePluginGetInfo(void) {
       .abi_version = mase::kMasePluginAbiVersion,
       .name = mase::Stem().c_str(),
       .version = "1.2.3",
-      .register_passes = [](mase::PassRegistrar* registrar) { registrar->Run(mase::Register); }};
+      .register_passes = [](mase::PassRegistrar* registrar) { registrar->Run(mase::Register); },
+      .owner = "Ann, ann@example.org",
+      .status = "experimental"};
   if (IsCalled("other_size")) info.struct_size += 8;
   if (IsCalled("other_abi")) info.abi_version = 99;
   if (IsCalled("other_name")) info.name = "somebody_else";
   if (IsCalled("null_field")) info.register_passes = nullptr;
+  if (IsCalled("null_owner")) info.owner = nullptr;
+  if (IsCalled("odd_status")) info.status = "sta\nble";
   // Breaks the rule that exceptions stay inside.
   if (IsCalled("escaping")) info.register_passes = [](mase::PassRegistrar*) { throw 42; };
   return &info;

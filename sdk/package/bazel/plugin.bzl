@@ -1,6 +1,6 @@
 """Plugins from outside. WORKSPACE has the unpacked SDK:
 
-    local_repository(name = "mase_sdk", path = "/home/me/mase-sdk-1.2.0")
+    local_repository(name = "mase_sdk", path = "/home/me/mase-sdk-1.3.0")
 
 and BUILD a plugin, which builds count_flops.so and the test count_flops_check:
 
