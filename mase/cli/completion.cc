@@ -21,13 +21,13 @@
 namespace mase {
 namespace {
 
-// $1 is the word that is being completed; words before it are in COMP_WORDS.
-constexpr char kBash[] = R"(# Completions of ch for bash. Written by `ch completion bash`.
-_ch() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} names=""
+// For both shells: zsh's bashcompinit runs it as bash does, but has no mapfile.
+constexpr char kScript[] = R"(_ch() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} names="" reply
+  COMPREPLY=()
   case $before in
     --config|--load|--load-name|--resume|--run-dir|--run_dir|--plugins|--reproduce|--predictions)
-      mapfile -t COMPREPLY < <(compgen -f -- "$word")
+      while IFS= read -r reply; do COMPREPLY+=("$reply"); done < <(compgen -f -- "$word")
       return ;;
     --model) names="@MODELS@" ;;
     --dataset) names="@DATASETS@" ;;
@@ -52,14 +52,20 @@ _ch() {
       esac
     fi
   fi
-  mapfile -t COMPREPLY < <(compgen -W "$names" -- "$word")
+  while IFS= read -r reply; do COMPREPLY+=("$reply"); done < <(compgen -W "$names" -- "$word")
 }
 complete -o default -F _ch ch
 )";
 
+constexpr char kBashHead[] = "# Completions of ch for bash. Written by `ch completion bash`.\n";
+
 constexpr char kZshHead[] = R"(#compdef ch
 # Completions of ch for zsh. Written by `ch completion zsh`.
 autoload -U +X bashcompinit && bashcompinit
+)";
+
+// A file of $fpath is run by the first completion, which wants its answer.
+constexpr char kZshTail[] = R"([[ ${funcstack[1]} != _ch ]] || _bash_complete -o default -F _ch
 )";
 
 constexpr char kUsage[] = R"(completion: print the completions of bash or zsh
@@ -100,13 +106,14 @@ absl::StatusOr<Listing> ListCompletions(const std::vector<std::string>& words,
   for (const KnownPass& known : loader->List()) passes.push_back(known.pass->name());
   for (const Family* family : Families()) formats.emplace_back(family->name);
   const std::string script =
-      absl::StrReplaceAll(kBash, {{"@ACTIONS@", absl::StrJoin(actions, " ")},
-                                  {"@FLAGS@", Flags()},
-                                  {"@MODELS@", absl::StrJoin(models, " ")},
-                                  {"@DATASETS@", absl::StrJoin(datasets, " ")},
-                                  {"@PASSES@", absl::StrJoin(passes, " ")},
-                                  {"@FORMATS@", absl::StrJoin(formats, " ")}});
-  return Listing{std::nullopt, zsh ? absl::StrCat(kZshHead, script) : script};
+      absl::StrReplaceAll(kScript, {{"@ACTIONS@", absl::StrJoin(actions, " ")},
+                                    {"@FLAGS@", Flags()},
+                                    {"@MODELS@", absl::StrJoin(models, " ")},
+                                    {"@DATASETS@", absl::StrJoin(datasets, " ")},
+                                    {"@PASSES@", absl::StrJoin(passes, " ")},
+                                    {"@FORMATS@", absl::StrJoin(formats, " ")}});
+  return Listing{std::nullopt,
+                 zsh ? absl::StrCat(kZshHead, script, kZshTail) : absl::StrCat(kBashHead, script)};
 }
 
 }  // namespace mase
