@@ -45,8 +45,8 @@ std::vector<std::string> MetricNames();
 
 // Metrics that are made of two stages: original less last of the accuracy, last less original of
 // the loss.
-inline constexpr char kAccuracyDrop[] = "accuracy_drop";
-inline constexpr char kLossRise[] = "loss_rise";
+inline constexpr absl::string_view kAccuracyDrop = "accuracy_drop";
+inline constexpr absl::string_view kLossRise = "loss_rise";
 
 struct Figure {
   // Of what is a count over rows the quotient of the counts in double, which the float32 that MASE
