@@ -75,7 +75,7 @@ struct FastGroup {
 // dst[i] = the value for src[i]; `src` may be `dst`.
 template <typename Whole>
 void QuantizeRun(const Group& group, const float* src, float* dst, int64_t count) {
-  ForBestIsa([=, &group] {
+  Whole::Run([=, &group] {
     constexpr int64_t kBlock = 256;
     const Group exact = group;
     const FastGroup fast(exact);

@@ -109,7 +109,7 @@ void ApplyBlocks(const Op& op, const BlockParams* params, const float* src, floa
   streams =
       streams && count <= kBuffer && count % 16 == 0 && reinterpret_cast<uintptr_t>(dst) % 16 == 0;
   float* const out = streams ? buffer : dst;
-  ForBestIsa([=] {
+  ForBestIsaOf<Op>([=] {
     const Op local = op;
     const auto run = [&](int64_t begin, int64_t end, BlockParams p) __attribute__((always_inline)) {
       for (int64_t i = begin; i < end; ++i) out[i] = local(src[i], p);

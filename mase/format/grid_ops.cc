@@ -5,9 +5,17 @@
 namespace mase {
 namespace {
 
+// An operator of one block.
+template <typename Op>
+struct Elementwise : Op {
+  BlockParams params;
+
+  float operator()(float x) const { return Op::operator()(x, params); }
+};
+
 template <typename Op>
 void Map(const Op& op, BlockParams params, const float* src, float* dst, int64_t count) {
-  MapElements([op, params](float x) { return op(x, params); }, src, dst, count);
+  MapElements(Elementwise<Op>{op, params}, src, dst, count);
 }
 
 }  // namespace

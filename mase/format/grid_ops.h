@@ -35,8 +35,13 @@ struct BlockParams {
   float a = 0, b = 0;
 };
 
-// std::rint and std::trunc, by the instruction that AVX2 and AVX-512 have for them.
+// std::rint and std::trunc, by the instruction that AVX2 and AVX-512 have for them. Run is
+// ForBestIsa on machines that have it.
 struct ByInstruction {
+  template <typename Body>
+  static void Run(const Body& body) {
+    CurrentIsa() == Isa::kAvx512 ? RunAvx512(body) : RunAvx2(body);
+  }
   static float Rint(float x) { return std::rint(x); }
   static float Trunc(float x) { return std::trunc(x); }
 };
@@ -44,6 +49,10 @@ struct ByInstruction {
 // The same where there is no such instruction, in operations that vectorize all the same: a float
 // from 2^23 on has no fraction, so that adding 2^23 to a smaller one rounds it, ties to even.
 struct BySum {
+  template <typename Body>
+  static void Run(const Body& body) {
+    RunBaseline(body);
+  }
   static float Rint(float x) {
     const float magnitude = std::fabs(x);
     const float whole = magnitude + 0x1p23f - 0x1p23f;
@@ -63,16 +72,20 @@ void WithWhole(const Fn& fn) {
 }
 
 // Ties to even.
-template <typename Whole>
+template <typename WholeT>
 struct RoundToEven {
+  using Whole = WholeT;
+
   float operator()(float scaled, float) const { return Whole::Rint(scaled); }
 };
 
 // All other roundings: the magnitude goes up from a certain fraction on, which may depend on the
 // sign. `scaled` is `x` in steps; a step that is so large that `scaled` is flushed to zero leaves
 // `x` to tell that there was a fraction.
-template <typename Whole>
+template <typename WholeT>
 struct RoundBySign {
+  using Whole = WholeT;
+
   float up_positive = 0, up_negative = 0;  // The least fraction that goes up.
 
   static RoundBySign Of(FormatProto::Rounding rounding) {
@@ -103,6 +116,8 @@ struct RoundBySign {
 // Integers: clamp(round(x / step)) * step. Params: 1 / step, step.
 template <typename Round, bool kSignMagnitude>
 struct IntegerOp {
+  using Whole = typename Round::Whole;
+
   Round round;
   float lo, hi;  // In steps.
 
@@ -117,6 +132,8 @@ struct IntegerOp {
 // first, where it also gives Inf a binade. Params: biased exponent of the smallest normal, highest.
 template <typename Round>
 struct FloatOp {
+  using Whole = typename Round::Whole;
+
   Round round;
   int mantissa_bits;
 
@@ -135,6 +152,8 @@ struct FloatOp {
 // higher up.
 template <typename Round>
 struct WideFloatOp {
+  using Whole = typename Round::Whole;
+
   Round round;
   int mantissa_bits;
 

@@ -33,11 +33,22 @@ inline void StreamStore(const float* from, const float* next, float* dst, int64_
   }
 }
 
+// ForBestIsa, only compiled for the instruction sets that `Op::Whole` (grid_ops.h) is for, if `Op`
+// has one: twice as many loops would be in the library, of which half could never run.
+template <typename Op, typename Body>
+void ForBestIsaOf(const Body& body) {
+  if constexpr (requires { typename Op::Whole; }) {
+    Op::Whole::Run(body);
+  } else {
+    ForBestIsa(body);
+  }
+}
+
 // dst[i] = op(src[i]). `op` is inline; `src` may be `dst`.
 template <typename Op>
 void MapElements(const Op& op, const float* src, float* dst, int64_t count) {
   const bool streams = WorthStreaming(src, dst, count);
-  ForBestIsa([=, &op] {
+  ForBestIsaOf<Op>([=, &op] {
     const Op local = op;  // A copy that cannot alias `dst`.
     int64_t i = 0;
     if (streams) {
