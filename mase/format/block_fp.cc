@@ -35,13 +35,13 @@ struct ReferenceParams {
 
 struct ReferenceOp {
   float mantissa_scale;
-  bool folds;  // -0 becomes +0.
+  float zero;  // Of ZeroTerm.
 
   float operator()(float x, BlockParams params) const {
     const float k = Clamp(std::rint((std::fabs(x) + 1e-9f) / params.a * mantissa_scale), 0.0f,
                           mantissa_scale - 1);
     const float q = reference::Sign(x + 1e-9f) * params.a * (k / mantissa_scale);
-    return reference::BlendTiny(x, folds ? q + 0.0f : q);
+    return reference::BlendTiny(x, q + zero);
   }
 };
 
@@ -70,7 +70,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
       proto, unit, rule, layout, ZeroBlocks::kBorrow,
       ReferenceParams{static_cast<float>(rule.lowest), static_cast<float>(rule.highest)},
       [=](const Shape& shape) {
-        return ReferenceOp{std::ldexp(1.0f, mantissa_bits), FoldsZeros(shape, skip)};
+        return ReferenceOp{std::ldexp(1.0f, mantissa_bits), ZeroTerm(shape, skip)};
       });
 }
 

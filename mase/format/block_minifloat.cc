@@ -35,12 +35,9 @@ struct ReferenceParams {
 
 struct ReferenceOp {
   reference::MinifloatIeee op;
-  bool folds;  // -0 becomes +0.
+  float zero;  // Of ZeroTerm.
 
-  float operator()(float x, BlockParams params) const {
-    const float q = op(x, params);
-    return folds ? q + 0.0f : q;
-  }
+  float operator()(float x, BlockParams params) const { return op(x, params) + zero; }
 };
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
@@ -70,7 +67,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
       proto, unit, rule, layout, ZeroBlocks::kBorrow,
       ReferenceParams{static_cast<float>(exponents), static_cast<float>(largest_bias)},
       [=](const Shape& shape) {
-        return ReferenceOp{{std::ldexp(1.0f, mantissa_bits)}, FoldsZeros(shape, skip)};
+        return ReferenceOp{{std::ldexp(1.0f, mantissa_bits)}, ZeroTerm(shape, skip)};
       });
 }
 

@@ -10,24 +10,27 @@ namespace mase::reference {
 // with ties to even, floor or ceil; kCut truncates all 23.
 enum class CodecRounding { kNearest, kFloor, kCeil, kCut };
 
-// Encodes and decodes one value.
-template <CodecRounding kRounding, bool kFinite>
+// Encodes and decodes one value. How it rounds is data, not a type: one loop for each instruction
+// set serves all four.
+template <bool kFinite>
 struct Codec {
+  Codec(CodecRounding rounding, int exponent_width, int fraction_width)
+      : exponent_bits(exponent_width),
+        fraction_bits(fraction_width),
+        dropped(rounding == CodecRounding::kCut ? 0 : 8),
+        shift(23 - dropped - fraction_width),
+        up(rounding == CodecRounding::kNearest ? (1u << (shift - 1)) - 1
+           : rounding == CodecRounding::kCeil  ? (1u << shift) - 1
+                                               : 0),
+        odd(rounding == CodecRounding::kNearest ? 1 : 0) {}
+
   int exponent_bits, fraction_bits;
+  int dropped, shift;  // Bits of the fraction that are cut before it is rounded, and by rounding.
+  uint32_t up, odd;    // What rounding adds: always, and to what rounds down to an odd fraction.
 
   uint32_t RoundFraction(uint32_t fraction) const {
-    const int shift = 15 - fraction_bits;
-    const uint32_t upper = fraction >> 8;
-    switch (kRounding) {
-      case CodecRounding::kNearest:
-        return (upper + (1u << (shift - 1)) - 1 + (upper >> shift & 1)) >> shift;
-      case CodecRounding::kFloor:
-        return upper >> shift;
-      case CodecRounding::kCeil:
-        return (upper + (1u << shift) - 1) >> shift;
-      case CodecRounding::kCut:
-        return fraction >> (23 - fraction_bits);
-    }
+    const uint32_t upper = fraction >> dropped;
+    return (upper + up + (upper >> shift & odd)) >> shift;
   }
 
   // The code of |x|.

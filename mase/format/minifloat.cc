@@ -33,13 +33,9 @@ absl::StatusOr<FormatProto::Rounding> ParseRoundMode(const std::string& mode) {
       absl::StrCat(kName, ": round_mode '", mode, "', allowed rn, rd, ru, rz"));
 }
 
-template <reference::CodecRounding kRounding>
-std::unique_ptr<const Format> MakeReference(const FormatProto& proto, const Grid& grid,
-                                            bool finite) {
-  const MinifloatFormat& codec = proto.minifloat();
-  const int e = codec.exponent_width(), f = codec.frac_width();
-  return finite ? MakeReferenceElementFormat(proto, grid, reference::Codec<kRounding, true>{e, f})
-                : MakeReferenceElementFormat(proto, grid, reference::Codec<kRounding, false>{e, f});
+reference::CodecRounding CodecRoundingOf(const std::string& mode) {
+  using enum reference::CodecRounding;
+  return mode == "rz" ? kCut : mode == "rd" ? kFloor : mode == "ru" ? kCeil : kNearest;
 }
 
 absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
@@ -58,11 +54,13 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
   if (proto.semantics() == FormatProto::EXACT) {
     return std::make_unique<GridFormat>(proto, grid, Policy::Of(proto, rounding));
   }
-  using reference::CodecRounding;
-  if (codec.round_mode() == "rz") return MakeReference<CodecRounding::kCut>(proto, grid, finite);
-  if (codec.round_mode() == "rd") return MakeReference<CodecRounding::kFloor>(proto, grid, finite);
-  if (codec.round_mode() == "ru") return MakeReference<CodecRounding::kCeil>(proto, grid, finite);
-  return MakeReference<CodecRounding::kNearest>(proto, grid, finite);
+  const auto make = [&]<bool kFinite>(std::bool_constant<kFinite>) {
+    return MakeReferenceElementFormat(
+        proto, grid,
+        reference::Codec<kFinite>(CodecRoundingOf(codec.round_mode()), exponent_width,
+                                  codec.frac_width()));
+  };
+  return finite ? make(std::true_type()) : make(std::false_type());
 }
 
 }  // namespace

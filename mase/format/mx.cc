@@ -74,8 +74,10 @@ Grid GridOf(const Element& element) {
 }
 
 // The library's element rounding in float32. Params: 2^E of the block, 1 without blocks.
-template <FormatProto::Rounding kRounding, bool kFloat>
+template <bool kFloat>
 struct ReferenceElement {
+  float up;            // Added before fractions are cut: half, or nothing to round toward zero.
+  float even;          // What is taken from a tie that rounds up to an odd number, 1 or 0.
   float scale;         // 2^fraction_bits.
   float min_exponent;  // Floats: of the smallest normal.
   float largest;
@@ -83,12 +85,9 @@ struct ReferenceElement {
 
   float Round(float u) const {
     const float a = std::fabs(u);
-    float rounded = std::floor(kRounding == FormatProto::TOWARD_ZERO ? a : a + 0.5f);
-    if (kRounding == FormatProto::NEAREST_EVEN) {
-      // The library's "even": one less where (|u| - 0.5) mod 2 is 0.
-      const float half = a - 0.5f;
-      rounded -= half == 2 * std::floor(half * 0.5f) ? 1.0f : 0.0f;
-    }
+    // The library's "even": one less where (|u| - 0.5) mod 2 is 0.
+    const float half = a - 0.5f;
+    const float rounded = std::floor(a + up) - (half == 2 * std::floor(half * 0.5f) ? even : 0.0f);
     return reference::Sign(u) * rounded;
   }
 
@@ -126,16 +125,20 @@ struct ReferenceParams {
   }
 };
 
-template <FormatProto::Rounding kRounding, bool kFloat>
+template <bool kFloat>
 std::unique_ptr<const Format> MakeReference(const FormatProto& proto, const Element& element,
                                             const BlockRule& rule,
                                             const BlockFormat::Layout& layout) {
   const MxFormat& mx = proto.mx();
   const bool blocks = mx.has_block_size();
-  const ReferenceElement<kRounding, kFloat> op{
+  const ReferenceElement<kFloat> op{
+      proto.rounding() == FormatProto::TOWARD_ZERO ? 0.0f : 0.5f,
+      proto.rounding() == FormatProto::NEAREST_EVEN ? 1.0f : 0.0f,
       std::ldexp(1.0f, element.fraction_bits),
-      kFloat ? static_cast<float>(2 - (1 << (element.exponent_bits - 1))) : 0.0f, element.largest,
-      blocks, mx.allow_denorm()};
+      kFloat ? static_cast<float>(2 - (1 << (element.exponent_bits - 1))) : 0.0f,
+      element.largest,
+      blocks,
+      mx.allow_denorm()};
   if (!blocks) {
     const auto single = [op](float x) { return op(x, BlockParams{1, 0}); };
     return MakeReferenceElementFormat(proto, GridOf(element), single);
@@ -156,20 +159,6 @@ std::unique_ptr<const Format> MakeReference(const FormatProto& proto, const Elem
   };
   return MakeReferenceBlockFormat(proto, GridOf(element), rule, layout, ZeroBlocks::kStay,
                                   params_of, [flushing](const Shape&) { return flushing; });
-}
-
-template <bool kFloat>
-std::unique_ptr<const Format> MakeReference(const FormatProto& proto, const Element& element,
-                                            const BlockRule& rule,
-                                            const BlockFormat::Layout& layout) {
-  switch (proto.rounding()) {
-    case FormatProto::NEAREST_EVEN:
-      return MakeReference<FormatProto::NEAREST_EVEN, kFloat>(proto, element, rule, layout);
-    case FormatProto::TOWARD_ZERO:
-      return MakeReference<FormatProto::TOWARD_ZERO, kFloat>(proto, element, rule, layout);
-    default:
-      return MakeReference<FormatProto::NEAREST_AWAY, kFloat>(proto, element, rule, layout);
-  }
 }
 
 absl::Status CheckMxPolicies(const FormatProto& proto, const Element& element) {

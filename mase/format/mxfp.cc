@@ -27,7 +27,7 @@ constexpr FamilyParameter kParameters[] = {
     {"quantile_search", FamilyParameter::kOptional},
 };
 
-using ReferenceCodec = reference::Codec<reference::CodecRounding::kNearest, true>;
+using ReferenceCodec = reference::Codec<true>;
 
 // 2^e.
 struct ReferenceParams {
@@ -129,7 +129,7 @@ absl::StatusOr<std::unique_ptr<const Format>> Create(const FormatProto& proto) {
     return std::make_unique<BlockFormat>(
         proto, unit, rule, AxisLayout(kName, axis, mx.block_size()), mx.quantile_search());
   }
-  const ReferenceCodec codec{exponent_bits, fraction_bits};
+  const ReferenceCodec codec(reference::CodecRounding::kNearest, exponent_bits, fraction_bits);
   return MakeReferenceMxFormat(proto, unit, rule, axis, mx.block_size(),
                                ReferenceParams{static_cast<float>(largest)}, ReferenceOp{codec},
                                mx.quantile_search(), ReferenceSearch{codec, unit, largest});

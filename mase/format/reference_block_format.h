@@ -80,9 +80,10 @@ absl::StatusOr<BlockLayout> ReferenceBlocks(absl::string_view family, const Shap
                                             absl::Span<const int32_t> block_size,
                                             bool skip_first_dim);
 
-// Whether MASE's unfolding of the blocks of a tensor turns -0 into +0.
-inline bool FoldsZeros(const Shape& shape, bool skip_first_dim) {
-  return (shape.rank() == 2 && !skip_first_dim) || shape.rank() == 3;
+// What is added to every value: +0 where MASE's unfolding of the blocks of a tensor turns -0 into
+// +0, else -0, which changes nothing.
+inline float ZeroTerm(const Shape& shape, bool skip_first_dim) {
+  return (shape.rank() == 2 && !skip_first_dim) || shape.rank() == 3 ? 0.0f : -0.0f;
 }
 
 // The layout function of a family with block_size and skip_first_dim; InvalidArgument naming an
