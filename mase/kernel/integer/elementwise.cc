@@ -9,6 +9,7 @@
 // to float32 before what follows.
 #include <algorithm>
 #include <atomic>
+#include <functional>
 
 #include "absl/strings/match.h"
 #include "mase/base/isa.h"
@@ -25,12 +26,23 @@ namespace {
 // Numbers that wait for the epilogue stay in the L1 cache.
 constexpr int64_t kBlock = 256;
 
-// Calls body(pointer to codes or numbers) with the type that `desc` says they have.
-template <typename Body>
-auto WithElements(const TensorDesc& desc, const void* data, const Body& body) {
-  if (!desc.codes.has_value()) return body(static_cast<const float*>(data));
-  if (desc.codes->is_byte()) return body(static_cast<const uint8_t*>(data));
-  return body(static_cast<const int32_t*>(data));
+// numbers[i] = the code that is i behind the first (or, if the operand stands still, the first)
+// less the code of zero.
+void LoadNumbers(const TensorDesc& desc, const void* data, int64_t first, bool moves, int64_t count,
+                 int32_t* numbers) {
+  const auto load = [=, zero = desc.codes->zero](const auto* codes) {
+    ForBestIsa([=] {
+      for (int64_t i = 0; i < (moves ? count : 1); ++i) {
+        numbers[i] = static_cast<int32_t>(codes[i]) - zero;
+      }
+    });
+  };
+  if (desc.codes->is_byte()) {
+    load(static_cast<const uint8_t*>(data) + first);
+  } else {
+    load(static_cast<const int32_t*>(data) + first);
+  }
+  if (!moves) std::fill_n(numbers + 1, count - 1, numbers[0]);
 }
 
 // Where the channel of a tensor's element is, as rows of neighbours.
@@ -100,10 +112,14 @@ class ConvertKernel final : public Kernel {
     const Epilogue::Loop loop = epilogue_.MakeLoop(args.Prepared<float>());
     const bool checks = !src_.codes.has_value() && epilogue_.refuses_nan();
     std::atomic<bool> has_nan = false;
-    WithElements(src_, args.srcs[0], [&](const auto* src) {
-      rows_.ForRuns([&](int64_t first, int64_t count, int64_t channel) {
-        if (Run(src + first, first, count, channel, loop, args.dst) && checks) has_nan = true;
-      });
+    rows_.ForRuns([&](int64_t first, int64_t count, int64_t channel) {
+      if (src_.codes.has_value()) {
+        RunCodes(args.srcs[0], first, count, channel, loop, args.dst);
+      } else if (loop.Run(args.Src<float>(0) + first, count, rows_.by_lane(), channel, args.dst,
+                          first, epilogue_.stores_bytes()) &&
+                 checks) {
+        has_nan = true;
+      }
     });
     if (!has_nan) return absl::OkStatus();
     return absl::OutOfRangeError(
@@ -111,29 +127,21 @@ class ConvertKernel final : public Kernel {
   }
 
  private:
-  bool Run(const float* src, int64_t at, int64_t count, int64_t channel, const Epilogue::Loop& loop,
-           void* dst) const {
-    return loop.Run(src, count, rows_.by_lane(), channel, dst, at, epilogue_.stores_bytes());
-  }
-
   // Of codes: their numbers, block by block.
-  template <typename T>
-  bool Run(const T* src, int64_t at, int64_t count, int64_t channel, const Epilogue::Loop& loop,
-           void* dst) const {
-    const int32_t zero = src_.codes->zero;
+  void RunCodes(const void* src, int64_t first, int64_t count, int64_t channel,
+                const Epilogue::Loop& loop, void* dst) const {
     const float scale = src_.codes->scale;
+    int32_t numbers[kBlock];
     float block[kBlock];
     for (int64_t i = 0; i < count; i += kBlock) {
       const int64_t size = std::min(kBlock, count - i);
-      ForBestIsa([=, &block] {
-        for (int64_t k = 0; k < size; ++k) {
-          block[k] = static_cast<float>(static_cast<int32_t>(src[i + k]) - zero) * scale;
-        }
+      LoadNumbers(src_, src, first + i, /*moves=*/true, size, numbers);
+      ForBestIsa([=, &numbers, &block] {
+        for (int64_t k = 0; k < size; ++k) block[k] = static_cast<float>(numbers[k]) * scale;
       });
-      loop.Run(block, size, rows_.by_lane(), channel + (rows_.by_lane() ? i : 0), dst, at + i,
+      loop.Run(block, size, rows_.by_lane(), channel + (rows_.by_lane() ? i : 0), dst, first + i,
                epilogue_.stores_bytes());
     }
-    return false;
   }
 
   const TensorDesc src_;
@@ -176,63 +184,60 @@ class ArithmeticKernel final : public Kernel {
 
   absl::Status Forward(const KernelArgs& args) override {
     const Epilogue::Loop loop = epilogue_.MakeLoop(args.Prepared<float>());
-    WithElements(a_, args.srcs[0], [&](const auto* a) {
-      WithElements(b_, args.srcs[1], [&](const auto* b) { RunAll(a, b, args, loop); });
-    });
+    const void* const a = args.srcs[0];
+    const void* const b = args.srcs[1];
+    if (same_shape_) {
+      Finish(
+          [=, this](int64_t first, int64_t count, float* block) {
+            Combine(a, {first, true}, b, {first, true}, count, block);
+          },
+          args, loop);
+      return absl::OkStatus();
+    }
+    float* const results = args.Scratch<float>();
+    const int64_t length = broadcast_.length();
+    const bool a_moves = broadcast_.a_moves(), b_moves = broadcast_.b_moves();
+    for (int64_t run = 0; run < broadcast_.runs(); ++run) {
+      const auto at = broadcast_.At(run);
+      for (int64_t i = 0; i < length; i += kBlock) {
+        Combine(a, {at.a + (a_moves ? i : 0), a_moves}, b, {at.b + (b_moves ? i : 0), b_moves},
+                std::min(kBlock, length - i), results + run * length + i);
+      }
+    }
+    Finish([results](int64_t first, int64_t count,
+                     float* block) { std::copy_n(results + first, count, block); },
+           args, loop);
     return absl::OkStatus();
   }
 
  private:
   enum Op { kAdd, kSub, kMul };
 
-  static int32_t Combine(Op op, int32_t a, int32_t b) {
-    return op == kAdd ? a + b : op == kSub ? a - b : a * b;
-  }
+  // Where the codes of an operand begin, and whether each result has its own.
+  struct Place {
+    int64_t first;
+    bool moves;
+  };
 
-  template <typename A, typename B>
-  void RunAll(const A* a, const B* b, const KernelArgs& args, const Epilogue::Loop& loop) const {
-    if constexpr (!std::is_same_v<A, float> && !std::is_same_v<B, float>) {
-      const int32_t a_zero = a_.codes->zero, b_zero = b_.codes->zero;
-      if (same_shape_) {
-        Finish([=, this](int64_t first, int64_t count,
-                         float* block) { CombineRun(a + first, b + first, count, block); },
-               args, loop);
-        return;
-      }
-      float* results = args.Scratch<float>();
-      const int64_t length = broadcast_.length();
-      for (int64_t run = 0; run < broadcast_.runs(); ++run) {
-        const auto at = broadcast_.At(run);
-        for (int64_t i = 0; i < length; ++i) {
-          const int32_t sum = Combine(op_, a[at.a + (broadcast_.a_moves() ? i : 0)] - a_zero,
-                                      b[at.b + (broadcast_.b_moves() ? i : 0)] - b_zero);
-          results[run * length + i] = static_cast<float>(sum) * scale_;
-        }
-      }
-      Finish([results](int64_t first, int64_t count,
-                       float* block) { std::copy_n(results + first, count, block); },
-             args, loop);
-    }
-  }
-
-  template <typename A, typename B>
-  void CombineRun(const A* a, const B* b, int64_t count, float* results) const {
-    const int32_t a_zero = a_.codes->zero, b_zero = b_.codes->zero;
-    const float scale = scale_;
-    const auto run = [&](const auto& combine) __attribute__((always_inline)) {
+  // The numbers of up to kBlock results.
+  void Combine(const void* a, Place a_place, const void* b, Place b_place, int64_t count,
+               float* results) const {
+    int32_t x[kBlock], y[kBlock];
+    LoadNumbers(a_, a, a_place.first, a_place.moves, count, x);
+    LoadNumbers(b_, b, b_place.first, b_place.moves, count, y);
+    const auto run =
+        [ =, &x, &y, scale = scale_ ](const auto& combine) __attribute__((always_inline)) {
       for (int64_t i = 0; i < count; ++i) {
-        const int32_t x = static_cast<int32_t>(a[i]) - a_zero;
-        const int32_t y = static_cast<int32_t>(b[i]) - b_zero;
-        results[i] = static_cast<float>(combine(x, y)) * scale;
+        results[i] = static_cast<float>(combine(x[i], y[i])) * scale;
       }
     };
     ForBestIsa([&, op = op_] {
       if (op == kAdd) {
-        run([](int32_t x, int32_t y) { return x + y; });
+        run(std::plus<int32_t>());
       } else if (op == kSub) {
-        run([](int32_t x, int32_t y) { return x - y; });
+        run(std::minus<int32_t>());
       } else {
-        run([](int32_t x, int32_t y) { return x * y; });
+        run(std::multiplies<int32_t>());
       }
     });
   }
