@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "mase/kernel/dense/integer_chain_narrow.h"
 #include "mase/kernel/dense/integer_chain_row.h"
 
 namespace mase::MASE_DENSE_NAMESPACE {
@@ -95,26 +96,8 @@ template <int kOutputs>
 MASE_INLINE void Numbers(const Stage& s, int64_t output, const VI (&sums)[kOutputs],
                          V (&x)[kOutputs]) {
 #pragma GCC unroll 8
-  for (int o = 0; o < kOutputs; ++o) x[o] = Number<false>(s, output + o, sums[o]);
-  for (int64_t i = 0; i < s.op_count; ++i) {
-    const Op& op = s.ops[i];
-    if (op.kind == Op::Kind::kRelu) {
-#pragma GCC unroll 8
-      for (int o = 0; o < kOutputs; ++o) x[o] = Max(Set(0.0f), x[o]);
-    } else if (op.kind == Op::Kind::kNorm) {
-      const float* mean = op.mean + output;
-#pragma GCC unroll 8
-      for (int o = 0; o < kOutputs; ++o, ++mean) {
-        x[o] = Fma(x[o] - Set(*mean), Set(mean[s.stride]), Set(mean[2 * s.stride]));
-      }
-    } else {
-#pragma GCC unroll 8
-      for (int o = 0; o < kOutputs; ++o) {
-        x[o] = Min(Max(x[o] * Set(op.inverse), Set(op.least)), Set(op.most));
-        x[o] = Rint(x[o]) * Set(op.step) + Set(0.0f);
-      }
-    }
-  }
+  for (int o = 0; o < kOutputs; ++o) x[o] = Number<Holds::kOneOutput>(s, output + o, sums[o]);
+  Apply<Holds::kOneOutput>(s, output, x);
 }
 
 // The codes of neighbouring outputs, as the next stage reads them: four bytes or two words a
@@ -163,7 +146,7 @@ MASE_INLINE void BlockProduct(const Stage& s, const int32_t* codes, int64_t matr
             __attribute__((always_inline)) {
 #pragma GCC unroll 8
               for (int o = 0; o < kOutputs; ++o) {
-                sums[o] = PlainSteps<false>(s, output + o, sums[o]);
+                sums[o] = PlainSteps<Holds::kOneOutput>(s, output + o, sums[o]);
               }
 #pragma GCC unroll 2
               for (int o = 0; o < kOutputs; o += 4) {
@@ -186,9 +169,36 @@ MASE_INLINE void BlockProduct(const Stage& s, const int32_t* codes, int64_t matr
           });
 }
 
+#ifdef MASE_DENSE_VNNI
+// The first stage, to bytes: quarters of four rows each, gathered by what they have of the depth.
+MASE_INLINE bool EncodeBlockBytes(const Stage& s, const float* src, int64_t rows, int32_t* dst) {
+  const Rounding rounding(s);
+  bool has_nan = false;
+  for (int64_t f = 0; f < s.in; f += 16, dst += 4 * kLanes) {
+    __m512i q[4];
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 4; ++i) {
+      q[i] = EncodeFourRows(s, rounding, src, 4 * i, rows, f, has_nan);
+    }
+    const __m512i a = _mm512_shuffle_i32x4(q[0], q[1], 0x44);
+    const __m512i b = _mm512_shuffle_i32x4(q[2], q[3], 0x44);
+    const __m512i c = _mm512_shuffle_i32x4(q[0], q[1], 0xee);
+    const __m512i d = _mm512_shuffle_i32x4(q[2], q[3], 0xee);
+    Store(dst, (VI)_mm512_shuffle_i32x4(a, b, 0x88));
+    Store(dst + kLanes, (VI)_mm512_shuffle_i32x4(a, b, 0xdd));
+    Store(dst + 2 * kLanes, (VI)_mm512_shuffle_i32x4(c, d, 0x88));
+    Store(dst + 3 * kLanes, (VI)_mm512_shuffle_i32x4(c, d, 0xdd));
+  }
+  return !has_nan;
+}
+#endif
+
 // The first stage: rows of codes, then turned by fours.
 MASE_INLINE bool EncodeBlock(const Stage& s, const float* src, int64_t rows, int64_t widest,
                              int32_t* dst, int32_t* codes) {
+#ifdef MASE_DENSE_VNNI
+  if (s.result == Result::kBytes) return EncodeBlockBytes(s, src, rows, dst);
+#endif
   bool ok = true;
   const float* turned[kGroup];
   const Rounding rounding(s);
@@ -273,6 +283,9 @@ MASE_INLINE bool RunBlock(const IntegerChain& chain, const float* src, int64_t r
 
 inline bool Rows(const IntegerChain& chain, const float* src, int64_t rows, float* dst,
                  void* scratch) {
+#ifdef MASE_DENSE_VNNI
+  if (IsNarrow(chain)) return NarrowRows(chain, src, rows, dst);
+#endif
   bool ok = true;
   int64_t done = 0;
   for (; rows - done > kLanes && kMostGroups > 1; done += kMostGroups * kLanes) {

@@ -30,14 +30,15 @@ MASE_INLINE void StoreSteps(Result result, VI steps, int64_t output, void* dst) 
 MASE_INLINE void StoreRow(const Stage& s, int64_t output, VI sum, void* dst) {
   const Rounding rounding(s);
   if (s.plain) {
-    VI steps = PlainSteps<true>(s, output, sum) + rounding.zero;
+    VI steps = PlainSteps<Holds::kOutputs>(s, output, sum) + rounding.zero;
     steps = steps > rounding.least_stored ? steps : rounding.least_stored;
     steps = steps < rounding.most_stored ? steps : rounding.most_stored;
     return StoreSteps(Result::kBytes, steps, output, dst);
   }
-  const V x = Apply<true>(s, output, Number<true>(s, output, sum));
-  if (s.result == Result::kFloats) return Store(static_cast<float*>(dst) + output, x);
-  StoreSteps(s.result, rounding.Steps(x), output, dst);
+  V x[] = {Number<Holds::kOutputs>(s, output, sum)};
+  Apply<Holds::kOutputs>(s, output, x);
+  if (s.result == Result::kFloats) return Store(static_cast<float*>(dst) + output, x[0]);
+  StoreSteps(s.result, rounding.Steps(x[0]), output, dst);
 }
 
 // kGroups times 16 outputs from `output` on, in a strip of kStrip of them.
@@ -108,10 +109,11 @@ MASE_INLINE void RowProduct(const Stage& s, const int32_t* codes, void* dst) {
 MASE_INLINE bool EncodeRow(const Stage& s, int64_t in, const Rounding& rounding, const float* src,
                            void* dst) {
   bool has_nan = false;
-  const auto encode = [&](int64_t f, V x) __attribute__((always_inline)) {
-    has_nan |= HasNan(x);
-    if (s.op_count > 0) x = Apply<true>(s, f, x);
-    StoreSteps(rounding.result, rounding.Steps(x), f, dst);
+  const auto encode = [&](int64_t f, V number) __attribute__((always_inline)) {
+    has_nan |= HasNan(number);
+    V x[] = {number};
+    if (s.op_count > 0) Apply<Holds::kOutputs>(s, f, x);
+    StoreSteps(rounding.result, rounding.Steps(x[0]), f, dst);
   };
   int64_t f = 0;
   for (; f + kLanes <= in; f += kLanes) encode(f, Load(src + f));

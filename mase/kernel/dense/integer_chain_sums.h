@@ -64,45 +64,63 @@ MASE_INLINE VI Dot(VI sum, VI codes, VI weights) {
 #endif
 }
 
-// What belongs to outputs: to neighbouring ones in the lanes, or to one for all lanes.
-template <bool kByLane>
+// Which outputs a register holds: neighbouring ones of a row, one of all its rows, or eight
+// neighbouring ones of two rows, which takes 16 lanes.
+enum class Holds { kOutputs, kOneOutput, kTwoRows };
+
+// What belongs to the outputs from p on, by lane.
+template <Holds kHolds>
 MASE_INLINE V Per(const float* p) {
-  if constexpr (kByLane) return Load(p);
+  if constexpr (kHolds == Holds::kOutputs) return Load(p);
+#if MASE_DENSE_LANES == 16
+  if constexpr (kHolds == Holds::kTwoRows) return _mm512_broadcast_f32x8(_mm256_loadu_ps(p));
+#endif
   return Set(*p);
 }
 
 // A sum as a number, rounded once.
-template <bool kByLane>
+template <Holds kHolds>
 MASE_INLINE V Number(const Stage& s, int64_t output, VI sum) {
   if (!s.in_double) {
-    return Fma(ToFloat(sum), Per<kByLane>(s.scale + output), Per<kByLane>(s.shift + output));
+    return Fma(ToFloat(sum), Per<kHolds>(s.scale + output), Per<kHolds>(s.shift + output));
   }
   V x;
   for (int i = 0; i < kLanes; ++i) {
-    const int64_t at = output + (kByLane ? i : 0);
+    const int64_t at = output + (kHolds == Holds::kOutputs   ? i
+                                 : kHolds == Holds::kTwoRows ? i % 8
+                                                             : 0);
     x[i] = static_cast<float>(static_cast<double>(sum[i]) * static_cast<double>(s.scale[at]) +
                               static_cast<double>(s.shift[at]));
   }
   return x;
 }
 
-template <bool kByLane>
-MASE_INLINE V Apply(const Stage& s, int64_t output, V x) {
+// The stage's ops on registers of the outputs from `output` on; of one output each, the next has
+// the next one's.
+template <Holds kHolds, int kCount>
+MASE_INLINE void Apply(const Stage& s, int64_t output, V (&x)[kCount]) {
+  constexpr int64_t kNext = kHolds == Holds::kOneOutput ? 1 : 0;
   for (int64_t i = 0; i < s.op_count; ++i) {
     const Op& op = s.ops[i];
     if (op.kind == Op::Kind::kRelu) {
-      x = Max(Set(0.0f), x);  // NaN stays NaN.
+#pragma GCC unroll 8
+      for (int o = 0; o < kCount; ++o) x[o] = Max(Set(0.0f), x[o]);  // NaN stays NaN.
     } else if (op.kind == Op::Kind::kNorm) {
       const float* mean = op.mean + output;
-      x = Fma(x - Per<kByLane>(mean), Per<kByLane>(mean + s.stride),
-              Per<kByLane>(mean + 2 * s.stride));
+#pragma GCC unroll 8
+      for (int o = 0; o < kCount; ++o, mean += kNext) {
+        x[o] = Fma(x[o] - Per<kHolds>(mean), Per<kHolds>(mean + s.stride),
+                   Per<kHolds>(mean + 2 * s.stride));
+      }
     } else {
-      x = Max(x * Set(op.inverse), Set(op.least));  // NaN becomes the least.
-      // The sum makes a negative zero a positive one: codes have one zero.
-      x = Rint(Min(x, Set(op.most))) * Set(op.step) + Set(0.0f);
+#pragma GCC unroll 8
+      for (int o = 0; o < kCount; ++o) {
+        x[o] = Min(Max(x[o] * Set(op.inverse), Set(op.least)), Set(op.most));  // NaN: the least.
+        // The sum makes a negative zero a positive one: codes have one zero.
+        x[o] = Rint(x[o]) * Set(op.step) + Set(0.0f);
+      }
     }
   }
-  return x;
 }
 
 // What rounds to a stage's codes, in registers: memory that stores may alias is not read again.
@@ -125,9 +143,9 @@ struct Rounding {
 };
 
 // Steps of a plain stage, neither clamped nor moved to `zero`.
-template <bool kByLane>
+template <Holds kHolds>
 MASE_INLINE VI PlainSteps(const Stage& s, int64_t output, VI sum) {
-  return ToInt(ToFloat(sum) * Per<kByLane>(s.scale + output));
+  return ToInt(ToFloat(sum) * Per<kHolds>(s.scale + output));
 }
 
 }  // namespace mase::MASE_DENSE_NAMESPACE

@@ -187,19 +187,21 @@ TEST_P(IntegerChainTest, EqualsItsDefinitionOnRandomNets) {
 }
 
 TEST_P(IntegerChainTest, ANanHasNoCode) {
-  const Layers layers = RandomLayers(5);
-  Aligned packed(PackIntegerChain(layers, kernels(), nullptr));
-  PackIntegerChain(layers, kernels(), packed.memory);
-  const IntegerChain& chain = *static_cast<const IntegerChain*>(packed.memory);
-  Aligned scratch(IntegerChainScratch(chain.widest));
-  constexpr int64_t kRows = 19;
-  std::vector<float> x(kRows * chain.in), y(kRows * chain.out);
-  for (int64_t r = 0; has_isa_ && r < kRows; ++r) {
-    x[r * chain.in + chain.in - 1] = std::numeric_limits<float>::quiet_NaN();
-    EXPECT_FALSE(kernels().rows(chain, x.data(), kRows, y.data(), scratch.memory));
-    EXPECT_FALSE(kernels().row(&chain, x.data() + r * chain.in, y.data(), scratch.memory));
-    x[r * chain.in + chain.in - 1] = std::numeric_limits<float>::infinity();
-    EXPECT_TRUE(kernels().rows(chain, x.data(), kRows, y.data(), scratch.memory));
+  for (uint64_t seed = 1; has_isa_ && seed <= 40; ++seed) {  // Wide nets, and of narrow layers.
+    const Layers layers = RandomLayers(seed);
+    Aligned packed(PackIntegerChain(layers, kernels(), nullptr));
+    PackIntegerChain(layers, kernels(), packed.memory);
+    const IntegerChain& chain = *static_cast<const IntegerChain*>(packed.memory);
+    Aligned scratch(IntegerChainScratch(chain.widest));
+    constexpr int64_t kRows = 19;
+    std::vector<float> x(kRows * chain.in), y(kRows * chain.out);
+    for (int64_t r = 0; r < kRows; ++r) {
+      x[r * chain.in + chain.in - 1] = std::numeric_limits<float>::quiet_NaN();
+      EXPECT_FALSE(kernels().rows(chain, x.data(), kRows, y.data(), scratch.memory));
+      EXPECT_FALSE(kernels().row(&chain, x.data() + r * chain.in, y.data(), scratch.memory));
+      x[r * chain.in + chain.in - 1] = std::numeric_limits<float>::infinity();
+      EXPECT_TRUE(kernels().rows(chain, x.data(), kRows, y.data(), scratch.memory));
+    }
   }
 }
 
