@@ -44,10 +44,9 @@ template <typename V>
 template <typename T>
 constexpr int64_t kWide = 2 * kLanes<T>;
 
-// Not inline: it adds and compares alone, alike for every instruction set.
 template <typename T>
-[[gnu::noinline]] void Store(const Gemm<T>& g, int64_t row, int64_t col, int64_t count,
-                             const T* sums) {
+[[gnu::always_inline]] inline void StoreSums(const Gemm<T>& g, int64_t row, int64_t col,
+                                             int64_t count, const T* sums) {
   T* dst = g.c + row * g.cols + col;
   for (int64_t c = 0; c < count; ++c) {
     dst[c] = sums[c] + (g.bias != nullptr ? g.bias[col + c] : g.accumulate ? dst[c] : T(0));
@@ -55,9 +54,32 @@ template <typename T>
   }
 }
 
+// What an instruction set has one of, called from all blocks. The baseline's would cost a block of
+// AVX a hundred cycles on Intel's CPUs: half of a register in use, its old instructions trap.
+template <typename T>
+using StoreFunction = void(const Gemm<T>& g, int64_t row, int64_t col, int64_t count,
+                           const T* sums);
+template <typename T>
+[[gnu::noinline]] void StoreBaseline(const Gemm<T>& g, int64_t row, int64_t col, int64_t count,
+                                     const T* sums) {
+  StoreSums(g, row, col, count, sums);
+}
+template <typename T>
+[[gnu::target(MASE_TARGET_AVX2), gnu::noinline]] void StoreAvx2(const Gemm<T>& g, int64_t row,
+                                                                int64_t col, int64_t count,
+                                                                const T* sums) {
+  StoreSums(g, row, col, count, sums);
+}
+template <typename T>
+[[gnu::target(MASE_TARGET_AVX512), gnu::noinline]] void StoreAvx512(const Gemm<T>& g, int64_t row,
+                                                                    int64_t col, int64_t count,
+                                                                    const T* sums) {
+  StoreSums(g, row, col, count, sums);
+}
+
 // Rows x Vectors results, held in registers while walking along `depth`; the first `count` columns
 // are stored. B's columns are neighbours.
-template <int Rows, int Vectors, typename T>
+template <int Rows, int Vectors, typename T, StoreFunction<T> kStore>
 [[gnu::always_inline]] inline void Block(const Gemm<T>& g, int64_t row, int64_t col,
                                          int64_t count) {
   Vector<T> sums[Rows][Vectors] = {};
@@ -79,7 +101,7 @@ template <int Rows, int Vectors, typename T>
     T narrow[Rows][Vectors * kLanes<T>];
     std::memcpy(narrow, sums, sizeof(sums));
 #pragma GCC unroll 1
-    for (int r = 0; r < Rows; ++r) Store(g, row + r, col, count, narrow[r]);
+    for (int r = 0; r < Rows; ++r) kStore(g, row + r, col, count, narrow[r]);
     return;
   }
 #pragma GCC unroll 8
@@ -99,16 +121,16 @@ template <int Rows, int Vectors, typename T>
   }
 }
 
-template <int Rows, int Vectors, typename T>
+template <int Rows, int Vectors, typename T, StoreFunction<T> kStore>
 [[gnu::always_inline]] inline void BlockColumn(const Gemm<T>& g, int64_t begin, int64_t end,
                                                int64_t col, int64_t count) {
   int64_t row = begin;
-  for (; row + Rows <= end; row += Rows) Block<Rows, Vectors>(g, row, col, count);
-  for (; row < end; ++row) Block<1, Vectors>(g, row, col, count);
+  for (; row + Rows <= end; row += Rows) Block<Rows, Vectors, T, kStore>(g, row, col, count);
+  for (; row < end; ++row) Block<1, Vectors, T, kStore>(g, row, col, count);
 }
 
 // One row, fewer columns than a block, B of any strides.
-template <typename T>
+template <typename T, StoreFunction<T> kStore>
 [[gnu::always_inline]] inline void NarrowRow(const Gemm<T>& g, int64_t row, int64_t col,
                                              int64_t count) {
   T sums[kWide<T>] = {};
@@ -117,29 +139,29 @@ template <typename T>
   for (int64_t k = 0; k < g.depth; ++k, b += g.b.row_stride, a += g.a.col_stride) {
     for (int64_t c = 0; c < count; ++c) sums[c] += *a * b[c * g.b.col_stride];
   }
-  Store(g, row, col, count, sums);
+  kStore(g, row, col, count, sums);
 }
 
 // Columns [0, cols) of some rows by blocks that fit the registers of an instruction set: a wide one
 // of kRows rows by kVectors vectors, and for what is left one vector.
-template <int kRows, int kVectors, int kNarrowRows, typename T>
+template <int kRows, int kVectors, int kNarrowRows, typename T, StoreFunction<T> kStore>
 [[gnu::always_inline]] inline void BlockRows(const Gemm<T>& gemm, int64_t begin, int64_t end) {
   constexpr int64_t kColumns = kVectors * kLanes<T>;
   const Gemm<T> g = gemm;
   int64_t col = 0;
   if (g.b.col_stride == 1) {
     for (; kVectors > 1 && col + kColumns <= g.cols; col += kColumns) {
-      BlockColumn<kRows, kVectors>(g, begin, end, col, kColumns);
+      BlockColumn<kRows, kVectors, T, kStore>(g, begin, end, col, kColumns);
     }
     // Padding makes whole blocks of what is left.
     const int64_t readable = g.b_is_padded ? PadColumns(g.cols) : g.cols;
     for (; col < g.cols && col + kLanes<T> <= readable; col += kLanes<T>) {
-      BlockColumn<kNarrowRows, 1>(g, begin, end, col, std::min(kLanes<T>, g.cols - col));
+      BlockColumn<kNarrowRows, 1, T, kStore>(g, begin, end, col, std::min(kLanes<T>, g.cols - col));
     }
   }
   for (; col < g.cols; col += kWide<T>) {
     const int64_t count = std::min(kWide<T>, g.cols - col);
-    for (int64_t row = begin; row < end; ++row) NarrowRow(g, row, col, count);
+    for (int64_t row = begin; row < end; ++row) NarrowRow<T, kStore>(g, row, col, count);
   }
 }
 
@@ -148,11 +170,11 @@ template <typename T>
 void PlainRows(const Gemm<T>& g, int64_t begin, int64_t end) {
   switch (CurrentIsa()) {
     case Isa::kAvx512:
-      return RunAvx512([&] { BlockRows<6, 2, 8>(g, begin, end); });
+      return RunAvx512([&] { BlockRows<6, 2, 8, T, StoreAvx512<T>>(g, begin, end); });
     case Isa::kAvx2:
-      return RunAvx2([&] { BlockRows<6, 1, 6>(g, begin, end); });
+      return RunAvx2([&] { BlockRows<6, 1, 6, T, StoreAvx2<T>>(g, begin, end); });
     case Isa::kBaseline:
-      return RunBaseline([&] { BlockRows<2, 1, 2>(g, begin, end); });
+      return RunBaseline([&] { BlockRows<2, 1, 2, T, StoreBaseline<T>>(g, begin, end); });
   }
 }
 
@@ -182,7 +204,7 @@ void RowByColumns(const Gemm<float>& gemm, int64_t begin, int64_t end) {
         float sum = 0;
         for (int64_t i = 0; i < kLanes16; ++i) sum += sums[c][i];
         for (int64_t k = whole; k < g.depth; ++k) sum += g.a.data[k] * b[c][k];
-        Store(g, 0, col + c, 1, &sum);
+        StoreSums(g, 0, col + c, 1, &sum);
       }
     }
   });
