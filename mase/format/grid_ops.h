@@ -270,7 +270,7 @@ void WithOp(const Grid& grid, FormatProto::Rounding rounding, const Fn& fn) {
     using Round = std::decay_t<decltype(round)>;
     if (grid.kind == Grid::Kind::kFloat) return fn(FloatOp<Round>{round, grid.mantissa_bits});
     // In steps, the range of every shifted grid is the same.
-    const double steps = std::ldexp(1.0, -grid.step_exponent);
+    const double steps = double{PowerOfTwo(-grid.step_exponent)};
     const float lo = static_cast<float>(grid.lowest * steps);
     const float hi = static_cast<float>(grid.highest * steps);
     return grid.sign_magnitude ? fn(IntegerOp<Round, true>{round, lo, hi})

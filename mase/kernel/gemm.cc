@@ -85,7 +85,7 @@ template <int Rows, int Vectors, typename T, StoreFunction<T> kStore>
   Vector<T> sums[Rows][Vectors] = {};
   const T* a = g.a.data + row * g.a.row_stride;
   const T* b = g.b.data + col;
-  for (int64_t k = 0; k < g.depth; ++k, b += g.b.row_stride, a += g.a.col_stride) {
+  const auto add_step = [&](Vector<T>(&to)[Rows][Vectors]) __attribute__((always_inline)) {
     Vector<T> columns[Vectors];
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) {
@@ -94,9 +94,28 @@ template <int Rows, int Vectors, typename T, StoreFunction<T> kStore>
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) sums[r][v] += a[r * g.a.row_stride] * columns[v];
+      for (int v = 0; v < Vectors; ++v) to[r][v] += a[r * g.a.row_stride] * columns[v];
+    }
+    b += g.b.row_stride;
+    a += g.a.col_stride;
+  };
+  int64_t k = 0;
+  if constexpr (Rows == 1) {
+    // One row waits for each multiply-add before the next: in any order, for a quarter of them.
+    if (g.any_order) {
+      Vector<T> others[3][Rows][Vectors] = {};
+      for (; k + 4 <= g.depth; k += 4) {
+        add_step(sums);
+#pragma GCC unroll 3
+        for (int i = 0; i < 3; ++i) add_step(others[i]);
+      }
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) {
+        sums[0][v] = (sums[0][v] + others[0][0][v]) + (others[1][0][v] + others[2][0][v]);
+      }
     }
   }
+  for (; k < g.depth; ++k) add_step(sums);
   if (count < Vectors * kLanes<T>) {
     T narrow[Rows][Vectors * kLanes<T>];
     std::memcpy(narrow, sums, sizeof(sums));

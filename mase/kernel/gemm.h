@@ -38,6 +38,7 @@ struct Gemm {
   const T* bias = nullptr;  // [cols]
   bool accumulate = false;  // Adds to C; without bias.
   bool relu = false;        // As the op relu: NaN stays NaN. Not with accumulate.
+  bool any_order = false;   // Sums of products are exact, in whatever order (KernelSpec::sum_bits).
   // B is row-major and its rows may be read up to the next multiple of kColumnPadding.
   bool b_is_padded = false;
 };

@@ -27,6 +27,7 @@ class LinearKernel : public Kernel {
         transposes_(PrefersRowMajorB<T>(out_, in_)),
         bfloat16_(spec.bfloat16),
         relu_(!spec.fused.empty()),
+        any_order_(std::is_same_v<T, float> && spec.sum_bits > 0 && !NeedsExactSums(spec)),
         transposed_(bfloat16_ ? RoundUp(in_ * out_) : 0) {
     prepared_bytes_ = (transposed_ + (transposes_ ? in_ * PadColumns(out_) : 0)) * kBytes;
     reads_src_ = !bfloat16_;
@@ -63,6 +64,7 @@ class LinearKernel : public Kernel {
                        .c = args.Dst<T>(),
                        .bias = bias_ < 0 ? nullptr : args.Tensor<T>(bias_),
                        .relu = relu_,
+                       .any_order = any_order_,
                        .b_is_padded = transposes_});
   }
 
@@ -101,7 +103,7 @@ class LinearKernel : public Kernel {
 
   const int64_t in_, out_, rows_;
   const int weight_, bias_;
-  const bool transposes_, bfloat16_, relu_;
+  const bool transposes_, bfloat16_, relu_, any_order_;
   const int64_t transposed_;  // Where W^T starts in what Prepare writes.
 };
 

@@ -223,18 +223,28 @@ MASE_INLINE void ChainStrip(const DenseChainStage& s, int64_t feature, const flo
   }
 }
 
+// `count` features, as many as a group has of them and zeros. In memory they would wait for what is
+// stored in parts and loaded as a whole.
+MASE_INLINE V16 LoadGroupOf(const float* p, int64_t count) {
+#if MASE_DENSE_LANES == 16
+  const __mmask16 which = count < kGroup ? static_cast<__mmask16>((1 << count) - 1) : 0xffff;
+  return {_mm512_maskz_loadu_ps(which, p)};
+#else
+  float last[kGroup] = {};
+  if (count < kGroup) {
+    p = static_cast<const float*>(std::memcpy(last, p, static_cast<size_t>(count) * sizeof(float)));
+  }
+  return LoadGroup(p);
+#endif
+}
+
 // A stage that is no product. Rows of `src` may end inside of a group; what the next row then has
 // there becomes padding, which nobody reads. Behind the last row there is nothing to load.
 inline void ChainPointwise(const DenseChainStage& s, const float* src, int64_t src_stride,
                            int64_t rows, float* dst) {
   for (int64_t r = 0; r < rows; ++r, src += src_stride, dst += s.stride) {
     for (int64_t f = 0; f < s.out; f += kGroup) {
-      float last[kGroup] = {};
-      const float* from = src + f;
-      if ((rows - r) * src_stride - f < kGroup)
-        from = static_cast<const float*>(
-            std::memcpy(last, from, static_cast<size_t>(s.out - f) * sizeof(float)));
-      V16 x = LoadGroup(from);
+      V16 x = LoadGroupOf(src + f, (rows - r) * src_stride - f);
       NormAndRelu(s, f, x);
       StoreGroup(dst + f, x);
     }
