@@ -4,8 +4,8 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
-#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -16,6 +16,7 @@
 #include "glog/logging.h"
 #include "google/protobuf/text_format.h"
 #include "mase/base/random.h"
+#include "mase/exec/aligned.h"
 #include "mase/exec/executor.h"
 #include "mase/graph/op_schema.h"
 #include "mase/graph/ops.h"
@@ -100,18 +101,17 @@ void RunLinear(benchmark::State& state, const Codes& codes, const WeightCodes& w
                      .tensors = {"weight"},
                      .weight = weights};
   const auto kernel = CreateKernel(spec).value();
-  std::vector<float> weight(n * n, weights.scales[0]), dst(rows * n);
-  std::vector<uint8_t> src(rows * n + 64, static_cast<uint8_t>(codes.hi));
-  std::vector<char> prepared(kernel->prepared_bytes() + 64), scratch(kernel->scratch_bytes());
+  std::vector<float> weight(n * n, weights.scales[0]);
+  // On lines of the cache, as the executor's and oneDNN's memory is.
+  const AlignedBytes src(rows * n), dst(rows * n * 4);
+  const AlignedBytes prepared(kernel->prepared_bytes()), scratch(kernel->scratch_bytes());
+  std::memset(src.data(), codes.hi, static_cast<size_t>(src.size()));
   const void* srcs[] = {src.data()};
   void* tensors[] = {weight.data()};
-  void* aligned = prepared.data();
-  size_t room = prepared.size();
-  CHECK(std::align(64, kernel->prepared_bytes(), aligned, room) != nullptr);
   const KernelArgs args = {.srcs = srcs,
                            .tensors = tensors,
                            .dst = dst.data(),
-                           .prepared = aligned,
+                           .prepared = prepared.data(),
                            .scratch = scratch.data()};
   CHECK(kernel->Prepare(args).ok());
   for (auto _ : state) CHECK(kernel->Forward(args).ok());
