@@ -7,6 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "mase/exec/stages.h"
 #include "mase/kernel/dense_chain.h"
+#include "mase/kernel/exact_sums.h"
 #include "mase/kernel/loss.h"
 
 namespace mase {
@@ -135,8 +136,12 @@ class Fuser {
 
   bool IsDense(const Step& step) const {
     const TensorDesc& dst = program_.desc(step.dst);
-    return !step.simulated && step.schema != nullptr && dst.dtype == DType::kFloat32 &&
-           dst.shape.rank() == 2 && step.srcs.size() == 1 && step.srcs[0].shape.rank() == 2 &&
+    // What rounds its operands is another step. Sums that float32 has are exact in the chain's
+    // order, too; of others the layer's own kernel knows how they are added.
+    const bool sums_are_exact = !step.on_codes && step.sum_bits > 0 && step.sum_bits <= kFloatBits;
+    return (!step.simulated || sums_are_exact) && step.schema != nullptr &&
+           dst.dtype == DType::kFloat32 && dst.shape.rank() == 2 && step.srcs.size() == 1 &&
+           step.srcs[0].shape.rank() == 2 &&
            IsDenseLayer(step.op, step.attributes, program_.training);
   }
 

@@ -18,8 +18,9 @@ struct KernelOptions {
 
 // Makes one step of neighbours, where each result is read by the next step alone:
 //
-//   dense layers                  "dense_chain", in inference and float32; in training a net that
-//                                 is nothing else, and with its loss then "dense_chain_loss"
+//   dense layers                  "dense_chain", in inference and float32, of layers with a record
+//                                 those whose sums float32 holds exactly; in training a net that is
+//                                 nothing else, and with its loss then "dense_chain_loss"
 //                                 (kernel/dense_chain.h)
 //   batch_norm*d, relu            "batch_norm_relu"
 //   linear, relu                  "linear_relu", in inference

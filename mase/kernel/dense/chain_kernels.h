@@ -273,6 +273,9 @@ MASE_INLINE void RunChain(const DenseChain& chain, const float* src, int64_t row
   for (int64_t i = 0; i < chain.stage_count; ++i) {
     const DenseChainStage& s = chain.stages[i];
     int64_t feature = 0;
+    // Rows of whole groups are written to where they go.
+    const bool writes_results = i + 1 == chain.stage_count && s.out == s.stride;
+    if (writes_results) to = dst;
 #if MASE_DENSE_LANES == 16
     if (!kOneRow && i + 1 == chain.stage_count && s.weight != nullptr && s.out <= kNarrow) {
       // Without a matrix in between; a row that is left goes the way of all others.
@@ -294,6 +297,7 @@ MASE_INLINE void RunChain(const DenseChain& chain, const float* src, int64_t row
       }
       feature += groups * kGroup;
     }
+    if (writes_results) return;
     src = to;
     src_stride = s.stride;
     std::swap(to, spare);
