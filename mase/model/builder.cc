@@ -1,8 +1,6 @@
 #include "mase/model/builder.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +13,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/graph/add_output.h"
 #include "mase/graph/verifier.h"
+#include "mase/model/initial.h"
 
 namespace mase {
 
@@ -53,25 +52,6 @@ Value* ModelBuilder::Add(NodeSpec spec) {
   return (*node)->outputs()[0];
 }
 
-void ModelBuilder::Draw(const ParameterSpec& spec, Tensor& tensor) {
-  switch (spec.init) {
-    case ParameterSpec::Init::kZeros:
-      std::memset(tensor.mutable_raw_data(), 0, tensor.size_bytes());
-      break;
-    case ParameterSpec::Init::kOnes: {
-      absl::Span<float> values = tensor.mutable_data<float>();
-      std::fill(values.begin(), values.end(), 1.0f);
-      break;
-    }
-    case ParameterSpec::Init::kUniformFanIn: {
-      const double bound = spec.fan_in > 0 ? 1 / std::sqrt(static_cast<double>(spec.fan_in)) : 0;
-      generator_.FillUniform(tensor.mutable_data<float>(), static_cast<float>(-bound),
-                             static_cast<float>(bound));
-      break;
-    }
-  }
-}
-
 void ModelBuilder::Declare(absl::string_view path, absl::string_view text, const Shape& input) {
   if (!status_.ok()) return;
   absl::StatusOr<Layer> layer = ParseLayer(text, input, classes_);
@@ -91,7 +71,7 @@ void ModelBuilder::Declare(absl::string_view path, absl::string_view text, const
         return Fail(absl::ResourceExhaustedError(
             absl::StrCat(name, ": the net has more than ", max_elements_, " weights")));
       }
-      Draw(spec, *tensor);
+      DrawInitial(spec, generator_, *tensor);
       graph_.SetTensor(name, *std::move(tensor), spec.buffer);
     }
   }

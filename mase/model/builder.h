@@ -64,7 +64,6 @@ class ModelBuilder {
  private:
   void Fail(const absl::Status& status);
   Value* Add(NodeSpec spec);
-  void Draw(const ParameterSpec& spec, Tensor& tensor);
 
   Graph graph_;
   TorchGenerator generator_;

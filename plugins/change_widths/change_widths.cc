@@ -1,0 +1,232 @@
+// Pass plugin `change_widths`: gives layers other numbers of channels.
+//
+//   before: Linear(16, 8), BatchNorm1d(8), Linear(8, 5)
+//   after:  Linear(16, 32), BatchNorm1d(32), Linear(32, 5)
+//
+// What reads the channels follows: norms, pools, the layers after, also behind flatten and through
+// adds, where all that meet have as many. Weights are those of the channels that stay, new ones
+// PyTorch's initial numbers by the run's seed. Nothing changes unless all rules can be kept; a
+// width that cannot be is refused with the layer, the setting and the reason. Cost: O(nodes +
+// elements of the weights), times layers with a rule.
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "mase/base/error_list.h"
+#include "mase/base/pattern.h"
+#include "mase/base/random.h"
+#include "mase/base/status.h"
+#include "mase/base/status_macros.h"
+#include "mase/base/suggest.h"
+#include "mase/base/table.h"
+#include "mase/graph/graph.h"
+#include "mase/graph/graph_hash.h"
+#include "mase/graph/op_schema.h"
+#include "mase/model/widths.h"
+#include "mase/plugin/plugin.h"
+#include "plugins/change_widths/change_widths_options.pb.h"
+
+namespace mase::plugins::change_widths {
+namespace {
+
+constexpr char kDefault[] = "default";
+
+struct Rule {
+  WidthRule settings;
+  std::optional<Pattern> pattern;  // For REGEX_NAME.
+
+  bool acts() const {
+    return settings.config().has_channels() || settings.config().has_channel_multiplier();
+  }
+  // "channel_multiplier = 2", for messages.
+  std::string Text() const {
+    const WidthConfig& config = settings.config();
+    return config.has_channels()
+               ? absl::StrCat("channels = ", config.channels())
+               : absl::StrCat("channel_multiplier = ", config.channel_multiplier());
+  }
+};
+
+// The number of channels that a rule makes of `channels`.
+absl::StatusOr<int64_t> ChannelsBy(const WidthConfig& config, int64_t channels) {
+  if (config.has_channels()) return config.channels();
+  const double product = static_cast<double>(channels) * config.channel_multiplier();
+  const double whole = std::round(product);
+  if (std::abs(product - whole) < 1e-6 && whole >= 1) return static_cast<int64_t>(whole);
+  return absl::InvalidArgumentError(
+      absl::StrCat(channels, " times that are ", product, " channels; want a whole number"));
+}
+
+class ChangeWidthsPass final : public Pass {
+ public:
+  using Options = ChangeWidthsOptions;
+
+  static absl::StatusOr<std::unique_ptr<Pass>> Create(const Options& options) {
+    auto pass = std::make_unique<ChangeWidthsPass>();
+    pass->options_ = options;
+    ErrorList errors;
+    errors.Add(Annotate(CheckConfig(options.default_().config()), kDefault));
+    pass->default_.settings = options.default_();
+    for (const WidthRule& rule : options.rules()) {
+      errors.Add(Annotate(pass->AddRule(rule), rule.match()));
+    }
+    MASE_RETURN_IF_ERROR(errors.Combined());
+    return pass;
+  }
+
+  absl::StatusOr<PassResult> Run(Graph& graph, PassContext& context) const override {
+    MASE_ASSIGN_OR_RETURN(Widths widths, Widths::Of(graph));
+    std::vector<const Node*> layers;
+    for (const Node* node : graph.NodesInOrder()) {
+      if (widths.WidthOf(*node) > 0) layers.push_back(node);
+    }
+    MASE_RETURN_IF_ERROR(CheckRulesMatch(graph, layers));
+    ErrorList errors;
+    std::vector<std::string> reasons;
+    for (const Node* layer : layers) errors.Add(Ask(*layer, widths, reasons.emplace_back()));
+    MASE_RETURN_IF_ERROR(errors.Combined());
+    const size_t hash = HashGraph(graph);
+    TorchGenerator generator(context.seed());
+    MASE_RETURN_IF_ERROR(widths.Apply(options_.weights() != "initial", generator, graph));
+    if (!options_.weights_from().empty()) {
+      MASE_ASSIGN_OR_RETURN(const Graph other, context.ReadGraph(options_.weights_from()));
+      MASE_RETURN_IF_ERROR(Annotate(TakeWeights(other, graph), options_.weights_from()));
+    }
+    MASE_RETURN_IF_ERROR(Report(layers, reasons, widths, context));
+    return HashGraph(graph) != hash ? PassResult::Changed() : PassResult::Unchanged();
+  }
+
+ private:
+  static absl::Status CheckConfig(const WidthConfig& config) {
+    if (config.has_channels() && config.has_channel_multiplier()) {
+      return absl::InvalidArgumentError(
+          "channels and channel_multiplier both say how many; want one of them");
+    }
+    if (!config.name().empty() && !config.has_channels() && !config.has_channel_multiplier()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(config.name(), " wants a channel_multiplier, or channels"));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AddRule(const WidthRule& settings) {
+    MASE_RETURN_IF_ERROR(CheckConfig(settings.config()));
+    Rule& rule = rules_.emplace_back();
+    rule.settings = settings;
+    if (options_.by() == Options::TYPE) return LookUpOp(settings.match()).status();
+    if (options_.by() != Options::REGEX_NAME) return absl::OkStatus();
+    MASE_ASSIGN_OR_RETURN(rule.pattern, Pattern::Compile(settings.match()));
+    return absl::OkStatus();
+  }
+
+  bool Fits(const Rule& rule, const Node& node) const {
+    if (rule.pattern.has_value()) return rule.pattern->Matches(node.name());
+    return rule.settings.match() == KeyOf(node);
+  }
+
+  std::string KeyOf(const Node& node) const {
+    return options_.by() == Options::TYPE ? std::string(node.mase_op()) : node.name();
+  }
+
+  const Rule& RuleOf(const Node& node) const {
+    for (const Rule& rule : rules_) {
+      if (Fits(rule, node)) return rule;
+    }
+    return default_;
+  }
+
+  // A misspelt rule must not go unnoticed, nor one for a node that has its channels from others.
+  absl::Status CheckRulesMatch(const Graph& graph, const std::vector<const Node*>& layers) const {
+    absl::flat_hash_set<const Rule*> effective;
+    std::vector<std::string> keys;
+    for (const Node* layer : layers) {
+      effective.insert(&RuleOf(*layer));
+      if (keys.empty() || keys.back() != KeyOf(*layer)) keys.push_back(KeyOf(*layer));
+    }
+    ErrorList errors;
+    for (const Rule& rule : rules_) {
+      if (effective.contains(&rule)) continue;
+      std::string why = absl::StrCat("no layer is called so", Suggest(rule.settings.match(), keys));
+      for (const Node* node : graph.NodesInOrder()) {
+        if (!Fits(rule, *node)) continue;
+        why = absl::StrCat("'", node->name(), "' (", node->op(), ") has no channels of its own");
+        for (const Node* layer : layers) {
+          if (layer == node) why = absl::StrCat("'", node->name(), "' goes to a rule before it");
+        }
+        break;
+      }
+      errors.Add(absl::InvalidArgumentError(absl::StrCat("rule '", rule.settings.match(),
+                                                         "': ", why, "; those with channels are ",
+                                                         absl::StrJoin(keys, ", "))));
+    }
+    return errors.Combined();
+  }
+
+  // Asks for what the layer's rule wants. `reason` gets why it is left as it is, or the rule.
+  absl::Status Ask(const Node& layer, Widths& widths, std::string& reason) const {
+    const Rule& rule = RuleOf(layer);
+    const bool names_it = &rule != &default_ && options_.by() != Options::TYPE;
+    const std::string whose = &rule == &default_ ? kDefault : rule.settings.match();
+    if (!rule.acts()) {
+      reason = &rule == &default_ ? "no rule" : absl::StrCat("rule '", whose, "' says none");
+      return absl::OkStatus();
+    }
+    if (const std::string why = widths.WhyFixed(layer); !names_it && !why.empty()) {
+      reason = why;
+      return absl::OkStatus();
+    }
+    reason = absl::StrCat("rule '", whose, "': ", rule.Text());
+    return Annotate(AskFor(layer, rule.settings.config(), widths),
+                    absl::StrCat("'", layer.name(), "' (", layer.op(), "): ", rule.Text()));
+  }
+
+  static absl::Status AskFor(const Node& layer, const WidthConfig& config, Widths& widths) {
+    if (config.name() != "input_only") {
+      MASE_ASSIGN_OR_RETURN(const int64_t channels, ChannelsBy(config, widths.WidthOf(layer)));
+      MASE_RETURN_IF_ERROR(widths.Set(layer, channels));
+    }
+    if (config.name() != "input_only" && config.name() != "both") return absl::OkStatus();
+    if (widths.InputWidthOf(layer) == 0) {
+      return absl::InvalidArgumentError(absl::StrCat(config.name(), ": it reads no channels"));
+    }
+    MASE_ASSIGN_OR_RETURN(const int64_t channels, ChannelsBy(config, widths.InputWidthOf(layer)));
+    return Annotate(widths.SetInput(layer, channels), "the channels that it reads");
+  }
+
+  static absl::Status Report(const std::vector<const Node*>& layers,
+                             const std::vector<std::string>& reasons, const Widths& widths,
+                             PassContext& context) {
+    Table table("widths", "Channels of each layer",
+                {{"node"}, {"op"}, {"before"}, {"after"}, {"reason"}});
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const Node& layer = *layers[i];
+      const int64_t before = widths.WidthOf(layer), after = widths.NewWidthOf(layer);
+      context.Note(layer, before != after ? "changed" : "unchanged", reasons[i]);
+      context.Count(before != after ? "layers_changed" : "layers_unchanged");
+      table.AddRow({layer.name(), std::string(layer.mase_op()), before, after, reasons[i]});
+    }
+    return context.AddTable(std::move(table));
+  }
+
+  Options options_;
+  Rule default_;
+  std::vector<Rule> rules_;
+};
+
+absl::Status Register(PassRegistrar& registrar) {
+  return registrar.AddPass<ChangeWidthsPass>(
+      "change_widths", "Gives layers other numbers of channels, and all that reads them.",
+      {.aliases = {"redefine_linear", "redefine_linear_transform_pass"}});
+}
+
+}  // namespace
+}  // namespace mase::plugins::change_widths
+
+MASE_DEFINE_PLUGIN("change_widths", "1.0.0", mase::plugins::change_widths::Register)
