@@ -1,4 +1,4 @@
-// The commands of docs/tour.md and docs/labs.md do what the pages show.
+// The commands of docs/tour.md, docs/labs.md and docs/widths.md do what the pages show.
 //
 // A command is an indented line that begins with `ch`; a fenced block below it has lines of its
 // output, in their order, others left out at "...". A block that begins ```text is compared but for
@@ -127,7 +127,7 @@ TEST_P(CommandsTest, DoWhatThePageShows) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Pages, CommandsTest, ::testing::Values("tour.md", "labs.md"),
+INSTANTIATE_TEST_SUITE_P(Pages, CommandsTest, ::testing::Values("tour.md", "labs.md", "widths.md"),
                          [](const auto& page) {
                            const std::string name = page.param;
                            return name.substr(0, name.find('.'));

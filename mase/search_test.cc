@@ -94,6 +94,19 @@ std::string WriteConfig(const std::string& folder, const std::string& tables) {
   return path;
 }
 
+// Of jsc_widths_search.toml the nets whose layers are at most so many times as wide.
+std::string NotWider(int times) {
+  return absl::StrCat(
+      "--set=search.search_space.constraints=['seq_blocks_2/config/channel_multiplier <= ", times,
+      "', 'seq_blocks_4/config/channel_multiplier <= ", times, "']");
+}
+
+struct BadCase {
+  std::string tables;
+  int exit_code;
+  std::string message;
+};
+
 constexpr char kMetrics[] =
     "[search.strategy.metrics]\naccuracy.scale = 1.0\npacked_bytes.scale = 1.0\n";
 
@@ -292,7 +305,7 @@ TEST(SearchTest, ASearchThatIsKilledAgainAndAgainEndsWithAllItsTrials) {
         "search",
         "--config=" + Runfile("testdata/configs/jsc_widths_search.toml"),
         "--run_dir=out",
-        "--set=search.search_space.constraints=['{first} <= 48', '{second} <= 48']",
+        NotWider(3),
         "--set=search.strategy.sw_runner.basic_train.max_epochs=40",
         "--set=dataset.rows=40000",
         "--jobs=2"};
@@ -350,17 +363,117 @@ TEST(SearchTest, WhatIsNotHonouredIsSaidOrRefused) {
 
 TEST(SearchTest, LayerWidthsAreSearchedByShortTrainings) {
   const std::string folder = NewFolder();
-  const CommandResult run =
-      Search(folder, Runfile("testdata/configs/jsc_widths_search.toml"),
-             {"--set=search.search_space.constraints=['{first} >= {second}', '{second} <= 32', "
-              "'{first} <= 32']",
-              "--max-epochs=1", "--apply_best"});
+  const CommandResult run = Search(folder, Runfile("testdata/configs/jsc_widths_search.toml"),
+                                   {NotWider(2), "--max-epochs=1", "--apply_best"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const json log = Read(folder + "/out/log.json");
-  ASSERT_EQ(log.size(), 3u);
-  EXPECT_EQ(log["0"]["user_attrs_hardware_metrics"]["macs"], 16 * 16 + 16 * 16 + 16 * 5);
-  EXPECT_EQ(log["2"]["user_attrs_sampled_config"], json({{"{first}", 32}, {"{second}", 32}}));
+  ASSERT_EQ(log.size(), 4u);
+  const auto macs = [&](const char* trial) {
+    return log[trial]["user_attrs_hardware_metrics"]["macs"].get<int>();
+  };
+  EXPECT_EQ(macs("0"), 16 * 16 + 16 * 16 + 16 * 5);  // The net as it is.
+  EXPECT_EQ(macs("1"), 16 * 16 + 16 * 32 + 32 * 5);
+  EXPECT_EQ(macs("3"), 16 * 32 + 32 * 32 + 32 * 5);
+  EXPECT_EQ(log["1"]["user_attrs_sampled_config"],
+            json::parse(R"({"seq_blocks_2": {"config": {"channel_multiplier": 1}},
+                            "seq_blocks_4": {"config": {"channel_multiplier": 2}}})"));
   EXPECT_GT(log["0"]["user_attrs_software_metrics"]["accuracy_micro"].get<double>(), 0.4);
+}
+
+// Lab 4 on a trained net: channels that stay keep their weights, so that a net of the checkpoint's
+// own widths has its accuracy, and the winner is a run that others load.
+TEST(SearchTest, WidthsOfALoadedNetAreSlicedAndItsWinnerIsLoaded) {
+  const std::string folder = NewFolder();
+  const std::string config = folder + "/widths.toml";
+  std::ofstream(config) << "model = 'jsc-toy'\ndataset = 'jsc-sim'\nbatch_size = 256\n"
+                           "[search.search_space.seed.seq_blocks_2.config]\nchannels = [8, 6, 16]\n"
+                           "[search.search_space.seed.default.config]\n"
+                           "channel_multiplier = [1, 2]\n"
+                           "[search.strategy.metrics]\naccuracy.direction = 'maximize'\n"
+                           "parameters.direction = 'minimize'\n";
+  const std::vector<std::string> words = {
+      "--sampler=grid", "--load=" + Runfile("testdata/checkpoints/jsc-toy.safetensors")};
+  const CommandResult first = Search(folder, config, words);
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const json log = Read(folder + "/out/log.json");
+  ASSERT_EQ(log.size(), 6u);  // The last layer's outputs are the classes.
+  const auto accuracy = [&](const char* trial) {
+    return log[trial]["user_attrs_software_metrics"]["accuracy"].get<double>();
+  };
+  EXPECT_GT(accuracy("0"), 0.6);
+  EXPECT_LT(accuracy("2"), accuracy("0"));  // Two channels are gone.
+  std::vector<std::string> apply = words;
+  apply.push_back("--apply=2");
+  const CommandResult applied = Search(folder, config, apply);
+  ASSERT_EQ(applied.exit_code, 0) << applied.err;
+  const CommandResult shown = RunCommand("mase/ch", {"info", "--load=out/trial-2"}, folder);
+  ASSERT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.out, HasSubstr("6"));
+}
+
+// Widths and formats of the same nodes, of a net of the zoo.
+TEST(SearchTest, FormatsAreForNetsOfTheirWidths) {
+  const std::string folder = NewFolder();
+  const std::string config = folder + "/both.toml";
+  std::ofstream(config) << "model = 'jsc-nas'\ndataset = 'jsc-sim'\nbatch_size = 256\n"
+                           "[search.search_space]\n"
+                           "name = 'graph/quantize/mixed_precision_ptq'\nsetup.by = 'type'\n"
+                           "[search.search_space.seed.default.config]\nname = ['NA']\n"
+                           "[search.search_space.seed.linear.config]\nname = ['integer']\n"
+                           "data_in_width = [8]\nweight_width = [4, 8]\nbias_width = [8]\n"
+                           "channel_multiplier = [1, 2]\n"
+                           "[search.strategy.setup]\nsampler = 'random'\nn_trials = 8\n"
+                           "[search.strategy.metrics]\naverage_bitwidth.scale = 1\n"
+                           "packed_bytes.scale = 1\nloss.scale = 1\n";
+  const CommandResult run = Search(folder, config);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("The search space has 32 points: "));
+  EXPECT_THAT(States(Read(folder + "/out/log.json")), ElementsAre(Pair("COMPLETE", 8)));
+}
+
+TEST(SearchTest, WidthsThatCannotBeAreRefusedOrFailTheirTrial) {
+  const std::string net =
+      "model = 'jsc-nas'\ndataset = 'jsc-sim'\nbatch_size = 256\n"
+      "[search.strategy.metrics]\nloss.direction = 'minimize'\n[search.search_space.seed.";
+  for (
+      const BadCase& bad : std::vector<BadCase>{
+          {"seq_blocks_6.config]\nchannels = [10]\n", 2,
+           "seed.seq_blocks_6.config.channels: 'output' (output) has them as the net's results"},
+          {"seq_blocks_3.config]\nchannels = [10]\n", 2,
+           "seed.seq_blocks_3.config.channels: it has no channels of its own"},
+          {"seq_blocks_22.config]\nchannels = [10]\n", 2, "seed.seq_blocks_22: no node of the net"},
+          {"seq_blocks_2.config]\nchannels = [10]\nchannel_multiplier = [2]\n", 2,
+           "want channels or channel_multiplier, not both"},
+          {"seq_blocks_2.config]\nchannel_multiplier = [1, 0.3]\n", 0,
+           "trial 1 failed: \"change_widths: 'seq_blocks_2' (linear): channel_multiplier = 0.3: 16 "
+           "times that are 4.8 channels; want a whole number\""},
+          {"seq_blocks_2.config]\nchannels = [0, 4]\n", 0, "trial 0 failed: "}}) {
+    const std::string folder = NewFolder();
+    std::ofstream(folder + "/bad.toml") << net << bad.tables;
+    const CommandResult run = Search(folder, folder + "/bad.toml", {"--sampler=grid"});
+    EXPECT_EQ(run.exit_code, bad.exit_code) << bad.tables << run.err;
+    EXPECT_THAT(run.err, HasSubstr(bad.message)) << bad.tables;
+  }
+}
+
+// A word in braces is any word of the layer list.
+TEST(SearchTest, WordsOfTheLayerListAreChoices) {
+  const std::string folder = NewFolder();
+  const std::string config = folder + "/words.toml";
+  std::ofstream(config) << "model = 'BN, Linear {width}, {activation}, Linear classes'\n"
+                           "dataset = 'jsc-sim'\nbatch_size = 256\n"
+                           "[search.search_space]\nconstraints = ['{width} >= 8']\n"
+                           "[search.search_space.settings]\n'{width}' = [4, 8]\n"
+                           "'{activation}' = ['ReLU', 'Tanh']\n"
+                           "[search.strategy.metrics]\nmacs.direction = 'minimize'\n"
+                           "loss.direction = 'minimize'\n";
+  const CommandResult run = Search(folder, config, {"--sampler=grid"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const json log = Read(folder + "/out/log.json");
+  ASSERT_EQ(log.size(), 2u);
+  EXPECT_EQ(log["1"]["user_attrs_hardware_metrics"]["macs"], 16 * 8 + 8 * 5);
+  EXPECT_NE(log["0"]["user_attrs_software_metrics"]["loss"],
+            log["1"]["user_attrs_software_metrics"]["loss"]);
 }
 
 // At this rate the loss of an epoch is soon above that of one before.
@@ -370,8 +483,7 @@ TEST(SearchTest, EarlyStoppingEndsATrialsTraining) {
     const std::string folder = NewFolder();
     const CommandResult run = Search(
         folder, Runfile("testdata/configs/jsc_widths_search.toml"),
-        {"--set=search.search_space.constraints=['{first} <= 16', '{second} <= 16']",
-         "--set=search.strategy.sw_runner.basic_train.max_epochs=15",
+        {NotWider(1), "--set=search.strategy.sw_runner.basic_train.max_epochs=15",
          "--set=search.strategy.sw_runner.basic_train.learning_rate=0.1", "--set=dataset.rows=4000",
          absl::StrCat("--set=search.strategy.sw_runner.basic_train.early_stopping=", patience)});
     ASSERT_EQ(run.exit_code, 0) << run.err;
@@ -390,9 +502,8 @@ TEST(SearchTest, TrialsInheritTheWeightsOfTheirParents) {
     const std::string folder = NewFolder();
     const CommandResult run =
         Search(folder, Runfile("testdata/configs/jsc_widths_search.toml"),
-               {"--set=search.search_space.constraints=['{first} <= 32', '{second} <= 32']",
-                "--set=search.strategy.sw_runner.basic_train.weights=" + weights, "--deterministic",
-                "--batch=2", "--jobs=" + jobs});
+               {NotWider(2), "--set=search.strategy.sw_runner.basic_train.weights=" + weights,
+                "--deterministic", "--batch=2", "--jobs=" + jobs});
     ASSERT_EQ(run.exit_code, 0) << run.err;
     logs[weights + jobs] = Read(folder + "/out/log.json");
     for (const char* number : {"0", "1", "2", "3"}) {
@@ -427,7 +538,7 @@ TEST(SearchTest, TrialsThatTrainBadlyArePrunedTheSameForAnyNumberOfJobs) {
     const std::string folder = NewFolder();
     const CommandResult run =
         Search(folder, Runfile("testdata/configs/jsc_widths_search.toml"),
-               {"--set=search.search_space.constraints=['{first} <= 48', '{second} <= 48']",
+               {NotWider(3), "--sampler=random",
                 "--set=search.strategy.sw_runner.basic_train.max_epochs=3",
                 "--set=search.strategy.pruner={name='median', n_startup_trials=2}",
                 "--deterministic", "--batch=3", absl::StrCat("--jobs=", jobs)});
@@ -594,12 +705,6 @@ TEST(SearchTest, FlagsThatContradictAndDirectoriesThatDoNotFit) {
   EXPECT_THAT(compare.err, HasSubstr("--compare writes a directory of its own"));
   EXPECT_EQ(Contents(folder + "/out/summary.json"), before);
 }
-
-struct BadCase {
-  std::string tables;
-  int exit_code;
-  std::string message;
-};
 
 TEST(SearchTest, BadSearchesSayWhatIsWrong) {
   const std::string space =

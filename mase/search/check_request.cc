@@ -44,8 +44,7 @@ absl::Status CheckRequest(const SearchRequest& request, Reporter& reporter) {
           shared ? "trained nets lie in one run directory, and other workers of --storage have not "
                    "got them"
                  : "samplers are compared by figures that do not depend on the trials before",
-          "; want \"initial\" or \"sliced\", or leave ", shared ? "--storage" : "--compare",
-          " out"));
+          "; want \"initial\", or leave ", shared ? "--storage" : "--compare", " out"));
     }
   }
   if (strategy.has_eval_mode() && !strategy.eval_mode()) {

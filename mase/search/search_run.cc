@@ -17,7 +17,6 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/table_report.h"
 #include "mase/config/complete.h"
-#include "mase/model/checkpoint.h"
 #include "mase/run/goal.h"
 #include "mase/run/run_directory.h"
 #include "mase/run/session.h"
@@ -298,21 +297,6 @@ class Search {
   bool fast_ = false;
 };
 
-// The net whose weights trials are to take.
-absl::StatusOr<Checkpoint> OpenWeights(const RunConfig& config) {
-  if (!config.model().has_load_name()) {
-    return absl::InvalidArgumentError(
-        "search.strategy.sw_runner.basic_train.weights = \"sliced\" wants the net whose weights "
-        "are "
-        "taken, --load=CHECKPOINT");
-  }
-  MASE_ASSIGN_OR_RETURN(const std::string path, CheckpointOfRun(config.model().load_name()));
-  MASE_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(path));
-  if (checkpoint.graph.has_value()) return checkpoint;
-  return absl::InvalidArgumentError(
-      absl::StrCat(path, ": has no graph, only tensors; want a checkpoint of train or transform"));
-}
-
 absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& begun,
                                 const RunEnvironment& outer) {
   const RunConfig& config = request.settings;
@@ -326,28 +310,16 @@ absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& b
   DatasetCache cache;
   RunEnvironment environment = outer;
   if (environment.data == nullptr) environment.data = &cache;
-  // Nets of other widths than the loaded one take its weights, and are not it.
-  SettingsOf settings_of = request.settings_of;
-  std::optional<Checkpoint> weights;
-  RunConfig first = config;
-  if (settings.strategy().sw_runner().basic_train().weights() == "sliced") {
-    MASE_ASSIGN_OR_RETURN(weights, OpenWeights(config));
-    first.mutable_model()->clear_load_name();
-    settings_of =
-        [&request](const std::vector<Assignment>& assignments) -> absl::StatusOr<RunConfig> {
-      MASE_ASSIGN_OR_RETURN(RunConfig point, request.settings_of(assignments));
-      point.mutable_model()->clear_load_name();
-      return point;
-    };
-  }
   // What the net is may be a choice: it is opened as the first values say.
+  RunConfig first = config;
   if (settings.search_space().settings_size() > 0) {
     SearchSpaceSettings plain = settings.search_space();
     plain.clear_name();
     plain.clear_seed();
     MASE_ASSIGN_OR_RETURN(const SearchSpace space, SearchSpace::Create(plain, Graph()));
     MASE_ASSIGN_OR_RETURN(
-        first, settings_of(space.AssignmentsOf(CornerPoint(space.parameters(), /*last=*/false))));
+        first,
+        request.settings_of(space.AssignmentsOf(CornerPoint(space.parameters(), /*last=*/false))));
   }
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(first, begun, environment));
   MASE_ASSIGN_OR_RETURN(const SearchSpace space,
@@ -364,15 +336,9 @@ absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& b
     return RunResult{absl::OkStatus(), session.report, ""};
   }
   MASE_ASSIGN_OR_RETURN(RunDirectory directory, OpenSearchDirectory(request, session));
-  const SearchContext context{settings,
-                              space,
-                              objective,
-                              session.graph,
-                              sample,
-                              settings_of,
-                              environment,
-                              directory.path(),
-                              weights.has_value() ? &*weights->graph : nullptr};
+  const SearchContext context{settings,      space,           objective,
+                              session.graph, sample,          request.settings_of,
+                              environment,   directory.path()};
   Search search(request, session, context, directory, std::move(goals));
   return CompleteRun(search.Run(), "Search is completed", directory, session);
 }

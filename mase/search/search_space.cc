@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -20,18 +21,20 @@
 #include "mase/data/dataset.h"
 #include "mase/format/family.h"
 #include "mase/graph/ops.h"
+#include "mase/model/widths.h"
 #include "mase/quantize/reference.h"
+#include "mase/search/seed_keys.h"
 #include "nlohmann/json.hpp"
 
 namespace mase {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using google::protobuf::FieldDescriptor;
 
 constexpr char kConfig[] = "config";
 constexpr char kDefault[] = "default";
-constexpr char kName[] = "name";
+constexpr char kPasses[] = "passes.";
+constexpr char kWidths[] = "change_widths";
 
 absl::Status Wrong(absl::string_view where, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("search.search_space.", where, ": ", what));
@@ -86,90 +89,14 @@ absl::StatusOr<SearchParameter> ParameterOf(const std::string& name, const Searc
   return parameter;
 }
 
-// "data_in_frac_width" is {"data_in", "frac_width"}; {"", key} for keys of no operand.
-std::pair<absl::string_view, absl::string_view> SplitKey(absl::string_view key) {
-  for (const absl::string_view operand :
-       {operands::kDataIn, operands::kWeight, operands::kBias, operands::kDataOut}) {
-    if (absl::StartsWith(key, absl::StrCat(operand, "_"))) {
-      return {operand, key.substr(operand.size() + 1)};
-    }
-  }
-  return {"", key};
-}
-
-// Where a rule has a key. No field: nowhere.
-struct KeyPlace {
-  google::protobuf::Message* message;
-  const FieldDescriptor* field;
-};
-
-KeyPlace FindKey(absl::string_view key, QuantizeConfig& config) {
-  google::protobuf::Message* message = &config;
-  const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(std::string(key));
-  if (field != nullptr) return {message, field};
-  const auto flat = FindFlatKey(*message->GetDescriptor(), key);
-  if (!flat.has_value()) return {message, nullptr};
-  message = message->GetReflection()->MutableMessage(message, flat->field);
-  return {message, message->GetDescriptor()->FindFieldByName(std::string(flat->rest))};
-}
-
-bool HasOperand(const Node& node, absl::string_view operand) {
-  if (operand == operands::kDataOut) return true;
-  for (const ArgumentSpec& argument : node.schema().arguments) {
-    if (argument.operand == operand) return true;
-  }
-  for (const TensorRole& role : node.schema().tensor_roles) {
-    if (role.operand == operand && node.FindParameter(role.tensor) != nullptr) return true;
-  }
-  return false;
-}
-
-// Whether a format, by the name that a config gives it, has a use for the key.
-bool Knows(const ParameterChoice& format, absl::string_view key) {
-  const std::string* name = std::get_if<std::string>(&format);
-  if (name == nullptr) return false;  // "NA": nothing is read.
-  const Family* family = FindFamily(*name);
-  const auto [operand, parameter] = SplitKey(key);
-  if (family == nullptr || operand.empty() || parameter == kName) return true;
-  return absl::c_any_of(family->parameters, [&parameter = parameter](const FamilyParameter& known) {
-    return known.name == parameter;
-  });
-}
-
-// What no format has, as neither its name nor one of its keys.
-absl::Status CheckWords(absl::string_view key, const SearchParameter& parameter) {
-  std::vector<std::string> known;
-  if (key == kName) {
-    for (const Family* family : Families()) known.emplace_back(family->name);
-    for (const ParameterChoice& choice : parameter.choices) {
-      const std::string* name = std::get_if<std::string>(&choice);
-      if (name == nullptr || FindFamily(*name) != nullptr) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("unknown format '", *name, "'", Suggest(*name, known)));
-    }
-    return absl::OkStatus();
-  }
-  QuantizeConfig config;
-  const auto [operand, rest] = SplitKey(key);
-  if (operand.empty() && FindKey(key, config).field == nullptr) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("is no key of a rule", Suggest(key, KnownKeys(*config.GetDescriptor()))));
-  }
-  if (operand.empty() || rest == kName) return absl::OkStatus();
-  for (const Family* family : Families()) {
-    for (const FamilyParameter& has : family->parameters) {
-      if (has.name == rest) return absl::OkStatus();
-      known.push_back(absl::StrCat(operand, "_", has.name));
-    }
-  }
-  return absl::InvalidArgumentError(absl::StrCat("no format has this key", Suggest(key, known)));
-}
-
-std::string Quoted(absl::string_view key) {
-  const bool bare = absl::c_all_of(key, [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
-  });
-  return bare ? std::string(key) : absl::StrCat("\"", key, "\"");
+// The pass whose option a setting is, as the setting writes it: "change_widths" of
+// "passes.change_widths.fc1.config.channels"; "" of others.
+absl::string_view PassOf(absl::string_view setting) {
+  if (!absl::ConsumePrefix(&setting, kPasses)) return "";
+  const char quote = setting.empty() ? '.' : setting[0];
+  const bool quoted = quote == '"' || quote == '\'';
+  const size_t end = quoted ? setting.find(quote, 1) : setting.find('.');
+  return end == absl::string_view::npos ? "" : setting.substr(0, end + (quoted ? 1 : 0));
 }
 
 Json JsonOf(const SearchParameter& parameter, double value) {
@@ -181,6 +108,13 @@ Json JsonOf(const SearchParameter& parameter, double value) {
 }
 
 }  // namespace
+
+std::string QuotedKey(absl::string_view key) {
+  const bool bare = absl::c_all_of(key, [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
+  });
+  return bare ? std::string(key) : absl::StrCat("\"", key, "\"");
+}
 
 std::string SettingText(const SearchParameter& parameter, double value) {
   if (parameter.kind == SearchParameter::Kind::kInteger)
@@ -201,6 +135,8 @@ struct SearchSpace::Builder {
   std::vector<std::string> nodes;
   std::vector<std::vector<int>> of_node;
   std::set<std::string> used_seeds;
+  std::optional<Widths> widths = {};      // Of the graph, where seeds have choices of them.
+  std::vector<const Node*> widened = {};  // That have one.
 
   const SearchSeed* FindSeed(const std::string& match) const {
     for (const SearchSeed& seed : settings.seed()) {
@@ -215,26 +151,33 @@ struct SearchSpace::Builder {
     targets.push_back(std::move(target));
   }
 
-  absl::Status AddFormats() {
+  // Whether a seed can be for the node.
+  bool CanChoose(const Node& node) const {
+    return node.schema().quantizable || (widths.has_value() && widths->WidthOf(node) > 0);
+  }
+
+  absl::Status AddSeeds() {
     const bool by_type = settings.setup().by() == "type";
+    for (const SearchSeed& seed : settings.seed()) {
+      const bool chooses = absl::c_any_of(
+          seed.config(), [](const SearchChoice& choice) { return IsWidthKey(choice.name()); });
+      if (!chooses || widths.has_value()) continue;
+      MASE_ASSIGN_OR_RETURN(widths, Widths::Of(graph));
+    }
     for (const Node* node : graph.NodesInOrder()) {
-      if (!node->schema().quantizable) continue;
+      if (!CanChoose(*node)) continue;
       const std::string key = by_type ? std::string(node->mase_op()) : node->name();
       const SearchSeed* seed = FindSeed(key);
       if (seed == nullptr) seed = FindSeed(kDefault);
       if (seed == nullptr) continue;
       used_seeds.insert(seed->match());
-      // The default is for what MASE's space has; norms and pools are there where a seed names
-      // them.
-      const bool taken = IsTaken(node->op(), MaseVersion::kFebruary2024);
-      if (seed->match() == kDefault && !taken) continue;
       MASE_RETURN_IF_ERROR(AddNode(*node, *seed));
     }
     for (const SearchSeed& seed : settings.seed()) {
       if (seed.match() == kDefault || used_seeds.contains(seed.match())) continue;
       std::vector<std::string> known;
       for (const Node* node : graph.NodesInOrder()) {
-        if (!node->schema().quantizable) continue;
+        if (!CanChoose(*node)) continue;
         known.push_back(by_type ? std::string(node->mase_op()) : node->name());
       }
       absl::c_sort(known);
@@ -249,17 +192,52 @@ struct SearchSpace::Builder {
   }
 
   absl::Status AddNode(const Node& node, const SearchSeed& seed) {
+    if (seed.config().empty()) return Wrong(absl::StrCat("seed.", seed.match()), "has no config");
+    std::vector<const SearchChoice*> of_format;
+    for (const SearchChoice& choice : seed.config()) {
+      if (IsWidthKey(choice.name())) {
+        MASE_RETURN_IF_ERROR(AddWidth(node, seed, choice));
+      } else if (choice.name() == kFormatName) {
+        of_format.insert(of_format.begin(), &choice);  // The other keys depend on it.
+      } else {
+        of_format.push_back(&choice);
+      }
+    }
+    // The default is for what MASE's space has; norms and pools are there where a seed names them.
+    const bool taken = node.schema().quantizable &&
+                       (seed.match() != kDefault || IsTaken(node.op(), MaseVersion::kFebruary2024));
+    return of_format.empty() || !taken ? absl::OkStatus() : AddFormat(node, seed, of_format);
+  }
+
+  // Channels that several layers share are one choice, the first one's.
+  absl::Status AddWidth(const Node& node, const SearchSeed& seed, const SearchChoice& choice) {
+    const std::string where = absl::StrCat("seed.", seed.match(), ".config.", choice.name());
+    std::string why = widths->WhyFixed(node);
+    for (const Node* other : widened) {
+      if (!why.empty() || !widths->Share(node, *other)) continue;
+      why = other == &node ? "want channels or channel_multiplier, not both"
+                           : absl::StrCat("its channels are those of '", other->name(),
+                                          "', too, which chooses for both");
+    }
+    const bool names_it = settings.setup().by() != "type" && seed.match() != kDefault;
+    if (!why.empty()) return names_it ? Wrong(where, why) : absl::OkStatus();
+    absl::StatusOr<SearchParameter> parameter =
+        ParameterOf(absl::StrCat(node.name(), "/", kConfig, "/", choice.name()), choice);
+    if (!parameter.ok()) return Wrong(where, parameter.status().message());
+    parameter->group = node.name();
+    widened.push_back(&node);
+    Add(*std::move(parameter), {-1, node.name(), choice.name(),
+                                absl::StrCat(kPasses, kWidths, ".", QuotedKey(node.name()), ".",
+                                             kConfig, ".", choice.name())});
+    return absl::OkStatus();
+  }
+
+  absl::Status AddFormat(const Node& node, const SearchSeed& seed,
+                         const std::vector<const SearchChoice*>& keys) {
     const int index = static_cast<int>(nodes.size());
     nodes.push_back(node.name());
     of_node.emplace_back();
     int name_at = -1;
-    // The format first, as the other keys depend on it.
-    std::vector<const SearchChoice*> keys;
-    for (const SearchChoice& choice : seed.config()) {
-      if (choice.name() == kName) keys.insert(keys.begin(), &choice);
-      if (choice.name() != kName) keys.push_back(&choice);
-    }
-    if (keys.empty()) return Wrong(absl::StrCat("seed.", seed.match()), "has no config");
     for (const SearchChoice* key : keys) {
       const auto [operand, rest] = SplitKey(key->name());
       if (!operand.empty() && !HasOperand(node, operand)) continue;
@@ -267,15 +245,15 @@ struct SearchSpace::Builder {
       absl::StatusOr<SearchParameter> parameter =
           ParameterOf(absl::StrCat(node.name(), "/", kConfig, "/", key->name()), *key);
       if (!parameter.ok()) return Wrong(where, parameter.status().message());
-      if (const absl::Status status = CheckWords(key->name(), *parameter); !status.ok()) {
+      if (const absl::Status status = CheckSeedKey(key->name(), *parameter); !status.ok()) {
         return Wrong(where, status.message());
       }
       if (name_at >= 0 && !DependOnFormat(parameters[name_at], name_at, key->name(), *parameter)) {
         continue;
       }
-      if (key->name() == kName) name_at = static_cast<int>(parameters.size());
-      Target target{index, key->name(),
-                    absl::StrCat("passes.", Quoted(quantize), ".", Quoted(node.name()), ".",
+      if (key->name() == kFormatName) name_at = static_cast<int>(parameters.size());
+      Target target{index, node.name(), key->name(),
+                    absl::StrCat(kPasses, QuotedKey(quantize), ".", QuotedKey(node.name()), ".",
                                  kConfig, ".", key->name())};
       parameter->group = node.name();
       Add(*std::move(parameter), std::move(target));
@@ -287,7 +265,8 @@ struct SearchSpace::Builder {
   static bool DependOnFormat(const SearchParameter& formats, int index, absl::string_view key,
                              SearchParameter& parameter) {
     for (size_t i = 0; i < formats.choices.size(); ++i) {
-      if (Knows(formats.choices[i], key)) parameter.parent_values.push_back(static_cast<double>(i));
+      if (FormatKnows(formats.choices[i], key))
+        parameter.parent_values.push_back(static_cast<double>(i));
     }
     if (parameter.parent_values.empty()) return false;
     if (parameter.parent_values.size() == formats.choices.size()) {
@@ -300,13 +279,13 @@ struct SearchSpace::Builder {
 
   absl::Status AddSettings() {
     for (const SearchChoice& choice : settings.settings()) {
-      const std::string where = absl::StrCat("settings.", Quoted(choice.name()));
+      const std::string where = absl::StrCat("settings.", QuotedKey(choice.name()));
       absl::StatusOr<SearchParameter> parameter = ParameterOf(choice.name(), choice);
       if (!parameter.ok()) return Wrong(where, parameter.status().message());
       if (const absl::Status status = AddCondition(choice, *parameter); !status.ok()) {
         return Wrong(where, status.message());
       }
-      Add(*std::move(parameter), {-1, "", choice.name()});
+      Add(*std::move(parameter), {.setting = choice.name()});
     }
     return absl::OkStatus();
   }
@@ -345,18 +324,15 @@ struct SearchSpace::Builder {
 absl::StatusOr<SearchSpace> SearchSpace::Create(const SearchSpaceSettings& settings,
                                                 const Graph& graph, absl::string_view quantize) {
   Builder builder{settings, graph, std::string(quantize)};
-  const bool formats = !settings.name().empty();
-  if (!formats && !settings.seed().empty()) {
-    return Wrong("seed", "is read in the space name = \"graph/quantize/mixed_precision_ptq\"");
-  }
-  if (formats) MASE_RETURN_IF_ERROR(builder.AddFormats());
+  MASE_RETURN_IF_ERROR(builder.AddSeeds());
   MASE_RETURN_IF_ERROR(builder.AddSettings());
   if (builder.parameters.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the search space is empty: ",
-        formats ? "no node takes a seed of [search.search_space.seed]"
-                : "want [search.search_space.settings] with values for settings, or the name and "
-                  "seeds of MASE's space"));
+        settings.seed_size() > 0
+            ? "no node takes a seed of [search.search_space.seed]"
+            : "want [search.search_space.settings] with values for settings, or seeds for "
+              "nodes"));
   }
   MASE_ASSIGN_OR_RETURN(ParameterSpace parameters,
                         ParameterSpace::Create(std::move(builder.parameters)));
@@ -364,14 +340,26 @@ absl::StatusOr<SearchSpace> SearchSpace::Create(const SearchSpaceSettings& setti
   space.targets_ = std::move(builder.targets);
   space.nodes_ = std::move(builder.nodes);
   space.of_node_ = std::move(builder.of_node);
-  space.formats_alone_ = formats && settings.settings().empty();
+  space.formats_alone_ = builder.widened.empty() && settings.settings().empty();
+  std::set<std::string> passes;
+  for (const Target& target : space.targets_) {
+    const absl::string_view pass = PassOf(target.setting);
+    if (!pass.empty()) passes.emplace(pass);
+  }
+  // What the file itself says of what is searched gives way. Formats are for nets of their widths.
+  if (!builder.widened.empty()) {
+    const std::string pass = absl::StrCat(kPasses, kWidths);
+    space.fixed_ = {{absl::StrCat(pass, ".rules"), "[]"}, {absl::StrCat(pass, ".by"), "name"}};
+  }
   if (!space.nodes_.empty()) {
-    // What the file itself says of formats is not searched.
-    const std::string pass = absl::StrCat("passes.", Quoted(quantize));
-    space.fixed_ = {{absl::StrCat(pass, ".rules"), "[]"},
-                    {absl::StrCat(pass, ".default"), "NA"},
-                    {absl::StrCat(pass, ".by"), "name"},
-                    {absl::StrCat(pass, ".allow_unchanged"), "true"}};
+    const std::string pass = absl::StrCat(kPasses, QuotedKey(quantize));
+    space.fixed_.insert(space.fixed_.end(), {{absl::StrCat(pass, ".rules"), "[]"},
+                                             {absl::StrCat(pass, ".default"), "NA"},
+                                             {absl::StrCat(pass, ".by"), "name"}});
+  }
+  // A point may well be the net as it is.
+  for (const absl::string_view pass : passes) {
+    space.fixed_.push_back({absl::StrCat(kPasses, pass, ".allow_unchanged"), "true"});
   }
   return space;
 }
@@ -408,10 +396,10 @@ std::string SearchSpace::SampledConfig(absl::Span<const double> point) const {
   for (size_t i = 0; i < targets_.size(); ++i) {
     if (std::isnan(point[i])) continue;
     const Json value = JsonOf(parameters_[i], point[i]);
-    if (targets_[i].node < 0) {
+    if (targets_[i].layer.empty()) {
       json[targets_[i].setting] = value;
     } else {
-      json[nodes_[targets_[i].node]][kConfig][targets_[i].key] = value;
+      json[targets_[i].layer][kConfig][targets_[i].key] = value;
     }
   }
   if (!nodes_.empty()) json["by"] = "name";

@@ -14,6 +14,9 @@
 // Parameters stand in the order of MASE: nodes in graph order, the keys of each as the file has
 // them; then other settings, as the file has them.
 //
+// Seeds have widths, too, of layers that the pass change_widths can change: channels that several
+// share are one choice, of the first that takes a seed.
+//
 // MASE spans its space over all keys of a seed for every node. Here a key for an operand that the
 // node has not (the weight of a relu) is left out, and where a node chooses among formats, a key
 // that only some of those have is there only with them.
@@ -77,7 +80,8 @@ class SearchSpace {
  private:
   // What a parameter sets.
   struct Target {
-    int node = -1;        // In nodes_; -1: a setting by its path.
+    int node = -1;        // Of a format: in nodes_.
+    std::string layer;    // Of a format or width: the node's name. "": a setting by its path.
     std::string key;      // Of the rule's config: "weight_width".
     std::string setting;  // The path.
   };
@@ -92,6 +96,9 @@ class SearchSpace {
   std::vector<Assignment> fixed_;
   bool formats_alone_ = false;
 };
+
+// A key of a path as --set takes it: in quotes where it is no word.
+std::string QuotedKey(absl::string_view key);
 
 // A value of a parameter as --set takes it.
 std::string SettingText(const SearchParameter& parameter, double value);

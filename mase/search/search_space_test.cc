@@ -14,8 +14,10 @@
 namespace mase {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 SearchSpaceSettings Settings(const std::string& text) {
   SearchSpaceSettings settings;
@@ -94,6 +96,51 @@ TEST(SearchSpaceTest, APointIsSettings) {
   EXPECT_EQ(config.name(), "integer");
   EXPECT_EQ(config.weight().width(), 8);
   EXPECT_FALSE(config.weight().has_frac_width());
+}
+
+// A stage of a ResNet has one number of channels between its blocks, and a choice of it.
+TEST(SearchSpaceTest, ChannelsThatLayersShareAreOneChoice) {
+  const Graph graph = BuildModel({.model = "resnet18", .input = {3, 32, 32}, .classes = 5}).value();
+  const SearchSpace space = SearchSpace::Create(Settings(R"pb(
+                                                  setup { by: "type" }
+                                                  seed {
+                                                    match: "conv2d"
+                                                    config {
+                                                      name: "channel_multiplier"
+                                                      values { number_value: 0.5 }
+                                                      values { number_value: 1 }
+                                                    }
+                                                  }
+                                                )pb"),
+                                                graph)
+                                .value();
+  // Of four stages, and inside of each of eight blocks.
+  EXPECT_EQ(space.parameters().parameters().size(), 12u);
+  EXPECT_THAT(Names(space), Contains("conv1/config/channel_multiplier"));
+  EXPECT_THAT(Names(space), Contains("layer1_0_conv1/config/channel_multiplier"));
+  EXPECT_THAT(Names(space), Not(Contains("layer1_0_conv2/config/channel_multiplier")));
+  EXPECT_FALSE(space.formats_alone());
+  EXPECT_TRUE(space.nodes().empty());
+  Point point(12, kInactive);
+  point[0] = 0;
+  std::vector<std::string> lines;
+  for (const Assignment& assignment : space.AssignmentsOf(point)) {
+    lines.push_back(assignment.setting + "=" + assignment.text);
+  }
+  EXPECT_THAT(lines, ElementsAre("passes.change_widths.rules=[]", "passes.change_widths.by=name",
+                                 "passes.change_widths.allow_unchanged=true",
+                                 "passes.change_widths.conv1.config.channel_multiplier=0.5"));
+}
+
+TEST(SearchSpaceTest, ALayerThatAnotherOnesChoiceIsForIsNamed) {
+  const Graph graph = BuildModel({.model = "resnet18", .input = {3, 32, 32}, .classes = 5}).value();
+  const auto seed = [](const std::string& node) {
+    return "seed { match: '" + node + "' config { name: 'channels' values { number_value: 8 } } }";
+  };
+  EXPECT_THAT(SearchSpace::Create(Settings(seed("conv1") + seed("layer1_0_conv2")), graph).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("seed.layer1_0_conv2.config.channels: its channels are those of "
+                                 "'conv1', too, which chooses for both")));
 }
 
 TEST(SearchSpaceTest, OtherSettingsHaveRangesAndConditions) {

@@ -23,6 +23,7 @@
 #include "mase/kernel/loss.h"
 #include "mase/metric/own_figures.h"
 #include "mase/model/checkpoint.h"
+#include "mase/model/widths.h"
 #include "mase/quantize/net_costs.h"
 #include "mase/quantize/rule.h"
 #include "mase/run/net_figures.h"
@@ -31,7 +32,6 @@
 #include "mase/run/trainer_options.h"
 #include "mase/search/incremental_net.h"
 #include "mase/search/inheritance.h"
-#include "mase/search/slice_weights.h"
 #include "mase/train/trainer.h"
 
 namespace mase {
@@ -39,6 +39,8 @@ namespace {
 
 // Records that a runner keeps for choices of a node; then it begins anew.
 constexpr size_t kMostRecords = 100'000;
+
+constexpr char kWidthsPass[] = "change_widths";
 
 bool WantsCosts(const SearchContext& context) {
   if (context.settings.strategy().has_hw_runner()) return true;
@@ -238,6 +240,18 @@ absl::StatusOr<Graph> Trained(const SearchContext& context, const RunConfig& tri
   return trained;
 }
 
+// The last pass of the settings that changes widths, as they call it; "" if there is none.
+std::string WidthsPassOf(const RunConfig& config, const RunEnvironment& environment) {
+  std::string found;
+  for (const PassConfig& pass : config.passes()) {
+    const absl::StatusOr<const PassInfo*> info = environment.passes->LookUp(pass.name());
+    if (info.ok() && (*info)->name == kWidthsPass) {
+      found = pass.label().empty() ? pass.name() : pass.label();
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 absl::StatusOr<std::map<std::string, double>> SoftwareFigures(absl::Span<const float> scores,
@@ -303,8 +317,16 @@ std::unique_ptr<TrialRunner> SettingsTrials(const SearchContext& context) {
 
 absl::StatusOr<Graph> NetOf(const SearchContext& context, const Trial& trial,
                             const EpochWatch& watch) {
-  MASE_ASSIGN_OR_RETURN(RunConfig config,
-                        context.settings_of(context.space.AssignmentsOf(trial.point)));
+  std::vector<Assignment> assignments = context.space.AssignmentsOf(trial.point);
+  MASE_ASSIGN_OR_RETURN(RunConfig config, context.settings_of(assignments));
+  const std::optional<int64_t> parent = ParentOf(trial);
+  // A net has the widths of its trial when a pass has made them: only then it can inherit.
+  const std::string pass = parent.has_value() ? WidthsPassOf(config, context.environment) : "";
+  if (!pass.empty()) {
+    assignments.push_back({absl::StrCat("passes.", QuotedKey(pass), ".weights_from"),
+                           TrainedNetPath(context.directory, *parent)});
+    MASE_ASSIGN_OR_RETURN(config, context.settings_of(assignments));
+  }
   config.clear_goals();
   Reporter silent;
   const RunEnvironment environment = {.reporter = silent,
@@ -316,13 +338,10 @@ absl::StatusOr<Graph> NetOf(const SearchContext& context, const Trial& trial,
   MASE_ASSIGN_OR_RETURN(
       Session session,
       OpenSession(config, BeginReport(trains ? "train" : "transform"), environment));
-  if (context.weights != nullptr) {
-    MASE_RETURN_IF_ERROR(SliceWeights(*context.weights, session.graph));
-  }
-  if (const std::optional<int64_t> parent = ParentOf(trial); parent.has_value()) {
+  if (parent.has_value() && pass.empty()) {
     MASE_ASSIGN_OR_RETURN(const Graph inherited,
                           LoadNet(TrainedNetPath(context.directory, *parent)));
-    MASE_RETURN_IF_ERROR(SliceWeights(inherited, session.graph));
+    MASE_RETURN_IF_ERROR(TakeWeights(inherited, session.graph));
   }
   Transformed transformed;
   MASE_RETURN_IF_ERROR(

@@ -63,8 +63,7 @@ struct SearchContext {
   const SearchSample& sample;
   SettingsOf settings_of;
   const RunEnvironment& environment;
-  std::string directory;           // For what trials write while they run.
-  const Graph* weights = nullptr;  // That trials' nets take (SliceWeights); null: none.
+  std::string directory;  // For what trials write while they run.
 
   // Whether trials begin with the trained weights of earlier ones.
   bool inherits() const {
@@ -80,7 +79,7 @@ std::unique_ptr<TrialRunner> SettingsTrials(const SearchContext& context);
 
 // The net of a trial as an ordinary run makes it: passes, and training if the settings have a
 // runner that trains, from its parent's weights if it has one (inheritance.h). Errors of
-// OpenSession, SliceWeights, RunPasses and Trainer.
+// OpenSession, TakeWeights, RunPasses and Trainer.
 absl::StatusOr<Graph> NetOf(const SearchContext& context, const Trial& trial,
                             const EpochWatch& watch = nullptr);
 
