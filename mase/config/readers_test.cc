@@ -1,5 +1,7 @@
 // The three file formats: what they refuse, and where they say it is.
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -16,6 +18,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 std::string Repeated(absl::string_view piece, int times) {
@@ -65,6 +68,30 @@ TEST(TomlTest, CharactersBeyondAsciiStandInStringsAndCommentsOnly) {
     EXPECT_THAT(ErrorOf(absl::StrCat("a = 1\n", character, " = 2\n")), StartsWith("f.toml:2:1: "));
     EXPECT_THAT(ErrorOf(absl::StrCat("a = ", character)), StartsWith("f.toml:1:5: "));
   }
+}
+
+TEST(TomlTest, ExpressionsAsKeysWantQuotes) {
+  const std::string remedy =
+      "in a key without quotes: write a name or regular expression that has it in quotes, as "
+      "passes.quantize.\"seq_blocks_[0-3]\".config; ";
+  for (const auto& [line, column, character] : std::vector<std::tuple<std::string, int, char>>{
+           {"passes.quantize.seq_blocks_[0-3].config = ['integer 8/4']", 28, '['},
+           {"seq_blocks_.* = 1", 13, '*'},
+           {"  a(b|c).x = 1", 4, '('},
+           {"[passes.quantize.seq_blocks_[02]]", 29, '['},
+           {"[passes.quantize.(a|b).config]", 18, '('},
+           {"[[x.a+]]", 6, '+'}}) {
+    EXPECT_THAT(ErrorOf(absl::StrCat("seed = 1\n", line, "\n")),
+                StartsWith(absl::StrCat("f.toml:2:", column, ": '", std::string(1, character), "' ",
+                                        remedy)))
+        << line;
+  }
+  // What is no key, or one in quotes, is the parser's to refuse.
+  for (const char* line : {"a = [1, 2", "\"a[0]\" = ", "a = b[0]", "[a]]", "x"}) {
+    EXPECT_THAT(ErrorOf(absl::StrCat(line, "\n")), Not(HasSubstr("in a key without quotes")));
+  }
+  EXPECT_THAT(std::string(ParseAssignment("passes.quantize.a[0].config=1").status().message()),
+              HasSubstr("'[' in a key without quotes"));
 }
 
 TEST(TomlTest, TakesAssignmentsApart) {

@@ -20,8 +20,12 @@
 #include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/text_check.h"
@@ -80,17 +84,59 @@ absl::StatusOr<ConfigValue> Convert(const toml::node& node, int depth) {
   return StringOrNull(View(node.as_string()->get()), position);
 }
 
+// The first character of a line's key or header that must not stand there without quotes, counted
+// from 0; npos if there is none, or no key.
+size_t UnquotedAt(absl::string_view line) {
+  const size_t begin = line.find_first_not_of(" \t");
+  if (begin == absl::string_view::npos || line[begin] == '#') return absl::string_view::npos;
+  const bool header = line[begin] == '[';
+  const size_t last = line.rfind(']');
+  char quote = 0;
+  size_t found = absl::string_view::npos;
+  for (size_t i = header ? line.find_first_not_of('[', begin) : begin; i < line.size(); ++i) {
+    const char c = line[i];
+    if (quote != 0) {
+      if (c == quote) quote = 0;
+      continue;
+    }
+    if (header ? i == last : c == '=') return found;
+    if (c == '"' || c == '\'') quote = c;
+    const bool bare = absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+                      static_cast<unsigned char>(c) >= 0x80 ||
+                      absl::StrContains("_-. \t\"'", absl::string_view(&c, 1));
+    // The bracket that ends "[[table]]".
+    const bool ends = header && c == ']' && i + 1 == last;
+    if (!bare && !ends && found == absl::string_view::npos) found = i;
+  }
+  return absl::string_view::npos;
+}
+
+// What the parser says, or what it means where a key is an expression.
+absl::Status ParseError(const toml::parse_error& error, absl::string_view text,
+                        absl::string_view name) {
+  Position position = At(error.source().begin);
+  const std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
+  const auto index = static_cast<size_t>(position.line - 1);
+  const size_t at = index < lines.size() ? UnquotedAt(lines[index]) : absl::string_view::npos;
+  if (at == absl::string_view::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Where(name, position), ": ", OnOneLine(View(error.description()))));
+  }
+  position.column = static_cast<int>(at) + 1;
+  return absl::InvalidArgumentError(absl::StrCat(
+      Where(name, position), ": '", OnOneLine(lines[index].substr(at, 1)),
+      "' in a key without quotes: write a name or regular expression that has it in quotes, as "
+      "passes.quantize.\"seq_blocks_[0-3]\".config; where the whole path is one key, as in "
+      "[search.search_space.settings], 'passes.quantize.\"seq_blocks_[0-3]\".config'"));
+}
+
 }  // namespace
 
 absl::StatusOr<ConfigValue> ParseToml(absl::string_view text, absl::string_view name) {
   MASE_RETURN_IF_ERROR(CheckEncoding(text, name));
   MASE_RETURN_IF_ERROR(CheckTomlNesting(text, name));
   const toml::parse_result parsed = toml::parse(std::string_view(text.data(), text.size()));
-  if (!parsed) {
-    return absl::InvalidArgumentError(absl::StrCat(Where(name, At(parsed.error().source().begin)),
-                                                   ": ",
-                                                   OnOneLine(View(parsed.error().description()))));
-  }
+  if (!parsed) return ParseError(parsed.error(), text, name);
   absl::StatusOr<ConfigValue> value = Convert(parsed.table(), 0);
   if (!value.ok()) {
     return absl::Status(value.status().code(), absl::StrCat(name, ": ", value.status().message()));
