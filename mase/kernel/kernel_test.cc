@@ -547,10 +547,60 @@ TEST(KernelTest, Pools) {
       cases.insert(cases.end(), fixed.begin(), fixed.end());
     }
   }
+  // Rows of many windows, of which kernels take several at once.
+  for (const std::string kind : {"max", "avg"}) {
+    for (const int64_t width : {8, 14, 28, 37, 70}) {
+      cases.push_back({kind + "_pool2d", {{1, 2, 4, width}}, Pool({2, 2}, {2, 2}, {0, 0})});
+      cases.push_back({kind + "_pool2d", {{1, 2, 5, width}}, Pool({3, 3}, {2, 2}, {1, 1}, true)});
+      cases.push_back({kind + "_pool2d", {{1, 2, 4, width}}, Pool({2, 3}, {1, 1}, {0, 1})});
+      cases.push_back({kind + "_pool1d", {{2, 3, width}}, Pool({2}, {2}, {1})});
+    }
+  }
   Attributes excluded = Pool({3, 3}, {2, 2}, {1, 1}, true);
   excluded.Set("count_include_pad", false);
   cases.push_back({"avg_pool2d", {{2, 3, 6, 5}}, excluded});
   CheckAll(cases);
+}
+
+// Rows of many windows, full of equal numbers and with a NaN here and there.
+template <typename T>
+void CheckFirstMaxima(int64_t channels, int64_t width) {
+  constexpr int64_t kHeight = 6;
+  Problem problem =
+      MakeProblem({"max_pool2d", {{1, channels, kHeight, width}}, Pool({2, 2}, {2, 2}, {0, 0})});
+  std::vector<double>& values = problem.inputs[0].values;
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = i % 31 == 7 ? std::nan("") : static_cast<double>(i * 7 % 5 / 2);
+  }
+  std::vector<double> diff(problem.dst.elements()), maxima, gradient(values.size());
+  for (size_t i = 0; i < diff.size(); ++i) diff[i] = static_cast<double>(i + 1);
+  for (int64_t y = 0; y < channels * kHeight; y += 2) {
+    for (int64_t x = 0; x + 1 < width; x += 2) {
+      int64_t best = y * width + x;
+      for (const int64_t at : {best + 1, best + width, best + width + 1}) {
+        if (values[at] > values[best] || std::isnan(values[at])) best = at;
+      }
+      gradient[best] += diff[maxima.size()];
+      maxima.push_back(values[best]);
+    }
+  }
+  const Results<T> results = Harness<T>(problem, true, Layout::kBlocked).Run(diff);
+  const Results<T> at_rest = Harness<T>(problem, false, Layout::kBlocked).Run({});
+  for (size_t i = 0; i < maxima.size(); ++i) {
+    for (const double found : {double{results.dst[i]}, double{at_rest.dst[i]}}) {
+      ASSERT_TRUE(found == maxima[i] || (std::isnan(found) && std::isnan(maxima[i]))) << i;
+    }
+  }
+  for (size_t i = 0; i < gradient.size(); ++i) ASSERT_EQ(results.diff_srcs[0][i], gradient[i]) << i;
+}
+
+TEST(KernelTest, TheFirstMaximumOfAWindowGetsTheGradientAndNaNsWin) {
+  for (const int64_t channels : {3, 16}) {
+    for (const int64_t width : {4, 8, 14, 28, 37, 70}) {
+      CheckFirstMaxima<float>(channels, width);
+      CheckFirstMaxima<double>(channels, width);
+    }
+  }
 }
 
 TEST(KernelTest, BatchNorms) {

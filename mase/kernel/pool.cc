@@ -2,7 +2,8 @@
 //
 // A pooling is two lists of windows, one along each axis, so that all kinds share one loop. Every
 // layout is planes of [height, width] pixels, each of a few lanes, which are neighbours; one axis
-// means height 1. Channels that are last are cut into planes of at most kMaxLanes of them.
+// means height 1. Channels that are last are cut into planes of at most kMaxLanes of them. Where a
+// pixel has one lane, neighbouring windows of a row take the lanes.
 #include <algorithm>
 #include <type_traits>
 
@@ -26,7 +27,8 @@ class PoolKernel : public Kernel {
         height_(kAxes == 2 ? spec.srcs[0].shape[2] : 1),
         width_(spec.srcs[0].shape[-1]),
         rows_(kAxes == 2 ? WindowsAlong(spec, 0, kAverage) : std::vector<Window>{{0, 1, 1}}),
-        columns_(WindowsAlong(spec, kAxes - 1, kAverage)) {
+        columns_(WindowsAlong(spec, kAxes - 1, kAverage)),
+        run_(channels_ == 1 ? RunOf(columns_) : Run()) {
     src_layouts_ = {spec.srcs[0].layout};
     dst_layout_ = spec.srcs[0].layout;
     // The positions of the maxima, as 32-bit numbers.
@@ -44,10 +46,10 @@ class PoolKernel : public Kernel {
       int32_t* positions = workspace_bytes() == 0 ? nullptr : args.Workspace<int32_t>() + to;
       T* dst = args.Dst<T>() + to;
       ForBestIsa([&] {
-        if (lanes == 1) {
-          Pool(src, dst, positions, std::integral_constant<int64_t, 1>());
-        } else if (lanes == kMaxLanes && positions == nullptr) {
-          PoolVectors(src, dst);
+        if (channels_ == 1) {
+          PoolRows(src, dst, positions);
+        } else if (lanes == kMaxLanes) {
+          PoolVectors(src, dst, positions);
         } else {
           Pool(src, dst, positions, lanes);
         }
@@ -110,34 +112,130 @@ class PoolKernel : public Kernel {
     }
   }
 
-  // The same for kMaxLanes lanes in registers, without positions.
-  [[gnu::always_inline]] void PoolVectors(const T* src, T* dst) const {
-    typedef T Vector
-        __attribute__((vector_size(kMaxLanes * sizeof(T)), aligned(sizeof(T)), may_alias));
-    const int64_t channels = channels_, width = width_;
-    const auto at = [=](int64_t y, int64_t x) {
-      return reinterpret_cast<const Vector*>(src + (y * width + x) * channels);
-    };
+  // The same for kMaxLanes lanes.
+  [[gnu::always_inline]] void PoolVectors(const T* src, T* dst, int32_t* positions) const {
     for (const Window& row : rows_) {
       for (const Window& column : columns_) {
-        Vector result = {};
-        if (!kAverage) result = *at(row.begin, column.begin);
-        for (int64_t y = row.begin; y < row.end; ++y) {
-          for (int64_t x = column.begin; x < column.end; ++x) {
-            const Vector next = *at(y, x);
-            if (kAverage) {
-              result += next;
-            } else {  // Keeps what is not less: the first maximum, and a NaN.
-              const Vector rest = next == next ? result : next;
-              result = next > rest ? next : rest;
-            }
-          }
-        }
-        if (kAverage) result /= Vector{} + static_cast<T>(row.divisor * column.divisor);
-        *reinterpret_cast<Vector*>(dst) = result;
-        dst += channels;
+        PoolVector<kMaxLanes, 0>(src, row, column, dst, positions);
+        dst += channels_;
+        if (positions != nullptr) positions += channels_;
       }
     }
+  }
+
+  // Windows first to end of a row that are alike and `stride` apart.
+  struct Run {
+    size_t first = 0, end = 0;
+    int64_t stride = 1;
+    size_t size() const { return end - first; }
+  };
+
+  // The longest of the strides that PoolRows knows.
+  static Run RunOf(const std::vector<Window>& windows) {
+    Run longest;
+    for (const int64_t stride : {1, 2}) {
+      Run run = {0, 0, stride};
+      for (size_t i = 0; i < windows.size(); ++i) {
+        const Window &before = windows[i > 0 ? i - 1 : 0], &window = windows[i];
+        const bool goes_on = i > run.first && window.begin - before.begin == stride &&
+                             window.end - before.end == stride && window.divisor == before.divisor;
+        if (!goes_on) run.first = i;
+        run.end = i + 1;
+        if (run.size() > longest.size()) longest = run;
+      }
+    }
+    return longest;
+  }
+
+  // One lane a pixel: as many windows of a row at once as the run has.
+  [[gnu::always_inline]] void PoolRows(const T* src, T* dst, int32_t* positions) const {
+    if (run_.size() >= 16) return PoolRows<16>(src, dst, positions);
+    if (run_.size() >= 8) return PoolRows<8>(src, dst, positions);
+    if (run_.size() >= 4) return PoolRows<4>(src, dst, positions);
+    Pool(src, dst, positions, std::integral_constant<int64_t, 1>());
+  }
+
+  template <int64_t kCount>
+  [[gnu::always_inline]] void PoolRows(const T* src, T* dst, int32_t* positions) const {
+    if (run_.stride == 2) return PoolRows<kCount, 2>(src, dst, positions);
+    PoolRows<kCount, 1>(src, dst, positions);
+  }
+
+  // The last windows of the run go back over some of those before them.
+  template <int64_t kCount, int64_t kStride>
+  [[gnu::always_inline]] void PoolRows(const T* src, T* dst, int32_t* positions) const {
+    constexpr std::integral_constant<int64_t, 1> kOne;
+    for (const Window& row : rows_) {
+      for (size_t i = 0; i < columns_.size();) {
+        const bool alike = i >= run_.first && i < run_.end;
+        const size_t at = alike ? std::min<size_t>(i, run_.end - kCount) : i;
+        int32_t* where = positions == nullptr ? nullptr : positions + at;
+        if (alike) {
+          PoolVector<kCount, kStride>(src, row, columns_[at], dst + at, where);
+        } else if (kAverage) {
+          Average(src, row, columns_[at], dst + at, kOne);
+        } else {
+          Maximum(src, row, columns_[at], dst + at, where, kOne);
+        }
+        i = at + (alike ? kCount : 1);
+      }
+      dst += columns_.size();
+      if (positions != nullptr) positions += columns_.size();
+    }
+  }
+
+  // kCount lanes in registers: neighbours that share their pixels (kMoves is 0), or windows that
+  // are kMoves pixels apart, the first of which is `column`.
+  template <int64_t kCount, int64_t kMoves>
+  [[gnu::always_inline]] void PoolVector(const T* src, const Window& row, const Window& column,
+                                         T* dst, int32_t* positions) const {
+    typedef T Vector
+        __attribute__((vector_size(kCount * sizeof(T)), aligned(sizeof(T)), may_alias));
+    typedef int32_t Positions
+        __attribute__((vector_size(kCount * sizeof(int32_t)), aligned(sizeof(int32_t)), may_alias));
+    using Mask = decltype(Vector{} > Vector{});
+    Mask lanes = {}, pick = {};
+    for (int64_t i = 0; i < kCount; ++i) {
+      lanes[i] = i * kMoves;
+      pick[i] = i < kCount / 2 ? 2 * i : 2 * i + 1;
+    }
+    // Every second element is picked from two vectors that end where the last one lies.
+    const auto load = [&](int64_t position, Vector& elements) {
+      const T* first = src + position * channels_;
+      elements = *reinterpret_cast<const Vector*>(first);
+      if constexpr (kMoves == 2) {
+        elements =
+            __builtin_shuffle(elements, *reinterpret_cast<const Vector*>(first + kCount - 1), pick);
+      }
+    };
+    const int64_t begin = row.begin * width_ + column.begin;
+    Vector result = {};
+    if (!kAverage) load(begin, result);
+    using Lane = std::decay_t<decltype(lanes[0])>;
+    Mask where = lanes + static_cast<Lane>(begin);
+    for (int64_t y = row.begin; y < row.end; ++y) {
+      for (int64_t x = column.begin; x < column.end; ++x) {
+        const int64_t position = y * width_ + x;
+        Vector next;
+        load(position, next);
+        if (kAverage) {
+          result += next;
+          continue;
+        }
+        if (positions != nullptr) {
+          const Mask here = lanes + static_cast<Lane>(position);
+          where = next > result ? here : where;
+          where = next == next ? where : here;
+        }
+        // Keeps what is not less: the first maximum, and a NaN.
+        const Vector rest = next == next ? result : next;
+        result = next > rest ? next : rest;
+      }
+    }
+    if (kAverage) result /= Vector{} + static_cast<T>(row.divisor * column.divisor);
+    *reinterpret_cast<Vector*>(dst) = result;
+    if (positions == nullptr) return;
+    *reinterpret_cast<Positions*>(positions) = __builtin_convertvector(where, Positions);
   }
 
   template <typename Lanes>
@@ -198,6 +296,7 @@ class PoolKernel : public Kernel {
   const int64_t channels_;  // Of a pixel, as neighbours.
   const int64_t pieces_, planes_, height_, width_;
   const std::vector<Window> rows_, columns_;
+  const Run run_;  // Of columns, where a pixel has one lane.
 };
 
 constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
