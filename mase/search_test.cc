@@ -4,11 +4,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
 #include "mase/base/runfiles.h"
+#include "mase/search/database.h"
 #include "mase/testing/command.h"
 #include "mase/testing/matchers.h"
 #include "nlohmann/json.hpp"
@@ -28,6 +31,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using ::nlohmann::json;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Gt;
 using ::testing::HasSubstr;
@@ -269,6 +273,46 @@ TEST(SearchTest, WorkersShareTheStudyOfADatabase) {
 }
 
 // Fast trials, of which many are taken at a time.
+// Somebody locks the study's database for good. All that was found is in the run directory, and the
+// same command goes on later.
+TEST(SearchTest, ADatabaseThatGoesAwayLosesNothingThatWasFound) {
+  const std::string folder = NewFolder();
+  const std::string url = absl::StrCat("sqlite:///", folder, "/shared.db");
+  std::atomic<bool> over = false;
+  std::thread somebody([&] {
+    while (!over && !fs::exists(folder + "/shared.db")) absl::SleepFor(absl::Milliseconds(20));
+    auto database = ValueOrDie(Database::Open(url, absl::Seconds(30), nullptr));
+    int complete = 0;
+    while (!over && complete < 2) {
+      const auto count = [&](soci::session& sql) {
+        sql << "SELECT COUNT(*) FROM trials WHERE state = 'COMPLETE'", soci::into(complete);
+        return absl::OkStatus();
+      };
+      if (!database->Transact(count).ok()) complete = 0;  // There are no tables yet.
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+    EXPECT_OK(database->Transact([&](soci::session&) {
+      while (!over) absl::SleepFor(absl::Milliseconds(20));
+      return absl::OkStatus();
+    }));
+  });
+  const std::vector<std::string> words = {
+      NotWider(3), "--storage=" + url,
+      "--set=search.strategy.storage={timeout=1, grace_period=2, heartbeat_interval=0.5}",
+      "--set=search.strategy.sw_runner.basic_train.max_epochs=5", "--jobs=1"};
+  const std::string config = Runfile("testdata/configs/jsc_widths_search.toml");
+  const CommandResult gone = Search(folder, config, words);
+  over = true;
+  somebody.join();
+  EXPECT_EQ(gone.exit_code, 1) << gone.err;
+  EXPECT_THAT(gone.err, HasSubstr("gave up after"));
+  EXPECT_THAT(gone.err, HasSubstr("and the same command goes on when the database answers"));
+  EXPECT_THAT(States(Read(folder + "/out/log.json")), Contains(Pair("COMPLETE", Gt(1))));
+  const CommandResult again = Search(folder, config, words);
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(States(Read(folder + "/out/log.json")), Contains(Pair("COMPLETE", 9)));
+}
+
 TEST(SearchTest, TrialsThatAnInterruptLeavesAreRunByTheNextCommand) {
   const std::string folder = NewFolder();
   const std::string widths = "[2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]\n";

@@ -54,11 +54,18 @@ bool SaysAnyOf(absl::string_view message, absl::Span<const absl::string_view> pa
                         [&](absl::string_view part) { return absl::StrContains(message, part); });
 }
 
+// The line of what SOCI says that has the reason: of connections it is the second.
+std::string ReasonOf(absl::string_view message) {
+  const std::vector<absl::string_view> lines =
+      absl::StrSplit(message, '\n', absl::SkipWhitespace());
+  const bool says_no_more = !lines.empty() && absl::StartsWith(lines[0], "Cannot establish");
+  if (lines.empty()) return "no reason given";
+  return std::string(absl::StripAsciiWhitespace(lines[says_no_more && lines.size() > 1 ? 1 : 0]));
+}
+
 // Unavailable where waiting may help.
 absl::Status StatusOf(const soci::soci_error& error, const DatabaseUrl& url) {
-  const std::string message = absl::StrCat(
-      url.text, ": ",
-      absl::StrSplit(error.get_error_message(), '\n').operator std::vector<std::string>()[0]);
+  const std::string message = absl::StrCat(url.text, ": ", ReasonOf(error.get_error_message()));
   if (SaysAnyOf(message, {"file is not a database", "malformed"})) {
     return absl::DataLossError(message);
   }
@@ -152,9 +159,14 @@ absl::StatusOr<DatabaseUrl> ParsePostgres(absl::string_view rest) {
       absl::StrAppend(&connect, text, " ");
     }
   }
-  // A host that drops packets would keep an attempt for minutes, and interrupts from being heard.
-  if (!absl::StrContains(connect, "connect_timeout="))
-    absl::StrAppend(&connect, "connect_timeout=5 ");
+  // A host that drops packets, or goes away, would keep an attempt or a statement for minutes, and
+  // interrupts from being heard.
+  for (const absl::string_view limit :
+       {"connect_timeout=5", "tcp_user_timeout=15000", "keepalives_idle=5", "keepalives_interval=5",
+        "keepalives_count=3"}) {
+    const absl::string_view key = limit.substr(0, limit.find('=') + 1);
+    if (!absl::StrContains(connect, key)) absl::StrAppend(&connect, limit, " ");
+  }
   if (!good || name.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "'", shown, "' is no storage; write postgresql://USER:PASSWORD@HOST:PORT/NAME"));
@@ -253,12 +265,16 @@ absl::Status Database::Retry(const std::function<absl::Status()>& attempt) {
   absl::Time said = absl::InfinitePast();
   for (absl::Duration pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
     const absl::Status status = attempt();
-    if (!absl::IsUnavailable(status)) return status;
+    if (!absl::IsUnavailable(status)) {
+      in_vain_ = absl::ZeroDuration();
+      return status;
+    }
     const absl::Duration waited = absl::Now() - begin;
-    if (waited >= patience_) {
+    if (waited >= patience_ || in_vain_ > absl::ZeroDuration()) {
+      in_vain_ = std::max(in_vain_, waited);
       return absl::UnavailableError(
           absl::StrCat(status.message(), " (gave up after ",
-                       absl::FormatDuration(absl::Floor(waited, absl::Seconds(1))), ")"));
+                       absl::FormatDuration(absl::Floor(in_vain_, absl::Seconds(1))), ")"));
     }
     if (say_ && absl::Now() - said >= kSayAgain) {
       said = absl::Now();

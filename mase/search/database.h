@@ -57,9 +57,10 @@ class Database {
 
   // Runs `work` in a transaction that writers of the same database wait for (SQLite: all of them;
   // PostgreSQL: those that lock the same rows). It is committed if `work` returns OK, else undone.
-  // While the database does not answer, all of it is done again: `work` must not keep what it did
-  // in a run before. An error after which a commit may or may not have happened is one of these:
-  // `work` must find out.
+  // While the database does not answer, all of it is done again, for `patience` as in Open, and
+  // just once where that was in vain the last time: `work` must not keep what it did in a run
+  // before. An error after which a commit may or may not have happened is one of these: `work` must
+  // find out.
   absl::Status Transact(const Work& work);
 
  private:
@@ -79,6 +80,7 @@ class Database {
   const Say say_;
   const std::atomic<bool>* const interrupted_;
   std::unique_ptr<soci::session> session_;
+  absl::Duration in_vain_;  // How long it was waited for, the last time, until that was given up.
 };
 
 }  // namespace mase

@@ -75,11 +75,12 @@ class Search {
     MASE_RETURN_IF_ERROR(ChooseRunner());
     if (!request_.compare.empty()) return Compare(target);
     MASE_RETURN_IF_ERROR(OpenStudy());
-    const absl::Status searched =
+    absl::Status searched =
         request_.apply.has_value() ? absl::OkStatus() : RunTrials(settings, target);
-    MASE_RETURN_IF_ERROR(study_->Flush());
+    searched.Update(study_->Flush());
+    // What was found is written also where the database has gone away.
     MASE_RETURN_IF_ERROR(WriteResults());
-    MASE_RETURN_IF_ERROR(searched);
+    MASE_RETURN_IF_ERROR(WithAdvice(searched));
     return request_.worker ? absl::OkStatus() : Conclude();
   }
 
@@ -194,6 +195,13 @@ class Search {
     return absl::CancelledError(
         absl::StrCat("interrupted after ", study_->history().size(), " of ", target,
                      " trials; the same command with --run_dir=", directory_.path(), " goes on"));
+  }
+
+  absl::Status WithAdvice(const absl::Status& status) const {
+    if (!absl::IsUnavailable(status)) return status;
+    return absl::UnavailableError(absl::StrCat(
+        status.message(), "; the ", study_->history().size(), " trials that are known are in ",
+        directory_.path(), ", and the same command goes on when the database answers"));
   }
 
   absl::Status WriteResults() {

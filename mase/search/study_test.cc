@@ -445,6 +445,35 @@ TEST_F(StudyTest, WhatCouldNotBeWrittenIsKeptAndWrittenLater) {
   EXPECT_THAT(Open()->history().Find(0)->values, ElementsAre(1, 2));
 }
 
+TEST_F(StudyTest, WhoHasGivenUpDoesNotWaitAgainUntilTheDatabaseAnswers) {
+  if (!sqlite()) return;
+  settings_.set_timeout(2);  // An attempt takes a second.
+  std::vector<std::string> said;
+  auto study = ValueOrDie(
+      Study::Open(settings_, spec_, [&](absl::string_view text) { said.emplace_back(text); }));
+  const Trial trial = ValueOrDie(study->Begin(1))[0];
+  auto database = ValueOrDie(Database::Open(settings_.url(), absl::Seconds(5), nullptr));
+  EXPECT_OK(database->Transact([&](soci::session&) {
+    const absl::Status finished = study->Finish(Done(trial, {1, 0, kInactive}, {1, 2}));
+    EXPECT_FALSE((finished.ok() ? study->Flush() : finished).ok());
+    EXPECT_THAT(said, ElementsAre(HasSubstr("waiting up to 2s")));
+    EXPECT_THAT(study->Flush(),
+                StatusIs(absl::StatusCode::kUnavailable, HasSubstr("gave up after")));
+    EXPECT_EQ(said.size(), 1u);
+    return absl::OkStatus();
+  }));
+  EXPECT_OK(study->Flush());
+}
+
+// Needs a server: tools/check_studies.
+TEST_F(StudyTest, WhatAServerRefusesIsSaidAtOnceWithItsReason) {
+  if (sqlite()) return;
+  settings_.set_url(absl::StrCat(settings_.url(), "_of_nobody"));
+  settings_.set_timeout(30);
+  EXPECT_THAT(Study::Open(settings_, spec_),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("does not exist")));
+}
+
 TEST(StudyInMemoryTest, NeedsNoFile) {
   auto study = ValueOrDie(Study::Open({}, Spec()));
   EXPECT_OK(study->Finish(Done(ValueOrDie(study->Begin(1))[0], {1, 0, kInactive}, {1, 2})));
@@ -459,7 +488,8 @@ TEST(DatabaseUrlTest, AddressesAreReadAsSqlAlchemyHasThem) {
   EXPECT_EQ(url.text, "postgresql://me:***@[::1]:5433/studies?sslmode=disable");
   EXPECT_EQ(url.connect,
             "host=::1 port=5433 user=me password=p@ss dbname=studies sslmode=disable "
-            "connect_timeout=5 ");
+            "connect_timeout=5 tcp_user_timeout=15000 keepalives_idle=5 keepalives_interval=5 "
+            "keepalives_count=3 ");
   EXPECT_EQ(ValueOrDie(ParseDatabaseUrl("sqlite:////tmp/a b.db")).connect,
             "dbname=\"/tmp/a b.db\" timeout=1");
   for (const char* wrong : {"study.db", "sqlite:/x", "mysql://h/n", "postgresql://h", "sqlite:///",
