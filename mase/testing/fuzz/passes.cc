@@ -195,7 +195,16 @@ void RunAll(Bytes& bytes) {
   CHECK(Same(Results(graph, host, Execution::kFloat), whole)) << text;
   (void)run(MakePass("fold_batch_norm"));
   CHECK(Close(Results(graph, host, Execution::kFloat), whole)) << text;
-  if (bytes.Toss()) graph = net.graph.Clone();
+  // Layers that become wider, and narrow again, have the weights that they had.
+  graph = net.graph.Clone();
+  if (run(MakePass("change_widths", "default { config { channel_multiplier: 2 } }")).status.ok()) {
+    (void)Results(graph, host, Execution::kFloat);
+    const PassRun back =
+        run(MakePass("change_widths", "default { config { channel_multiplier: 0.5 } }"));
+    CHECK(back.status.ok()) << back.status << "\n" << text;
+    CHECK(Same(Results(graph, host, Execution::kFloat), whole)) << text;
+  }
+  if (bytes.Toss()) (void)run(MakePass("fold_batch_norm"));
 
   const std::string options = QuantizeOptions(bytes);
   if (run(MakePass("quantize", options)).status.ok()) {
