@@ -54,8 +54,7 @@ Lowerer::Lowerer(const Graph& graph, const LoweringOptions& options, const Tenso
   if (!options.picks_rows) return;
   Program::Value index;
   index.desc = {{options.rows}, Layout::kPlain, DType::kInt64};
-  index.home = Program::Value::Home::kInput;
-  index.input = static_cast<int>(graph.placeholders().size()) + 1;  // Behind the labels.
+  index.home = Program::Value::Home::kInput;  // AddLoss numbers it.
   index_ = 0;
   program_.values.push_back(std::move(index));
 }
@@ -160,6 +159,7 @@ absl::Status Lowerer::AddLoss() {
   }
   const int labels = AddInput({{options_.rows}, Layout::kPlain, options_.loss->label_type},
                               options_.loss->label_type, "labels");
+  if (options_.picks_rows) program_.values[index_].input = program_.input_count++;
   Program::Step loss = {.op = std::string(options_.loss->op), .label = "loss"};
   loss.srcs = {program_.outputs[0], {labels, {options_.rows}}};
   const int figures = program_.Append(std::move(loss), {{2}, Layout::kPlain, DType::kFloat64});

@@ -17,6 +17,7 @@
 #include "mase/base/isa.h"
 #include "mase/base/random.h"
 #include "mase/exec/executor.h"
+#include "mase/exec/lower.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/kernel/loss.h"
 #include "mase/testing/matchers.h"
@@ -365,6 +366,23 @@ TEST(ProgramTest, ATrainStepIsForwardLossAndBackward) {
 }
 
 // Dropout draws the same whichever way a layer runs.
+TEST(ProgramTest, AProgramCountsEveryInputThatItReads) {
+  const Graph graph = DenseNetOf("relu linear 5", 16);
+  const TensorStore store(graph, DType::kFloat32);
+  for (const bool picks : {false, true}) {
+    const Program program = ValueOrDie(Lower(
+        graph, {.training = true, .rows = 40, .loss = &kSoftmaxCrossEntropy, .picks_rows = picks},
+        store));
+    std::vector<int> inputs;
+    for (const Program::Value& value : program.values) {
+      if (value.home == Program::Value::Home::kInput) inputs.push_back(value.input);
+    }
+    std::sort(inputs.begin(), inputs.end());
+    EXPECT_EQ(inputs, picks ? std::vector<int>({0, 1, 2}) : std::vector<int>({0, 1}));
+    EXPECT_EQ(program.input_count, static_cast<int>(inputs.size()));
+  }
+}
+
 TEST(ProgramTest, DropoutDropsTheSameFusedAndAlone) {
   for (const char* text : {"dropout", "dropout relu dropout"}) {
     const Graph graph = DenseNetOf(text, 16);
