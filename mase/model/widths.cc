@@ -103,8 +103,15 @@ absl::StatusOr<bool> SetExtents(const NodeAxes& axes, const AxisTerms& terms,
 }  // namespace
 
 absl::StatusOr<Widths> Widths::Of(const Graph& graph) {
-  MASE_ASSIGN_OR_RETURN(GraphAxes axes, mase::AxesOf(graph));
-  return Widths(std::move(axes));
+  MASE_ASSIGN_OR_RETURN(GraphAxes axes, AxesOf(graph));
+  Widths widths(std::move(axes));
+  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+    if (!node->Is(OpTrait::kStored)) continue;
+    for (const Parameter& parameter : node->parameters()) {
+      widths.stored_.emplace_back(node->name(), widths.axes_.tensors.at(parameter.tensor));
+    }
+  }
+  return widths;
 }
 
 int64_t Widths::WidthOf(const Node& node) const {
@@ -151,6 +158,14 @@ absl::Status Widths::SetTerm(const Node& node, AxisTerms::Term term, int64_t cha
   const AxisTerms& terms = axes_.terms;
   AxisTerms::Sizes alone = terms.sizes();
   MASE_RETURN_IF_ERROR(terms.Set(term, channels, alone));
+  for (const auto& [name, axes] : stored_) {
+    for (const AxisTerms::Term axis : axes) {
+      if (terms.SizeOf(axis, alone) <= terms.SizeOf(axis)) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", name, "', a tensor of the net's own, has numbers for ",
+                       terms.SizeOf(axis), " of them and no initial ones for more"));
+    }
+  }
   AxisTerms::Sizes sizes = sizes_;
   const absl::Status set = terms.Set(term, channels, sizes);
   for (const Request& other : requests_) {
@@ -185,11 +200,6 @@ absl::Status Widths::Apply(bool keep, TorchGenerator& generator, Graph& graph) {
       const std::string* tensor = node->FindParameter(spec.name);
       if (tensor == nullptr || !made.insert(*tensor).second) continue;
       const Tensor& old = before.FindTensor(*tensor)->value;
-      if (node->Is(OpTrait::kStored) && spec.shape.elements() > old.elements()) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "'", name, "' is a tensor of the net's own, of ", old.shape().ToString(),
-            ", for which there are no initial numbers to make it ", spec.shape.ToString()));
-      }
       const std::string what = absl::StrCat("'", name, "': ", *tensor);
       if (const absl::Status status = spec.shape.Validate(); !status.ok()) {
         return Annotate(status, what);

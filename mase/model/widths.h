@@ -42,8 +42,9 @@ class Widths {
   bool Share(const Node& a, const Node& b) const;
 
   // Gives the layer so many channels (>= 1), or as many to read. InvalidArgument, saying why but
-  // not of which node: it has none, they are fixed, do not divide, or are to be others by an
-  // earlier call, which is named with the node where both meet.
+  // not of which node: it has none, they are fixed, do not divide, a tensor of the net itself would
+  // have to grow, or they are to be others by an earlier call, which is named with the node where
+  // both meet.
   absl::Status Set(const Node& node, int64_t channels);
   absl::Status SetInput(const Node& node, int64_t channels);
 
@@ -69,7 +70,8 @@ class Widths {
   }
 
   GraphAxes axes_;
-  AxisTerms::Sizes sizes_;  // That are asked for.
+  std::vector<std::pair<std::string, Axes>> stored_;  // Tensors of the net itself, by their nodes.
+  AxisTerms::Sizes sizes_;                            // That are asked for.
   std::vector<Request> requests_;
 };
 

@@ -89,8 +89,13 @@ class ChangeWidthsPass final : public Pass {
     }
     MASE_RETURN_IF_ERROR(CheckRulesMatch(graph, layers));
     ErrorList errors;
-    std::vector<std::string> reasons;
-    for (const Node* layer : layers) errors.Add(Ask(*layer, widths, reasons.emplace_back()));
+    std::vector<std::string> reasons(layers.size());
+    // Layers that a rule names before those that have to go along with them.
+    for (const bool named : {true, false}) {
+      for (size_t i = 0; i < layers.size(); ++i) {
+        if (IsNamed(*layers[i]) == named) errors.Add(Ask(*layers[i], widths, reasons[i]));
+      }
+    }
     MASE_RETURN_IF_ERROR(errors.Combined());
     const size_t hash = HashGraph(graph);
     TorchGenerator generator(context.seed());
@@ -169,22 +174,28 @@ class ChangeWidthsPass final : public Pass {
     return errors.Combined();
   }
 
+  // Whether the layer's rule is for it, and not for all of a kind.
+  bool IsNamed(const Node& layer) const {
+    return &RuleOf(layer) != &default_ && options_.by() != Options::TYPE;
+  }
+
   // Asks for what the layer's rule wants. `reason` gets why it is left as it is, or the rule.
   absl::Status Ask(const Node& layer, Widths& widths, std::string& reason) const {
     const Rule& rule = RuleOf(layer);
-    const bool names_it = &rule != &default_ && options_.by() != Options::TYPE;
     const std::string whose = &rule == &default_ ? kDefault : rule.settings.match();
     if (!rule.acts()) {
       reason = &rule == &default_ ? "no rule" : absl::StrCat("rule '", whose, "' says none");
       return absl::OkStatus();
     }
-    if (const std::string why = widths.WhyFixed(layer); !names_it && !why.empty()) {
-      reason = why;
+    absl::Status asked = absl::InvalidArgumentError(widths.WhyFixed(layer));
+    const bool fixed = !asked.message().empty();
+    if (!fixed || IsNamed(layer)) asked = AskFor(layer, rule.settings.config(), widths);
+    if (!asked.ok() && !IsNamed(layer)) {
+      reason = std::string(asked.message());
       return absl::OkStatus();
     }
     reason = absl::StrCat("rule '", whose, "': ", rule.Text());
-    return Annotate(AskFor(layer, rule.settings.config(), widths),
-                    absl::StrCat("'", layer.name(), "' (", layer.op(), "): ", rule.Text()));
+    return Annotate(asked, absl::StrCat("'", layer.name(), "' (", layer.op(), "): ", rule.Text()));
   }
 
   static absl::Status AskFor(const Node& layer, const WidthConfig& config, Widths& widths) {

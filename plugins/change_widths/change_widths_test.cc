@@ -94,6 +94,24 @@ TEST(ChangeWidthsTest, ADefaultLeavesTheNetsResultsAndARuleByNameIsRefusedThere)
                                  "them as the net's results")));
 }
 
+TEST(ChangeWidthsTest, ADefaultGivesWayToRulesThatNameLayers) {
+  Graph graph = ValueOrDie(BuildModel({.model = "resnet18", .input = {3, 32, 32}, .classes = 5}));
+  const PassRun run = RunPass("change_widths", R"pb(
+                                rules {
+                                  match: "layer1_1_conv2"
+                                  config { channels: 48 }
+                                }
+                                default { config { channel_multiplier: 0.5 } }
+                              )pb",
+                              graph);
+  ASSERT_OK(run.status);
+  EXPECT_EQ(graph.FindNode("conv1")->attributes().Int("out_channels"), 48);
+  EXPECT_EQ(graph.FindNode("layer1_0_conv1")->attributes().Int("out_channels"), 32);
+  EXPECT_THAT(run.table("widths"),
+              HasSubstr("conv1,conv2d,64,48,\"they are those of 'layer1_1_conv2', too, which is to "
+                        "have 48 (they meet in 'add_1')\""));
+}
+
 TEST(ChangeWidthsTest, RulesByOpAndByExpression) {
   Graph graph = ValueOrDie(BuildModel({.model = "vgg7_tiny", .input = {3, 8, 8}, .classes = 5}));
   ASSERT_OK(RunPass("change_widths", R"pb(
