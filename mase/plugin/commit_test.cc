@@ -1,6 +1,7 @@
 // What plugins bring besides passes, in the tables of a program.
 #include "mase/plugin/commit.h"
 
+#include <deque>
 #include <memory>
 
 #include "gmock/gmock.h"
@@ -70,7 +71,10 @@ OpSchema Schema(absl::string_view name, absl::string_view module_class) {
 MetricDefinition NoMetric(std::string name) { return {.name = std::move(name)}; }
 
 // Another plugin than all before.
-const void* NewPlugin() { return new int; }
+const void* NewPlugin() {
+  static std::deque<int> plugins;
+  return &plugins.emplace_back();
+}
 
 TEST(CommitTest, AnOpRunsForwardAndBackward) {
   PassRegistrar registrar("scaled");

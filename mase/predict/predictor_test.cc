@@ -33,6 +33,10 @@ void* operator new(size_t size) {
   if (void* memory = std::malloc(size); memory != nullptr) return memory;
   throw std::bad_alloc();
 }
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  ++allocations;
+  return std::malloc(size);
+}
 void* operator new(size_t size, std::align_val_t alignment) {
   ++allocations;
   const size_t to = static_cast<size_t>(alignment);
