@@ -177,7 +177,7 @@ class DenseInferenceKernel final : public Kernel {
     floats_at_ = (heads + kLine - 1) / kLine * kLine;
     prepared_bytes_ = floats_at_ + floats * kFloatBytes;
     block_rows_ = BlockRows(widest_, rows_);
-    tasks_ = ChunkCount(rows_ * macs, kTaskMacs, std::min(rows_, kMaxTasks));
+    tasks_ = ChunkCount(rows_ * macs, kTaskMacs, std::clamp<int64_t>(rows_, 1, kMaxTasks));
     scratch_bytes_ = tasks_ * 2 * block_rows_ * widest_ * kFloatBytes;
   }
 
