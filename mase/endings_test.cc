@@ -160,7 +160,8 @@ TEST_F(EndingsTest, ANetOfNoNumbersIsNeitherTrainedNorMeasuredWithSuccess) {
   EXPECT_EQ(tested.exit_code, 1);
   EXPECT_THAT(tested.err, HasSubstr("the tested net's loss is nan on the test split"));
   EXPECT_EQ(Summary(folder_ + "/tested")["status"], "failed");
-  for (const json& metric : Summary(folder_ + "/tested")["metrics"]) {
+  const json tested = Summary(folder_ + "/tested");
+  for (const json& metric : tested["metrics"]) {
     EXPECT_EQ(metric["value"].is_null(), metric["name"] == "loss");
   }
   EXPECT_THAT(Lines(Contents(folder_ + "/p.csv"))[1], StartsWith("0,,,1,well,nan,"));

@@ -120,8 +120,10 @@ TEST(PluginLoaderTest, WhatDoesNotFitIsRefusedBeforeAnyCodeOfItRuns) {
        "its compiler is gcc 11, this program's gcc 12: compile it with gcc 12; its C++ ABI is "
        "1016, this program's 1017: compile it with gcc 12 and without -fabi-version; its "
        "_GLIBCXX_USE_CXX11_ABI is 0, this program's 1: compile it with "
-       "-D_GLIBCXX_USE_CXX11_ABI=1; its sanitizer is address, this program's none: compile it with "
-       "the sanitizer of this program (none); its protobuf is 3019004, this program's 3021012: "
+       "-D_GLIBCXX_USE_CXX11_ABI=1; its sanitizer is memory, this "
+       "program's " MASE_SIGNATURE_SANITIZER_
+       ": compile it with the sanitizer of this program (" MASE_SIGNATURE_SANITIZER_
+       "); its protobuf is 3019004, this program's 3021012: "
        "compile it against protobuf 3021012; its Abseil is 20210324.2, this program's 20220623.1: "
        "compile it against Abseil 20220623.1; its hash of declarations is "},
   };

@@ -5,11 +5,12 @@
 #ifdef TINY_other_build  // As an older language, with checks, against other headers.
 MASE_SIGN_PLUGIN_(
     "plugin_abi=2;compiler=clang 14;cxx_abi=1017;standard=201703L;cxx11_strings=1;glibcxx_debug=1;"
-    "ndebug=0;sanitizer=none;protobuf=3021012;abseil=20220623.1;api=0123456789abcdef")
+    "ndebug=0;sanitizer=" MASE_SIGNATURE_SANITIZER_
+    ";protobuf=3021012;abseil=20220623.1;api=0123456789abcdef")
 #elif defined(TINY_other_libraries)
 MASE_SIGN_PLUGIN_(
     "plugin_abi=1;compiler=gcc 11;cxx_abi=1016;standard=202002L;cxx11_strings=0;glibcxx_debug=0;"
-    "ndebug=1;sanitizer=address;protobuf=3019004;abseil=20210324.2;api=0123456789abcdef")
+    "ndebug=1;sanitizer=memory;protobuf=3019004;abseil=20210324.2;api=0123456789abcdef")
 #elif !defined(TINY_no_note)
 MASE_SIGN_PLUGIN_(MASE_BUILD_SIGNATURE)
 #endif
