@@ -159,9 +159,9 @@ TEST_F(EndingsTest, ANetOfNoNumbersIsNeitherTrainedNorMeasuredWithSuccess) {
   const CommandResult tested = Test({"--run_dir=tested", "--predictions=p.csv"}, "nan.safetensors");
   EXPECT_EQ(tested.exit_code, 1);
   EXPECT_THAT(tested.err, HasSubstr("the tested net's loss is nan on the test split"));
-  EXPECT_EQ(Summary(folder_ + "/tested")["status"], "failed");
-  const json tested = Summary(folder_ + "/tested");
-  for (const json& metric : tested["metrics"]) {
+  const json summary = Summary(folder_ + "/tested");
+  EXPECT_EQ(summary["status"], "failed");
+  for (const json& metric : summary["metrics"]) {
     EXPECT_EQ(metric["value"].is_null(), metric["name"] == "loss");
   }
   EXPECT_THAT(Lines(Contents(folder_ + "/p.csv"))[1], StartsWith("0,,,1,well,nan,"));

@@ -6,8 +6,8 @@
 //   }
 //   MASE_DEFINE_PLUGIN("remove_identity", "1.0.0", Register)
 //
-// The name is the shared object's file name without ".so". Who answers for it and whether it is done,
-// as `ch plugins describe` prints them, are fields that may follow (MasePluginInfo):
+// The name is the shared object's file name without ".so". Who answers for it and whether it is
+// done, as `ch plugins describe` prints them, are fields that may follow (MasePluginInfo):
 //
 //   MASE_DEFINE_PLUGIN("count_flops", "0.3.0", Register, .owner = "Ann, ann@example.org",
 //                      .status = "experimental")
@@ -36,17 +36,16 @@ absl::Status RegisterLinkedPlugins(PassRegistry& registry);
 
 }  // namespace mase
 
-#define MASE_DEFINE_PLUGIN(plugin_name, plugin_version, register_function, ...)     \
-  namespace {                                                                       \
-  constexpr MasePluginInfo kMasePluginInfo = {                                      \
-      .struct_size = sizeof(MasePluginInfo),                                        \
-      .abi_version = ::mase::kMasePluginAbiVersion,                                 \
-      .name = plugin_name,                                                          \
-      .version = plugin_version,                                                    \
-      .register_passes =                                                            \
-          [](::mase::PassRegistrar* r) { r->Run(register_function); } __VA_OPT__(,) \
-              __VA_ARGS__};                                                         \
-  }                                                                                 \
+#define MASE_DEFINE_PLUGIN(plugin_name, plugin_version, register_function, ...)                 \
+  namespace {                                                                                   \
+  constexpr MasePluginInfo kMasePluginInfo = {.struct_size = sizeof(MasePluginInfo),            \
+                                              .abi_version = ::mase::kMasePluginAbiVersion,     \
+                                              .name = plugin_name,                              \
+                                              .version = plugin_version,                        \
+                                              .register_passes = [](::mase::PassRegistrar* r) { \
+                                                r->Run(register_function);                      \
+                                              } __VA_OPT__(, ) __VA_ARGS__};                    \
+  }                                                                                             \
   MASE_EXPORT_PLUGIN_
 
 // Defined by plugin.bzl for the library form: many of those share one program, so
