@@ -677,6 +677,7 @@ def make(options):
 
     os.makedirs(options.folder, exist_ok=True)
     for name, path, inputs in write_nets(options.folder, ("ts", "dynamo")):
+        drop_stack_traces(path)
         session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
         feeds = {i.name: a for i, a in zip(session.get_inputs(), inputs)}
         want = next(o for o in session.run(None, feeds)
@@ -685,6 +686,16 @@ def make(options):
         np.save(os.path.join(options.folder, name + ".out.npy"), want)
         if name == "encoder.dynamo":
             write_tokens(options.folder, session)
+
+
+def drop_stack_traces(path):
+    """Takes out where each node was made, as the exporter saw it: folders of the machine that wrote the file."""
+    model = onnx.load(path, load_external_data=False)
+    for node in model.graph.node:
+        kept = [entry for entry in node.metadata_props if not entry.key.endswith("stack_trace")]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
+    onnx.save(model, path)
 
 
 def write_tokens(folder, session):
