@@ -5,35 +5,18 @@
 #include <string>
 
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "mase/exec/executor.h"
 #include "mase/format/format.h"
 #include "mase/format/lsq.h"
 #include "mase/testing/matchers.h"
+#include "mase/testing/numerics/quantized_net.h"
 #include "mase/testing/numerics/test_net.h"
 
 namespace mase {
 namespace {
 
 using ::testing::ElementsAreArray;
-
-FormatProto ParseFormat(const std::string& text) {
-  FormatProto format;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &format)) << text;
-  return format;
-}
-
-void SetRecord(Graph& graph, absl::string_view node,
-               const std::vector<std::pair<std::string, std::string>>& operands) {
-  Quantization record;
-  for (const auto& [name, format] : operands) {
-    OperandFormat* operand = record.add_operand();
-    operand->set_operand(name);
-    *operand->mutable_format() = ParseFormat(format);
-  }
-  graph.SetQuantization(ValueOrDie(graph.LookUpNode(node)), record);
-}
 
 std::vector<float> Rounded(const std::string& format, const std::vector<float>& values) {
   std::vector<float> rounded(values.size());

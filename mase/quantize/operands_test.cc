@@ -6,9 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "mase/testing/matchers.h"
+#include "mase/testing/numerics/quantized_net.h"
 #include "mase/testing/numerics/test_net.h"
 
 namespace mase {
@@ -20,12 +20,6 @@ constexpr char kExact[] = "block_fp { width: 8 block_size: 4 }";
 constexpr char kReference[] = "block_fp { width: 8 block_size: 4 } semantics: REFERENCE";
 constexpr char kReferenceLog[] =
     "block_log { width: 8 exponent_bias_width: 8 block_size: 4 } semantics: REFERENCE";
-
-FormatProto ParseFormat(const std::string& text) {
-  FormatProto format;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &format)) << text;
-  return format;
-}
 
 // What a format gets to see of a node that reads inputs of the given shapes.
 class Viewer {
