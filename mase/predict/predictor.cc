@@ -1,12 +1,16 @@
 #include "mase/predict/predictor.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/parallel.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/data/preprocess.h"
@@ -20,6 +24,12 @@ namespace {
 // Rows of a batch, as many sizes as an executor keeps programs. A call runs the largest that fit,
 // one after the other.
 constexpr int64_t kBatches[] = {1024, 256, 64, 16, 4, 1};
+
+// Whole batches run side by side, each on one thread, where they are small: where the largest works
+// in no more memory than this, which each of the threads then has. A batch of a small net is a few
+// microseconds, so that waking the threads for each would take as long as it saves.
+constexpr int64_t kBytesSideBySide = 4 << 20;
+constexpr int64_t kMostThreads = 64;
 
 std::atomic<uint64_t> last_id{0};
 
@@ -208,7 +218,8 @@ absl::Status Predictor::Predict(absl::Span<const float> in, absl::Span<float> ou
     if (worker->row(numbers, out.data())) [[likely]]
       return absl::OkStatus();
   }
-  return RunBatches(*worker, in.data(), rows, out.data());
+  if (rows < 2 * kBatches[0]) return RunBatches(*worker, in.data(), rows, out.data());
+  return RunManyRows(*worker, in.data(), rows, out.data());
 }
 
 const float* Predictor::Scaled(Worker& worker, const float* in, int64_t rows) const {
@@ -216,6 +227,29 @@ const float* Predictor::Scaled(Worker& worker, const float* in, int64_t rows) co
   if (worker.scaled.size() < needed) worker.scaled.resize(needed);
   ScaleRows(mean_, scale_, in, rows, worker.scaled.data());
   return worker.scaled.data();
+}
+
+absl::Status Predictor::RunManyRows(Worker& worker, const float* in, int64_t rows,
+                                    float* out) const {
+  MASE_ASSIGN_OR_RETURN(const int64_t bytes, worker.executor->PlannedBytes(kBatches[0]));
+  const int64_t batches = rows / kBatches[0];
+  const int64_t parts = std::min<int64_t>({batches, omp_get_max_threads(), kMostThreads});
+  if (parts == 1 || bytes > kBytesSideBySide) return RunBatches(worker, in, rows, out);
+  absl::Status statuses[kMostThreads];
+  ForChunks(batches, parts, [&](int64_t part, int64_t begin, int64_t end) {
+    const int64_t first = begin * kBatches[0];
+    const int64_t count = (end == batches ? rows : end * kBatches[0]) - first;
+    try {
+      const auto own = Workers::Get(*this);
+      statuses[part] = own.ok()
+                           ? RunBatches(**own, in + first * inputs_, count, out + first * outputs_)
+                           : own.status();
+    } catch (const std::bad_alloc&) {  // Which may not leave a parallel region.
+      statuses[part] = absl::ResourceExhaustedError("out of memory");
+    }
+  });
+  for (const absl::Status& status : statuses) MASE_RETURN_IF_ERROR(status);
+  return absl::OkStatus();
 }
 
 absl::Status Predictor::RunBatches(Worker& worker, const float* in, int64_t rows,

@@ -10,7 +10,8 @@
 //
 // One predictor serves any number of threads. Each has memory of its own, made at its first call;
 // rows run in batches of a few sizes, so that after the first call of a size a thread allocates
-// nothing for any call of as many rows. Results do not depend on threads or on other rows.
+// nothing for any call of as many rows. Thousands of rows of a small net are spread over OpenMP's
+// threads (OMP_NUM_THREADS). Results do not depend on threads or on other rows.
 //
 // This room depends on what runs a net and on what reads a file, and on nothing that trains one.
 #ifndef MASE_PREDICT_PREDICTOR_H_
@@ -83,6 +84,8 @@ class Predictor {
   // The rows after the recipe, in the worker's memory.
   const float* Scaled(Worker& worker, const float* in, int64_t rows) const;
   absl::Status RunBatches(Worker& worker, const float* in, int64_t rows, float* out) const;
+  // Two batches and more.
+  absl::Status RunManyRows(Worker& worker, const float* in, int64_t rows, float* out) const;
 
   int64_t inputs_ = 0, outputs_ = 0;
   std::vector<std::string> feature_names_, class_names_;

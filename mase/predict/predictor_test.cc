@@ -1,5 +1,7 @@
 #include "mase/predict/predictor.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -202,6 +204,39 @@ TEST(PredictorTest, APredictorThatIsGoneLeavesNoMemoryInItsThreads) {
   live_after(3);  // What is made once for all.
   const int64_t few = live_after(2);
   EXPECT_EQ(live_after(40), few);
+}
+
+// Batches that run side by side and what is left behind the last; what is wrong with the first row
+// that is wrong is said, whichever batch it is of.
+TEST(PredictorTest, ManyRowsAreEachRowsResultForAnyNumberOfThreads) {
+  const Checkpoint checkpoint = ValueOrDie(LoadCheckpoint(Trained()));
+  const auto predictor = ValueOrDie(Predictor::Create(Quantized(*checkpoint.graph), nullptr));
+  std::vector<float> rows = SomeRows(9000, 16), wanted;
+  for (int64_t r = 0; r < 9000; r += 500) {
+    const std::vector<float> part =
+        Predict(*predictor, {rows.begin() + r * 16, rows.begin() + (r + 500) * 16});
+    wanted.insert(wanted.end(), part.begin(), part.end());
+  }
+  const int before = omp_get_max_threads();
+  for (const int threads : {1, 2, 3, 16}) {
+    omp_set_num_threads(threads);
+    for (const int64_t count : {2048, 5000, 9000}) {
+      EXPECT_EQ(Predict(*predictor, {rows.begin(), rows.begin() + count * 16}),
+                std::vector<float>(wanted.begin(), wanted.begin() + count * 5))
+          << threads << " threads";
+    }
+    std::vector<float> out(9000 * 5);
+    EXPECT_OK(predictor->Predict(rows, absl::MakeSpan(out)));
+    const int64_t allocated = allocations;
+    const bool ok = predictor->Predict(rows, absl::MakeSpan(out)).ok();
+    EXPECT_EQ(allocations, allocated) << threads << " threads";
+    EXPECT_TRUE(ok);
+  }
+  rows[8000 * 16] = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> out(9000 * 5);
+  EXPECT_THAT(predictor->Predict(rows, absl::MakeSpan(out)),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("NaN")));
+  omp_set_num_threads(before);
 }
 
 TEST(PredictorTest, AllocatesNothingAfterTheFirstCallOfASize) {
