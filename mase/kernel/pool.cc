@@ -6,6 +6,7 @@
 // pixel has one lane, neighbouring windows of a row take the lanes.
 #include <algorithm>
 #include <type_traits>
+#include <utility>
 
 #include "mase/base/isa.h"
 #include "mase/base/parallel.h"
@@ -15,7 +16,7 @@
 namespace mase {
 namespace {
 
-template <typename T, int kAxes, bool kAverage>
+template <typename T, bool kAverage>
 class PoolKernel : public Kernel {
  public:
   explicit PoolKernel(const KernelSpec& spec)
@@ -24,10 +25,10 @@ class PoolKernel : public Kernel {
                                                                  : 1),
         pieces_((channels_ + kMaxLanes - 1) / kMaxLanes),
         planes_(spec.dst.shape[0] * spec.dst.shape[1] / std::max<int64_t>(channels_, 1) * pieces_),
-        height_(kAxes == 2 ? spec.srcs[0].shape[2] : 1),
+        height_(Axes(spec) == 2 ? spec.srcs[0].shape[2] : 1),
         width_(spec.srcs[0].shape[-1]),
-        rows_(kAxes == 2 ? WindowsAlong(spec, 0, kAverage) : std::vector<Window>{{0, 1, 1}}),
-        columns_(WindowsAlong(spec, kAxes - 1, kAverage)),
+        rows_(Axes(spec) == 2 ? WindowsAlong(spec, 0, kAverage) : std::vector<Window>{{0, 1, 1}}),
+        columns_(WindowsAlong(spec, Axes(spec) - 1, kAverage)),
         run_(channels_ == 1 ? RunOf(columns_) : Run()) {
     src_layouts_ = {spec.srcs[0].layout};
     dst_layout_ = spec.srcs[0].layout;
@@ -81,6 +82,9 @@ class PoolKernel : public Kernel {
 
  private:
   static constexpr int64_t kMaxLanes = 16;
+
+  // Over which windows move: all but samples and channels.
+  static int Axes(const KernelSpec& spec) { return spec.srcs[0].shape.rank() - 2; }
 
   // Elements of all planes that share their pixels.
   int64_t src_block() const { return height_ * width_ * channels_; }
@@ -184,6 +188,14 @@ class PoolKernel : public Kernel {
     }
   }
 
+  // Elements 0, 2, 4 ... of a, then 1, 3, 5 ... of b.
+  template <typename Vector, size_t... kIndices>
+  [[gnu::always_inline]] static void PickEverySecond(Vector& a, const Vector& b,
+                                                     std::index_sequence<kIndices...>) {
+    constexpr size_t kHalf = sizeof...(kIndices) / 2;
+    a = __builtin_shufflevector(a, b, (2 * kIndices + (kIndices < kHalf ? 0 : 1))...);
+  }
+
   // kCount lanes in registers: neighbours that share their pixels (kMoves is 0), or windows that
   // are kMoves pixels apart, the first of which is `column`.
   template <int64_t kCount, int64_t kMoves>
@@ -194,18 +206,15 @@ class PoolKernel : public Kernel {
     typedef int32_t Positions
         __attribute__((vector_size(kCount * sizeof(int32_t)), aligned(sizeof(int32_t)), may_alias));
     using Mask = decltype(Vector{} > Vector{});
-    Mask lanes = {}, pick = {};
-    for (int64_t i = 0; i < kCount; ++i) {
-      lanes[i] = i * kMoves;
-      pick[i] = i < kCount / 2 ? 2 * i : 2 * i + 1;
-    }
+    Mask lanes = {};
+    for (int64_t i = 0; i < kCount; ++i) lanes[i] = i * kMoves;
     // Every second element is picked from two vectors that end where the last one lies.
     const auto load = [&](int64_t position, Vector& elements) {
       const T* first = src + position * channels_;
       elements = *reinterpret_cast<const Vector*>(first);
       if constexpr (kMoves == 2) {
-        elements =
-            __builtin_shuffle(elements, *reinterpret_cast<const Vector*>(first + kCount - 1), pick);
+        PickEverySecond(elements, *reinterpret_cast<const Vector*>(first + kCount - 1),
+                        std::make_index_sequence<kCount>());
       }
     };
     const int64_t begin = row.begin * width_ + column.begin;
@@ -301,14 +310,14 @@ class PoolKernel : public Kernel {
 
 constexpr auto kOps = []<typename T, template <typename> class As>() -> std::vector<KernelEntry> {
   return {
-      Entry<T, As<PoolKernel<T, 1, false>>>("max_pool1d"),
-      Entry<T, As<PoolKernel<T, 2, false>>>("max_pool2d"),
-      Entry<T, As<PoolKernel<T, 1, true>>>("avg_pool1d"),
-      Entry<T, As<PoolKernel<T, 2, true>>>("avg_pool2d"),
-      Entry<T, As<PoolKernel<T, 1, false>>>("adaptive_max_pool1d"),
-      Entry<T, As<PoolKernel<T, 2, false>>>("adaptive_max_pool2d"),
-      Entry<T, As<PoolKernel<T, 1, true>>>("adaptive_avg_pool1d"),
-      Entry<T, As<PoolKernel<T, 2, true>>>("adaptive_avg_pool2d"),
+      Entry<T, As<PoolKernel<T, false>>>("max_pool1d"),
+      Entry<T, As<PoolKernel<T, false>>>("max_pool2d"),
+      Entry<T, As<PoolKernel<T, true>>>("avg_pool1d"),
+      Entry<T, As<PoolKernel<T, true>>>("avg_pool2d"),
+      Entry<T, As<PoolKernel<T, false>>>("adaptive_max_pool1d"),
+      Entry<T, As<PoolKernel<T, false>>>("adaptive_max_pool2d"),
+      Entry<T, As<PoolKernel<T, true>>>("adaptive_avg_pool1d"),
+      Entry<T, As<PoolKernel<T, true>>>("adaptive_avg_pool2d"),
   };
 };
 
