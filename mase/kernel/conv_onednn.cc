@@ -158,7 +158,7 @@ class OneDnnConvKernel : public Kernel {
           const int64_t first = begin * src_row_;
           const float* src =
               ProductOperand(bfloat16_, (end - begin) * src_row_, args.Src<float>(0) + first,
-                             args.Workspace<float>() + first);
+                             bfloat16_ ? args.Workspace<float>() + first : nullptr);
           float* dst = args.Dst<float>() + begin * dst_row_;
           float* scratch = args.Scratch<float>() + slot * forward_scratch_;
           if (bias != nullptr) {
