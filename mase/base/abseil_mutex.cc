@@ -2,7 +2,7 @@
 // order between those who hold one after another. Here each taking and leaving is told it; the rest
 // is Abseil's. Symbols of the program go before those of libraries. Has what our code calls: Lock
 // and Unlock.
-#ifdef __SANITIZE_THREAD__
+#ifdef MASE_THREAD_SANITIZER
 #include <dlfcn.h>
 
 #include <string>

@@ -87,7 +87,7 @@ TEST(OpenMpThreadsTest, ThreadsAreAsManyAsAskedFor) {
   EXPECT_FALSE(omp_in_parallel());
 }
 
-#ifdef __SANITIZE_THREAD__
+#ifdef MASE_THREAD_SANITIZER
 void Race() {
   int sum = 0;
 #pragma omp parallel for schedule(static) num_threads(2)

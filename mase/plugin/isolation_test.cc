@@ -236,7 +236,8 @@ TEST_F(BadPassTest, APassThatNeverEndsIsEnded) {
   ExpectCrash("hangs", "was not done after 5s (--pass_timeout)");
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // Where it is not: sandbox.cc.
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !defined(MASE_THREAD_SANITIZER)  // Where it is not: sandbox.cc.
 TEST_F(BadPassTest, MemoryIsBounded) {
   IsolationLimits limits = Limits();
   limits.memory_bytes = int64_t{1} << 30;

@@ -75,7 +75,7 @@ inline constexpr uint32_t kMasePluginAbiVersion = 2;
 #endif
 #if defined(__SANITIZE_ADDRESS__)
 #define MASE_SIGNATURE_SANITIZER_ "address"
-#elif defined(__SANITIZE_THREAD__)
+#elif defined(__SANITIZE_THREAD__) || defined(MASE_THREAD_SANITIZER)
 #define MASE_SIGNATURE_SANITIZER_ "thread"
 #else
 #define MASE_SIGNATURE_SANITIZER_ "none"

@@ -34,7 +34,7 @@ absl::Status Failed(absl::string_view what) {
 // ---- Limits ----
 
 // Sanitizers map terabytes of addresses for their own books, beside which no limit makes sense.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(MASE_THREAD_SANITIZER)
 constexpr bool kAddressesAreBounded = false;
 #else
 constexpr bool kAddressesAreBounded = true;
