@@ -70,19 +70,20 @@ TEST(SearchTest, BatchesGiveTheSameStudyForAnyNumberOfJobs) {
 TEST(SearchTest, AnyPassOptionAndConstraintsCanBeSearched) {
   const std::string folder = NewFolder();
   const std::string config = WriteConfig(
-      folder, absl::StrCat("[passes.quantize]\nby = \"type\"\n[passes.quantize.linear]\n"
-                           "config = \"integer 8/4\"\n"
-                           "[search.search_space]\n"
-                           "constraints = [\"passes.quantize.linear.config != \\\"x\\\"\"]\n"
-                           "[search.search_space.settings]\n"
-                           "\"passes.quantize.linear.config\" = [\"integer 8/4\", \"integer 4/2\", "
-                           "\"minifloat_ieee 8/4\"]\n"
-                           "[search.strategy.setup]\nsampler = \"grid\"\n",
-                           kMetrics));
+      folder,
+      absl::StrCat("[passes.quantize]\nby = \"type\"\n[passes.quantize.linear]\n"
+                   "config = \"integer 8/4\"\n"
+                   "[search.search_space]\n"
+                   "constraints = [\"passes.quantize.linear.config != 'minifloat_ieee 8/4'\"]\n"
+                   "[search.search_space.settings]\n"
+                   "\"passes.quantize.linear.config\" = [\"integer 8/4\", \"integer 4/2\", "
+                   "\"minifloat_ieee 8/4\"]\n"
+                   "[search.strategy.setup]\nsampler = \"grid\"\n",
+                   kMetrics));
   const CommandResult run = Search(folder, config, {"--apply_best"});
   ASSERT_EQ(run.exit_code, 0) << run.err << run.out;
   const json log = ReadJson(folder + "/out/log.json");
-  ASSERT_EQ(log.size(), 3u);
+  ASSERT_EQ(log.size(), 2u);
   EXPECT_LT(log["1"]["user_attrs_hardware_metrics"]["packed_bytes"],
             log["0"]["user_attrs_hardware_metrics"]["packed_bytes"]);
 }
@@ -323,6 +324,26 @@ TEST(SearchTest, BadSearchesSayWhatIsWrong) {
                     "[search.search_space.settings]\nbatch_size = [128, 256]\n",
                     kMetrics),
        2, "search.search_space.constraints leave none of the 2 points: batch_size > 300; "},
+      {absl::StrCat("[search.search_space]\nconstraints = ['packed_bytes <= 8O']\n"
+                    "[search.search_space.settings]\nbatch_size = [128, 256]\n",
+                    kMetrics),
+       2, "\"packed_bytes <= 8O\": '8O' is no choice and no metric, and no number"},
+      {absl::StrCat("[search.search_space]\nconstraints = ['batch_size >= batch_sise']\n"
+                    "[search.search_space.settings]\nbatch_size = [128, 256]\n",
+                    kMetrics),
+       2, "'batch_sise' is no choice and no metric, and no number; did you mean 'batch_size'?"},
+      {absl::StrCat("[search.search_space]\nconstraints = ['model == jsc-tyni']\n"
+                    "[search.search_space.settings]\nmodel = ['jsc-tiny', 'jsc-s']\n",
+                    kMetrics),
+       2, "'jsc-tyni' is no choice"},
+      {absl::StrCat("[search.search_space]\nconstraints = ['model >= 4']\n"
+                    "[search.search_space.settings]\nmodel = ['jsc-tiny', 'jsc-s']\n",
+                    kMetrics),
+       2, "'model' is a text each time; want == or !="},
+      {absl::StrCat("[search.search_space]\nconstraints = ['1 <= 2']\n"
+                    "[search.search_space.settings]\nbatch_size = [128, 256]\n",
+                    kMetrics),
+       2, "\"1 <= 2\": names no choice and no metric"},
       {absl::StrCat("[search.search_space.settings]\nbatch_size = [0, 1.5]\n", kMetrics), 2,
        "batch_size"},
   };

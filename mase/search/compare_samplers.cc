@@ -40,23 +40,24 @@ class Comparer {
       if (!point.has_value()) break;
       trial.point = *std::move(point);
       MASE_RETURN_IF_ERROR(study->Choose(trial).status());
-      Measure(trial);
+      MASE_RETURN_IF_ERROR(Measure(trial));
       MASE_RETURN_IF_ERROR(study->Finish(std::move(trial)));
     }
     return study;
   }
 
  private:
-  void Measure(Trial& trial) {
+  absl::Status Measure(Trial& trial) {
     const auto [known, is_new] =
         known_.try_emplace(context_.space.SampledConfig(trial.point), Trial());
     if (is_new) {
-      MeasureTrial(runner_, context_.objective, trial);
+      MASE_RETURN_IF_ERROR(MeasureTrial(runner_, context_.objective, trial));
       known->second = trial;
     }
     trial.state = known->second.state;
     trial.values = known->second.values;
     trial.constraints = known->second.constraints;
+    return absl::OkStatus();
   }
 
   const SearchContext& context_;

@@ -20,10 +20,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kSettings[] = R"(
+constexpr char kNet[] = R"(
 model = 'jsc-tiny'
 dataset = 'jsc-sim'
 batch_size = 100
+)";
+
+constexpr char kFormats[] = R"(
 [search.search_space]
 name = 'graph/quantize/mixed_precision_ptq'
 [search.search_space.setup]
@@ -47,7 +50,20 @@ accuracy.scale = 1.0
 average_bitwidth.scale = 0.2
 )";
 
-TEST(FaultTest, ASearchGoesOn) {
+constexpr char kTrainedNets[] = R"(
+[search.search_space.settings]
+batch_size = [50, 100]
+[search.strategy]
+sw_runner.basic_train = {max_epochs = 1}
+[search.strategy.setup]
+sampler = 'grid'
+n_jobs = 1
+[search.strategy.metrics]
+accuracy.scale = 1.0
+)";
+
+// Every how many calls one fails: those of a training are many and alike.
+void ExpectThatASearchGoesOn(const std::string& tables, int step) {
   const std::string folder = fs::path(NewFolder()).lexically_normal().string();
   const std::unique_ptr<PluginLoader> loader = ValueOrDie(PluginLoader::Create());
   const ConfigRequest passes = {
@@ -63,7 +79,7 @@ TEST(FaultTest, ASearchGoesOn) {
   const auto search = [&](const std::string& directory) {
     const auto settings = [&](const std::vector<Assignment>& point) -> absl::StatusOr<RunConfig> {
       ConfigBuilder builder(passes);
-      EXPECT_OK(builder.AddText(kSettings, "test.toml", folder));
+      EXPECT_OK(builder.AddText(kNet + tables, "test.toml", folder));
       EXPECT_OK(builder.AddSet("dataset.rows=300"));
       EXPECT_OK(builder.AddSet(absl::StrCat("run_dir=", directory)));
       for (const Assignment& each : point) {
@@ -79,8 +95,11 @@ TEST(FaultTest, ASearchGoesOn) {
                                    .apply_best = true};
     return SearchRun(request, BeginReport("search"), environment).status;
   };
-  FailEachCall({.run = search, .folder = folder, .file = "log.json"});
+  FailEachCall({.run = search, .folder = folder, .file = "log.json", .step = step});
 }
+
+TEST(FaultTest, ASearchGoesOn) { ExpectThatASearchGoesOn(kFormats, 1); }
+TEST(FaultTest, ASearchThatTrainsGoesOn) { ExpectThatASearchGoesOn(kTrainedNets, 11); }
 
 }  // namespace
 }  // namespace mase

@@ -66,6 +66,30 @@ std::optional<double> NumberOf(const SearchParameter& parameter, double value) {
   return std::nullopt;
 }
 
+std::string WithoutQuotes(absl::string_view word) {
+  for (const absl::string_view quote : {"\"", "'"}) {
+    absl::string_view inner = word;
+    if (absl::ConsumePrefix(&inner, quote) && absl::ConsumeSuffix(&inner, quote)) {
+      return std::string(inner);
+    }
+  }
+  return std::string(word);
+}
+
+// Whether it is ever that text; whether it is ever a number.
+bool HasText(const SearchParameter& parameter, absl::string_view text) {
+  return absl::c_any_of(parameter.choices, [text](const ParameterChoice& choice) {
+    const std::string* is = std::get_if<std::string>(&choice);
+    return is != nullptr && *is == text;
+  });
+}
+bool HasNumbers(const SearchParameter& parameter) {
+  return parameter.kind != SearchParameter::Kind::kCategorical ||
+         absl::c_any_of(parameter.choices, [](const ParameterChoice& choice) {
+           return std::holds_alternative<int64_t>(choice) || std::holds_alternative<double>(choice);
+         });
+}
+
 // How far `left relation right` is from true; <= 0: it is.
 double Excess(double left, absl::string_view relation, double right) {
   if (relation == "<=") return left - right;
@@ -161,18 +185,23 @@ absl::Status Objective::AddConstraint(const std::string& text, const ParameterSp
     return absl::InvalidArgumentError(
         absl::StrCat("search.search_space.constraints: \"", text, "\": ", what));
   };
-  const std::vector<std::string> words =
-      absl::StrSplit(text, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  // The last word may be several, in quotes or without.
+  std::vector<std::string> words = absl::StrSplit(text, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  if (words.size() > 3) {
+    words[2] = absl::StrJoin(words.begin() + 2, words.end(), " ");
+    words.resize(3);
+  }
+  if (words.size() == 3) words[2] = WithoutQuotes(words[2]);
   constexpr const char* kRelations[] = {"<=", ">=", "<", ">", "==", "!="};
   if (words.size() != 3 || !absl::c_linear_search(kRelations, words[1])) {
     return wrong("want NAME RELATION VALUE with spaces between, as \"packed_bytes <= 200\"");
   }
   Constraint constraint{text, words[1], {}, {}};
   bool reads_figures = false;
-  for (const auto& [word, term] : {std::pair<std::string, Term*>{words[0], &constraint.left},
-                                   std::pair<std::string, Term*>{words[2], &constraint.right}}) {
-    term->parameter = space.Find(word);
+  Term *const left = &constraint.left, *const right = &constraint.right;
+  for (const auto& [word, term] : {std::pair(words[0], left), std::pair(words[2], right)}) {
     term->text = word;
+    term->parameter = space.Find(word);
     if (term->parameter >= 0) continue;
     if (InfoOfMetric(word, classes_).has_value()) {
       term->metric = word;
@@ -180,13 +209,28 @@ absl::Status Objective::AddConstraint(const std::string& text, const ParameterSp
       needed_.insert(word);
       continue;
     }
-    const bool number = absl::SimpleAtod(word, &term->number) && std::isfinite(term->number);
-    if (!number && term == &constraint.left) {
-      std::vector<std::string> names = MetricNames(classes_);
-      for (const SearchParameter& parameter : space.parameters()) names.push_back(parameter.name);
-      return wrong(absl::StrCat("'", word, "' is no choice and no metric", Suggest(word, names)));
+    if (absl::SimpleAtod(word, &term->number) && std::isfinite(term->number)) continue;
+    term->number = std::nan("");
+    // A text is something that a choice before it is.
+    const bool is_compared = term == right && (words[1] == "==" || words[1] == "!=");
+    if (is_compared && left->parameter >= 0 &&
+        HasText(space.parameters()[static_cast<size_t>(left->parameter)], word)) {
+      continue;
     }
-    if (!number) term->number = std::nan("");  // A text, to be equal to.
+    std::vector<std::string> names = MetricNames(classes_);
+    for (const SearchParameter& parameter : space.parameters()) names.push_back(parameter.name);
+    return wrong(absl::StrCat("'", word, "' is no choice and no metric",
+                              term == right ? ", and no number" : "", Suggest(word, names)));
+  }
+  const auto is_named = [](const Term& term) {
+    return term.parameter >= 0 || !term.metric.empty();
+  };
+  if (!is_named(*left) && !is_named(*right)) return wrong("names no choice and no metric");
+  for (const Term* term : {left, right}) {
+    if (words[1] == "==" || words[1] == "!=" || term->parameter < 0) continue;
+    if (!HasNumbers(space.parameters()[static_cast<size_t>(term->parameter)])) {
+      return wrong(absl::StrCat("'", term->text, "' is a text each time; want == or !="));
+    }
   }
   (reads_figures ? on_figures_ : on_points_).push_back(std::move(constraint));
   return absl::OkStatus();

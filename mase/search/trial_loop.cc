@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "mase/base/memory_budget.h"
+#include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/threads.h"
 #include "mase/search/inheritance.h"
@@ -29,6 +30,7 @@ constexpr absl::Duration kLookAgainAfter = absl::Milliseconds(200);  // For tria
 constexpr size_t kMostReasons = 8;                                   // Of failures, that are told,
 constexpr size_t kMostNumbers = 12;                                  // and trials of each.
 constexpr char kInterrupted[] = "\"interrupted\"";
+constexpr char kNoPointLeft[] = "\"there was no point left\"";
 
 // What leaves a thread as an exception ends the process.
 absl::Status Guarded(absl::FunctionRef<absl::Status()> work) {
@@ -41,8 +43,8 @@ absl::Status Guarded(absl::FunctionRef<absl::Status()> work) {
 
 }  // namespace
 
-void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial,
-                  const EpochWatch& watch) {
+absl::Status MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial,
+                          const EpochWatch& watch) {
   const absl::StatusOr<TrialFigures> figures = runner.Run(trial, watch);
   absl::Status status = figures.status();
   if (figures.ok()) {
@@ -62,6 +64,7 @@ void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial,
     trial.attributes[kError] = ChoiceJson(lines[0]);
   }
   if (absl::IsCancelled(status)) trial.attributes[kError] = kInterrupted;
+  return absl::IsUnavailable(status) ? status : absl::OkStatus();
 }
 
 TrialLoop::TrialLoop(const SearchContext& context, Study& study, PointChooser& chooser,
@@ -75,7 +78,9 @@ TrialLoop::TrialLoop(const SearchContext& context, Study& study, PointChooser& c
       options_(options) {
   for (const Trial* trial : study.history().trials()) {
     complete_ += trial->state == TrialState::kComplete;
-    failed_ += trial->state == TrialState::kFailed && !DiedWithItsWorker(*trial);
+    if (trial->state != TrialState::kFailed || DiedWithItsWorker(*trial)) continue;
+    const auto error = trial->attributes.find(kError);
+    if (error == trial->attributes.end() || error->second != kNoPointLeft) NoteFailure(*trial);
   }
 }
 
@@ -100,8 +105,8 @@ absl::Status TrialLoop::Run() {
         absl::ToDoubleMilliseconds(choosing_) / static_cast<double>(tried),
         static_cast<double>(measuring_ns_) / 1e6 / static_cast<double>(tried)));
     if (pruned_ > 0) reporter_.Info(absl::StrCat(pruned_, " of them were pruned"));
-    TellFailures();
   }
+  TellFailures(/*of_earlier_loops=*/tried == 0);
   if (complete_ > 0 || Interrupted()) return absl::OkStatus();
   return absl::UnknownError(
       absl::StrCat("all ", study_.history().size(), " trials failed; the first: ", first_error_));
@@ -119,8 +124,9 @@ absl::Status TrialLoop::Work() {
       if (!WaitForOthers()) return absl::OkStatus();
       continue;
     }
-    Evaluate(*runner, *trial);
+    const absl::Status measured = Evaluate(*runner, *trial);
     const absl::MutexLock lock(&mutex_);
+    if (!measured.ok()) return NotMeasured(*trial, measured);
     MASE_RETURN_IF_ERROR(Finish(*std::move(trial)));
     MASE_RETURN_IF_ERROR(SaveSometimes());
   }
@@ -162,11 +168,13 @@ absl::Status TrialLoop::RunBatches() {
       continue;
     }
     std::atomic<size_t> next = 0;
-    std::vector<absl::Status> ends(static_cast<size_t>(workers));
+    std::vector<absl::Status> ends(static_cast<size_t>(workers)), measured(batch.size());
     const auto work = [&](int worker) {
       const ThreadShare share(workers);
       ends[worker] = Guarded([&] {
-        for (size_t i = next++; i < batch.size(); i = next++) Evaluate(*runners[worker], batch[i]);
+        for (size_t i = next++; i < batch.size(); i = next++) {
+          measured[i] = Evaluate(*runners[worker], batch[i]);
+        }
         return absl::OkStatus();
       });
     };
@@ -177,7 +185,12 @@ absl::Status TrialLoop::RunBatches() {
     work(0);
     for (std::thread& thread : threads) thread.join();
     for (const absl::Status& end : ends) MASE_RETURN_IF_ERROR(end);
-    for (Trial& trial : batch) MASE_RETURN_IF_ERROR(Finish(std::move(trial)));
+    absl::Status status;
+    for (size_t i = 0; i < batch.size(); ++i) {
+      status.Update(measured[i].ok() ? Finish(std::move(batch[i]))
+                                     : NotMeasured(batch[i], measured[i]));
+    }
+    MASE_RETURN_IF_ERROR(status);
     MASE_RETURN_IF_ERROR(SaveSometimes());
   }
 }
@@ -240,7 +253,7 @@ absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
     choosing_ += absl::Now() - before;
     if (!point.has_value()) {  // Other workers took the last.
       trial.state = TrialState::kFailed;
-      trial.attributes[kError] = "\"there was no point left\"";
+      trial.attributes[kError] = kNoPointLeft;
       MASE_RETURN_IF_ERROR(study_.Finish(std::move(trial)));
       exhausted_ = true;
       return none;
@@ -255,19 +268,27 @@ absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
   return std::optional<Trial>(std::move(trial));
 }
 
-void TrialLoop::Evaluate(TrialRunner& runner, Trial& trial) {
+absl::Status TrialLoop::Evaluate(TrialRunner& runner, Trial& trial) {
   const absl::Time before = absl::Now();
   EpochWatch watch;
   bool pruned = false;
   if (options_.pruner != nullptr) {
     watch = [&](int64_t epochs, double loss) { return !(pruned = Prunes(trial, epochs, loss)); };
   }
-  MeasureTrial(runner, context_.objective, trial, watch);
+  const absl::Status measured = MeasureTrial(runner, context_.objective, trial, watch);
   if (pruned) {
     trial.state = TrialState::kPruned;
     trial.attributes.erase(kError);
   }
   measuring_ns_ += absl::ToInt64Nanoseconds(absl::Now() - before);
+  return measured;
+}
+
+absl::Status TrialLoop::NotMeasured(const Trial& trial, const absl::Status& why) {
+  // Where this fails, too, the trial is that of a worker that died, for the command that goes on.
+  study_.GiveBack({trial.number}).IgnoreError();
+  stop_ = true;
+  return Annotate(why, absl::StrCat("trial ", trial.number));
 }
 
 bool TrialLoop::Prunes(Trial& trial, int64_t step, double value) {
@@ -292,12 +313,9 @@ absl::Status TrialLoop::Finish(Trial trial) {
   complete_ += trial.state == TrialState::kComplete;
   pruned_ += trial.state == TrialState::kPruned;
   if (trial.state == TrialState::kFailed) {
-    const std::string error = trial.attributes[kError];
-    if (failed_++ == 0) first_error_ = absl::StrCat("trial ", trial.number, ": ", error);
-    std::vector<int64_t>& alike = failures_[error];
-    alike.push_back(trial.number);
-    if (alike.size() == 1 && failures_.size() <= kMostReasons) {
-      reporter_.Warn(absl::StrCat("trial ", trial.number, " failed: ", error));
+    if (NoteFailure(trial) == 1 && failures_.size() <= kMostReasons) {
+      reporter_.Warn(
+          absl::StrCat("trial ", trial.number, " failed: ", trial.attributes.at(kError)));
     }
   }
   const bool single = context_.objective.directions().size() == 1;
@@ -320,8 +338,16 @@ absl::Status TrialLoop::Finish(Trial trial) {
   return absl::OkStatus();
 }
 
-// Each reason once, with all trials that it is the reason of.
-void TrialLoop::TellFailures() const {
+size_t TrialLoop::NoteFailure(const Trial& trial) {
+  const auto found = trial.attributes.find(kError);
+  const std::string error = found == trial.attributes.end() ? "" : found->second;
+  if (failed_++ == 0) first_error_ = absl::StrCat("trial ", trial.number, ": ", error);
+  std::vector<int64_t>& alike = failures_[error];
+  alike.push_back(trial.number);
+  return alike.size();
+}
+
+void TrialLoop::TellFailures(bool of_earlier_loops) const {
   if (failures_.empty()) return;
   std::string text;
   size_t count = 0, reasons = 0;
@@ -336,7 +362,9 @@ void TrialLoop::TellFailures() const {
   if (reasons > kMostReasons) {
     absl::StrAppend(&text, "\n  and ", reasons - kMostReasons, " more reasons");
   }
-  if (count > 1) reporter_.Warn(absl::StrCat(count, " trials failed (trials.csv has all):", text));
+  if (count < 2 && !of_earlier_loops) return;
+  reporter_.Warn(absl::StrCat(count, count == 1 ? " trial" : " trials",
+                              " failed (trials.csv has all):", text));
 }
 
 // Slow trials are kept as they end, fast ones every few.

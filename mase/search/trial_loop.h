@@ -27,9 +27,10 @@
 namespace mase {
 
 // Runs the trial's point and makes it complete, with figures, values and constraints, or failed
-// with the reason.
-void MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial,
-                  const EpochWatch& watch = nullptr);
+// with the reason. Unavailable: it was not measured by no fault of the point, as where a disk is
+// full.
+absl::Status MeasureTrial(TrialRunner& runner, const Objective& objective, Trial& trial,
+                          const EpochWatch& watch = nullptr);
 
 struct TrialLoopOptions {
   // Trials of the study, those of earlier loops and other workers included, those that died with
@@ -53,7 +54,8 @@ class TrialLoop {
             const TrialLoopOptions& options);
 
   // Runs until the target, the deadline or an interrupt, or until nothing is left to try. At most
-  // once. Trials that were taken and not run are given back to the study. Unknown: all trials
+  // once. Trials that were taken and not run, or that the machine did not let be measured
+  // (Unavailable: a full disk, an I/O error), are given back to the study. Unknown: all trials
   // failed, and the first one why; after twenty of them none follows. ResourceExhausted: a thread
   // had no memory. Else errors of study and sampler.
   absl::Status Run();
@@ -71,13 +73,19 @@ class TrialLoop {
   bool WaitForOthers();
   // The next trial with its point; nothing where there is none to begin.
   absl::StatusOr<std::optional<Trial>> Begin();
-  void Evaluate(TrialRunner& runner, Trial& trial);
+  absl::Status Evaluate(TrialRunner& runner, Trial& trial);
+  // Gives back a trial that Evaluate could not measure; the error that ends the search.
+  absl::Status NotMeasured(const Trial& trial, const absl::Status& why);
   // Whether the trial is one to be ended, now that another value of it is known.
   bool Prunes(Trial& trial, int64_t step, double value);
   absl::Status Finish(Trial trial);
   // Slow trials are kept as they end, fast ones every few.
   absl::Status SaveSometimes();
-  void TellFailures() const;
+  // Counts it; how many failed for its reason.
+  size_t NoteFailure(const Trial& trial);
+  // Each reason once, with all trials that it is the reason of. One trial's was told when it ended,
+  // unless an earlier loop ran it.
+  void TellFailures(bool of_earlier_loops) const;
 
   const SearchContext& context_;
   Reporter& reporter_;

@@ -37,6 +37,17 @@ class Picky final : public TrialRunner {
   }
 };
 
+// The third trial finds the disk full.
+class Unlucky final : public TrialRunner {
+ public:
+  absl::StatusOr<TrialFigures> Run(const Trial& trial, const EpochWatch&) override {
+    if (trial.number == 2) return absl::UnavailableError("x: cannot write: No space left");
+    TrialFigures figures;
+    figures.software["accuracy"] = trial.point[1];
+    return figures;
+  }
+};
+
 using RunnerMaker = std::function<std::unique_ptr<TrialRunner>()>;
 
 // How a search of two choices with 2 and 40 values ends, and its study.
@@ -84,6 +95,25 @@ TEST(TrialLoopTest, AThreadWithoutMemoryEndsTheSearchAndNotTheProcess) {
                       [] { return std::make_unique<Starving>(); }),
                 StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("memory")))
         << batch;
+  }
+}
+
+// A full disk says nothing of a point: it is tried again by the command that goes on.
+TEST(TrialLoopTest, ATrialThatTheMachineDidNotLetBeMeasuredIsGivenBackAndEndsTheSearch) {
+  for (const int batch : {0, 4}) {
+    std::unique_ptr<Study> study;
+    EXPECT_THAT(
+        EndOf(
+            {.target = 10, .batch = batch}, [] { return std::make_unique<Unlucky>(); }, "random",
+            &study),
+        StatusIs(absl::StatusCode::kUnavailable, "trial 2: x: cannot write: No space left"));
+    for (const Trial* trial : study->history().trials()) {
+      EXPECT_EQ(trial->state, TrialState::kComplete);
+      EXPECT_NE(trial->number, 2);
+    }
+    const std::vector<Trial> next = ValueOrDie(study->Begin(1));
+    ASSERT_EQ(next.size(), 1u);
+    EXPECT_EQ(next[0].number, 2);
   }
 }
 
