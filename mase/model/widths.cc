@@ -150,6 +150,17 @@ absl::Status Widths::SetInput(const Node& node, int64_t channels) {
   return SetTerm(node, AxesOfNode(node).input, channels);
 }
 
+absl::Status Widths::SetBoth(const Node& node, int64_t channels, int64_t input_channels) {
+  const AxisTerms::Sizes sizes = sizes_;
+  const size_t requests = requests_.size();
+  absl::Status status = Set(node, channels);
+  if (status.ok()) status = Annotate(SetInput(node, input_channels), "the channels that it reads");
+  if (status.ok()) return status;
+  sizes_ = sizes;
+  requests_.resize(requests);
+  return status;
+}
+
 absl::Status Widths::SetTerm(const Node& node, AxisTerms::Term term, int64_t channels) {
   if (term < 0) {
     return absl::InvalidArgumentError(

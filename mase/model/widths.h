@@ -47,6 +47,8 @@ class Widths {
   // both meet.
   absl::Status Set(const Node& node, int64_t channels);
   absl::Status SetInput(const Node& node, int64_t channels);
+  // Both of them, or neither.
+  absl::Status SetBoth(const Node& node, int64_t channels, int64_t input_channels);
 
   // Makes `graph`, which is the one of Of(), the net of these widths: attributes and tensors.
   // Layers that change get PyTorch's initial tensors, drawn in graph order; with `keep` those

@@ -18,6 +18,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/error_list.h"
 #include "mase/base/pattern.h"
@@ -61,7 +62,7 @@ absl::StatusOr<int64_t> ChannelsBy(const WidthConfig& config, int64_t channels) 
   const double whole = std::round(product);
   if (std::abs(product - whole) < 1e-6 && whole >= 1) return static_cast<int64_t>(whole);
   return absl::InvalidArgumentError(
-      absl::StrCat(channels, " times that are ", product, " channels; want a whole number"));
+      absl::StrFormat("%d times that are %.9g channels; want a whole number", channels, product));
 }
 
 class ChangeWidthsPass final : public Pass {
@@ -89,11 +90,11 @@ class ChangeWidthsPass final : public Pass {
     }
     MASE_RETURN_IF_ERROR(CheckRulesMatch(graph, layers));
     ErrorList errors;
-    std::vector<std::string> reasons(layers.size());
+    std::vector<Outcome> outcomes(layers.size());
     // Layers that a rule names before those that have to go along with them.
     for (const bool named : {true, false}) {
       for (size_t i = 0; i < layers.size(); ++i) {
-        if (IsNamed(*layers[i]) == named) errors.Add(Ask(*layers[i], widths, reasons[i]));
+        if (IsNamed(*layers[i]) == named) errors.Add(Ask(*layers[i], widths, outcomes[i]));
       }
     }
     MASE_RETURN_IF_ERROR(errors.Combined());
@@ -104,7 +105,7 @@ class ChangeWidthsPass final : public Pass {
       MASE_ASSIGN_OR_RETURN(const Graph other, context.ReadGraph(options_.weights_from()));
       MASE_RETURN_IF_ERROR(Annotate(TakeWeights(other, graph), options_.weights_from()));
     }
-    MASE_RETURN_IF_ERROR(Report(layers, reasons, widths, context));
+    MASE_RETURN_IF_ERROR(Report(layers, outcomes, widths, context));
     return HashGraph(graph) != hash ? PassResult::Changed() : PassResult::Unchanged();
   }
 
@@ -179,49 +180,64 @@ class ChangeWidthsPass final : public Pass {
     return &RuleOf(layer) != &default_ && options_.by() != Options::TYPE;
   }
 
-  // Asks for what the layer's rule wants. `reason` gets why it is left as it is, or the rule.
-  absl::Status Ask(const Node& layer, Widths& widths, std::string& reason) const {
+  // What became of a layer's rule: the rule, or why it was not asked for.
+  struct Outcome {
+    bool has_rule = false;
+    std::string reason;
+  };
+
+  // Asks for what the layer's rule wants.
+  absl::Status Ask(const Node& layer, Widths& widths, Outcome& outcome) const {
     const Rule& rule = RuleOf(layer);
     const std::string whose = &rule == &default_ ? kDefault : rule.settings.match();
     if (!rule.acts()) {
-      reason = &rule == &default_ ? "no rule" : absl::StrCat("rule '", whose, "' says none");
+      outcome.reason =
+          &rule == &default_ ? "no rule" : absl::StrCat("rule '", whose, "' says none");
       return absl::OkStatus();
     }
     absl::Status asked = absl::InvalidArgumentError(widths.WhyFixed(layer));
     const bool fixed = !asked.message().empty();
     if (!fixed || IsNamed(layer)) asked = AskFor(layer, rule.settings.config(), widths);
     if (!asked.ok() && !IsNamed(layer)) {
-      reason = std::string(asked.message());
+      outcome = {true, std::string(asked.message())};
       return absl::OkStatus();
     }
-    reason = absl::StrCat("rule '", whose, "': ", rule.Text());
+    outcome = {true, absl::StrCat("rule '", whose, "': ", rule.Text())};
     return Annotate(asked, absl::StrCat("'", layer.name(), "' (", layer.op(), "): ", rule.Text()));
   }
 
   static absl::Status AskFor(const Node& layer, const WidthConfig& config, Widths& widths) {
-    if (config.name() != "input_only") {
-      MASE_ASSIGN_OR_RETURN(const int64_t channels, ChannelsBy(config, widths.WidthOf(layer)));
-      MASE_RETURN_IF_ERROR(widths.Set(layer, channels));
+    const bool input = config.name() == "input_only" || config.name() == "both";
+    const int64_t before = widths.WidthOf(layer), inputs_before = widths.InputWidthOf(layer);
+    if (!input) {
+      MASE_ASSIGN_OR_RETURN(const int64_t channels, ChannelsBy(config, before));
+      return widths.Set(layer, channels);
     }
-    if (config.name() != "input_only" && config.name() != "both") return absl::OkStatus();
-    if (widths.InputWidthOf(layer) == 0) {
+    if (inputs_before == 0) {
       return absl::InvalidArgumentError(absl::StrCat(config.name(), ": it reads no channels"));
     }
-    MASE_ASSIGN_OR_RETURN(const int64_t channels, ChannelsBy(config, widths.InputWidthOf(layer)));
-    return Annotate(widths.SetInput(layer, channels), "the channels that it reads");
+    MASE_ASSIGN_OR_RETURN(const int64_t inputs, ChannelsBy(config, inputs_before));
+    if (config.name() == "input_only") {
+      return Annotate(widths.SetInput(layer, inputs), "the channels that it reads");
+    }
+    MASE_ASSIGN_OR_RETURN(const int64_t channels, ChannelsBy(config, before));
+    return widths.SetBoth(layer, channels, inputs);
   }
 
   static absl::Status Report(const std::vector<const Node*>& layers,
-                             const std::vector<std::string>& reasons, const Widths& widths,
+                             const std::vector<Outcome>& outcomes, const Widths& widths,
                              PassContext& context) {
     Table table("widths", "Channels of each layer",
                 {{"node"}, {"op"}, {"before"}, {"after"}, {"reason"}});
     for (size_t i = 0; i < layers.size(); ++i) {
       const Node& layer = *layers[i];
       const int64_t before = widths.WidthOf(layer), after = widths.NewWidthOf(layer);
-      context.Note(layer, before != after ? "changed" : "unchanged", reasons[i]);
+      const std::string reason = before != after && !outcomes[i].has_rule
+                                     ? "goes along with a layer that has a rule"
+                                     : outcomes[i].reason;
+      context.Note(layer, before != after ? "changed" : "unchanged", reason);
       context.Count(before != after ? "layers_changed" : "layers_unchanged");
-      table.AddRow({layer.name(), std::string(layer.mase_op()), before, after, reasons[i]});
+      table.AddRow({layer.name(), std::string(layer.mase_op()), before, after, reason});
     }
     return context.AddTable(std::move(table));
   }

@@ -94,6 +94,35 @@ TEST(ChangeWidthsTest, ADefaultLeavesTheNetsResultsAndARuleByNameIsRefusedThere)
                                  "them as the net's results")));
 }
 
+// A rule for all that asks for what a layer gives and reads leaves it alone where it cannot have
+// both, and what changes with a neighbour is not said to have no rule.
+TEST(ChangeWidthsTest, ADefaultOfBothIsAllOrNothing) {
+  constexpr char kBoth[] = "default { config { name: 'both' channel_multiplier: 2 } }";
+  Graph two = ParseGraph(R"(
+x = placeholder() : f32[2, 16]
+fc1 = linear(x, in_features=16, out_features=16)
+fc2 = linear(fc1, in_features=16, out_features=5)
+output = output(fc2)
+)");
+  EXPECT_EQ(RunPass("change_widths", kBoth, two).count("layers_changed"), 0);
+  Graph three = ParseGraph(kNet);
+  const PassRun run = RunPass("change_widths", kBoth, three);
+  EXPECT_THAT(run.decision("fc1"), HasSubstr("changed: the channels that it reads: "));
+  EXPECT_THAT(run.decision("fc2"), HasSubstr("changed: rule 'default'"));
+  Graph chain = ParseGraph(R"(
+x = placeholder() : f32[2, 16]
+fc1 = linear(x, in_features=16, out_features=16)
+fc2 = linear(fc1, in_features=16, out_features=16)
+sum = add(fc1, fc2)
+fc3 = linear(sum, in_features=16, out_features=5)
+output = output(fc3)
+)");
+  EXPECT_EQ(
+      RunPass("change_widths", "by: NAME rules { match: 'fc1' config { channels: 8 } }", chain)
+          .decision("fc2"),
+      "changed: goes along with a layer that has a rule");
+}
+
 TEST(ChangeWidthsTest, ADefaultGivesWayToRulesThatNameLayers) {
   Graph graph = ValueOrDie(BuildModel({.model = "resnet18", .input = {3, 32, 32}, .classes = 5}));
   const PassRun run = RunPass("change_widths", R"pb(
