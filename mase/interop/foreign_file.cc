@@ -109,7 +109,7 @@ std::string DescribeForeignFile(absl::string_view bytes) {
     return describe("a Python pickle, which can run code when it is loaded", kTorchAdvice);
   }
   if (LooksLikeOnnx(bytes)) {
-    return describe("an ONNX model", "it is read as a file whose name ends in .onnx");
+    return describe("an ONNX model", "ch reads it as a net where its name ends in .onnx; wanted here is a checkpoint");
   }
   if (absl::StartsWithIgnoreCase(bytes, "<!doctype html") ||
       absl::StartsWithIgnoreCase(bytes, "<html")) {

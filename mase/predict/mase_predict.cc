@@ -82,19 +82,20 @@ int mase_predictor_load(const char* path, int execution, mase_predictor** predic
 void mase_predictor_free(mase_predictor* predictor) { delete predictor; }
 
 int64_t mase_predictor_inputs(const mase_predictor* predictor) {
-  return predictor->predictor->inputs();
+  return predictor == nullptr ? 0 : predictor->predictor->inputs();
 }
 
 int64_t mase_predictor_outputs(const mase_predictor* predictor) {
-  return predictor->predictor->outputs();
+  return predictor == nullptr ? 0 : predictor->predictor->outputs();
 }
 
 const char* mase_predictor_feature_name(const mase_predictor* predictor, int64_t index) {
-  return mase::NameAt(predictor->predictor->feature_names(), index);
+  return predictor == nullptr ? nullptr
+                              : mase::NameAt(predictor->predictor->feature_names(), index);
 }
 
 const char* mase_predictor_class_name(const mase_predictor* predictor, int64_t index) {
-  return mase::NameAt(predictor->predictor->class_names(), index);
+  return predictor == nullptr ? nullptr : mase::NameAt(predictor->predictor->class_names(), index);
 }
 
 int mase_predict(const mase_predictor* predictor, const float* in, int64_t rows, float* out,

@@ -52,12 +52,12 @@ int mase_predictor_load(const char* path, int execution, mase_predictor** predic
 /* Frees a predictor; null is fine. */
 void mase_predictor_free(mase_predictor* predictor);
 
-/* Numbers of a row that go in and come out. */
+/* Numbers of a row that go in and come out; 0 of a null predictor. */
 int64_t mase_predictor_inputs(const mase_predictor* predictor);
 int64_t mase_predictor_outputs(const mase_predictor* predictor);
 
-/* The name of input or class `index`; null where the checkpoint has none. Valid until the predictor
- * is freed. */
+/* The name of input or class `index`; null where the checkpoint has none, and of a null predictor.
+ * Valid until the predictor is freed. */
 const char* mase_predictor_feature_name(const mase_predictor* predictor, int64_t index);
 const char* mase_predictor_class_name(const mase_predictor* predictor, int64_t index);
 

@@ -300,6 +300,10 @@ TEST(MasePredictTest, TheCInterfaceSaysWhatIsWrong) {
             MASE_INVALID_ARGUMENT);
   mase_predictor_free(predictor);
   mase_predictor_free(nullptr);
+  EXPECT_EQ(mase_predictor_inputs(nullptr), 0);
+  EXPECT_EQ(mase_predictor_outputs(nullptr), 0);
+  EXPECT_EQ(mase_predictor_feature_name(nullptr, 0), nullptr);
+  EXPECT_EQ(mase_predictor_class_name(nullptr, 0), nullptr);
 }
 
 // Bazel's own list of what the library is linked from.
