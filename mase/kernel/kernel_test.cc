@@ -84,10 +84,8 @@ TEST(KernelTest, ProductsOfBfloat16) {
     return Attributes{{"in_features", in}, {"out_features", out}, {"bias", true}};
   };
   const std::vector<KernelCase> cases = {
-      {"linear", {{5, 16}}, linear(16, 5)},
-      {"linear", {{0, 3}}, linear(3, 2)},
-      {"linear", {{3, 130}}, linear(130, 67)},
-      {"matmul", {{2, 1, 3, 4}, {5, 4, 2}}},
+      {"linear", {{5, 16}}, linear(16, 5)},    {"linear", {{0, 3}}, linear(3, 2)},
+      {"linear", {{3, 130}}, linear(130, 67)}, {"matmul", {{2, 1, 3, 4}, {5, 4, 2}}},
       {"bmm", {{2, 3, 4}, {2, 4, 5}}},
   };
   for (const KernelCase& c : cases) {
