@@ -38,6 +38,12 @@ inline constexpr int64_t kUnpackedBytesFree = int64_t{64} << 20;
 inline constexpr int64_t kMaxUnpackRatio = 200;
 inline constexpr int64_t kMaxArchiveMembers = 10000;  // Of a zip archive.
 inline constexpr int64_t kMaxHdf5ChunkBytes = int64_t{1} << 30;
+inline constexpr int64_t kMaxHdf5TextBytes = 16 << 20;  // Of an attribute, each with its end.
+// Of a child in which a library reads what it trusts too much (in_child.h), beside the memory that
+// this process has.
+inline constexpr int64_t kChildMemoryBytes = int64_t{512} << 20;
+inline constexpr int64_t kChildCpuSeconds = 5;
+inline constexpr int64_t kChildSeconds = 60;
 inline constexpr int64_t kMaxDataRows = int64_t{1} << 31;
 inline constexpr int64_t kMaxDataColumns = 1 << 20;
 inline constexpr int64_t kMaxClasses = 1 << 20;

@@ -22,6 +22,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "mase/base/sanitizers.h"
 #include "mase/base/status_macros.h"
 
 namespace mase {
@@ -32,13 +33,6 @@ absl::Status Failed(absl::string_view what) {
 }
 
 // ---- Limits ----
-
-// Sanitizers map terabytes of addresses for their own books, beside which no limit makes sense.
-#if defined(__SANITIZE_ADDRESS__) || defined(MASE_THREAD_SANITIZER)
-constexpr bool kAddressesAreBounded = false;
-#else
-constexpr bool kAddressesAreBounded = true;
-#endif
 
 absl::Status SetLimits(const SandboxLimits& limits) {
   const struct {
