@@ -47,17 +47,6 @@ uint32_t ExchangeBytes(uint32_t sum) { return (sum & 0x00ff00ff) << 8 | (sum & 0
 
 constexpr size_t kMaxListed = 1000;  // Of the data sets of a file.
 
-absl::StatusOr<Hdf5Handle> OpenFile(const std::string& path) {
-  MASE_RETURN_IF_ERROR(InputFile::Open(path).status());  // The library would wait for a pipe.
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);           // Errors are ours to report.
-  H5PLset_loading_state(0);                              // A file must not make us load code.
-  const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  H5Pset_file_locking(access, false, true);  // Locks fail on read-only and network folders.
-  Hdf5Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
-  if (!file.ok()) return Damaged(path, "it cannot be opened");
-  return file;
-}
-
 // Undoes HDF5's shuffle, which puts first bytes of all elements first, then second bytes, ...
 std::string Unshuffle(const std::string& shuffled, size_t element_bytes) {
   const size_t elements = shuffled.size() / element_bytes;
@@ -71,8 +60,19 @@ std::string Unshuffle(const std::string& shuffled, size_t element_bytes) {
 
 }  // namespace
 
+absl::StatusOr<Hdf5Handle> OpenHdf5(const std::string& path) {
+  MASE_RETURN_IF_ERROR(InputFile::Open(path).status());  // The library would wait for a pipe.
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);           // Errors are ours to report.
+  H5PLset_loading_state(0);                              // A file must not make us load code.
+  const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_file_locking(access, false, true);  // Locks fail on read-only and network folders.
+  Hdf5Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
+  if (!file.ok()) return Damaged(path, "it cannot be opened");
+  return file;
+}
+
 absl::StatusOr<std::vector<std::string>> Hdf5TableFile::List(const std::string& path) {
-  MASE_ASSIGN_OR_RETURN(const Hdf5Handle file, OpenFile(path));
+  MASE_ASSIGN_OR_RETURN(const Hdf5Handle file, OpenHdf5(path));
   std::vector<std::string> names;
   const H5O_iterate_t visit = [](hid_t, const char* name, const H5O_info_t* info,
                                  void* data) noexcept -> herr_t {
@@ -88,7 +88,7 @@ absl::StatusOr<std::vector<std::string>> Hdf5TableFile::List(const std::string& 
 
 absl::StatusOr<Hdf5TableFile> Hdf5TableFile::Open(const std::string& path,
                                                   const std::string& dataset) {
-  MASE_ASSIGN_OR_RETURN(Hdf5Handle file, OpenFile(path));
+  MASE_ASSIGN_OR_RETURN(Hdf5Handle file, OpenHdf5(path));
   // A file must not lead to others, which might be anything that the user can read.
   bool leads_out = false;
   const H5L_elink_traverse_t refuse = [](const char*, const char*, const char*, const char*,

@@ -67,9 +67,16 @@ struct Hdf5Member {
 // them.
 bool HasVariableText(hid_t type);
 
+// A regular file, open for reading without locks. DataLoss: no HDF5 file, or a damaged one; else as
+// InputFile::Open.
+absl::StatusOr<Hdf5Handle> OpenHdf5(const std::string& path);
+
 // The texts of an attribute of a group or data set, as h5py writes lists of them. NotFound: no such
-// attribute; DataLoss: damaged; Unimplemented: other types; ResourceExhausted: a million texts, or
-// texts longer than limits::kMaxNameBytes.
+// attribute; DataLoss: damaged; Unimplemented: other types; ResourceExhausted: a million texts,
+// texts longer than limits::kMaxNameBytes, or limits::kMaxHdf5TextBytes of texts of any length.
+//
+// Those of any length are read in a child (base/in_child.h): libhdf5 trusts the sizes and places of
+// them that stand in the file, and crashes or runs for ever where they are damaged.
 absl::StatusOr<std::vector<std::string>> ReadHdf5Texts(const std::string& path,
                                                        const std::string& object,
                                                        const std::string& attribute);
