@@ -41,7 +41,10 @@ constexpr char kStackOverflow[] = "crashed: SIGSEGV, its stack overflowed";
 constexpr size_t kNearStack = size_t{1} << 20;
 
 constexpr size_t kMaxNodeBytes = 128;
-thread_local char last_node[kMaxNodeBytes];
+// Another thread reads it where a pass never ends, while this one may write it.
+using NodeName = std::atomic<char>[kMaxNodeBytes];
+static_assert(std::atomic<char>::is_always_lock_free);
+thread_local NodeName last_node;
 
 std::array<struct sigaction, kSignals.size()> former;
 
@@ -103,7 +106,7 @@ class EndWatch::Implementation {
     outer_ = std::exchange(of_thread, this);
     latest = this;
     if (limit == absl::InfiniteDuration()) return;
-    node_of_thread_ = last_node;
+    node_of_thread_ = &last_node;
     timer_ = std::thread([this, limit] { EndBeyond(limit); });
   }
 
@@ -129,8 +132,11 @@ class EndWatch::Implementation {
   }
 
   // Calls only what POSIX lets a signal handler call. Once.
-  void Leave(const char* what, const char* node) {
+  void Leave(const char* what, const NodeName& name) {
     if (said_.exchange(true)) return;
+    char node[kMaxNodeBytes];
+    for (size_t i = 0; i < kMaxNodeBytes; ++i) node[i] = name[i].load(std::memory_order_relaxed);
+    node[kMaxNodeBytes - 1] = '\0';
     LetCaughtOutputGo();
     Put(words_.who);
     Put(" ");
@@ -192,7 +198,7 @@ class EndWatch::Implementation {
     if (changed_.wait_for(lock, absl::ToChronoNanoseconds(limit), [this] { return over_; })) return;
     const std::string what =
         absl::StrCat("was not done after ", absl::FormatDuration(limit), " (--pass_timeout)");
-    Leave(what.c_str(), node_of_thread_);
+    Leave(what.c_str(), *node_of_thread_);
     EndAtOnce(exit_code_);
   }
 
@@ -222,7 +228,7 @@ class EndWatch::Implementation {
   Implementation* outer_ = nullptr;
   std::atomic<bool> said_ = false;
 
-  const char* node_of_thread_ = nullptr;  // The watched thread's `last_node`, for the timer.
+  const NodeName* node_of_thread_ = nullptr;  // The watched thread's `last_node`, for the timer.
   std::mutex mutex_;
   std::condition_variable changed_;
   bool over_ = false;
@@ -239,8 +245,8 @@ EndWatch::~EndWatch() = default;
 
 void SetLastNode(absl::string_view name) {
   const size_t size = std::min(name.size(), kMaxNodeBytes - 1);
-  std::memcpy(last_node, name.data(), size);
-  last_node[size] = '\0';
+  for (size_t i = 0; i < size; ++i) last_node[i].store(name[i], std::memory_order_relaxed);
+  last_node[size].store('\0', std::memory_order_relaxed);
 }
 
 void LeaveLastWords(const char* what) {

@@ -408,7 +408,9 @@ TEST(ReadTableTest, LargeFilesAreReadInBlocks) {
   const auto table = ReadTable(path, {});
   const int64_t taken = MemoryField("VmHWM:") - before;
   ASSERT_TRUE(table.ok()) << table.status();
+#ifndef MASE_THREAD_SANITIZER  // Which has books of its own for each byte.
   EXPECT_LT(taken, 2 * LineBlocks::kMaxBytes) << "of a file of " << 3 * LineBlocks::kMaxBytes;
+#endif
   ASSERT_GT(table->rows(), 190000);
   for (int64_t i = 0; i < table->rows(); ++i) {
     ASSERT_EQ(table->features.data<float>()[i], i);

@@ -229,7 +229,9 @@ TEST(PredictorTest, ManyRowsAreEachRowsResultForAnyNumberOfThreads) {
     EXPECT_OK(predictor->Predict(rows, absl::MakeSpan(out)));
     const int64_t allocated = allocations;
     const bool ok = predictor->Predict(rows, absl::MakeSpan(out)).ok();
+#ifndef MASE_THREAD_SANITIZER  // Whose threads are ours and take some (base/openmp_threads.cc).
     EXPECT_EQ(allocations, allocated) << threads << " threads";
+#endif
     EXPECT_TRUE(ok);
   }
   rows[8000 * 16] = std::numeric_limits<float>::quiet_NaN();
