@@ -123,6 +123,18 @@ TEST(TrainTest, AResumedRunThatIsDoneSaysTheSameAgain) {
   EXPECT_EQ(TestFigures(again.out), TestFigures(run.out));
 }
 
+// To begin anew would write over the best net.
+TEST(TrainTest, ARunThatLostItsLastCheckpointIsLeftAsItIs) {
+  const std::string folder = NewFolder();
+  ASSERT_EQ(Train(folder, SmallRun({"--run_dir=run"})).exit_code, 0);
+  const std::string best = Contents(folder + "/run/best.safetensors");
+  std::filesystem::remove(folder + "/run/last.safetensors");
+  const CommandResult run = Train(folder, {"--resume=run"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, HasSubstr("last.safetensors: is not there, and the training goes on from"));
+  EXPECT_TRUE(Contents(folder + "/run/best.safetensors") == best);
+}
+
 TEST(TrainTest, ResumingWhatIsNoRunIsRefused) {
   const CommandResult run = Train(NewFolder(), {"--resume=nowhere"});
   EXPECT_EQ(run.exit_code, 2);

@@ -226,7 +226,17 @@ absl::StatusOr<RunResult> Resume(const LoadedConfig& given, const ConfigRequest&
   }
   MASE_ASSIGN_OR_RETURN(const ResumedSettings resumed, SettingsOf(directory, given, request));
   // A run may have died before its first checkpoint. One holds what passes made of the net.
-  const bool has_checkpoint = std::filesystem::exists(directory.File(kLastCheckpoint));
+  const auto has = [&directory](const char* file) {
+    return std::filesystem::exists(directory.File(file));
+  };
+  const bool has_checkpoint = has(kLastCheckpoint);
+  if (!has_checkpoint && has(kBestCheckpoint) && has(RunDirectory::kSummary)) {
+    // Beginning anew would overwrite what is there.
+    return absl::NotFoundError(
+        absl::StrCat(directory.File(kLastCheckpoint),
+                     ": is not there, and the training goes on from it; to begin anew, choose "
+                     "another --run_dir"));
+  }
   return has_checkpoint ? GoOn(resumed, begun, environment, std::move(directory))
                         : Begin(resumed.config, begun, environment, std::move(directory));
 }
