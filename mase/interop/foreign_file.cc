@@ -109,7 +109,9 @@ std::string DescribeForeignFile(absl::string_view bytes) {
     return describe("a Python pickle, which can run code when it is loaded", kTorchAdvice);
   }
   if (LooksLikeOnnx(bytes)) {
-    return describe("an ONNX model", "ch reads it as a net where its name ends in .onnx; wanted here is a checkpoint");
+    return describe(
+        "an ONNX model",
+        "ch reads it as a net where its name ends in .onnx; wanted here is a checkpoint");
   }
   if (absl::StartsWithIgnoreCase(bytes, "<!doctype html") ||
       absl::StartsWithIgnoreCase(bytes, "<html")) {
