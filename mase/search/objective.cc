@@ -76,12 +76,17 @@ std::string WithoutQuotes(absl::string_view word) {
   return std::string(word);
 }
 
+// A choice as a constraint spells it: NA, true, 8, integer.
+std::string TextOf(const ParameterChoice& choice) {
+  if (std::holds_alternative<std::monostate>(choice)) return "NA";
+  const std::string* text = std::get_if<std::string>(&choice);
+  return text != nullptr ? *text : ChoiceJson(choice);
+}
+
 // Whether it is ever that text; whether it is ever a number.
 bool HasText(const SearchParameter& parameter, absl::string_view text) {
-  return absl::c_any_of(parameter.choices, [text](const ParameterChoice& choice) {
-    const std::string* is = std::get_if<std::string>(&choice);
-    return is != nullptr && *is == text;
-  });
+  return absl::c_any_of(parameter.choices,
+                        [text](const ParameterChoice& choice) { return TextOf(choice) == text; });
 }
 bool HasNumbers(const SearchParameter& parameter) {
   return parameter.kind != SearchParameter::Kind::kCategorical ||
@@ -296,11 +301,9 @@ std::string Objective::Refusal(absl::Span<const double> point) const {
       if (!active) break;
       const SearchParameter& parameter = parameters_[term->parameter];
       numbers.push_back(NumberOf(parameter, value));
-      const std::string* text =
-          parameter.kind == SearchParameter::Kind::kCategorical
-              ? std::get_if<std::string>(&parameter.choices[static_cast<size_t>(value)])
-              : nullptr;
-      texts.push_back(text != nullptr ? *text : "");
+      texts.push_back(parameter.kind == SearchParameter::Kind::kCategorical
+                          ? TextOf(parameter.choices[static_cast<size_t>(value)])
+                          : "");
     }
     if (!active) continue;
     if (numbers[0].has_value() && numbers[1].has_value()) {
