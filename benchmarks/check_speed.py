@@ -62,11 +62,17 @@ def measure(program, names, **how):
 
 
 def ratios_of_kernels(program):
-    """By position in LIMITS, of all of one program."""
+    """By position in LIMITS, of all of one program. A benchmark that says it cannot run here has no time; one that is
+    gone makes its ratio 0, so that nothing stops being looked at by a new name."""
     asked = {i: limit for i, limit in enumerate(LIMITS) if limit[1] == program}
     times = measure(program, dict.fromkeys(name for limit in asked.values() for name in limit[2:4]))
-    return {i: times[slower] / times[faster] for i, (_, _, slower, faster, _) in asked.items()
-            if slower in times and faster in times}
+    ratios = {}
+    for i, (_, _, slower, faster, _) in asked.items():
+        if slower not in times or faster not in times:
+            ratios[i] = 0
+        elif times[slower] and times[faster]:
+            ratios[i] = times[slower] / times[faster]
+    return ratios
 
 
 def best_of(measured, limits):
