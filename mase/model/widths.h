@@ -47,7 +47,7 @@ class Widths {
   // both meet.
   absl::Status Set(const Node& node, int64_t channels);
   absl::Status SetInput(const Node& node, int64_t channels);
-  // Both of them, or neither.
+  // Both of them, or, with the first error of the two, neither.
   absl::Status SetBoth(const Node& node, int64_t channels, int64_t input_channels);
 
   // Makes `graph`, which is the one of Of(), the net of these widths: attributes and tensors.
