@@ -336,6 +336,40 @@ TEST(IntegerTest, LongFactorsPassInSlices) {
   });
 }
 
+// Whole tiles of sums become results in registers, the others by way of memory: to bytes, for the
+// layer behind, and to float32; behind a ReLU; with biases that are whole in the sums' units, and
+// that are not.
+TEST(IntegerTest, WholeTilesAndTheRestAreFinishedAlike) {
+  const char fine[] = "integer { width: 8 frac_width: 14 }";
+  const char affine[] = "affine { width: 8 is_signed: true scale: 0.03125 zero_point: -3 }";
+  for (const char* const in : {kEight, affine}) {
+    for (const char* const bias : {kEight, fine}) {
+      for (const bool relu : {false, true}) {
+        SCOPED_TRACE(absl::StrCat(in, ", bias ", bias, relu ? ", relu" : ""));
+        TestNet net({1, 90}, 11);
+        Value* x = net.Module("linear", {net.input()},
+                              {{"in_features", int64_t{90}}, {"out_features", int64_t{150}}});
+        if (relu) x = net.Module("relu", {x});
+        x = net.Module("linear", {x},
+                       {{"in_features", int64_t{150}}, {"out_features", int64_t{133}}});
+        const std::string last = x->producer()->name();
+        Graph graph = net.Finish({x});
+        for (const std::string& name : {std::string("linear"), last}) {
+          SetRecord(graph, name, {{"data_in", in}, {"weight", kEight}, {"bias", bias}});
+        }
+        const std::vector<float> values = RandomValues(27 * 90, 12);
+        const Ran simulated = RunNet(graph, Execution::kSimulated, 27, values);
+        OnEveryIsa([&] {
+          const Ran integer = RunNet(graph, Execution::kInteger, 27, values);
+          EXPECT_EQ(CountIntegers(integer.report), 2);
+          ExpectEqualBits(integer.output, simulated.output);
+        });
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
 TEST(IntegerTest, SumsOfChunksAreExactInAConvolution) {
   using Sizes = std::vector<int64_t>;
   for (const int64_t groups : {int64_t{1}, int64_t{2}}) {

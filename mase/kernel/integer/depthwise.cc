@@ -82,6 +82,7 @@ class DepthwiseKernel final : public ProductKernel {
             const Epilogue::Loop& epilogue) const {
     const int64_t channels = g_.in_channels, stride = RoundUpToLanes(channels);
     const int32_t* weights = reinterpret_cast<const int32_t*>(args.Prepared<char>() + weights_at_);
+    const int32_t* offsets = gemm_.ColumnsAt(args.Prepared<char>(), 0).offset;
     const int64_t taps = windows_.taps();
     const int32_t zero = src_codes_.zero;
     for (int64_t row = begin; row < end; ++row) {
@@ -90,7 +91,8 @@ class DepthwiseKernel final : public ProductKernel {
       ForBestIsa([&] {
         for (int64_t c = 0; c < channels; c += kTileLanes) {
           const int64_t count = std::min(kTileLanes, channels - c);
-          alignas(64) int32_t sums[kTileLanes] = {};
+          alignas(64) int32_t sums[kTileLanes];
+          std::copy_n(offsets + c, kTileLanes, sums);
           for (int64_t tap = 0; tap < taps; ++tap) {
             const int32_t* w = weights + tap * stride + c;
             if (pixels[tap] < 0) {

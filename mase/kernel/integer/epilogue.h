@@ -48,19 +48,23 @@ struct Rounder {
   template <int kRows>
   [[gnu::always_inline]] void ToCodes(EpilogueFloats (&x)[kRows],
                                       EpilogueInts (&codes)[kRows]) const {
-    if (is_simple()) {
-      // What is added leaves the steps in the low bits of the sum.
-      constexpr int32_t kMagicBits = 0x4B400000;
-      const int32_t zero_of_bits = zero - kMagicBits;
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        codes[r] = reinterpret_cast<EpilogueInts>(Clamped(x[r] * inverse) + kMagic) + zero_of_bits;
-      }
-      return;
-    }
+    if (is_simple()) return ToSimpleCodes(x, codes);
     ToSteps(x);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) codes[r] = __builtin_convertvector(x[r], EpilogueInts) + zero;
+  }
+
+  // The same where is_simple().
+  template <int kRows>
+  [[gnu::always_inline]] void ToSimpleCodes(const EpilogueFloats (&x)[kRows],
+                                            EpilogueInts (&codes)[kRows]) const {
+    // What is added leaves the steps in the low bits of the sum.
+    constexpr int32_t kMagicBits = 0x4B400000;
+    const int32_t zero_of_bits = zero - kMagicBits;
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      codes[r] = reinterpret_cast<EpilogueInts>(Clamped(x[r] * inverse) + kMagic) + zero_of_bits;
+    }
   }
 
   // Numbers in whole steps. A NaN is the least, or zero.
@@ -121,6 +125,9 @@ class Epilogue {
     int64_t stride;  // Of the norms' numbers.
     bool stores_codes;
     Rounder rounder;  // Of the result.
+
+    // Whether there is nothing to do but to store numbers, rounded in the simple way if at all.
+    bool is_rounding() const { return count == 0 && (!stores_codes || rounder.is_simple()); }
 
     // The ops on rows of the same channels.
     template <bool kByLane, int kRows>

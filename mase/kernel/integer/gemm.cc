@@ -43,7 +43,6 @@ constexpr int64_t kDeepForBits = 96;
   }
 }
 
-typedef uint32_t Words __attribute__((vector_size(64), aligned(4), may_alias));
 typedef double Doubles __attribute__((vector_size(128)));
 
 [[gnu::always_inline]] inline EpilogueFloats InDouble(EpilogueInts sum, EpilogueFloats scale,
@@ -64,13 +63,11 @@ template <int kRows>
                                               const IntegerGemm::Result& result, int64_t at) {
   const Epilogue::Loop loop = result.epilogue;  // What is stored may not change it.
   for (int64_t c = 0; c < cols; c += kTileLanes) {
-    const Words offset = *reinterpret_cast<const Words*>(columns.offset + c);
     const EpilogueFloats scale = *reinterpret_cast<const EpilogueFloats*>(columns.scale + c);
     const EpilogueFloats shift = *reinterpret_cast<const EpilogueFloats*>(columns.shift + c);
     EpilogueFloats x[kRows];
     const auto sum = [&](int r) {
-      return reinterpret_cast<EpilogueInts>(*reinterpret_cast<const Words*>(sums + r * stride + c) +
-                                            offset);
+      return *reinterpret_cast<const EpilogueInts*>(sums + r * stride + c);
     };
     if (columns.in_double) {
       EpilogueFloats rows_in_double[kRows];
@@ -292,43 +289,55 @@ void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void
   }
   // Only AVX-512 has the registers to finish several rows at a time.
   const bool several = CurrentIsa() == Isa::kAvx512;
+  const bool finishes = loop_.finishes && !in_double_ && result.epilogue.is_rounding() &&
+                        result.epilogue.stores_codes == result.stores_bytes;
+  const int64_t element = result.stores_bytes ? 1 : 4;
   const char* factors = static_cast<const char*>(packed);
   for (int64_t block = part.begin_block; block < part.end_block; ++block) {
     const int64_t col = block * columns_per_block();
     const int64_t cols = std::min(columns_per_block(), cols_ - col);
-    const Columns numbers = ColumnsAt(packed, col);
-    Columns here = numbers;
+    const Columns columns = ColumnsAt(packed, col);
+    Result there = result;
+    there.channel += col;
+    TileResult whole = {
+        .scale = columns.scale,
+        .shift = columns.shift,
+        .rounder = result.epilogue.stores_codes ? &result.epilogue.rounder : nullptr,
+        .stride = result.stride * element};
     Tile tile = {.vectors = static_cast<int>((cols + kTileLanes - 1) / kTileLanes),
                  .a_stride = stride,
                  .steps = steps_,
                  .b = factors + taps_ * steps_ * loop_.b_step_bytes() * col};
     for (size_t s = 0; s < slices_.size(); ++s) {
       const Slice& slice = slices_[s];
+      const bool is_last = s + 1 == slices_.size();
       tile.begin_step = slice.begin_step;
       tile.end_step = slice.end_step;
-      tile.adds = s > 0;
       for (int64_t r = 0, i = 0; r < rows; r += loop_.rows, ++i) {
         const uint16_t* const first = taps + i * taps_;
         const uint16_t* const last = first + tap_counts[i];
         tile.rows = static_cast<int>(std::min<int64_t>(loop_.rows, rows - r));
         tile.a = pointers + r;
         tile.sums = all_sums + (kept > 1 ? i * tile_sums : 0);
-        tile.taps = std::lower_bound(first, last, slice.begin_tap);
-        tile.tap_count = std::lower_bound(tile.taps, last, slice.end_tap) - tile.taps;
-        loop_.run(tile);
-        if (s + 1 < slices_.size()) continue;
         tile.taps = first;
         tile.tap_count = tap_counts[i];
-        here.offset = AddPadding(packed, tile, col, numbers.offset, offset);
+        tile.offset = s > 0 ? nullptr : AddPadding(packed, tile, col, columns.offset, offset);
+        if (slices_.size() > 1) {
+          tile.taps = std::lower_bound(first, last, slice.begin_tap);
+          tile.tap_count = std::lower_bound(tile.taps, last, slice.end_tap) - tile.taps;
+        }
         const int64_t at = (part.begin + r) * result.stride + result.col + col;
-        Result there = result;
-        there.channel += col;
+        const bool is_whole = tile.rows == loop_.rows && cols == columns_per_block();
+        tile.result = finishes && is_last && is_whole ? &whole : nullptr;
+        whole.dst = static_cast<char*>(result.dst) + at * element;
+        loop_.run(tile);
+        if (!is_last || tile.result != nullptr) continue;
         if (several && tile.rows > 1) {
-          RunAvx512([&] { FinishTile(tile, here, cols, there, at); });
+          RunAvx512([&] { FinishTile(tile, columns, cols, there, at); });
           continue;
         }
         for (int row = 0; row < tile.rows; ++row) {
-          FinishRow(tile.sums + row * tile.vectors * kTileLanes, here, cols, there,
+          FinishRow(tile.sums + row * tile.vectors * kTileLanes, columns, cols, there,
                     at + row * result.stride);
         }
       }

@@ -120,7 +120,8 @@ class IntegerGemm {
     }
   }
 
-  // The results of one row of sums, without their offsets: columns [col, col + count), at most 16.
+  // The results of one row of sums, which started from their offsets: columns [col, col + count),
+  // at most 16.
   void Finish(const void* packed, int32_t* sums, int64_t col, int64_t count,
               const Epilogue::Loop& epilogue, bool stores_bytes, void* dst, int64_t at,
               int64_t channel) const;
@@ -226,8 +227,8 @@ class IntegerGemm {
   // that are null; returns how many.
   uint16_t FindTaps(const void** pointers, int64_t stride, int64_t rows, const void* padding,
                     uint16_t* taps) const;
-  // The offsets of a tile's columns from `col` on with what the taps that it leaves out add; in
-  // `sums` where they are others than `offset`.
+  // What a tile's sums start from: the offsets of its columns from `col` on with what the taps that
+  // it leaves out add; in `sums` where they are others than `offset`.
   const int32_t* AddPadding(const void* packed, const Tile& tile, int64_t col,
                             const int32_t* offset, int32_t* sums) const;
   // `part` is at most a chunk.

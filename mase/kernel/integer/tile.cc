@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "mase/base/isa.h"
+#include "mase/kernel/integer/epilogue.h"
 
 namespace mase {
 namespace {
@@ -20,6 +21,43 @@ std::atomic<bool>& UsesPopcount() {
   return uses;
 }
 
+constexpr int kWholeRows = 6, kWholeVectors = 4;  // Of what finishes its sums.
+
+// A whole tile's results, from registers.
+template <typename Register>
+[[gnu::always_inline]] inline void FinishTile(const TileResult& result,
+                                              Register (&sums)[kWholeRows][kWholeVectors]) {
+  typedef uint8_t Bytes __attribute__((vector_size(16), aligned(1), may_alias));
+  const int64_t stride = result.stride;
+#pragma GCC unroll 8
+  for (int v = 0; v < kWholeVectors; ++v) {
+    const int64_t column = v * kTileLanes;
+    const auto scale = *reinterpret_cast<const EpilogueFloats*>(result.scale + column);
+    const auto shift = *reinterpret_cast<const EpilogueFloats*>(result.shift + column);
+    EpilogueFloats x[kWholeRows];
+#pragma GCC unroll 8
+    for (int r = 0; r < kWholeRows; ++r) {
+      x[r] = __builtin_convertvector(reinterpret_cast<EpilogueInts>(sums[r][v]), EpilogueFloats) *
+                 scale +
+             shift;
+    }
+    if (result.rounder == nullptr) {
+#pragma GCC unroll 8
+      for (int r = 0; r < kWholeRows; ++r) {
+        std::memcpy(result.dst + r * stride + column * 4, &x[r], sizeof(x[r]));
+      }
+      continue;
+    }
+    EpilogueInts codes[kWholeRows];
+    result.rounder->ToSimpleCodes(x, codes);
+#pragma GCC unroll 8
+    for (int r = 0; r < kWholeRows; ++r) {
+      const Bytes bytes = __builtin_convertvector(codes[r], Bytes);
+      std::memcpy(result.dst + r * stride + column, &bytes, sizeof(bytes));
+    }
+  }
+}
+
 // The body of a loop for one instruction set, whose `Set` has registers of kLanes sums:
 //   Register Broadcast(const void* a)            one step of a row, to all lanes
 //   Register Load(const void* b)                 one step of kLanes columns
@@ -30,18 +68,21 @@ template <typename Set, int kRows, int kVectors>
   using Register = typename Set::Register;
   constexpr int kParts = kVectors * static_cast<int>(kTileLanes) / Set::kLanes;
   constexpr int64_t kStepBytes = 4, kPrefetchBytes = 2048;
+  constexpr int64_t kRowSums = kVectors * kTileLanes;
   Register sums[kRows][kParts];
+  if (tile.offset != nullptr) {
 #pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kParts; ++v) {
+      const Register offset = Set::Load(tile.offset + v * Set::kLanes);
 #pragma GCC unroll 8
-    for (int v = 0; v < kParts; ++v) sums[r][v] = Set::Zero();
-  }
-  if (tile.adds) {
+      for (int r = 0; r < kRows; ++r) sums[r][v] = offset;
+    }
+  } else {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
       for (int v = 0; v < kParts; ++v) {
-        sums[r][v] = Set::Load(tile.sums + r * kVectors * kTileLanes + v * Set::kLanes);
+        sums[r][v] = Set::Load(tile.sums + r * kRowSums + v * Set::kLanes);
       }
     }
   }
@@ -76,11 +117,14 @@ template <typename Set, int kRows, int kVectors>
       }
     }
   }
+  if constexpr (Set::kLanes == kTileLanes && kRows == kWholeRows && kVectors == kWholeVectors) {
+    if (tile.result != nullptr) return FinishTile(*tile.result, sums);
+  }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
     for (int v = 0; v < kParts; ++v) {
-      Set::Store(tile.sums + r * kVectors * kTileLanes + v * Set::kLanes, sums[r][v]);
+      Set::Store(tile.sums + r * kRowSums + v * Set::kLanes, sums[r][v]);
     }
   }
 }
@@ -126,7 +170,6 @@ template <typename Set>
 struct Sse2 {
   using Register = __m128i;
   static constexpr int kLanes = 4;
-  static Register Zero() { return _mm_setzero_si128(); }
   static Register Broadcast(const void* a) { return _mm_set1_epi32(LoadStep(a)); }
   static Register Load(const void* b) { return _mm_loadu_si128(static_cast<const __m128i*>(b)); }
   static Register Add(Register sum, Register a, Register b) {
@@ -151,7 +194,6 @@ void RunSse2(const Tile& tile) {
 struct Avx2 {
   using Register = __m256i;
   static constexpr int kLanes = 8;
-  static Register Zero() { return _mm256_setzero_si256(); }
   static Register Broadcast(const void* a) { return _mm256_set1_epi32(LoadStep(a)); }
   static Register Load(const void* b) { return _mm256_loadu_si256(static_cast<const __m256i*>(b)); }
   static Register Add(Register sum, Register a, Register b) {
@@ -169,7 +211,6 @@ void RunAvx2Words(const Tile& tile) { RunRows<Avx2, 1>(tile); }
 struct Avx512 {
   using Register = __m512i;
   static constexpr int kLanes = 16;
-  static Register Zero() { return _mm512_setzero_si512(); }
   static Register Broadcast(const void* a) { return _mm512_set1_epi32(LoadStep(a)); }
   static Register Load(const void* b) { return _mm512_loadu_si512(b); }
   static Register Add(Register sum, Register a, Register b) {
@@ -185,7 +226,6 @@ void RunAvx512Words(const Tile& tile) { RunWide<Avx512>(tile); }
 struct Vnni {
   using Register = __m512i;
   static constexpr int kLanes = 16;
-  static Register Zero() { return _mm512_setzero_si512(); }
   static Register Broadcast(const void* a) { return _mm512_set1_epi32(LoadStep(a)); }
   static Register Load(const void* b) { return _mm512_loadu_si512(b); }
   static Register Add(Register sum, Register a, Register b) {
@@ -207,8 +247,9 @@ template <int kPlanes, int kRows, int kVectors>
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      sums[r][v] = tile.adds ? _mm512_loadu_si512(tile.sums + (r * kVectors + v) * kTileLanes)
-                             : _mm512_setzero_si512();
+      sums[r][v] = _mm512_loadu_si512(
+          (tile.offset != nullptr ? tile.offset : tile.sums + r * kVectors * kTileLanes) +
+          v * kTileLanes);
     }
   }
   for (int64_t i = 0; i < tile.tap_count; ++i) {
@@ -278,12 +319,12 @@ void RunBits(const Tile& tile) {
 
 // Those of one width from the least instruction set to the best; the widest first.
 constexpr TileLoop kLoops[] = {
-    {IntegerIsa::kSse2, Factors::kWords, 2, 1, RunSse2},
-    {IntegerIsa::kAvx2, Factors::kWords, 6, 1, RunAvx2Words},
-    {IntegerIsa::kAvx512, Factors::kWords, 6, 4, RunAvx512Words},
-    {IntegerIsa::kVnni, Factors::kBytes, 6, 4, RunVnniBytes},
-    {IntegerIsa::kPopcount, Factors::kTwoBits, 6, 2, RunBits<2>},
-    {IntegerIsa::kPopcount, Factors::kOneBit, 6, 2, RunBits<1>},
+    {IntegerIsa::kSse2, Factors::kWords, 2, 1, false, RunSse2},
+    {IntegerIsa::kAvx2, Factors::kWords, 6, 1, false, RunAvx2Words},
+    {IntegerIsa::kAvx512, Factors::kWords, kWholeRows, kWholeVectors, true, RunAvx512Words},
+    {IntegerIsa::kVnni, Factors::kBytes, kWholeRows, kWholeVectors, true, RunVnniBytes},
+    {IntegerIsa::kPopcount, Factors::kTwoBits, 6, 2, false, RunBits<2>},
+    {IntegerIsa::kPopcount, Factors::kOneBit, 6, 2, false, RunBits<1>},
 };
 
 }  // namespace

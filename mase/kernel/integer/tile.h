@@ -30,6 +30,8 @@
 
 namespace mase {
 
+struct Rounder;  // epilogue.h
+
 enum class IntegerIsa { kSse2, kAvx2, kAvx512, kVnni, kPopcount };
 
 // What the kernels use: the best of this machine, below CurrentIsa() (base/isa.h). kPopcount goes
@@ -45,6 +47,15 @@ enum class Factors : uint8_t { kOneBit, kTwoBits, kBytes, kWords };
 
 inline constexpr int64_t kTileLanes = 16;  // Columns come in vectors of this many.
 
+// What a whole tile's sums become where that is no more than a scale and a rounding: float32, or
+// bytes where there is a rounder.
+struct TileResult {
+  const float *scale, *shift;  // Of each column.
+  const Rounder* rounder;      // Simple, or null.
+  char* dst;                   // The first row's first column; the next row lies `stride` bytes on.
+  int64_t stride;
+};
+
 struct Tile {
   int rows;
   int vectors;           // Of columns.
@@ -56,10 +67,13 @@ struct Tile {
   // Packed: [taps][steps][vectors][16 columns][4 or 2 elements]; of bits
   // [taps][steps][signs, mask][vectors][16 columns].
   const void* b;
-  int32_t* sums;  // [rows][vectors * 16]
   // Of each tap, the steps that are computed.
   int64_t begin_step, end_step;
-  bool adds;  // To what is in `sums`; else they are overwritten.
+  // [vectors * 16], what the sums of each column start from; null where they go on from `sums`.
+  const int32_t* offset;
+  int32_t* sums;  // [rows][vectors * 16]
+  // Null, or, of a whole tile whose loop `finishes`, where its results go instead of `sums`.
+  const TileResult* result;
 };
 
 // The largest tiles of an instruction set, and its loop.
@@ -68,6 +82,7 @@ struct TileLoop {
   Factors reads;
   int rows;
   int vectors;
+  bool finishes;  // Whole tiles: Tile::result.
   void (*run)(const Tile& tile);
 
   int planes() const { return reads == Factors::kTwoBits ? 2 : 1; }
