@@ -187,11 +187,16 @@ class OneDnnConvKernel : public Kernel {
 
  private:
   // Every part reads all weights, so it should have twice as many activations to read; two parts
-  // at least, for two cores.
+  // at least, for two cores. Up to twice as many where all are then of one size: threads have the
+  // same to do, and all read weights in one order, which oneDNN may choose by the size.
   int64_t Parts(int64_t most) const {
     int64_t samples = std::max<int64_t>(2 * g_.weight_elements() / (src_row_ + dst_row_), 4);
     if (algorithm_ == algorithm::convolution_winograd) samples = kGoodTiles / Tiles() + 1;
-    return std::min(std::clamp<int64_t>(g_.batch / samples, 2, most), g_.batch);
+    const int64_t parts = std::min(std::clamp<int64_t>(g_.batch / samples, 2, most), g_.batch);
+    for (int64_t even = parts; even <= std::min(2 * parts, most); ++even) {
+      if (g_.batch % even == 0) return even;
+    }
+    return parts;
   }
 
   // Of a sample.
