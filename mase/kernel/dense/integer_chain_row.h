@@ -13,8 +13,8 @@ struct VI16 {
   VI part[kParts];
 };
 
-using Words8 = int16_t __attribute__((vector_size(2 * kLanes), aligned(2), may_alias));
-using Bytes4 = uint8_t __attribute__((vector_size(kLanes), aligned(1), may_alias));
+typedef int16_t Words8 __attribute__((vector_size(2 * kLanes), aligned(2), may_alias));
+typedef uint8_t Bytes4 __attribute__((vector_size(kLanes), aligned(1), may_alias));
 
 // kLanes codes or numbers from `output` on.
 MASE_INLINE void StoreSteps(Result result, VI steps, int64_t output, void* dst) {

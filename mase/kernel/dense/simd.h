@@ -37,8 +37,9 @@ constexpr int kParts = kGroup / kLanes;  // Registers a group.
 
 using V = float __attribute__((vector_size(4 * kLanes)));
 using VI = int32_t __attribute__((vector_size(4 * kLanes)));
-using UnalignedV = float __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-using UnalignedVI = int32_t __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+// Typedefs, as clang does not heed the alignment of an alias.
+typedef float UnalignedV __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+typedef int32_t UnalignedVI __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 
 MASE_INLINE V Load(const float* p) { return *reinterpret_cast<const UnalignedV*>(p); }
 MASE_INLINE VI Load(const int32_t* p) { return *reinterpret_cast<const UnalignedVI*>(p); }
