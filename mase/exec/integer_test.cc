@@ -97,10 +97,11 @@ void OnEveryIsa(const Body& body) {
 
 // Taps that a whole tile has in the padding are left out, and tiles are of one position of several
 // samples where that leaves out more: down to images of one pixel, and windows beyond the image.
+// Many samples are shared among threads, of few the positions.
 TEST(IntegerTest, PaddingIsLeftOutOfImagesOfAFewPixels) {
   for (const int64_t side : {1, 2, 3, 5}) {
     for (const int64_t kernel : {1, 3, 5}) {
-      for (const int64_t rows : {1, 2, 7, 16}) {
+      for (const int64_t rows : {1, 2, 7, 16, 53}) {
         SCOPED_TRACE(absl::StrCat(side, " pixels, kernel ", kernel, ", ", rows, " rows"));
         const int64_t padding = kernel == 1 ? 1 : kernel / 2;
         const Shape input = {rows, 6, side, side};

@@ -2,6 +2,8 @@
 // pixel are one run for the inner loop, whatever the kernel's size, stride, padding and dilation.
 // Taps in the padding are left out tile by tile. Windows of an image's few channels would waste
 // most of a step on each tap, and are copied to rows of all taps first.
+#include <omp.h>
+
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -92,15 +94,22 @@ class IntegerConvKernel final : public ProductKernel {
                         {epilogue, epilogue_.stores_bytes(), args.dst, g_.out_channels * step,
                          window * g_.out_channels + channel, channel});
     };
-    const int64_t unit = by_position_ ? g_.batch : gemms_[0].tile_rows();
+    // Threads share samples, as they do in other kernels, so that each finds what it made in its
+    // own cache; only where there are too few for the tiles of all, positions.
+    const int64_t tile_rows = gemms_[0].tile_rows();
+    const bool by_sample = g_.batch >= 2 * tile_rows * omp_get_max_threads();
+    const int64_t unit = !by_position_ ? tile_rows : by_sample ? positions : g_.batch;
     gemms_[0].ForParts(g_.batch * positions, unit, macs_, [&](const TilePart& part) {
       for (int64_t group = 0; group < g_.groups; ++group) {
         if (!by_position_) {
           run(group, part, 0, 1);
           continue;
         }
-        for (int64_t row = part.begin; row < part.end; row += g_.batch) {
-          run(group, {0, g_.batch, part.begin_block, part.end_block}, row / g_.batch, positions);
+        const int64_t begin = part.begin / unit, end = part.end / unit;
+        const int64_t first = by_sample ? begin : 0, samples = by_sample ? end - begin : g_.batch;
+        const TilePart all = {0, samples, part.begin_block, part.end_block};
+        for (int64_t p = by_sample ? 0 : begin; p < (by_sample ? positions : end); ++p) {
+          run(group, all, first * positions + p, positions);
         }
       }
     });
