@@ -5,6 +5,7 @@
 // means height 1. Channels that are last are cut into planes of at most kMaxLanes of them. Where a
 // pixel has one lane, neighbouring windows of a row take the lanes.
 #include <algorithm>
+#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -201,20 +202,19 @@ class PoolKernel : public Kernel {
   template <int64_t kCount, int64_t kMoves>
   [[gnu::always_inline]] void PoolVector(const T* src, const Window& row, const Window& column,
                                          T* dst, int32_t* positions) const {
-    typedef T Vector
-        __attribute__((vector_size(kCount * sizeof(T)), aligned(sizeof(T)), may_alias));
-    typedef int32_t Positions
-        __attribute__((vector_size(kCount * sizeof(int32_t)), aligned(sizeof(int32_t)), may_alias));
+    typedef T Vector __attribute__((vector_size(kCount * sizeof(T))));
+    typedef int32_t Positions __attribute__((vector_size(kCount * sizeof(int32_t))));
     using Mask = decltype(Vector{} > Vector{});
     Mask lanes = {};
     for (int64_t i = 0; i < kCount; ++i) lanes[i] = i * kMoves;
     // Every second element is picked from two vectors that end where the last one lies.
     const auto load = [&](int64_t position, Vector& elements) {
       const T* first = src + position * channels_;
-      elements = *reinterpret_cast<const Vector*>(first);
+      std::memcpy(&elements, first, sizeof(elements));
       if constexpr (kMoves == 2) {
-        PickEverySecond(elements, *reinterpret_cast<const Vector*>(first + kCount - 1),
-                        std::make_index_sequence<kCount>());
+        Vector behind;
+        std::memcpy(&behind, first + kCount - 1, sizeof(behind));
+        PickEverySecond(elements, behind, std::make_index_sequence<kCount>());
       }
     };
     const int64_t begin = row.begin * width_ + column.begin;
@@ -242,9 +242,10 @@ class PoolKernel : public Kernel {
       }
     }
     if (kAverage) result /= Vector{} + static_cast<T>(row.divisor * column.divisor);
-    *reinterpret_cast<Vector*>(dst) = result;
+    std::memcpy(dst, &result, sizeof(result));
     if (positions == nullptr) return;
-    *reinterpret_cast<Positions*>(positions) = __builtin_convertvector(where, Positions);
+    const Positions found = __builtin_convertvector(where, Positions);
+    std::memcpy(positions, &found, sizeof(found));
   }
 
   template <typename Lanes>
