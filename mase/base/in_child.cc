@@ -20,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "mase/base/call_foreign.h"
+#include "mase/base/coverage.h"
 #include "mase/base/sanitizers.h"
 
 namespace mase {
@@ -125,6 +126,7 @@ absl::StatusOr<std::string> Call(Function function, const ChildLimits& limits) {
 
 // As _exit does, which is a function of this program where plugins are watched (host.cc).
 [[noreturn]] void EndAtOnce() {
+  WriteCoverage();
   for (;;) ::syscall(SYS_exit_group, 0);
 }
 

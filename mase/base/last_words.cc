@@ -19,6 +19,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "mase/base/coverage.h"
 #include "mase/base/standard_output.h"
 
 namespace mase {
@@ -76,6 +77,7 @@ uintptr_t StackEnd() {
 }
 
 [[noreturn]] void EndAtOnce(int exit_code) {
+  WriteCoverage();
   for (;;) ::syscall(SYS_exit_group, exit_code);
 }
 
@@ -177,6 +179,7 @@ class EndWatch::Implementation {
       }
       ::sigaction(number, &former[i], nullptr);
     }
+    WriteCoverage();
     // It takes its course when this handler returns: what failed is tried again, and a signal that
     // somebody sent is sent again.
     if (info->si_code <= 0) ::raise(number);
