@@ -201,7 +201,7 @@ class Search {
     if (!absl::IsUnavailable(status)) return status;
     return absl::UnavailableError(absl::StrCat(
         status.message(), "; the ", study_->history().size(), " trials that are known are in ",
-        directory_.path(), ", and the same command goes on when the database answers"));
+        directory_.path(), ", and the same command goes on from there"));
   }
 
   absl::Status WriteResults() {
