@@ -76,7 +76,7 @@ class Study {
 
   // The study of that name, made if it is not there. Once `interrupted`, which may be null, is true
   // a database that does not answer is waited for no longer. The errors of Database::Open and, with
-  // nothing changed, FailedPrecondition: tables of another schema; a study of other objectives, or
+  // nothing changed, InvalidArgument: tables of another schema; a study of other objectives, or
   // with trials of other parameters.
   static absl::StatusOr<std::unique_ptr<Study>> Open(
       StorageSettings settings, StudySpec spec, Say say = nullptr,

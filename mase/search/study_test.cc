@@ -351,16 +351,16 @@ TEST_F(StudyTest, AnotherStudyOfThatNameIsRefused) {
   const StudySpec spec = spec_;
   spec_.directions[1] = Direction::kMaximize;
   EXPECT_THAT(Study::Open(settings_, spec_),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("MAXIMIZE, MINIMIZE")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("MAXIMIZE, MINIMIZE")));
   spec_ = spec;
   spec_.metric_names[1] = "bytes";
   EXPECT_THAT(Study::Open(settings_, spec_),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("measures")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("measures")));
   spec_ = spec;
   spec_.space = ValueOrDie(ParameterSpace::Create({IntegerParameter("a", 0, 8)}));
   EXPECT_THAT(
       Study::Open(settings_, spec_),
-      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another search space: parameter '")));
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("another search space: parameter '")));
   spec_ = spec;
   EXPECT_EQ(Open()->history().size(), 1u);
 }
@@ -398,7 +398,7 @@ TEST_F(StudyTest, TablesOfAnotherSchemaAreRefusedAndNotTouched) {
   Execute("UPDATE version_info SET schema_version = 13");
   Execute("DROP TABLE alembic_version");  // As others may have theirs.
   EXPECT_THAT(Study::Open(settings_, spec_),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
+              StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("schema 13"), HasSubstr("nothing was changed"))));
 }
 
@@ -425,7 +425,7 @@ TEST_F(StudyTest, FilesThatAreNoStudiesAreRefused) {
   unlink(file().c_str());
   Execute("CREATE TABLE recipes (name TEXT)");
   EXPECT_THAT(Study::Open(settings_, spec_),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("holds no studies")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("holds no studies")));
 }
 
 TEST_F(StudyTest, FilesThatMayNotBeWrittenAreRefused) {

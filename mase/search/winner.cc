@@ -107,7 +107,7 @@ absl::StatusOr<Winner> NamedWinner(const TrialHistory& history, const ParameterS
                                  ? absl::NotFoundError("it has no point of the search space")
                                  : space.Check(trial->point);
   if (!whole.ok()) {
-    return absl::FailedPreconditionError(
+    return absl::InvalidArgumentError(
         absl::StrCat("trial ", number, " (", StateName(trial->state),
                      ") cannot be applied: ", whole.message(), "; name another trial"));
   }
