@@ -147,12 +147,12 @@ TEST_F(StudyTest, TrialsAreNumberedOnAndEnqueuedOnesComeFirst) {
 
 TEST_F(StudyTest, TheQueueAloneCanBeWorkedOff) {
   auto study = Open();
-  EXPECT_THAT(ValueOrDie(study->BeginQueued(2)), IsEmpty());
+  EXPECT_THAT(ValueOrDie(study->BeginOf(100, 2, /*only_queued=*/true)), IsEmpty());
   EXPECT_OK(study->Enqueue({5, 0, kInactive}));
-  const std::vector<Trial> trials = ValueOrDie(study->BeginQueued(2));
+  const std::vector<Trial> trials = ValueOrDie(study->BeginOf(100, 2, /*only_queued=*/true));
   ASSERT_THAT(trials, SizeIs(1));
   EXPECT_EQ(trials[0].number, 0);
-  EXPECT_THAT(ValueOrDie(study->BeginQueued(1)), IsEmpty());
+  EXPECT_THAT(ValueOrDie(study->BeginOf(100, 1, /*only_queued=*/true)), IsEmpty());
 }
 
 TEST_F(StudyTest, APointThatIsChosenIsSeenByOthers) {
