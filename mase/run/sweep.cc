@@ -208,7 +208,9 @@ class Sweep {
                        "); name another --run_dir for another sweep"));
     }
     const absl::StatusOr<RunReport> report = ReadSummary(directory->path());
-    if (!report.ok() || !IsDone(report->status())) return absl::OkStatus();
+    if (absl::IsNotFound(report.status())) return absl::OkStatus();
+    MASE_RETURN_IF_ERROR(report.status());
+    if (!IsDone(report->status())) return absl::OkStatus();
     FillSweepRow(*report, rows_[i]);
     suites_[i] = SuiteOf(rows_[i].run, *report);
     progress_.Keep();
