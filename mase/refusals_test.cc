@@ -66,6 +66,9 @@ TEST_F(RefusalsTest, SettingsThatWouldBeCappedOrIgnored) {
   ExpectRefused({"info", "jsc-tiny", "--html"}, "--html has no use here: info makes no run");
   ExpectRefused({"info", "jsc-tiny", "--set", "run_dir=x"}, "--run_dir has no use here");
   ExpectRefused({"diff", checkpoint_, config_, "--html"}, "--html has no use here: diff makes");
+  const CommandResult classes = Ch({"info", "Linear classes", "--classes=1000000000"});
+  EXPECT_EQ(classes.exit_code, 4);
+  EXPECT_THAT(classes.err, HasSubstr("--classes=1000000000: more than the limit of 1048576"));
   ExpectRefused({"diff", checkpoint_, checkpoint_, "--batch-size=3"},
                 "--batch-size is a setting, and neither of the two nets");
 }
