@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/cli/explain.h"
 #include "mase/cli/plugin_flags.h"
 #include "mase/plugin/plugin_loader.h"
 #include "mase/run/report_json.h"
@@ -56,17 +57,23 @@ class SearchAction : public Action {
   }
 
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
-    return Search(settings.config, begun, /*dry_run=*/false);
+    return Search(settings, begun, /*dry_run=*/false);
   }
   absl::Status Explain(const LoadedConfig& settings, const RunReport& begun) override {
-    return Search(settings.config, begun, /*dry_run=*/true);
+    return Search(settings, begun, /*dry_run=*/true);
   }
 
  private:
-  absl::Status Search(const RunConfig& config, RunReport begun, bool dry_run) {
+  absl::Status Search(const LoadedConfig& loaded, RunReport begun, bool dry_run) {
+    const RunConfig& config = loaded.config;
     SearchRequest request = {
         .settings = config,
         .settings_of = [this](const std::vector<Assignment>& of) { return SettingsOfPoint(of); },
+        .place_of =
+            [&loaded](const std::string& setting) {
+              const std::vector<GivenSetting> given = GivenBelow(loaded.record, setting);
+              return given.empty() ? "" : given[0].place;
+            },
         .deterministic = flags_.deterministic(),
         .batch = flags_.batch(),
         .apply_best = flags_.apply_best(),
