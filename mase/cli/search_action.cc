@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "mase/base/status.h"
@@ -82,7 +83,12 @@ class SearchAction : public Action {
         .dry_run = dry_run};
     if (flags_.has_apply()) request.apply = flags_.apply();
     for (const std::string& name : flags_.compare()) {
-      MASE_ASSIGN_OR_RETURN(request.compare.emplace_back(), SamplerNamed(name, "--compare"));
+      MASE_ASSIGN_OR_RETURN(const std::string sampler, SamplerNamed(name, "--compare"));
+      if (absl::c_linear_search(request.compare, sampler)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("--compare: ", sampler, " is named twice; name every sampler once"));
+      }
+      request.compare.push_back(sampler);
     }
     if (config.has_search()) {
       MASE_RETURN_IF_ERROR(TakeFlags(*request.settings.mutable_search()->mutable_strategy()));

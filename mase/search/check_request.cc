@@ -43,6 +43,11 @@ absl::Status CheckRequest(const SearchRequest& request, Reporter& reporter) {
                        directory.empty() ? "" : absl::StrCat("; ", directory, " is not")));
     }
   }
+  if (strategy.setup().has_n_jobs() && strategy.setup().n_jobs() == 0) {
+    return absl::InvalidArgumentError(
+        "n_jobs (--jobs) = 0: no trial would run; want how many at the same time, or -1 for one on "
+        "each core");
+  }
   // Of its settings, too, before anything runs.
   MASE_ASSIGN_OR_RETURN(const std::unique_ptr<Pruner> pruner,
                         MakePruner(strategy.pruner(), Direction::kMinimize));
