@@ -83,7 +83,7 @@ class Database {
   const Say say_;
   const std::atomic<bool>* const interrupted_;
   std::unique_ptr<soci::session> session_;
-  absl::Duration wait_;  // How long waiting may help, after the attempt that failed last.
+  absl::Duration wait_;     // How long waiting may help, after the attempt that failed last.
   absl::Duration in_vain_;  // How long it was waited for, the last time, until that was given up.
 };
 

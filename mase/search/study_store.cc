@@ -36,7 +36,7 @@ StudyStore::StudyStore(const StudySpec& spec, const StorageSettings& settings,
 absl::Status StudyStore::MakeOrCheck(soci::session& sql) {
   const auto refuse = [&](absl::string_view what) {
     return absl::InvalidArgumentError(absl::StrCat(database_.url().text, ": study '", spec_.name,
-                                                      "' ", what, "; name another study"));
+                                                   "' ", what, "; name another study"));
   };
   int made = 0;
   {

@@ -43,8 +43,8 @@ class StudyStore {
   // All three must outlive it.
   StudyStore(const StudySpec& spec, const StorageSettings& settings, const Database& database);
 
-  // Makes the study of the spec's name where there is none; before all else. InvalidArgument: it has
-  // other objectives.
+  // Makes the study of the spec's name where there is none; before all else. InvalidArgument: it
+  // has other objectives.
   absl::Status MakeOrCheck(soci::session& sql);
 
   // Numbers are given, and trials taken, by one worker at a time, until its transaction ends.
