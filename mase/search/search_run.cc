@@ -168,7 +168,8 @@ class Search {
             {.name = project.empty() ? "search" : project,
              .directions = context_.objective.directions(),
              .metric_names = context_.objective.names(),
-             .space = context_.space.parameters()},
+             .space = context_.space.parameters(),
+             .is_there = request_.apply.has_value()},
             [this](absl::string_view text) { session_.reporter().Warn(text); }, interrupted_));
     return alone ? study_->FailOthers() : study_->Refresh();
   }

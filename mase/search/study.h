@@ -60,6 +60,7 @@ struct StudySpec {
   std::vector<Direction> directions;      // One an objective, at least one.
   std::vector<std::string> metric_names;  // As many.
   ParameterSpace space;
+  bool is_there = false;  // Another worker has made it; where none has, it is not made.
 };
 
 inline constexpr int kMostRetries = 3;
@@ -77,7 +78,8 @@ class Study {
   // The study of that name, made if it is not there. Once `interrupted`, which may be null, is true
   // a database that does not answer is waited for no longer. The errors of Database::Open and, with
   // nothing changed, InvalidArgument: tables of another schema; a study of other objectives, or
-  // with trials of other parameters.
+  // with trials of other parameters. NotFound, with those that there are: none of that name, and it
+  // should be there.
   static absl::StatusOr<std::unique_ptr<Study>> Open(
       StorageSettings settings, StudySpec spec, Say say = nullptr,
       const std::atomic<bool>* interrupted = nullptr);

@@ -392,6 +392,20 @@ TEST_F(StudyTest, AStudyOfOptunasIsReadAndWorkedAt) {
   EXPECT_EQ(study->history().Find(5)->attributes.at("error"), R"("parameter 'a' cannot be 50")");
 }
 
+TEST_F(StudyTest, AStudyThatShouldBeThereIsNotMade) {
+  Open();
+  StudySpec wrong = spec_;
+  wrong.name = "tset";
+  wrong.is_there = true;
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(Study::Open(settings_, wrong),
+                StatusIs(absl::StatusCode::kNotFound,
+                         AllOf(HasSubstr("has no study 'tset'; it has "), HasSubstr(spec_.name))));
+  }
+  spec_.is_there = true;
+  EXPECT_OK(Study::Open(settings_, spec_));
+}
+
 TEST_F(StudyTest, TablesOfAnotherSchemaAreRefusedAndNotTouched) {
   if (!sqlite()) return;  // Would be in the way of the other tests.
   Open();
