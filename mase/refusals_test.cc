@@ -37,6 +37,7 @@ class RefusalsTest : public ::testing::Test {
 
   const std::string checkpoint_ = Runfile("testdata/checkpoints/jsc-tiny.safetensors");
   const std::string config_ = Runfile("testdata/configs/jsc_tiny_integer.toml");
+  const std::string search_ = Runfile("testdata/configs/jsc_tiny_search.toml");
   const std::string folder_ = NewFolder();
 };
 
@@ -66,6 +67,24 @@ TEST_F(RefusalsTest, SettingsThatWouldBeCappedOrIgnored) {
   ExpectRefused({"info", "jsc-tiny", "--html"}, "--html has no use here: info makes no run");
   ExpectRefused({"info", "jsc-tiny", "--set", "run_dir=x"}, "--run_dir has no use here");
   ExpectRefused({"diff", checkpoint_, config_, "--html"}, "--html has no use here: diff makes");
+  const std::vector<std::string> search = {"search", "--config=" + search_};
+  const auto with = [](std::vector<std::string> words, const std::string& more) {
+    words.push_back(more);
+    return words;
+  };
+  ExpectRefused(with(search, "--batch=4"), "--batch has no effect without --deterministic; add");
+  ExpectRefused(with(search, "--seeds=4"), "--seeds has no effect without --compare; add that");
+  ExpectRefused(with(search, "--compare="), "--compare: no value; give some, or leave it out");
+  ExpectRefused(with(search, "--compare=tpe,TPE"), "--compare: tpe is named twice");
+  ExpectRefused(with(search, "--jobs=0"), "n_jobs (--jobs) = 0: no trial would run");
+  ExpectRefused(with(search, "--resume=run"), "--resume has no use here: search does not heed it");
+  ExpectRefused({"test", "jsc-tiny", "jsc", "--load=" + checkpoint_, "--resume=run"},
+                "--resume has no use here: test does not heed it, train does");
+  ExpectRefused({"sweep", "train", "jsc-tiny", "jsc-sim", "--sweep", "max_memory=1"},
+                "'max_memory' cannot be swept");
+  const CommandResult classes = Ch({"info", "Linear classes", "--classes=1000000000"});
+  EXPECT_EQ(classes.exit_code, 4);
+  EXPECT_THAT(classes.err, HasSubstr("--classes=1000000000: more than the limit of 1048576"));
   ExpectRefused({"diff", checkpoint_, checkpoint_, "--batch-size=3"},
                 "--batch-size is a setting, and neither of the two nets");
 }

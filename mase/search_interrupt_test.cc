@@ -139,7 +139,7 @@ TEST(SearchInterruptTest, ADatabaseThatGoesAwayLosesNothingThatWasFound) {
   somebody.join();
   EXPECT_EQ(gone.exit_code, 1) << gone.err;
   EXPECT_THAT(gone.err, HasSubstr("gave up after"));
-  EXPECT_THAT(gone.err, HasSubstr("and the same command goes on when the database answers"));
+  EXPECT_THAT(gone.err, HasSubstr("and the same command goes on from there"));
   EXPECT_THAT(States(ReadJson(folder + "/out/log.json")), Contains(Pair("COMPLETE", Gt(1))));
   const CommandResult again = Search(folder, config, words);
   EXPECT_EQ(again.exit_code, 0) << again.err;

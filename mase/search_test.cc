@@ -156,6 +156,7 @@ TEST(SearchTest, WhatIsNotHonouredIsSaidOrRefused) {
   EXPECT_THAT(plain.err, Not(HasSubstr("without effect")));
   for (const auto& [setting, message] : std::map<std::string, std::string>{
            {"pruner=median", "search.strategy.pruner: trials are pruned by their training"},
+           {"setup.n_jobs=0", "n_jobs (--jobs) = 0: no trial would run; want how many"},
            {"eval_mode=false", "search.strategy.eval_mode = false: nets are measured in"}}) {
     const CommandResult refused =
         Search(NewFolder(), LabFile(), {"--set=search.strategy." + setting});

@@ -112,7 +112,10 @@ TEST(SearchWidthsTest, WidthsThatCannotBeAreRefusedOrFailTheirTrial) {
           {"seq_blocks_2.config]\nchannel_multiplier = [1, 0.3]\n", 0,
            "trial 1 failed: \"change_widths: 'seq_blocks_2' (linear): channel_multiplier = 0.3: 16 "
            "times that are 4.8 channels; want a whole number\""},
-          {"seq_blocks_2.config]\nchannels = [0, 4]\n", 0, "trial 0 failed: "}}) {
+          {"seq_blocks_2.config]\nchannels = [4, 0]\n", 2,
+           "bad.toml:7:13: search.search_space.seed.seq_blocks_2.config.channels = 0: search: "
+           "passes.change_widths.seq_blocks_2.config.channels: 0 is out of range, want at least 1"},
+          {"seq_blocks_2.config]\nchannels = ['four']\n", 2, "want an integer, got \"four\""}}) {
     const std::string folder = NewFolder();
     std::ofstream(folder + "/bad.toml") << net << bad.tables;
     const CommandResult run = Search(folder, folder + "/bad.toml", {"--sampler=grid"});

@@ -81,9 +81,22 @@ TEST(SweepTest, FinishedRunsAreKept) {
   // More values go on, too; other settings of the same point do not.
   EXPECT_EQ(Sweep(folder, {"--sweep", "seed=1,2,3"}).exit_code, 0);
   EXPECT_EQ(fs::last_write_time(folder + "/out/seed=1/summary.json"), when);
-  const CommandResult other = Sweep(folder, {"--sweep", "seed=1,2", "--batch-size=32"});
+  const CommandResult other = Sweep(folder, {"--sweep", "seed=1,2,3", "--batch-size=32"});
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.err, HasSubstr("was run with other settings"));
+  // The tables are those of all runs.
+  const CommandResult fewer = Sweep(folder, {"--sweep", "seed=2,4"});
+  EXPECT_EQ(fewer.exit_code, 2);
+  EXPECT_THAT(fewer.err, HasSubstr("out: its tables would lose the runs seed=1, seed=3"));
+  EXPECT_THAT(Contents(folder + "/out/sweep.csv"), HasSubstr("seed=3"));
+  // What a damaged summary says of its run is not guessed.
+  const std::string summary = folder + "/out/seed=2/summary.json";
+  ASSERT_OK(WriteFileAtomically(summary, Contents(summary).substr(0, 300)));
+  const CommandResult damaged = Sweep(folder, {"--sweep", "seed=1,2,3"});
+  EXPECT_EQ(damaged.exit_code, 4);
+  EXPECT_THAT(damaged.err, AllOf(HasSubstr("/seed=2/summary.json:"), HasSubstr("cut or damaged")));
+  fs::remove(summary);
+  EXPECT_EQ(Sweep(folder, {"--sweep", "seed=1,2,3"}).exit_code, 0);
 }
 
 TEST(SweepTest, KilledSweepsGoOnAndEndAsThoseThatWereNot) {

@@ -12,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "glog/logging.h"
 #include "google/protobuf/stubs/logging.h"
 #include "mase/base/memory_budget.h"
@@ -23,6 +22,7 @@
 #include "mase/base/table_report.h"
 #include "mase/base/version.h"
 #include "mase/cli/explain.h"
+#include "mase/cli/flag_rules.h"
 #include "mase/cli/log.h"
 #include "mase/cli/terminal_reporter.h"
 #include "mase/config/arguments.h"
@@ -170,6 +170,7 @@ absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporte
   for (const auto& [name, value] : arguments.process) {
     MASE_RETURN_IF_ERROR(SetFlag(name, value, *action.own_flags()));
   }
+  MASE_RETURN_IF_ERROR(CheckFlags(action.name(), arguments, action.own_flags()));
   if (!action.makes_directory()) MASE_RETURN_IF_ERROR(RefuseOutputs(arguments, action.name()));
   action.Begin(arguments, reporter, call.watch_interrupt);
   MASE_ASSIGN_OR_RETURN(const bool done, action.Prepare());
@@ -197,14 +198,8 @@ absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporte
 absl::Status RefuseOutputs(const Arguments& arguments, absl::string_view action) {
   constexpr absl::string_view kOfDirectories[] = {
       "html", "run_dir", "project", "goal", "goals.require", "project_dir", "junit", "goals.junit"};
-  std::vector<std::string> given;
-  for (const Arguments::Setting& setting : arguments.settings) given.push_back(setting.flag);
-  for (const std::string& set : arguments.sets) {
-    given.push_back(absl::StrCat("--", set.substr(0, set.find('='))));
-  }
-  for (const std::string& flag : given) {
-    const std::string name = absl::StrReplaceAll(absl::StripPrefix(flag, "--"), {{"-", "_"}});
-    if (!absl::c_linear_search(kOfDirectories, name)) continue;
+  for (const auto& [flag, key] : SettingsOnCommandLine(arguments)) {
+    if (!absl::c_linear_search(kOfDirectories, key)) continue;
     return absl::InvalidArgumentError(
         absl::StrCat(flag, " has no use here: ", action,
                      " makes no run directory; transform, train, test and sweep do"));

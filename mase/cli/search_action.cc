@@ -5,10 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/cli/explain.h"
 #include "mase/cli/plugin_flags.h"
 #include "mase/plugin/plugin_loader.h"
 #include "mase/run/report_json.h"
@@ -56,17 +58,23 @@ class SearchAction : public Action {
   }
 
   absl::Status Run(const LoadedConfig& settings, const RunReport& begun) override {
-    return Search(settings.config, begun, /*dry_run=*/false);
+    return Search(settings, begun, /*dry_run=*/false);
   }
   absl::Status Explain(const LoadedConfig& settings, const RunReport& begun) override {
-    return Search(settings.config, begun, /*dry_run=*/true);
+    return Search(settings, begun, /*dry_run=*/true);
   }
 
  private:
-  absl::Status Search(const RunConfig& config, RunReport begun, bool dry_run) {
+  absl::Status Search(const LoadedConfig& loaded, RunReport begun, bool dry_run) {
+    const RunConfig& config = loaded.config;
     SearchRequest request = {
         .settings = config,
         .settings_of = [this](const std::vector<Assignment>& of) { return SettingsOfPoint(of); },
+        .place_of =
+            [&loaded](const std::string& setting) {
+              const std::vector<GivenSetting> given = GivenBelow(loaded.record, setting);
+              return given.empty() ? "" : given[0].place;
+            },
         .deterministic = flags_.deterministic(),
         .batch = flags_.batch(),
         .apply_best = flags_.apply_best(),
@@ -75,7 +83,12 @@ class SearchAction : public Action {
         .dry_run = dry_run};
     if (flags_.has_apply()) request.apply = flags_.apply();
     for (const std::string& name : flags_.compare()) {
-      MASE_ASSIGN_OR_RETURN(request.compare.emplace_back(), SamplerNamed(name, "--compare"));
+      MASE_ASSIGN_OR_RETURN(const std::string sampler, SamplerNamed(name, "--compare"));
+      if (absl::c_linear_search(request.compare, sampler)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("--compare: ", sampler, " is named twice; name every sampler once"));
+      }
+      request.compare.push_back(sampler);
     }
     if (config.has_search()) {
       MASE_RETURN_IF_ERROR(TakeFlags(*request.settings.mutable_search()->mutable_strategy()));

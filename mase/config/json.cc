@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/limits.h"
+#include "mase/base/quote.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/text_check.h"
 
@@ -84,14 +85,16 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
 
   bool parse_error(size_t offset, const std::string&,
                    const nlohmann::json::exception& error) override {
-    // "[json.exception...] parse error at line 1, column 2: what": the place is ours to say.
-    const absl::string_view message = error.what();
-    const size_t column = message.find("column ");
-    const size_t colon = message.find(": ", column == absl::string_view::npos ? 0 : column);
-    const absl::string_view what =
-        colon == absl::string_view::npos ? message : message.substr(colon + 2);
+    // "[json.exception...] parse error at line 1, column 2: syntax error while parsing value -
+    // what": the place is ours to say.
+    absl::string_view what = error.what();
+    for (const absl::string_view before : {"column ", ": ", " - "}) {
+      const size_t found = what.find(before);
+      if (found != absl::string_view::npos) what.remove_prefix(found + before.size());
+    }
     const Position position = positions_.At(offset > 0 ? offset - 1 : 0);
-    return Fail(absl::InvalidArgumentError(absl::StrCat(Where(name_, position), ": ", what)));
+    return Fail(absl::InvalidArgumentError(absl::StrCat(
+        Where(name_, position), ": the text is no JSON from here on: ", Quoted(what))));
   }
 
  private:

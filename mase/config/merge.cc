@@ -283,7 +283,7 @@ absl::Status Merger::MergeList(const Field& field, const ValueList& list, const 
     if (!status.ok()) errors_.Add(Error(item.position, path, status.message()));
   }
   if (IsMessage(field)) return absl::OkStatus();
-  Record(path, {list, Position()});
+  Record(path, {list, list.empty() ? Position() : list[0].position});  // A list's own nobody keeps.
   if (!adds) return absl::OkStatus();
   std::string& text = record_[path][level]->text;
   text = absl::StrCat(absl::StripSuffix(before, "]"), ", ", absl::StripPrefix(text, "["));

@@ -28,6 +28,9 @@ absl::Status SetFlag(absl::string_view name, absl::string_view text,
   if (field == nullptr) return absl::InvalidArgumentError(absl::StrCat("unknown flag ", flag));
   std::vector<std::string> values = {std::string(text)};
   if (field->is_repeated()) values = absl::StrSplit(text, ',', absl::SkipEmpty());
+  if (values.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": no value; give some, or leave it out"));
+  }
   const Source source{Level::kFlag, flag, ""};
   for (const std::string& value : values) {
     const ConfigValue resolved = Resolve({RawText{value}, Position()}, *field);

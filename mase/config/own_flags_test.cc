@@ -43,6 +43,10 @@ TEST(OwnFlagsTest, WrongValuesNameTheFlag) {
               StatusIs(kInvalid, "--max_passes: want an integer, got \"two\""));
   EXPECT_THAT(SetFlag("timing", "maybe", flags),
               StatusIs(kInvalid, HasSubstr("--timing: want true or false")));
+  EXPECT_THAT(SetFlag("plugins", ",", flags), StatusIs(kInvalid, HasSubstr("--plugins: no value")));
+  FormatsFlags formats;  // Where not given is a value, too, that is none to choose.
+  EXPECT_THAT(SetFlag("semantics", "odd", formats),
+              StatusIs(kInvalid, "--semantics: 'odd' is none of exact, reference"));
 }
 
 }  // namespace

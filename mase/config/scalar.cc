@@ -1,5 +1,6 @@
 #include "mase/config/scalar.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -83,7 +84,8 @@ absl::StatusOr<double> NumberFor(const ConfigValue& value, const FieldDescriptor
   return number;
 }
 
-absl::Status NotAllowed(absl::string_view given, const std::vector<std::string>& allowed) {
+absl::Status NotAllowed(absl::string_view given, std::vector<std::string> allowed) {
+  allowed.erase(std::remove(allowed.begin(), allowed.end(), ""), allowed.end());  // Not given.
   return absl::InvalidArgumentError(absl::StrCat(
       "'", given, "' is none of ", absl::StrJoin(allowed, ", "), Suggest(given, allowed)));
 }

@@ -50,9 +50,17 @@ absl::Status CheckEps(const Attributes& attributes) {
   return ShapeError("eps=", eps, ": want a number that is at least 0");
 }
 
+// The weight of a new batch in running statistics, which are a mean of those before.
+absl::Status CheckMomentum(const Attributes& attributes) {
+  const double momentum = attributes.Float("momentum");
+  if (momentum >= 0 && momentum <= 1) return absl::OkStatus();
+  return ShapeError("momentum=", momentum, " is outside [0, 1]");
+}
+
 template <int MinRank, int MaxRank>
 InfosOr FeatureNormShape(Infos inputs, const Attributes& attributes) {
   MASE_RETURN_IF_ERROR(CheckEps(attributes));
+  MASE_RETURN_IF_ERROR(CheckMomentum(attributes));
   MASE_RETURN_IF_ERROR(
       CheckChannels(inputs[0].shape, attributes.Int("num_features"), MinRank, MaxRank));
   return SameAsInput(inputs, attributes);

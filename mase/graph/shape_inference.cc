@@ -1,7 +1,9 @@
 #include "mase/graph/shape_inference.h"
 
+#include <cmath>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -26,9 +28,19 @@ absl::Status CheckInputTypes(const OpSchema& schema, absl::Span<const ValueInfo>
   return absl::OkStatus();
 }
 
+absl::Status CheckNumbers(const Attributes& attributes) {
+  for (const auto& [name, value] : attributes) {
+    const double* const number = std::get_if<double>(&value);
+    if (number == nullptr || !std::isnan(*number)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(name, "=nan: want a number"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<ValueInfo>> Apply(const Node& node, absl::Span<const ValueInfo> inputs,
                                              int64_t batch) {
   MASE_RETURN_IF_ERROR(CheckInputTypes(node.schema(), inputs));
+  MASE_RETURN_IF_ERROR(CheckNumbers(node.attributes()));
   if (node.kind() == NodeKind::kPlaceholder && batch >= 0) {
     std::vector<int64_t> dims = node.attributes().Ints("shape");
     if (!dims.empty()) dims[0] = batch;

@@ -227,7 +227,7 @@ absl::Status Widths::Apply(bool keep, TorchGenerator& generator, Graph& graph) {
   return InferShapes(graph, BatchOf(before));
 }
 
-absl::Status TakeWeights(const Graph& from, Graph& to) {
+absl::StatusOr<TakenWeights> TakeWeights(const Graph& from, Graph& to) {
   MASE_ASSIGN_OR_RETURN(const GraphAxes axes, AxesOf(to));
   const AxisTerms& terms = axes.terms;
   AxisTerms::Sizes sizes(terms.sizes().size(), 0);
@@ -244,23 +244,29 @@ absl::Status TakeWeights(const Graph& from, Graph& to) {
       }
     }
   }
-  int64_t taken = 0;
+  TakenWeights trained;
+  int64_t all = 0;  // With running statistics.
   std::vector<std::string> names;
   for (const GraphTensor& tensor : to.tensors()) names.push_back(tensor.name);
   for (const std::string& name : names) {
     const GraphTensor* source = from.FindTensor(name);
+    const bool counts = !to.FindTensor(name)->buffer;
+    trained.of += counts;
     if (source == nullptr) continue;
+    bool taken = false;
     const auto found = axes.tensors.find(name);
     if (found != axes.tensors.end()) {
-      taken += TakeTensor(terms, found->second, sizes, terms.sizes(), source->value,
-                          *to.MutableTensor(name));
+      taken = TakeTensor(terms, found->second, sizes, terms.sizes(), source->value,
+                         *to.MutableTensor(name));
     } else if (source->value.shape() == to.FindTensor(name)->value.shape() &&
                source->value.dtype() == to.FindTensor(name)->value.dtype()) {
       to.SetTensor(name, source->value, source->buffer);  // No node reads it.
-      ++taken;
+      taken = true;
     }
+    all += taken;
+    trained.taken += taken && counts;
   }
-  if (taken > 0) return absl::OkStatus();
+  if (trained.of > 0 ? trained.taken > 0 : all > 0) return trained;
   return absl::InvalidArgumentError(
       absl::StrCat("graph '", from.name(), "' has no tensor of '", to.name(),
                    "' that weights could be taken from; want a net of the same layers"));

@@ -77,11 +77,16 @@ class Widths {
   std::vector<Request> requests_;
 };
 
+struct TakenWeights {
+  int64_t taken = 0, of = 0;  // Tensors that are trained: running statistics come on top.
+};
+
 // Gives each tensor of `to` (weights, biases, running statistics) what the tensor of that name in
 // `from`, a net of the same layers with other widths, has for the same channels; what only `to` has
 // keeps its numbers. Tensors that `from` has not, or with another rank or element type, or whose
-// channels are others, stay as they are. InvalidArgument if that is so of all; errors of AxesOf.
-absl::Status TakeWeights(const Graph& from, Graph& to);
+// channels are others, stay as they are. InvalidArgument if that is so of all that are trained;
+// errors of AxesOf.
+absl::StatusOr<TakenWeights> TakeWeights(const Graph& from, Graph& to);
 
 }  // namespace mase
 

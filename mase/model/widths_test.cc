@@ -258,10 +258,20 @@ output = output(fc2)
   EXPECT_THAT(NodeOf(narrow, "scale").attributes().Ints("shape"), ElementsAre(2));
 }
 
-TEST(WidthsTest, NetsWithNothingInCommonAreSaid) {
-  Graph other = Build("ReLU, Linear classes", {16});
-  EXPECT_THAT(TakeWeights(Build("Linear classes", {16}), other),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("has no tensor of")));
+TEST(WidthsTest, WhatIsTakenIsCountedAndNetsWithNothingInCommonAreRefused) {
+  Graph same = Build("BN, ReLU, Linear 8, ReLU, Linear classes", {16}), other = same.Clone();
+  const TakenWeights all = ValueOrDie(TakeWeights(other, same));
+  EXPECT_EQ(all.taken, 6);
+  EXPECT_EQ(all.of, 6);
+  const TakenWeights some = ValueOrDie(TakeWeights(Build("BN, Linear classes", {16}), same));
+  EXPECT_EQ(some.taken, 2);
+  EXPECT_EQ(some.of, 6);
+  // Counters and statistics alone are nothing that was trained.
+  for (const char* net : {"Linear classes", "BN affine=false, Linear classes"}) {
+    EXPECT_THAT(TakeWeights(Build(net, {16}), same),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("has no tensor of")))
+        << net;
+  }
 }
 
 }  // namespace

@@ -170,6 +170,13 @@ TEST(ZooTest, MistakesInAModelAreNamed) {
       {"Conv 8 3, ReLU", {16}, "want rank 3 with 16 channels"},
       {"BN, Linear -5", {16}, "out_features=-5: want at least 1"},
       {"BN, Linear 99999999999", {16}, "limit"},
+      {"BN momentum=nan, Linear 5",
+       {16},
+       "seq_blocks.0 (BN momentum=nan): momentum=nan is outside [0, 1]"},
+      {"BN momentum=2, Linear 5",
+       {16},
+       "seq_blocks.0 (BN momentum=2): momentum=2 is outside [0, 1]"},
+      {"BN, LeakyReLU nan, Linear 5", {16}, "seq_blocks_1 (leaky_relu): negative_slope=nan: want"},
       {"a: BN; b c", {16}, "cannot read 'b c'"},
       {"resnet18", {16}, "conv"},
   };

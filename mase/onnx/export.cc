@@ -10,6 +10,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "mase/base/files.h"
 #include "mase/base/random.h"
 #include "mase/base/status_macros.h"
@@ -55,8 +56,13 @@ absl::StatusOr<double> WriteOnnx(absl::string_view path, const Graph& graph, Onn
                                  const ExportedNet& net) {
   const std::string written = absl::StrCat(path, ".tmp-", ::getpid(), ".onnx");
   const absl::Cleanup remove = [&written] { std::remove(written.c_str()); };
-  MASE_RETURN_IF_ERROR(WriteFileAtomically(written, net.bytes));
-  MASE_ASSIGN_OR_RETURN(const ImportedNet read, ImportOnnx(written));
+  // Nobody asked for that name.
+  const auto of_path = [&](const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrReplaceAll(status.message(), {{written, path}}));
+  };
+  MASE_RETURN_IF_ERROR(of_path(WriteFileAtomically(written, net.bytes)));
+  const absl::StatusOr<ImportedNet> read = ImportOnnx(written);
+  if (!read.ok()) return of_path(read.status());
   constexpr int64_t kRows = 16;
   MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph, kRows));
   TorchGenerator random(1);
@@ -74,7 +80,7 @@ absl::StatusOr<double> WriteOnnx(absl::string_view path, const Graph& graph, Onn
   MASE_ASSIGN_OR_RETURN(const std::vector<float> want,
                         Results(graph, execution, kRows, floats, ids));
   MASE_ASSIGN_OR_RETURN(const std::vector<float> got,
-                        Results(read.graph, Execution::kSimulated, kRows, floats, ids));
+                        Results(read->graph, Execution::kSimulated, kRows, floats, ids));
   double largest = 0, difference = got.size() == want.size() ? 0 : HUGE_VAL;
   for (size_t i = 0; i < want.size() && i < got.size(); ++i) {
     largest = std::max<double>(largest, std::fabs(want[i]));

@@ -28,6 +28,7 @@ namespace mase {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 Graph Trained(const std::string& name) {
   const std::string file = Runfile("testdata/checkpoints") + "/" + name + ".safetensors";
@@ -65,6 +66,14 @@ TEST(ExportTest, AFloatNetComesBack) {
   EXPECT_LT(difference, 1e-6);
   const ImportedNet read = ValueOrDie(ImportOnnx(OutPath()));
   EXPECT_EQ(read.graph.parameter_count(), graph.parameter_count());
+}
+
+TEST(ExportTest, AFileThatCannotBeWrittenIsNamedAsItWasAskedFor) {
+  const Graph graph = Trained("jsc-s");
+  const ExportedNet net = ValueOrDie(ExportOnnx(graph, {OnnxForm::kFloat}));
+  EXPECT_THAT(
+      WriteOnnx("/no/such/net.onnx", graph, OnnxForm::kFloat, net),
+      StatusIs(absl::StatusCode::kNotFound, StartsWith("/no/such/net.onnx: cannot create")));
 }
 
 TEST(ExportTest, QdqIsTheSimulatedNetToTheBit) {

@@ -20,7 +20,10 @@ namespace {
 int Report(const absl::Status& status, char* message, size_t size) {
   if (message != nullptr && size > 0) {
     const absl::string_view text = status.message();
-    const size_t length = std::min(text.size(), size - 1);
+    size_t length = std::min(text.size(), size - 1);
+    // A character of UTF-8 is written whole or not at all.
+    const auto continues = [&text](size_t at) { return (text[at] & '\xc0') == '\x80'; };
+    while (length > 0 && length < text.size() && continues(length)) --length;
     std::memcpy(message, text.data(), length);
     message[length] = 0;
   }

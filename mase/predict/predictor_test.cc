@@ -286,6 +286,14 @@ TEST(MasePredictTest, TheCInterfaceSaysWhatIsWrong) {
   EXPECT_EQ(mase_predictor_load(nullptr, MASE_FLOAT, &predictor, message, 8),
             MASE_INVALID_ARGUMENT);
   EXPECT_STREQ(message, "path is");
+  for (const size_t size : {5, 6, 7, 8, 9, 10}) {
+    EXPECT_NE(mase_predictor_load("/no/\u00fc\u20ac", MASE_FLOAT, &predictor, message, size),
+              MASE_OK);
+    EXPECT_STREQ(message, size < 7    ? "/no/"
+                          : size < 10 ? "/no/\u00fc"
+                                      : "/no/\u00fc\u20ac")
+        << size;
+  }
   ASSERT_EQ(mase_predictor_load(Trained().c_str(), MASE_INTEGER, &predictor, message, 64), MASE_OK)
       << message;
   EXPECT_EQ(mase_predictor_inputs(predictor), 16);

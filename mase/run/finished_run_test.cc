@@ -81,7 +81,7 @@ TEST(ReadRunsTest, WhatIsNoRunIsNamedWithWhatIsMissing) {
   EXPECT_THAT(std::string(read.problems.message()),
               AllOf(HasSubstr("empty: no run: it has neither summary.json nor"),
                     HasSubstr("none: there is no such directory"), HasSubstr("torn"),
-                    HasSubstr("not a run's summary"), HasSubstr("is a file, want the directory")));
+                    HasSubstr("cut or damaged"), HasSubstr("is a file, want the directory")));
 }
 
 // While it lives folders are shut to root, too, whose tests these may be.

@@ -1,6 +1,7 @@
 #include "mase/run/lone_net.h"
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/limits.h"
 #include "mase/base/random.h"
 #include "mase/base/status_macros.h"
 #include "mase/data/dataset.h"
@@ -23,6 +24,10 @@ NetFrame FrameOf(absl::string_view model) {
 
 absl::StatusOr<Graph> OpenLoneNet(const RunConfig& config, const NetFrame& frame,
                                   Reporter& reporter) {
+  if (frame.classes > limits::kMaxClasses) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "--classes=", frame.classes, ": more than the limit of ", limits::kMaxClasses));
+  }
   MASE_ASSIGN_OR_RETURN(const auto opened, OpenCheckpoint(config.model(), reporter));
   NetFrame built_for = FrameOf(config.model().name());
   if (!config.dataset().name().empty()) {

@@ -14,6 +14,8 @@
 #include "google/protobuf/message.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
+#include "mase/base/quote.h"
+#include "mase/config/json.h"
 #include "mase/config/options_types.h"
 #include "nlohmann/json.hpp"
 
@@ -186,14 +188,21 @@ std::string Text(const Json& json) {
 
 std::string ReportJson(const RunReport& report) { return Text(FromMessage(report, Fields::kAll)); }
 
-absl::StatusOr<RunReport> ParseReportJson(absl::string_view json) {
+absl::StatusOr<RunReport> ParseReportJson(absl::string_view json, absl::string_view file) {
   google::protobuf::util::JsonParseOptions options;
   options.ignore_unknown_fields = true;
   RunReport report;
   const auto status =
       google::protobuf::util::JsonStringToMessage(std::string(json), &report, options);
   if (status.ok()) return report;
-  return absl::DataLossError(absl::StrCat("not a run's summary: ", std::string(status.message())));
+  // That library knows no lines.
+  const absl::StatusOr<ConfigValue> place = ParseJson(json, file);
+  const std::string what = place.ok()
+                               ? absl::StrCat(file, ": has not what the summary of a run has: ",
+                                              Quoted(std::string(status.message())))
+                               : std::string(place.status().message());
+  return absl::DataLossError(absl::StrCat(
+      what, "; the summary is cut or damaged: remove it, and the run is one that has not ended"));
 }
 
 void SetSettings(const RunConfig& config, RunReport& report) {

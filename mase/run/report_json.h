@@ -15,9 +15,9 @@ namespace mase {
 // are no UTF-8 are replaced. The same report gives the same bytes.
 std::string ReportJson(const RunReport& report);
 
-// Reads what ReportJson wrote, of this or another version: unknown keys are skipped. DataLoss if
-// it is no such text.
-absl::StatusOr<RunReport> ParseReportJson(absl::string_view json);
+// Reads what ReportJson wrote into `file`, of this or another version: unknown keys are skipped.
+// DataLoss, with file, line and column, if it is no such text.
+absl::StatusOr<RunReport> ParseReportJson(absl::string_view json, absl::string_view file);
 
 // Puts the effective settings into the report. Only fields that are set; options of passes have
 // their type as "@type".

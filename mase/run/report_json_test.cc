@@ -1,6 +1,8 @@
 #include "mase/run/report_json.h"
 
 #include <cmath>
+#include <string>
+#include <utility>
 
 #include "mase/base/table_report.h"
 #include "mase/testing/matchers.h"
@@ -11,6 +13,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 RunReport Sample() {
   RunReport report;
@@ -56,7 +59,7 @@ TEST(ReportJsonTest, RowsOfTablesAreLists) {
   *report.mutable_passes(0)->add_tables() = ReportOf(table);
   const std::string json = ReportJson(report);
   EXPECT_THAT(json, HasSubstr("\"linear\",\n       12.5,\n       true,\n       null\n"));
-  const RunReport read = ValueOrDie(ParseReportJson(json));
+  const RunReport read = ValueOrDie(ParseReportJson(json, "s.json"));
   EXPECT_EQ(ReportJson(read), json);
   EXPECT_EQ(ValueOrDie(TableOf(read.passes(0).tables(0))).Csv(), table.Csv());
 }
@@ -67,15 +70,30 @@ TEST(ReportJsonTest, IsReadBack) {
   report.add_metrics()->set_name("lost");
   report.mutable_data()->add_class_names("ill");
   report.add_command_line("train");
-  const RunReport read = ValueOrDie(ParseReportJson(ReportJson(report)));
+  const RunReport read = ValueOrDie(ParseReportJson(ReportJson(report), "s.json"));
   EXPECT_EQ(ReportJson(read), ReportJson(report));
   EXPECT_TRUE(read.has_best_epoch());
   EXPECT_TRUE(read.metrics(0).has_value());
   EXPECT_FALSE(read.metrics(1).has_value());
 
-  EXPECT_OK(ParseReportJson("{\"a later field\": {}}"));
-  for (const char* text : {"", "[]", "{\"seconds\": \"long\"}"}) {
-    EXPECT_THAT(ParseReportJson(text), StatusIs(absl::StatusCode::kDataLoss)) << text;
+  EXPECT_OK(ParseReportJson("{\"a later field\": {}}", "s.json"));
+}
+
+TEST(ReportJsonTest, WhereASummaryIsDamagedIsSaid) {
+  const std::string whole = ReportJson(Sample());
+  const std::pair<std::string, absl::string_view> damaged[] = {
+      {"", "s.json:1:1: the text is no JSON from here on: 'unexpected end of input"},
+      {whole.substr(0, whole.find("\"mase\"") + 3), "s.json:"},
+      {"{\n \"seconds\": 3,,\n}", "s.json:2:15: the text is no JSON from here on: 'unexpected ','"},
+      {"[]", "s.json:1:1: want an object"},
+      {"{\"seconds\": \"long\"}", "s.json: has not what the summary of a run has: '"},
+  };
+  for (const auto& [text, says] : damaged) {
+    EXPECT_THAT(ParseReportJson(text, "s.json"),
+                StatusIs(absl::StatusCode::kDataLoss,
+                         AllOf(StartsWith(std::string(says)), HasSubstr("cut or damaged"),
+                               Not(HasSubstr("json.exception")))))
+        << text;
   }
 }
 

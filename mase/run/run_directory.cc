@@ -242,8 +242,7 @@ absl::Status RunDirectory::Finish(RunReport& report) {
 absl::StatusOr<RunReport> ReadSummary(absl::string_view path) {
   const std::string file = (fs::path(std::string(path)) / RunDirectory::kSummary).string();
   MASE_ASSIGN_OR_RETURN(const std::string json, ReadFile(file, limits::kMaxConfigFileBytes));
-  absl::StatusOr<RunReport> report = ParseReportJson(json);
-  return report.ok() ? report : Annotate(report.status(), file);
+  return ParseReportJson(json, file);
 }
 
 absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path) {

@@ -42,6 +42,7 @@ namespace fs = std::filesystem;
 
 constexpr char kTableFile[] = "sweep.json";  // Of which a folder is known as a sweep's.
 constexpr char kLockFile[] = ".lock";
+constexpr size_t kMostNamed = 4;      // Runs, in a message.
 constexpr char kMissed[] = "missed";  // RunReport.status of a run that missed a goal.
 
 bool IsDone(absl::string_view status) { return status == "ok" || status == kMissed; }
@@ -185,12 +186,37 @@ class Sweep {
       MASE_RETURN_IF_ERROR(TakeFinished(i));
       if (!IsDone(rows_[i].status)) MASE_RETURN_IF_ERROR(check.Check(i));
     }
+    MASE_RETURN_IF_ERROR(CheckThatNoneIsLost());
     ended_ = kept_;
     if (kept_ > 0) {
       environment_.reporter.Info(
           absl::StrCat(kept_, " of ", rows_.size(), " runs are done already"));
     }
     return absl::OkStatus();
+  }
+
+  // The runs that are done in the folder are among the rows of the tables.
+  absl::Status CheckThatNoneIsLost() const {
+    absl::flat_hash_set<std::string> names;
+    for (const SweepRow& row : rows_) names.insert(row.run);
+    std::vector<std::string> lost;
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
+      const std::string name = entry.path().filename().string();
+      if (!fs::exists(entry.path() / RunDirectory::kSummary, error) || names.contains(name)) {
+        continue;
+      }
+      MASE_ASSIGN_OR_RETURN(const RunReport report, ReadSummary(entry.path().string()));
+      if (IsDone(report.status())) lost.push_back(name);
+    }
+    if (lost.empty()) return absl::OkStatus();
+    std::sort(lost.begin(), lost.end());
+    const size_t shown = std::min(lost.size(), kMostNamed);
+    return absl::AlreadyExistsError(
+        absl::StrCat(folder_, ": its tables would lose the runs ",
+                     absl::StrJoin(lost.begin(), lost.begin() + shown, ", "),
+                     shown < lost.size() ? absl::StrCat(" and ", lost.size() - shown, " more") : "",
+                     "; sweep their values, too, or name another --run_dir"));
   }
 
   // Fills in the row of a point that is done already.
@@ -208,7 +234,9 @@ class Sweep {
                        "); name another --run_dir for another sweep"));
     }
     const absl::StatusOr<RunReport> report = ReadSummary(directory->path());
-    if (!report.ok() || !IsDone(report->status())) return absl::OkStatus();
+    if (absl::IsNotFound(report.status())) return absl::OkStatus();
+    MASE_RETURN_IF_ERROR(report.status());
+    if (!IsDone(report->status())) return absl::OkStatus();
     FillSweepRow(*report, rows_[i]);
     suites_[i] = SuiteOf(rows_[i].run, *report);
     progress_.Keep();

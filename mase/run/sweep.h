@@ -33,7 +33,8 @@ struct SweepResult {
   // OK: all points are done. Unknown: runs failed, each is a row of the table with its error.
   // Aborted: all ran, some missed a goal. Cancelled: interrupted, the same again goes on.
   // InvalidArgument, before anything runs: the settings of a point are no good, or the folder has
-  // another run of that name. AlreadyExists: the folder is no sweep's. Unavailable: another process
+  // another run of that name. AlreadyExists: the folder is no sweep's, or has runs that this one
+  // has not. DataLoss: the summary of a run is damaged. Unavailable: another process
   // is at it. Else errors of writing.
   absl::Status status;
   std::string directory;  // "" where it failed before.

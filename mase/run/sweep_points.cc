@@ -20,14 +20,29 @@ namespace {
 
 constexpr size_t kLongestName = 80;
 
-// Settings that say where runs write: each run of a sweep has its own.
-constexpr absl::string_view kOwn[] = {"config", "project", "project_dir", "resume", "run_dir"};
+// Settings that are not the runs' own, and why.
+struct NotSwept {
+  absl::string_view setting, why;
+};
+constexpr absl::string_view kWrites = "the sweep chooses where its runs write";
+constexpr absl::string_view kShared =
+    "it is that of the program, in which all runs are; give it beside --sweep";
+constexpr absl::string_view kOneFile = "it is one file of all runs; give it beside --sweep";
+constexpr NotSwept kNotSwept[] = {
+    {"config", kWrites},      {"project", kWrites},      {"project_dir", kWrites},
+    {"resume", kWrites},      {"run_dir", kWrites},      {"goals.junit", kOneFile},
+    {"junit", kOneFile},      {"max_memory", kShared},   {"log_level", kShared},
+    {"no_warnings", kShared}, {"plugins", kShared},      {"plugin_dirs", kShared},
+    {"isolation", kShared},   {"pass_timeout", kShared},
+};
 
 absl::Status CheckSetting(const std::string& setting) {
   if (setting.empty()) return absl::InvalidArgumentError("a setting without a name");
-  if (!absl::c_linear_search(kOwn, setting)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("'", setting, "' cannot be swept: the sweep chooses where its runs write"));
+  for (const NotSwept& each : kNotSwept) {
+    if (setting != each.setting) continue;
+    return absl::InvalidArgumentError(absl::StrCat("'", setting, "' cannot be swept: ", each.why));
+  }
+  return absl::OkStatus();
 }
 
 // `text` cut at each `separator` that is in no quotes and no brackets.

@@ -44,6 +44,10 @@ TEST(SweepPointsTest, WhatIsNoAxisIsRefused) {
   }
   EXPECT_THAT(ParseSweepAxis("run_dir=a,b"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cannot be swept")));
+  EXPECT_THAT(ParseSweepAxis("max_memory=1,2"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "'max_memory' cannot be swept: it is that of the program, in which all runs "
+                       "are; give it beside --sweep"));
 }
 
 TEST(SweepPointsTest, GridsHaveAllCombinationsAndZipsThePairs) {

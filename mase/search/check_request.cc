@@ -2,8 +2,11 @@
 
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
@@ -12,6 +15,18 @@
 namespace mase {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// All values of a choice, the ends of a range.
+std::vector<double> EndsOf(const SearchParameter& parameter) {
+  if (parameter.kind != SearchParameter::Kind::kCategorical) return {parameter.low, parameter.high};
+  std::vector<double> values;
+  for (size_t i = 0; i < parameter.choices.size(); ++i) values.push_back(static_cast<double>(i));
+  return values;
+}
+
+}  // namespace
 
 absl::Status CheckRequest(const SearchRequest& request, Reporter& reporter) {
   const SearchStrategySettings& strategy = request.settings.search().strategy();
@@ -27,6 +42,11 @@ absl::Status CheckRequest(const SearchRequest& request, Reporter& reporter) {
           absl::StrCat("--apply=", *request.apply, " wants the --run_dir of a search that is there",
                        directory.empty() ? "" : absl::StrCat("; ", directory, " is not")));
     }
+  }
+  if (strategy.setup().has_n_jobs() && strategy.setup().n_jobs() == 0) {
+    return absl::InvalidArgumentError(
+        "n_jobs (--jobs) = 0: no trial would run; want how many at the same time, or -1 for one on "
+        "each core");
   }
   // Of its settings, too, before anything runs.
   MASE_ASSIGN_OR_RETURN(const std::unique_ptr<Pruner> pruner,
@@ -71,6 +91,26 @@ absl::Status CheckRequest(const SearchRequest& request, Reporter& reporter) {
         "they are for MASE's rl; see search_space.constraints");
   }
   if (!unheeded.empty()) reporter.Warn(absl::StrCat("settings without effect:", unheeded));
+  return absl::OkStatus();
+}
+
+absl::Status CheckValues(const SearchRequest& request, const SearchSpace& space) {
+  std::set<std::pair<std::string, std::string>> judged;  // Many nodes take the same seed.
+  const ParameterSpace& parameters = space.parameters();
+  for (size_t i = 0; i < parameters.dimensions(); ++i) {
+    for (const double value : EndsOf(parameters[i])) {
+      const std::string text = SettingText(parameters[i], value);
+      if (!judged.emplace(space.PlaceOf(i), text).second) continue;
+      Point alone(parameters.dimensions(), kInactive);
+      alone[i] = value;
+      const absl::Status status = request.settings_of(space.AssignmentsOf(alone)).status();
+      if (status.ok()) continue;
+      const std::string place =
+          request.place_of == nullptr ? "" : request.place_of(space.PlaceOf(i));
+      return absl::InvalidArgumentError(absl::StrCat(
+          place, place.empty() ? "" : ": ", space.PlaceOf(i), " = ", text, ": ", status.message()));
+    }
+  }
   return absl::OkStatus();
 }
 

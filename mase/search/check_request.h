@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "mase/run/run.h"
 #include "mase/search/search_run.h"
+#include "mase/search/search_space.h"
 
 namespace mase {
 
@@ -12,6 +13,11 @@ namespace mase {
 // pruner of trials that are not trained, inherited weights that others have not got, settings of
 // MASE's that are not served. Settings without effect are told in one warning.
 absl::Status CheckRequest(const SearchRequest& request, Reporter& reporter);
+
+// InvalidArgument, with the place, for a value of the space that its setting cannot have at all, as
+// a text for a number or what is out of range. Values that only some points cannot have are those
+// points' trials' to fail.
+absl::Status CheckValues(const SearchRequest& request, const SearchSpace& space);
 
 }  // namespace mase
 

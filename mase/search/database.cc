@@ -1,11 +1,11 @@
 #include "mase/search/database.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -23,67 +23,108 @@ constexpr absl::Duration kLongestPause = absl::Seconds(2);
 constexpr absl::Duration kListen = absl::Milliseconds(20);  // For interrupts, while it waits.
 constexpr absl::Duration kSayAgain = absl::Seconds(15);
 
-// What a database says that will answer later, or whose connection is gone.
-constexpr absl::string_view kTransient[] = {
-    "database is locked",
-    "database table is locked",
-    "disk I/O error",
-    "could not connect",
-    "connection",
-    "the database system is",
-    "terminating",
-    "server closed",
-    "could not translate host name",
-    "Connection refused",
-    "timeout expired",
-    "could not serialize",
-    "deadlock detected",
-    "too many clients",
-    "cannot rollback",
+// For how long an error may be one that passes: a lock of other workers or a server that starts
+// again for as long as the user has patience, a disk that could not be read just now for a moment.
+enum class Wait { kNever, kBriefly, kPatiently };
+constexpr absl::Duration kBriefly = absl::Seconds(2);
+
+// What databases say, and what we say instead. The first that is found counts.
+struct Reason {
+  absl::string_view theirs;
+  absl::StatusCode code;
+  Wait wait;
+  absl::string_view ours;
+  absl::string_view advice;
 };
 
-// What will not become better by waiting.
-constexpr absl::string_view kFinal[] = {
-    "authentication failed",  "does not exist", "no password supplied",         "invalid URI",
-    "file is not a database", "malformed",      "invalid connection",           "permission denied",
-    "readonly database",      "missing \"=\"",  "unable to open database file",
+constexpr absl::StatusCode kWrong = absl::StatusCode::kInvalidArgument;
+constexpr absl::StatusCode kDamaged = absl::StatusCode::kDataLoss;
+constexpr absl::StatusCode kGone = absl::StatusCode::kUnavailable;
+constexpr absl::string_view kWriteUrl = "write postgresql://USER:PASSWORD@HOST:PORT/NAME";
+
+constexpr Reason kReasons[] = {
+    {"file is not a database", kDamaged, Wait::kNever, "is no database of SQLite",
+     "name another file, or move it away"},
+    {"malformed", kDamaged, Wait::kNever, "is damaged",
+     "name another file; sqlite3's .recover may save what is left of this one"},
+    {"disk is full", kGone, Wait::kNever, "the disk is full",
+     "free some space, and give the same command again"},
+    {"disk I/O error", kGone, Wait::kBriefly, "the disk does not read or write it",
+     "is it full, or failing? Then give the same command again"},
+    {"readonly database", kWrong, Wait::kNever, "may not be written to",
+     "change its permissions, or name another file"},
+    {"unable to open database file", kWrong, Wait::kNever, "cannot be opened",
+     "look at the permissions of file and folder, or name another file"},
+    {"authentication failed", kWrong, Wait::kNever, "the server does not let this user in",
+     "look at user and password"},
+    {"no password supplied", kWrong, Wait::kNever, "the server wants a password", kWriteUrl},
+    {"does not exist", kWrong, Wait::kNever, "the server does not have it",
+     "look at the names of user and database"},
+    {"permission denied", kWrong, Wait::kNever, "the server does not permit it to this user",
+     "grant it, or name another user"},
+    {"invalid URI", kWrong, Wait::kNever, "is no address of a server", kWriteUrl},
+    {"invalid connection", kWrong, Wait::kNever, "is no address of a server", kWriteUrl},
+    {"missing \"=\"", kWrong, Wait::kNever, "is no address of a server", kWriteUrl},
+    {"is locked", kGone, Wait::kPatiently, "another process keeps it", ""},
+    {"cannot rollback", kGone, Wait::kPatiently, "another process keeps it", ""},
+    {"could not serialize", kGone, Wait::kPatiently, "another process keeps it", ""},
+    {"deadlock detected", kGone, Wait::kPatiently, "another process keeps it", ""},
+    {"too many clients", kGone, Wait::kPatiently, "the server has too many clients", ""},
+    {"connect", kGone, Wait::kPatiently, "the server does not answer", ""},
+    {"the database system is", kGone, Wait::kPatiently, "the server does not answer", ""},
+    {"terminating", kGone, Wait::kPatiently, "the server does not answer", ""},
+    {"server closed", kGone, Wait::kPatiently, "the server does not answer", ""},
+    {"could not translate host name", kGone, Wait::kPatiently, "the server is not found", ""},
+    {"timeout expired", kGone, Wait::kPatiently, "the server does not answer", ""},
 };
+constexpr Reason kOfConnections = {"", kGone, Wait::kPatiently, "does not answer", ""};
+constexpr Reason kOther = {"", absl::StatusCode::kInternal, Wait::kNever,
+                           "does not do what it is asked", ""};
 
-bool SaysAnyOf(absl::string_view message, absl::Span<const absl::string_view> parts) {
-  return absl::c_any_of(parts,
-                        [&](absl::string_view part) { return absl::StrContains(message, part); });
-}
-
-// The line of what SOCI says that has the reason: of connections it is the second.
-std::string ReasonOf(absl::string_view message) {
-  const std::vector<absl::string_view> lines =
-      absl::StrSplit(message, '\n', absl::SkipWhitespace());
-  const bool says_no_more = !lines.empty() && absl::StartsWith(lines[0], "Cannot establish");
-  if (lines.empty()) return "no reason given";
-  return std::string(absl::StripAsciiWhitespace(lines[says_no_more && lines.size() > 1 ? 1 : 0]));
-}
-
-// Unavailable where waiting may help.
-absl::Status StatusOf(const soci::soci_error& error, const DatabaseUrl& url) {
-  const std::string message = absl::StrCat(url.text, ": ", ReasonOf(error.get_error_message()));
-  if (SaysAnyOf(message, {"file is not a database", "malformed"})) {
-    return absl::DataLossError(message);
+const Reason& ReasonOf(const soci::soci_error& error) {
+  const std::string message = error.get_error_message();
+  for (const Reason& reason : kReasons) {
+    if (absl::StrContains(message, reason.theirs)) return reason;
   }
-  if (SaysAnyOf(message, kFinal)) return absl::InvalidArgumentError(message);
   const bool connection = error.get_error_category() == soci::soci_error::connection_error;
-  if (connection || SaysAnyOf(message, kTransient)) return absl::UnavailableError(message);
-  return absl::InternalError(message);
+  return connection ? kOfConnections : kOther;
 }
 
-// The folder of a file that is to be opened is there.
-absl::Status CheckFolder(absl::string_view file) {
+// The words of the database itself in what SOCI says: of connections they are behind a sentence,
+// often in the next line, and elsewhere behind the name of a function.
+std::string WordsOf(absl::string_view message) {
+  absl::ConsumePrefix(&message, "Cannot establish connection to the database.");
+  const size_t function = message.find("::");
+  if (function < message.find(' ')) message.remove_prefix(message.find(' ', function));
+  message = absl::StripLeadingAsciiWhitespace(message);
+  const std::string words(absl::StripAsciiWhitespace(message.substr(0, message.find('\n'))));
+  return words.empty() ? "no reason given" : words;
+}
+
+// "sqlite:///study.db: is damaged ("database disk image is malformed"); name another file".
+absl::Status StatusOf(const Reason& reason, absl::string_view words, const DatabaseUrl& url) {
+  return absl::Status(reason.code, absl::StrCat(url.text, ": ", reason.ours, " (\"", words, "\")",
+                                                reason.advice.empty() ? "" : "; ", reason.advice));
+}
+
+// The file that is to be opened or made can be, as far as one sees without touching it: to close a
+// file would give up the locks that this process has on it by other connections.
+absl::Status CheckFile(absl::string_view file) {
+  const std::string name(file);
+  const auto refuse = [&](auto... words) {
+    return absl::InvalidArgumentError(absl::StrCat("sqlite:///", file, ": ", words...));
+  };
   const size_t slash = file.rfind('/');
-  if (slash == absl::string_view::npos || slash == 0) return absl::OkStatus();
-  const std::string folder(file.substr(0, slash));
+  const std::string folder(file.substr(0, slash == absl::string_view::npos ? 0 : slash));
   struct stat info;
-  if (stat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("sqlite:///", file, ": the folder ", folder, " does not exist"));
+  if (!folder.empty() && (stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))) {
+    return refuse("the folder ", folder, " does not exist");
+  }
+  if (stat(name.c_str(), &info) != 0) return absl::OkStatus();  // To be made.
+  if (S_ISDIR(info.st_mode)) return refuse("is a folder; name a file");
+  if (!S_ISREG(info.st_mode)) return refuse("is no regular file; name one");
+  if (access(name.c_str(), R_OK | W_OK) == 0) return absl::OkStatus();
+  return refuse("may not be read and written; change its permissions, or name another file");
 }
 
 // A value within a connection text of SOCI.
@@ -204,7 +245,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(absl::string_view url,
                                                          const std::atomic<bool>* interrupted) {
   MASE_ASSIGN_OR_RETURN(DatabaseUrl parsed, ParseDatabaseUrl(url));
   if (parsed.kind == DatabaseUrl::Kind::kSqlite) {
-    MASE_RETURN_IF_ERROR(CheckFolder(url.substr(url.find(":///") + 4)));
+    MASE_RETURN_IF_ERROR(CheckFile(url.substr(url.find(":///") + 4)));
   }
   std::unique_ptr<Database> database(
       new Database(std::move(parsed), patience, std::move(say), interrupted));
@@ -230,10 +271,18 @@ absl::Status Database::Connect() {
     session_ = std::move(session);
     return absl::OkStatus();
   } catch (const soci::soci_error& error) {
-    return StatusOf(error, url_);
+    return Failed(error);
   } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat(url_.text, ": ", error.what()));
+    return StatusOf(kOther, error.what(), url_);
   }
+}
+
+absl::Status Database::Failed(const soci::soci_error& error) {
+  const Reason& reason = ReasonOf(error);
+  wait_ = reason.wait == Wait::kNever     ? absl::ZeroDuration()
+          : reason.wait == Wait::kBriefly ? std::min(kBriefly, patience_)
+                                          : patience_;
+  return StatusOf(reason, WordsOf(error.get_error_message()), url_);
 }
 
 absl::Status Database::Transact(const Work& work) {
@@ -246,9 +295,9 @@ absl::Status Database::Transact(const Work& work) {
       *session_ << (status.ok() ? "COMMIT" : "ROLLBACK");
       return status;
     } catch (const soci::soci_error& error) {
-      status = StatusOf(error, url_);
+      status = Failed(error);
     } catch (const std::exception& error) {
-      status = absl::InternalError(absl::StrCat(url_.text, ": ", error.what()));
+      status = StatusOf(kOther, error.what(), url_);
     }
     try {
       *session_ << "ROLLBACK";
@@ -264,13 +313,15 @@ absl::Status Database::Retry(const std::function<absl::Status()>& attempt) {
   const absl::Time begin = absl::Now();
   absl::Time said = absl::InfinitePast();
   for (absl::Duration pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+    wait_ = patience_;
     const absl::Status status = attempt();
     if (!absl::IsUnavailable(status)) {
       in_vain_ = absl::ZeroDuration();
       return status;
     }
+    if (wait_ == absl::ZeroDuration()) return status;
     const absl::Duration waited = absl::Now() - begin;
-    if (waited >= patience_ || in_vain_ > absl::ZeroDuration()) {
+    if (waited >= wait_ || in_vain_ > absl::ZeroDuration()) {
       in_vain_ = std::max(in_vain_, waited);
       return absl::UnavailableError(
           absl::StrCat(status.message(), " (gave up after ",
@@ -278,9 +329,9 @@ absl::Status Database::Retry(const std::function<absl::Status()>& attempt) {
     }
     if (say_ && absl::Now() - said >= kSayAgain) {
       said = absl::Now();
-      say_(absl::StrCat(status.message(), "; waiting up to ", absl::FormatDuration(patience_)));
+      say_(absl::StrCat(status.message(), "; waiting up to ", absl::FormatDuration(wait_)));
     }
-    const absl::Time until = absl::Now() + std::min(pause, patience_ - waited);
+    const absl::Time until = absl::Now() + std::min(pause, wait_ - waited);
     while (absl::Now() < until && !Interrupted()) absl::SleepFor(kListen);
     if (Interrupted()) {
       return absl::CancelledError(

@@ -46,8 +46,10 @@ class Database {
 
   // Connects. Where the database does not answer, `say` is told, and it is tried again for
   // `patience`, then Unavailable; Cancelled once `interrupted`, which may be null, is true.
-  // InvalidArgument: no such address, folder, user or database. DataLoss: a file that is no
-  // database.
+  // Unavailable at once where the disk is full, and after two seconds where it fails.
+  // InvalidArgument: no such address, folder, user or database, or no file that may be written.
+  // DataLoss: a file that is no database, or a damaged one. Messages are our words, with the
+  // database's in quotes.
   static absl::StatusOr<std::unique_ptr<Database>> Open(
       absl::string_view url, absl::Duration patience, Say say,
       const std::atomic<bool>* interrupted = nullptr);
@@ -74,12 +76,14 @@ class Database {
 
   absl::Status Retry(const std::function<absl::Status()>& attempt);
   absl::Status Connect();
+  absl::Status Failed(const soci::soci_error& error);
 
   const DatabaseUrl url_;
   const absl::Duration patience_;
   const Say say_;
   const std::atomic<bool>* const interrupted_;
   std::unique_ptr<soci::session> session_;
+  absl::Duration wait_;     // How long waiting may help, after the attempt that failed last.
   absl::Duration in_vain_;  // How long it was waited for, the last time, until that was given up.
 };
 

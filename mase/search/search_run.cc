@@ -168,7 +168,8 @@ class Search {
             {.name = project.empty() ? "search" : project,
              .directions = context_.objective.directions(),
              .metric_names = context_.objective.names(),
-             .space = context_.space.parameters()},
+             .space = context_.space.parameters(),
+             .is_there = request_.apply.has_value()},
             [this](absl::string_view text) { session_.reporter().Warn(text); }, interrupted_));
     return alone ? study_->FailOthers() : study_->Refresh();
   }
@@ -199,9 +200,9 @@ class Search {
 
   absl::Status WithAdvice(const absl::Status& status) const {
     if (!absl::IsUnavailable(status)) return status;
-    return absl::UnavailableError(absl::StrCat(
-        status.message(), "; the ", study_->history().size(), " trials that are known are in ",
-        directory_.path(), ", and the same command goes on when the database answers"));
+    return absl::UnavailableError(absl::StrCat(status.message(), "; the ", study_->history().size(),
+                                               " trials that are known are in ", directory_.path(),
+                                               ", and the same command goes on from there"));
   }
 
   absl::Status WriteResults() {
@@ -325,6 +326,7 @@ absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& b
     plain.clear_name();
     plain.clear_seed();
     MASE_ASSIGN_OR_RETURN(const SearchSpace space, SearchSpace::Create(plain, Graph()));
+    MASE_RETURN_IF_ERROR(CheckValues(request, space));
     MASE_ASSIGN_OR_RETURN(
         first,
         request.settings_of(space.AssignmentsOf(CornerPoint(space.parameters(), /*last=*/false))));
@@ -332,6 +334,7 @@ absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& b
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(first, begun, environment));
   MASE_ASSIGN_OR_RETURN(const SearchSpace space,
                         SearchSpace::Create(settings.search_space(), session.graph));
+  MASE_RETURN_IF_ERROR(CheckValues(request, space));
   MASE_ASSIGN_OR_RETURN(Objective objective, Objective::Create(settings, space.parameters(),
                                                                session.dataset.info().class_names));
   MASE_ASSIGN_OR_RETURN(std::vector<Goal> goals, ReadGoals(config, "search"));

@@ -7,6 +7,7 @@
 #define MASE_SEARCH_SEARCH_RUN_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@ namespace mase {
 struct SearchRequest {
   RunConfig settings;      // With a section `search`.
   SettingsOf settings_of;  // Of a point.
+  // Where a setting was given, by its path: "my.toml:12:3"; "" where nobody knows.
+  std::function<std::string(const std::string& setting)> place_of = nullptr;
   // Trials are chosen in batches of `batch`, each from what all batches before it found, so that
   // the study is the same for any number of jobs.
   bool deterministic = false;

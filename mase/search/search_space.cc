@@ -36,8 +36,10 @@ constexpr char kDefault[] = "default";
 constexpr char kPasses[] = "passes.";
 constexpr char kWidths[] = "change_widths";
 
+std::string Place(absl::string_view where) { return absl::StrCat("search.search_space.", where); }
+
 absl::Status Wrong(absl::string_view where, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("search.search_space.", where, ": ", what));
+  return absl::InvalidArgumentError(absl::StrCat(Place(where), ": ", what));
 }
 
 // A value of the file as a choice. Whole numbers are integers; lists are their text.
@@ -228,7 +230,8 @@ struct SearchSpace::Builder {
     widened.push_back(&node);
     Add(*std::move(parameter), {-1, node.name(), choice.name(),
                                 absl::StrCat(kPasses, kWidths, ".", QuotedKey(node.name()), ".",
-                                             kConfig, ".", choice.name())});
+                                             kConfig, ".", choice.name()),
+                                Place(where)});
     return absl::OkStatus();
   }
 
@@ -254,7 +257,8 @@ struct SearchSpace::Builder {
       if (key->name() == kFormatName) name_at = static_cast<int>(parameters.size());
       Target target{index, node.name(), key->name(),
                     absl::StrCat(kPasses, QuotedKey(quantize), ".", QuotedKey(node.name()), ".",
-                                 kConfig, ".", key->name())};
+                                 kConfig, ".", key->name()),
+                    Place(where)};
       parameter->group = node.name();
       Add(*std::move(parameter), std::move(target));
     }
@@ -285,7 +289,7 @@ struct SearchSpace::Builder {
       if (const absl::Status status = AddCondition(choice, *parameter); !status.ok()) {
         return Wrong(where, status.message());
       }
-      Add(*std::move(parameter), {.setting = choice.name()});
+      Add(*std::move(parameter), {.setting = choice.name(), .place = Place(where)});
     }
     return absl::OkStatus();
   }

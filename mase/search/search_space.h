@@ -61,8 +61,11 @@ class SearchSpace {
   // Whether formats of nodes are all there is to choose.
   bool formats_alone() const { return formats_alone_; }
 
-  // The settings of a point, in an order that may be given to --set.
+  // The settings of a point, in an order that may be given to --set. Those of parameters that are
+  // NaN there are left out.
   std::vector<Assignment> AssignmentsOf(absl::Span<const double> point) const;
+  // Where the settings have the choice: "search.search_space.seed.linear.config.weight_width".
+  const std::string& PlaceOf(size_t parameter) const { return targets_[parameter].place; }
 
   // The config of the rule for nodes()[node]. InvalidArgument, naming parameter and value, for what
   // a rule cannot have.
@@ -84,6 +87,7 @@ class SearchSpace {
     std::string layer;    // Of a format or width: the node's name. "": a setting by its path.
     std::string key;      // Of the rule's config: "weight_width".
     std::string setting;  // The path.
+    std::string place;    // See PlaceOf.
   };
   struct Builder;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
@@ -26,6 +27,7 @@ using Id = TrialId;
 using Row = TrialRow;
 
 constexpr size_t kMostPending = 256;  // Results that are collected.
+constexpr int64_t kNoTarget = std::numeric_limits<int64_t>::max();
 
 class DatabaseStudy final : public Study {
  public:
@@ -48,12 +50,16 @@ class DatabaseStudy final : public Study {
   }
 
   absl::Span<const Trial> running() const override { return running_; }
+  int64_t begun() const override {
+    return static_cast<int64_t>(history_.size() + running_.size()) - died_;
+  }
   size_t running_elsewhere() const override { return running_.size() - ids_.size(); }
   absl::StatusOr<std::vector<Trial>> Begin(int64_t count) override {
-    return Take(count, /*only_queued=*/false);
+    return Take(kNoTarget, count, /*only_queued=*/false);
   }
-  absl::StatusOr<std::vector<Trial>> BeginQueued(int64_t count) override {
-    return Take(count, /*only_queued=*/true);
+  absl::StatusOr<std::vector<Trial>> BeginOf(int64_t target, int64_t count,
+                                             bool only_queued) override {
+    return Take(target, count, only_queued);
   }
   absl::StatusOr<bool> Choose(const Trial& trial) override;
   absl::Status Report(int64_t number, int64_t step, double value) override;
@@ -73,7 +79,8 @@ class DatabaseStudy final : public Study {
 
   absl::Status ReadOthers(soci::session& sql, News& news);
   void Learn(News news);
-  absl::StatusOr<std::vector<Trial>> Take(int64_t count, bool only_queued);
+  int64_t Counted(const News& news) const;  // What begun() is once they are learnt.
+  absl::StatusOr<std::vector<Trial>> Take(int64_t target, int64_t count, bool only_queued);
   absl::StatusOr<Trial*> FindOwn(int64_t number);
   absl::Status MaybeFlush();
   // Fails trials of others that show no sign of life, or, `at_once`, all of them.
@@ -89,6 +96,7 @@ class DatabaseStudy final : public Study {
   std::set<Id> open_;                     // Rows of others that are not finished.
   std::map<Id, Row> waiting_;             // Rows in the queue.
   Id last_ = 0;                           // Rows up to this one are known.
+  int64_t died_ = 0;                      // Of the history, with their workers.
   StudyResults pending_;
   absl::Time flushed_ = absl::InfinitePast();
   absl::Time looked_for_stale_ = absl::InfinitePast();
@@ -125,6 +133,7 @@ void DatabaseStudy::Learn(News news) {
   waiting_.clear();
   for (Row& row : news.rows) {
     if (IsFinished(row.trial.state)) {
+      died_ += DiedWithItsWorker(row.trial);
       history_.Add(std::move(row.trial));
       continue;
     }
@@ -135,6 +144,13 @@ void DatabaseStudy::Learn(News news) {
       waiting_.emplace(row.id, std::move(row));
     }
   }
+}
+
+int64_t DatabaseStudy::Counted(const News& news) const {
+  const int64_t known = static_cast<int64_t>(history_.size() + ids_.size()) - died_;
+  return known + absl::c_count_if(news.rows, [](const Row& row) {
+           return row.trial.state != TrialState::kWaiting && !DiedWithItsWorker(row.trial);
+         });
 }
 
 absl::Status DatabaseStudy::FailDead(bool at_once) {
@@ -153,7 +169,8 @@ absl::Status DatabaseStudy::FailOthers() {
   return FailDead(/*at_once=*/true);
 }
 
-absl::StatusOr<std::vector<Trial>> DatabaseStudy::Take(int64_t count, bool only_queued) {
+absl::StatusOr<std::vector<Trial>> DatabaseStudy::Take(int64_t target, int64_t count,
+                                                       bool only_queued) {
   MASE_RETURN_IF_ERROR(Refresh());
   // Trials of the dead are looked for a few times in a grace period.
   const absl::Duration grace = absl::Seconds(settings_.grace_period());
@@ -161,19 +178,23 @@ absl::StatusOr<std::vector<Trial>> DatabaseStudy::Take(int64_t count, bool only_
     looked_for_stale_ = absl::Now();
     MASE_RETURN_IF_ERROR(FailDead(/*at_once=*/false));
   }
-  if (only_queued && waiting_.empty()) return std::vector<Trial>();
+  if ((only_queued && waiting_.empty()) || begun() >= target) return std::vector<Trial>();
   std::vector<Row> begun;
+  News news;
   MASE_RETURN_IF_ERROR(database_->Transact([&](soci::session& sql) -> absl::Status {
     begun.clear();
     store_.Lock(sql);
+    // Whoever has the lock sees what those before it took.
+    if (!alone_) MASE_RETURN_IF_ERROR(ReadOthers(sql, news));
+    const int64_t wanted = std::min(count, target - (alone_ ? this->begun() : Counted(news)));
     const absl::Time now = absl::Now();
     for (const auto& [id, row] : waiting_) {
-      if (static_cast<int64_t>(begun.size()) >= count) break;
+      if (static_cast<int64_t>(begun.size()) >= wanted) break;
       absl::optional<Row> taken = store_.TakeWaiting(sql, row, now);
       if (taken.has_value()) begun.push_back(*std::move(taken));
     }
-    const int64_t wanted = only_queued ? 0 : count - static_cast<int64_t>(begun.size());
-    for (Row& row : store_.InsertRunning(sql, wanted, now)) begun.push_back(std::move(row));
+    const int64_t more = only_queued ? 0 : wanted - static_cast<int64_t>(begun.size());
+    for (Row& row : store_.InsertRunning(sql, more, now)) begun.push_back(std::move(row));
     for (Row& row : begun) {
       row.trial.state = TrialState::kRunning;
       row.trial.start = now;
@@ -181,6 +202,7 @@ absl::StatusOr<std::vector<Trial>> DatabaseStudy::Take(int64_t count, bool only_
     store_.WriteBegun(sql, begun);
     return absl::OkStatus();
   }));
+  if (!alone_) Learn(std::move(news));
   std::vector<Trial> trials;
   for (Row& row : begun) {
     waiting_.erase(row.id);

@@ -60,6 +60,7 @@ struct StudySpec {
   std::vector<Direction> directions;      // One an objective, at least one.
   std::vector<std::string> metric_names;  // As many.
   ParameterSpace space;
+  bool is_there = false;  // Another worker has made it; where none has, it is not made.
 };
 
 inline constexpr int kMostRetries = 3;
@@ -76,8 +77,9 @@ class Study {
 
   // The study of that name, made if it is not there. Once `interrupted`, which may be null, is true
   // a database that does not answer is waited for no longer. The errors of Database::Open and, with
-  // nothing changed, FailedPrecondition: tables of another schema; a study of other objectives, or
-  // with trials of other parameters.
+  // nothing changed, InvalidArgument: tables of another schema; a study of other objectives, or
+  // with trials of other parameters. NotFound, with those that there are: none of that name, and it
+  // should be there.
   static absl::StatusOr<std::unique_ptr<Study>> Open(
       StorageSettings settings, StudySpec spec, Say say = nullptr,
       const std::atomic<bool>* interrupted = nullptr);
@@ -90,7 +92,11 @@ class Study {
   // The running ones, this worker's first. Those whose point is not chosen yet have none.
   virtual absl::Span<const Trial> running() const = 0;
 
-  // How many of them are other workers'.
+  // The trials that it has of those that it is to have: finished and running ones, but none that
+  // died with its worker.
+  virtual int64_t begun() const = 0;
+
+  // How many of the running ones are other workers'.
   virtual size_t running_elsewhere() const = 0;
 
   // Takes up to `count` trials to work at: enqueued ones first, which have their points, then new
@@ -98,10 +104,10 @@ class Study {
   // workers and does what Refresh() does before.
   virtual absl::StatusOr<std::vector<Trial>> Begin(int64_t count) = 0;
 
-  // The same for what is in the queue alone, trials of dead workers among it; fewer than `count`
-  // where it is empty. For a worker whose study has all its trials, while those of others still
-  // run.
-  virtual absl::StatusOr<std::vector<Trial>> BeginQueued(int64_t count) = 0;
+  // The same, as far as it makes begun() no more than `target`, whoever else takes trials at the
+  // same moment; none where the study has them all. With `only_queued` no new ones.
+  virtual absl::StatusOr<std::vector<Trial>> BeginOf(int64_t target, int64_t count,
+                                                     bool only_queued) = 0;
 
   // The trial's point is chosen: others see it. False, and nothing is chosen, where another worker
   // has a trial with that point, as happens to those that choose at the same moment; history() and

@@ -113,7 +113,7 @@ absl::Status TrialReader::ReadParam(absl::string_view name, double value,
   const int index = space_.Find(name);
   if (index < 0 ||
       (distribution != distributions_[index] && !IsDistributionOf(space_[index], distribution))) {
-    return absl::FailedPreconditionError(
+    return absl::InvalidArgumentError(
         absl::StrCat(place_, ": trial ", trial.number, " is of another search space: parameter '",
                      name, "' is ", distribution, " there, ",
                      index < 0 ? "and none here" : distributions_[index], "; name another study"));

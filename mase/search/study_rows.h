@@ -76,7 +76,7 @@ class TrialReader {
                                                  const std::string& where) const;
 
   // The rest of them. A point with a value that its parameter cannot have is cleared, and the
-  // attribute "error" says which. FailedPrecondition: a trial of another search space.
+  // attribute "error" says which. InvalidArgument: a trial of another search space.
   absl::Status ReadDetails(soci::session& sql, std::vector<TrialRow>& rows);
 
  private:

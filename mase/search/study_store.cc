@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "mase/base/quote.h"
 #include "mase/base/status_macros.h"
 #include "mase/sampler/draws.h"
 #include "mase/search/study_tables.h"
@@ -35,11 +36,11 @@ StudyStore::StudyStore(const StudySpec& spec, const StorageSettings& settings,
 
 absl::Status StudyStore::MakeOrCheck(soci::session& sql) {
   const auto refuse = [&](absl::string_view what) {
-    return absl::FailedPreconditionError(absl::StrCat(database_.url().text, ": study '", spec_.name,
-                                                      "' ", what, "; name another study"));
+    return absl::InvalidArgumentError(absl::StrCat(database_.url().text, ": study '", spec_.name,
+                                                   "' ", what, "; name another study"));
   };
   int made = 0;
-  {
+  if (!spec_.is_there) {
     soci::statement insert = (sql.prepare << "INSERT INTO studies (study_name) VALUES (:n) "
                                              "ON CONFLICT (study_name) DO NOTHING",
                               use(spec_.name));
@@ -47,6 +48,7 @@ absl::Status StudyStore::MakeOrCheck(soci::session& sql) {
     made = static_cast<int>(insert.get_affected_rows());
   }
   sql << "SELECT study_id FROM studies WHERE study_name = :n", use(spec_.name), into(study_);
+  if (!sql.got_data()) return NoSuchStudy(sql);
   const std::string names = nlohmann::json(spec_.metric_names).dump();
   std::vector<std::string> directions;
   for (Direction direction : spec_.directions) {
@@ -84,6 +86,21 @@ absl::Status StudyStore::MakeOrCheck(soci::session& sql) {
     return refuse(absl::StrCat("measures ", metrics, ", not ", names));
   }
   return absl::OkStatus();
+}
+
+absl::Status StudyStore::NoSuchStudy(soci::session& sql) const {
+  std::vector<std::string> there;
+  std::string name;
+  soci::statement read = (sql.prepare << "SELECT study_name FROM studies ORDER BY study_id DESC "
+                                         "LIMIT 8",
+                          into(name));
+  read.execute();
+  while (read.fetch()) there.push_back(Quoted(name));
+  return absl::NotFoundError(absl::StrCat(
+      database_.url().text, ": has no study '", spec_.name, "'",
+      there.empty()
+          ? ", nor any other"
+          : absl::StrCat("; it has ", absl::StrJoin(there, ", "), ": name one with --project")));
 }
 
 // In SQLite there is one writer anyway.

@@ -43,8 +43,8 @@ class StudyStore {
   // All three must outlive it.
   StudyStore(const StudySpec& spec, const StorageSettings& settings, const Database& database);
 
-  // Makes the study of the spec's name where there is none; before all else. FailedPrecondition: it
-  // has other objectives.
+  // Makes the study of the spec's name where there is none; before all else. InvalidArgument: it
+  // has other objectives. NotFound, with the names of others: it should be there and is not.
   absl::Status MakeOrCheck(soci::session& sql);
 
   // Numbers are given, and trials taken, by one worker at a time, until its transaction ends.
@@ -81,6 +81,7 @@ class StudyStore {
   void FailStale(soci::session& sql, const std::vector<TrialId>& open, bool at_once);
 
  private:
+  absl::Status NoSuchStudy(soci::session& sql) const;
   int64_t NextNumber(soci::session& sql) const;
   TrialId Insert(soci::session& sql, int64_t number, TrialState state, absl::Time start) const;
   void RetryStale(soci::session& sql, TrialId id);

@@ -119,7 +119,7 @@ absl::Status PrepareTables(Database& database) {
           soci::into(versions);
     }
     if (versions == 0 && tables > 0) {
-      return absl::FailedPreconditionError(absl::StrCat(
+      return absl::InvalidArgumentError(absl::StrCat(
           database.url().text, ": a database that holds no studies; name another file"));
     }
     if (versions == 0) {
@@ -141,7 +141,7 @@ absl::Status PrepareTables(Database& database) {
       sql << "SELECT version_num FROM alembic_version", soci::into(alembic, alembic_is);
     }
     if (schema == kSchema && alembic == kAlembic) return absl::OkStatus();
-    return absl::FailedPreconditionError(
+    return absl::InvalidArgumentError(
         absl::StrCat(database.url().text, ": its tables are of schema ", schema, " (revision ",
                      alembic, "), and only schema ", kSchema, " (", kAlembic,
                      ") is known here; nothing was changed. Older ones: optuna storage upgrade"));

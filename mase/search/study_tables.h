@@ -15,7 +15,7 @@
 
 namespace mase {
 
-// Makes the tables where there are none. FailedPrecondition, and nothing is changed, where there
+// Makes the tables where there are none. InvalidArgument, and nothing is changed, where there
 // are tables of another schema or a file that holds something else.
 absl::Status PrepareTables(Database& database);
 

@@ -1,8 +1,11 @@
 #include "mase/search/study.h"
 
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
@@ -144,12 +147,12 @@ TEST_F(StudyTest, TrialsAreNumberedOnAndEnqueuedOnesComeFirst) {
 
 TEST_F(StudyTest, TheQueueAloneCanBeWorkedOff) {
   auto study = Open();
-  EXPECT_THAT(ValueOrDie(study->BeginQueued(2)), IsEmpty());
+  EXPECT_THAT(ValueOrDie(study->BeginOf(100, 2, /*only_queued=*/true)), IsEmpty());
   EXPECT_OK(study->Enqueue({5, 0, kInactive}));
-  const std::vector<Trial> trials = ValueOrDie(study->BeginQueued(2));
+  const std::vector<Trial> trials = ValueOrDie(study->BeginOf(100, 2, /*only_queued=*/true));
   ASSERT_THAT(trials, SizeIs(1));
   EXPECT_EQ(trials[0].number, 0);
-  EXPECT_THAT(ValueOrDie(study->BeginQueued(1)), IsEmpty());
+  EXPECT_THAT(ValueOrDie(study->BeginOf(100, 1, /*only_queued=*/true)), IsEmpty());
 }
 
 TEST_F(StudyTest, APointThatIsChosenIsSeenByOthers) {
@@ -348,16 +351,16 @@ TEST_F(StudyTest, AnotherStudyOfThatNameIsRefused) {
   const StudySpec spec = spec_;
   spec_.directions[1] = Direction::kMaximize;
   EXPECT_THAT(Study::Open(settings_, spec_),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("MAXIMIZE, MINIMIZE")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("MAXIMIZE, MINIMIZE")));
   spec_ = spec;
   spec_.metric_names[1] = "bytes";
   EXPECT_THAT(Study::Open(settings_, spec_),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("measures")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("measures")));
   spec_ = spec;
   spec_.space = ValueOrDie(ParameterSpace::Create({IntegerParameter("a", 0, 8)}));
-  EXPECT_THAT(Study::Open(settings_, spec_),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("another search space: parameter '")));
+  EXPECT_THAT(
+      Study::Open(settings_, spec_),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("another search space: parameter '")));
   spec_ = spec;
   EXPECT_EQ(Open()->history().size(), 1u);
 }
@@ -389,13 +392,27 @@ TEST_F(StudyTest, AStudyOfOptunasIsReadAndWorkedAt) {
   EXPECT_EQ(study->history().Find(5)->attributes.at("error"), R"("parameter 'a' cannot be 50")");
 }
 
+TEST_F(StudyTest, AStudyThatShouldBeThereIsNotMade) {
+  Open();
+  StudySpec wrong = spec_;
+  wrong.name = "tset";
+  wrong.is_there = true;
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(Study::Open(settings_, wrong),
+                StatusIs(absl::StatusCode::kNotFound,
+                         AllOf(HasSubstr("has no study 'tset'; it has "), HasSubstr(spec_.name))));
+  }
+  spec_.is_there = true;
+  EXPECT_OK(Study::Open(settings_, spec_));
+}
+
 TEST_F(StudyTest, TablesOfAnotherSchemaAreRefusedAndNotTouched) {
   if (!sqlite()) return;  // Would be in the way of the other tests.
   Open();
   Execute("UPDATE version_info SET schema_version = 13");
   Execute("DROP TABLE alembic_version");  // As others may have theirs.
   EXPECT_THAT(Study::Open(settings_, spec_),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
+              StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("schema 13"), HasSubstr("nothing was changed"))));
 }
 
@@ -408,11 +425,70 @@ TEST_F(StudyTest, FilesThatAreNoStudiesAreRefused) {
       text);
   fclose(text);
   EXPECT_THAT(Study::Open(settings_, spec_),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr(file())));
+              StatusIs(absl::StatusCode::kDataLoss,
+                       AllOf(HasSubstr(file()), HasSubstr("is no database of SQLite (\"file is not "
+                                                          "a database\"); name another file"))));
+  unlink(file().c_str());
+  mkdir(file().c_str(), 0700);
+  EXPECT_THAT(Study::Open(settings_, spec_),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is a folder; name a file")));
+  rmdir(file().c_str());
+  mkfifo(file().c_str(), 0600);
+  EXPECT_THAT(Study::Open(settings_, spec_),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is no regular file")));
   unlink(file().c_str());
   Execute("CREATE TABLE recipes (name TEXT)");
   EXPECT_THAT(Study::Open(settings_, spec_),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("holds no studies")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("holds no studies")));
+}
+
+TEST_F(StudyTest, FilesThatMayNotBeWrittenAreRefused) {
+  if (!sqlite() || geteuid() == 0) return;  // To root all is permitted.
+  Open();
+  chmod(file().c_str(), 0400);
+  EXPECT_THAT(Study::Open(settings_, spec_), StatusIs(absl::StatusCode::kInvalidArgument,
+                                                      HasSubstr("may not be read and written")));
+}
+
+TEST_F(StudyTest, AFullDiskIsSaidAtOnce) {
+  if (!sqlite()) return;
+  const absl::Time begin = absl::Now();
+  auto database = ValueOrDie(Database::Open(settings_.url(), absl::Minutes(5), nullptr));
+  const auto write = [](soci::session& sql) {
+    sql << "CREATE TABLE much (bytes BLOB)";
+    sql << "PRAGMA max_page_count = 4";
+    sql << "INSERT INTO much VALUES (zeroblob(1000000))";
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(database->Transact(write),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       absl::StrCat(settings_.url(),
+                                    ": the disk is full (\"database or disk is "
+                                    "full\"); free some space, and give the same "
+                                    "command again")));
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(30));
+}
+
+TEST_F(StudyTest, ADiskThatFailsIsWaitedForForAMomentOnly) {
+  if (!sqlite()) return;
+  const absl::Time begin = absl::Now();
+  auto database = ValueOrDie(Database::Open(settings_.url(), absl::Minutes(5), nullptr));
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small = {1 << 16, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const absl::Status status = database->Transact([](soci::session& sql) {
+    sql << "CREATE TABLE much (bytes BLOB)";
+    sql << "INSERT INTO much VALUES (zeroblob(1000000))";
+    return absl::OkStatus();
+  });
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable,
+                               AllOf(HasSubstr("the disk does not read or write it (\"disk I/O "
+                                               "error\")"),
+                                     HasSubstr("gave up after"))));
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(30));
 }
 
 TEST_F(StudyTest, ADatabaseThatDoesNotAnswerIsWaitedForAndThenGivenUp) {

@@ -200,24 +200,14 @@ bool TrialLoop::Ending() const {
   return stop_ || Interrupted() || hopeless || absl::Now() >= options_.deadline;
 }
 
-int64_t TrialLoop::Begun() {
-  const std::deque<Trial>& arrivals = study_.history().arrivals();
-  for (; looked_at_ < arrivals.size(); ++looked_at_) {
-    died_ += DiedWithItsWorker(arrivals[looked_at_]);
-  }
-  return static_cast<int64_t>(arrivals.size() + study_.running().size() - taken_.size()) - died_;
-}
-
 absl::Status TrialLoop::TakeSome() {
-  const int64_t wanted = exhausted_ ? 0 : options_.target - Begun();
-  std::vector<Trial> trials;
-  if (wanted > 0) {
-    const bool fast =
-        complete_ > kBlock && measuring_ns_ / (complete_ + failed_) < kFastTrialNanoseconds;
-    MASE_ASSIGN_OR_RETURN(trials, study_.Begin(fast ? std::min<int64_t>(kBlock, wanted) : 1));
-  } else if (study_.running_elsewhere() > 0) {
-    MASE_ASSIGN_OR_RETURN(trials, study_.BeginQueued(1));
-  }
+  const bool has_all = exhausted_ || study_.begun() >= options_.target;
+  // Those that others run may come into the queue.
+  if (has_all && study_.running_elsewhere() == 0) return absl::OkStatus();
+  const bool fast =
+      complete_ > kBlock && measuring_ns_ / (complete_ + failed_) < kFastTrialNanoseconds;
+  MASE_ASSIGN_OR_RETURN(const std::vector<Trial> trials,
+                        study_.BeginOf(options_.target, fast ? kBlock : 1, exhausted_));
   taken_.assign(trials.begin(), trials.end());
   return absl::OkStatus();
 }
@@ -242,8 +232,6 @@ absl::StatusOr<std::optional<Trial>> TrialLoop::Begin() {
   if (taken_.empty()) {
     MASE_RETURN_IF_ERROR(TakeSome());
     if (taken_.empty()) return none;
-  } else if (Begun() >= options_.target) {
-    return none;
   }
   Trial trial = std::move(taken_.front());
   taken_.pop_front();

@@ -67,7 +67,6 @@ class TrialLoop {
   absl::Status RunWorkers();
   absl::Status RunBatches();
   bool Ending() const;      // Whether no trial begins any more.
-  int64_t Begun();          // Of the target.
   absl::Status TakeSome();  // Into taken_; nothing where there is none to begin.
   // Where none is left to begin: whether others still run some, after a moment.
   bool WaitForOthers();
@@ -103,8 +102,6 @@ class TrialLoop {
   int64_t complete_ = 0, failed_ = 0, pruned_ = 0, best_number_ = -1;
   std::multiset<int64_t> parents_in_use_;  // Of trials that run and inherit.
   bool exhausted_ = false;                 // The space has no other point.
-  size_t looked_at_ = 0;                   // Arrivals of the history that are counted in died_.
-  int64_t died_ = 0;                       // With their workers.
   bool waits_ = false;                     // For others, as was said.
   std::optional<double> best_;
   // Why trials failed, and which did.

@@ -1,5 +1,7 @@
 #include "mase/search/trial_loop.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <new>
@@ -7,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
@@ -48,12 +51,8 @@ class Unlucky final : public TrialRunner {
   }
 };
 
-using RunnerMaker = std::function<std::unique_ptr<TrialRunner>()>;
-
-// How a search of two choices with 2 and 40 values ends, and its study.
-absl::Status EndOf(const TrialLoopOptions& options, const RunnerMaker& make,
-                   const std::string& name = "random", std::unique_ptr<Study>* kept = nullptr,
-                   Reporter* reporter = nullptr) {
+// With 2 and 40 values.
+SearchSettings TwoChoices() {
   SearchSettings settings;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
       R"pb(
@@ -68,6 +67,26 @@ absl::Status EndOf(const TrialLoopOptions& options, const RunnerMaker& make,
         strategy { metrics { name: "accuracy" } }
       )pb",
       &settings));
+  return settings;
+}
+
+StudySpec SpecOfTwoChoices() {
+  const SearchSettings settings = TwoChoices();
+  const SearchSpace space = ValueOrDie(SearchSpace::Create(settings.search_space(), Graph()));
+  const Objective objective = ValueOrDie(Objective::Create(settings, space.parameters()));
+  return {.name = "test",
+          .directions = objective.directions(),
+          .metric_names = objective.names(),
+          .space = space.parameters()};
+}
+
+using RunnerMaker = std::function<std::unique_ptr<TrialRunner>()>;
+
+// How a search of the two choices ends, and its study.
+absl::Status EndOf(const TrialLoopOptions& options, const RunnerMaker& make,
+                   const std::string& name = "random", std::unique_ptr<Study>* kept = nullptr,
+                   Reporter* reporter = nullptr, const StorageSettings& storage = {}) {
+  const SearchSettings settings = TwoChoices();
   const SearchSpace space = ValueOrDie(SearchSpace::Create(settings.search_space(), Graph()));
   const Objective objective = ValueOrDie(Objective::Create(settings, space.parameters()));
   const Graph graph;
@@ -79,10 +98,7 @@ absl::Status EndOf(const TrialLoopOptions& options, const RunnerMaker& make,
   sampler.set_name(name);
   PointChooser chooser =
       ValueOrDie(PointChooser::Create(sampler, space.parameters(), objective, /*seed=*/0));
-  auto study = ValueOrDie(Study::Open({}, {.name = "test",
-                                           .directions = objective.directions(),
-                                           .metric_names = objective.names(),
-                                           .space = space.parameters()}));
+  auto study = ValueOrDie(Study::Open(storage, SpecOfTwoChoices()));
   TrialLoop loop(context, *study, chooser, make, options);
   const absl::Status end = loop.Run();
   if (kept != nullptr) *kept = std::move(study);
@@ -114,6 +130,43 @@ TEST(TrialLoopTest, ATrialThatTheMachineDidNotLetBeMeasuredIsGivenBackAndEndsThe
     const std::vector<Trial> next = ValueOrDie(study->Begin(1));
     ASSERT_EQ(next.size(), 1u);
     EXPECT_EQ(next[0].number, 2);
+  }
+}
+
+// While the second trial runs, another worker of the study takes and ends one.
+class Accompanied final : public TrialRunner {
+ public:
+  explicit Accompanied(const StorageSettings& storage) : storage_(storage) {}
+
+  absl::StatusOr<TrialFigures> Run(const Trial& trial, const EpochWatch&) override {
+    if (trial.number == 1) {
+      auto other = ValueOrDie(Study::Open(storage_, SpecOfTwoChoices()));
+      Trial theirs = ValueOrDie(other->Begin(1))[0];
+      theirs.point = {1 - trial.point[0], trial.point[1]};
+      theirs.values = {0.5};
+      theirs.state = TrialState::kComplete;
+      EXPECT_OK(other->Finish(theirs));
+    }
+    TrialFigures figures;
+    figures.software["accuracy"] = trial.point[1];
+    return figures;
+  }
+
+ private:
+  const StorageSettings storage_;
+};
+
+TEST(TrialLoopTest, WorkersOfOneStudyMakeAsManyTrialsAsItIsToHaveAndNoMore) {
+  for (const int target : {2, 3, 4}) {
+    StorageSettings storage;
+    storage.set_url(absl::StrCat("sqlite:///", ::testing::TempDir(), "/workers", target, ".db"));
+    std::remove(storage.url().substr(10).c_str());
+    ASSERT_OK(EndOf(
+        {.target = target}, [&] { return std::make_unique<Accompanied>(storage); }, "random",
+        nullptr, nullptr, storage));
+    // The other worker of this test takes its trial whatever the target.
+    EXPECT_EQ(ValueOrDie(Study::Open(storage, SpecOfTwoChoices()))->history().size(),
+              std::max(target, 3));
   }
 }
 

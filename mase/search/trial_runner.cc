@@ -341,7 +341,7 @@ absl::StatusOr<Graph> NetOf(const SearchContext& context, const Trial& trial,
   if (parent.has_value() && pass.empty()) {
     MASE_ASSIGN_OR_RETURN(const Graph inherited,
                           LoadNet(TrainedNetPath(context.directory, *parent)));
-    MASE_RETURN_IF_ERROR(TakeWeights(inherited, session.graph));
+    MASE_RETURN_IF_ERROR(TakeWeights(inherited, session.graph).status());
   }
   Transformed transformed;
   MASE_RETURN_IF_ERROR(

@@ -107,9 +107,9 @@ absl::StatusOr<Winner> NamedWinner(const TrialHistory& history, const ParameterS
                                  ? absl::NotFoundError("it has no point of the search space")
                                  : space.Check(trial->point);
   if (!whole.ok()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("trial ", number, " (", StateName(trial->state),
-                     ") cannot be applied: ", whole.message(), "; name another trial"));
+    return absl::InvalidArgumentError(absl::StrCat("trial ", number, " (", StateName(trial->state),
+                                                   ") cannot be applied: ", whole.message(),
+                                                   "; name another trial"));
   }
   return Winner{trial, "named by --apply"};
 }

@@ -28,7 +28,7 @@ Winner ChooseWinner(const TrialHistory& history, const Objective& objective,
                     absl::Span<const Goal> goals, const TrialFigures& original);
 
 // The trial that the user names. NotFound: the study has none of that number, or it has not ended.
-// FailedPrecondition, with the trial and why: its point is not whole, or none of the space.
+// InvalidArgument, with the trial and why: its point is not whole, or none of the space.
 absl::StatusOr<Winner> NamedWinner(const TrialHistory& history, const ParameterSpace& space,
                                    int64_t number);
 

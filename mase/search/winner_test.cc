@@ -21,7 +21,7 @@ TEST(WinnerTest, ATrialThatIsNamedMustHaveAWholePoint) {
   history.Add({.number = 2, .state = TrialState::kFailed});
   history.Add({.number = 3, .state = TrialState::kFailed, .point = {1, 2}});
   EXPECT_EQ(ValueOrDie(NamedWinner(history, space, 0)).trial, history.Find(0));
-  const auto refused = absl::StatusCode::kFailedPrecondition;
+  const auto refused = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(
       NamedWinner(history, space, 1),
       StatusIs(refused, AllOf(HasSubstr("trial 1 (PRUNED) cannot be applied: parameter 'name'"),

@@ -192,6 +192,7 @@ absl::Status Trainer::Restore(const std::string& directory) {
   const std::string path = absl::StrCat(directory, "/", kLastCheckpoint);
   MASE_RETURN_IF_ERROR(RestoreFrom(path));
   MASE_RETURN_IF_ERROR(Annotate(CheckLimits(), path));
+  MASE_RETURN_IF_ERROR(CheckBest(directory));
   restored_ = true;
   AnnounceRestored(directory);
   return absl::OkStatus();
@@ -217,6 +218,17 @@ absl::Status Trainer::RestoreFrom(const std::string& path) {
   if (!state.ok()) return Annotate(state.status(), path);
   state_ = *std::move(state);
   return absl::OkStatus();
+}
+
+absl::Status Trainer::CheckBest(const std::string& directory) const {
+  if (state_.best_epoch < 0) return absl::OkStatus();
+  const absl::Status best = LoadCheckpoint(absl::StrCat(directory, "/", kBestCheckpoint)).status();
+  if (best.ok()) return best;
+  return absl::Status(
+      best.code(),
+      absl::StrCat(best.message(), "; it holds the best net so far, of epoch ", state_.best_epoch,
+                   ", which the training would be asked for at its end: bring it back, "
+                   "or begin anew in another --run_dir"));
 }
 
 void Trainer::AnnounceRestored(const std::string& directory) const {

@@ -100,9 +100,9 @@ class Trainer {
   // and options are those that the run was begun with. Of the options those of
   // kMayChangeOnResume may be others, and how often is logged and written; the schedule of the new
   // ones holds from the present epoch on. A run that is finished says so, and how to train on.
-  // Writes nothing. NotFound: there is no checkpoint. InvalidArgument: another setting that
-  // differs, by its name; fewer epochs or steps than are done; a net in the file that Create would
-  // not have taken. DataLoss: a damaged file.
+  // Writes nothing. NotFound: there is no checkpoint, or none of the best epoch so far.
+  // InvalidArgument: another setting that differs, by its name; fewer epochs or steps than are
+  // done; a net in the file that Create would not have taken. DataLoss: a damaged file.
   absl::Status Restore(const std::string& directory);
 
   // Trains to one of the endings that TrainingResult knows; only what cannot go on at all (a full
@@ -123,6 +123,7 @@ class Trainer {
 
   absl::Status MakeLearner();
   absl::Status RestoreFrom(const std::string& path);
+  absl::Status CheckBest(const std::string& directory) const;  // That it is there, and whole.
   void AnnounceRestored(const std::string& directory) const;
   absl::Status TrainEpoch();
   void LogStep(double rate, const LossFigures& loss, int64_t rows);

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 
 #include "absl/strings/match.h"
@@ -369,6 +370,24 @@ TEST(TrainerTest, ResumeWithoutOrWithADamagedCheckpointSaysSo) {
   }
   ASSERT_OK(WriteFileAtomically(path, Bytes(folder, kBestCheckpoint)));
   EXPECT_THAT(trainer->Restore(folder), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST(TrainerTest, ResumeLooksForTheBestNetBeforeItTrains) {
+  const std::string folder = EmptyTestFolder("run");
+  const Dataset dataset = LinearJets(300, 100);
+  Train("jsc-tiny", dataset, SmallRun(), folder);
+  auto trainer = ValueOrDie(Create("jsc-tiny", dataset, SmallRun()));
+  const std::string path = folder + "/" + kBestCheckpoint, best = Bytes(folder, kBestCheckpoint);
+  ASSERT_OK(WriteFileAtomically(path, best.substr(0, best.size() / 2)));
+  EXPECT_THAT(trainer->Restore(folder),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("best.safetensors")));
+  std::remove(path.c_str());
+  EXPECT_THAT(trainer->Restore(folder),
+              StatusIs(absl::StatusCode::kNotFound,
+                       AllOf(HasSubstr("best.safetensors: cannot open"),
+                             HasSubstr("it holds the best net so far, of epoch "))));
+  ASSERT_OK(WriteFileAtomically(path, best));
+  EXPECT_OK(trainer->Restore(folder));
 }
 
 TEST(TrainerTest, SaysHowManyStepsThereWillBe) {

@@ -103,7 +103,16 @@ class ChangeWidthsPass final : public Pass {
     MASE_RETURN_IF_ERROR(widths.Apply(options_.weights() != "initial", generator, graph));
     if (!options_.weights_from().empty()) {
       MASE_ASSIGN_OR_RETURN(const Graph other, context.ReadGraph(options_.weights_from()));
-      MASE_RETURN_IF_ERROR(Annotate(TakeWeights(other, graph), options_.weights_from()));
+      const absl::StatusOr<TakenWeights> weights = TakeWeights(other, graph);
+      if (!weights.ok()) return Annotate(weights.status(), options_.weights_from());
+      const std::string taken =
+          absl::StrCat(weights->taken, " of ", weights->of, " tensors of weights are taken from ",
+                       options_.weights_from());
+      if (weights->taken == weights->of) {
+        context.Print(absl::StrCat(taken, "\n"));
+      } else {
+        context.Warn(absl::StrCat(taken, "; the others keep their numbers: it has no such layers"));
+      }
     }
     MASE_RETURN_IF_ERROR(Report(layers, outcomes, widths, context));
     return HashGraph(graph) != hash ? PassResult::Changed() : PassResult::Unchanged();

@@ -185,6 +185,26 @@ TEST(ChangeWidthsTest, WeightsOfAnotherNet) {
   EXPECT_EQ(row[15], 3);
   EXPECT_NE(row[16], 3);  // Only the wider net has it.
   EXPECT_EQ(row[17], 3);
+  EXPECT_THAT(run.printed, HasSubstr("6 of 6 tensors of weights are taken from trained.safet"));
+}
+
+TEST(ChangeWidthsTest, WeightsOfANetOfOtherLayersAreCountedOrRefused) {
+  Graph graph = ParseGraph(kNet);
+  TestHost host;
+  const auto take = [&](const char* layers) {
+    host.graphs.erase("other.safetensors");
+    host.graphs.emplace("other.safetensors",
+                        ValueOrDie(BuildModel({.model = layers, .input = {16}, .classes = 5})));
+    return RunPasses({MakePass("change_widths", R"pb(weights_from: "other.safetensors")pb")}, graph,
+                     host);
+  };
+  const PassRun some = take("fc1 = Linear 16; fc4 = Linear classes");
+  ASSERT_OK(some.status);
+  EXPECT_THAT(some.report.warnings(),
+              ElementsAre(HasSubstr("2 of 6 tensors of weights are taken from other.safetensors; "
+                                    "the others keep")));
+  EXPECT_THAT(take("Linear 16, Linear classes").status,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("other.safetensors: graph ")));
 }
 
 struct Bad {
