@@ -59,7 +59,8 @@ template <int kRows, int kVectors>
       }
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        const Vector row = Vector{} + a[r][k];
+        // Less a zero, which changes no number: to add one would turn -0, and take an instruction.
+        const Vector row = a[r][k] - Vector{};
 #pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v) sums[r][v] += row * columns[v];
       }
