@@ -223,15 +223,14 @@ absl::StatusOr<Tensor> TensorFromProto(const TensorProto& proto) {
   MASE_ASSIGN_OR_RETURN(DType dtype, ParseDType(proto.dtype()));
   const Shape shape{absl::Span<const int64_t>(proto.dims().data(), proto.dims().size())};
   MASE_RETURN_IF_ERROR(shape.Validate());
-  MASE_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Create(dtype, shape));
-  if (proto.data().empty()) {
-    std::memset(tensor.mutable_raw_data(), 0, tensor.size_bytes());
-  } else if (proto.data().size() != tensor.size_bytes()) {
-    return Invalid(shape.ToString(), " has ", proto.data().size(), " bytes of data, want ",
-                   tensor.size_bytes());
-  } else {
-    std::memcpy(tensor.mutable_raw_data(), proto.data().data(), proto.data().size());
+  // Whose data are elsewhere, as in a checkpoint, says here what it likes of its size.
+  if (proto.data().empty()) return Tensor::CreateZeros(dtype, shape);
+  const size_t wanted = static_cast<size_t>(shape.elements()) * ElementSize(dtype);
+  if (proto.data().size() != wanted) {
+    return Invalid(shape.ToString(), " has ", proto.data().size(), " bytes of data, want ", wanted);
   }
+  MASE_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Create(dtype, shape));
+  std::memcpy(tensor.mutable_raw_data(), proto.data().data(), wanted);
   return tensor;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,22 +15,41 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
+enum class Content { kAny, kZeros };
+
+// Aligned. Zeros are not written: large memory is the system's, which gives zeros, and takes none
+// before somebody writes to it. Null if there is none.
+std::shared_ptr<void> NewMemory(size_t bytes, Content content) {
+  if (content == Content::kAny) {
+    void* const memory = std::aligned_alloc(kAlignment, bytes);
+    return memory == nullptr ? nullptr : std::shared_ptr<void>(memory, std::free);
+  }
+  void* const memory = std::calloc(bytes + kAlignment, 1);
+  if (memory == nullptr) return nullptr;
+  size_t space = bytes + kAlignment;
+  void* aligned = memory;
+  std::align(kAlignment, bytes, aligned, space);
+  return {std::shared_ptr<void>(memory, std::free), aligned};
+}
+
 // Never zero bytes, so that data() is never null.
-absl::StatusOr<std::shared_ptr<void>> Allocate(size_t bytes, DType dtype, const Shape& shape) {
+absl::StatusOr<std::shared_ptr<void>> Allocate(size_t bytes, DType dtype, const Shape& shape,
+                                               Content content) {
   const size_t rounded = (bytes / kAlignment + 1) * kAlignment;
   const auto counted = static_cast<int64_t>(rounded);
   const bool large = counted >= kLeastCountedBytes;
   const auto what = [&] { return absl::StrCat(DTypeName(dtype), shape.ToString()); };
   if (large) MASE_RETURN_IF_ERROR(CheckMemory(counted, what()));
-  void* memory = std::aligned_alloc(kAlignment, rounded);
+  std::shared_ptr<void> memory = NewMemory(rounded, content);
   if (memory == nullptr) {
     return absl::ResourceExhaustedError(
         absl::StrCat(what(), " wants ", MemoryText(counted), " of memory, which there is not"));
   }
-  if (!large) return std::shared_ptr<void>(memory, std::free);
+  if (!large) return memory;
   CountMemory(counted);
-  return std::shared_ptr<void>(memory, [counted](void* memory) {
-    std::free(memory);
+  void* const data = memory.get();
+  return std::shared_ptr<void>(data, [counted, memory = std::move(memory)](void*) mutable {
+    memory.reset();
     CountMemory(-counted);
   });
 }
@@ -37,27 +57,38 @@ absl::StatusOr<std::shared_ptr<void>> Allocate(size_t bytes, DType dtype, const 
 }  // namespace
 
 Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)) {
-  absl::StatusOr<std::shared_ptr<void>> memory = Allocate(size_bytes(), dtype_, shape_);
+  absl::StatusOr<std::shared_ptr<void>> memory =
+      Allocate(size_bytes(), dtype_, shape_, Content::kAny);
   if (!memory.ok()) throw MemoryError(memory.status());
   data_ = memory->get();
   owner_ = *std::move(memory);
 }
 
 absl::StatusOr<Tensor> Tensor::Create(DType dtype, const Shape& shape) {
+  return Make(dtype, shape, /*zeros=*/false);
+}
+
+absl::StatusOr<Tensor> Tensor::CreateZeros(DType dtype, const Shape& shape) {
+  return Make(dtype, shape, /*zeros=*/true);
+}
+
+absl::StatusOr<Tensor> Tensor::Make(DType dtype, const Shape& shape, bool zeros) {
   MASE_RETURN_IF_ERROR(shape.Validate());
   Tensor tensor;
   tensor.dtype_ = dtype;
   tensor.shape_ = shape;
-  MASE_ASSIGN_OR_RETURN(std::shared_ptr<void> memory, Allocate(tensor.size_bytes(), dtype, shape));
+  MASE_ASSIGN_OR_RETURN(
+      std::shared_ptr<void> memory,
+      Allocate(tensor.size_bytes(), dtype, shape, zeros ? Content::kZeros : Content::kAny));
   tensor.data_ = memory.get();
   tensor.owner_ = std::move(memory);
   return tensor;
 }
 
-Tensor Tensor::Zeros(DType dtype, Shape shape) {
-  Tensor tensor(dtype, std::move(shape));
-  std::memset(tensor.mutable_raw_data(), 0, tensor.size_bytes());
-  return tensor;
+Tensor Tensor::Zeros(DType dtype, const Shape& shape) {
+  absl::StatusOr<Tensor> tensor = CreateZeros(dtype, shape);
+  if (!tensor.ok()) throw MemoryError(tensor.status());
+  return *std::move(tensor);
 }
 
 Tensor Tensor::View(DType dtype, Shape shape, const void* bytes,

@@ -68,7 +68,11 @@ class Tensor {
   // ResourceExhausted when memory is short.
   static absl::StatusOr<Tensor> Create(DType dtype, const Shape& shape);
 
-  static Tensor Zeros(DType dtype, Shape shape);
+  // The same of zeros. Of large ones (MiB) the system's own pages, which take no memory and no time
+  // before they are written to: what only tells a shape costs nothing.
+  static absl::StatusOr<Tensor> CreateZeros(DType dtype, const Shape& shape);
+  // Throws MemoryError, as the constructor does.
+  static Tensor Zeros(DType dtype, const Shape& shape);
 
   // Copies `values`, whose size must be shape.elements().
   template <typename T>
@@ -113,6 +117,8 @@ class Tensor {
   friend bool BitEqual(const Tensor& a, const Tensor& b);
 
  private:
+  static absl::StatusOr<Tensor> Make(DType dtype, const Shape& shape, bool zeros);
+
   void CheckDType(DType expected) const;
   void CopyFrom(const void* bytes, size_t size);
 

@@ -1,11 +1,15 @@
 #include "mase/tensor/tensor.h"
 
+#include <unistd.h>
+
 #include <cstdint>
+#include <fstream>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/limits.h"
+#include "mase/testing/matchers.h"
 
 namespace mase {
 namespace {
@@ -62,6 +66,24 @@ TEST(TensorTest, EveryElementTypeCanBeReadAndWritten) {
 
 TEST(TensorTest, BuffersAreAlignedForVectorCode) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(Tensor(DType::kFloat32, {7}).raw_data()) % 64, 0u);
+  for (const int64_t size : {0, 7, 5000, 10000000}) {
+    const Tensor zeros = Tensor::Zeros(DType::kFloat32, {size});
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(zeros.raw_data()) % 64, 0u) << size;
+  }
+}
+
+int64_t ResidentBytes() {
+  int64_t total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+// A damaged checkpoint's graph may speak of 2^32 numbers that the file has not.
+TEST(TensorTest, ZerosThatNobodyWritesToTakeNoMemory) {
+  const int64_t before = ResidentBytes();
+  const Tensor zeros = ValueOrDie(Tensor::CreateZeros(DType::kFloat32, {1 << 26}));
+  EXPECT_LT(ResidentBytes() - before, 100 << 20);  // Of 256 MiB; some are a sanitizer's books.
+  EXPECT_EQ(zeros.data<float>()[12345], 0.0f);
 }
 
 TEST(TensorTest, BitEqualTellsSignedZerosApart) {
