@@ -6,6 +6,18 @@
 #include <mase_predict.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Reads the numbers of a line; 0 if they are not `count` numbers and nothing else. */
+static int read_row(char *line, float *row, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    char *end;
+    row[i] = strtof(line, &end);
+    if (end == line || *end != (i + 1 < count ? ',' : '\0')) return 0;
+    line = end + 1;
+  }
+  return 1;
+}
 
 int main(int argc, char **argv) {
   char message[512];
@@ -21,10 +33,17 @@ int main(int argc, char **argv) {
   const int64_t inputs = mase_predictor_inputs(predictor);
   const int64_t outputs = mase_predictor_outputs(predictor);
   float *row = malloc(inputs * sizeof *row), *result = malloc(outputs * sizeof *result);
-  while (row != NULL && result != NULL) {
-    int64_t read = 0, best = 0;
-    while (read < inputs && scanf(read > 0 ? ",%f" : "%f", &row[read]) == 1) ++read;
-    if (read < inputs) break;
+  char *line = NULL;
+  size_t size = 0;
+  for (long number = 1; getline(&line, &size, stdin) > 0; ++number) {
+    int64_t best = 0;
+    line[strcspn(line, "\r\n")] = '\0';
+    if (line[0] == '\0') continue;
+    if (row == NULL || result == NULL || !read_row(line, row, inputs)) {
+      fprintf(stderr, "line %ld: not the %lld numbers that the net reads\n", number,
+              (long long)inputs);
+      return 1;
+    }
     if (mase_predict(predictor, row, 1, result, message, sizeof message) != MASE_OK) {
       fprintf(stderr, "%s\n", message);
       return 1;
@@ -39,8 +58,11 @@ int main(int argc, char **argv) {
       printf("%lld\n", (long long)best);
     }
   }
+  free(line);
   free(row);
   free(result);
   mase_predictor_free(predictor);
-  return 0;
+  if (fflush(stdout) == 0) return 0;
+  perror("stdout");
+  return 1;
 }

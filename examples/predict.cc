@@ -25,13 +25,24 @@ int main(int argc, char** argv) {
   const std::unique_ptr<mase_predictor, decltype(&mase_predictor_free)> predictor(
       loaded, mase_predictor_free);
   // All rows at once: many are faster together than one by one.
+  const int64_t inputs = mase_predictor_inputs(loaded);
   std::vector<float> rows;
-  for (std::string line, number; std::getline(std::cin, line);) {
-    for (std::istringstream numbers(line); std::getline(numbers, number, ',');) {
-      rows.push_back(std::stof(number));
+  int64_t count = 0;
+  for (std::string line; std::getline(std::cin, line);) {
+    if (line.empty()) continue;
+    std::istringstream numbers(line);
+    char comma = ',';  // Behind a number; 0 at the end of the line.
+    for (float number; comma == ',' && numbers >> number;) {
+      rows.push_back(number);
+      comma = 0;
+      numbers >> comma;
+    }
+    ++count;
+    if (static_cast<int64_t>(rows.size()) != count * inputs || comma != 0) {
+      std::cerr << "row " << count << ": not the " << inputs << " numbers that the net reads\n";
+      return 1;
     }
   }
-  const int64_t count = static_cast<int64_t>(rows.size()) / mase_predictor_inputs(loaded);
   const int64_t outputs = mase_predictor_outputs(loaded);
   std::vector<float> results(count * outputs);
   if (mase_predict(loaded, rows.data(), count, results.data(), message, sizeof message) !=
@@ -44,4 +55,5 @@ int main(int argc, char** argv) {
     const char* name = mase_predictor_class_name(loaded, best);
     std::cout << (name != nullptr ? name : std::to_string(best)) << '\n';
   }
+  return std::cout.flush() ? 0 : 1;
 }

@@ -25,16 +25,28 @@ def load(library, path):
     lib.mase_predict.argtypes = [ctypes.c_void_p, floats, ctypes.c_int64, floats, ctypes.c_char_p, ctypes.c_size_t]
     message = ctypes.create_string_buffer(512)
     predictor = ctypes.c_void_p()
-    if lib.mase_predictor_load(path.encode(), MASE_INTEGER, ctypes.byref(predictor), message, 512) != 0:
+    if lib.mase_predictor_load(os.fsencode(path), MASE_INTEGER, ctypes.byref(predictor), message, 512) != 0:
         sys.exit(message.value.decode())
     return lib, predictor
+
+
+def numbers_of(line, number, inputs):
+    """The numbers of a line. The library trusts the caller: a row has to have as many as the net reads."""
+    try:
+        row = [float(text) for text in line.split(",")]
+    except ValueError as error:
+        sys.exit(f"line {number}: {error}")
+    if len(row) != inputs:
+        sys.exit(f"line {number}: {len(row)} numbers, the net reads {inputs}")
+    return row
 
 
 def main():
     if len(sys.argv) != 2:
         sys.exit("usage: predict.py CHECKPOINT < ROWS")
     lib, predictor = load(os.environ.get("MASE_PREDICT", "libmase_predict.so"), sys.argv[1])
-    rows = [[float(number) for number in line.split(",")] for line in sys.stdin if line.strip()]
+    inputs = lib.mase_predictor_inputs(predictor)
+    rows = [numbers_of(line, i, inputs) for i, line in enumerate(sys.stdin, 1) if line.strip()]
     outputs = lib.mase_predictor_outputs(predictor)
     flat = [number for row in rows for number in row]
     numbers, results = (ctypes.c_float * len(flat))(*flat), (ctypes.c_float * (len(rows) * outputs))()

@@ -97,6 +97,10 @@ TEST(IntegerRunTest, TheReportNamesKernelsTypesAndReasons) {
   ASSERT_EQ(run.command.exit_code, 0) << run.command.err;
   EXPECT_THAT(run.command.out, AllOf(HasSubstr("integer_chain"), HasSubstr("uint8 x int8"),
                                      HasSubstr("nodes ran on integer codes")));
+  // What computed it and how wide its sums are, in a log of 80 columns, too.
+  const std::string isa = run.summary["execution"][0]["isa"];
+  EXPECT_THAT(run.command.out, AllOf(HasSubstr(isa.substr(0, isa.find(' '))), HasSubstr(", sum "),
+                                     Not(HasSubstr("()"))));
   int integers = 0;
   for (const json& step : run.summary["execution"]) {
     if (step["operands"] != json::array({"uint8", "int8"})) continue;

@@ -18,6 +18,7 @@
 #include "mase/exec/run_net.h"
 #include "mase/format/shared_format.h"
 #include "mase/quantize/operands.h"
+#include "mase/run/execution_tables.h"
 
 namespace mase {
 namespace {
@@ -33,33 +34,19 @@ Execution ExecutionOf(const RunConfig& config) {
   return Execution::kSimulated;
 }
 
-std::string OperandTypes(const StepExecution& step) {
-  return absl::StrCat(
-      absl::StrJoin(step.operands, " x ",
-                    [](std::string* out, DType dtype) { absl::StrAppend(out, DTypeName(dtype)); }),
-      " -> ", DTypeName(step.result));
-}
-
-// A kernel in the table, or, without time, a layer of one.
-void TellStep(const StepExecution& step, double all_seconds, bool is_part, Table* table,
-              RunReport* run) {
+// A kernel, or, without time, a layer of one.
+void TellStep(const StepExecution& step, double all_seconds, bool is_part, RunReport* run) {
   const double seconds = step.seconds / static_cast<double>(std::max<int64_t>(step.calls, 1));
-  const double share = all_seconds > 0 ? step.seconds / all_seconds : 0;
   const double speed = seconds > 0 ? static_cast<double>(step.macs) / seconds : 0;
-  const std::string kernel = absl::StrCat(is_part ? "part: " : "", step.kernel);
-  table->AddRow({step.label, kernel, step.implementation, step.isa, OperandTypes(step),
-                 is_part ? Cell() : Cell(seconds * 1e6), is_part ? Cell() : Cell(share * 100),
-                 step.macs > 0 && !is_part ? Cell(speed / 1e9) : Cell(),
-                 step.sum_bits > 0 ? Cell(step.sum_bits) : Cell()});
   StepReport* report = run->add_execution();
   report->set_node(step.label);
-  report->set_kernel(kernel);
+  report->set_kernel(absl::StrCat(is_part ? kPartOfChain : "", step.kernel));
   report->set_implementation(step.implementation);
   report->set_isa(step.isa);
   for (const DType dtype : step.operands) report->add_operands(std::string(DTypeName(dtype)));
   report->set_result(std::string(DTypeName(step.result)));
   report->set_microseconds(seconds * 1e6);
-  report->set_share(share);
+  report->set_share(all_seconds > 0 ? step.seconds / all_seconds : 0);
   if (step.macs > 0 && !is_part) report->set_macs_per_second(speed);
   if (step.sum_bits > 0) report->set_accumulator_bits(static_cast<uint32_t>(step.sum_bits));
 }
@@ -69,28 +56,18 @@ void TellSteps(ExecutionReport ran, int64_t rows, Session& session) {
   double all = 0;
   for (StepExecution& step : ran.steps) step.seconds = IsReproducible() ? 0 : step.seconds;
   for (const StepExecution& step : ran.steps) all += step.seconds;
-  Table table("execution", absl::StrCat("Kernels that ran, ", rows, " rows a call"),
-              {{"node"},
-               {"kernel"},
-               {.name = "implementation", .rank = 1},
-               {.name = "ISA", .rank = 1},
-               {"types"},
-               {"time", "us", 1},
-               {"share", "%", 1},
-               {.name = "GMAC/s", .decimals = 1},
-               {.name = "sum", .unit = "bits"}});
   session.report.clear_execution();
   for (const StepExecution& step : ran.steps) {
-    TellStep(step, all, /*is_part=*/false, &table, &session.report);
+    TellStep(step, all, /*is_part=*/false, &session.report);
     for (const StepExecution& part : step.parts) {
-      TellStep(part, all, /*is_part=*/true, &table, &session.report);
+      TellStep(part, all, /*is_part=*/true, &session.report);
     }
   }
-  session.reporter().Show(table, "");
+  session.reporter().Show(
+      ExecutionTable(session.report, absl::StrCat("Kernels that ran, ", rows, " rows a call")), "");
 }
 
 void TellNodes(const ExecutionReport& ran, bool shows, Session& session) {
-  Table table("nodes", "Nodes that did not run on integer codes", {{"node"}, {"ran"}, {"why"}});
   session.report.clear_nodes();
   int integers = 0, inexact = 0;
   for (const NodeExecution& node : ran.nodes) {
@@ -104,12 +81,10 @@ void TellNodes(const ExecutionReport& ran, bool shows, Session& session) {
       report->set_exact(node.exact);
       ++integers;
       inexact += !node.exact;
-    } else {
-      table.AddRow(
-          {absl::StrCat(node.node, " (", node.op, ")"), ExecutionName(node.way), node.reason});
     }
   }
   if (!shows) return;
+  const Table table = NodesNotOnCodes(session.report);
   if (table.num_rows() > 0) session.reporter().Show(table, "");
   session.reporter().Print(absl::StrCat(
       integers, " of ", ran.nodes.size(), " nodes ran on integer codes",
@@ -166,9 +141,9 @@ absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const 
   MASE_ASSIGN_OR_RETURN(const double step, ResultStep(graph));
   session.reporter().Print(absl::StrCat(
       "Beside the simulation, on ", WithCommas(rows), " rows: results of up to ",
-      absl::StrFormat("%.4g", size), " differ by at most ",
+      absl::StrFormat("%.4g", size), " differ by at most\n",
       step > 0 ? absl::StrFormat("%.4g steps", largest / step) : absl::StrFormat("%.4g", largest),
-      ";\n", WithCommas(decisions), " of ", WithCommas(rows), " decisions differ.\n"));
+      "; ", WithCommas(decisions), " of ", WithCommas(rows), " decisions differ.\n"));
   return absl::OkStatus();
 }
 
@@ -215,46 +190,27 @@ absl::Status Benchmark(const RunConfig& config, const Graph& graph, const Tensor
     options.execution = way;
     MASE_ASSIGN_OR_RETURN(executors.emplace_back(), Executor::Create(graph, options));
   }
-  Table table("timings", "Time of a call",
-              {{"rows"},
-               {"execution"},
-               {"median", "us", 1},
-               {"p99", "us", 1},
-               {.name = "rows/s", .decimals = 0}});
-  std::vector<std::string> verdicts;
   session.report.clear_timings();
   for (const int64_t wanted : {int64_t{1}, static_cast<int64_t>(config.batch_size())}) {
     const Tensor batch = FirstRows(features, wanted);
     const int64_t rows = batch.shape()[0];
     MASE_ASSIGN_OR_RETURN(const auto seconds, TimeCalls(executors, batch));
-    std::vector<double> medians;
     for (size_t i = 0; i < executors.size(); ++i) {
       const std::vector<double>& sorted = seconds[i];
       const double median = sorted[sorted.size() / 2];
-      const double p99 = sorted[(sorted.size() * 99 + 99) / 100 - 1];
-      medians.push_back(median);
-      const double speed = static_cast<double>(rows) / median;
-      table.AddRow({rows, ExecutionName(kWays[i]), median * 1e6, p99 * 1e6, speed});
       TimingReport* report = session.report.add_timings();
       report->set_execution(ExecutionName(kWays[i]));
       report->set_rows(static_cast<uint32_t>(rows));
       report->set_median_microseconds(median * 1e6);
-      report->set_p99_microseconds(p99 * 1e6);
-      report->set_rows_per_second(speed);
+      report->set_p99_microseconds(sorted[(sorted.size() * 99 + 99) / 100 - 1] * 1e6);
+      report->set_rows_per_second(static_cast<double>(rows) / median);
     }
-    const size_t best = std::min_element(medians.begin(), medians.end()) - medians.begin();
-    std::string verdict = absl::StrCat(
-        rows, rows == 1 ? " row: " : " rows: ", ExecutionName(kWays[best]), " is the fastest");
-    for (size_t i = 0; i < medians.size(); ++i) {
-      if (i == best) continue;
-      absl::StrAppendFormat(&verdict, ", %s takes %.2f times as long", ExecutionName(kWays[i]),
-                            medians[i] / medians[best]);
-    }
-    verdicts.push_back(absl::StrCat(verdict, ".\n"));
     if (rows == config.batch_size() && rows == 1) break;
   }
-  session.reporter().Show(table, "");
-  for (const std::string& verdict : verdicts) session.reporter().Print(verdict);
+  session.reporter().Show(TimingTable(session.report), "");
+  for (const std::string& verdict : TimingVerdicts(session.report)) {
+    session.reporter().Print(absl::StrCat(verdict, "\n"));
+  }
   return absl::OkStatus();
 }
 

@@ -13,6 +13,7 @@
 #include "mase/base/files.h"
 #include "mase/base/table.h"
 #include "mase/base/table_report.h"
+#include "mase/run/execution_tables.h"
 #include "mase/run/figure.h"
 #include "mase/run/goal_report.h"
 #include "mase/run/measure.h"
@@ -245,6 +246,19 @@ std::string Goals(const RunReport& report) {
   return report.goals().empty() ? "" : TableHtml(GoalTable(report));
 }
 
+// How the net was computed, and how long it takes in each way.
+std::string ExecutionOf(const RunReport& report) {
+  std::string html;
+  for (const Table& table :
+       {ExecutionTable(report, "Kernels that ran"), NodesNotOnCodes(report), TimingTable(report)}) {
+    if (table.num_rows() > 0) absl::StrAppend(&html, TableHtml(table));
+  }
+  for (const std::string& verdict : TimingVerdicts(report)) {
+    absl::StrAppend(&html, Paragraph(verdict));
+  }
+  return html;
+}
+
 // One run; ids of its sections begin with `prefix`.
 std::string RunHtml(const FinishedRun& run, const std::string& prefix, Plots& plots,
                     absl::string_view own = "") {
@@ -259,6 +273,7 @@ std::string RunHtml(const FinishedRun& run, const std::string& prefix, Plots& pl
       PageSection(id("curves"), "Training", TrainingCurves(run, plots)),
       PageSection(id("graph"), "Graph", GraphPicture(run)),
       PageSection(id("nodes"), "Nodes", RunTables(report, "nodes")),
+      PageSection(id("execution"), "Execution", ExecutionOf(report)),
       PageSection(id("histograms"), "Weights, float and quantized", Histograms(report, plots)),
       PageSection(id("found"), "What the passes found", PassTables(report)),
       PageSection(id("passes"), "Passes and their time", Passes(report)),

@@ -1,0 +1,97 @@
+#include "mase/run/execution_tables.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace mase {
+namespace {
+
+// "integer_conv + relu (AVX-512 VNNI)", "conv2d (oneDNN jit:avx512_core)".
+std::string KernelOf(const StepReport& step) {
+  const std::string& by = step.isa().empty() ? step.implementation() : step.isa();
+  return by.empty() || by == "own" ? step.kernel() : absl::StrCat(step.kernel(), " (", by, ")");
+}
+
+// "uint8 x int8, sum 17 bits -> float32".
+std::string TypesOf(const StepReport& step) {
+  std::string types = absl::StrJoin(step.operands(), " x ");
+  if (step.has_accumulator_bits()) {
+    absl::StrAppend(&types, ", sum ", step.accumulator_bits(), " bits");
+  }
+  return absl::StrCat(types, " -> ", step.result());
+}
+
+}  // namespace
+
+Table ExecutionTable(const RunReport& report, absl::string_view title) {
+  Table table("execution", std::string(title),
+              {{"node"},
+               {"kernel"},
+               {"types"},
+               {"time", "us", 1},
+               {"share", "%", 1},
+               {.name = "GMAC/s", .decimals = 1}});
+  for (const StepReport& step : report.execution()) {
+    const bool is_part = absl::StartsWith(step.kernel(), kPartOfChain);
+    table.AddRow({step.node(), KernelOf(step), TypesOf(step),
+                  is_part ? Cell() : Cell(step.microseconds()),
+                  is_part ? Cell() : Cell(step.share() * 100),
+                  step.has_macs_per_second() ? Cell(step.macs_per_second() / 1e9) : Cell()});
+  }
+  return table;
+}
+
+Table NodesNotOnCodes(const RunReport& report) {
+  Table table("nodes", "Nodes that did not run on integer codes", {{"node"}, {"ran"}, {"why"}});
+  for (const NodeReport& node : report.nodes()) {
+    if (node.has_exact()) continue;  // What ran on codes says whether it is exact.
+    table.AddRow(
+        {absl::StrCat(node.node(), " (", node.op(), ")"), node.execution(), node.reason()});
+  }
+  return table;
+}
+
+Table TimingTable(const RunReport& report) {
+  Table table("timings", "Time of a call",
+              {{"rows"},
+               {"execution"},
+               {"median", "us", 1},
+               {"p99", "us", 1},
+               {.name = "rows/s", .decimals = 0}});
+  for (const TimingReport& timing : report.timings()) {
+    table.AddRow({static_cast<int64_t>(timing.rows()), timing.execution(),
+                  timing.median_microseconds(), timing.p99_microseconds(),
+                  timing.rows_per_second()});
+  }
+  return table;
+}
+
+std::vector<std::string> TimingVerdicts(const RunReport& report) {
+  std::vector<std::string> verdicts;
+  const auto& timings = report.timings();
+  for (auto begin = timings.begin(); begin != timings.end();) {
+    const uint32_t rows = begin->rows();
+    const auto end = std::find_if(
+        begin, timings.end(), [&](const TimingReport& timing) { return timing.rows() != rows; });
+    const auto best =
+        std::min_element(begin, end, [](const TimingReport& a, const TimingReport& b) {
+          return a.median_microseconds() < b.median_microseconds();
+        });
+    std::string verdict =
+        absl::StrCat(rows, rows == 1 ? " row: " : " rows: ", best->execution(), " is the fastest");
+    for (auto other = begin; other != end; ++other) {
+      if (other == best) continue;
+      absl::StrAppendFormat(&verdict, ", %s takes %.2f times as long", other->execution(),
+                            other->median_microseconds() / best->median_microseconds());
+    }
+    verdicts.push_back(absl::StrCat(verdict, "."));
+    begin = end;
+  }
+  return verdicts;
+}
+
+}  // namespace mase

@@ -1,0 +1,30 @@
+// What a report says of how a net was computed, as tables: on the terminal and on a run's page.
+#ifndef MASE_RUN_EXECUTION_TABLES_H_
+#define MASE_RUN_EXECUTION_TABLES_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "mase/base/table.h"
+#include "proto/report.pb.h"
+
+namespace mase {
+
+// The layers of a chain, which is one kernel, are rows behind it that begin so and have no time.
+inline constexpr absl::string_view kPartOfChain = "part: ";
+
+// A row for each kernel that ran: its nodes; what it computes, and whose loops on which instruction
+// set; element types, with the bits of the smallest accumulator; time.
+Table ExecutionTable(const RunReport& report, absl::string_view title);
+
+// Those that did not run on codes, and why.
+Table NodesNotOnCodes(const RunReport& report);
+
+// Of a call of one row and of a batch, in each way, and which of them is the fastest.
+Table TimingTable(const RunReport& report);
+std::vector<std::string> TimingVerdicts(const RunReport& report);
+
+}  // namespace mase
+
+#endif  // MASE_RUN_EXECUTION_TABLES_H_
