@@ -1,5 +1,6 @@
 // The one program: `ch ACTION [WORDS]`. transform, train, test and formats are names of it.
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -274,6 +275,8 @@ int RunProgram(int argc, char** argv) {
 }  // namespace mase
 
 int main(int argc, char** argv) {
+  // A file that may not grow (`ulimit -f`) is then a write that fails, as on a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
   if (const auto code = mase::ServePluginIfAsked(argc, argv)) return *code;
   return mase::RunProgram(argc, argv);
 }

@@ -316,6 +316,20 @@ TEST_F(EndingsTest, AFullDiskBehindStdoutIsNoSuccess) {
   }
 }
 
+TEST_F(EndingsTest, AFileThatMayNotGrowIsAnErrorAndNoDeath) {
+  const CommandResult run = RunCommand(
+      "/bin/sh",
+      {"-c", "ulimit -f 16; exec \"$0\" \"$@\"", Runfile(kTrain), "Linear 2000, Linear 2", "csv",
+       "--max-epochs=1", "--set=dataset.train=clear.csv", "--set=dataset.validation=clear.csv",
+       "--set=dataset.test=clear.csv", "--run_dir=run"},
+      folder_);
+  EXPECT_EQ(run.exit_code, 1) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("cannot write: File too large"));
+  for (const auto& entry : fs::recursive_directory_iterator(folder_)) {
+    EXPECT_THAT(entry.path().string(), Not(HasSubstr(".tmp-")));
+  }
+}
+
 // ---- Files.
 
 TEST_F(EndingsTest, TheSummaryHasAllThatMadeTheRunInOneOrder) {
