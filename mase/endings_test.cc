@@ -316,6 +316,42 @@ TEST_F(EndingsTest, AFullDiskBehindStdoutIsNoSuccess) {
   }
 }
 
+TEST_F(EndingsTest, ARunThatAFileIsMissingOfSaysInItsSummaryThatItFailed) {
+  const CommandResult run = Train({"--run_dir=run", "--junit=/dev/full"});
+  EXPECT_EQ(run.exit_code, 1);
+  const json summary = Summary(folder_ + "/run");
+  EXPECT_EQ(summary["status"], "failed");
+  EXPECT_EQ(summary["error"], "/dev/full: cannot write: No space left on device");
+}
+
+TEST_F(EndingsTest, AFileThatMayNotGrowIsAnErrorAndNoDeath) {
+  const CommandResult run = RunCommand(
+      "/bin/sh",
+      {"-c", "ulimit -f 16; exec \"$0\" \"$@\"", Runfile(kTrain), "Linear 2000, Linear 2", "csv",
+       "--max-epochs=1", "--set=dataset.train=clear.csv", "--set=dataset.validation=clear.csv",
+       "--set=dataset.test=clear.csv", "--run_dir=run"},
+      folder_);
+  EXPECT_EQ(run.exit_code, 1) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("cannot write: File too large"));
+  for (const auto& entry : fs::recursive_directory_iterator(folder_)) {
+    EXPECT_THAT(entry.path().string(), Not(HasSubstr(".tmp-")));
+  }
+}
+
+// ---- The environment.
+
+TEST_F(EndingsTest, ThreadsAreBounded) {
+  ASSERT_EQ(Train({"--run_dir=run"}).exit_code, 0);
+  const CommandResult run =
+      RunCommand("mase/test",
+                 {"Linear 2", "csv", "--load=run/best.safetensors", "--set=dataset.test=clear.csv",
+                  "--set=dataset.train=clear.csv"},
+                 folder_, {"OMP_NUM_THREADS=100000"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err,
+              HasSubstr("WARNING  OMP_NUM_THREADS asks for 100000 threads; 1024 are used"));
+}
+
 // ---- Files.
 
 TEST_F(EndingsTest, TheSummaryHasAllThatMadeTheRunInOneOrder) {
@@ -358,6 +394,24 @@ TEST_F(EndingsTest, PredictionsAreATableOrAnArray) {
   EXPECT_EQ(bad.exit_code, 2);
   EXPECT_THAT(bad.err, AllOf(HasSubstr("out.parquet"), HasSubstr(".csv"), HasSubstr(".npy")));
   EXPECT_FALSE(fs::exists(folder_ + "/bad")) << "known before anything is run";
+}
+
+TEST_F(EndingsTest, ARunDoesNotWriteOverWhatItReads) {
+  ASSERT_EQ(Train({"--run_dir=run"}).exit_code, 0);
+  const std::string table = Contents(folder_ + "/clear.csv");
+  fs::create_symlink("run/best.safetensors", folder_ + "/net.npy");
+  const std::string net = Contents(folder_ + "/net.npy");
+  const auto refuses = [&](const std::string& flag, const std::string& input) {
+    const CommandResult run = Test({flag});
+    EXPECT_EQ(run.exit_code, 2) << flag;
+    EXPECT_THAT(run.err, AllOf(HasSubstr(flag.substr(0, flag.find('='))),
+                               HasSubstr(absl::StrCat("/", input, ", which is read"))));
+  };
+  refuses("--predictions=clear.csv", "clear.csv");
+  refuses("--junit=clear.csv", "clear.csv");
+  refuses("--predictions=net.npy", "run/best.safetensors");
+  EXPECT_EQ(Contents(folder_ + "/clear.csv"), table);
+  EXPECT_EQ(Contents(folder_ + "/net.npy"), net);
 }
 
 TEST_F(EndingsTest, ATildeIsTheHomeFolderOnTheCommandLineAndInFiles) {

@@ -96,8 +96,21 @@ absl::Status NoRegularFile(absl::string_view path, mode_t mode) {
 
 // Writes to what cannot be replaced: a device, or a pipe that somebody reads.
 absl::Status WriteInto(absl::string_view path, absl::Span<const absl::string_view> pieces) {
-  Descriptor file(system_calls::Open(std::string(path).c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
+  // Blocking, a pipe would wait for a reader, who may never come.
+  Descriptor file(RetryOnInterrupt([&] {
+    return system_calls::Open(std::string(path).c_str(),
+                              O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  }));
+  if (file.get() < 0 && errno == ENXIO) {
+    return absl::UnavailableError(
+        absl::StrCat(path, ": cannot open: nobody reads this pipe; start its reader first"));
+  }
   if (file.get() < 0) return FileError(path, "open", errno);
+  // Written to it is as fast as its reader reads.
+  const int flags = ::fcntl(file.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(file.get(), F_SETFL, flags & ~O_NONBLOCK) < 0) {
+    return FileError(path, "open", errno);
+  }
   for (const absl::string_view piece : pieces) {
     MASE_RETURN_IF_ERROR(WriteAll(file.get(), path, piece));
   }

@@ -1,8 +1,10 @@
 #include "mase/base/files.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -113,6 +115,32 @@ TEST_F(FilesTest, WhatIsNoFileIsWrittenToAndNotReplaced) {
   ASSERT_TRUE(WriteFileAtomically("/dev/null", "x").ok());
   EXPECT_TRUE(fs::is_character_file("/dev/null"));
   EXPECT_EQ(WriteFileAtomically("/dev/full", "x").code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(FilesTest, APipeIsWrittenToIfSomebodyReadsIt) {
+  ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
+  const absl::Status status = WriteFileAtomically(Path("pipe"), "x");
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("pipe: cannot open: nobody reads this pipe"));
+
+  // More than a pipe holds, so that writing waits for the reader.
+  const std::string bytes(1 << 20, 'x');
+  const int reader = ::open(Path("pipe").c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  ASSERT_EQ(::fcntl(reader, F_SETFL, 0), 0);
+  std::string got;
+  std::thread reading([&] {
+    char part[4096];
+    while (got.size() < bytes.size()) {
+      const ssize_t count = ::read(reader, part, sizeof part);
+      if (count > 0) got.append(part, static_cast<size_t>(count));
+    }
+  });
+  EXPECT_TRUE(WriteFileAtomically(Path("pipe"), bytes).ok());
+  reading.join();
+  ::close(reader);
+  EXPECT_TRUE(got == bytes);
 }
 
 TEST_F(FilesTest, AFilePassesItsPermissionsOnAndALinkStaysOne) {

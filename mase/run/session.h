@@ -46,6 +46,11 @@ struct Session {
 // for the file of the goals, `new_directory`: also as RunDirectory::CheckFree.
 absl::Status CheckOutputs(const RunConfig& config, bool new_directory);
 
+// InvalidArgument if the file that `flag` names is one that the run reads: the checkpoint or the
+// data of its settings.
+absl::Status CheckNoInput(const RunConfig& config, absl::string_view flag,
+                          absl::string_view output);
+
 // What can be known to be wrong with data set, checkpoint and net of a run before any row is read:
 // the errors of OpenSession but those of reading.
 absl::Status CheckNet(const RunConfig& config, absl::string_view action,
@@ -75,7 +80,7 @@ Split SplitByName(absl::string_view name);
 absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose, Split split);
 
 // The last step of a run that ended so: compares with the goals, writes the page if one is
-// asked for, summary.json and the goals' own file, then says `done` ("Training is completed") and
+// asked for, the goals' own file and summary.json, then says `done` ("Training is completed") and
 // which files there are. The result has the first error; Aborted where all went well but a goal was
 // missed.
 RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDirectory& directory,

@@ -70,7 +70,10 @@ absl::Status Test(const RunConfig& config, Split split, const std::string& predi
 
 absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predictions,
                               const RunReport& begun, const RunEnvironment& environment) {
-  if (!predictions.empty()) MASE_RETURN_IF_ERROR(CheckPredictionsPath(predictions));
+  if (!predictions.empty()) {
+    MASE_RETURN_IF_ERROR(CheckPredictionsPath(predictions));
+    MASE_RETURN_IF_ERROR(CheckNoInput(config, "--predictions", predictions));
+  }
   MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/true));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
   MASE_ASSIGN_OR_RETURN(const Split split, ChooseSplit(config, session, !predictions.empty()));
@@ -79,15 +82,19 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predic
       RunDirectory directory,
       RunDirectory::Create(config, "test", session.graph.name(), session.dataset.name()));
   MASE_RETURN_IF_ERROR(directory.WriteSettings(config));
-  return CompleteRun(Test(config, split, predictions, session), "Testing is completed", directory,
-                     session);
+  absl::Status ended = Test(config, split, predictions, session);
+  if (absl::IsCancelled(ended)) {
+    ended = absl::CancelledError(absl::StrCat(
+        ended.message(), "; a test begins anew, in another directory than ", directory.path()));
+  }
+  return CompleteRun(ended, "Testing is completed", directory, session);
 }
 
 }  // namespace
 
 RunResult TestRun(const RunConfig& config, const std::string& predictions, const RunReport& begun,
                   const RunEnvironment& environment) {
-  return ResultOf([&] { return Run(config, predictions, begun, environment); }, begun);
+  return ResultOf([&] { return Run(config, predictions, begun, environment); }, begun, environment);
 }
 
 }  // namespace mase
