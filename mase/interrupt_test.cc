@@ -48,5 +48,21 @@ TEST(InterruptTest, ATransformSaysThatItWasInterruptedAndKeepsWhatItHas) {
   EXPECT_THAT(summary["artifacts"].dump(), HasSubstr("settings.textproto"));
 }
 
+TEST(InterruptTest, ATestLooksWhileItReadsItsData) {
+  const std::string folder = NewFolder();
+  const CommandResult run =
+      RunCommand("/bin/sh",
+                 {"-c",
+                  ("\"$0\" \"$@\" 2> err & pid=$!\n"
+                   "for i in $(seq 600); do test -s err && break; sleep 0.05; done\n"
+                   "kill -TERM $pid; wait $pid; code=$?; cat err >&2; exit $code"),
+                  Runfile("mase/ch"), "test", "jsc-tiny", "jsc-sim", "--set=dataset.rows=2000000",
+                  absl::StrCat("--load=", Runfile("testdata/checkpoints/jsc-tiny.safetensors")),
+                  "--run_dir=run"},
+                 folder);
+  EXPECT_EQ(run.exit_code, 130) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("ERROR    interrupted"));
+}
+
 }  // namespace
 }  // namespace mase

@@ -27,8 +27,11 @@ RunReport BeginReport(absl::string_view action) {
 
 namespace {
 
-absl::StatusOr<RunResult> Guarded(absl::FunctionRef<absl::StatusOr<RunResult>()> run) {
+absl::StatusOr<RunResult> Guarded(absl::FunctionRef<absl::StatusOr<RunResult>()> run,
+                                  const RunEnvironment& environment) {
   try {
+    // It is caught from here on; where to end is the run's to say.
+    if (environment.watch_interrupt) environment.watch_interrupt();
     return run();
   } catch (const std::bad_alloc& error) {
     return OutOfMemory(error);
@@ -37,8 +40,9 @@ absl::StatusOr<RunResult> Guarded(absl::FunctionRef<absl::StatusOr<RunResult>()>
 
 }  // namespace
 
-RunResult ResultOf(absl::FunctionRef<absl::StatusOr<RunResult>()> run, const RunReport& begun) {
-  absl::StatusOr<RunResult> ended = Guarded(run);
+RunResult ResultOf(absl::FunctionRef<absl::StatusOr<RunResult>()> run, const RunReport& begun,
+                   const RunEnvironment& environment) {
+  absl::StatusOr<RunResult> ended = Guarded(run, environment);
   if (ended.ok()) return *std::move(ended);
   RunResult result = {ended.status(), begun};
   result.report.set_status("failed");

@@ -60,8 +60,10 @@ struct RunResult {
 RunReport BeginReport(absl::string_view action);
 
 // What `run` gives, or where that is an error, as it failed before it wrote anything, a result that
-// says so; also where memory was short (ResourceExhausted).
-RunResult ResultOf(absl::FunctionRef<absl::StatusOr<RunResult>()> run, const RunReport& begun);
+// says so; also where memory was short (ResourceExhausted). From its beginning on an interrupt is a
+// request that the run looks at, and ends no process that is writing.
+RunResult ResultOf(absl::FunctionRef<absl::StatusOr<RunResult>()> run, const RunReport& begun,
+                   const RunEnvironment& environment);
 
 }  // namespace mase
 

@@ -79,15 +79,19 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predic
       RunDirectory directory,
       RunDirectory::Create(config, "test", session.graph.name(), session.dataset.name()));
   MASE_RETURN_IF_ERROR(directory.WriteSettings(config));
-  return CompleteRun(Test(config, split, predictions, session), "Testing is completed", directory,
-                     session);
+  absl::Status ended = Test(config, split, predictions, session);
+  if (absl::IsCancelled(ended)) {
+    ended = absl::CancelledError(absl::StrCat(
+        ended.message(), "; a test begins anew, in another directory than ", directory.path()));
+  }
+  return CompleteRun(ended, "Testing is completed", directory, session);
 }
 
 }  // namespace
 
 RunResult TestRun(const RunConfig& config, const std::string& predictions, const RunReport& begun,
                   const RunEnvironment& environment) {
-  return ResultOf([&] { return Run(config, predictions, begun, environment); }, begun);
+  return ResultOf([&] { return Run(config, predictions, begun, environment); }, begun, environment);
 }
 
 }  // namespace mase

@@ -245,12 +245,13 @@ absl::StatusOr<RunResult> Resume(const LoadedConfig& given, const ConfigRequest&
 
 RunResult TrainRun(const RunConfig& config, const RunReport& begun,
                    const RunEnvironment& environment) {
-  return ResultOf([&] { return Begin(config, begun, environment, std::nullopt); }, begun);
+  return ResultOf([&] { return Begin(config, begun, environment, std::nullopt); }, begun,
+                  environment);
 }
 
 RunResult ResumeTraining(const LoadedConfig& given, const ConfigRequest& request,
                          const RunReport& begun, const RunEnvironment& environment) {
-  return ResultOf([&] { return Resume(given, request, begun, environment); }, begun);
+  return ResultOf([&] { return Resume(given, request, begun, environment); }, begun, environment);
 }
 
 }  // namespace mase

@@ -91,7 +91,6 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const RunReport& begun,
         "nothing to do: no passes; expected configuration via --config with a [passes.NAME] "
         "table");
   }
-  MASE_RETURN_IF_ERROR(environment.CheckInterrupt());  // From here on it is caught.
   MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, CreatePasses(config, environment));
   MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/true));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
@@ -112,7 +111,7 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const RunReport& begun,
 
 RunResult TransformRun(const RunConfig& config, const RunReport& begun,
                        const RunEnvironment& environment) {
-  return ResultOf([&] { return Run(config, begun, environment); }, begun);
+  return ResultOf([&] { return Run(config, begun, environment); }, begun, environment);
 }
 
 }  // namespace mase

@@ -358,7 +358,7 @@ absl::StatusOr<RunResult> Begin(const SearchRequest& request, const RunReport& b
 
 RunResult SearchRun(const SearchRequest& request, const RunReport& begun,
                     const RunEnvironment& environment) {
-  return ResultOf([&] { return Begin(request, begun, environment); }, begun);
+  return ResultOf([&] { return Begin(request, begun, environment); }, begun, environment);
 }
 
 }  // namespace mase
