@@ -316,6 +316,14 @@ TEST_F(EndingsTest, AFullDiskBehindStdoutIsNoSuccess) {
   }
 }
 
+TEST_F(EndingsTest, ARunThatAFileIsMissingOfSaysInItsSummaryThatItFailed) {
+  const CommandResult run = Train({"--run_dir=run", "--junit=/dev/full"});
+  EXPECT_EQ(run.exit_code, 1);
+  const json summary = Summary(folder_ + "/run");
+  EXPECT_EQ(summary["status"], "failed");
+  EXPECT_EQ(summary["error"], "/dev/full: cannot write: No space left on device");
+}
+
 TEST_F(EndingsTest, AFileThatMayNotGrowIsAnErrorAndNoDeath) {
   const CommandResult run = RunCommand(
       "/bin/sh",

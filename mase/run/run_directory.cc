@@ -218,8 +218,11 @@ absl::StatusOr<std::string> RunDirectory::Reserve(absl::string_view relative) {
 }
 
 absl::Status RunDirectory::Write(absl::string_view relative, absl::string_view contents) {
+  const size_t listed = artifacts_.size();
   MASE_ASSIGN_OR_RETURN(const std::string file, Reserve(relative));
-  return WriteFileAtomically(file, contents);
+  absl::Status status = WriteFileAtomically(file, contents);
+  if (!status.ok()) artifacts_.resize(listed);  // What is not there is no result.
+  return status;
 }
 
 std::string RunDirectory::SettingsText(const RunConfig& config) const {

@@ -200,30 +200,40 @@ absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose
       "for nan and inf in the weights, and for formats whose range is too small"));
 }
 
-RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDirectory& directory,
-                      Session& session) {
-  RunReport& report = session.report;
-  report.set_seconds(absl::ToDoubleSeconds(RecordedTime() - session.began));
-  const absl::Status status = ended.ok() ? MeasureGoals(report) : ended;
-  const bool missed = absl::IsAborted(status);
+namespace {
+
+// How the run ended, in its report.
+void Conclude(const absl::Status& status, RunReport& report) {
   report.set_status(status.ok()                 ? "ok"
-                    : missed                    ? "missed"
+                    : absl::IsAborted(status)   ? "missed"
                     : absl::IsCancelled(status) ? "interrupted"
                     : IsCrash(status)           ? kCrashed
                                                 : "failed");
   if (!status.ok()) report.set_error(std::string(status.message()));
-  absl::Status finished = session.html ? WritePage(directory, session) : absl::OkStatus();
-  if (const absl::Status summary = directory.Finish(report); finished.ok()) finished = summary;
+}
+
+}  // namespace
+
+RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDirectory& directory,
+                      Session& session) {
+  RunReport& report = session.report;
+  report.set_seconds(absl::ToDoubleSeconds(RecordedTime() - session.began));
+  absl::Status status = ended.ok() ? MeasureGoals(report) : ended;
+  Conclude(status, report);
+  // A run that a file is missing of has failed, as the summary, which comes last, is to say.
+  const auto take = [&](const absl::Status& written) {
+    if (written.ok() || !(status.ok() || absl::IsAborted(status))) return;
+    status = written;
+    Conclude(status, report);
+  };
+  if (session.html) take(WritePage(directory, session));
   if (!session.junit.empty()) {
-    const absl::Status written =
-        WriteFileAtomically(session.junit, GoalsAsJunit({SuiteOf("", report)}));
-    if (finished.ok()) finished = written;
+    take(WriteFileAtomically(session.junit, GoalsAsJunit({SuiteOf("", report)})));
   }
+  take(directory.Finish(report));
   if (ended.ok() && report.goals_size() > 0) session.reporter().Show(GoalTable(report), "");
   RunResult result = {status, report, directory.path()};
-  if (!status.ok() && !missed) return result;
-  if (!finished.ok()) result.status = finished;
-  if (!finished.ok()) return result;
+  if (!status.ok() && !absl::IsAborted(status)) return result;
   session.reporter().Info(done);
   std::string files = absl::StrCat("Files written to ", directory.path(), ":\n");
   for (const std::string& file : directory.artifacts()) absl::StrAppend(&files, "  ", file, "\n");

@@ -75,7 +75,7 @@ Split SplitByName(absl::string_view name);
 absl::Status CheckMeasured(const Evaluation& evaluation, absl::string_view whose, Split split);
 
 // The last step of a run that ended so: compares with the goals, writes the page if one is
-// asked for, summary.json and the goals' own file, then says `done` ("Training is completed") and
+// asked for, the goals' own file and summary.json, then says `done` ("Training is completed") and
 // which files there are. The result has the first error; Aborted where all went well but a goal was
 // missed.
 RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDirectory& directory,
