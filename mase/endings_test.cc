@@ -382,6 +382,24 @@ TEST_F(EndingsTest, PredictionsAreATableOrAnArray) {
   EXPECT_FALSE(fs::exists(folder_ + "/bad")) << "known before anything is run";
 }
 
+TEST_F(EndingsTest, ARunDoesNotWriteOverWhatItReads) {
+  ASSERT_EQ(Train({"--run_dir=run"}).exit_code, 0);
+  const std::string table = Contents(folder_ + "/clear.csv");
+  fs::create_symlink("run/best.safetensors", folder_ + "/net.npy");
+  const std::string net = Contents(folder_ + "/net.npy");
+  const auto refuses = [&](const std::string& flag, const std::string& input) {
+    const CommandResult run = Test({flag});
+    EXPECT_EQ(run.exit_code, 2) << flag;
+    EXPECT_THAT(run.err, AllOf(HasSubstr(flag.substr(0, flag.find('='))),
+                               HasSubstr(absl::StrCat("/", input, ", which is read"))));
+  };
+  refuses("--predictions=clear.csv", "clear.csv");
+  refuses("--junit=clear.csv", "clear.csv");
+  refuses("--predictions=net.npy", "run/best.safetensors");
+  EXPECT_EQ(Contents(folder_ + "/clear.csv"), table);
+  EXPECT_EQ(Contents(folder_ + "/net.npy"), net);
+}
+
 TEST_F(EndingsTest, ATildeIsTheHomeFolderOnTheCommandLineAndInFiles) {
   EXPECT_EQ(Train({"--run_dir=~/flag"}).exit_code, 0);
   EXPECT_TRUE(fs::exists(folder_ + "/flag/summary.json"));

@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include "absl/strings/str_cat.h"
 #include "mase/base/files.h"
 
 namespace mase {
@@ -32,6 +33,15 @@ absl::Status CheckWritable(absl::string_view path) {
   if (!S_ISDIR(folder.st_mode)) return FileError(path, "create", ENOTDIR);
   if (::access(above.c_str(), W_OK | X_OK) != 0) return FileError(path, "create", errno);
   return absl::OkStatus();
+}
+
+absl::Status CheckNotRead(absl::string_view output, absl::string_view input) {
+  std::error_code error;  // A file that does not exist is no other's.
+  if (!std::filesystem::equivalent(std::string(output), std::string(input), error) || error) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(output, ": is the same file as ", input, ", which is read; name another"));
 }
 
 }  // namespace mase

@@ -12,6 +12,10 @@ namespace mase {
 // work. Writes nothing.
 absl::Status CheckWritable(absl::string_view path);
 
+// InvalidArgument, "OUTPUT: is the same file as INPUT, which is read", if that is so, also by
+// links.
+absl::Status CheckNotRead(absl::string_view output, absl::string_view input);
+
 }  // namespace mase
 
 #endif  // MASE_BASE_WRITABLE_H_

@@ -1,5 +1,6 @@
 #include "mase/base/writable.h"
 
+#include <filesystem>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -25,6 +26,26 @@ TEST(CheckWritableTest, SaysBeforehandWhatIsInTheWay) {
   EXPECT_THAT(Message(folder + "/old/new"), HasSubstr("old/new: cannot create: Not a directory"));
   EXPECT_EQ(CheckWritable(folder + "/old/new").code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(ReadFile(folder + "/old", 9).value(), "x");
+}
+
+TEST(CheckNotReadTest, AnOutputThatIsAnInputIsRefusedByWhateverName) {
+  const std::string folder = ::testing::TempDir() + "/same";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  const std::string input = folder + "/input", link = folder + "/link", hard = folder + "/hard";
+  ASSERT_TRUE(WriteFileAtomically(input, "x").ok());
+  ASSERT_TRUE(WriteFileAtomically(folder + "/other", "x").ok());
+  std::filesystem::create_symlink("input", link);
+  std::filesystem::create_hard_link(input, hard);
+  for (const std::string& output : {input, link, hard}) {
+    const absl::Status status = CheckNotRead(output, input);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(status.message(),
+              output + ": is the same file as " + input + ", which is read; name another");
+  }
+  for (const char* other : {"/other", "/none"})
+    EXPECT_TRUE(CheckNotRead(folder + other, input).ok());
+  EXPECT_TRUE(CheckNotRead(folder + "/none", folder + "/none").ok());
 }
 
 }  // namespace

@@ -118,8 +118,27 @@ absl::Status WritePage(RunDirectory& directory, const Session& session) {
 
 absl::Status CheckOutputs(const RunConfig& config, bool new_directory) {
   const std::string& junit = config.goals().junit();
-  if (!junit.empty()) MASE_RETURN_IF_ERROR(Annotate(CheckWritable(junit), "--junit"));
+  if (!junit.empty()) {
+    MASE_RETURN_IF_ERROR(Annotate(CheckWritable(junit), "--junit"));
+    MASE_RETURN_IF_ERROR(CheckNoInput(config, "--junit", junit));
+  }
   return new_directory ? RunDirectory::CheckFree(config) : absl::OkStatus();
+}
+
+absl::Status CheckNoInput(const RunConfig& config, absl::string_view flag,
+                          absl::string_view output) {
+  const DatasetConfig& data = config.dataset();
+  std::vector<std::string> inputs = {data.path(), data.train(), data.validation(), data.test()};
+  if (config.model().has_load_name()) {
+    // What is no checkpoint is told when it is read.
+    const auto checkpoint = CheckpointOfRun(config.model().load_name());
+    if (checkpoint.ok()) inputs.push_back(*checkpoint);
+  }
+  for (const std::string& input : inputs) {
+    if (input.empty()) continue;
+    MASE_RETURN_IF_ERROR(Annotate(CheckNotRead(output, input), flag));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckNet(const RunConfig& config, absl::string_view action,

@@ -46,6 +46,11 @@ struct Session {
 // for the file of the goals, `new_directory`: also as RunDirectory::CheckFree.
 absl::Status CheckOutputs(const RunConfig& config, bool new_directory);
 
+// InvalidArgument if the file that `flag` names is one that the run reads: the checkpoint or the
+// data of its settings.
+absl::Status CheckNoInput(const RunConfig& config, absl::string_view flag,
+                          absl::string_view output);
+
 // What can be known to be wrong with data set, checkpoint and net of a run before any row is read:
 // the errors of OpenSession but those of reading.
 absl::Status CheckNet(const RunConfig& config, absl::string_view action,

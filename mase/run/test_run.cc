@@ -70,7 +70,10 @@ absl::Status Test(const RunConfig& config, Split split, const std::string& predi
 
 absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predictions,
                               const RunReport& begun, const RunEnvironment& environment) {
-  if (!predictions.empty()) MASE_RETURN_IF_ERROR(CheckPredictionsPath(predictions));
+  if (!predictions.empty()) {
+    MASE_RETURN_IF_ERROR(CheckPredictionsPath(predictions));
+    MASE_RETURN_IF_ERROR(CheckNoInput(config, "--predictions", predictions));
+  }
   MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/true));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
   MASE_ASSIGN_OR_RETURN(const Split split, ChooseSplit(config, session, !predictions.empty()));
