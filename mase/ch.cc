@@ -20,6 +20,7 @@
 #include "mase/base/status.h"
 #include "mase/base/suggest.h"
 #include "mase/base/table.h"
+#include "mase/base/threads.h"
 #include "mase/cli/completion.h"
 #include "mase/cli/diff_action.h"
 #include "mase/cli/export_action.h"
@@ -277,6 +278,12 @@ int RunProgram(int argc, char** argv) {
 int main(int argc, char** argv) {
   // A file that may not grow (`ulimit -f`) is then a write that fails, as on a full disk.
   std::signal(SIGXFSZ, SIG_IGN);
+  const int threads = mase::BoundThreads();
   if (const auto code = mase::ServePluginIfAsked(argc, argv)) return *code;
+  if (threads > 0) {
+    mase::Log(mase::LogLevel::kWarning,
+              absl::StrCat("OMP_NUM_THREADS asks for ", threads, " threads; ", mase::kMaxThreads,
+                           " are used, which is the most"));
+  }
   return mase::RunProgram(argc, argv);
 }

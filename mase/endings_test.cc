@@ -338,6 +338,20 @@ TEST_F(EndingsTest, AFileThatMayNotGrowIsAnErrorAndNoDeath) {
   }
 }
 
+// ---- The environment.
+
+TEST_F(EndingsTest, ThreadsAreBounded) {
+  ASSERT_EQ(Train({"--run_dir=run"}).exit_code, 0);
+  const CommandResult run =
+      RunCommand("mase/test",
+                 {"Linear 2", "csv", "--load=run/best.safetensors", "--set=dataset.test=clear.csv",
+                  "--set=dataset.train=clear.csv"},
+                 folder_, {"OMP_NUM_THREADS=100000"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err,
+              HasSubstr("WARNING  OMP_NUM_THREADS asks for 100000 threads; 1024 are used"));
+}
+
 // ---- Files.
 
 TEST_F(EndingsTest, TheSummaryHasAllThatMadeTheRunInOneOrder) {

@@ -6,7 +6,15 @@
 
 namespace mase {
 
-ThreadShare::ThreadShare(int parts) : saved_(omp_get_max_threads()) {
+int BoundThreads() {
+  const int wanted = omp_get_max_threads();
+  if (wanted <= kMaxThreads) return 0;
+  omp_set_num_threads(kMaxThreads);
+  return wanted;
+}
+
+// A new thread begins with what the environment says.
+ThreadShare::ThreadShare(int parts) : saved_(std::min(omp_get_max_threads(), kMaxThreads)) {
   omp_set_num_threads(std::max(1, saved_ / std::max(1, parts)));
 }
 

@@ -4,6 +4,13 @@
 
 namespace mase {
 
+// More threads serve nobody, and OpenMP, which keeps something of each on the stack, crashes.
+inline constexpr int kMaxThreads = 1024;
+
+// Loops that this thread starts use at most kMaxThreads threads from here on. How many
+// OMP_NUM_THREADS wanted, if that was more; else 0.
+int BoundThreads();
+
 // While it lives, parallel loops that this thread starts use a `parts`-th of the threads that they
 // would, at least one. For tasks that run side by side; what they compute is the same for any
 // number.
