@@ -46,7 +46,8 @@ absl::Status CheckFolder(const std::string& real, const std::vector<std::string>
 // Whoever can write to it decides what this program does.
 absl::Status CheckWriters(const std::string& real) {
   struct stat info = {};
-  if (::stat(real.c_str(), &info) != 0) return absl::OkStatus();  // Reading it says why.
+  // Reading it says what is wrong with it.
+  if (::stat(real.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return absl::OkStatus();
   if ((info.st_mode & S_IWOTH) != 0) {
     return Refuse("everybody may write to it; `chmod o-w ", real, "` if its content is right");
   }

@@ -207,6 +207,10 @@ TEST(PluginLoaderTest, FilesThatOthersCanWriteAreRefused) {
   PluginLoader loader(PluginIndex(), "");
   EXPECT_THAT(loader.Open(folder),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is a directory")));
+  // Everybody may write to it, and is to go on doing so.
+  EXPECT_THAT(loader.Open("/dev/zero"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("plugin /dev/zero: is a device, no regular file")));
 }
 
 TEST(PluginLoaderTest, AFileThatMayNotBeReadIsAnError) {
