@@ -30,7 +30,8 @@ namespace {
 absl::StatusOr<RunResult> Guarded(absl::FunctionRef<absl::StatusOr<RunResult>()> run,
                                   const RunEnvironment& environment) {
   try {
-    if (absl::Status status = environment.CheckInterrupt(); !status.ok()) return status;
+    // It is caught from here on; where to end is the run's to say.
+    if (environment.watch_interrupt) environment.watch_interrupt();
     return run();
   } catch (const std::bad_alloc& error) {
     return OutOfMemory(error);
