@@ -188,7 +188,8 @@ class OneDnnConvKernel : public Kernel {
  private:
   // Every part reads all weights, so it should have twice as many activations to read; two parts
   // at least, for two cores. Up to twice as many where all are then of one size: threads have the
-  // same to do, and all read weights in one order, which oneDNN may choose by the size.
+  // same to do, and all read weights in one order, which oneDNN may choose by the size. A batch
+  // that has no such number (a prime one) may so end with direct sums.
   int64_t Parts(int64_t most) const {
     int64_t samples = std::max<int64_t>(2 * g_.weight_elements() / (src_row_ + dst_row_), 4);
     if (algorithm_ == algorithm::convolution_winograd) samples = kGoodTiles / Tiles() + 1;

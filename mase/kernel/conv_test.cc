@@ -116,9 +116,9 @@ TEST(ConvTest, ByWinograd) {
   }
 }
 
-// oneDNN may want weights in another order for 21 samples than for 22: parts are of one size, so
-// that this does not lead to direct sums.
-TEST(ConvTest, WinogradDoesNotDependOnHowABatchIsCut) {
+// oneDNN may want weights in another order for 21 samples than for 22, which leads to direct sums.
+// Where a batch comes out even its parts are of one size, so that it does not.
+TEST(ConvTest, WinogradStaysWhereABatchIsCutEvenly) {
   if (ChannelBlock() != 16) return;  // It wants AVX-512.
   for (const int64_t batch : {16, 32, 48, 64, 96, 100, 128}) {
     for (const int64_t channels : {128, 256, 512}) {

@@ -48,7 +48,7 @@ Table ExecutionTable(const RunReport& report, absl::string_view title) {
 Table NodesNotOnCodes(const RunReport& report) {
   Table table("nodes", "Nodes that did not run on integer codes", {{"node"}, {"ran"}, {"why"}});
   for (const NodeReport& node : report.nodes()) {
-    if (node.has_exact()) continue;  // What ran on codes says whether it is exact.
+    if (node.execution() == "integer") continue;
     table.AddRow(
         {absl::StrCat(node.node(), " (", node.op(), ")"), node.execution(), node.reason()});
   }
