@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "mase/exec/execution_report.h"
 
 namespace mase {
 namespace {
@@ -48,7 +49,7 @@ Table ExecutionTable(const RunReport& report, absl::string_view title) {
 Table NodesNotOnCodes(const RunReport& report) {
   Table table("nodes", "Nodes that did not run on integer codes", {{"node"}, {"ran"}, {"why"}});
   for (const NodeReport& node : report.nodes()) {
-    if (node.execution() == "integer") continue;
+    if (node.execution() == ExecutionName(Execution::kInteger)) continue;
     table.AddRow(
         {absl::StrCat(node.node(), " (", node.op(), ")"), node.execution(), node.reason()});
   }
