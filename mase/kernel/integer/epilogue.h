@@ -126,8 +126,12 @@ class Epilogue {
     bool stores_codes;
     Rounder rounder;  // Of the result.
 
-    // Whether there is nothing to do but to store numbers, rounded in the simple way if at all.
-    bool is_rounding() const { return count == 0 && (!stores_codes || rounder.is_simple()); }
+    // Whether there is nothing to do but a norm, if any, and to store numbers, rounded in the
+    // simple way if at all.
+    bool is_short() const {
+      return (count == 0 || has_only_norm()) && (!stores_codes || rounder.is_simple());
+    }
+    bool has_only_norm() const { return count == 1 && ops[0].kind == Op::kNorm; }
 
     // The ops on rows of the same channels.
     template <bool kByLane, int kRows>

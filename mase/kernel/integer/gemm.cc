@@ -289,7 +289,7 @@ void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void
   }
   // Only AVX-512 has the registers to finish several rows at a time.
   const bool several = CurrentIsa() == Isa::kAvx512;
-  const bool finishes = loop_.finishes && !in_double_ && result.epilogue.is_rounding() &&
+  const bool finishes = loop_.finishes && !in_double_ && result.epilogue.is_short() &&
                         result.epilogue.stores_codes == result.stores_bytes;
   const int64_t element = result.stores_bytes ? 1 : 4;
   const char* factors = static_cast<const char*>(packed);
@@ -302,6 +302,8 @@ void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void
     TileResult whole = {
         .scale = columns.scale,
         .shift = columns.shift,
+        .norm = result.epilogue.has_only_norm() ? result.epilogue.norms + there.channel : nullptr,
+        .norm_stride = result.epilogue.stride,
         .rounder = result.epilogue.stores_codes ? &result.epilogue.rounder : nullptr,
         .stride = result.stride * element};
     Tile tile = {.vectors = static_cast<int>((cols + kTileLanes - 1) / kTileLanes),

@@ -32,14 +32,23 @@ template <typename Register>
 #pragma GCC unroll 8
   for (int v = 0; v < kWholeVectors; ++v) {
     const int64_t column = v * kTileLanes;
-    const auto scale = *reinterpret_cast<const EpilogueFloats*>(result.scale + column);
-    const auto shift = *reinterpret_cast<const EpilogueFloats*>(result.shift + column);
+    const auto load = [&](const float* numbers) {
+      return *reinterpret_cast<const EpilogueFloats*>(numbers + column);
+    };
+    const EpilogueFloats scale = load(result.scale), shift = load(result.shift);
     EpilogueFloats x[kWholeRows];
 #pragma GCC unroll 8
     for (int r = 0; r < kWholeRows; ++r) {
       x[r] = __builtin_convertvector(reinterpret_cast<EpilogueInts>(sums[r][v]), EpilogueFloats) *
                  scale +
              shift;
+    }
+    if (result.norm != nullptr) {
+      const EpilogueFloats mean = load(result.norm),
+                           factor = load(result.norm + result.norm_stride);
+      const EpilogueFloats added = load(result.norm + 2 * result.norm_stride);
+#pragma GCC unroll 8
+      for (int r = 0; r < kWholeRows; ++r) x[r] = (x[r] - mean) * factor + added;
     }
     if (result.rounder == nullptr) {
 #pragma GCC unroll 8

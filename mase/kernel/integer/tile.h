@@ -47,12 +47,14 @@ enum class Factors : uint8_t { kOneBit, kTwoBits, kBytes, kWords };
 
 inline constexpr int64_t kTileLanes = 16;  // Columns come in vectors of this many.
 
-// What a whole tile's sums become where that is no more than a scale and a rounding: float32, or
-// bytes where there is a rounder.
+// What a whole tile's sums become where that is no more than a scale, a norm and a rounding:
+// float32, or bytes where there is a rounder.
 struct TileResult {
   const float *scale, *shift;  // Of each column.
-  const Rounder* rounder;      // Simple, or null.
-  char* dst;                   // The first row's first column; the next row lies `stride` bytes on.
+  const float* norm;           // Of each column, what it subtracts; or null.
+  int64_t norm_stride;     // From there to what it multiplies with, and from that to what it adds.
+  const Rounder* rounder;  // Simple, or null.
+  char* dst;               // The first row's first column; the next row lies `stride` bytes on.
   int64_t stride;
 };
 
