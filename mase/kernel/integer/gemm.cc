@@ -239,7 +239,8 @@ IntegerGemm::Columns IntegerGemm::ColumnsAt(const void* packed, int64_t col) con
 }
 
 uint16_t IntegerGemm::FindTaps(const void** pointers, int64_t stride, int64_t rows,
-                               const void* padding, uint16_t* taps) const {
+                               const void* padding, TapRun* runs) const {
+  const int64_t tap_bytes = steps_ * loop_.a_step_bytes();
   uint16_t found = 0;
   for (int64_t tap = 0; tap < taps_; ++tap) {
     const void** row = pointers + tap * stride;
@@ -247,29 +248,43 @@ uint16_t IntegerGemm::FindTaps(const void** pointers, int64_t stride, int64_t ro
     for (int64_t r = 0; r < rows; ++r) is_read |= row[r] != nullptr;
     if (!is_read) continue;
     for (int64_t r = 0; r < rows; ++r) row[r] = row[r] == nullptr ? padding : row[r];
-    taps[found++] = static_cast<uint16_t>(tap);
+    // Slices are of single taps.
+    bool goes_on =
+        found > 0 && slices_.size() == 1 && runs[found - 1].first + runs[found - 1].count == tap;
+    for (int64_t r = 0; goes_on && r < rows; ++r) {
+      goes_on = row[r] == static_cast<const char*>(row[r - stride]) + tap_bytes;
+    }
+    if (goes_on) {
+      ++runs[found - 1].count;
+    } else {
+      runs[found++] = {static_cast<uint16_t>(tap), 1};
+    }
   }
   return found;
 }
 
 const int32_t* IntegerGemm::AddPadding(const void* packed, const Tile& tile, int64_t col,
                                        const int32_t* offset, int32_t* sums) const {
-  if (tile.tap_count == taps_ || (src_.zero == 0 && !reads_bits())) return offset;
+  if (src_.zero == 0 && !reads_bits()) return offset;
   const int64_t cols = tile.vectors * kTileLanes;
-  std::copy_n(offset, cols, sums);
   const int32_t* paddings =
       reinterpret_cast<const int32_t*>(static_cast<const char*>(packed) + paddings_at()) + col;
-  for (int64_t tap = 0, next = 0; tap < taps_; ++tap, paddings += padded_cols()) {
-    if (next < tile.tap_count && tile.taps[next] == tap) {
-      ++next;
-      continue;
+  const int32_t* from = offset;
+  int64_t tap = 0;
+  const auto leave_out = [&](int64_t end) {
+    for (; tap < end; ++tap, from = sums) {
+      for (int64_t c = 0; c < cols; ++c) {
+        sums[c] = static_cast<int32_t>(static_cast<uint32_t>(from[c]) +
+                                       static_cast<uint32_t>(paddings[tap * padded_cols() + c]));
+      }
     }
-    for (int64_t c = 0; c < cols; ++c) {
-      sums[c] =
-          static_cast<int32_t>(static_cast<uint32_t>(sums[c]) + static_cast<uint32_t>(paddings[c]));
-    }
+  };
+  for (int64_t i = 0; i < tile.run_count; ++i) {
+    leave_out(tile.runs[i].first);
+    tap += tile.runs[i].count;
   }
-  return sums;
+  leave_out(taps_);
+  return from;
 }
 
 void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void* padding,
@@ -277,15 +292,15 @@ void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void
   // Of all tiles only where they wait for the next slice.
   alignas(64) int32_t all_sums[kSlicedRows * kMaxColumns];
   alignas(64) int32_t offset[kMaxColumns];
-  uint16_t taps[kMaxPointers];
-  uint16_t tap_counts[kMaxPointers];
+  TapRun runs[kMaxPointers];
+  uint16_t run_counts[kMaxPointers];
   const int64_t rows = part.end - part.begin, tile_sums = loop_.rows * columns_per_block();
   const int64_t kept = slices_.size() > 1 ? (rows + loop_.rows - 1) / loop_.rows : 1;
   // Rows that a last tile has not are finished, too, and not stored.
   std::fill_n(all_sums, std::max(kept * tile_sums, kMaxTileRows * kMaxColumns), 0);
   for (int64_t r = 0, tile = 0; r < rows; r += loop_.rows, ++tile) {
-    tap_counts[tile] = FindTaps(pointers + r, stride, std::min<int64_t>(loop_.rows, rows - r),
-                                padding, taps + tile * taps_);
+    run_counts[tile] = FindTaps(pointers + r, stride, std::min<int64_t>(loop_.rows, rows - r),
+                                padding, runs + tile * taps_);
   }
   // Only AVX-512 has the registers to finish several rows at a time.
   const bool several = CurrentIsa() == Isa::kAvx512;
@@ -316,17 +331,21 @@ void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void
       tile.begin_step = slice.begin_step;
       tile.end_step = slice.end_step;
       for (int64_t r = 0, i = 0; r < rows; r += loop_.rows, ++i) {
-        const uint16_t* const first = taps + i * taps_;
-        const uint16_t* const last = first + tap_counts[i];
+        const TapRun* const first = runs + i * taps_;
+        const TapRun* const last = first + run_counts[i];
         tile.rows = static_cast<int>(std::min<int64_t>(loop_.rows, rows - r));
         tile.a = pointers + r;
         tile.sums = all_sums + (kept > 1 ? i * tile_sums : 0);
-        tile.taps = first;
-        tile.tap_count = tap_counts[i];
+        tile.runs = first;
+        tile.run_count = run_counts[i];
         tile.offset = s > 0 ? nullptr : AddPadding(packed, tile, col, columns.offset, offset);
         if (slices_.size() > 1) {
-          tile.taps = std::lower_bound(first, last, slice.begin_tap);
-          tile.tap_count = std::lower_bound(tile.taps, last, slice.end_tap) - tile.taps;
+          const auto from = [&](int64_t tap) {
+            return std::lower_bound(first, last, tap,
+                                    [](const TapRun& run, int64_t tap) { return run.first < tap; });
+          };
+          tile.runs = from(slice.begin_tap);
+          tile.run_count = from(slice.end_tap) - tile.runs;
         }
         const int64_t at = (part.begin + r) * result.stride + result.col + col;
         const bool is_whole = tile.rows == loop_.rows && cols == columns_per_block();

@@ -223,10 +223,10 @@ class IntegerGemm {
                            void* packed, const std::vector<double>& least,
                            const std::vector<double>& most, const std::vector<int64_t>& constants,
                            SumBound* bound);
-  // Writes the taps that a tile of `rows` rows reads, and puts `padding` into those of its pointers
-  // that are null; returns how many.
+  // Writes the taps that a tile of `rows` rows reads, in as few runs as they lie in, and puts
+  // `padding` into those of its pointers that are null; returns how many runs.
   uint16_t FindTaps(const void** pointers, int64_t stride, int64_t rows, const void* padding,
-                    uint16_t* taps) const;
+                    TapRun* runs) const;
   // What a tile's sums start from: the offsets of its columns from `col` on with what the taps that
   // it leaves out add; in `sums` where they are others than `offset`.
   const int32_t* AddPadding(const void* packed, const Tile& tile, int64_t col,

@@ -95,8 +95,9 @@ template <typename Set, int kRows, int kVectors>
       }
     }
   }
-  for (int64_t i = 0; i < tile.tap_count; ++i) {
-    const int64_t tap = tile.taps[i];
+  for (int64_t i = 0; i < tile.run_count; ++i) {
+    const int64_t tap = tile.runs[i].first;
+    const int64_t end_step = tile.end_step + (tile.runs[i].count - 1) * tile.steps;
     const char* b = static_cast<const char*>(tile.b) +
                     (tap * tile.steps + tile.begin_step) * kParts * Set::kLanes * kStepBytes;
     const char* a[kRows];
@@ -104,7 +105,7 @@ template <typename Set, int kRows, int kVectors>
     for (int r = 0; r < kRows; ++r) {
       a[r] = static_cast<const char*>(tile.a[tap * tile.a_stride + r]);
     }
-    for (int64_t step = tile.begin_step; step < tile.end_step; ++step) {
+    for (int64_t step = tile.begin_step; step < end_step; ++step) {
       Register columns[kParts];
       // One row reads b once, from far away.
       if (kRows == 1) {
@@ -261,8 +262,9 @@ template <int kPlanes, int kRows, int kVectors>
           v * kTileLanes);
     }
   }
-  for (int64_t i = 0; i < tile.tap_count; ++i) {
-    const int64_t tap = tile.taps[i];
+  for (int64_t i = 0; i < tile.run_count; ++i) {
+    const int64_t tap = tile.runs[i].first;
+    const int64_t end_step = tile.end_step + (tile.runs[i].count - 1) * tile.steps;
     const char* b = static_cast<const char*>(tile.b) +
                     (tap * tile.steps + tile.begin_step) * 2 * kVectors * kVectorBytes;
     const char* a[kRows];
@@ -270,7 +272,7 @@ template <int kPlanes, int kRows, int kVectors>
     for (int r = 0; r < kRows; ++r) {
       a[r] = static_cast<const char*>(tile.a[tap * tile.a_stride + r]);
     }
-    for (int64_t step = tile.begin_step; step < tile.end_step; ++step) {
+    for (int64_t step = tile.begin_step; step < end_step; ++step) {
       __m512i signs[kVectors], mask[kVectors];
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {

@@ -58,18 +58,23 @@ struct TileResult {
   int64_t stride;
 };
 
+// Taps one behind the other, whose rows lie so, too: one sum over all of their depth.
+struct TapRun {
+  uint16_t first, count;
+};
+
 struct Tile {
   int rows;
   int vectors;           // Of columns.
   const void* const* a;  // [taps][a_stride]: the rows' first elements, bytes or words.
   int64_t a_stride;
-  const uint16_t* taps;  // Those that are computed, `tap_count` of them.
-  int64_t tap_count;
+  const TapRun* runs;  // The taps that are computed, in order, in `run_count` runs.
+  int64_t run_count;
   int64_t steps;  // Of depth in a tap: four bytes, two words or 32 bits each.
   // Packed: [taps][steps][vectors][16 columns][4 or 2 elements]; of bits
   // [taps][steps][signs, mask][vectors][16 columns].
   const void* b;
-  // Of each tap, the steps that are computed.
+  // Of each tap, the steps that are computed; all of them where taps come in runs.
   int64_t begin_step, end_step;
   // [vectors * 16], what the sums of each column start from; null where they go on from `sums`.
   const int32_t* offset;
