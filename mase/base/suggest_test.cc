@@ -26,6 +26,15 @@ TEST(SuggestTest, NamesTheNearestCandidate) {
   EXPECT_EQ(Suggest("max-epochs", names), "; did you mean 'max_epochs'?");
 }
 
+// A distance is only followed as long as it may be the least: swaps come from two rows before.
+TEST(SuggestTest, FindsTheNearestBehindOthers) {
+  const std::vector<std::string> names = {"batch_norm3d", "batch_norm1d", "adaptive_max_pool2d",
+                                          "batch_norm2d"};
+  EXPECT_EQ(Suggest("batch_nomr2d", names), "; did you mean 'batch_norm2d'?");
+  EXPECT_EQ(Suggest("abtch_norm1d", names), "; did you mean 'batch_norm1d'?");
+  EXPECT_EQ(Suggest("adaptive_mxa_pol2d", names), "; did you mean 'adaptive_max_pool2d'?");
+}
+
 TEST(SuggestTest, CompletesAnUnambiguousBeginning) {
   const std::vector<std::string> names = {"quantize", "summarize_quantization"};
   EXPECT_EQ(Suggest("summ", names), "; did you mean 'summarize_quantization'?");
