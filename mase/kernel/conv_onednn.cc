@@ -4,14 +4,7 @@
 // The batch is cut into parts by its size alone; every part is a primitive that runs on one thread,
 // and the parts run on the pool. So oneDNN never divides a sum among threads, and the gradients of
 // weights, which sum over the batch, are added part by part in order.
-//
-// Convolutions of 3 x 3 with many channels and positions run by Winograd's F(4 x 4, 3 x 3), which
-// takes a quarter of the multiplications: twice as fast, with errors of about 1e-6 of the result
-// where direct sums have 3e-7. Not where direct sums have none (KernelSpec::sum_bits).
-//
-// Values lie in blocks of channels where those come out even, else plain. For plain ones oneDNN has
-// no generated kernels: forward, and each gradient for itself, then works on copies of a part in an
-// order that it has one for, which takes a half to a quarter of the time.
+// What oneDNN is asked for stands in conv_descriptions.h.
 #include "mase/kernel/conv_onednn.h"
 
 #include <omp.h>
@@ -23,11 +16,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "mase/base/parallel.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/bfloat16.h"
+#include "mase/kernel/conv_descriptions.h"
 #include "mase/kernel/conv_geometry.h"
 #include "mase/kernel/conv_norm.h"
 #include "mase/kernel/onednn.h"
@@ -37,23 +30,12 @@ namespace mase {
 namespace {
 
 using Desc = dnnl::memory::desc;
-using Dims = dnnl::memory::dims;
-using Tag = dnnl::memory::format_tag;
-using dnnl::algorithm;
-constexpr auto kF32 = dnnl::memory::data_type::f32;
+using Orders = ConvDescriptions::Orders;
 constexpr int64_t kFloatBytes = sizeof(float);
-constexpr bool kAllowEmpty = true;  // Of descriptions: none is not an error.
 
 // Most parts of the batch, and of the gradient by weights, each of which costs a copy of them.
 constexpr int64_t kMaxParts = 16;
 constexpr int64_t kMaxWeightParts = 4;
-
-// Positions that a tile of Winograd's has, the tiles that a part should have to be worth the
-// transformation of the weights, and those that it must have to be faster.
-constexpr int64_t kTileSide = 4;
-constexpr int64_t kGoodTiles = 256;
-constexpr int64_t kLeastTiles = 64;
-constexpr int64_t kLeastWinogradChannels = 32;
 
 // The most runs of output channels that gradients of weights are put in place by.
 constexpr int64_t kMaxRuns = 16;
@@ -74,15 +56,10 @@ int64_t ContiguousRuns(const Desc& weights) {
   return runs;
 }
 
-// The orders of a convolution's input and result in memory.
-struct Orders {
-  Tag src, dst;
-};
-
 class OneDnnConvKernel : public Kernel {
  public:
   // Makes what the way back needs.
-  using MakeMore = void (OneDnnConvKernel::*)();
+  using MakeMore = void (OneDnnConvKernel::*)(const ConvDescriptions&);
 
   // Throws dnnl::error.
   explicit OneDnnConvKernel(const KernelSpec& spec, MakeMore make_more = nullptr)
@@ -90,23 +67,21 @@ class OneDnnConvKernel : public Kernel {
         g_(spec),
         norm_(spec),
         training_(spec.training),
-        bfloat16_(spec.bfloat16),
-        exact_(spec.sum_bits > 0) {
+        bfloat16_(spec.bfloat16) {
     reads_src_ = !bfloat16_;  // Backward reads the rounded one.
     src_row_ = g_.in_channels * g_.in[0] * g_.in[1];
     dst_row_ = g_.out_channels * g_.out[0] * g_.out[1];
     if (g_.batch == 0 || src_row_ == 0) return;
     const OneThread one_thread;
-    ChooseLayouts();
-    src_layouts_ = {src_blocked_ ? Layout::kBlocked : Layout::kPlain};
-    dst_layout_ = dst_blocked_ ? Layout::kBlocked : Layout::kPlain;
-    ChooseAlgorithm();
+    const bool biased = g_.bias >= 0 || norm_.present;
+    ConvDescriptions descriptions(g_, training_, biased, norm_.relu, /*exact=*/spec.sum_bits > 0);
+    src_layouts_ = {descriptions.src_layout()};
+    dst_layout_ = descriptions.dst_layout();
     try {
-      MakePrimitives();
+      MakePrimitives(descriptions);
     } catch (const dnnl::error&) {
-      if (algorithm_ == algorithm::convolution_direct) throw;
-      algorithm_ = algorithm::convolution_direct;
-      MakePrimitives();
+      if (!descriptions.GiveUpWinograd()) throw;
+      MakePrimitives(descriptions);
     }
     int64_t prepared = forward_floats_ + backward_floats_ + bias_floats();
     if (norm_.present || bfloat16_) prepared += g_.weight_elements();
@@ -120,9 +95,9 @@ class OneDnnConvKernel : public Kernel {
     if (bfloat16_) workspace_bytes_ = g_.batch * src_row_ * kFloatBytes;
   }
 
-  void MakeBackward() {
-    MakeBackwardData();
-    MakeBackwardWeights();
+  void MakeBackward(const ConvDescriptions& descriptions) {
+    MakeBackwardData(descriptions);
+    MakeBackwardWeights(descriptions);
   }
 
   KernelFacts facts() const override { return {.implementation = implementation_}; }
@@ -190,9 +165,9 @@ class OneDnnConvKernel : public Kernel {
   // at least, for two cores. Up to twice as many where all are then of one size: threads have the
   // same to do, and all read weights in one order, which oneDNN may choose by the size. A batch
   // that has no such number (a prime one) may so end with direct sums.
-  int64_t Parts(int64_t most) const {
+  int64_t Parts(const ConvDescriptions& descriptions, int64_t most) const {
     int64_t samples = std::max<int64_t>(2 * g_.weight_elements() / (src_row_ + dst_row_), 4);
-    if (algorithm_ == algorithm::convolution_winograd) samples = kGoodTiles / Tiles() + 1;
+    if (descriptions.is_winograd()) samples = descriptions.GoodWinogradSamples();
     const int64_t parts = std::min(std::clamp<int64_t>(g_.batch / samples, 2, most), g_.batch);
     for (int64_t even = parts; even <= std::min(2 * parts, most); ++even) {
       if (g_.batch % even == 0) return even;
@@ -200,214 +175,83 @@ class OneDnnConvKernel : public Kernel {
     return parts;
   }
 
-  // Of a sample.
-  int64_t Tiles() const {
-    const auto along = [](int64_t extent) { return (extent + kTileSide - 1) / kTileSide; };
-    return along(g_.out[0]) * along(g_.out[1]);
-  }
-
-  void ChooseAlgorithm() {
-    const bool fits = g_.kernel[0] == 3 && g_.kernel[1] == 3 && g_.stride[0] == 1 &&
-                      g_.stride[1] == 1 && g_.dilation[0] == 1 && g_.dilation[1] == 1 &&
-                      g_.padding[0] <= 1 && g_.padding[1] <= 1 && g_.groups == 1;
-    const bool has_positions = std::max<int64_t>(g_.batch / 2, 1) * Tiles() >= kLeastTiles &&
-                               2 * g_.out[0] * g_.out[1] >= Tiles() * kTileSide * kTileSide;
-    const bool has_channels = std::min(g_.in_channels, g_.out_channels) >= kLeastWinogradChannels;
-    if (fits && !exact_ && has_positions && has_channels && src_blocked_ && ChannelBlock() == 16) {
-      algorithm_ = algorithm::convolution_winograd;
-    }
-  }
-
   static int64_t RoundUp(int64_t n) { return (n + 15) / 16 * 16; }
   int64_t bias_floats() const { return norm_.present ? RoundUp(g_.out_channels) : 0; }
-
-  Dims WeightDims() const {
-    const Dims dims = {g_.out_channels, g_.in_channels / g_.groups, g_.kernel[0], g_.kernel[1]};
-    if (g_.groups == 1) return dims;
-    return {g_.groups, dims[0] / g_.groups, dims[1], dims[2], dims[3]};
-  }
-  Desc WeightDesc(Tag tag) const { return Desc(WeightDims(), kF32, tag); }
-  Desc PlainWeights() const { return WeightDesc(g_.groups == 1 ? Tag::oihw : Tag::goihw); }
-  static Tag BlockedTag() { return ChannelBlock() == 16 ? Tag::nChw16c : Tag::nChw8c; }
-  Desc SrcDesc(int64_t samples, Tag order) const {
-    return Desc({samples, g_.in_channels, g_.in[0], g_.in[1]}, kF32, order);
-  }
-  Desc DstDesc(int64_t samples, Tag order) const {
-    return Desc({samples, g_.out_channels, g_.out[0], g_.out[1]}, kF32, order);
-  }
-  // As the values lie.
-  Orders Outside() const {
-    return {src_blocked_ ? BlockedTag() : Tag::nchw, dst_blocked_ ? BlockedTag() : Tag::nchw};
-  }
-  Desc OutsideSrc(int64_t samples) const { return SrcDesc(samples, Outside().src); }
-  Desc OutsideDst(int64_t samples) const { return DstDesc(samples, Outside().dst); }
-  bool HasBias() const { return g_.bias >= 0 || norm_.present; }
-  Desc BiasDesc() const { return HasBias() ? Desc({g_.out_channels}, kF32, Tag::x) : Desc(); }
-  Dims Pair(const int64_t (&values)[2]) const { return {values[0], values[1]}; }
-  Dims Dilates() const { return {g_.dilation[0] - 1, g_.dilation[1] - 1}; }
-  // What makes the last window end where it does.
-  Dims PaddingRight() const {
-    Dims right(2);
-    for (int i = 0; i < 2; ++i) {
-      const int64_t window = (g_.kernel[i] - 1) * g_.dilation[i] + 1;
-      right[i] = (g_.out[i] - 1) * g_.stride[i] + window - g_.in[i] - g_.padding[i];
-    }
-    return right;
-  }
-  static dnnl::primitive_attr Attributes() {
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    return attributes;
-  }
-
-  // Descriptions for so many samples; empty where oneDNN has nothing for the orders.
-  dnnl::convolution_forward::primitive_desc ForwardDesc(int64_t samples, Orders orders,
-                                                        const Desc& weights) const {
-    const auto kind =
-        training_ ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
-    return {{kind, algorithm_, SrcDesc(samples, orders.src), weights, BiasDesc(),
-             DstDesc(samples, orders.dst), Pair(g_.stride), Dilates(), Pair(g_.padding),
-             PaddingRight()},
-            ForwardAttributes(),
-            OneDnnEngine(),
-            kAllowEmpty};
-  }
-  dnnl::convolution_backward_data::primitive_desc DataDesc(int64_t samples, Orders orders,
-                                                           const Desc& weights) const {
-    return {{algorithm_, SrcDesc(samples, orders.src), weights, DstDesc(samples, orders.dst),
-             Pair(g_.stride), Dilates(), Pair(g_.padding), PaddingRight()},
-            Attributes(),
-            OneDnnEngine(),
-            ForwardDesc(samples, orders, WeightDesc(Tag::any)),
-            kAllowEmpty};
-  }
-  dnnl::convolution_backward_weights::primitive_desc WeightsDesc(int64_t samples, Orders orders,
-                                                                 const Desc& weights) const {
-    return {{algorithm_, SrcDesc(samples, orders.src), weights, BiasDesc(),
-             DstDesc(samples, orders.dst), Pair(g_.stride), Dilates(), Pair(g_.padding),
-             PaddingRight()},
-            Attributes(),
-            OneDnnEngine(),
-            ForwardDesc(samples, orders, WeightDesc(Tag::any)),
-            kAllowEmpty};
-  }
-
-  // Whether oneDNN has a kernel generated for the shape, and not one that serves all of them.
-  template <typename PrimitiveDesc>
-  static bool IsGenerated(const PrimitiveDesc& desc) {
-    if (!desc) return false;
-    const absl::string_view name = desc.impl_info_str();
-    return !absl::StrContains(name, "ref") && !absl::StrContains(name, "gemm");
-  }
-
-  // The first orders with a generated kernel: as the values lie; an image's few channels as they
-  // are, with a result in blocks that are not full; channels last. Else as the values lie, or all
-  // plain.
-  template <typename Describe>
-  Orders ChooseOrders(const Describe& describe) const {
-    for (const Orders orders :
-         {Outside(), Orders{Tag::nchw, BlockedTag()}, Orders{Tag::nhwc, Tag::nhwc}}) {
-      if (IsGenerated(describe(orders))) return orders;
-    }
-    return describe(Outside()) ? Outside() : Orders{Tag::nchw, Tag::nchw};
-  }
-
-  dnnl::primitive_attr ForwardAttributes() const {
-    dnnl::primitive_attr attributes = Attributes();
-    if (norm_.relu) {
-      dnnl::post_ops after;
-      after.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
-      attributes.set_post_ops(after);
-    }
-    return attributes;
-  }
-
-  // Blocks of channels where they come out even and oneDNN has a generated kernel for them; an
-  // image's few channels may be plain before a blocked result.
-  void ChooseLayouts() {
-    const int64_t block = ChannelBlock();
-    const bool depthwise = g_.groups == g_.in_channels && g_.groups == g_.out_channels;
-    const int64_t groups = depthwise ? 1 : g_.groups;
-    src_blocked_ = g_.in_channels / groups % block == 0;
-    dst_blocked_ = g_.out_channels / groups % block == 0;
-    if (!src_blocked_ && g_.in_channels > 4) dst_blocked_ = false;
-    if (!dst_blocked_) src_blocked_ = false;
-    if (!dst_blocked_) return;
-    if (!IsGenerated(ForwardDesc(1, Outside(), WeightDesc(Tag::any))))
-      src_blocked_ = dst_blocked_ = false;
-  }
 
   // The samples of each part; see RunParts.
   static int64_t Samples(int64_t batch, int64_t parts, int64_t part) {
     return batch * (part + 1) / parts - batch * part / parts;
   }
 
-  void MakePrimitives() {
+  void MakePrimitives(const ConvDescriptions& descriptions) {
     for (std::vector<StagedCall>* calls : {&forward_, &data_, &weights_}) calls->clear();
     diff_weights_.clear();
-    parts_ = Parts(kMaxParts);
-    weight_parts_ = Parts(kMaxWeightParts);
-    MakeForward();
-    if (make_more_ != nullptr) (this->*make_more_)();
+    parts_ = Parts(descriptions, kMaxParts);
+    weight_parts_ = Parts(descriptions, kMaxWeightParts);
+    MakeForward(descriptions);
+    if (make_more_ != nullptr) (this->*make_more_)(descriptions);
   }
 
-  void MakeForward() {
-    Desc weights = WeightDesc(Tag::any);
-    const Orders orders = ChooseOrders(
-        [&](Orders orders) { return ForwardDesc(Samples(g_.batch, parts_, 0), orders, weights); });
+  void MakeForward(const ConvDescriptions& descriptions) {
+    Desc weights = descriptions.AnyWeights();
+    const Orders orders = descriptions.ChooseOrders([&](Orders orders) {
+      return descriptions.Forward(Samples(g_.batch, parts_, 0), orders, weights);
+    });
     for (int64_t part = 0; part < parts_; ++part) {
       const int64_t samples = Samples(g_.batch, parts_, part);
-      const auto desc = ForwardDesc(samples, orders, weights);
+      const auto desc = descriptions.Forward(samples, orders, weights);
       weights = desc.weights_desc();
       implementation_ = absl::StrCat("oneDNN ", desc.impl_info_str());
       std::vector<StagedCall::Operand> operands = {
-          {DNNL_ARG_SRC, desc.src_desc(), OutsideSrc(samples)},
+          {DNNL_ARG_SRC, desc.src_desc(), descriptions.OutsideSrc(samples)},
           {DNNL_ARG_WEIGHTS, weights},
-          {DNNL_ARG_DST, desc.dst_desc(), OutsideDst(samples), /*written=*/true}};
-      if (HasBias()) operands.push_back({DNNL_ARG_BIAS, desc.bias_desc()});
+          {DNNL_ARG_DST, desc.dst_desc(), descriptions.OutsideDst(samples), /*written=*/true}};
+      if (g_.bias >= 0 || norm_.present) operands.push_back({DNNL_ARG_BIAS, desc.bias_desc()});
       forward_.emplace_back(dnnl::convolution_forward(desc), desc.scratchpad_desc(), operands);
     }
     forward_scratch_ = MostScratch(forward_);
     forward_floats_ = RoundUp(FloatsOf(weights));
     forward_weights_ = weights;
-    forward_reorder_ = OneDnnCall::Reorder(PlainWeights(), weights);
+    forward_reorder_ = OneDnnCall::Reorder(descriptions.PlainWeights(), weights);
   }
 
-  void MakeBackwardData() {
-    Desc weights = WeightDesc(Tag::any);
-    const Orders orders = ChooseOrders(
-        [&](Orders orders) { return DataDesc(Samples(g_.batch, parts_, 0), orders, weights); });
+  void MakeBackwardData(const ConvDescriptions& descriptions) {
+    Desc weights = descriptions.AnyWeights();
+    const Orders orders = descriptions.ChooseOrders([&](Orders orders) {
+      return descriptions.BackwardData(Samples(g_.batch, parts_, 0), orders, weights);
+    });
     for (int64_t part = 0; part < parts_; ++part) {
       const int64_t samples = Samples(g_.batch, parts_, part);
-      const auto desc = DataDesc(samples, orders, weights);
+      const auto desc = descriptions.BackwardData(samples, orders, weights);
       weights = desc.weights_desc();
       if (part == 0) absl::StrAppend(&implementation_, ", ", desc.impl_info_str());
       data_.emplace_back(
           dnnl::convolution_backward_data(desc), desc.scratchpad_desc(),
           std::vector<StagedCall::Operand>{
-              {DNNL_ARG_DIFF_DST, desc.diff_dst_desc(), OutsideDst(samples)},
+              {DNNL_ARG_DIFF_DST, desc.diff_dst_desc(), descriptions.OutsideDst(samples)},
               {DNNL_ARG_WEIGHTS, weights},
-              {DNNL_ARG_DIFF_SRC, desc.diff_src_desc(), OutsideSrc(samples), /*written=*/true}});
+              {DNNL_ARG_DIFF_SRC, desc.diff_src_desc(), descriptions.OutsideSrc(samples),
+               /*written=*/true}});
     }
     data_scratch_ = MostScratch(data_);
     if (weights == forward_weights_) return;
     backward_floats_ = RoundUp(FloatsOf(weights));
-    backward_reorder_ = OneDnnCall::Reorder(PlainWeights(), weights);
+    backward_reorder_ = OneDnnCall::Reorder(descriptions.PlainWeights(), weights);
   }
 
-  void MakeBackwardWeights() {
-    Desc weights = WeightDesc(Tag::any);
-    const Orders orders = ChooseOrders([&](Orders orders) {
-      return WeightsDesc(Samples(g_.batch, weight_parts_, 0), orders, weights);
+  void MakeBackwardWeights(const ConvDescriptions& descriptions) {
+    Desc weights = descriptions.AnyWeights();
+    const Orders orders = descriptions.ChooseOrders([&](Orders orders) {
+      return descriptions.BackwardWeights(Samples(g_.batch, weight_parts_, 0), orders, weights);
     });
     for (int64_t part = 0; part < weight_parts_; ++part) {
       const int64_t samples = Samples(g_.batch, weight_parts_, part);
-      const auto desc = WeightsDesc(samples, orders, weights);
+      const auto desc = descriptions.BackwardWeights(samples, orders, weights);
       weights = desc.diff_weights_desc();
       if (part == 0) absl::StrAppend(&implementation_, ", ", desc.impl_info_str());
       std::vector<StagedCall::Operand> operands = {
-          {DNNL_ARG_SRC, desc.src_desc(), OutsideSrc(samples)},
-          {DNNL_ARG_DIFF_DST, desc.diff_dst_desc(), OutsideDst(samples)},
+          {DNNL_ARG_SRC, desc.src_desc(), descriptions.OutsideSrc(samples)},
+          {DNNL_ARG_DIFF_DST, desc.diff_dst_desc(), descriptions.OutsideDst(samples)},
           {DNNL_ARG_DIFF_WEIGHTS, weights}};
       if (g_.bias >= 0) operands.push_back({DNNL_ARG_DIFF_BIAS, desc.diff_bias_desc()});
       weights_.emplace_back(dnnl::convolution_backward_weights(desc), desc.scratchpad_desc(),
@@ -416,7 +260,7 @@ class OneDnnConvKernel : public Kernel {
     weights_scratch_ = MostScratch(weights_);
     diff_weight_elements_ = FloatsOf(weights);
     diff_weight_floats_ = RoundUp(diff_weight_elements_);
-    MakeGradientReorders(weights);
+    MakeGradientReorders(weights, descriptions.PlainWeights());
   }
 
   static int64_t MostScratch(const std::vector<StagedCall>& calls) {
@@ -426,10 +270,9 @@ class OneDnnConvKernel : public Kernel {
   }
 
   // One for each run of output channels.
-  void MakeGradientReorders(const Desc& weights) {
+  void MakeGradientReorders(const Desc& weights, const Desc& plain) {
     const int64_t runs = ContiguousRuns(weights);
-    const Desc plain = PlainWeights();
-    Dims dims = weights.dims(), first(dims.size(), 0);
+    dnnl::memory::dims dims = weights.dims(), first(dims.size(), 0);
     dims[0] /= runs;
     for (int64_t run = 0; run < runs; ++run, first[0] += dims[0]) {
       diff_weights_.push_back(OneDnnCall::Reorder(weights.submemory_desc(dims, first),
@@ -481,10 +324,7 @@ class OneDnnConvKernel : public Kernel {
   const ConvNorm norm_;
   const bool training_;
   const bool bfloat16_;
-  const bool exact_;           // Sums are to be exact, which those of transformed numbers are not.
   int64_t src_row_, dst_row_;  // Elements of a sample.
-  bool src_blocked_ = false, dst_blocked_ = false;
-  algorithm algorithm_ = algorithm::convolution_direct;
   int64_t parts_ = 1, weight_parts_ = 1;
   const int64_t slots_ = std::min<int64_t>(kMaxParts, omp_get_max_threads());  // Run at a time.
   std::vector<StagedCall> forward_, data_, weights_;                           // By part.
