@@ -110,7 +110,6 @@ class Executable::Binder {
     step.report = program_.Describe(draft);
     step.chain = draft.chain;
     step.measured = measures_;
-    step.label = std::move(draft.label);
     step.kernel = std::move(draft.kernel);
     for (const Program::Operand& src : draft.srcs) step.srcs.push_back(Data(src.value));
     for (size_t i = 0; i < draft.srcs.size(); ++i) FollowInput(draft.srcs[i].value, &step.srcs[i]);
@@ -183,7 +182,7 @@ absl::StatusOr<std::unique_ptr<Executable>> Executable::Compile(const Graph& gra
 // way, in functions that are not inlined.
 [[gnu::cold, gnu::noinline]] absl::Status Executable::StepError(const Step& step,
                                                                 const absl::Status& status) {
-  return Annotate(status, step.label);
+  return Annotate(status, step.report.label);
 }
 
 [[gnu::cold, gnu::noinline]] absl::Status Executable::TypeError(size_t input, DType got) const {
@@ -249,7 +248,7 @@ absl::Status Executable::Prepare(uint64_t seed) {
   }
   for (const size_t i : preparations_) {
     const Step& step = steps_[i];
-    if (!step.prepare_status.ok()) return Annotate(step.prepare_status, step.label);
+    if (!step.prepare_status.ok()) return Annotate(step.prepare_status, step.report.label);
   }
   return absl::OkStatus();
 }
@@ -275,7 +274,7 @@ absl::Status Executable::RunBackward(Step& step) {
   if (!step.runs_backward) return absl::OkStatus();
   step.args.scratch = step.backward_scratch;
   absl::Status status = step.kernel->Backward(step.args);
-  if (!status.ok()) return Annotate(status, step.label);
+  if (!status.ok()) return Annotate(status, step.report.label);
   for (const Addition& sum : step.additions) Add(sum.from, sum.to, sum.elements, sum.dtype);
   return absl::OkStatus();
 }

@@ -75,7 +75,6 @@ class Executable {
     DType dtype;
   };
   struct Step {
-    std::string label;                          // For messages.
     StepExecution report;                       // But for what its kernel knows.
     const IntegerChainKernel* chain = nullptr;  // `kernel`, where it is one.
     bool measured = false;

@@ -90,6 +90,7 @@ class ChainFuser {
       parts.push_back({.op = fused});
       parts.back().op.first_tensor += first_tensor;
     }
+    for (IntegerChainPart& part : parts) part.label = step.label;
     return parts;
   }
 

@@ -25,6 +25,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 struct Ran {
   std::vector<float> output;
@@ -468,6 +469,37 @@ TEST(IntegerTest, AWeightThatHasNoCodeIsNamed) {
       StatusIs(absl::StatusCode::kOutOfRange, AllOf(HasSubstr("linear"), HasSubstr("weight 21"))));
 }
 
+// Layers that run as one step are told apart: the one whose weight it is, and the one that reads
+// the data.
+TEST(IntegerTest, AnErrorInAChainNamesItsLayer) {
+  TestNet net({4, 20});
+  Value* x = net.Module("linear", {net.input()},
+                        {{"in_features", int64_t{20}}, {"out_features", int64_t{6}}});
+  x = net.Module("linear", {x}, {{"in_features", int64_t{6}}, {"out_features", int64_t{6}}});
+  x = net.Module("linear", {x}, {{"in_features", int64_t{6}}, {"out_features", int64_t{3}}});
+  Graph graph = net.Finish({x});
+  for (const char* layer : {"linear", "linear_1", "linear_2"}) {
+    SetRecord(graph, layer, {{"data_in", kEight}, {"weight", kEight}, {"bias", kEight}});
+  }
+  const auto error = [&graph](const std::vector<float>& rows) {
+    auto executor = ValueOrDie(Executor::Create(graph, {.execution = Execution::kInteger}));
+    return executor->Forward(ExecutionMode::kInference, 4, {rows.data()});
+  };
+  std::vector<float> rows = RandomValues(4 * 20, 3);
+  rows[30] = std::nanf("");
+  EXPECT_THAT(error(rows), StatusIs(absl::StatusCode::kOutOfRange,
+                                    StartsWith("linear (linear) to linear_2 (linear): "
+                                               "linear (linear): reads a NaN")));
+
+  const Node* second = ValueOrDie(graph.LookUpNode("linear_1"));
+  Tensor weight(DType::kFloat32, {6, 6});
+  weight.mutable_data<float>()[21] = std::nanf("");
+  graph.SetTensor(*second->FindParameter("weight"), std::move(weight), /*buffer=*/false);
+  EXPECT_THAT(error(rows), StatusIs(absl::StatusCode::kOutOfRange,
+                                    StartsWith("linear (linear) to linear_2 (linear): "
+                                               "linear_1 (linear): weight 21 is nan")));
+}
+
 // A format whose range calibration was to find.
 TEST(IntegerTest, AMissingScaleIsNamed) {
   const Graph graph = OneLinear(20, 3, {{"data_in", "affine { width: 8 }"}, {"weight", kEight}});
@@ -561,7 +593,8 @@ TEST(IntegerTest, ANanOfABatchNormIsNoCode) {
     const std::vector<float> rows = RandomValues(4 * 20, 3);
     auto executor = ValueOrDie(Executor::Create(graph, {.execution = Execution::kInteger}));
     EXPECT_THAT(executor->Forward(ExecutionMode::kInference, 4, {rows.data()}),
-                StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("channel 4 of a batch norm")));
+                StatusIs(absl::StatusCode::kOutOfRange,
+                         HasSubstr("linear (linear): channel 4 of the batch norm behind it")));
   }
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "mase/base/isa.h"
 #include "mase/base/parallel.h"
+#include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/graph/ops.h"
 #include "mase/kernel/dense/integer_chain.h"
@@ -57,10 +58,10 @@ class ChainKernel final : public IntegerChainKernel {
       if (part.op.op == ops::kLinear) {
         ++layer;
         op = 0;
-        MASE_RETURN_IF_ERROR(FillProduct(part, args, *layer));
+        MASE_RETURN_IF_ERROR(InLayer(part, FillProduct(part, args, *layer)));
       } else if (part.op.op == ops::kBatchNorm1d) {
         while (layer->ops[op].kind != Kind::kNorm) ++op;
-        MASE_RETURN_IF_ERROR(FillNorm(part.op, args, layer->out, layer->ops[op++]));
+        MASE_RETURN_IF_ERROR(InLayer(part, FillNorm(part.op, args, layer->out, layer->ops[op++])));
       }
     }
     PackIntegerChain(layers, kernels_, args.prepared);
@@ -81,8 +82,10 @@ class ChainKernel final : public IntegerChainKernel {
     }
     if (ok) [[likely]]
       return absl::OkStatus();
-    return absl::OutOfRangeError(
-        "reads a NaN, for which the format has no code; run the net simulated, or clean the data");
+    // Numbers inside of the chain are sums of codes: only the rows that enter it can have one.
+    return InLayer(parts_[0],
+                   absl::OutOfRangeError("reads a NaN, for which the format has no code; "
+                                         "run the net simulated, or clean the data"));
   }
 
   RowFunction row_function() const override { return rows_ == 1 ? kernels_.row : nullptr; }
@@ -103,6 +106,11 @@ class ChainKernel final : public IntegerChainKernel {
   }
 
  private:
+  // Which layer of several an error is about; whoever runs the kernel says which several.
+  absl::Status InLayer(const IntegerChainPart& part, const absl::Status& status) const {
+    return parts_.front().label == parts_.back().label ? status : Annotate(status, part.label);
+  }
+
   KernelFacts Facts(int64_t macs, const SumBound& bound) const {
     return {.implementation = "own",
             .isa = std::string(IntegerIsaName(isa_)),

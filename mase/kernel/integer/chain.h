@@ -4,7 +4,9 @@
 #ifndef MASE_KERNEL_INTEGER_CHAIN_H_
 #define MASE_KERNEL_INTEGER_CHAIN_H_
 
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "mase/kernel/kernel.h"
@@ -16,6 +18,7 @@ inline constexpr absl::string_view kIntegerChain = "integer_chain";
 // One op of the chain, in its order: "linear", "batch_norm1d", "relu", "encode", "decode".
 struct IntegerChainPart {
   FusedOp op;
+  std::string label;  // Of the layer that it belongs to, "fc1 (linear)", for messages.
   // Of a linear: the codes that it reads, and its weight's.
   std::optional<Codes> src;
   WeightCodes weight;
@@ -27,7 +30,8 @@ bool ServesIntegerChain(const IntegerChainPart& linear);
 // Whether the chain rounds to these codes: ties to even.
 bool ServesIntegerChain(const Codes& codes);
 
-// The kernel of a chain, which tells of its layers, too.
+// The kernel of a chain, which tells of its layers, too. Its errors begin with the label of the one
+// that they are about, where there are several.
 class IntegerChainKernel : public Kernel {
  public:
   // Of each linear layer, in their order, after Prepare.
