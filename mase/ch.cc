@@ -282,8 +282,8 @@ int main(int argc, char** argv) {
   if (const auto code = mase::ServePluginIfAsked(argc, argv)) return *code;
   if (threads > 0) {
     mase::Log(mase::LogLevel::kWarning,
-              absl::StrCat("OMP_NUM_THREADS asks for ", threads, " threads; ", mase::kMaxThreads,
-                           " are used, which is the most"));
+              absl::StrCat("OMP_NUM_THREADS asks for ", threads, " threads; ",
+                           mase::limits::kMaxThreads, " are used, which is the most"));
   }
   return mase::RunProgram(argc, argv);
 }

@@ -4,10 +4,7 @@
 
 namespace mase {
 
-// More threads serve nobody, and OpenMP, which keeps something of each on the stack, crashes.
-inline constexpr int kMaxThreads = 1024;
-
-// Loops that this thread starts use at most kMaxThreads threads from here on. How many
+// Loops that this thread starts use at most limits::kMaxThreads threads from here on. How many
 // OMP_NUM_THREADS wanted, if that was more; else 0.
 int BoundThreads();
 
