@@ -16,6 +16,8 @@ inline constexpr int kMaxTensorRank = 8;
 inline constexpr int64_t kMaxNameBytes = 1024;        // Of a node, value, tensor or column.
 inline constexpr int64_t kMaxQuotedBytes = 200;       // Of a text from outside in a message.
 inline constexpr int64_t kMaxMessageBytes = 1 << 14;  // That a terminal gets.
+// Of a name in one: what stands between quotes, or has no blank.
+inline constexpr int64_t kMaxMessageNameBytes = 512;
 // Of a parallel loop. More serve nobody, and OpenMP, which keeps something of each on the stack,
 // crashes.
 inline constexpr int kMaxThreads = 1024;

@@ -1,5 +1,8 @@
 #include "mase/base/quote.h"
 
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -25,6 +28,54 @@ bool IsControl(absl::string_view character) {
   const unsigned char third = ByteAt(character, 2);
   return (second == 0x80 && third >= 0xaa && third <= 0xae) ||  // U+202A to U+202E.
          (second == 0x81 && third >= 0xa6 && third <= 0xa9);    // U+2066 to U+2069.
+}
+
+bool IsAlnumAt(absl::string_view text, size_t at) {
+  return at < text.size() && absl::ascii_isalnum(ByteAt(text, at));
+}
+
+// Not an apostrophe.
+bool OpensName(absl::string_view text, size_t at) {
+  return text[at] == '\'' && (at == 0 || !IsAlnumAt(text, at - 1));
+}
+bool ClosesName(absl::string_view text, size_t at) {
+  return text[at] == '\'' && !IsAlnumAt(text, at + 1);
+}
+
+// Bytes of the note that Shortened leaves, and of characters that it does not cut.
+constexpr size_t kNoteBytes = 40;
+
+// Names of a message, which is Printable, shortened: between quotes on a line, and without a blank.
+std::string WithShortNames(absl::string_view message) {
+  std::string text;
+  size_t at = 0, end_of_line = 0, close = 0;  // The next of each, looked for once.
+  const auto take = [&](size_t end) {
+    const absl::string_view name = message.substr(at, end - at);
+    const bool fits = name.size() <= limits::kMaxMessageNameBytes;
+    text += fits ? std::string(name) : Shortened(name, limits::kMaxMessageNameBytes - kNoteBytes);
+    at = end;
+  };
+  while (at < message.size()) {
+    if (absl::ascii_isspace(ByteAt(message, at))) {
+      text += message[at++];
+      continue;
+    }
+    if (OpensName(message, at)) {
+      if (end_of_line < at) end_of_line = std::min(message.find('\n', at), message.size());
+      close = std::max(close, at + 1);
+      while (close < message.size() && !ClosesName(message, close)) ++close;
+      text += message[at++];
+      if (close < end_of_line) take(close);
+      continue;
+    }
+    size_t end = at + 1;
+    while (end < message.size() && !absl::ascii_isspace(ByteAt(message, end)) &&
+           !OpensName(message, end)) {
+      ++end;
+    }
+    take(end);
+  }
+  return text;
 }
 
 }  // namespace
@@ -77,7 +128,7 @@ std::string Quoted(absl::string_view text) {
 }
 
 std::string PrintableMessage(absl::string_view message) {
-  return Printable(Shortened(message, limits::kMaxMessageBytes));
+  return Shortened(WithShortNames(Printable(message)), limits::kMaxMessageBytes);
 }
 
 }  // namespace mase

@@ -31,7 +31,9 @@ std::string Shortened(absl::string_view text, size_t max_bytes);
 // breaks as "\n", at most limits::kMaxQuotedBytes of it.
 std::string Quoted(absl::string_view text);
 
-// A whole message for a terminal: Printable and of at most limits::kMaxMessageBytes.
+// A whole message for a terminal: Printable and of at most limits::kMaxMessageBytes. Names in it,
+// which are what stands between single quotes and what has no blank, are shortened to at most
+// limits::kMaxMessageNameBytes, whoever wrote the message.
 std::string PrintableMessage(absl::string_view message);
 
 }  // namespace mase

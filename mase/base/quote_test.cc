@@ -65,9 +65,44 @@ TEST(QuotedTest, IsOneShortLine) {
 
 TEST(PrintableMessageTest, IsBounded) {
   EXPECT_EQ(PrintableMessage("two\nlines"), "two\nlines");
-  EXPECT_THAT(PrintableMessage(std::string(limits::kMaxMessageBytes, 'm')),
-              SizeIs(limits::kMaxMessageBytes));
-  EXPECT_LE(PrintableMessage(std::string(1 << 20, 'm')).size(), limits::kMaxMessageBytes + 40);
+  const auto words = [](int64_t bytes) {
+    std::string text;
+    for (int64_t i = 0; i < bytes; ++i) text += i % 2 == 0 ? 'm' : ' ';
+    return text;
+  };
+  EXPECT_THAT(PrintableMessage(words(limits::kMaxMessageBytes)), SizeIs(limits::kMaxMessageBytes));
+  EXPECT_LE(PrintableMessage(words(1 << 20)).size(), limits::kMaxMessageBytes + 40);
+}
+
+// A name of any length leaves what is said of it to be read.
+TEST(PrintableMessageTest, NamesAreShortened) {
+  const auto word = [](int64_t bytes) { return std::string(bytes, 'n'); };
+  const auto blanks = [](int64_t bytes) { return std::string(bytes, '.') + " "; };
+  for (const int64_t fits : {limits::kMaxMessageNameBytes - 1, limits::kMaxMessageNameBytes}) {
+    const std::string path = word(fits - 1) + ": cannot open";
+    EXPECT_EQ(PrintableMessage(path), path);
+    const std::string name = "no '" + blanks(fits - 1) + "' here";
+    EXPECT_EQ(PrintableMessage(name), name);
+  }
+  EXPECT_EQ(PrintableMessage("x: " + word(100000) + ": cannot open '" + word(100000) + "': gone"),
+            "x: " + word(354) + "[... 99529 bytes ...]" + word(117) + ": cannot open '" +
+                word(354) + "[... 99528 bytes ...]" + word(118) + "': gone");
+  // With blanks, and with apostrophes.
+  std::string layers = "Linear 1";
+  for (int i = 0; i < 20000; ++i) layers += ", a's 1";
+  const std::string shown = PrintableMessage("model's '" + layers + "': doesn't fit 'x'");
+  EXPECT_THAT(shown,
+              AllOf(StartsWith("model's 'Linear 1, a's 1, "), EndsWith("': doesn't fit 'x'")));
+  EXPECT_LE(shown.size(), limits::kMaxMessageNameBytes + 40);
+  EXPECT_EQ(PrintableMessage(shown), shown);
+}
+
+// Each byte is looked at a few times, whatever is quoted and not.
+TEST(PrintableMessageTest, TakesLinearTime) {
+  std::string open;
+  while (open.size() < 1 << 21) open += " 'a";
+  EXPECT_LE(PrintableMessage(open).size(), limits::kMaxMessageBytes + 40);
+  EXPECT_LE(PrintableMessage(std::string(1 << 21, '\'')).size(), limits::kMaxMessageBytes + 40);
 }
 
 }  // namespace
