@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "mase/base/quote.h"
 #include "mase/predict/predictor.h"
 
 struct mase_predictor {
@@ -17,17 +18,41 @@ struct mase_predictor {
 namespace mase {
 namespace {
 
-int Report(const absl::Status& status, char* message, size_t size) {
-  if (message != nullptr && size > 0) {
-    const absl::string_view text = status.message();
-    size_t length = std::min(text.size(), size - 1);
-    // A character of UTF-8 is written whole or not at all.
-    const auto continues = [&text](size_t at) { return (text[at] & '\xc0') == '\x80'; };
-    while (length > 0 && length < text.size() && continues(length)) --length;
-    std::memcpy(message, text.data(), length);
-    message[length] = 0;
+// The codes of the header.
+int CodeOf(const absl::Status& status) {
+  switch (const int code = static_cast<int>(status.code())) {
+    case MASE_OK:
+    case MASE_INVALID_ARGUMENT:
+    case MASE_NOT_FOUND:
+    case MASE_RESOURCE_EXHAUSTED:
+    case MASE_OUT_OF_RANGE:
+    case MASE_UNIMPLEMENTED:
+    case MASE_UNAVAILABLE:
+    case MASE_DATA_LOSS:
+      return code;
+    default:
+      return MASE_INTERNAL;
   }
-  return static_cast<int>(status.code());
+}
+
+// Of `text` as much as fits.
+void Write(absl::string_view text, char* message, size_t size) {
+  if (message == nullptr || size == 0) return;
+  size_t length = std::min(text.size(), size - 1);
+  // A character of UTF-8 is written whole or not at all.
+  const auto continues = [&text](size_t at) { return (text[at] & '\xc0') == '\x80'; };
+  while (length > 0 && length < text.size() && continues(length)) --length;
+  std::memcpy(message, text.data(), length);
+  message[length] = 0;
+}
+
+int Report(const absl::Status& status, char* message, size_t size) {
+  try {
+    Write(PrintableMessage(status.message()), message, size);
+  } catch (const std::bad_alloc&) {
+    Write("out of memory", message, size);
+  }
+  return CodeOf(status);
 }
 
 // What `body` says; an exception, which must not cross into C, is an error as others.

@@ -1,10 +1,12 @@
 /* A trained net as a function from rows to results, for C and whatever calls C.
  *
  *   char message[256];
+ *   float in[16], out[5];
  *   mase_predictor *p;
- *   if (mase_predictor_load("best.safetensors", MASE_INTEGER, &p, message, sizeof message) !=
- * MASE_OK) return fail(message); float in[16], out[5]; mase_predict(p, in, 1, out, message, sizeof
- * message); mase_predictor_free(p);
+ *   if (mase_predictor_load("best.safetensors", MASE_INTEGER, &p, message, 256) != MASE_OK)
+ *     return fail(message);
+ *   mase_predict(p, in, 1, out, message, 256);
+ *   mase_predictor_free(p);
  *
  * Build with: cc program.c $(pkg-config --cflags --libs mase_predict)
  *
@@ -22,7 +24,8 @@
 extern "C" {
 #endif
 
-/* What a function returns. The numbers are those of absl::StatusCode and stay as they are. */
+/* What a function returns; there are no others. The numbers are those of absl::StatusCode and stay
+ * as they are. */
 enum {
   MASE_OK = 0,
   MASE_INVALID_ARGUMENT = 3,   /* An argument or a net that does not fit. */
@@ -31,6 +34,8 @@ enum {
   MASE_OUT_OF_RANGE = 11,      /* A NaN where the net's number format has no code for it. */
   MASE_UNIMPLEMENTED = 12,     /* An op that this build cannot run. */
   MASE_INTERNAL = 13,          /* A fault of this library. */
+  MASE_UNAVAILABLE = 14,       /* The file cannot be read now: an I/O error, too many open files, it
+                                  changed meanwhile. Another try may do. */
   MASE_DATA_LOSS = 15          /* The file is truncated or damaged. */
 };
 
@@ -45,7 +50,8 @@ typedef struct mase_predictor mase_predictor;
 
 /* Reads a checkpoint that ch wrote; *predictor is the caller's to free. On failure *predictor is
  * null and, as with all functions that take them, `message` says what is wrong: at most
- * `message_size` bytes with the zero, and of UTF-8 whole characters. It may be null. */
+ * `message_size` bytes with the zero, and of UTF-8 whole characters. Control characters, and bytes
+ * of a path that are not UTF-8, are spelled in it: "\\xff". It may be null. */
 int mase_predictor_load(const char* path, int execution, mase_predictor** predictor, char* message,
                         size_t message_size);
 

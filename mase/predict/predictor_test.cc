@@ -1,6 +1,7 @@
 #include "mase/predict/predictor.h"
 
 #include <omp.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -55,6 +56,7 @@ void operator delete(void* memory, size_t, std::align_val_t) noexcept { Free(mem
 namespace mase {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 std::string Trained() { return Runfile("testdata/checkpoints/jsc-toy.safetensors"); }
@@ -314,6 +316,29 @@ TEST(MasePredictTest, TheCInterfaceSaysWhatIsWrong) {
   EXPECT_EQ(mase_predictor_outputs(nullptr), 0);
   EXPECT_EQ(mase_predictor_feature_name(nullptr, 0), nullptr);
   EXPECT_EQ(mase_predictor_class_name(nullptr, 0), nullptr);
+}
+
+// A file that is there and cannot be read at this time is another thing than one that is damaged.
+TEST(MasePredictTest, TooManyOpenFilesHaveACodeOfTheHeader) {
+  const std::string path = Trained();
+  struct rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const struct rlimit none = {0, before.rlim_max};
+  char message[256] = "";
+  mase_predictor* predictor = nullptr;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const int code = mase_predictor_load(path.c_str(), MASE_FLOAT, &predictor, message, 256);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(code, MASE_UNAVAILABLE);
+  EXPECT_THAT(message, AllOf(HasSubstr(path), HasSubstr("cannot open: Too many open files")));
+}
+
+TEST(MasePredictTest, MessagesAreUtf8) {
+  char message[64] = "";
+  mase_predictor* predictor = nullptr;
+  EXPECT_EQ(mase_predictor_load("/no/\xff\x1b[31m", MASE_FLOAT, &predictor, message, 64),
+            MASE_NOT_FOUND);
+  EXPECT_THAT(message, HasSubstr("/no/\\xff\\x1b[31m: cannot open"));
 }
 
 // Bazel's own list of what the library is linked from.
