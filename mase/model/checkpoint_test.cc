@@ -20,6 +20,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 Graph Tiny(uint64_t seed) { return ValueOrDie(BuildModel({"jsc-tiny", {16}, 5, 8, seed})); }
 
@@ -150,6 +151,23 @@ TEST(CheckpointTest, TypesThatDoNotBecomeTheModelsAreNamed) {
   file = StateDict(Tiny(9), "");
   file.unread.push_back({"ema.scale", "F8_E4M3", {5}});
   EXPECT_THAT(ValueOrDie(BindTensors(file, graph)).extra, ElementsAre("ema.scale"));
+}
+
+// Whoever computes the net does not know which file it is from.
+TEST(CheckpointTest, ARecordOfAFormatThatCannotBeIsCorrupt) {
+  Graph graph = Tiny(3);
+  Quantization record;
+  record.set_format("integer");
+  OperandFormat* operand = record.add_operand();
+  operand->set_operand("weight");
+  operand->mutable_format()->mutable_integer()->set_width(99);
+  graph.SetQuantization(graph.FindNode("seq_blocks_2"), record);
+  const std::string path = TempPath("forged.safetensors");
+  ASSERT_OK(SaveCheckpoint(path, graph, {}));
+  EXPECT_THAT(LoadCheckpoint(path),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       AllOf(StartsWith(path + ": seq_blocks_2 (linear): weight: "),
+                             HasSubstr("width 99"))));
 }
 
 TEST(CheckpointTest, AGraphThatContradictsItsTensorsIsCorrupt) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
+#include "mase/format/shared_format.h"
 #include "mase/graph/graph_io.h"
 #include "mase/model/stored_codes.h"
 #include "mase/tensor/convert.h"
@@ -84,6 +85,20 @@ absl::Status PutTensors(const SafeTensors& contents, Graph& graph) {
   return absl::OkStatus();
 }
 
+// A record of a format that cannot be would be found where the net is computed, by whoever does not
+// know the file. One of a plugin that is not open may be as it should.
+absl::Status CheckRecords(const Graph& graph) {
+  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+    if (node->quantization() == nullptr) continue;
+    for (const OperandFormat& operand : node->quantization()->operand()) {
+      const absl::Status made = SharedFormat(operand.format()).status();
+      if (!absl::IsInvalidArgument(made)) continue;
+      return Annotate(made, absl::StrCat(node->name(), " (", node->op(), "): ", operand.operand()));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Checkpoint> ReadSavedNet(absl::string_view path, SafeTensors contents) {
@@ -99,6 +114,7 @@ absl::StatusOr<Checkpoint> ReadSavedNet(absl::string_view path, SafeTensors cont
   if (fact == checkpoint.contents.metadata.end()) return checkpoint;
   absl::StatusOr<Graph> graph = GraphFromText(fact->second);
   absl::Status status = graph.status();
+  if (status.ok()) status = CheckRecords(*graph);
   if (status.ok()) status = DecodeTensors(*graph, checkpoint.contents);
   if (status.ok()) status = PutTensors(checkpoint.contents, *graph);
   if (!status.ok()) {

@@ -18,8 +18,8 @@ inline constexpr char kGraphFact[] = "mase.graph";
 
 // Finds graph and recipe in what a file holds. Without the fact there is no graph.
 //
-// DataLoss naming the file: the recipe is damaged, or the graph does not fit the tensors, which
-// have its names, or their codes (stored_codes.h).
+// DataLoss naming the file: the recipe is damaged, a quantization record has a format that cannot
+// be, or the graph does not fit the tensors, which have its names, or their codes (stored_codes.h).
 absl::StatusOr<Checkpoint> ReadSavedNet(absl::string_view path, SafeTensors contents);
 
 // A tensor in the element type of a net.
