@@ -21,6 +21,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mase/base/files.h"
+#include "mase/base/folder.h"
 #include "mase/base/limits.h"
 #include "mase/base/quote.h"
 #include "mase/base/recorded.h"
@@ -90,12 +91,10 @@ void LinkLatest(const fs::path& project, absl::string_view action, const std::st
 // Names in a folder that end so, sorted.
 std::vector<std::string> NamesEnding(const fs::path& folder, absl::string_view ending) {
   std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    std::string name = it->path().filename().string();
+  for (const fs::path& entry : EntriesOf(folder.string()).value_or(std::vector<fs::path>())) {
+    std::string name = entry.filename().string();
     if (absl::EndsWith(name, ending) && name[0] != '.') names.push_back(std::move(name));
   }
-  std::sort(names.begin(), names.end());
   return names;
 }
 
@@ -264,11 +263,10 @@ absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path) {
   }
   if (fs::exists(folder / kStudyFile, error)) {
     std::vector<std::string> trials;
-    for (const auto& entry : fs::directory_iterator(folder, error)) {
-      const std::string name = entry.path().filename().string();
-      if (absl::StartsWith(name, kTrialFolder)) trials.push_back(entry.path().string());
+    for (const fs::path& entry : EntriesOf(folder.string()).value_or(std::vector<fs::path>())) {
+      const std::string name = entry.filename().string();
+      if (absl::StartsWith(name, kTrialFolder)) trials.push_back(entry.string());
     }
-    std::sort(trials.begin(), trials.end());
     return absl::NotFoundError(absl::StrCat(
         path, ": is a search, which has nets of the trials that are applied alone; ",
         trials.empty()

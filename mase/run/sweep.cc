@@ -12,12 +12,14 @@
 #include <thread>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "mase/base/files.h"
+#include "mase/base/folder.h"
 #include "mase/base/limits.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -49,11 +51,10 @@ bool IsDone(absl::string_view status) { return status == "ok" || status == kMiss
 
 // Nothing is in it but the lock of a sweep that was refused.
 bool IsFree(const fs::path& folder) {
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().filename() != kLockFile) return false;
-  }
-  return !error;
+  const auto entries = EntriesOf(folder.string());
+  return entries.ok() && absl::c_all_of(*entries, [](const fs::path& entry) {
+           return entry.filename() == kLockFile;
+         });
 }
 
 // The folder of the sweep, made or found.
@@ -200,17 +201,15 @@ class Sweep {
     absl::flat_hash_set<std::string> names;
     for (const SweepRow& row : rows_) names.insert(row.run);
     std::vector<std::string> lost;
-    std::error_code error;
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
-      const std::string name = entry.path().filename().string();
-      if (!fs::exists(entry.path() / RunDirectory::kSummary, error) || names.contains(name)) {
-        continue;
-      }
-      MASE_ASSIGN_OR_RETURN(const RunReport report, ReadSummary(entry.path().string()));
+    MASE_ASSIGN_OR_RETURN(const std::vector<fs::path> entries, EntriesOf(folder_));
+    for (const fs::path& entry : entries) {
+      const std::string name = entry.filename().string();
+      std::error_code error;
+      if (!fs::exists(entry / RunDirectory::kSummary, error) || names.contains(name)) continue;
+      MASE_ASSIGN_OR_RETURN(const RunReport report, ReadSummary(entry.string()));
       if (IsDone(report.status())) lost.push_back(name);
     }
     if (lost.empty()) return absl::OkStatus();
-    std::sort(lost.begin(), lost.end());
     const size_t shown = std::min(lost.size(), kMostNamed);
     return absl::AlreadyExistsError(
         absl::StrCat(folder_, ": its tables would lose the runs ",

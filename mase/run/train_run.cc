@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,11 @@ namespace {
 // Stages of the net that a training leaves: that of the best epoch, or where none was validated the
 // last.
 constexpr char kBest[] = "best", kLast[] = "last";
+
+bool IsThere(const RunDirectory& directory, absl::string_view file) {
+  std::error_code error;
+  return std::filesystem::exists(directory.File(file), error);
+}
 
 void ReportEpochs(const TrainingResult& result, int64_t train_rows, RunReport& report) {
   const auto add = [&report](const char* name, const EpochRecord& epoch, const char* split,
@@ -203,7 +209,7 @@ absl::StatusOr<RunResult> GoOn(const ResumedSettings& settings, const RunReport&
   MASE_ASSIGN_OR_RETURN(const auto trainer, Trainer::Create(session.graph.Clone(), session.dataset,
                                                             session.generator, options));
   session.report.mutable_model()->set_loaded_from(config.model().load_name());
-  if (std::filesystem::exists(directory.File(RunDirectory::kSummary))) {
+  if (IsThere(directory, RunDirectory::kSummary)) {
     MASE_RETURN_IF_ERROR(TakeOver(directory, session.report));
   }
   MASE_RETURN_IF_ERROR(trainer->Restore(directory.path()));
@@ -216,7 +222,7 @@ absl::StatusOr<RunResult> GoOn(const ResumedSettings& settings, const RunReport&
 absl::StatusOr<RunResult> Resume(const LoadedConfig& given, const ConfigRequest& request,
                                  const RunReport& begun, const RunEnvironment& environment) {
   MASE_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Reopen(given.config.resume()));
-  if (std::filesystem::exists(directory.File(RunDirectory::kSummary))) {
+  if (IsThere(directory, RunDirectory::kSummary)) {
     MASE_ASSIGN_OR_RETURN(const RunReport before, ReadSummary(directory.path()));
     if (before.action() != "train") {
       return absl::InvalidArgumentError(
@@ -226,9 +232,7 @@ absl::StatusOr<RunResult> Resume(const LoadedConfig& given, const ConfigRequest&
   }
   MASE_ASSIGN_OR_RETURN(const ResumedSettings resumed, SettingsOf(directory, given, request));
   // A run may have died before its first checkpoint. One holds what passes made of the net.
-  const auto has = [&directory](const char* file) {
-    return std::filesystem::exists(directory.File(file));
-  };
+  const auto has = [&directory](const char* file) { return IsThere(directory, file); };
   const bool has_checkpoint = has(kLastCheckpoint);
   if (!has_checkpoint && has(kBestCheckpoint) && has(RunDirectory::kSummary)) {
     // Beginning anew would overwrite what is there.

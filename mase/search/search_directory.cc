@@ -12,6 +12,7 @@
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "mase/base/files.h"
+#include "mase/base/folder.h"
 #include "mase/base/limits.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/text_proto.h"
@@ -101,13 +102,10 @@ absl::StatusOr<RunDirectory> OpenSearchDirectory(const SearchRequest& request,
   }
   MASE_RETURN_IF_ERROR(directory->Reserve(kStudySettings).status());
   // The directory is locked: trainings that are there were killed.
-  std::vector<fs::path> killed;
-  for (const auto& entry : fs::directory_iterator(config.run_dir(), error)) {
-    if (absl::StartsWith(entry.path().filename().string(), kTrainingFolder)) {
-      killed.push_back(entry.path());
-    }
+  MASE_ASSIGN_OR_RETURN(const std::vector<fs::path> entries, EntriesOf(config.run_dir()));
+  for (const fs::path& entry : entries) {
+    if (absl::StartsWith(entry.filename().string(), kTrainingFolder)) fs::remove_all(entry, error);
   }
-  for (const fs::path& folder : killed) fs::remove_all(folder, error);
   return directory;
 }
 

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "mase/base/files.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table_report.h"
@@ -158,7 +159,10 @@ class Search {
     const bool alone = storage.url().empty();  // As the directory is locked.
     if (alone) {
       MASE_ASSIGN_OR_RETURN(const std::string file, directory_.Reserve(kStudyFile));
-      storage.set_url(absl::StrCat("sqlite:///", fs::absolute(file).string()));
+      std::error_code error;
+      const fs::path path = fs::absolute(file, error);
+      if (error) return FileError(file, "find", error.value());
+      storage.set_url(absl::StrCat("sqlite:///", path.string()));
     }
     const std::string& project = request_.settings.project();
     MASE_ASSIGN_OR_RETURN(

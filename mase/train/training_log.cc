@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "mase/base/files.h"
+#include "mase/base/folder.h"
 #include "mase/base/limits.h"
 #include "mase/base/recorded.h"
 #include "mase/base/status_macros.h"
@@ -73,9 +74,9 @@ bool ParseHistoryLine(absl::string_view line, EpochRecord* r) {
 
 // The event file that an earlier part of the run began, or a name for a new one.
 std::string ChooseEventFile(const TrainingLog::Options& options) {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(options.directory, ignored)) {
-    const std::string name = entry.path().filename().string();
+  const auto entries = EntriesOf(options.directory);
+  for (const auto& entry : entries.value_or(std::vector<std::filesystem::path>())) {
+    std::string name = entry.filename().string();
     if (absl::StartsWith(name, "events.out.tfevents.")) return name;
   }
   return EventFileName(options.wall_time());
