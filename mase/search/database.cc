@@ -228,7 +228,7 @@ absl::StatusOr<DatabaseUrl> ParseDatabaseUrl(absl::string_view url) {
       return absl::InvalidArgumentError(absl::StrCat(url, ": a file name with quotes"));
     }
     return DatabaseUrl{DatabaseUrl::Kind::kSqlite, std::string(url),
-                       absl::StrCat("dbname=", Quoted(file), " timeout=1")};
+                       absl::StrCat("dbname=", Quoted(file), " timeout=1"), std::string(file)};
   }
   const size_t colon = url.find("://");
   const absl::string_view scheme = url.substr(0, colon);
@@ -245,7 +245,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(absl::string_view url,
                                                          const std::atomic<bool>* interrupted) {
   MASE_ASSIGN_OR_RETURN(DatabaseUrl parsed, ParseDatabaseUrl(url));
   if (parsed.kind == DatabaseUrl::Kind::kSqlite) {
-    MASE_RETURN_IF_ERROR(CheckFile(url.substr(url.find(":///") + 4)));
+    MASE_RETURN_IF_ERROR(CheckFile(parsed.file));
   }
   std::unique_ptr<Database> database(
       new Database(std::move(parsed), patience, std::move(say), interrupted));

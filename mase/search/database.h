@@ -32,6 +32,7 @@ struct DatabaseUrl {
   Kind kind = Kind::kMemory;
   std::string text;     // Without a password, for messages.
   std::string connect;  // What SOCI is told.
+  std::string file;     // Of kSqlite.
 };
 
 // Reads an address as Optuna (SQLAlchemy) has it: "sqlite:///FILE" (a fourth slash begins an

@@ -1,6 +1,9 @@
 #include "mase/search/study.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -12,6 +15,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "mase/base/files.h"
+#include "mase/base/quote.h"
+#include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/complete.h"
 #include "mase/search/database.h"
@@ -48,6 +54,8 @@ class DatabaseStudy final : public Study {
     MASE_RETURN_IF_ERROR(PrepareTables(*database_));
     return database_->Transact([this](soci::session& sql) { return store_.MakeOrCheck(sql); });
   }
+
+  const std::vector<std::string>& beside() const { return store_.beside(); }
 
   absl::Span<const Trial> running() const override { return running_; }
   int64_t begun() const override {
@@ -343,12 +351,23 @@ absl::Status DatabaseStudy::Flush() {
 absl::StatusOr<std::unique_ptr<Study>> Study::Open(StorageSettings settings, StudySpec spec,
                                                    Say say, const std::atomic<bool>* interrupted) {
   MASE_RETURN_IF_ERROR(CompleteMessage(settings));
-  MASE_ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
-                        Database::Open(settings.url(), absl::Seconds(settings.timeout()),
-                                       std::move(say), interrupted));
+  MASE_ASSIGN_OR_RETURN(const DatabaseUrl url, ParseDatabaseUrl(settings.url()));
+  // SQLite would make an empty one.
+  if (struct stat info; spec.is_there && url.kind == DatabaseUrl::Kind::kSqlite &&
+                        stat(url.file.c_str(), &info) != 0) {
+    return Annotate(FileError(url.file, "open", errno), "the storage of the study");
+  }
+  MASE_ASSIGN_OR_RETURN(
+      std::unique_ptr<Database> database,
+      Database::Open(settings.url(), absl::Seconds(settings.timeout()), say, interrupted));
   auto study =
       std::make_unique<DatabaseStudy>(std::move(settings), std::move(spec), std::move(database));
   MASE_RETURN_IF_ERROR(study->OpenStudy());
+  if (say != nullptr && !study->beside().empty()) {
+    say(absl::StrCat(url.text, ": made the study ", Quoted(study->spec().name), " beside ",
+                     absl::StrJoin(study->beside(), ", "),
+                     "; if one of these was meant, name it with --project"));
+  }
   MASE_RETURN_IF_ERROR(study->Refresh());
   return study;
 }

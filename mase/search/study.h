@@ -72,14 +72,15 @@ bool DiedWithItsWorker(const Trial& trial);
 
 class Study {
  public:
-  // What a worker is told while it waits for the database.
+  // What a worker is told while it waits for the database, and where it makes a study beside
+  // others.
   using Say = std::function<void(absl::string_view)>;
 
   // The study of that name, made if it is not there. Once `interrupted`, which may be null, is true
   // a database that does not answer is waited for no longer. The errors of Database::Open and, with
   // nothing changed, InvalidArgument: tables of another schema; a study of other objectives, or
   // with trials of other parameters. NotFound, with those that there are: none of that name, and it
-  // should be there.
+  // should be there; or no such file.
   static absl::StatusOr<std::unique_ptr<Study>> Open(
       StorageSettings settings, StudySpec spec, Say say = nullptr,
       const std::atomic<bool>* interrupted = nullptr);

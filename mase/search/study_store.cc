@@ -40,6 +40,7 @@ absl::Status StudyStore::MakeOrCheck(soci::session& sql) {
                                                    "' ", what, "; name another study"));
   };
   int made = 0;
+  beside_.clear();
   if (!spec_.is_there) {
     soci::statement insert = (sql.prepare << "INSERT INTO studies (study_name) VALUES (:n) "
                                              "ON CONFLICT (study_name) DO NOTHING",
@@ -48,7 +49,14 @@ absl::Status StudyStore::MakeOrCheck(soci::session& sql) {
     made = static_cast<int>(insert.get_affected_rows());
   }
   sql << "SELECT study_id FROM studies WHERE study_name = :n", use(spec_.name), into(study_);
-  if (!sql.got_data()) return NoSuchStudy(sql);
+  if (!sql.got_data()) {
+    const std::vector<std::string> there = OtherStudies(sql);
+    return absl::NotFoundError(absl::StrCat(
+        database_.url().text, ": has no study ", Quoted(spec_.name),
+        there.empty()
+            ? ", nor any other"
+            : absl::StrCat("; it has ", absl::StrJoin(there, ", "), ": name one with --project")));
+  }
   const std::string names = nlohmann::json(spec_.metric_names).dump();
   std::vector<std::string> directions;
   for (Direction direction : spec_.directions) {
@@ -63,6 +71,7 @@ absl::Status StudyStore::MakeOrCheck(soci::session& sql) {
     sql << "INSERT INTO study_system_attributes (study_id, \"key\", value_json) "
            "VALUES (:s, :k, :v)",
         use(study_), use(key), use(names);
+    beside_ = OtherStudies(sql);
     return absl::OkStatus();
   }
   std::vector<std::string> there;
@@ -88,19 +97,15 @@ absl::Status StudyStore::MakeOrCheck(soci::session& sql) {
   return absl::OkStatus();
 }
 
-absl::Status StudyStore::NoSuchStudy(soci::session& sql) const {
+std::vector<std::string> StudyStore::OtherStudies(soci::session& sql) const {
   std::vector<std::string> there;
   std::string name;
-  soci::statement read = (sql.prepare << "SELECT study_name FROM studies ORDER BY study_id DESC "
-                                         "LIMIT 8",
-                          into(name));
+  soci::statement read = (sql.prepare << "SELECT study_name FROM studies WHERE study_name != :n "
+                                         "ORDER BY study_id DESC LIMIT 8",
+                          use(spec_.name), into(name));
   read.execute();
   while (read.fetch()) there.push_back(Quoted(name));
-  return absl::NotFoundError(absl::StrCat(
-      database_.url().text, ": has no study '", spec_.name, "'",
-      there.empty()
-          ? ", nor any other"
-          : absl::StrCat("; it has ", absl::StrJoin(there, ", "), ": name one with --project")));
+  return there;
 }
 
 // In SQLite there is one writer anyway.

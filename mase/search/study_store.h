@@ -46,6 +46,8 @@ class StudyStore {
   // Makes the study of the spec's name where there is none; before all else. InvalidArgument: it
   // has other objectives. NotFound, with the names of others: it should be there and is not.
   absl::Status MakeOrCheck(soci::session& sql);
+  // Of other studies, where MakeOrCheck has made one: the newest.
+  const std::vector<std::string>& beside() const { return beside_; }
 
   // Numbers are given, and trials taken, by one worker at a time, until its transaction ends.
   void Lock(soci::session& sql) const;
@@ -81,7 +83,7 @@ class StudyStore {
   void FailStale(soci::session& sql, const std::vector<TrialId>& open, bool at_once);
 
  private:
-  absl::Status NoSuchStudy(soci::session& sql) const;
+  std::vector<std::string> OtherStudies(soci::session& sql) const;  // In quotes.
   int64_t NextNumber(soci::session& sql) const;
   TrialId Insert(soci::session& sql, int64_t number, TrialState state, absl::Time start) const;
   void RetryStale(soci::session& sql, TrialId id);
@@ -92,6 +94,7 @@ class StudyStore {
   const Database& database_;
   TrialReader reader_;
   TrialId study_ = 0;
+  std::vector<std::string> beside_;
 };
 
 }  // namespace mase

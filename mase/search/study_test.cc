@@ -7,6 +7,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <memory>
@@ -26,6 +27,7 @@
 namespace mase {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -404,6 +406,34 @@ TEST_F(StudyTest, AStudyThatShouldBeThereIsNotMade) {
   }
   spec_.is_there = true;
   EXPECT_OK(Study::Open(settings_, spec_));
+}
+
+TEST_F(StudyTest, AFileThatShouldBeThereIsNotMade) {
+  if (!sqlite()) return;
+  const std::string file = ::testing::TempDir() + "/no_study.db";
+  StorageSettings nowhere = settings_;
+  nowhere.set_url("sqlite:///" + file);
+  spec_.is_there = true;
+  EXPECT_THAT(Study::Open(nowhere, spec_),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr(file + ": cannot open: No such file or directory")));
+  EXPECT_FALSE(std::filesystem::exists(file));
+}
+
+// Workers make the study that they are started for; a name that is mistyped is told.
+TEST_F(StudyTest, AStudyThatIsMadeBesideOthersIsTold) {
+  Open();
+  std::vector<std::string> told;
+  const auto say = [&told](absl::string_view text) { told.emplace_back(text); };
+  StudySpec other = spec_;
+  other.name = spec_.name + " twice";
+  ASSERT_OK(Study::Open(settings_, spec_, say));
+  EXPECT_THAT(told, IsEmpty());
+  ASSERT_OK(Study::Open(settings_, other, say));
+  EXPECT_THAT(told, ElementsAre(AllOf(HasSubstr("made the study '" + other.name + "' beside "),
+                                      HasSubstr("'" + spec_.name + "'"))));
+  ASSERT_OK(Study::Open(settings_, other, say));
+  EXPECT_THAT(told, SizeIs(1)) << "is there already";
 }
 
 TEST_F(StudyTest, TablesOfAnotherSchemaAreRefusedAndNotTouched) {
