@@ -25,6 +25,7 @@
 #include "mase/cli/diff_action.h"
 #include "mase/cli/export_action.h"
 #include "mase/cli/info_action.h"
+#include "mase/cli/interrupt.h"
 #include "mase/cli/listings.h"
 #include "mase/cli/log.h"
 #include "mase/cli/main.h"
@@ -280,6 +281,7 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);
   const int threads = mase::BoundThreads();
   if (const auto code = mase::ServePluginIfAsked(argc, argv)) return *code;
+  mase::LeaveNoTemporaryFiles();
   if (threads > 0) {
     mase::Log(mase::LogLevel::kWarning,
               absl::StrCat("OMP_NUM_THREADS asks for ", threads, " threads; ",

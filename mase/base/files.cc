@@ -19,6 +19,7 @@
 #include "mase/base/recorded.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/system_calls.h"
+#include "mase/base/temporary_files.h"
 
 namespace mase {
 namespace {
@@ -225,6 +226,7 @@ absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::
     if (error) return FileError(path, "follow the link", error.value());
   }
   const std::string temporary = TemporaryNameBeside(target);
+  const TemporaryFile known(temporary);
   Descriptor file(RetryOnInterrupt([&] {
     return system_calls::Open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   }));

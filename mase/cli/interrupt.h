@@ -6,6 +6,11 @@
 
 namespace mase {
 
+// From this call on, SIGINT, SIGTERM and SIGHUP remove files that are only half written
+// (base/temporary_files.h) before they do what they did. For programs, first of all: it holds for
+// what looks at no request, and for the second signal of what does.
+void LeaveNoTemporaryFiles();
+
 // From this call on, the first SIGINT, SIGTERM or SIGHUP makes this true instead of what it did
 // before, and stderr names the pass that is waited for; the second such signal does that again, as
 // a rule ends the process.
