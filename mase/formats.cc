@@ -26,6 +26,7 @@
 #include "mase/base/suggest.h"
 #include "mase/base/table.h"
 #include "mase/base/writable.h"
+#include "mase/cli/log.h"
 #include "mase/config/arguments.h"
 #include "mase/config/own_flags.h"
 #include "mase/format/family.h"
@@ -93,8 +94,8 @@ absl::StatusOr<Tensor> ReadFloats(const std::string& path) {
   int64_t rounded = 0;
   Tensor floats = ToFloat32(tensor, &rounded);
   if (rounded > 0) {
-    std::cerr << Printable(path) << ": " << DTypeName(tensor.dtype()) << ", " << rounded << " of "
-              << tensor.elements() << " values rounded to float32\n";
+    Log(LogLevel::kInfo, absl::StrCat(path, ": ", DTypeName(tensor.dtype()), ", ", rounded, " of ",
+                                      tensor.elements(), " values rounded to float32"));
   }
   return floats;
 }
@@ -355,7 +356,7 @@ absl::Status Run(const std::vector<std::string>& words, const Flags& flags) {
 
 // The exit code of a command that ended so; says what went wrong.
 int End(const absl::Status& status) {
-  if (!status.ok()) std::cerr << "formats: " << PrintableMessage(status.message()) << "\n";
+  if (!status.ok()) Log(LogLevel::kError, status.message());
   return ExitCode(status);
 }
 

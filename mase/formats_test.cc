@@ -17,6 +17,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 CommandResult Formats(const std::vector<std::string>& arguments, const std::string& folder) {
   return RunCommand("mase/formats", arguments, folder);
@@ -97,7 +98,9 @@ TEST_F(FormatsTest, ReadsWhatNumPyWritesAndSaysWhatItRounds) {
                                         "--in=i.npy", "--out=a.npy", "--out=b.npy", "--out=c.npy"},
                                        folder_);
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("float64.npy: float64, 48 of 48 values rounded to float32"));
+  EXPECT_THAT(result.err,
+              AllOf(StartsWith("INFO     "),
+                    HasSubstr("float64.npy: float64, 48 of 48 values rounded to float32")));
   EXPECT_EQ(Read("b.npy").shape(), Shape({6, 8}));
   EXPECT_THAT(Read("c.npy").data<float>(), testing::ElementsAre(1));
 }
@@ -163,7 +166,7 @@ TEST_F(FormatsTest, RefusesInOneLineWithExitCode2) {
   for (const auto& row : kRows) {
     const CommandResult result = Formats(row.arguments, folder_);
     EXPECT_EQ(result.exit_code, 2) << row.message;
-    EXPECT_THAT(result.err, HasSubstr(row.message));
+    EXPECT_THAT(result.err, AllOf(StartsWith("ERROR    "), HasSubstr(row.message)));
     EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
   }
 }
