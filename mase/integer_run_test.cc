@@ -138,6 +138,20 @@ TEST(IntegerRunTest, WithStepsThatAreNoPowersOfTwoTheDifferencesAreTold) {
   EXPECT_THAT(run.command.out,
               AllOf(HasSubstr("Beside the simulation, on 1,000 rows: results of up to "),
                     HasSubstr("of 1,000 decisions differ")));
+  const json& difference = run.summary["difference"];
+  EXPECT_EQ(difference["rows"], 1000);
+  EXPECT_GT(difference["largest_result"], 0);
+  EXPECT_GE(difference["largest_difference"], 0);
+  EXPECT_LT(difference["largest_difference"], difference["largest_result"]);
+  EXPECT_THAT(run.command.out, HasSubstr(absl::StrCat(difference["decisions"].get<int64_t>(),
+                                                      " of 1,000 decisions differ")));
+}
+
+// Nothing is to be compared where the contract is equal bits.
+TEST(IntegerRunTest, WithPowersOfTwoThereIsNoDifference) {
+  const Outcome run = Transform(kInteger, {"--execution=integer", "--report_execution"});
+  ASSERT_EQ(run.command.exit_code, 0) << run.command.err;
+  EXPECT_TRUE(run.summary["difference"].is_null()) << run.summary["difference"];
 }
 
 TEST(IntegerRunTest, WhatRequiresIntegersRequiresRows) {

@@ -110,8 +110,8 @@ absl::StatusOr<double> ResultStep(const Graph& graph) {
   return made->step();
 }
 
-// Says how far integers are from the simulation on all rows: where steps are no powers of two, they
-// are not equal to the bit.
+// Tells how far integers are from the simulation on all rows: where steps are no powers of two,
+// they are not equal to the bit.
 absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const Tensor& features,
                              Session& session) {
   ExecutorOptions options = ExecutorOptionsOf(config);
@@ -119,7 +119,7 @@ absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const 
   options.execution = Execution::kSimulated;
   MASE_ASSIGN_OR_RETURN(const auto simulated, Executor::Create(graph, options));
   double size = 0, largest = 0;  // Of results, and of their differences.
-  int64_t decisions = 0;
+  uint64_t decisions = 0;
   const auto compare = [&](int64_t first, int64_t rows) -> absl::Status {
     MASE_RETURN_IF_ERROR(RunOnce(*integer, features.Rows(first, first + rows)));
     const absl::Span<const float> a = integer->output(), b = simulated->output();
@@ -139,11 +139,13 @@ absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const 
   MASE_RETURN_IF_ERROR(RunNet<float>(*simulated, {features},
                                      RowBatches::OfSize(rows, config.batch_size()), compare));
   MASE_ASSIGN_OR_RETURN(const double step, ResultStep(graph));
-  session.reporter().Print(absl::StrCat(
-      "Beside the simulation, on ", WithCommas(rows), " rows: results of up to ",
-      absl::StrFormat("%.4g", size), " differ by at most\n",
-      step > 0 ? absl::StrFormat("%.4g steps", largest / step) : absl::StrFormat("%.4g", largest),
-      "; ", WithCommas(decisions), " of ", WithCommas(rows), " decisions differ.\n"));
+  DifferenceReport& difference = *session.report.mutable_difference();
+  difference.set_rows(static_cast<uint64_t>(rows));
+  difference.set_largest_result(size);
+  difference.set_largest_difference(largest);
+  if (step > 0) difference.set_steps(largest / step);
+  difference.set_decisions(decisions);
+  session.reporter().Print(absl::StrCat(DifferenceVerdict(session.report), "\n"));
   return absl::OkStatus();
 }
 
@@ -231,6 +233,7 @@ absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const 
                              Session& session) {
   const EvaluationConfig& evaluation = config.evaluation();
   const bool requires_integers = evaluation.require_int8() != "false";
+  session.report.clear_difference();  // Of a net that was measured before.
   if (features.shape()[0] == 0) return CheckNothingRequired(config);
   if (evaluation.benchmark()) {
     MASE_RETURN_IF_ERROR(Benchmark(config, graph, features, session));

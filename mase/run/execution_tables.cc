@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "mase/data/dataset.h"
 #include "mase/exec/execution_report.h"
 
 namespace mase {
@@ -69,6 +70,18 @@ Table TimingTable(const RunReport& report) {
                   timing.rows_per_second()});
   }
   return table;
+}
+
+std::string DifferenceVerdict(const RunReport& report) {
+  if (!report.has_difference()) return "";
+  const DifferenceReport& found = report.difference();
+  return absl::StrCat("Beside the simulation, on ", WithCommas(static_cast<int64_t>(found.rows())),
+                      " rows: results of up to ", absl::StrFormat("%.4g", found.largest_result()),
+                      " differ by at most\n",
+                      found.has_steps() ? absl::StrFormat("%.4g steps", found.steps())
+                                        : absl::StrFormat("%.4g", found.largest_difference()),
+                      "; ", WithCommas(static_cast<int64_t>(found.decisions())), " of ",
+                      WithCommas(static_cast<int64_t>(found.rows())), " decisions differ.");
 }
 
 std::vector<std::string> TimingVerdicts(const RunReport& report) {

@@ -253,6 +253,7 @@ std::string ExecutionOf(const RunReport& report) {
        {ExecutionTable(report, "Kernels that ran"), NodesNotOnCodes(report), TimingTable(report)}) {
     if (table.num_rows() > 0) absl::StrAppend(&html, TableHtml(table));
   }
+  if (report.has_difference()) absl::StrAppend(&html, Paragraph(DifferenceVerdict(report)));
   for (const std::string& verdict : TimingVerdicts(report)) {
     absl::StrAppend(&html, Paragraph(verdict));
   }
