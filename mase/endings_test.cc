@@ -11,6 +11,7 @@
 #include "mase/base/files.h"
 #include "mase/base/runfiles.h"
 #include "mase/graph/finite.h"
+#include "mase/interop/npy.h"
 #include "mase/interop/safetensors.h"
 #include "mase/model/checkpoint.h"
 #include "mase/testing/command.h"
@@ -412,6 +413,43 @@ TEST_F(EndingsTest, ARunDoesNotWriteOverWhatItReads) {
   refuses("--predictions=net.npy", "run/best.safetensors");
   EXPECT_EQ(Contents(folder_ + "/clear.csv"), table);
   EXPECT_EQ(Contents(folder_ + "/net.npy"), net);
+}
+
+// Every file that a command names and writes, beside every one that it names and reads.
+TEST_F(EndingsTest, NoCommandWritesOverItsSettingsOrWhatItNames) {
+  const std::string settings = "model = \"Linear 2\"\ndataset = \"csv\"\n";
+  ASSERT_OK(WriteFileAtomically(folder_ + "/run.toml", settings));
+  ASSERT_OK(WriteFileAtomically(folder_ + "/points.csv", "seed\n1\n2\n"));
+  ASSERT_OK(WriteNpy(folder_ + "/x.npy", Tensor::FromValues<float>({2}, {1, 2})));
+  ASSERT_EQ(Train({"--run_dir=run"}).exit_code, 0);
+  const struct {
+    std::vector<std::string> words;
+    const char* read;
+  } kRows[] = {
+      {{"train", "--config=run.toml", "--junit=run.toml"}, "run.toml"},
+      {{"explain", "--config=run.toml", "--junit=run.toml"}, "run.toml"},
+      {{"search", "--config=run.toml", "--junit=run.toml"}, "run.toml"},
+      {{"sweep", "train", "--config=run.toml", "--sweep=seed=1,2", "--junit=run.toml"}, "run.toml"},
+      {{"sweep", "train", "--config=run.toml", "--points=points.csv", "--junit=points.csv"},
+       "points.csv"},
+      {{"sweep", "train", "--config=run.toml", "--sweep=dataset.train=away.csv,clear.csv",
+        "--junit=clear.csv"},
+       "clear.csv"},
+      {{"export", "onnx", "--load=run", "--out=run/best.safetensors", "--overwrite"},
+       "run/best.safetensors"},
+      {{"formats", "quantize", "--format=integer", "--in=x.npy", "--out=./x.npy"}, "x.npy"},
+      {{"formats", "error", "integer", "--in=x.npy", "--plot=x.npy"}, "x.npy"},
+      {{"report", "run", "--output=run/summary.json"}, "run/summary.json"},
+      {{"plot", "run", "--output=run/history.csv"}, "run/history.csv"},
+  };
+  for (const auto& row : kRows) {
+    const std::string before = Contents(absl::StrCat(folder_, "/", row.read));
+    const CommandResult run = RunCommand("mase/ch", row.words, folder_);
+    EXPECT_EQ(run.exit_code, 2) << absl::StrJoin(row.words, " ");
+    EXPECT_THAT(run.err, HasSubstr(absl::StrCat("/", row.read, ", which is read; name another")))
+        << absl::StrJoin(row.words, " ");
+    EXPECT_EQ(Contents(absl::StrCat(folder_, "/", row.read)), before);
+  }
 }
 
 TEST_F(EndingsTest, ATildeIsTheHomeFolderOnTheCommandLineAndInFiles) {

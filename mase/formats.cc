@@ -29,6 +29,7 @@
 #include "mase/cli/log.h"
 #include "mase/config/arguments.h"
 #include "mase/config/own_flags.h"
+#include "mase/config/paths.h"
 #include "mase/format/family.h"
 #include "mase/format/format.h"
 #include "mase/format/format_text.h"
@@ -408,6 +409,11 @@ int RunFormats(std::vector<std::string> words) {
     if (const absl::Status status = SetFlag(name, value, flags); !status.ok()) return End(status);
   }
   try {
+    if (const absl::Status status = CheckNothingReadIsWritten(PathsIn(flags, PathUse::kWritten),
+                                                              PathsIn(flags, PathUse::kRead));
+        !status.ok()) {
+      return End(status);
+    }
     if (const absl::Status status = OpenPlugins(flags); !status.ok()) return End(status);
     return End(Run(arguments->positionals, flags));
   } catch (const std::bad_alloc& error) {

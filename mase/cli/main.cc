@@ -16,6 +16,7 @@
 #include "google/protobuf/stubs/logging.h"
 #include "mase/base/memory_budget.h"
 #include "mase/base/recorded.h"
+#include "mase/base/runfiles.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -27,9 +28,11 @@
 #include "mase/cli/terminal_reporter.h"
 #include "mase/config/arguments.h"
 #include "mase/config/own_flags.h"
+#include "mase/config/paths.h"
 #include "mase/run/goal.h"
 #include "mase/run/report_json.h"
 #include "mase/run/run.h"
+#include "mase/run/run_directory.h"
 
 namespace mase {
 namespace {
@@ -163,6 +166,28 @@ absl::Status CheckGoalsOf(absl::string_view action, const LoadedConfig& settings
   return CheckReproducible(settings.config, *goals);
 }
 
+namespace {
+
+void Append(std::vector<NamedPath> more, std::vector<NamedPath>& paths) {
+  paths.insert(paths.end(), more.begin(), more.end());
+}
+
+// Of the files that settings and flags name, and the settings' own.
+absl::Status CheckOutputFiles(Action& action, const RunConfig& config) {
+  std::vector<NamedPath> written = PathsIn(config, PathUse::kWritten), read = FilesRead(config);
+  if (const google::protobuf::Message* flags = action.own_flags(); flags != nullptr) {
+    Append(PathsIn(*flags, PathUse::kWritten), written);
+    Append(PathsIn(*flags, PathUse::kRead), read);
+  }
+  if (!action.arguments().config.empty()) {
+    MASE_ASSIGN_OR_RETURN(std::string file, UserPath(action.arguments().config));
+    read.push_back({"config", std::move(file)});
+  }
+  return CheckNothingReadIsWritten(written, read);
+}
+
+}  // namespace
+
 absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporter) {
   const Arguments& arguments = call.arguments;
   RunReport begun = BeginReport(action.name());
@@ -178,6 +203,7 @@ absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporte
   MASE_ASSIGN_OR_RETURN(LoadedConfig settings,
                         LoadConfig(action.arguments(), action.config_request()));
   action.Settle(settings.config);
+  MASE_RETURN_IF_ERROR(CheckOutputFiles(action, settings.config));
   SetLogging(settings.config);
   if (settings.config.has_max_memory()) {
     const absl::StatusOr<int64_t> limit = ParseMemorySize(settings.config.max_memory());

@@ -18,11 +18,13 @@
 #include "mase/cli/log.h"
 #include "mase/config/arguments.h"
 #include "mase/config/own_flags.h"
+#include "mase/config/paths.h"
 #include "mase/interop/svg_curves.h"
 #include "mase/run/build_events.h"
 #include "mase/run/compare_runs.h"
 #include "mase/run/finished_run.h"
 #include "mase/run/page/page.h"
+#include "mase/run/run_directory.h"
 #include "mase/run/run_table.h"
 #include "proto/flags.pb.h"
 
@@ -85,6 +87,18 @@ absl::StatusOr<std::string> OutputFile(const std::string& given, const std::stri
   return output;
 }
 
+// A table or picture over one of the files that it is made of would be the last of that run.
+absl::Status CheckOutput(const google::protobuf::Message& flags,
+                         absl::Span<const FinishedRun> runs) {
+  std::vector<NamedPath> read = PathsIn(flags, PathUse::kRead);
+  for (const FinishedRun& run : runs) {
+    for (const char* file : {RunDirectory::kSummary, kHistoryFile}) {
+      read.push_back({"", absl::StrCat(run.path, "/", file)});
+    }
+  }
+  return CheckNothingReadIsWritten(PathsIn(flags, PathUse::kWritten), read);
+}
+
 std::string Formatted(const Table& table, absl::string_view format) {
   if (format == "markdown") return table.Markdown();
   if (format == "csv") return table.Csv();
@@ -136,8 +150,10 @@ absl::Status ReportRuns(const std::vector<std::string>& words) {
   if (flags.html() || !output.empty()) {
     MASE_ASSIGN_OR_RETURN(output, OutputFile(output, "report.html"));
   }
+  MASE_RETURN_IF_ERROR(CheckOutput(flags, {}));
   if (!flags.bep().empty()) return ReportBuild(flags, output);
   const FinishedRuns read = ReadRuns(*paths);
+  MASE_RETURN_IF_ERROR(CheckOutput(flags, read.runs));
   if (read.runs.empty()) return read.problems;
   if (flags.html()) {
     MASE_RETURN_IF_ERROR(WriteFileAtomically(output, PageOf(read.runs)));
@@ -183,6 +199,7 @@ absl::Status PlotRuns(const std::vector<std::string>& words) {
   MASE_ASSIGN_OR_RETURN(const std::string output,
                         OutputFile(flags.output(), absl::StrCat(metric, ".svg")));
   const FinishedRuns read = ReadRuns(*paths);
+  MASE_RETURN_IF_ERROR(CheckOutput(flags, read.runs));
   Picture picture{.title = absl::StrReplaceAll(metric, {{"_", " "}}),
                   .x_label = "epoch",
                   .y_label = metric,

@@ -14,7 +14,9 @@
 #include "mase/base/suggest.h"
 #include "mase/base/writable.h"
 #include "mase/cli/plugin_flags.h"
+#include "mase/config/paths.h"
 #include "mase/plugin/plugin_loader.h"
+#include "mase/run/run_directory.h"
 #include "mase/run/sweep.h"
 #include "mase/run/sweep_points.h"
 #include "mase/run/sweep_table.h"
@@ -124,6 +126,8 @@ class SweepAction : public Action {
     }
     // It is the file of all.
     for (LoadedConfig& of_point : request.settings) {
+      MASE_RETURN_IF_ERROR(CheckNothingReadIsWritten(PathsIn(of_point.config, PathUse::kWritten),
+                                                     FilesRead(of_point.config)));
       if (of_point.config.has_goals()) of_point.config.mutable_goals()->clear_junit();
     }
     return request;

@@ -284,4 +284,14 @@ absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path) {
   return absl::NotFoundError(absl::StrCat(what, ", so no run that made a net"));
 }
 
+std::vector<NamedPath> FilesRead(const RunConfig& config) {
+  std::vector<NamedPath> files = PathsIn(config, PathUse::kRead);
+  if (config.model().has_load_name()) {
+    // What is no checkpoint is told when it is read.
+    auto checkpoint = CheckpointOfRun(config.model().load_name());
+    if (checkpoint.ok()) files.push_back({"load_name", *std::move(checkpoint)});
+  }
+  return files;
+}
+
 }  // namespace mase

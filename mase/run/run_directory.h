@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "mase/config/paths.h"
 #include "proto/config.pb.h"
 #include "proto/report.pb.h"
 
@@ -78,6 +79,10 @@ absl::StatusOr<RunReport> ReadSummary(absl::string_view path);
 // best.safetensors of a training, transformed.safetensors of a transform. Anything else stands for
 // itself. NotFound: a directory with neither; the message says what else there is to load.
 absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path);
+
+// What the run reads as far as its settings name it: data, plugins, files of passes, and of a run
+// that is loaded its checkpoint. For CheckNothingReadIsWritten (mase/config/paths.h).
+std::vector<NamedPath> FilesRead(const RunConfig& config);
 
 // What a search has in its directory: its trials, and folders of those that were applied.
 inline constexpr char kStudyFile[] = "study.db";

@@ -17,6 +17,7 @@
 #include "mase/base/status_macros.h"
 #include "mase/base/version.h"
 #include "mase/base/writable.h"
+#include "mase/config/paths.h"
 #include "mase/data/open_dataset.h"
 #include "mase/model/zoo.h"
 #include "mase/run/goal.h"
@@ -120,25 +121,10 @@ absl::Status CheckOutputs(const RunConfig& config, bool new_directory) {
   const std::string& junit = config.goals().junit();
   if (!junit.empty()) {
     MASE_RETURN_IF_ERROR(Annotate(CheckWritable(junit), "--junit"));
-    MASE_RETURN_IF_ERROR(CheckNoInput(config, "--junit", junit));
   }
+  MASE_RETURN_IF_ERROR(
+      CheckNothingReadIsWritten(PathsIn(config, PathUse::kWritten), FilesRead(config)));
   return new_directory ? RunDirectory::CheckFree(config) : absl::OkStatus();
-}
-
-absl::Status CheckNoInput(const RunConfig& config, absl::string_view flag,
-                          absl::string_view output) {
-  const DatasetConfig& data = config.dataset();
-  std::vector<std::string> inputs = {data.path(), data.train(), data.validation(), data.test()};
-  if (config.model().has_load_name()) {
-    // What is no checkpoint is told when it is read.
-    const auto checkpoint = CheckpointOfRun(config.model().load_name());
-    if (checkpoint.ok()) inputs.push_back(*checkpoint);
-  }
-  for (const std::string& input : inputs) {
-    if (input.empty()) continue;
-    MASE_RETURN_IF_ERROR(Annotate(CheckNotRead(output, input), flag));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status CheckNet(const RunConfig& config, absl::string_view action,

@@ -43,13 +43,9 @@ struct Session {
 };
 
 // Whether what a run is to write besides its results can be written: InvalidArgument or NotFound
-// for the file of the goals, `new_directory`: also as RunDirectory::CheckFree.
+// for the file of the goals, as CheckNothingReadIsWritten; `new_directory`: also as
+// RunDirectory::CheckFree.
 absl::Status CheckOutputs(const RunConfig& config, bool new_directory);
-
-// InvalidArgument if the file that `flag` names is one that the run reads: the checkpoint or the
-// data of its settings.
-absl::Status CheckNoInput(const RunConfig& config, absl::string_view flag,
-                          absl::string_view output);
 
 // What can be known to be wrong with data set, checkpoint and net of a run before any row is read:
 // the errors of OpenSession but those of reading.

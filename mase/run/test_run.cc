@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/status_macros.h"
+#include "mase/config/paths.h"
 #include "mase/run/execution.h"
 #include "mase/run/predictions.h"
 #include "mase/run/run_directory.h"
@@ -72,7 +73,8 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predic
                               const RunReport& begun, const RunEnvironment& environment) {
   if (!predictions.empty()) {
     MASE_RETURN_IF_ERROR(CheckPredictionsPath(predictions));
-    MASE_RETURN_IF_ERROR(CheckNoInput(config, "--predictions", predictions));
+    MASE_RETURN_IF_ERROR(
+        CheckNothingReadIsWritten({{"predictions", predictions}}, FilesRead(config)));
   }
   MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/true));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));

@@ -27,7 +27,6 @@ namespace {
 using Scalars = std::vector<std::pair<std::string, float>>;
 
 constexpr char kMetricsFile[] = "metrics.jsonl";
-constexpr char kHistoryFile[] = "history.csv";
 constexpr char kHistoryHeader[] =
     "epoch,lr,train_loss,val_loss,val_acc,val_correct,val_total,seconds";
 

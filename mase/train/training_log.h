@@ -40,6 +40,9 @@ struct EpochRecord {
   double seconds = 0;  // Wall time; of an epoch that was resumed, only since then.
 };
 
+// The epochs of a training, in its directory.
+inline constexpr char kHistoryFile[] = "history.csv";
+
 // The epochs in the history.csv of a run directory, as they were written: seconds to the digits
 // that the file has. NotFound if it has none; DataLoss, naming file and line, where it is not what
 // TrainingLog wrote.
