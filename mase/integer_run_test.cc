@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
@@ -54,6 +55,7 @@ bias_exponent_width = 4
 
 struct Outcome {
   CommandResult command;
+  std::string folder;  // Its run directory is "run" in it.
   json summary;
 };
 
@@ -67,7 +69,7 @@ Outcome Transform(const std::string& config, const std::vector<std::string>& fla
       "--config=" + folder + "/my.toml", "--run_dir=" + folder + "/run",
       absl::StrCat("--load=", Runfile("testdata/checkpoints"), "/jsc-s.safetensors")};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
-  Outcome run = {RunCommand("mase/transform", arguments, folder), {}};
+  Outcome run = {RunCommand("mase/transform", arguments, folder), folder, {}};
   const auto text = ReadFile(folder + "/run/summary.json", int64_t{1} << 26);
   if (text.ok()) run.summary = json::parse(*text);
   return run;
@@ -152,6 +154,17 @@ TEST(IntegerRunTest, WithPowersOfTwoThereIsNoDifference) {
   const Outcome run = Transform(kInteger, {"--execution=integer", "--report_execution"});
   ASSERT_EQ(run.command.exit_code, 0) << run.command.err;
   EXPECT_TRUE(run.summary["difference"].is_null()) << run.summary["difference"];
+}
+
+// The manual's own word, which other settings have for "not set".
+TEST(IntegerRunTest, AnOperandWithTheNameNaStaysFloat) {
+  const std::string config = absl::StrReplaceAll(
+      kInteger, {{"bias_width = 8\nbias_frac_width = 4", "bias_name = \"NA\""}});
+  const Outcome run = Transform(config, {"--execution=integer", "--require_int8"});
+  ASSERT_EQ(run.command.exit_code, 0) << run.command.err;
+  const std::string nodes = ValueOrDie(ReadFile(run.folder + "/run/quantize/nodes.csv", 1 << 20));
+  EXPECT_THAT(nodes, HasSubstr("linear,quantized,\"integer data_in 8/4, weight 8/4\""));
+  EXPECT_THAT(nodes, Not(HasSubstr("bias")));
 }
 
 TEST(IntegerRunTest, WhatRequiresIntegersRequiresRows) {

@@ -191,7 +191,11 @@ absl::Status Merger::MergeField(const Field& field, const ConfigValue& value,
     if (for_scalar_key) return MergeMessage(field, value, FieldPath(path, field), message);
     return MergeField(field, Resolve(value, field), path, message);
   }
-  if (value.is_null()) return Unset(field, value, path, message);
+  if (value.is_null()) {
+    const ConfigValue word = Resolve(value, field);
+    return word.is_null() ? Unset(field, value, path, message)
+                          : MergeField(field, word, path, message);
+  }
   if (field.is_repeated()) return MergeRepeated(field, value, FieldPath(path, field), message);
   if (IsMessage(field)) return MergeMessage(field, value, FieldPath(path, field), message);
   const absl::Status status = SetScalar(value, field, *source_, message);

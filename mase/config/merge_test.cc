@@ -315,6 +315,19 @@ TEST(ValuesTest, NaUnsetsAndGivesDefaultsBack) {
   EXPECT_EQ(OptionsOf(unset, 0).by(), "type");
 }
 
+// To leave something out is another choice than to say nothing of it.
+TEST(ValuesTest, NaIsAWordWhereNoneIsAChoice) {
+  EXPECT_FALSE(LoadOptions("turns = 1").has_partner());
+  EXPECT_EQ(LoadOptions("partner = 'NA'").partner(), "NA");
+  EXPECT_THAT(LoadOptions("axes = 'NA'").axes(), ElementsAre("NA"));
+  EXPECT_THAT(LoadOptions("axes = ['all', 'NA']").axes(), ElementsAre("all", "NA"));
+
+  ConfigBuilder builder(TestRequest());
+  ASSERT_TRUE(builder.AddText("[passes.shape_up]\n", "f.toml", "/").ok());
+  EXPECT_TRUE(builder.AddSet("passes.shape_up.partner=NA").ok());
+  EXPECT_EQ(OptionsOf(builder.Build().config, 0).partner(), "NA");
+}
+
 TEST(ValuesTest, FreeFormTablesAreKeptAsTheyAre) {
   const RunConfig config =
       Load("[cf_args.seed]\ndefault.name = ['integer', 'NA']\nwidths = [2, 4.5]\n");

@@ -169,6 +169,10 @@ absl::Status CheckAllowed(absl::string_view text, const FieldDescriptor& field) 
 }
 
 ConfigValue Resolve(const ConfigValue& value, const FieldDescriptor& field) {
+  if (value.is_null()) {
+    const std::string& none = field.options().GetExtension(setting).none();
+    return none.empty() ? value : ConfigValue{none, value.position};
+  }
   const RawText* raw = std::get_if<RawText>(&value.data);
   if (raw == nullptr) return value;
   const bool quoted = absl::StartsWith(raw->text, "\"") || absl::StartsWith(raw->text, "'");
@@ -176,9 +180,9 @@ ConfigValue Resolve(const ConfigValue& value, const FieldDescriptor& field) {
   const bool verbatim = field.cpp_type() == FieldDescriptor::CPPTYPE_STRING && !quoted && !list;
   if (!verbatim) {
     absl::StatusOr<ConfigValue> parsed = ParseTomlValue(raw->text);
-    if (parsed.ok()) return *std::move(parsed);
+    if (parsed.ok()) return Resolve(*parsed, field);
   }
-  return StringOrNull(raw->text, value.position);
+  return Resolve(StringOrNull(raw->text, value.position), field);
 }
 
 absl::Status SetScalar(const ConfigValue& value, const FieldDescriptor& field, const Source& source,

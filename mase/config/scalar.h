@@ -15,7 +15,8 @@ namespace mase {
 
 // The value that a text of the command line stands for, given where it goes: for a
 // string the text itself (or what is between quotes), else TOML, else, as a bare
-// word, a string. "NA" is null. Other values are returned as they are.
+// word, a string. "NA" is null. A null is the field's word for it, where it has one
+// (Setting.none). Other values are returned as they are.
 ConfigValue Resolve(const ConfigValue& value, const google::protobuf::FieldDescriptor& field);
 
 // What the field's annotations say of a number: "above 0 and at most 100"; "" if nothing.

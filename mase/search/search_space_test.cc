@@ -98,6 +98,30 @@ TEST(SearchSpaceTest, APointIsSettings) {
   EXPECT_FALSE(config.weight().has_frac_width());
 }
 
+// None of a rule is no rule; none of an operand is a choice.
+TEST(SearchSpaceTest, AnOperandMayStayFloat) {
+  const SearchSpace space = SearchSpace::Create(Settings(R"pb(
+                                                  setup { by: "type" }
+                                                  seed {
+                                                    match: "linear"
+                                                    config {
+                                                      name: "name"
+                                                      values { string_value: "integer" }
+                                                    }
+                                                    config {
+                                                      name: "bias_name"
+                                                      values { null_value: NULL_VALUE }
+                                                      values { string_value: "binary" }
+                                                    }
+                                                  }
+                                                )pb"),
+                                                Tiny())
+                                .value();
+  EXPECT_THAT(space.nodes(), ElementsAre("seq_blocks_2"));
+  EXPECT_EQ(space.ConfigOf(0, {0, 0})->bias().name(), "NA");
+  EXPECT_EQ(space.ConfigOf(0, {0, 1})->bias().name(), "binary");
+}
+
 // A stage of a ResNet has one number of channels between its blocks, and a choice of it.
 TEST(SearchSpaceTest, ChannelsThatLayersShareAreOneChoice) {
   const Graph graph = BuildModel({.model = "resnet18", .input = {3, 32, 32}, .classes = 5}).value();
