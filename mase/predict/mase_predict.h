@@ -51,7 +51,7 @@ typedef struct mase_predictor mase_predictor;
 /* Reads a checkpoint that ch wrote; *predictor is the caller's to free. On failure *predictor is
  * null and, as with all functions that take them, `message` says what is wrong: at most
  * `message_size` bytes with the zero, and of UTF-8 whole characters. Control characters, and bytes
- * of a path that are not UTF-8, are spelled in it: "\\xff". It may be null. */
+ * of a path that are not UTF-8, are spelled in it: "\xff". It may be null. */
 int mase_predictor_load(const char* path, int execution, mase_predictor** predictor, char* message,
                         size_t message_size);
 

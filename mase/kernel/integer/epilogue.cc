@@ -183,9 +183,10 @@ absl::Status Epilogue::Prepare(const KernelArgs& args, float* prepared) const {
 
 absl::Status CheckNorm(int64_t channel, float mean, float scale, float shift) {
   if (!std::isnan(mean) && !std::isnan(scale) && !std::isnan(shift)) return absl::OkStatus();
-  return absl::OutOfRangeError(absl::StrCat(
-      "channel ", channel, " of the batch norm behind it subtracts ", mean, ", multiplies with ", scale,
-      " and adds ", shift, ", and no code stands for nan; look at its running_var and weights"));
+  return absl::OutOfRangeError(
+      absl::StrCat("channel ", channel, " of the batch norm behind it subtracts ", mean,
+                   ", multiplies with ", scale, " and adds ", shift,
+                   ", and no code stands for nan; look at its running_var and weights"));
 }
 
 bool Epilogue::Loop::Run(const float* x, int64_t numbers, bool by_lane, int64_t channel, void* dst,
