@@ -456,65 +456,12 @@ TEST(IntegerTest, DepthwiseSumsNearTheEndOfAnInt32AreExact) {
   }
 }
 
-TEST(IntegerTest, AWeightThatHasNoCodeIsNamed) {
-  Graph graph = OneLinear(20, 3, {{"data_in", kEight}, {"weight", kEight}});
-  const Node* linear = ValueOrDie(graph.LookUpNode("linear"));
-  Tensor weight(DType::kFloat32, {3, 20});
-  weight.mutable_data<float>()[21] = std::nanf("");
-  graph.SetTensor(*linear->FindParameter("weight"), std::move(weight), /*buffer=*/false);
-  const std::vector<float> x = RandomValues(4 * 20, 3);
-  auto executor = ValueOrDie(Executor::Create(graph, {.execution = Execution::kInteger}));
-  EXPECT_THAT(
-      executor->Forward(ExecutionMode::kInference, 4, {x.data()}),
-      StatusIs(absl::StatusCode::kOutOfRange, AllOf(HasSubstr("linear"), HasSubstr("weight 21"))));
-}
-
-// Layers that run as one step are told apart: the one whose weight it is, and the one that reads
-// the data.
-TEST(IntegerTest, AnErrorInAChainNamesItsLayer) {
-  TestNet net({4, 20});
-  Value* x = net.Module("linear", {net.input()},
-                        {{"in_features", int64_t{20}}, {"out_features", int64_t{6}}});
-  x = net.Module("linear", {x}, {{"in_features", int64_t{6}}, {"out_features", int64_t{6}}});
-  x = net.Module("linear", {x}, {{"in_features", int64_t{6}}, {"out_features", int64_t{3}}});
-  Graph graph = net.Finish({x});
-  for (const char* layer : {"linear", "linear_1", "linear_2"}) {
-    SetRecord(graph, layer, {{"data_in", kEight}, {"weight", kEight}, {"bias", kEight}});
-  }
-  const auto error = [&graph](const std::vector<float>& rows) {
-    auto executor = ValueOrDie(Executor::Create(graph, {.execution = Execution::kInteger}));
-    return executor->Forward(ExecutionMode::kInference, 4, {rows.data()});
-  };
-  std::vector<float> rows = RandomValues(4 * 20, 3);
-  rows[30] = std::nanf("");
-  EXPECT_THAT(error(rows), StatusIs(absl::StatusCode::kOutOfRange,
-                                    StartsWith("linear (linear) to linear_2 (linear): "
-                                               "linear (linear): reads a NaN")));
-
-  const Node* second = ValueOrDie(graph.LookUpNode("linear_1"));
-  Tensor weight(DType::kFloat32, {6, 6});
-  weight.mutable_data<float>()[21] = std::nanf("");
-  graph.SetTensor(*second->FindParameter("weight"), std::move(weight), /*buffer=*/false);
-  EXPECT_THAT(error(rows), StatusIs(absl::StatusCode::kOutOfRange,
-                                    StartsWith("linear (linear) to linear_2 (linear): "
-                                               "linear_1 (linear): weight 21 is nan")));
-}
-
 // A format whose range calibration was to find.
 TEST(IntegerTest, AMissingScaleIsNamed) {
   const Graph graph = OneLinear(20, 3, {{"data_in", "affine { width: 8 }"}, {"weight", kEight}});
   EXPECT_THAT(Executor::Create(graph, {.execution = Execution::kInteger}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("linear (linear): data_in"), HasSubstr("scale"))));
-}
-
-TEST(IntegerTest, ANanInTheDataIsNoCode) {
-  const Graph graph = OneLinear(20, 3, {{"data_in", kEight}, {"weight", kEight}});
-  std::vector<float> x = RandomValues(4 * 20, 3);
-  x[30] = std::nanf("");
-  auto executor = ValueOrDie(Executor::Create(graph, {.execution = Execution::kInteger}));
-  EXPECT_THAT(executor->Forward(ExecutionMode::kInference, 4, {x.data()}),
-              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("NaN")));
 }
 
 // What is measured is what runs otherwise: a chain is one step with one time, which tells of each
@@ -570,32 +517,6 @@ TEST(IntegerTest, AMeasuredChainIsOneStepAndNamesItsLayers) {
     EXPECT_EQ(chain.parts[i + 1].isa, layers[i]->isa);
   }
   EXPECT_EQ(chain.sum_bits, std::max(layers[0]->sum_bits, layers[1]->sum_bits));
-}
-
-// A batch norm between two layers makes NaN of every number where its variance is below 0. In one
-// step with the other layers, and, where the first is too large for that, in one of its own.
-TEST(IntegerTest, ANanOfABatchNormIsNoCode) {
-  for (const int64_t width : {6, 900}) {
-    TestNet net({4, 20});
-    Value* x = net.Module("linear", {net.input()},
-                          {{"in_features", int64_t{20}}, {"out_features", width}});
-    x = net.Module("batch_norm1d", {x}, {{"num_features", width}});
-    x = net.Module("linear", {x}, {{"in_features", width}, {"out_features", int64_t{3}}});
-    Graph graph = net.Finish({x});
-    for (const char* layer : {"linear", "linear_1"}) {
-      SetRecord(graph, layer, {{"data_in", kEight}, {"weight", kEight}, {"bias", kEight}});
-    }
-    const Node* norm = ValueOrDie(graph.LookUpNode("batch_norm1d"));
-    Tensor variance(DType::kFloat32, {width});
-    std::fill_n(variance.mutable_data<float>().begin(), width, 1.0f);
-    variance.mutable_data<float>()[4] = -1;
-    graph.SetTensor(*norm->FindParameter("running_var"), std::move(variance), /*buffer=*/true);
-    const std::vector<float> rows = RandomValues(4 * 20, 3);
-    auto executor = ValueOrDie(Executor::Create(graph, {.execution = Execution::kInteger}));
-    EXPECT_THAT(executor->Forward(ExecutionMode::kInference, 4, {rows.data()}),
-                StatusIs(absl::StatusCode::kOutOfRange,
-                         HasSubstr("linear (linear): channel 4 of the batch norm behind it")));
-  }
 }
 
 }  // namespace

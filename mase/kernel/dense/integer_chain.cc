@@ -21,10 +21,6 @@ bool IsPowerOfTwo(float x) {
   return std::frexp(x, &exponent) == 0.5f;
 }
 
-bool AllFinite(const std::vector<float>& numbers) {
-  return std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
-}
-
 // Hands out memory, or only counts it.
 class Memory {
  public:
@@ -62,14 +58,9 @@ struct Stored {
   int per_step() const { return bytes ? 4 : 2; }
 };
 
-// A ReLU in front of rounding is a higher least code, unless there may be a NaN, which the ReLU
-// lets pass and which then is the least code.
-bool EndsInFoldedRelu(const IntegerChainLayer& layer, bool is_first) {
-  if (layer.ops.empty() || layer.ops.back().kind != Kind::kRelu) return false;
-  return std::all_of(layer.ops.begin(), layer.ops.end(), [&](const IntegerChainLayer::Op& op) {
-    return op.kind != Kind::kNorm ||
-           (!is_first && AllFinite(op.mean) && AllFinite(op.scale) && AllFinite(op.shift));
-  });
+// A ReLU in front of rounding is a higher least code: there is no NaN that it would let pass.
+bool EndsInRelu(const IntegerChainLayer& layer) {
+  return !layer.ops.empty() && layer.ops.back().kind == Kind::kRelu;
 }
 
 Stored StoredCodes(const IntegerChainLayer& layer, bool folds_relu, bool next_has_byte_weight,
@@ -194,7 +185,7 @@ int64_t PackIntegerChain(absl::Span<const IntegerChainLayer> layers,
   for (size_t i = 0; i < layers.size(); ++i) {
     const IntegerChainLayer& layer = layers[i];
     const bool is_first = i == 0, is_last = i + 1 == layers.size();
-    const bool folds_relu = !is_last && EndsInFoldedRelu(layer, is_first);
+    const bool folds_relu = !is_last && EndsInRelu(layer);
     IntegerChainStage s = {.in = layer.in, .out = layer.out, .stride = RoundUp(layer.out, 16)};
     if (!is_first) PackProduct(layer, src, begin != nullptr, memory, s);
     float* scale = is_first ? nullptr : memory.Copy(layer.scale, s.stride);

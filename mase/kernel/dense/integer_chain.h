@@ -78,9 +78,9 @@ struct IntegerChainKernels {
   int lanes;       // Rows of a register.
   int few_rows;    // Up to so many are faster one by one.
   // Rows [rows, chain.in] through all stages, to [rows, chain.out]; one, or any number. False if
-  // an input is NaN, which has no code; results are then anything. `scratch` is
-  // IntegerChainScratch(chain.widest) bytes. That of a row is a RowFunction (kernel/kernel.h) whose
-  // prepared memory begins with an IntegerChain.
+  // an input is NaN, which has no code, or a norm makes one of it; results are then anything.
+  // `scratch` is IntegerChainScratch(chain.widest) bytes. That of a row is a RowFunction
+  // (kernel/kernel.h) whose prepared memory begins with an IntegerChain.
   bool (*row)(const void* chain, const void* src, void* dst, void* scratch);
   bool (*rows)(const IntegerChain& chain, const float* src, int64_t rows, float* dst,
                void* scratch);

@@ -17,7 +17,7 @@ inline bool IsNarrow(const IntegerChain& chain) {
 
 // The codes of up to 16 features from `f` on of the four rows from `row` on; what is behind the
 // last of `rows` rows counts as it. A quarter of the register has four features, as a number of
-// four bytes for each row. Sets `has_nan` if a row has one.
+// four bytes for each row. Sets `has_nan` if a row has one, or a norm makes one of it.
 MASE_INLINE __m512i EncodeFourRows(const Stage& s, const Rounding& rounding, const float* src,
                                    int64_t row, int64_t rows, int64_t f, bool& has_nan) {
   const __mmask16 which = s.in - f >= 16 ? 0xffff : static_cast<__mmask16>((1 << (s.in - f)) - 1);
@@ -29,7 +29,7 @@ MASE_INLINE __m512i EncodeFourRows(const Stage& s, const Rounding& rounding, con
   }
   has_nan |= (_mm512_cmp_ps_mask(x[0], x[1], _CMP_UNORD_Q) |
               _mm512_cmp_ps_mask(x[2], x[3], _CMP_UNORD_Q)) != 0;
-  Apply<Holds::kOutputs>(s, f, x);
+  Apply<Holds::kOutputs>(s, f, x, &has_nan);
   VI steps[4];
 #pragma GCC unroll 4
   for (int r = 0; r < 4; ++r) steps[r] = rounding.Steps(x[r]);

@@ -105,14 +105,15 @@ MASE_INLINE void RowProduct(const Stage& s, const int32_t* codes, void* dst) {
   if (output < s.stride) RowStrip<kBytes, 1>(s, codes, output, dst);
 }
 
-// The first stage: a row of the caller's, which ends anywhere. False if it has a NaN.
+// The first stage: a row of the caller's, which ends anywhere. False if it has a NaN, or a norm
+// makes one of it.
 MASE_INLINE bool EncodeRow(const Stage& s, int64_t in, const Rounding& rounding, const float* src,
                            void* dst) {
   bool has_nan = false;
   const auto encode = [&](int64_t f, V number) __attribute__((always_inline)) {
     has_nan |= HasNan(number);
     V x[] = {number};
-    if (s.op_count > 0) Apply<Holds::kOutputs>(s, f, x);
+    if (s.op_count > 0) Apply<Holds::kOutputs>(s, f, x, &has_nan);
     StoreSteps(rounding.result, rounding.Steps(x[0]), f, dst);
   };
   int64_t f = 0;

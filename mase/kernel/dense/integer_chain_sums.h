@@ -96,9 +96,9 @@ MASE_INLINE V Number(const Stage& s, int64_t output, VI sum) {
 }
 
 // The stage's ops on registers of the outputs from `output` on; of one output each, the next has
-// the next one's.
+// the next one's. Sets `has_nan`, where asked for, if a norm makes a NaN.
 template <Holds kHolds, int kCount>
-MASE_INLINE void Apply(const Stage& s, int64_t output, V (&x)[kCount]) {
+MASE_INLINE void Apply(const Stage& s, int64_t output, V (&x)[kCount], bool* has_nan = nullptr) {
   constexpr int64_t kNext = kHolds == Holds::kOneOutput ? 1 : 0;
   for (int64_t i = 0; i < s.op_count; ++i) {
     const Op& op = s.ops[i];
@@ -111,6 +111,7 @@ MASE_INLINE void Apply(const Stage& s, int64_t output, V (&x)[kCount]) {
       for (int o = 0; o < kCount; ++o, mean += kNext) {
         x[o] = Fma(x[o] - Per<kHolds>(mean), Per<kHolds>(mean + s.stride),
                    Per<kHolds>(mean + 2 * s.stride));
+        if (has_nan != nullptr) *has_nan |= HasNan(x[o]);
       }
     } else {
 #pragma GCC unroll 8

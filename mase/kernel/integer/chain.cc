@@ -54,14 +54,23 @@ class ChainKernel final : public IntegerChainKernel {
     auto layer = layers.begin();
     size_t op = 0;
     bounds_.clear();
-    for (const IntegerChainPart& part : parts_) {
-      if (part.op.op == ops::kLinear) {
+    NumberRange numbers = {.watched = true};  // The caller's.
+    for (auto part = parts_.begin(); part != parts_.end(); ++part) {
+      if (part->op.op == ops::kLinear) {
         ++layer;
         op = 0;
-        MASE_RETURN_IF_ERROR(InLayer(part, FillProduct(part, args, *layer)));
-      } else if (part.op.op == ops::kBatchNorm1d) {
+        MASE_RETURN_IF_ERROR(InLayer(*part, FillProduct(*part, args, *layer)));
+        numbers = {.largest = layer->largest * Largest(layer->scale) + Largest(layer->shift)};
+      } else if (part->op.op == kEncode) {
+        const Codes& codes = *part->op.codes;
+        numbers = NumberRange::OfSteps(codes.least(), codes.most(), codes.scale);
+      } else if (part->op.op == ops::kBatchNorm1d) {
         while (layer->ops[op].kind != Kind::kNorm) ++op;
-        MASE_RETURN_IF_ERROR(InLayer(part, FillNorm(part.op, args, layer->out, layer->ops[op++])));
+        const bool is_rounded = std::any_of(part, parts_.end(), [](const IntegerChainPart& next) {
+          return next.op.op == ops::kLinear || next.op.op == kEncode;
+        });
+        MASE_RETURN_IF_ERROR(InLayer(
+            *part, FillNorm(part->op, args, layer->out, is_rounded, numbers, layer->ops[op++])));
       }
     }
     PackIntegerChain(layers, kernels_, args.prepared);
@@ -83,9 +92,11 @@ class ChainKernel final : public IntegerChainKernel {
     if (ok) [[likely]]
       return absl::OkStatus();
     // Numbers inside of the chain are sums of codes: only the rows that enter it can have one.
-    return InLayer(parts_[0],
-                   absl::OutOfRangeError("reads a NaN, for which the format has no code; "
-                                         "run the net simulated, or clean the data"));
+    return InLayer(
+        parts_[0],
+        absl::OutOfRangeError(
+            "reads a NaN, or its batch norm makes one, for which the format has no code; "
+            "run the net simulated, or clean the data"));
   }
 
   RowFunction row_function() const override { return rows_ == 1 ? kernels_.row : nullptr; }
@@ -194,19 +205,31 @@ class ChainKernel final : public IntegerChainKernel {
     return absl::OkStatus();
   }
 
+  static double Largest(const std::vector<float>& numbers) {
+    float largest = 0;
+    for (const float number : numbers) largest = std::max(largest, std::abs(number));
+    return static_cast<double>(largest);
+  }
+
+  // `numbers` are those that the norm reads, and then those that it makes.
   static absl::Status FillNorm(const FusedOp& norm, const KernelArgs& args, int64_t features,
-                               IntegerChainLayer::Op& op) {
+                               bool is_rounded, NumberRange& numbers, IntegerChainLayer::Op& op) {
     const double eps = norm.attributes.Float("eps");
     const int weight = norm.TensorIndex("weight"), bias = norm.TensorIndex("bias");
     const float* mean = args.Tensor<float>(norm.TensorIndex("running_mean"));
     const float* variance = args.Tensor<float>(norm.TensorIndex("running_var"));
     op.mean.assign(mean, mean + features);
+    NumberRange results = {.largest = 0, .watched = numbers.watched};
     for (int64_t c = 0; c < features; ++c) {
       const double gamma = weight < 0 ? 1.0 : static_cast<double>(args.Tensor<float>(weight)[c]);
       op.scale.push_back(static_cast<float>(gamma / std::sqrt(variance[c] + eps)));
       op.shift.push_back(bias < 0 ? 0.0f : args.Tensor<float>(bias)[c]);
-      MASE_RETURN_IF_ERROR(CheckNorm(c, mean[c], op.scale[c], op.shift[c]));
+      if (!is_rounded) continue;
+      MASE_ASSIGN_OR_RETURN(const NumberRange result,
+                            CheckNorm(c, mean[c], op.scale[c], op.shift[c], numbers));
+      results.Include(result);
     }
+    numbers = results;
     return absl::OkStatus();
   }
 

@@ -45,7 +45,8 @@ class IntegerConvKernel final : public ProductKernel {
     }
     char* prepared = args.Prepared<char>();
     MASE_RETURN_IF_ERROR(
-        epilogue_.Prepare(args, reinterpret_cast<float*>(prepared + epilogue_at_)));
+        epilogue_.Prepare(args, SumRange(src_codes_, weight_codes_, bias, g_.out_channels),
+                          reinterpret_cast<float*>(prepared + epilogue_at_)));
     gemms_[0].FillPadding(prepared + padding_at_, PixelBytes());
     return absl::OkStatus();
   }

@@ -23,10 +23,11 @@ class DepthwiseKernel final : public ProductKernel {
     MASE_RETURN_IF_ERROR(weight.status());
     // The gemm's numbers by output, from which it would have packed its factors.
     bound_ = {};
-    MASE_RETURN_IF_ERROR(gemm_.Pack(
-        [&](int64_t c, int64_t tap, int64_t) { return weight.Code(c, tap); },
-        [&](int64_t c) { return src_codes_.scale * weight.Scale(c); },
-        g_.bias < 0 ? nullptr : args.Tensor<float>(g_.bias), args.Prepared<char>(), &bound_));
+    const float* bias = g_.bias < 0 ? nullptr : args.Tensor<float>(g_.bias);
+    MASE_RETURN_IF_ERROR(
+        gemm_.Pack([&](int64_t c, int64_t tap, int64_t) { return weight.Code(c, tap); },
+                   [&](int64_t c) { return src_codes_.scale * weight.Scale(c); }, bias,
+                   args.Prepared<char>(), &bound_));
     int32_t* codes = reinterpret_cast<int32_t*>(args.Prepared<char>() + weights_at_);
     std::fill_n(codes, taps * RoundUpToLanes(channels), 0);
     for (int64_t tap = 0; tap < taps; ++tap) {
@@ -34,9 +35,8 @@ class DepthwiseKernel final : public ProductKernel {
         codes[tap * RoundUpToLanes(channels) + c] = weight.Code(c, tap);
       }
     }
-    MASE_RETURN_IF_ERROR(
-        epilogue_.Prepare(args, reinterpret_cast<float*>(args.Prepared<char>() + epilogue_at_)));
-    return absl::OkStatus();
+    return epilogue_.Prepare(args, SumRange(src_codes_, weight_codes_, bias, channels),
+                             reinterpret_cast<float*>(args.Prepared<char>() + epilogue_at_));
   }
 
   absl::Status Forward(const KernelArgs& args) override {

@@ -5,8 +5,8 @@
 //   "integer_arithmetic"  add, sub and mul of two tensors of codes
 //   "integer_pool"        maxima and averages of windows
 //
-// A sum, difference or product of codes, or a window's sum, is exact in an int32, and rounded once
-// to float32 before what follows.
+// A sum or difference of codes, or a window's sum, is exact in an int32, a product in the 32 bits
+// before its rounding, and rounded once to float32 before what follows.
 #include <algorithm>
 #include <atomic>
 #include <functional>
@@ -22,6 +22,9 @@
 
 namespace mase {
 namespace {
+
+// What is computed of codes fits an int32.
+constexpr double kLargestNumber = 0x1p31;
 
 // Numbers that wait for the epilogue stay in the L1 cache.
 constexpr int64_t kBlock = 256;
@@ -104,8 +107,12 @@ class ConvertKernel final : public Kernel {
   }
 
   absl::Status Prepare(const KernelArgs& args) override {
-    MASE_RETURN_IF_ERROR(epilogue_.Prepare(args, args.Prepared<float>()));
-    return absl::OkStatus();
+    // Numbers of floats may be infinite.
+    const NumberRange numbers =
+        src_.codes.has_value()
+            ? NumberRange::OfSteps(src_.codes->least(), src_.codes->most(), src_.codes->scale)
+            : NumberRange{.watched = true};
+    return epilogue_.Prepare(args, numbers, args.Prepared<float>());
   }
 
   absl::Status Forward(const KernelArgs& args) override {
@@ -123,7 +130,8 @@ class ConvertKernel final : public Kernel {
     });
     if (!has_nan) return absl::OkStatus();
     return absl::OutOfRangeError(
-        "reads a NaN, for which the format has no code; run the net simulated, or clean the data");
+        "reads a NaN, or its batch norm makes one, for which the format has no code; run the net "
+        "simulated, or clean the data");
   }
 
  private:
@@ -178,8 +186,8 @@ class ArithmeticKernel final : public Kernel {
   }
 
   absl::Status Prepare(const KernelArgs& args) override {
-    MASE_RETURN_IF_ERROR(epilogue_.Prepare(args, args.Prepared<float>()));
-    return absl::OkStatus();
+    const NumberRange numbers = {kLargestNumber * static_cast<double>(scale_)};
+    return epilogue_.Prepare(args, numbers, args.Prepared<float>());
   }
 
   absl::Status Forward(const KernelArgs& args) override {
@@ -231,13 +239,17 @@ class ArithmeticKernel final : public Kernel {
         results[i] = static_cast<float>(combine(x[i], y[i])) * scale;
       }
     };
+    // Of factors with a sign, which a product of zero has, too.
+    const auto multiply = [](int32_t a, int32_t b) {
+      return static_cast<float>(a) * static_cast<float>(b);
+    };
     ForBestIsa([&, op = op_] {
       if (op == kAdd) {
         run(std::plus<int32_t>());
       } else if (op == kSub) {
         run(std::minus<int32_t>());
       } else {
-        run(std::multiplies<int32_t>());
+        run(multiply);
       }
     });
   }
@@ -286,8 +298,8 @@ class IntegerPoolKernel final : public Kernel {
   }
 
   absl::Status Prepare(const KernelArgs& args) override {
-    MASE_RETURN_IF_ERROR(epilogue_.Prepare(args, args.Prepared<float>()));
-    return absl::OkStatus();
+    const NumberRange numbers = {kLargestNumber * static_cast<double>(src_.codes->scale)};
+    return epilogue_.Prepare(args, numbers, args.Prepared<float>());
   }
 
   absl::Status Forward(const KernelArgs& args) override {

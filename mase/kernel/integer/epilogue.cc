@@ -72,7 +72,7 @@ template <bool kByLane>
     if (!whole) std::copy_n(x + i, count, from);
     EpilogueFloats v[] = {*reinterpret_cast<const EpilogueFloats*>(whole ? x + i : from)};
     nan |= v[0] != v[0];
-    loop.Apply<kByLane>(v, channel + (kByLane ? i : 0));
+    loop.Apply<kByLane>(v, channel + (kByLane ? i : 0), &nan);
     loop.Store(v, 1, whole ? dst + i * size : reinterpret_cast<char*>(to), 0, 0, kEpilogueLanes,
                bytes);
     if (!whole) std::memcpy(dst + i * size, to, static_cast<size_t>(count * size));
@@ -161,10 +161,16 @@ Epilogue::Epilogue(const KernelSpec& spec, int64_t channels) : channels_(channel
   }
 }
 
-absl::Status Epilogue::Prepare(const KernelArgs& args, float* prepared) const {
+absl::Status Epilogue::Prepare(const KernelArgs& args, NumberRange numbers, float* prepared) const {
   const int64_t stride = RoundUpToLanes(channels_);
-  for (const Norm& norm : norm_tensors_) {
+  for (const Op& op : ops_) {
+    if (op.kind == Op::kRound) {
+      numbers = NumberRange::OfSteps(op.rounder.least, op.rounder.most, op.rounder.scale);
+    }
+    if (op.kind != Op::kNorm) continue;
+    const Norm& norm = norm_tensors_[op.norm];
     std::fill_n(prepared, 3 * stride, 0.0f);
+    NumberRange results = {.largest = 0, .watched = numbers.watched};
     for (int64_t c = 0; c < channels_; ++c) {
       const double weight =
           norm.weight < 0 ? 1.0 : static_cast<double>(args.Tensor<float>(norm.weight)[c]);
@@ -173,20 +179,39 @@ absl::Status Epilogue::Prepare(const KernelArgs& args, float* prepared) const {
           static_cast<float>(weight / std::sqrt(args.Tensor<float>(norm.variance)[c] + norm.eps));
       prepared[2 * stride + c] = norm.bias < 0 ? 0.0f : args.Tensor<float>(norm.bias)[c];
       if (!refuses_nan_) continue;
-      MASE_RETURN_IF_ERROR(
-          CheckNorm(c, prepared[c], prepared[stride + c], prepared[2 * stride + c]));
+      MASE_ASSIGN_OR_RETURN(
+          const NumberRange result,
+          CheckNorm(c, prepared[c], prepared[stride + c], prepared[2 * stride + c], numbers));
+      results.Include(result);
     }
+    numbers = results;
     prepared += 3 * stride;
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckNorm(int64_t channel, float mean, float scale, float shift) {
-  if (!std::isnan(mean) && !std::isnan(scale) && !std::isnan(shift)) return absl::OkStatus();
-  return absl::OutOfRangeError(
-      absl::StrCat("channel ", channel, " of the batch norm behind it subtracts ", mean,
-                   ", multiplies with ", scale, " and adds ", shift,
-                   ", and no code stands for nan; look at its running_var and weights"));
+absl::StatusOr<NumberRange> CheckNorm(int64_t channel, float mean, float scale, float shift,
+                                      const NumberRange& numbers) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  constexpr float kSmallest = std::numeric_limits<float>::min();  // Below, numbers are taken for 0.
+  const double difference = numbers.largest + std::abs(static_cast<double>(mean));
+  const double product = difference * std::abs(static_cast<double>(scale));
+  const bool is_nan = std::isnan(mean) || std::isnan(scale) || std::isnan(shift);
+  const bool may_be_nan = (std::isinf(mean) && numbers.largest > kLargest) || std::isinf(scale) ||
+                          (difference > kLargest && std::abs(scale) < kSmallest) ||
+                          (std::isinf(shift) && !(product <= kLargest));
+  if (is_nan || (may_be_nan && !numbers.watched)) {
+    return absl::OutOfRangeError(
+        absl::StrCat("channel ", channel, " of the batch norm behind it subtracts ", mean,
+                     ", multiplies with ", scale, " and adds ", shift,
+                     is_nan ? ", and no code stands for nan"
+                            : ", of which a nan can come, and no code stands for it",
+                     "; look at its running_var and weights"));
+  }
+  const double result = product + std::abs(static_cast<double>(shift));
+  return NumberRange{
+      std::isnan(result) || result > kLargest ? std::numeric_limits<double>::infinity() : result,
+      numbers.watched};
 }
 
 bool Epilogue::Loop::Run(const float* x, int64_t numbers, bool by_lane, int64_t channel, void* dst,

@@ -12,10 +12,14 @@
 #ifndef MASE_KERNEL_INTEGER_EPILOGUE_H_
 #define MASE_KERNEL_INTEGER_EPILOGUE_H_
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "mase/kernel/kernel.h"
 
 namespace mase {
@@ -93,9 +97,26 @@ struct Rounder {
   void SlowSteps(EpilogueFloats* rows, int count) const;
 };
 
-// OutOfRange, naming the channel, where a norm's numbers are NaN: what it makes is NaN then, which
-// no code stands for, and which must not become one silently.
-absl::Status CheckNorm(int64_t channel, float mean, float scale, float shift);
+// What is known of numbers that a norm reads.
+struct NumberRange {
+  // No magnitude is larger; infinite where numbers may be.
+  double largest = std::numeric_limits<double>::infinity();
+  // A NaN that a norm makes of them is found as the net runs, since they are the caller's.
+  bool watched = false;
+
+  // Those that are rounded to steps.
+  static NumberRange OfSteps(double least, double most, double step) {
+    return {std::max(std::abs(least), std::abs(most)) * step, false};
+  }
+  // Those of either.
+  void Include(const NumberRange& other) { largest = std::max(largest, other.largest); }
+};
+
+// What a norm makes of a channel's numbers. OutOfRange, naming the channel, where that may be NaN,
+// which no code stands for and which must not become one silently: where its own numbers are NaN,
+// or, unless numbers are watched, where infinity may meet zero or another infinity.
+absl::StatusOr<NumberRange> CheckNorm(int64_t channel, float mean, float scale, float shift,
+                                      const NumberRange& numbers);
 
 class Epilogue {
  public:
@@ -105,9 +126,9 @@ class Epilogue {
 
   // Floats that Prepare writes.
   int64_t prepared_floats() const { return norms_ * 3 * RoundUpToLanes(channels_); }
-  // Writes the norms' numbers, from the tensors, to `prepared`. As CheckNorm where a rounding
-  // follows that has no code for a NaN.
-  absl::Status Prepare(const KernelArgs& args, float* prepared) const;
+  // Writes the norms' numbers, from the tensors, to `prepared`. `numbers` are those that the first
+  // op reads. As CheckNorm where a rounding follows that has no code for a NaN.
+  absl::Status Prepare(const KernelArgs& args, NumberRange numbers, float* prepared) const;
 
   struct Op {
     enum Kind : uint8_t { kNorm, kRelu, kRound };
@@ -133,9 +154,11 @@ class Epilogue {
     }
     bool has_only_norm() const { return count == 1 && ops[0].kind == Op::kNorm; }
 
-    // The ops on rows of the same channels.
+    // The ops on rows of the same channels. `nan`, where asked for, is set in lanes where a norm
+    // makes a NaN.
     template <bool kByLane, int kRows>
-    [[gnu::always_inline]] void Apply(EpilogueFloats (&x)[kRows], int64_t channel) const {
+    [[gnu::always_inline]] void Apply(EpilogueFloats (&x)[kRows], int64_t channel,
+                                      EpilogueInts* nan = nullptr) const {
       for (int i = 0; i < count; ++i) {
         const Op& op = ops[i];
         if (op.kind == Op::kRelu) {
@@ -151,6 +174,9 @@ class Epilogue {
           const EpilogueFloats shift = at(numbers + 2 * stride);
 #pragma GCC unroll 8
           for (int r = 0; r < kRows; ++r) x[r] = (x[r] - mean) * scale + shift;
+          if (nan == nullptr) continue;
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r) *nan |= x[r] != x[r];
         } else {
           op.rounder.ToSteps(x);
           // Formats know one zero.
@@ -162,7 +188,7 @@ class Epilogue {
 
     // All of it for numbers that are neighbours in the result, where x[0] goes to `at`.
     // `channel` is that of x[0]: with `by_lane` the others have the channels behind it, else the
-    // same. Returns whether a number is NaN.
+    // same. Returns whether a number is NaN, or a norm makes one.
     bool Run(const float* x, int64_t numbers, bool by_lane, int64_t channel, void* dst, int64_t at,
              bool bytes) const;
 

@@ -21,13 +21,12 @@ class IntegerLinearKernel final : public ProductKernel {
     MASE_RETURN_IF_ERROR(weight.status());
     char* prepared = args.Prepared<char>();
     bound_ = {};
-    MASE_RETURN_IF_ERROR(
-        gemm_.Pack([&](int64_t o, int64_t, int64_t k) { return weight.Code(o, k); },
-                   [&](int64_t o) { return src_scale_ * weight.Scale(o); },
-                   bias_ < 0 ? nullptr : args.Tensor<float>(bias_), prepared, &bound_));
-    MASE_RETURN_IF_ERROR(
-        epilogue_.Prepare(args, reinterpret_cast<float*>(prepared + epilogue_at_)));
-    return absl::OkStatus();
+    const float* bias = bias_ < 0 ? nullptr : args.Tensor<float>(bias_);
+    MASE_RETURN_IF_ERROR(gemm_.Pack(
+        [&](int64_t o, int64_t, int64_t k) { return weight.Code(o, k); },
+        [&](int64_t o) { return src_codes_.scale * weight.Scale(o); }, bias, prepared, &bound_));
+    return epilogue_.Prepare(args, SumRange(src_codes_, weight_codes_, bias, out_),
+                             reinterpret_cast<float*>(prepared + epilogue_at_));
   }
 
   absl::Status Forward(const KernelArgs& args) override {
@@ -58,7 +57,7 @@ class IntegerLinearKernel final : public ProductKernel {
         rows_(spec.dst.elements() / std::max<int64_t>(out, 1)),
         weight_(spec.TensorIndex("weight")),
         bias_(spec.TensorIndex("bias")),
-        src_scale_(spec.srcs[0].codes->scale),
+        src_codes_(*spec.srcs[0].codes),
         weight_codes_(spec.weight),
         gemm_(*spec.srcs[0].codes,
               FactorsOf(*spec.srcs[0].codes, spec.weight.least, spec.weight.most, in), 1, in, out),
@@ -71,7 +70,7 @@ class IntegerLinearKernel final : public ProductKernel {
 
   const int64_t in_, out_, rows_;
   const int weight_, bias_;
-  const float src_scale_;
+  const Codes src_codes_;
   const WeightCodes weight_codes_;
   IntegerGemm gemm_;
   const Epilogue epilogue_;

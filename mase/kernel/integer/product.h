@@ -34,6 +34,17 @@ inline constexpr int64_t kTaskMacs = 1 << 20;
 
 inline int64_t RoundUp64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
+// Finished sums as numbers, in which a bias may be.
+inline NumberRange SumRange(const Codes& src, const WeightCodes& weight, const float* bias,
+                            int64_t outputs) {
+  const float scale = *std::max_element(weight.scales.begin(), weight.scales.end());
+  NumberRange range = {kLargestSum * static_cast<double>(src.scale) * static_cast<double>(scale)};
+  float most = 0;
+  for (int64_t o = 0; bias != nullptr && o < outputs; ++o) most = std::max(most, std::abs(bias[o]));
+  range.largest += static_cast<double>(most);
+  return range;
+}
+
 // A rounded weight as codes.
 class WeightReader {
  public:

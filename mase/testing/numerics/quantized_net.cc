@@ -91,7 +91,9 @@ class NetMaker {
     x = shape.rank() == 2 ? Linear(x, shape) : Conv(x, shape);
     if (dice_.Chance(40)) x = Norm(x, shape);
     if (before == shape && dice_.Chance(50)) {
-      x = Record(net_->Function("add", {x, from}), {{"data_in", RandomFormat(dice_, 10)}}, 80);
+      constexpr const char* kCombined[] = {"add", "add", "sub", "mul"};
+      x = Record(net_->Function(kCombined[dice_.Between(0, 3)], {x, from}),
+                 {{"data_in", RandomFormat(dice_, 10)}}, 80);
     }
     if (dice_.Chance(60)) {
       x = Record(net_->Module("relu", {x}), {{"data_in", RandomFormat(dice_)}}, 40);
