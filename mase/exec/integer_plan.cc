@@ -64,11 +64,16 @@ Codes::Rounding RoundingOf(FormatProto::Rounding rounding) {
   }
 }
 
-absl::Status CheckStep(float step) {
-  constexpr float kLeast = 0x1p-126f, kMost = 0x1p126f;
+absl::Status CheckStep(double step) {
+  constexpr double kLeast = 0x1p-126, kMost = 0x1p126;
   if (step >= kLeast && step <= kMost) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat(
-      "step ", step, "; integer kernels take steps whose inverse is a normal float32, too"));
+  return absl::UnimplementedError(
+      absl::StrCat("step ", step, "; integer kernels take steps from 2^-126 to 2^126: give it ",
+                   step < kLeast ? "fewer" : "more", " fraction bits"));
+}
+// Of products of numbers in these steps.
+absl::Status CheckStep(float a, float b) {
+  return CheckStep(static_cast<double>(a) * static_cast<double>(b));
 }
 
 absl::StatusOr<WholeNumbers> NumbersOf(const Node& node, absl::string_view operand) {
@@ -81,10 +86,12 @@ absl::StatusOr<WholeNumbers> NumbersOf(const Node& node, absl::string_view opera
   if (!numbers.ok()) return Annotate(numbers.status(), operand);
   if (numbers->width() > kMaxWidth) {
     return absl::UnimplementedError(absl::StrCat(operand, ": codes of ", numbers->width(),
-                                                 " bits; integer kernels take up to ", kMaxWidth));
+                                                 " bits; integer kernels take up to ", kMaxWidth,
+                                                 ": give it a smaller width"));
   }
   for (const WholeNumbers::Block& block : numbers->blocks) {
-    if (absl::Status status = CheckStep(block.step); !status.ok()) return Annotate(status, operand);
+    if (absl::Status status = CheckStep(static_cast<double>(block.step)); !status.ok())
+      return Annotate(status, operand);
   }
   return numbers;
 }
@@ -93,12 +100,14 @@ absl::StatusOr<WholeNumbers> NumbersOf(const Node& node, absl::string_view opera
 absl::StatusOr<Codes> ActivationCodes(const Node& node, absl::string_view operand) {
   MASE_ASSIGN_OR_RETURN(const WholeNumbers numbers, NumbersOf(node, operand));
   if (numbers.blocks.size() != 1) {
-    return absl::UnimplementedError(absl::StrCat(operand, ": ", numbers.blocks.size(),
-                                                 " scales; activations take one for the tensor"));
+    return absl::UnimplementedError(
+        absl::StrCat(operand, ": ", numbers.blocks.size(),
+                     " scales; activations take one for the tensor: calibrate it "
+                     "without channels and groups"));
   }
   if (!numbers.rounds_by_step) {
     return absl::UnimplementedError(
-        absl::StrCat(operand, ": only weights may be rounded to signs"));
+        absl::StrCat(operand, ": only weights may be rounded to signs; give it an integer format"));
   }
   const WholeNumbers::Block& block = numbers.blocks[0];
   if (block.least > 0 || block.most < 0) {
@@ -193,9 +202,9 @@ absl::Status PlanLayer(const Node& node, const InferredShapes& shapes, const Ten
   MASE_ASSIGN_OR_RETURN(const WholeNumbers weight, NumbersOf(node, operands::kWeight));
   const Shape shape = store.Find(*node.FindParameter(operands::kWeight)).shape;
   if (weight.blocks.size() > 1 && !IsPerOutput(weight, shape)) {
-    return absl::UnimplementedError(
-        absl::StrCat("weight: ", weight.blocks.size(),
-                     " scales; integer kernels take one, or one for each output"));
+    return absl::UnimplementedError(absl::StrCat(
+        "weight: ", weight.blocks.size(),
+        " scales; integer kernels take one, or one for each output: calibrate it without groups"));
   }
   plan->weight.least = std::numeric_limits<int32_t>::max();
   plan->weight.most = std::numeric_limits<int32_t>::min();
@@ -204,7 +213,7 @@ absl::Status PlanLayer(const Node& node, const InferredShapes& shapes, const Ten
     plan->weight.most = std::max(plan->weight.most, static_cast<int32_t>(block.most));
     plan->weight.scales.push_back(block.step);
     plan->exact &= IsPowerOfTwo(block.step);
-    MASE_RETURN_IF_ERROR(CheckStep(block.step * plan->inputs[0].scale));
+    MASE_RETURN_IF_ERROR(CheckStep(block.step, plan->inputs[0].scale));
   }
   if (plan->weight.least < -32768 || plan->weight.most > 32767) {
     return absl::UnimplementedError("weight: codes beyond 16 bits with sign");
@@ -222,7 +231,7 @@ absl::Status PlanProduct(const Node& node, const InferredShapes& shapes, const T
                          IntegerPlan* plan) {
   MASE_ASSIGN_OR_RETURN(plan->inputs.emplace_back(), ActivationCodes(node, operands::kDataIn));
   MASE_ASSIGN_OR_RETURN(plan->inputs.emplace_back(), ActivationCodes(node, operands::kWeight));
-  MASE_RETURN_IF_ERROR(CheckStep(plan->inputs[0].scale * plan->inputs[1].scale));
+  MASE_RETURN_IF_ERROR(CheckStep(plan->inputs[0].scale, plan->inputs[1].scale));
   const Codes& other = plan->inputs[1];
   if (other.least() < -32768 || other.most() > 32767) {
     return absl::UnimplementedError("weight: codes beyond 16 bits with sign");
@@ -237,11 +246,7 @@ absl::Status PlanArithmetic(const Node& node, IntegerPlan* plan) {
     MASE_ASSIGN_OR_RETURN(plan->inputs.emplace_back(), ActivationCodes(node, operand.role));
   }
   if (node.op() != ops::kMul) return absl::OkStatus();
-  MASE_RETURN_IF_ERROR(CheckStep(plan->inputs[0].scale * plan->inputs[1].scale));
-  const double largest = std::max(std::abs(plan->inputs[0].least()), plan->inputs[0].most());
-  if (largest * largest <= kLargestInt32) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      "its products may overflow an int32; give data_in a smaller width");
+  return CheckStep(plan->inputs[0].scale, plan->inputs[1].scale);
 }
 
 // The largest window of a pooling. What an attribute says may be beyond what an int64 holds.
@@ -277,10 +282,18 @@ absl::Status PlanPool(const Node& node, const InferredShapes& shapes, IntegerPla
 absl::StatusOr<IntegerPlan> Plan(const Node& node, const InferredShapes& shapes,
                                  const TensorStore& store) {
   if (node.quantization() == nullptr) return absl::NotFoundError("has no record");
+  if (node.quantization()->operand().empty()) {
+    return absl::UnimplementedError(
+        "its record rounds nothing (bypass); give its operands integer formats");
+  }
   const IntegerOp* op =
       absl::c_find_if(kIntegerOps, [&](const IntegerOp& op) { return op.op == node.op(); });
   if (op == std::end(kIntegerOps)) {
-    return absl::UnimplementedError(absl::StrCat("there is no integer kernel for ", node.op()));
+    return absl::UnimplementedError(absl::StrCat(
+        "there is no integer kernel for ", node.op(),
+        node.Is(OpTrait::kNorm) ? "; fold it into the layer before it (fold_batch_norm), or leave "
+                                  "its record out: it then runs behind that layer's sums"
+                                : "; leave its record out where it may run in float"));
   }
   for (const OperandFormat& operand : node.quantization()->operand()) {
     if (operand.format().semantics() == FormatProto::REFERENCE) {

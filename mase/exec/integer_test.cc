@@ -407,8 +407,14 @@ TEST(IntegerTest, ReasonsNameWhatCannotBeLowered) {
   EXPECT_THAT(
       reason({{"data_in", "minifloat_ieee { width: 8 exponent_width: 4 }"}, {"weight", kEight}}),
       HasSubstr("data_in: minifloat_ieee is no multiple of one step"));
-  EXPECT_THAT(reason({{"data_in", kEight}, {"weight", "integer { width: 24 frac_width: 8 }"}}),
-              HasSubstr("weight: codes of 24 bits; integer kernels take up to 16"));
+  EXPECT_THAT(
+      reason({{"data_in", kEight}, {"weight", "integer { width: 24 frac_width: 8 }"}}),
+      HasSubstr(
+          "weight: codes of 24 bits; integer kernels take up to 16: give it a smaller width"));
+  EXPECT_THAT(reason({{"data_in", "integer { width: 8 frac_width: 126 }"},
+                      {"weight", "integer { width: 8 frac_width: 120 }"}}),
+              HasSubstr("step 8.84344e-75; integer kernels take steps from 2^-126"));
+  EXPECT_THAT(reason({}), HasSubstr("its record rounds nothing (bypass)"));
   EXPECT_THAT(
       reason({{"data_in", std::string(kEight) + " rounding: STOCHASTIC"}, {"weight", kEight}}),
       HasSubstr("stochastic"));

@@ -43,7 +43,7 @@ enum {
 enum {
   MASE_FLOAT = 0,     /* As if they were not. */
   MASE_SIMULATED = 1, /* Numbers are rounded to their formats, arithmetic is float32. */
-  MASE_INTEGER = 2    /* In whole numbers where formats allow it, else simulated. The fastest. */
+  MASE_INTEGER = 2    /* In whole numbers where formats allow it, else simulated. */
 };
 
 typedef struct mase_predictor mase_predictor;

@@ -23,8 +23,8 @@
 namespace mase {
 namespace {
 
-// What is computed of codes fits an int32.
-constexpr double kLargestNumber = 0x1p31;
+// No sum, product or mean of codes is larger.
+constexpr double kLargestNumber = 0x1p34;
 
 // Numbers that wait for the epilogue stay in the L1 cache.
 constexpr int64_t kBlock = 256;
