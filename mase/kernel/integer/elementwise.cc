@@ -346,14 +346,29 @@ class IntegerPoolKernel final : public Kernel {
     }
   }
 
+  // In vectors as long as the channels fill.
   template <typename T>
   [[gnu::always_inline]] void Maxima(const T* src, const Window& row, T* dst) const {
-    typedef T Vector __attribute__((vector_size(64), aligned(sizeof(T)), may_alias));
-    constexpr int64_t kLanes = 64 / sizeof(T);
+    constexpr int64_t kElement = sizeof(T);
+    if (channels_ * kElement >= 64) {
+      MaximaOf<64 / kElement>(src, row, dst);
+    } else if (channels_ * kElement >= 16) {
+      MaximaOf<16 / kElement>(src, row, dst);
+    } else if (channels_ * kElement >= 8) {
+      MaximaOf<8 / kElement>(src, row, dst);
+    } else {
+      MaximaOf<1>(src, row, dst);
+    }
+  }
+
+  template <int64_t kLanes, typename T>
+  [[gnu::always_inline]] void MaximaOf(const T* src, const Window& row, T* dst) const {
+    typedef T Vector
+        __attribute__((vector_size(kLanes * sizeof(T)), aligned(sizeof(T)), may_alias));
     const int64_t channels = channels_, width = width_;
     for (const Window& column : columns_) {
       const auto pixel = [=](int64_t y, int64_t x) { return src + (y * width + x) * channels; };
-      for (int64_t c = 0; channels >= kLanes && c < channels; c += kLanes) {
+      for (int64_t c = 0; c < channels; c += kLanes) {
         // The last vector may begin in the one before it.
         const int64_t from = std::min(c, channels - kLanes);
         const auto at = [=](int64_t y, int64_t x) {
@@ -367,15 +382,6 @@ class IntegerPoolKernel final : public Kernel {
           }
         }
         *reinterpret_cast<Vector*>(dst + from) = best;
-      }
-      for (int64_t c = 0; channels < kLanes && c < channels; ++c) {
-        T best = pixel(row.begin, column.begin)[c];
-        for (int64_t y = row.begin; y < row.end; ++y) {
-          for (int64_t x = column.begin; x < column.end; ++x) {
-            best = std::max(best, pixel(y, x)[c]);
-          }
-        }
-        dst[c] = best;
       }
       dst += channels;
     }
