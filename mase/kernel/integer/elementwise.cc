@@ -5,8 +5,9 @@
 //   "integer_arithmetic"  add, sub and mul of two tensors of codes
 //   "integer_pool"        maxima and averages of windows
 //
-// A sum or difference of codes, or a window's sum, is exact in an int32, a product in the 32 bits
-// before its rounding, and rounded once to float32 before what follows.
+// A sum or difference of codes, or a window's sum, is exact in an int32 and rounded once to float32
+// before what follows. So is a product, as the float32 one of two numbers of 17 bits with sign,
+// which hold a code less its zero; its zeros have the signs that the simulation's have.
 #include <algorithm>
 #include <atomic>
 #include <functional>
