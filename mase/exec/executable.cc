@@ -194,8 +194,8 @@ std::vector<StepExecution> Executable::steps() const {
   const auto add = [](const KernelFacts& facts, StepExecution* report) {
     report->implementation = facts.implementation;
     report->isa = facts.isa;
-    report->macs = facts.macs;
     report->sum_bits = facts.sum_bits;
+    if (report->bias.has_value() && facts.bias.has_value()) report->bias = facts.bias;
   };
   std::vector<StepExecution> steps;
   for (const Step& step : steps_) {

@@ -4,6 +4,7 @@
 #define MASE_EXEC_EXECUTION_REPORT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,12 +38,15 @@ struct NodeExecution {
 
 // A kernel that ran: of one node, or of several that were fused.
 struct StepExecution {
-  std::string label;   // "fc1 (linear)": its first node; of a chain "fc1 (linear) to fc2 (linear)".
-  std::string kernel;  // "integer_linear + batch_norm1d + relu + encode"
+  std::string label;  // "fc1 (linear)": its first node; of a chain "fc1 (linear) to fc2 (linear)".
+  // All that it computes, "fc1 (linear)", "bn1 (batch_norm1d)"; none of a step between nodes.
+  std::vector<std::string> nodes;
+  std::string kernel;               // "integer_linear + batch_norm1d + relu + encode"
   std::string implementation, isa;  // As KernelFacts.
   std::vector<DType> operands;      // Data inputs, then the weight as it is multiplied.
+  std::optional<DType> bias;        // As it is added; of products on codes known once they ran.
   DType result = DType::kFloat32;
-  int64_t macs = 0;  // Of a call, of products of codes.
+  int64_t macs = 0;  // Multiplications and additions of a call.
   int sum_bits = 0;  // Smallest accumulator that holds every sum, of products of codes; else 0.
   int64_t calls = 0;
   double seconds = 0;  // Of all calls; 0 where ExecutorOptions::measure_steps is not set.

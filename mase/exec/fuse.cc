@@ -223,6 +223,8 @@ class Fuser {
                             .tensors = std::move(next.tensor_names)});
       step.tensors.insert(step.tensors.end(), next.tensors.begin(), next.tensors.end());
       step.dst = next.dst;
+      step.macs += next.macs;
+      if (next.schema != nullptr) step.fused_labels.push_back(next.label);
       step.last_label = std::move(next.label);
     }
   }

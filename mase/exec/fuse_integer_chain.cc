@@ -1,8 +1,10 @@
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "mase/exec/stages.h"
 #include "mase/kernel/integer/chain.h"
 
@@ -107,6 +109,9 @@ class ChainFuser {
       is_part_[i] = true;
       first.tensors.insert(first.tensors.end(), step.tensors.begin(), step.tensors.end());
       first.dst = step.dst;
+      first.macs += step.macs;
+      first.fused_labels.push_back(step.label);
+      absl::c_move(step.fused_labels, std::back_inserter(first.fused_labels));
       first.last_label = step.label;
     }
     first.kernel_name = std::string(kIntegerChain);

@@ -192,6 +192,7 @@ Program::Step Lowerer::StartStep(const Node& node) const {
           .attributes = node.attributes(),
           .label = Label(node),
           .stream = static_cast<uint64_t>(node.id()) * kStreamsPerNode,
+          .macs = ArithmeticOf(node, shapes_).macs,
           .schema = &node.schema()};
 }
 

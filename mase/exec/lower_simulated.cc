@@ -27,6 +27,7 @@ absl::StatusOr<int> OperandRounder::Round(Source source, int index, int value, c
   Program::Step step = lowerer_.StartStep(node_);
   step.op = "quantize";
   step.schema = nullptr;
+  step.macs = 0;
   absl::StrAppend(&step.label, ": ", operand->role);
   // Every operand that a node rounds has random numbers of its own, behind the op's.
   step.stream += ++rounded_;

@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "mase/kernel/dense_chain.h"
+#include "mase/quantize/operands.h"
 
 namespace mase {
 
@@ -25,7 +27,9 @@ int Program::Append(Step step, TensorDesc dst) {
 }
 
 StepExecution Program::Describe(const Step& step) const {
-  StepExecution report = {.label = step.label, .parts = step.parts};
+  StepExecution report = {.label = step.label, .macs = step.macs, .parts = step.parts};
+  if (step.schema != nullptr) report.nodes.push_back(step.label);
+  for (const std::string& label : step.fused_labels) report.nodes.push_back(label);
   const bool is_chain = step.chain != nullptr || step.kernel_name == kDenseChain ||
                         step.kernel_name == kDenseChainLoss;
   if (is_chain && step.last_label != step.label) {
@@ -43,6 +47,10 @@ StepExecution Program::Describe(const Step& step) const {
     report.operands.push_back(step.weight.is_byte() ? DType::kInt8 : DType::kInt32);
   } else if (!step.tensors.empty() && step.Is(OpTrait::kWeighted)) {
     report.operands.push_back(desc(step.tensors[0]).dtype);
+  }
+  const auto bias = absl::c_find(step.tensor_names, operands::kBias);
+  if (bias != step.tensor_names.end() && step.Is(OpTrait::kWeighted)) {
+    report.bias = desc(step.tensors[bias - step.tensor_names.begin()]).dtype;
   }
   report.result = desc(step.dst).dtype;
   return report;

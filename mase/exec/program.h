@@ -77,9 +77,11 @@ struct Program {
     std::string kernel_name;                // By the fuse stage: of the fused kernel,
     std::vector<FusedOp> fused;             // and what it computes behind `op`.
     std::string last_label;                 // Of the last step that became part of it.
+    std::vector<std::string> fused_labels;  // Of the nodes whose steps did.
     int dst = -1;
     bool simulated = false;  // Stands for a node with a record.
     bool on_codes = false;   // Reads codes (kernel/codes.h), or makes them.
+    int64_t macs = 0;        // Of the nodes that it computes.
     int sum_bits = 0;        // As these three of KernelSpec.
     WeightCodes weight;
     std::optional<Codes> codes;

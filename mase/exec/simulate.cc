@@ -33,6 +33,8 @@ class QuantizeKernel final : public Kernel {
     }
   }
 
+  KernelFacts facts() const override { return FactsOfBestIsa(); }
+
   absl::Status Forward(const KernelArgs& args) override {
     if (has_state_) {
       MASE_RETURN_IF_ERROR(FollowState(static_cast<float>(*args.Tensor<T>(0))));

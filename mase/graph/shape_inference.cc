@@ -79,6 +79,14 @@ absl::StatusOr<InferredShapes> InferShapesFor(const Graph& graph, int64_t batch)
   return inferred;
 }
 
+OpCost ArithmeticOf(const Node& node, const InferredShapes& shapes) {
+  if (node.schema().cost.count == nullptr) return {};
+  std::vector<ValueInfo> inputs, results;
+  for (const Value* input : node.inputs()) inputs.push_back(shapes.info(input));
+  for (const Value* result : node.outputs()) results.push_back(shapes.info(result));
+  return node.schema().cost.count(inputs, results, node.attributes());
+}
+
 int64_t BatchOf(const Graph& graph) {
   const std::vector<Node*> placeholders = graph.placeholders();
   if (placeholders.empty()) return 1;

@@ -35,6 +35,9 @@ class InferredShapes {
 };
 absl::StatusOr<InferredShapes> InferShapesFor(const Graph& graph, int64_t batch = -1);
 
+// Arithmetic of the node at these shapes, by its op's rule; zeros where that has none.
+OpCost ArithmeticOf(const Node& node, const InferredShapes& shapes);
+
 // The batch that the graph was last inferred with: the extent of axis 0 of its first placeholder.
 // Before that, the one of its attribute; 1 where that has no axes.
 int64_t BatchOf(const Graph& graph);

@@ -169,6 +169,8 @@ class BatchNormKernel : public Kernel {
     }
   }
 
+  KernelFacts facts() const override { return FactsOfBestIsa(); }
+
   absl::Status Prepare(const KernelArgs& args) override {
     const int64_t channels = space_.channels();
     for (int64_t c = 0; !uses_batch_ && c < channels; ++c) {

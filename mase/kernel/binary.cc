@@ -153,6 +153,8 @@ class BinaryKernel : public Kernel {
     reads_src_ = Op::kReads;
   }
 
+  KernelFacts facts() const override { return FactsOfBestIsa(); }
+
   absl::Status Forward(const KernelArgs& args) override {
     const T* a = args.Src<T>(0);
     const T* b = args.Src<T>(1);

@@ -72,6 +72,8 @@ class FewPositionsConvKernel : public Kernel {
     }
   }
 
+  KernelFacts facts() const override { return FactsOfGemm(Product(nullptr, nullptr)); }
+
   absl::Status Prepare(const KernelArgs& args) override {
     float* prepared = args.Prepared<float>();
     float* columns_bias = prepared + depth_ * columns_;
@@ -94,14 +96,10 @@ class FewPositionsConvKernel : public Kernel {
   absl::Status Forward(const KernelArgs& args) override {
     const float* src =
         ProductOperand(bfloat16_, g_.batch * depth_, args.Src<float>(0), args.Workspace<float>());
-    MASE_RETURN_IF_ERROR(RunGemm<float>(
-        {.rows = g_.batch,
-         .cols = columns_,
-         .depth = depth_,
-         .a = RowMajor(src, depth_),
-         .b = RowMajor<float>(args.Prepared<float>(), columns_),
-         .c = args.Dst<float>(),
-         .bias = has_bias() ? args.Prepared<float>() + depth_ * columns_ : nullptr}));
+    Gemm<float> product = Product(src, args.Prepared<float>());
+    product.c = args.Dst<float>();
+    if (has_bias()) product.bias = args.Prepared<float>() + depth_ * columns_;
+    MASE_RETURN_IF_ERROR(RunGemm(product));
     for (int64_t i = 0; norm_.relu && i < g_.batch * columns_; ++i) {
       args.Dst<float>()[i] = args.Dst<float>()[i] < 0 ? 0 : args.Dst<float>()[i];
     }
@@ -143,6 +141,15 @@ class FewPositionsConvKernel : public Kernel {
 
  private:
   bool has_bias() const { return g_.bias >= 0 || norm_.present; }
+
+  Gemm<float> Product(const float* src, const float* weights) const {
+    return {.rows = g_.batch,
+            .cols = columns_,
+            .depth = depth_,
+            .a = RowMajor(src, depth_),
+            .b = RowMajor(weights, columns_),
+            .c = nullptr};
+  }
 
   // Calls body(weights of the first result channel and its block's first input channel, first row,
   // first column) for every block of result by input channels.

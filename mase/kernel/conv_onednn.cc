@@ -100,7 +100,10 @@ class OneDnnConvKernel : public Kernel {
     MakeBackwardWeights(descriptions);
   }
 
-  KernelFacts facts() const override { return {.implementation = implementation_}; }
+  KernelFacts facts() const override {
+    if (forward_.empty()) return {};
+    return {.implementation = absl::StrCat("oneDNN ", implementation_), .isa = isa_};
+  }
 
   absl::Status Prepare(const KernelArgs& args) override {
     try {
@@ -201,7 +204,8 @@ class OneDnnConvKernel : public Kernel {
       const int64_t samples = Samples(g_.batch, parts_, part);
       const auto desc = descriptions.Forward(samples, orders, weights);
       weights = desc.weights_desc();
-      implementation_ = absl::StrCat("oneDNN ", desc.impl_info_str());
+      implementation_ = desc.impl_info_str();
+      isa_ = OneDnnIsa(implementation_);
       std::vector<StagedCall::Operand> operands = {
           {DNNL_ARG_SRC, desc.src_desc(), descriptions.OutsideSrc(samples)},
           {DNNL_ARG_WEIGHTS, weights},
@@ -329,7 +333,8 @@ class OneDnnConvKernel : public Kernel {
   const int64_t slots_ = std::min<int64_t>(kMaxParts, omp_get_max_threads());  // Run at a time.
   std::vector<StagedCall> forward_, data_, weights_;                           // By part.
   Desc forward_weights_;
-  std::string implementation_ = "own";  // Forward; in training the gradients', too.
+  std::string implementation_;  // Forward; in training the gradients', too.
+  std::string isa_;             // Forward.
   std::optional<OneDnnCall> forward_reorder_, backward_reorder_;
   std::vector<OneDnnCall> diff_weights_;  // By run of output channels.
   // Numbers of floats; scratch of one slot.

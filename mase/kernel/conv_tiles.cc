@@ -112,6 +112,8 @@ class TiledConvKernel final : public Kernel {
     prepared_bytes_ = (copies * g_.weight_elements() + g_.out_channels + depth_) * kFloatBytes;
   }
 
+  KernelFacts facts() const override { return FactsOfBestIsa(); }
+
   absl::Status Prepare(const KernelArgs& args) override {
     float* packed = args.Prepared<float>();
     float* bias = packed + g_.weight_elements();

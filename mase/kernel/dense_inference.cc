@@ -69,6 +69,8 @@ class DenseInferenceKernel final : public Kernel {
     PlaceMemory();
   }
 
+  KernelFacts facts() const override { return FactsOfBestIsa(); }
+
   absl::Status Prepare(const KernelArgs& args) override {
     DenseChain* chain = args.Prepared<DenseChain>();
     DenseChainStage* ready = reinterpret_cast<DenseChainStage*>(chain + 1);

@@ -54,6 +54,8 @@ class DenseTrainingKernel final : public Kernel {
     workspace_bytes_ = net_.WorkspaceFloats(rows_) * static_cast<int64_t>(sizeof(float));
   }
 
+  KernelFacts facts() const override { return FactsOfBestIsa(); }
+
   absl::Status Forward(const KernelArgs& args) override {
     if (with_loss_) return absl::OkStatus();
     CountBatch(args);

@@ -32,6 +32,14 @@ int64_t ExactDepth(const KernelSpec& spec, int64_t depth) {
   return exact < kLeast ? 0 : exact;
 }
 
+// Of sums in chunks of so many products, 0: in double.
+KernelFacts FactsOf(const Gemm<float>& whole, int64_t exact) {
+  if (exact == 0) return FactsOfBestIsa();
+  Gemm<float> chunk = whole;
+  chunk.depth = std::min(exact, whole.depth);
+  return FactsOfGemm(chunk);
+}
+
 // sums = a b in chunks of `exact` products, each computed into `part`, which is as large as sums.
 absl::Status AddChunks(const Gemm<float>& whole, int64_t exact, float* part, double* sums) {
   const int64_t count = whole.rows * whole.cols;
@@ -77,6 +85,8 @@ class ExactLinearKernel final : public Kernel {
     scratch_bytes_ = rows_ * (in_ + out_) * kDoubleBytes;
   }
 
+  KernelFacts facts() const override { return FactsOf(Whole(nullptr, nullptr), exact_); }
+
   absl::Status Prepare(const KernelArgs& args) override {
     if (exact_ > 0) return absl::OkStatus();
     const int64_t stride = PadColumns(out_);
@@ -96,15 +106,19 @@ class ExactLinearKernel final : public Kernel {
   }
 
  private:
+  Gemm<float> Whole(const float* src, const float* weight) const {
+    return {.rows = rows_,
+            .cols = out_,
+            .depth = in_,
+            .a = RowMajor(src, in_),
+            .b = Transposed(weight, in_),
+            .c = nullptr};
+  }
+
   absl::Status ForwardInChunks(const KernelArgs& args) {
     double* sums = args.Scratch<double>();
-    MASE_RETURN_IF_ERROR(AddChunks({.rows = rows_,
-                                    .cols = out_,
-                                    .depth = in_,
-                                    .a = RowMajor(args.Src<float>(0), in_),
-                                    .b = Transposed(args.Tensor<float>(weight_), in_),
-                                    .c = nullptr},
-                                   exact_, reinterpret_cast<float*>(sums + rows_ * out_), sums));
+    MASE_RETURN_IF_ERROR(AddChunks(Whole(args.Src<float>(0), args.Tensor<float>(weight_)), exact_,
+                                   reinterpret_cast<float*>(sums + rows_ * out_), sums));
     const float* bias = bias_ < 0 ? nullptr : args.Tensor<float>(bias_);
     float* dst = args.Dst<float>();
     ParallelFor(rows_, kElementGrain / (out_ + 1) + 1, [&](int64_t begin, int64_t end) {
@@ -145,6 +159,8 @@ class ExactMatmulKernel final : public Kernel {
       : ExactMatmulKernel(spec,
                           WholeProduct(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst.shape)) {}
 
+  KernelFacts facts() const override { return FactsOf(Whole(nullptr, nullptr), exact_); }
+
   absl::Status Forward(const KernelArgs& args) override {
     if (exact_ > 0) return ForwardInChunks(args);
     double* a = args.Scratch<double>();
@@ -179,19 +195,24 @@ class ExactMatmulKernel final : public Kernel {
                                 : (elements_[0] + elements_[1] + rows_ * cols_) * kDoubleBytes;
   }
 
+  // Of one entry of the batch.
+  Gemm<float> Whole(const float* a, const float* b) const {
+    return {.rows = rows_,
+            .cols = cols_,
+            .depth = depth_,
+            .a = RowMajor(a, depth_),
+            .b = RowMajor(b, cols_),
+            .c = nullptr};
+  }
+
   absl::Status ForwardInChunks(const KernelArgs& args) {
     double* sums = args.Scratch<double>();
     auto* part = reinterpret_cast<float*>(sums + rows_ * cols_);
     float* dst = args.Dst<float>();
     for (const BatchEntry& entry : batch_) {
-      MASE_RETURN_IF_ERROR(
-          AddChunks({.rows = rows_,
-                     .cols = cols_,
-                     .depth = depth_,
-                     .a = RowMajor(args.Src<float>(0) + entry.a * rows_ * depth_, depth_),
-                     .b = RowMajor(args.Src<float>(1) + entry.b * depth_ * cols_, cols_),
-                     .c = nullptr},
-                    exact_, part, sums));
+      MASE_RETURN_IF_ERROR(AddChunks(Whole(args.Src<float>(0) + entry.a * rows_ * depth_,
+                                           args.Src<float>(1) + entry.b * depth_ * cols_),
+                                     exact_, part, sums));
       Round(sums, rows_ * cols_, dst);
       dst += rows_ * cols_;
     }
@@ -219,6 +240,8 @@ class ExactConvKernel final : public Kernel {
     scratch_bytes_ = (depth_ * positions_ + sums) * kDoubleBytes;
   }
 
+  KernelFacts facts() const override { return FactsOf(Whole(nullptr, nullptr), exact_); }
+
   absl::Status Prepare(const KernelArgs& args) override {
     if (exact_ > 0) return absl::OkStatus();
     std::copy_n(args.Tensor<float>(g_.weight), g_.out_channels * depth_, args.Prepared<double>());
@@ -238,14 +261,8 @@ class ExactConvKernel final : public Kernel {
           args.Src<float>(0) + i * (g_.in_channels / g_.groups) * g_.in[0] * g_.in[1];
       if (exact_ > 0) {
         CopyWindows(src, float_windows);
-        MASE_RETURN_IF_ERROR(
-            AddChunks({.rows = outputs,
-                       .cols = positions_,
-                       .depth = depth_,
-                       .a = RowMajor(args.Tensor<float>(g_.weight) + weights, depth_),
-                       .b = RowMajor<float>(float_windows, positions_),
-                       .c = nullptr},
-                      exact_, part, sums));
+        MASE_RETURN_IF_ERROR(AddChunks(
+            Whole(args.Tensor<float>(g_.weight) + weights, float_windows), exact_, part, sums));
       } else {
         CopyWindows(src, windows);
         MASE_RETURN_IF_ERROR(
@@ -268,6 +285,16 @@ class ExactConvKernel final : public Kernel {
   }
 
  private:
+  // Of one group of one sample.
+  Gemm<float> Whole(const float* weight, const float* windows) const {
+    return {.rows = g_.out_channels / g_.groups,
+            .cols = positions_,
+            .depth = depth_,
+            .a = RowMajor(weight, depth_),
+            .b = RowMajor(windows, positions_),
+            .c = nullptr};
+  }
+
   // A row for each weight of an output, with what it is multiplied with at each position.
   template <typename T>
   void CopyWindows(const float* src, T* windows) const {

@@ -270,7 +270,23 @@ absl::Status OneDnnGemm(const Gemm<float>& g, int64_t tasks) {
                                                      "] by [", g.depth, ", ", g.cols, "]"));
 }
 
+enum class Way { kPlain, kRowByColumns, kOneDnn };
+
+template <typename T>
+Way WayOf(const Gemm<T>& g) {
+  if (!std::is_same_v<T, float> || g.depth == 0) return Way::kPlain;
+  if (g.b.col_stride == 1 && g.cols * g.depth <= kSmallMatrix) return Way::kPlain;
+  const bool by_columns = g.rows == 1 && g.a.col_stride == 1 && g.b.row_stride == 1;
+  return by_columns ? Way::kRowByColumns : Way::kOneDnn;
+}
+
 }  // namespace
+
+template <typename T>
+KernelFacts FactsOfGemm(const Gemm<T>& g) {
+  if (WayOf(g) != Way::kOneDnn) return FactsOfBestIsa();
+  return {.implementation = "oneDNN sgemm", .isa = OneDnnFloatIsa()};
+}
 
 template <typename T>
 bool PrefersRowMajorB(int64_t cols, int64_t depth) {
@@ -282,13 +298,13 @@ absl::Status RunGemm(const Gemm<T>& g) {
   if (g.rows == 0 || g.cols == 0) return absl::OkStatus();
   const int64_t macs = g.rows * g.cols * g.depth;
   if constexpr (std::is_same_v<T, float>) {
-    const bool plain = g.depth == 0 || (g.b.col_stride == 1 && g.cols * g.depth <= kSmallMatrix);
-    if (!plain && g.rows == 1 && g.a.col_stride == 1 && g.b.row_stride == 1) {
+    const Way way = WayOf(g);
+    if (way == Way::kRowByColumns) {
       ForChunks(g.cols, ChunkCount(macs, kTaskMacs, std::min(g.cols, kMaxTasks)),
                 [&](int64_t, int64_t begin, int64_t end) { RowByColumns(g, begin, end); });
       return absl::OkStatus();
     }
-    if (!plain) {
+    if (way == Way::kOneDnn) {
       return OneDnnGemm(
           g, std::clamp<int64_t>(std::min(macs / kTaskMacs, std::max(g.rows, g.cols) / 32), 1,
                                  kMaxTasks));
@@ -323,6 +339,8 @@ void ColumnSums(const T* src, int64_t rows, int64_t cols, T* dst) {
               });
 }
 
+template KernelFacts FactsOfGemm(const Gemm<float>&);
+template KernelFacts FactsOfGemm(const Gemm<double>&);
 template bool PrefersRowMajorB<float>(int64_t, int64_t);
 template bool PrefersRowMajorB<double>(int64_t, int64_t);
 template absl::Status RunGemm(const Gemm<float>&);

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "mase/kernel/kernel.h"
 
 namespace mase {
 
@@ -52,6 +53,10 @@ inline int64_t PadColumns(int64_t cols) {
 // result does not depend on the number of threads. Internal if oneDNN fails.
 template <typename T>
 absl::Status RunGemm(const Gemm<T>& gemm);
+
+// What a report says of a product with these extents and strides; pointers are not read.
+template <typename T>
+KernelFacts FactsOfGemm(const Gemm<T>& gemm);
 
 // Whether RunGemm is at its best with B row-major and padded: worth transposing weights once.
 template <typename T>

@@ -29,6 +29,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "mase/base/isa.h"
 #include "mase/base/mix64.h"
 #include "mase/graph/attribute.h"
 #include "mase/kernel/codes.h"
@@ -164,13 +165,21 @@ struct BackwardArgs : KernelArgs {
   }
 };
 
+inline constexpr absl::string_view kOwnImplementation = "own";
+
 // What a report of execution says of a kernel.
 struct KernelFacts {
-  std::string implementation = "own";  // Or what oneDNN calls its own.
-  std::string isa;   // Of the inner loop, where the kernel chooses one itself: "AVX-512 VNNI".
-  int64_t macs = 0;  // Multiplications and additions of a call, of products of codes.
-  int sum_bits = 0;  // The smallest accumulator that holds every sum, of products of codes.
+  // kOwnImplementation, "oneDNN " and what that calls its own, or "plugin".
+  std::string implementation = std::string(kOwnImplementation);
+  // Of the inner loop: "AVX-512 VNNI", or as oneDNN writes it, "avx512_core". Empty: not known.
+  std::string isa = std::string(IsaName(Isa::kBaseline));
+  // Of products of codes: the smallest accumulator that holds every sum, and as what biases are
+  // added (gemm.h of the integer kernels).
+  int sum_bits = 0;
+  std::optional<DType> bias;
 };
+// Of kernels of our own whose loops are ForBestIsa's.
+inline KernelFacts FactsOfBestIsa() { return {.isa = std::string(IsaName(CurrentIsa()))}; }
 
 // Forward of one row as a bare function, for callers to whom a virtual call and a status are long.
 // `prepared` and `scratch` are those of KernelArgs, `src` and `dst` one row of the one input and of

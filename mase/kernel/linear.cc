@@ -52,20 +52,15 @@ class LinearKernel : public Kernel {
     return absl::OkStatus();
   }
 
+  KernelFacts facts() const override { return FactsOfGemm(Product(nullptr, nullptr)); }
+
   absl::Status Forward(const KernelArgs& args) override {
-    const T* src = ProductOperand(bfloat16_, rows_ * in_, args.Src<T>(0), args.Workspace<T>());
-    return RunGemm<T>({.rows = rows_,
-                       .cols = out_,
-                       .depth = in_,
-                       .a = RowMajor(src, in_),
-                       .b = transposes_
-                                ? RowMajor<T>(args.Prepared<T>() + transposed_, PadColumns(out_))
-                                : Transposed<T>(Weight(args), in_),
-                       .c = args.Dst<T>(),
-                       .bias = bias_ < 0 ? nullptr : args.Tensor<T>(bias_),
-                       .relu = relu_,
-                       .any_order = any_order_,
-                       .b_is_padded = transposes_});
+    Gemm<T> product =
+        Product(ProductOperand(bfloat16_, rows_ * in_, args.Src<T>(0), args.Workspace<T>()),
+                transposes_ ? args.Prepared<T>() + transposed_ : Weight(args));
+    product.c = args.Dst<T>();
+    if (bias_ >= 0) product.bias = args.Tensor<T>(bias_);
+    return RunGemm(product);
   }
 
   absl::Status Gradient(const BackwardArgs& args) {
@@ -97,6 +92,18 @@ class LinearKernel : public Kernel {
  private:
   static constexpr int64_t kBytes = sizeof(T);
 
+  Gemm<T> Product(const T* src, const T* weight) const {
+    return {.rows = rows_,
+            .cols = out_,
+            .depth = in_,
+            .a = RowMajor(src, in_),
+            .b = transposes_ ? RowMajor(weight, PadColumns(out_)) : Transposed(weight, in_),
+            .c = nullptr,
+            .relu = relu_,
+            .any_order = any_order_,
+            .b_is_padded = transposes_};
+  }
+
   const T* Weight(const KernelArgs& args) const {
     return bfloat16_ ? args.Prepared<T>() : args.Tensor<T>(weight_);
   }
@@ -127,6 +134,8 @@ class MatmulKernel : public Kernel {
     }
   }
 
+  KernelFacts facts() const override { return FactsOfGemm(Product(nullptr, nullptr, nullptr)); }
+
   absl::Status Forward(const KernelArgs& args) override {
     T* dst = args.Dst<T>();
     const T* all_a = ProductOperand(bfloat16_, elements_[0], args.Src<T>(0), args.Workspace<T>());
@@ -134,12 +143,8 @@ class MatmulKernel : public Kernel {
         ProductOperand(bfloat16_, elements_[1], args.Src<T>(1),
                        bfloat16_ ? args.Workspace<T>() + RoundUp(elements_[0]) : nullptr);
     for (const BatchEntry& entry : batch_) {
-      MASE_RETURN_IF_ERROR(RunGemm<T>({.rows = rows_,
-                                       .cols = cols_,
-                                       .depth = depth_,
-                                       .a = RowMajor(all_a + entry.a * rows_ * depth_, depth_),
-                                       .b = RowMajor(all_b + entry.b * depth_ * cols_, cols_),
-                                       .c = dst}));
+      MASE_RETURN_IF_ERROR(RunGemm(
+          Product(all_a + entry.a * rows_ * depth_, all_b + entry.b * depth_ * cols_, dst)));
       dst += rows_ * cols_;
     }
     return absl::OkStatus();
@@ -182,6 +187,16 @@ class MatmulKernel : public Kernel {
 
  private:
   static constexpr int64_t kBytes = sizeof(T);
+
+  // Of one entry of the batch.
+  Gemm<T> Product(const T* a, const T* b, T* c) const {
+    return {.rows = rows_,
+            .cols = cols_,
+            .depth = depth_,
+            .a = RowMajor(a, depth_),
+            .b = RowMajor(b, cols_),
+            .c = c};
+  }
 
   const int64_t rows_, cols_, depth_;
   const int64_t elements_[2];

@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace mase {
@@ -42,6 +43,23 @@ void OneDnnCall::Run(absl::Span<const void* const> pointers) {
       dnnl_primitive_execute(primitive_.get(), stream_.get(), static_cast<int>(arguments_.size()),
                              arguments_.data()),
       "execution failed");
+}
+
+std::string OneDnnFloatIsa() {
+  using Isa = dnnl::cpu_isa;
+  // Each has the bits of those that it contains.
+  const auto has = [present = static_cast<unsigned>(dnnl::get_effective_cpu_isa())](Isa isa) {
+    return (present & static_cast<unsigned>(isa)) == static_cast<unsigned>(isa);
+  };
+  if (has(Isa::avx512_core)) return "avx512_core";
+  if (has(Isa::avx2)) return "avx2";
+  return has(Isa::avx) ? "avx" : "sse41";
+}
+
+std::string OneDnnIsa(absl::string_view implementation) {
+  const absl::string_view isa = implementation.substr(implementation.find(':') + 1);
+  const bool is_isa = absl::StartsWith(isa, "avx") || absl::StartsWith(isa, "sse");
+  return is_isa ? std::string(isa) : OneDnnFloatIsa();
 }
 
 absl::Status FromOneDnn(const dnnl::error& error) { return OneDnnFailed(error.status); }

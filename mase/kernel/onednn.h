@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "oneapi/dnnl/dnnl.hpp"
 
@@ -47,6 +49,11 @@ class OneDnnCall {
   std::vector<dnnl::memory> memories_;
   std::vector<dnnl_exec_arg_t> arguments_;
 };
+
+// The instruction set of oneDNN's products of float32, as oneDNN writes it: "avx512_core".
+std::string OneDnnFloatIsa();
+// The one that an implementation has in its name ("jit:avx2"), or the one above.
+std::string OneDnnIsa(absl::string_view implementation);
 
 absl::Status FromOneDnn(const dnnl::error& error);
 absl::Status OneDnnFailed(int status);

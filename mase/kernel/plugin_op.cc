@@ -51,6 +51,8 @@ class PluginKernel final : public Kernel {
     reads_dst_ = has_backward_;
   }
 
+  KernelFacts facts() const override { return {.implementation = "plugin", .isa = ""}; }
+
   absl::Status Forward(const KernelArgs& args) override {
     SetPointers(args);
     return functions_.forward(call_);

@@ -39,6 +39,8 @@ class PoolKernel : public Kernel {
     }
   }
 
+  KernelFacts facts() const override { return FactsOfBestIsa(); }
+
   absl::Status Forward(const KernelArgs& args) override {
     ForPlanes([&](int64_t plane) {
       const int64_t block = plane / pieces_, channel = plane % pieces_ * kMaxLanes;

@@ -420,6 +420,8 @@ class UnaryKernel : public Kernel {
     reads_dst_ = !Op::kReadsX;
   }
 
+  KernelFacts facts() const override { return FactsOfBestIsa(); }
+
   absl::Status Forward(const KernelArgs& args) override {
     const T* src = args.Src<T>(0);
     T* dst = args.Dst<T>();

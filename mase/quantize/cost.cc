@@ -95,14 +95,6 @@ std::optional<Factor> WeightOf(const Graph& graph, const Node& node, const Infer
   return std::nullopt;
 }
 
-OpCost Arithmetic(const Node& node, const InferredShapes& shapes) {
-  if (node.schema().cost.count == nullptr) return {};
-  std::vector<ValueInfo> inputs, results;
-  for (const Value* input : node.inputs()) inputs.push_back(shapes.info(input));
-  for (const Value* result : node.outputs()) results.push_back(shapes.info(result));
-  return node.schema().cost.count(inputs, results, node.attributes());
-}
-
 // Bits of an integer code without its sign; nothing for other formats.
 std::optional<int64_t> MagnitudeBits(const FormatProto* format) {
   if (format == nullptr || !format->has_integer()) return std::nullopt;
@@ -152,7 +144,7 @@ absl::StatusOr<NodeCost> CostOf(const Graph& graph, const Node& node, const Infe
     cost.parameters += tensor.value.elements();
     if (!sums || !is_bias) cost.weights += tensor.value.elements();
   }
-  const OpCost arithmetic = Arithmetic(node, shapes);
+  const OpCost arithmetic = ArithmeticOf(node, shapes);
   const int64_t twice = counter.Times(2, arithmetic.macs);
   cost.macs = arithmetic.macs;
   cost.forward = counter.Plus(arithmetic.macs, arithmetic.other);

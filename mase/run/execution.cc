@@ -40,14 +40,19 @@ void TellStep(const StepExecution& step, double all_seconds, bool is_part, RunRe
   const double speed = seconds > 0 ? static_cast<double>(step.macs) / seconds : 0;
   StepReport* report = run->add_execution();
   report->set_node(step.label);
+  for (const std::string& node : step.nodes) report->add_nodes(node);
   report->set_kernel(absl::StrCat(is_part ? kPartOfChain : "", step.kernel));
   report->set_implementation(step.implementation);
   report->set_isa(step.isa);
   for (const DType dtype : step.operands) report->add_operands(std::string(DTypeName(dtype)));
   report->set_result(std::string(DTypeName(step.result)));
-  report->set_microseconds(seconds * 1e6);
-  report->set_share(all_seconds > 0 ? step.seconds / all_seconds : 0);
-  if (step.macs > 0 && !is_part) report->set_macs_per_second(speed);
+  if (step.bias.has_value()) report->set_bias(std::string(DTypeName(*step.bias)));
+  report->set_macs(static_cast<uint64_t>(step.macs));
+  if (!is_part) {
+    report->set_microseconds(seconds * 1e6);
+    report->set_share(all_seconds > 0 ? step.seconds / all_seconds : 0);
+    if (step.macs > 0) report->set_macs_per_second(speed);
+  }
   if (step.sum_bits > 0) report->set_accumulator_bits(static_cast<uint32_t>(step.sum_bits));
 }
 
@@ -67,7 +72,13 @@ void TellSteps(ExecutionReport ran, int64_t rows, Session& session) {
       ExecutionTable(session.report, absl::StrCat("Kernels that ran, ", rows, " rows a call")), "");
 }
 
-void TellNodes(const ExecutionReport& ran, bool shows, Session& session) {
+// Why the node did not run on codes; empty where it did.
+std::string ReasonOf(const NodeExecution& node, Execution asked) {
+  if (asked == Execution::kInteger) return node.reason;
+  return absl::StrCat("--execution=", ExecutionName(asked));
+}
+
+void TellNodes(const ExecutionReport& ran, Execution asked, bool shows, Session& session) {
   session.report.clear_nodes();
   int integers = 0, inexact = 0;
   for (const NodeExecution& node : ran.nodes) {
@@ -76,7 +87,7 @@ void TellNodes(const ExecutionReport& ran, bool shows, Session& session) {
     report->set_op(node.op);
     report->set_execution(ExecutionName(node.way));
     report->set_has_record(node.has_record);
-    report->set_reason(node.reason);
+    report->set_reason(ReasonOf(node, asked));
     if (node.way == Execution::kInteger) {
       report->set_exact(node.exact);
       ++integers;
@@ -84,10 +95,13 @@ void TellNodes(const ExecutionReport& ran, bool shows, Session& session) {
     }
   }
   if (!shows) return;
-  const Table table = NodesNotOnCodes(session.report);
-  if (table.num_rows() > 0) session.reporter().Show(table, "");
+  if (const Table table = NodesNotOnCodes(session.report);
+      asked == Execution::kInteger && table.num_rows() > 0) {
+    session.reporter().Show(table, "");
+  }
   session.reporter().Print(absl::StrCat(
       integers, " of ", ran.nodes.size(), " nodes ran on integer codes",
+      asked == Execution::kInteger ? "" : absl::StrCat(": --execution=", ExecutionName(asked)),
       inexact == 0 ? "" : absl::StrCat(", ", inexact, " with steps that are no powers of two"),
       ".\n"));
 }
@@ -150,15 +164,17 @@ absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const 
 }
 
 // What of the nodes breaks --require_int8.
-absl::Status CheckRequirement(const std::string& required, const ExecutionReport& ran) {
+absl::Status CheckRequirement(const std::string& required, Execution asked,
+                              const ExecutionReport& ran) {
   std::vector<std::string> broken;
   bool rounded = false;  // Something was.
   for (const NodeExecution& node : ran.nodes) {
     rounded |= node.has_record;
     const bool counts = required == "all" ? rounded : node.has_record;
     if (!counts || node.way == Execution::kInteger) continue;
+    const std::string reason = ReasonOf(node, asked);
     broken.push_back(absl::StrCat(node.node, " (", node.op, ") ran ", ExecutionName(node.way),
-                                  node.reason.empty() ? "" : ": ", node.reason));
+                                  reason.empty() ? "" : ": ", reason));
   }
   if (!rounded) broken.push_back("no node has a record; quantize the net first");
   if (broken.empty()) return absl::OkStatus();
@@ -248,14 +264,15 @@ absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const 
   }
   MASE_ASSIGN_OR_RETURN(const ExecutionReport ran, executor->Report());
   if (evaluation.report_execution()) TellSteps(ran, batch.shape()[0], session);
-  TellNodes(ran, evaluation.report_execution(), session);
+  TellNodes(ran, options.execution, evaluation.report_execution(), session);
   const bool differs = std::any_of(ran.nodes.begin(), ran.nodes.end(), [](const NodeExecution& n) {
     return n.way == Execution::kInteger && !n.exact;
   });
   if (evaluation.report_execution() && differs) {
     MASE_RETURN_IF_ERROR(TellDifferences(config, graph, features, session));
   }
-  return requires_integers ? CheckRequirement(evaluation.require_int8(), ran) : absl::OkStatus();
+  if (!requires_integers) return absl::OkStatus();
+  return CheckRequirement(evaluation.require_int8(), options.execution, ran);
 }
 
 }  // namespace mase

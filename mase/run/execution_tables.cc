@@ -2,25 +2,36 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "mase/data/dataset.h"
 #include "mase/exec/execution_report.h"
+#include "mase/kernel/kernel.h"
 
 namespace mase {
 namespace {
 
 // "integer_conv + relu (AVX-512 VNNI)", "conv2d (oneDNN jit:avx512_core)".
 std::string KernelOf(const StepReport& step) {
-  const std::string& by = step.isa().empty() ? step.implementation() : step.isa();
-  return by.empty() || by == "own" ? step.kernel() : absl::StrCat(step.kernel(), " (", by, ")");
+  std::string by = step.implementation();
+  if (by == kOwnImplementation) {
+    by = step.isa();
+  } else if (!step.isa().empty() && !absl::StrContains(by, step.isa())) {
+    absl::StrAppend(&by, ", ", step.isa());
+  }
+  return by.empty() ? step.kernel() : absl::StrCat(step.kernel(), " (", by, ")");
 }
 
-// "uint8 x int8, sum 17 bits -> float32".
+// "uint8 x int8 + int32, sum 17 bits -> float32"; "float32" where all are that.
 std::string TypesOf(const StepReport& step) {
   std::string types = absl::StrJoin(step.operands(), " x ");
+  if (step.has_bias()) absl::StrAppend(&types, " + ", step.bias());
+  const bool is_one = absl::c_all_of(
+      step.operands(), [&](const std::string& type) { return type == step.result(); });
+  if (is_one && (!step.has_bias() || step.bias() == step.result())) return step.result();
   if (step.has_accumulator_bits()) {
     absl::StrAppend(&types, ", sum ", step.accumulator_bits(), " bits");
   }
@@ -38,10 +49,9 @@ Table ExecutionTable(const RunReport& report, absl::string_view title) {
                {"share", "%", 1},
                {.name = "GMAC/s", .decimals = 1}});
   for (const StepReport& step : report.execution()) {
-    const bool is_part = absl::StartsWith(step.kernel(), kPartOfChain);
     table.AddRow({step.node(), KernelOf(step), TypesOf(step),
-                  is_part ? Cell() : Cell(step.microseconds()),
-                  is_part ? Cell() : Cell(step.share() * 100),
+                  step.has_microseconds() ? Cell(step.microseconds()) : Cell(),
+                  step.has_share() ? Cell(step.share() * 100) : Cell(),
                   step.has_macs_per_second() ? Cell(step.macs_per_second() / 1e9) : Cell()});
   }
   return table;

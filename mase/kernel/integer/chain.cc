@@ -103,16 +103,13 @@ class ChainKernel final : public IntegerChainKernel {
 
   KernelFacts facts() const override {
     SumBound all;
-    for (const SumBound& bound : bounds_) all.Include(bound.least, bound.most);
-    return Facts(rows_ * macs_, all);
+    for (const SumBound& bound : bounds_) all.Include(bound);
+    return Facts(all);
   }
 
   std::vector<KernelFacts> LayerFacts() const override {
     std::vector<KernelFacts> facts;
-    for (size_t i = 0; i < bounds_.size(); ++i) {
-      const IntegerChainLayer& layer = layers_[i + 1];
-      facts.push_back(Facts(rows_ * layer.in * layer.out, bounds_[i]));
-    }
+    for (const SumBound& bound : bounds_) facts.push_back(Facts(bound));
     return facts;
   }
 
@@ -122,11 +119,8 @@ class ChainKernel final : public IntegerChainKernel {
     return parts_.front().label == parts_.back().label ? status : Annotate(status, part.label);
   }
 
-  KernelFacts Facts(int64_t macs, const SumBound& bound) const {
-    return {.implementation = "own",
-            .isa = std::string(IntegerIsaName(isa_)),
-            .macs = macs,
-            .sum_bits = bound.bits()};
+  KernelFacts Facts(const SumBound& bound) const {
+    return {.isa = std::string(IntegerIsaName(isa_)), .sum_bits = bound.bits(), .bias = bound.bias};
   }
 
   [[gnu::noinline]] bool RunBlocks(const IntegerChain& chain, const float* src, float* dst,

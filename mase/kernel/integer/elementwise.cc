@@ -107,6 +107,8 @@ class ConvertKernel final : public Kernel {
     prepared_bytes_ = has_norm_ ? (epilogue_.prepared_floats() + kEpilogueLanes) * 4 : 0;
   }
 
+  KernelFacts facts() const override { return FactsOfBestIsa(); }
+
   absl::Status Prepare(const KernelArgs& args) override {
     // Numbers of floats may be infinite.
     const NumberRange numbers =
@@ -185,6 +187,8 @@ class ArithmeticKernel final : public Kernel {
     prepared_bytes_ = has_norm_ ? (epilogue_.prepared_floats() + kEpilogueLanes) * 4 : 0;
     if (!same_shape_) scratch_bytes_ = elements_ * 4;
   }
+
+  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Prepare(const KernelArgs& args) override {
     const NumberRange numbers = {kLargestNumber * static_cast<double>(scale_)};
@@ -297,6 +301,8 @@ class IntegerPoolKernel final : public Kernel {
     dst_layout_ = Layout::kChannelsLast;
     prepared_bytes_ = (epilogue_.prepared_floats() + kEpilogueLanes) * 4;
   }
+
+  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Prepare(const KernelArgs& args) override {
     const NumberRange numbers = {kLargestNumber * static_cast<double>(src_.codes->scale)};

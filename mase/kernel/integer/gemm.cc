@@ -111,6 +111,11 @@ void SumBound::Include(double from, double to) {
   most = std::max(most, to);
 }
 
+void SumBound::Include(const SumBound& other) {
+  Include(other.least, other.most);
+  if (bias == DType::kInt32 || other.bias == DType::kFloat64) bias = other.bias;
+}
+
 Factors FactorsOf(const Codes& src, int least, int most, int64_t depth) {
   if (!src.is_byte() || least < -128 || most > 127) return Factors::kWords;
   if (least < -1 || most > 1 || src.hi > 3 || depth < kDeepForBits) return Factors::kBytes;
@@ -219,7 +224,8 @@ absl::Status IntegerGemm::PackColumns(const std::function<float(int64_t)>& scale
     }
     offset[c] =
         static_cast<int32_t>(static_cast<uint32_t>(static_cast<int64_t>(whole) + constants[c]));
-    bound->Include(least[c] + whole, most[c] + whole);
+    const DType type = is_whole ? DType::kInt32 : in_double_ ? DType::kFloat64 : DType::kFloat32;
+    bound->Include({least[c] + whole, most[c] + whole, type});
     bound->Include(least[c], most[c]);
   }
   return absl::OkStatus();

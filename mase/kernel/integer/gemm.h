@@ -35,10 +35,13 @@ namespace mase {
 // What sums can be, from the weights at hand: the overflow proof of a step.
 struct SumBound {
   double least = 0, most = 0;
+  // As what biases are added: int32 in offset, float32 as shift, or float64.
+  DType bias = DType::kInt32;
 
   // The smallest width of a two's complement accumulator that holds all of them.
   int bits() const;
   void Include(double from, double to);
+  void Include(const SumBound& other);
 };
 
 // Sums beyond this are FailedPrecondition: an int32 does not hold them.

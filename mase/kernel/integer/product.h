@@ -81,10 +81,8 @@ class WeightReader {
 class ProductKernel : public Kernel {
  public:
   KernelFacts facts() const override {
-    return {.implementation = "own",
-            .isa = std::string(IntegerIsaName(isa_)),
-            .macs = macs_,
-            .sum_bits = bound_.bits()};
+    return {
+        .isa = std::string(IntegerIsaName(isa_)), .sum_bits = bound_.bits(), .bias = bound_.bias};
   }
 
  protected:
