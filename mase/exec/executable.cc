@@ -175,6 +175,7 @@ absl::StatusOr<std::unique_ptr<Executable>> Executable::Compile(const Graph& gra
   if (program.training) PlanBackward(program);
   std::unique_ptr<Executable> executable(new Executable);
   Binder(std::move(program), options.measure_steps, *executable).Run();
+  executable->interrupted_ = options.interrupted;
   return executable;
 }
 
@@ -261,6 +262,7 @@ absl::Status Executable::Forward(absl::Span<const InputData> inputs, uint64_t se
   }
   for (const InputUse& use : input_uses_) *use.pointer = data[use.input].data;
   for (Step& step : steps_) {
+    if (interrupted_ != nullptr && *interrupted_) return absl::CancelledError("interrupted");
     if (step.runs_forward) {
       MASE_RETURN_IF_ERROR(RunForward(step, seed));
     } else {

@@ -2,6 +2,7 @@
 #ifndef MASE_EXEC_EXECUTABLE_H_
 #define MASE_EXEC_EXECUTABLE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@ struct CompileOptions {
   LoweringOptions lowering;
   KernelOptions kernels;
   bool measure_steps = false;
+  const std::atomic<bool>* interrupted = nullptr;  // As ExecutorOptions.
 };
 
 class Executable {
@@ -122,6 +124,7 @@ class Executable {
   std::vector<Program::Note> notes_;
   Row row_;
   AlignedBytes arena_;
+  const std::atomic<bool>* interrupted_ = nullptr;
 };
 
 }  // namespace mase

@@ -230,7 +230,8 @@ class Engine {
                      .picks_rows = kind == Kind::kTrainPickedStep,
                      .ids_are_numbers = ids_are_numbers},
         .kernels = {.bfloat16 = options.bfloat16, .folds_norms = options.taps.empty()},
-        .measure_steps = options.measure_steps};
+        .measure_steps = options.measure_steps,
+        .interrupted = training ? nullptr : options.interrupted};
     MASE_ASSIGN_OR_RETURN(auto executable, Executable::Compile(graph, how, store));
     if (programs_.size() >= kMaxPrograms) {
       const auto oldest = std::find_if(programs_.rbegin(), programs_.rend(),

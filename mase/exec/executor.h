@@ -30,6 +30,7 @@
 #ifndef MASE_EXEC_EXECUTOR_H_
 #define MASE_EXEC_EXECUTOR_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -70,6 +71,9 @@ struct ExecutorOptions {
   uint64_t seed = 0;
   // What TrainStep minimizes.
   Loss loss = kSoftmaxCrossEntropy;
+  // Once it is true, a Forward in inference ends with Cancelled, "interrupted", before its next
+  // step: a batch of a large net may take a minute. Null: nothing interrupts.
+  const std::atomic<bool>* interrupted = nullptr;
 };
 
 // The data of one input: dense, row-major, 64-bit aligned at least, owned by the caller.
@@ -150,7 +154,7 @@ class BasicExecutor {
   // InvalidArgument: more rows than max_rows, another number of inputs or one of another element
   // type, shapes that do not fit this number of rows, batch statistics of less than two values a
   // channel. Unimplemented: an op without a kernel. OutOfRange: a format that refuses NaN met one,
-  // an id that the table has not or that is no whole number.
+  // an id that the table has not or that is no whole number. Cancelled: ExecutorOptions::interrupted.
   absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const InputData> inputs);
 
   // The net as a function of one row, for callers to whom nanoseconds matter: what Forward computes

@@ -2,6 +2,7 @@
 #include "mase/exec/executor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <vector>
 
@@ -332,6 +333,17 @@ TEST(ExecutorTest, ThereIsNoResultBeforeTheFirstForwardNorAfterAFailure) {
   EXPECT_EQ(executor->output().size(), 20u);
   EXPECT_TRUE(executor->output(1).empty());
   EXPECT_FALSE(executor->Forward(ExecutionMode::kInference, 4, {}).ok());
+  EXPECT_TRUE(executor->output().empty());
+}
+
+TEST(ExecutorTest, AnInterruptEndsAForwardBeforeItsNextStep) {
+  std::atomic<bool> interrupted = false;
+  const auto executor = MakeExecutor<float>(JetNet(4), {.interrupted = &interrupted});
+  const std::vector<float> x = RandomValues(4 * 16, 3);
+  EXPECT_OK(executor->Forward(ExecutionMode::kInference, 4, {x.data()}));
+  interrupted = true;
+  EXPECT_THAT(executor->Forward(ExecutionMode::kInference, 4, {x.data()}),
+              StatusIs(absl::StatusCode::kCancelled, "interrupted"));
   EXPECT_TRUE(executor->output().empty());
 }
 

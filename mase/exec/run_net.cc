@@ -53,7 +53,7 @@ absl::Status CheckInputs(const BasicExecutor<T>& executor, absl::Span<const Tens
 
 absl::StatusOr<std::map<std::string, Tensor>> NodeValues(
     const Graph& graph, const std::map<std::string, Tensor>& samples,
-    absl::Span<const std::string> nodes, int64_t batch_size, Execution execution) {
+    absl::Span<const std::string> nodes, int64_t batch_size, ExecutorOptions options) {
   std::vector<std::string> names(nodes.begin(), nodes.end());
   if (names.empty() && graph.output() != nullptr) {
     for (const Value* result : graph.output()->inputs())
@@ -61,8 +61,8 @@ absl::StatusOr<std::map<std::string, Tensor>> NodeValues(
   }
   for (const std::string& name : names) MASE_RETURN_IF_ERROR(graph.LookUpNode(name).status());
   MASE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, InputsFor(graph, samples));
-  MASE_ASSIGN_OR_RETURN(const auto executor,
-                        Executor::Create(graph, {.execution = execution, .taps = names}));
+  options.taps = names;
+  MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, options));
   const int64_t all = inputs.empty() || inputs[0].shape().rank() == 0 ? 0 : inputs[0].shape()[0];
   const RowBatches batches = RowBatches::OfSize(all, batch_size);
   std::map<std::string, Tensor> values;

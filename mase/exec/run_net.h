@@ -60,11 +60,10 @@ absl::StatusOr<std::vector<Tensor>> InputsFor(const Graph& graph,
 // What the net computes of samples, `batch_size` rows at a time: the first result of each of
 // `nodes`, [rows, ...] by node name; of no nodes, that of the nodes whose results are the net's.
 // NotFound for a node that the graph has not; InvalidArgument for one whose first axis is not the
-// rows, if there are several batches; else as RunNet below.
+// rows, if there are several batches; else as RunNet below. Of `options` the taps are set here.
 absl::StatusOr<std::map<std::string, Tensor>> NodeValues(
     const Graph& graph, const std::map<std::string, Tensor>& samples,
-    absl::Span<const std::string> nodes, int64_t batch_size,
-    Execution execution = Execution::kSimulated);
+    absl::Span<const std::string> nodes, int64_t batch_size, ExecutorOptions options = {});
 
 // Runs all batches; inputs[i], [rows, ...], are the samples of placeholder i. Calls `sink` after
 // each batch with its first row and how many it has. What is float32 is converted where T is

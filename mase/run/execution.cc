@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "mase/base/progress.h"
 #include "mase/base/recorded.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
@@ -69,7 +72,8 @@ void TellSteps(ExecutionReport ran, int64_t rows, Session& session) {
     }
   }
   session.reporter().Show(
-      ExecutionTable(session.report, absl::StrCat("Kernels that ran, ", rows, " rows a call")), "");
+      ExecutionTable(session.report, absl::StrCat("Kernels that ran, ", RowsText(rows), " a call")),
+      "");
 }
 
 // Why the node did not run on codes; empty where it did.
@@ -128,13 +132,16 @@ absl::StatusOr<double> ResultStep(const Graph& graph) {
 // they are not equal to the bit.
 absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const Tensor& features,
                              Session& session) {
-  ExecutorOptions options = ExecutorOptionsOf(config);
+  ExecutorOptions options = ExecutorOptionsOf(config, session.environment);
   MASE_ASSIGN_OR_RETURN(const auto integer, Executor::Create(graph, options));
   options.execution = Execution::kSimulated;
   MASE_ASSIGN_OR_RETURN(const auto simulated, Executor::Create(graph, options));
   double size = 0, largest = 0;  // Of results, and of their differences.
   uint64_t decisions = 0;
+  const int64_t all = features.shape()[0];
+  Progress progress("comparing", all, "row", session.reporter().progress());
   const auto compare = [&](int64_t first, int64_t rows) -> absl::Status {
+    progress.Update(first);
     MASE_RETURN_IF_ERROR(RunOnce(*integer, features.Rows(first, first + rows)));
     const absl::Span<const float> a = integer->output(), b = simulated->output();
     for (size_t i = 0; i < a.size(); ++i) {
@@ -149,17 +156,26 @@ absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const 
     for (int64_t r = 0; r < rows; ++r) decisions += decision(a, r) != decision(b, r);
     return absl::OkStatus();
   };
-  const int64_t rows = features.shape()[0];
-  MASE_RETURN_IF_ERROR(RunNet<float>(*simulated, {features},
-                                     RowBatches::OfSize(rows, config.batch_size()), compare));
+  MASE_RETURN_IF_ERROR(
+      RunNet<float>(*simulated, {features}, RowBatches::OfSize(all, config.batch_size()), compare));
   MASE_ASSIGN_OR_RETURN(const double step, ResultStep(graph));
   DifferenceReport& difference = *session.report.mutable_difference();
-  difference.set_rows(static_cast<uint64_t>(rows));
+  difference.set_rows(static_cast<uint64_t>(all));
   difference.set_largest_result(size);
   difference.set_largest_difference(largest);
   if (step > 0) difference.set_steps(largest / step);
   difference.set_decisions(decisions);
   session.reporter().Print(absl::StrCat(DifferenceVerdict(session.report), "\n"));
+  return absl::OkStatus();
+}
+
+// As often as a mean of times wants.
+absl::Status CallOften(Executor& executor, const Tensor& batch, Session& session) {
+  Progress progress("timing kernels", kLeastCalls, "call", session.reporter().progress());
+  for (int call = 0; call < kLeastCalls; ++call) {
+    progress.Update(call);
+    MASE_RETURN_IF_ERROR(RunOnce(executor, batch));
+  }
   return absl::OkStatus();
 }
 
@@ -182,14 +198,23 @@ absl::Status CheckRequirement(const std::string& required, Execution asked,
                                          " is not met: ", absl::StrJoin(broken, "; ")));
 }
 
-// Seconds of calls of each executor, in turns, so that none has the machine to itself.
+constexpr Execution kWays[] = {Execution::kFloat, Execution::kSimulated, Execution::kInteger};
+constexpr size_t kWayCount = std::size(kWays);
+
+// Seconds of calls in each way, in turns, so that none has the machine to itself. `called(way)`
+// is told of each call before it is made; of those that were made to warm up, too.
 absl::StatusOr<std::vector<std::vector<double>>> TimeCalls(
-    const std::vector<std::unique_ptr<Executor>>& executors, const Tensor& batch) {
-  std::vector<std::vector<double>> seconds(executors.size());
-  for (const auto& executor : executors) MASE_RETURN_IF_ERROR(RunOnce(*executor, batch));
-  const absl::Time end = absl::Now() + kTimeForCalls * executors.size();
+    const std::vector<std::unique_ptr<Executor>>& executors, const Tensor& batch,
+    absl::FunctionRef<void(size_t way)> called) {
+  std::vector<std::vector<double>> seconds(kWayCount);
+  for (size_t i = 0; i < kWayCount; ++i) {
+    called(i);
+    MASE_RETURN_IF_ERROR(RunOnce(*executors[i], batch));
+  }
+  const absl::Time end = absl::Now() + kTimeForCalls * kWayCount;
   for (int call = 0; call < kMostCalls && (call < kLeastCalls || absl::Now() < end); ++call) {
-    for (size_t i = 0; i < executors.size(); ++i) {
+    for (size_t i = 0; i < kWayCount; ++i) {
+      called(i);
       const absl::Time begun = absl::Now();
       MASE_RETURN_IF_ERROR(RunOnce(*executors[i], batch));
       seconds[i].push_back(absl::ToDoubleSeconds(absl::Now() - begun));
@@ -201,10 +226,9 @@ absl::StatusOr<std::vector<std::vector<double>>> TimeCalls(
 
 absl::Status Benchmark(const RunConfig& config, const Graph& graph, const Tensor& features,
                        Session& session) {
-  constexpr Execution kWays[] = {Execution::kFloat, Execution::kSimulated, Execution::kInteger};
   std::vector<std::unique_ptr<Executor>> executors;
   for (const Execution way : kWays) {
-    ExecutorOptions options = ExecutorOptionsOf(config);
+    ExecutorOptions options = ExecutorOptionsOf(config, session.environment);
     options.execution = way;
     MASE_ASSIGN_OR_RETURN(executors.emplace_back(), Executor::Create(graph, options));
   }
@@ -212,8 +236,16 @@ absl::Status Benchmark(const RunConfig& config, const Graph& graph, const Tensor
   for (const int64_t wanted : {int64_t{1}, static_cast<int64_t>(config.batch_size())}) {
     const Tensor batch = FirstRows(features, wanted);
     const int64_t rows = batch.shape()[0];
-    MASE_ASSIGN_OR_RETURN(const auto seconds, TimeCalls(executors, batch));
-    for (size_t i = 0; i < executors.size(); ++i) {
+    // Fast nets are called more often than that, but are done before a line is drawn.
+    constexpr int64_t kCalls = (1 + kLeastCalls) * kWayCount;
+    Progress progress(absl::StrCat("timing ", RowsText(rows)), kCalls, "call",
+                      session.reporter().progress());
+    int64_t calls = 0;
+    const auto show = [&](size_t way) {
+      progress.Update(std::min(calls++, kCalls), [way] { return ExecutionName(kWays[way]); });
+    };
+    MASE_ASSIGN_OR_RETURN(const auto seconds, TimeCalls(executors, batch, show));
+    for (size_t i = 0; i < kWayCount; ++i) {
       const std::vector<double>& sorted = seconds[i];
       const double median = sorted[sorted.size() / 2];
       TimingReport* report = session.report.add_timings();
@@ -234,8 +266,10 @@ absl::Status Benchmark(const RunConfig& config, const Graph& graph, const Tensor
 
 }  // namespace
 
-ExecutorOptions ExecutorOptionsOf(const RunConfig& config) {
-  return {.execution = ExecutionOf(config), .bfloat16 = config.trainer_precision() == "bf16"};
+ExecutorOptions ExecutorOptionsOf(const RunConfig& config, const RunEnvironment& environment) {
+  return {.execution = ExecutionOf(config),
+          .bfloat16 = config.trainer_precision() == "bf16",
+          .interrupted = environment.interrupted()};
 }
 
 absl::Status CheckNothingRequired(const RunConfig& config) {
@@ -252,16 +286,16 @@ absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const 
   session.report.clear_difference();  // Of a net that was measured before.
   if (features.shape()[0] == 0) return CheckNothingRequired(config);
   if (evaluation.benchmark()) {
-    MASE_RETURN_IF_ERROR(Benchmark(config, graph, features, session));
+    MASE_RETURN_IF_ERROR(SayInterrupted(Benchmark(config, graph, features, session),
+                                        "while --benchmark timed the net"));
   }
   if (!evaluation.report_execution() && !requires_integers) return absl::OkStatus();
-  ExecutorOptions options = ExecutorOptionsOf(config);
+  ExecutorOptions options = ExecutorOptionsOf(config, session.environment);
   options.measure_steps = true;
   MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, options));
   const Tensor batch = FirstRows(features, config.batch_size());
-  for (int call = 0; call < kLeastCalls; ++call) {
-    MASE_RETURN_IF_ERROR(RunOnce(*executor, batch));
-  }
+  MASE_RETURN_IF_ERROR(
+      SayInterrupted(CallOften(*executor, batch, session), "while its kernels were timed"));
   MASE_ASSIGN_OR_RETURN(const ExecutionReport ran, executor->Report());
   if (evaluation.report_execution()) TellSteps(ran, batch.shape()[0], session);
   TellNodes(ran, options.execution, evaluation.report_execution(), session);
@@ -269,7 +303,8 @@ absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const 
     return n.way == Execution::kInteger && !n.exact;
   });
   if (evaluation.report_execution() && differs) {
-    MASE_RETURN_IF_ERROR(TellDifferences(config, graph, features, session));
+    MASE_RETURN_IF_ERROR(SayInterrupted(TellDifferences(config, graph, features, session),
+                                        "while integers were compared with the simulation"));
   }
   if (!requires_integers) return absl::OkStatus();
   return CheckRequirement(evaluation.require_int8(), options.execution, ran);

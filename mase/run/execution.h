@@ -6,18 +6,21 @@
 #include "absl/status/status.h"
 #include "mase/exec/executor.h"
 #include "mase/graph/graph.h"
+#include "mase/run/run.h"
 #include "mase/run/session.h"
 #include "mase/tensor/tensor.h"
 #include "proto/config.pb.h"
 
 namespace mase {
 
-// The executor of a net that is measured, as the settings say.
-ExecutorOptions ExecutorOptionsOf(const RunConfig& config);
+// The executor of a net that is measured, as the settings say. It ends where the run is
+// interrupted.
+ExecutorOptions ExecutorOptionsOf(const RunConfig& config, const RunEnvironment& environment);
 
 // What the settings want to know of how `graph` was computed on `features`, [rows, ...]: tells
 // tables, fills in the report. Nothing if they want nothing. Aborted, naming the nodes with reason,
-// if they require integers and something ran otherwise; the report is told before.
+// if they require integers and something ran otherwise; the report is told before. Cancelled,
+// saying what was measured, where the run is interrupted.
 absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const Tensor& features,
                              Session& session);
 

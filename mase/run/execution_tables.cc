@@ -40,6 +40,10 @@ std::string TypesOf(const StepReport& step) {
 
 }  // namespace
 
+std::string RowsText(int64_t rows) {
+  return absl::StrCat(WithCommas(rows), rows == 1 ? " row" : " rows");
+}
+
 Table ExecutionTable(const RunReport& report, absl::string_view title) {
   Table table("execution", std::string(title),
               {{"node"},
@@ -105,8 +109,7 @@ std::vector<std::string> TimingVerdicts(const RunReport& report) {
         std::min_element(begin, end, [](const TimingReport& a, const TimingReport& b) {
           return a.median_microseconds() < b.median_microseconds();
         });
-    std::string verdict =
-        absl::StrCat(rows, rows == 1 ? " row: " : " rows: ", best->execution(), " is the fastest");
+    std::string verdict = absl::StrCat(RowsText(rows), ": ", best->execution(), " is the fastest");
     for (auto other = begin; other != end; ++other) {
       if (other == best) continue;
       absl::StrAppendFormat(&verdict, ", %s takes %.2f times as long", other->execution(),

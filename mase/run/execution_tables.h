@@ -2,6 +2,7 @@
 #ifndef MASE_RUN_EXECUTION_TABLES_H_
 #define MASE_RUN_EXECUTION_TABLES_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@ namespace mase {
 
 // The layers of a chain, which is one kernel, are rows behind it that begin so and have no time.
 inline constexpr absl::string_view kPartOfChain = "part: ";
+
+// "1 row", "1,024 rows".
+std::string RowsText(int64_t rows);
 
 // A row for each kernel that ran: its nodes; what it computes, and whose loops on which instruction
 // set; element types, with the bits of the smallest accumulator; time.

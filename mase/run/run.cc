@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mase/base/memory_budget.h"
@@ -11,9 +12,18 @@
 
 namespace mase {
 
+const std::atomic<bool>* RunEnvironment::interrupted() const {
+  return watch_interrupt ? &watch_interrupt() : nullptr;
+}
+
 absl::Status RunEnvironment::CheckInterrupt() const {
-  const bool ends = watch_interrupt && watch_interrupt();
-  return ends ? absl::CancelledError("interrupted") : absl::OkStatus();
+  const std::atomic<bool>* ends = interrupted();
+  return ends != nullptr && *ends ? absl::CancelledError("interrupted") : absl::OkStatus();
+}
+
+absl::Status SayInterrupted(const absl::Status& status, absl::string_view doing) {
+  if (!absl::IsCancelled(status)) return status;
+  return absl::CancelledError(absl::StrCat(status.message(), " ", doing));
 }
 
 RunReport BeginReport(absl::string_view action) {

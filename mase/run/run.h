@@ -42,9 +42,15 @@ struct RunEnvironment {
   // becomes true. Unset: runs cannot be interrupted.
   std::function<const std::atomic<bool>&()> watch_interrupt;
 
+  // What is looked at, for what looks by itself (ExecutorOptions); null where nothing interrupts.
+  const std::atomic<bool>* interrupted() const;
   // Cancelled, "interrupted", if it is true.
   absl::Status CheckInterrupt() const;
 };
+
+// `status`; where it is Cancelled it says what was interrupted: "interrupted" and `doing`, "while
+// the net was tested, after 256 of 1,000 rows".
+absl::Status SayInterrupted(const absl::Status& status, absl::string_view doing);
 
 // How a run ended.
 struct RunResult {

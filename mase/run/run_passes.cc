@@ -30,6 +30,7 @@
 #include "mase/run/open_data.h"
 #include "mase/run/open_model.h"
 #include "mase/run/report_json.h"
+#include "mase/run/watched_rows.h"
 
 namespace mase {
 namespace {
@@ -48,12 +49,7 @@ Tensor SpreadRows(const Tensor& all, int64_t rows) {
   return spread;
 }
 
-// Ends an evaluation where the user wants the run to end.
-OutputSink<float> InterruptsOf(const RunEnvironment& environment) {
-  return [&environment](int64_t, absl::Span<const float>) { return environment.CheckInterrupt(); };
-}
-
-// The same between passes.
+// Ends a run between passes where the user wants it to end.
 class InterruptWatch final : public Instrumentation {
  public:
   explicit InterruptWatch(const RunEnvironment& environment) : environment_(environment) {}
@@ -143,18 +139,16 @@ class SessionHost : public PassHost {
 
   absl::StatusOr<Evaluation> Evaluate(const Graph& graph) override {
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split_));
-    MASE_ASSIGN_OR_RETURN(
-        const auto executor,
-        Executor::Create(graph, {.execution = ExecutorOptionsOf(config_).execution}));
-    return mase::Evaluate(*executor, data.features, data.labels, config_.batch_size(),
-                          InterruptsOf(session_.environment));
+    MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, options()));
+    return mase::Evaluate(
+        *executor, data.features, data.labels, config_.batch_size(),
+        [this](int64_t, absl::Span<const float>) { return session_.environment.CheckInterrupt(); });
   }
 
   absl::StatusOr<std::map<std::string, Tensor>> RunNet(
       const Graph& graph, const std::map<std::string, Tensor>& inputs,
       absl::Span<const std::string> nodes) override {
-    return NodeValues(graph, inputs, nodes, config_.batch_size(),
-                      ExecutorOptionsOf(config_).execution);
+    return NodeValues(graph, inputs, nodes, config_.batch_size(), options());
   }
 
   uint64_t seed() const override { return config_.seed(); }
@@ -168,13 +162,13 @@ class SessionHost : public PassHost {
   absl::StatusOr<Measurement> Measure(const Graph& graph, absl::string_view stage,
                                       RunReport& report) {
     MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session_, split_));
-    MASE_ASSIGN_OR_RETURN(
-        const auto executor,
-        Executor::Create(graph, {.execution = ExecutorOptionsOf(config_).execution}));
-    MASE_ASSIGN_OR_RETURN(Measurement measured,
-                          MeasureNet(*executor, data, session_.dataset.num_classes(), config_,
-                                     InterruptsOf(session_.environment)));
-    ReportMeasurement(measured, stage, split_, session_.dataset.info().class_names, report);
+    MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, options()));
+    WatchedRows watched("testing", absl::StrCat("while the ", stage, " net was tested"),
+                        data.rows(), config_.batch_size(), session_.environment);
+    absl::StatusOr<Measurement> measured =
+        MeasureNet(*executor, data, session_.dataset.num_classes(), config_, watched.Sink());
+    MASE_RETURN_IF_ERROR(watched.Ending(measured.status()));
+    ReportMeasurement(*measured, stage, split_, session_.dataset.info().class_names, report);
     MASE_RETURN_IF_ERROR(ReportNeededFigures(graph, *executor, data.features, stage, report));
     return measured;
   }
@@ -213,6 +207,13 @@ class SessionHost : public PassHost {
   }
 
  private:
+  // How the nets of passes are computed; bfloat16 is for trained ones and their tests.
+  ExecutorOptions options() const {
+    ExecutorOptions options = ExecutorOptionsOf(config_, session_.environment);
+    options.bfloat16 = false;
+    return options;
+  }
+
   const RunConfig& config_;
   const Session& session_;
   Transformed& transformed_;

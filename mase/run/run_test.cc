@@ -1,10 +1,12 @@
 // Runs as values: many in one process, sharing data, silent but for the reporter.
 #include "mase/run/run.h"
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -23,9 +25,11 @@
 namespace mase {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 std::string Contents(const std::string& path) { return ValueOrDie(ReadFile(path, 1 << 24)); }
 
@@ -121,6 +125,61 @@ TEST_F(RunTest, WhatFailsBeforeItBeginsIsAResult) {
   EXPECT_EQ(run.report.status(), "failed");
   EXPECT_EQ(run.report.error(), run.status.message());
   EXPECT_THAT(run.directory, IsEmpty());
+}
+
+// Interrupts the run when its line of progress begins so.
+class InterruptingReporter : public RecordingReporter {
+ public:
+  explicit InterruptingReporter(std::string at) : at_(std::move(at)) {}
+  Terminal progress() override {
+    return {.seconds = [this] { return seconds_ += 10; },  // So that every line is drawn.
+            .write = [](absl::string_view) {},
+            .tell =
+                [this](const ProgressFigures& line) {
+                  if (line.label == at_ && line.done > 0) interrupted = true;
+                }};
+  }
+
+  std::atomic<bool> interrupted = false;
+
+ private:
+  const std::string at_;
+  double seconds_ = 0;
+};
+
+TEST_F(RunTest, AnInterruptedTestSaysWhatWasInterruptedAndIsNoSuccess) {
+  const struct {
+    const char *at, *flag, *says;
+  } kCases[] = {
+      {"testing", "log_level='info'",
+       "interrupted while the net was tested, after 64 of 1,000 rows"},
+      {"timing 1 row", "evaluation.benchmark=true", "interrupted while --benchmark timed the net"},
+      {"timing 64 rows", "evaluation.benchmark=true",
+       "interrupted while --benchmark timed the net"},
+      {"timing kernels", "evaluation.report_execution=true",
+       "interrupted while its kernels were timed"},
+  };
+  const std::string load = absl::StrCat(
+      "load_name = '", Runfile("testdata/checkpoints"),
+      "/jsc-tiny.safetensors'\nmodel = 'jsc-tiny'\ndataset = 'jsc'\nbatch_size = 64\n");
+  for (const auto& [at, flag, says] : kCases) {
+    SCOPED_TRACE(at);
+    InterruptingReporter reporter(at);
+    const RunEnvironment environment = {
+        .reporter = reporter,
+        .watch_interrupt = [&]() -> const std::atomic<bool>& { return reporter.interrupted; }};
+    const std::string directory = absl::StrCat(folder_, "/", at);
+    const RunResult run = TestRun(Settings(load, {flag, absl::StrCat("run_dir='", directory, "'")}),
+                                  "", BeginReport("test"), environment);
+    EXPECT_THAT(run.status, StatusIs(absl::StatusCode::kCancelled,
+                                     AllOf(HasSubstr(says), HasSubstr("a test begins anew"))));
+    EXPECT_EQ(run.report.status(), "interrupted");
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+      files.push_back(entry.path().filename());
+    }
+    EXPECT_THAT(files, UnorderedElementsAre("settings.textproto", "summary.json"));
+  }
 }
 
 TEST_F(RunTest, AnInterruptedTrainingGoesOnToTheSameBytes) {

@@ -152,7 +152,7 @@ class Sweep {
   absl::Status Run() {
     MASE_RETURN_IF_ERROR(CheckAll());
     MASE_RETURN_IF_ERROR(Write());
-    if (environment_.watch_interrupt) interrupted_ = &environment_.watch_interrupt();
+    interrupted_ = environment_.interrupted();
     const int jobs = std::min<int>(request_.jobs, static_cast<int>(rows_.size()));
     if (jobs <= 1) {
       Work();

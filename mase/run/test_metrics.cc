@@ -2,34 +2,25 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "mase/base/progress.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
 #include "mase/exec/executor.h"
 #include "mase/run/execution.h"
 #include "mase/run/measure.h"
 #include "mase/run/net_figures.h"
+#include "mase/run/watched_rows.h"
 #include "mase/train/training_log.h"
 
 namespace mase {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Executor>> MakeExecutor(const Graph& graph,
+absl::StatusOr<std::unique_ptr<Executor>> MakeExecutor(const Session& session, const Graph& graph,
                                                        const RunConfig& config) {
-  return Executor::Create(graph, ExecutorOptionsOf(config));
-}
-
-// `sink`, behind what shows the progress and ends the run where the user interrupts it.
-OutputSink<float> Watched(const RunEnvironment& environment, Progress& progress,
-                          const OutputSink<float>& sink) {
-  return [&](int64_t first_row, absl::Span<const float> outputs) -> absl::Status {
-    progress.Update(first_row);
-    MASE_RETURN_IF_ERROR(environment.CheckInterrupt());
-    return sink ? sink(first_row, outputs) : absl::OkStatus();
-  };
+  return Executor::Create(graph, ExecutorOptionsOf(config, session.environment));
 }
 
 }  // namespace
@@ -37,13 +28,13 @@ OutputSink<float> Watched(const RunEnvironment& environment, Progress& progress,
 absl::Status Predict(Session& session, const Graph& graph, Split split, const RunConfig& config,
                      const OutputSink<float>& sink) {
   MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
-  MASE_ASSIGN_OR_RETURN(const auto executor, MakeExecutor(graph, config));
+  MASE_ASSIGN_OR_RETURN(const auto executor, MakeExecutor(session, graph, config));
   // Evaluate wants classes; what it finds of these is not looked at.
   const Tensor none = Tensor::Zeros(DType::kInt64, {data.rows()});
-  Progress progress("predicting", data.rows(), "row", session.reporter().progress());
-  MASE_RETURN_IF_ERROR(Evaluate(*executor, data.features, none, config.batch_size(),
-                                Watched(session.environment, progress, sink))
-                           .status());
+  WatchedRows watched("predicting", "while the rows were predicted", data.rows(),
+                      config.batch_size(), session.environment);
+  MASE_RETURN_IF_ERROR(watched.Ending(
+      Evaluate(*executor, data.features, none, config.batch_size(), watched.Sink(sink)).status()));
   (*session.report.mutable_data()->mutable_rows())[std::string(SplitName(split))] =
       static_cast<uint32_t>(data.rows());
   return absl::OkStatus();
@@ -54,14 +45,16 @@ absl::StatusOr<Evaluation> TestAndReport(Session& session, const Graph& graph, S
                                          const OutputSink<float>& sink) {
   MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
   WarnOfFigures(split, data, session);
-  MASE_ASSIGN_OR_RETURN(const auto executor, MakeExecutor(graph, config));
+  MASE_ASSIGN_OR_RETURN(const auto executor, MakeExecutor(session, graph, config));
   const std::vector<std::string>& names = session.dataset.info().class_names;
   Measurement measured;
   {
-    Progress progress("testing", data.rows(), "row", session.reporter().progress());
-    MASE_ASSIGN_OR_RETURN(measured,
-                          MeasureNet(*executor, data, session.dataset.num_classes(), config,
-                                     Watched(session.environment, progress, sink)));
+    WatchedRows watched("testing", "while the net was tested", data.rows(), config.batch_size(),
+                        session.environment);
+    absl::StatusOr<Measurement> tested =
+        MeasureNet(*executor, data, session.dataset.num_classes(), config, watched.Sink(sink));
+    MASE_RETURN_IF_ERROR(watched.Ending(tested.status()));
+    measured = *std::move(tested);
   }
   const Evaluation& evaluation = measured.evaluation;
   ReportMeasurement(measured, stage, split, names, session.report);

@@ -85,6 +85,7 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predic
       RunDirectory::Create(config, "test", session.graph.name(), session.dataset.name()));
   MASE_RETURN_IF_ERROR(directory.WriteSettings(config));
   absl::Status ended = Test(config, split, predictions, session);
+  if (ended.ok()) ended = SayInterrupted(environment.CheckInterrupt(), "when all was measured");
   if (absl::IsCancelled(ended)) {
     ended = absl::CancelledError(absl::StrCat(
         ended.message(), "; a test begins anew, in another directory than ", directory.path()));

@@ -10,7 +10,7 @@ TrainerOptions TrainerOptionsOf(const RunConfig& config, const RunEnvironment& e
   options.print = [&reporter](absl::string_view line) { reporter.Print(absl::StrCat(line, "\n")); };
   options.warn = [&reporter](absl::string_view warning) { reporter.Warn(warning); };
   options.terminal = reporter.progress();
-  if (environment.watch_interrupt) options.interrupted = &environment.watch_interrupt();
+  options.interrupted = environment.interrupted();
   return options;
 }
 

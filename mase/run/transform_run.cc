@@ -99,6 +99,7 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const RunReport& begun,
       RunDirectory::Create(config, "transform", session.graph.name(), session.dataset.name()));
   MASE_RETURN_IF_ERROR(directory.WriteSettings(config));
   absl::Status ended = Transform(config, pipeline, session, directory);
+  if (ended.ok()) ended = SayInterrupted(environment.CheckInterrupt(), "when all was measured");
   if (absl::IsCancelled(ended)) {
     ended = absl::CancelledError(absl::StrCat(ended.message(), "; ", directory.path(),
                                               " has what was found before. A transform begins "

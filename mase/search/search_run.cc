@@ -62,9 +62,7 @@ class Search {
         goals_(std::move(goals)) {}
 
   absl::Status Run() {
-    if (session_.environment.watch_interrupt) {
-      interrupted_ = &session_.environment.watch_interrupt();
-    }
+    interrupted_ = session_.environment.interrupted();
     MASE_ASSIGN_OR_RETURN(const SamplerSettings settings, SamplerOf(strategy_));
     MASE_ASSIGN_OR_RETURN(const SamplerDefinition* const sampler, FindSampler(settings.name()));
     if (AllocatesBits(*sampler)) {
