@@ -27,8 +27,10 @@ absl::Status RunSamples(const Graph& graph, const SampleBatches& samples,
   const RowBatches batches = RowBatches::Equal(samples.rows(), samples.batches);
   if (batches.count() == 0) return absl::OkStatus();
   MASE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, InputsFor(graph, samples.inputs));
-  return RunNet(*executor, inputs, batches,
-                [&](int64_t, int64_t rows) { return see(*executor, rows); });
+  return RunNet(*executor, inputs, batches, [&](int64_t first_row, int64_t rows) -> absl::Status {
+    MASE_RETURN_IF_ERROR(see(*executor, rows));
+    return samples.Done(first_row + rows);
+  });
 }
 
 bool HasFloatValue(const Node& node, const InferredShapes& shapes) {
@@ -68,7 +70,8 @@ absl::StatusOr<std::vector<NodeError>> CompareWithFloat(const Graph& graph,
       RunNet(*exact, inputs, batches, [&](int64_t first_row, int64_t rows) -> absl::Status {
         std::vector<Tensor> batch;
         for (const Tensor& input : inputs) batch.push_back(input.Rows(first_row, first_row + rows));
-        return RunNet(*rounded, batch, RowBatches::Equal(rows, 1), compare);
+        MASE_RETURN_IF_ERROR(RunNet(*rounded, batch, RowBatches::Equal(rows, 1), compare));
+        return samples.Done(first_row + rows);
       }));
   nodes.push_back({graph.output()->name(), {}});
   for (size_t i = 0; i < nodes.size(); ++i) nodes[i].error = sums[i].Total();

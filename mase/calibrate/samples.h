@@ -29,15 +29,20 @@ namespace mase {
 struct SampleBatches {
   std::map<std::string, Tensor> inputs;  // By placeholder; all with as many rows. May be empty.
   int64_t batches = 1;
+  // Asked after each batch, with the rows that are done and all; an error ends the run with it.
+  // That is how a pass shows its progress, and how Ctrl-C ends it. May be null.
+  std::function<absl::Status(int64_t done, int64_t rows)> watch;
 
   // Batches of about 256 rows: small enough for the caches, too large to matter by themselves.
   static SampleBatches Of(std::map<std::string, Tensor> inputs);
 
   int64_t rows() const;
+  absl::Status Done(int64_t done) const { return watch ? watch(done, rows()) : absl::OkStatus(); }
 };
 
 // Runs the graph in inference. Calls see(executor, rows of the batch) after each batch; without
-// samples never. Errors are those of the executor, or what `see` returns, which ends the run.
+// samples never. Errors are those of the executor, or what `see` or the watch returns, which ends
+// the run.
 absl::Status RunSamples(const Graph& graph, const SampleBatches& samples,
                         const ExecutorOptions& options,
                         const std::function<absl::Status(const Executor&, int64_t)>& see);
@@ -53,7 +58,7 @@ struct NodeError {
 
 // Runs the graph without and with its number formats, and compares the values of all nodes that
 // compute and have float32 results, in graph order, and last those of the net's first result, under
-// the name of the output node. Needs a sample. Memory is that of a batch.
+// the name of the output node. Needs a sample. Memory is that of a batch. Errors as RunSamples.
 absl::StatusOr<std::vector<NodeError>> CompareWithFloat(const Graph& graph,
                                                         const SampleBatches& samples);
 

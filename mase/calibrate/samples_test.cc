@@ -11,6 +11,8 @@
 namespace mase {
 namespace {
 
+using ::testing::ElementsAre;
+
 // 600 rows of two numbers.
 std::map<std::string, Tensor> Rows() {
   std::vector<float> x(1200);
@@ -46,6 +48,22 @@ TEST(SamplesTest, EveryBatchIsSeenOnce) {
                          return absl::OkStatus();
                        }));
   EXPECT_EQ(rows, 600);
+}
+
+TEST(SamplesTest, TheWatchIsAskedAfterEachBatchAndEndsTheRun) {
+  SampleBatches samples = SampleBatches::Of(Rows());
+  std::vector<int64_t> asked;
+  samples.watch = [&](int64_t done, int64_t rows) {
+    EXPECT_EQ(rows, 600);
+    asked.push_back(done);
+    return done < 400 ? absl::OkStatus() : absl::CancelledError("interrupted");
+  };
+  const auto see = [](const Executor&, int64_t) { return absl::OkStatus(); };
+  EXPECT_THAT(RunSamples(Net(), samples, {}, see), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(asked, ElementsAre(200, 400));
+  asked.clear();
+  EXPECT_THAT(CompareWithFloat(Net(), samples), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(asked, ElementsAre(200, 400));
 }
 
 TEST(SamplesTest, TheFirstNodeThatRoundsIsTheFirstThatDiffers) {

@@ -122,6 +122,9 @@ class Calibration {
     if (absl::IsUnimplemented(rows.status())) return "no data";
     MASE_RETURN_IF_ERROR(rows.status());
     samples_.inputs = std::move(rows->inputs);
+    samples_.watch = [&context](int64_t done, int64_t all) {
+      return context.Progress(done, all, "row");
+    };
     return std::move(rows->caption);
   }
 

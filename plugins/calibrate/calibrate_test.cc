@@ -76,6 +76,14 @@ int FracWidth(const Graph& graph, absl::string_view node, absl::string_view oper
   return FormatOf(graph, node, operand).integer().frac_width();
 }
 
+TEST_F(CalibrateTest, EndsBetweenBatchesWhereTheUserWantsItTo) {
+  Graph graph = TwoLayers();
+  host_.interrupt_at = 2;
+  const PassRun run = Calibrate(graph, "batches: 4");
+  EXPECT_THAT(run.status, StatusIs(absl::StatusCode::kCancelled, "calibrate: interrupted"));
+  EXPECT_THAT(host_.progress, testing::ElementsAre(16, 32));
+}
+
 TEST_F(CalibrateTest, MinMaxFitsTheFractionToTheRange) {
   Graph graph = TwoLayers();
   const PassRun run = Calibrate(graph, "method: MINMAX");

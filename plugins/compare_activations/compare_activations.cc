@@ -82,8 +82,11 @@ class CompareActivationsPass final : public Pass {
           "no node has a number format: both nets would be the same; run quantize before");
     }
     MASE_ASSIGN_OR_RETURN(SampleRows rows, context.Samples(options_.rows(), options_.split()));
-    MASE_ASSIGN_OR_RETURN(const std::vector<NodeError> errors,
-                          CompareWithFloat(graph, SampleBatches::Of(std::move(rows.inputs))));
+    SampleBatches samples = SampleBatches::Of(std::move(rows.inputs));
+    samples.watch = [&context](int64_t done, int64_t all) {
+      return context.Progress(done, all, "row");
+    };
+    MASE_ASSIGN_OR_RETURN(const std::vector<NodeError> errors, CompareWithFloat(graph, samples));
     const std::vector<Layer> layers = FindLayers(graph, errors);
     MASE_RETURN_IF_ERROR(context.AddTable(LayerTable(layers, rows.caption)));
     Summarize(layers, context);

@@ -65,7 +65,8 @@ class NaturalSparsityPass final : public Pass {
     }
     if (layers.empty()) context.Warn("the net has no linear layer and no convolution");
     MASE_ASSIGN_OR_RETURN(const SampleRows samples, context.Samples(options_.rows()));
-    MASE_ASSIGN_OR_RETURN(const auto activations, CountActivations(graph, makers, samples));
+    MASE_ASSIGN_OR_RETURN(const auto activations,
+                          CountActivations(graph, makers, samples, context));
     Table table("sparsity", absl::StrCat("Zeros, inputs on ", samples.caption),
                 {{"node"},
                  {.name = "weight zeros", .rank = 1},
@@ -97,7 +98,8 @@ class NaturalSparsityPass final : public Pass {
  private:
   // Zeros of the nodes' results on the samples, by node.
   static absl::StatusOr<absl::flat_hash_map<std::string, Zeros>> CountActivations(
-      const Graph& graph, const std::vector<std::string>& nodes, const SampleRows& samples) {
+      const Graph& graph, const std::vector<std::string>& nodes, const SampleRows& samples,
+      PassContext& context) {
     absl::flat_hash_map<std::string, Zeros> counts;
     for (const std::string& node : nodes) counts[node];
     std::vector<std::string> taps;
@@ -107,14 +109,15 @@ class NaturalSparsityPass final : public Pass {
                           Executor::Create(graph, {.max_rows = kBatch, .taps = taps}));
     MASE_ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, InputsFor(graph, samples.inputs));
     const int64_t rows = inputs.empty() ? 0 : inputs[0].shape()[0];
-    MASE_RETURN_IF_ERROR(RunNet(
-        *executor, inputs, RowBatches::OfSize(rows, kBatch), [&](int64_t, int64_t) -> absl::Status {
-          for (const std::string& node : taps) {
-            MASE_ASSIGN_OR_RETURN(const absl::Span<const float> values, executor->NodeValue(node));
-            counts[node].Add(values);
-          }
-          return absl::OkStatus();
-        }));
+    MASE_RETURN_IF_ERROR(RunNet(*executor, inputs, RowBatches::OfSize(rows, kBatch),
+                                [&](int64_t first_row, int64_t batch_rows) -> absl::Status {
+                                  for (const std::string& node : taps) {
+                                    MASE_ASSIGN_OR_RETURN(const absl::Span<const float> values,
+                                                          executor->NodeValue(node));
+                                    counts[node].Add(values);
+                                  }
+                                  return context.Progress(first_row + batch_rows, rows, "row");
+                                }));
     return counts;
   }
 

@@ -132,7 +132,10 @@ class ProfileStatisticsPass final : public Pass {
       MASE_ASSIGN_OR_RETURN(SampleRows rows,
                             context.Samples(options_.num_samples(), options_.split()));
       caption = rows.caption;
-      const SampleBatches samples = SampleBatches::Of(std::move(rows.inputs));
+      SampleBatches samples = SampleBatches::Of(std::move(rows.inputs));
+      samples.watch = [&context](int64_t done, int64_t all) {
+        return context.Progress(done, all, "row");
+      };
       if (samples.rows() < options_.num_samples()) {
         context.Warn(absl::StrCat("num_samples = ", options_.num_samples(), ", but there are ",
                                   samples.rows(), " rows: those are all that is profiled"));

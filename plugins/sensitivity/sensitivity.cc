@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "mase/base/status.h"
@@ -51,13 +52,15 @@ class Meter {
     has_labels_ = samples_.inputs.size() == 1 && labels_.elements() == count;
   }
 
-  absl::StatusOr<Figures> Measure(const Graph& graph, bool quantized) {
+  // `watch` is asked after each batch; an error ends the run with it.
+  absl::StatusOr<Figures> Measure(const Graph& graph, bool quantized,
+                                  absl::FunctionRef<absl::Status()> watch) {
     const bool first = wanted_.empty();
     ErrorSum sum;
     const auto compare = [&](int64_t offset, absl::Span<const float> outputs) {
       if (first) wanted_.insert(wanted_.end(), outputs.begin(), outputs.end());
       sum.Add(absl::MakeConstSpan(wanted_).subspan(offset, outputs.size()), outputs);
-      return absl::OkStatus();
+      return watch();
     };
     Figures figures;
     const ExecutorOptions options = {.execution =
@@ -142,7 +145,8 @@ class SensitivityPass final : public Pass {
     const int64_t runs = 2 * static_cast<int64_t>(rows.size()) + 2;
     int64_t done = 0;
     const auto measure = [&](const Graph& net, bool quantized) -> absl::StatusOr<Figures> {
-      MASE_ASSIGN_OR_RETURN(const Figures figures, meter.Measure(net, quantized));
+      const auto watch = [&] { return context.Progress(done, runs, "net"); };
+      MASE_ASSIGN_OR_RETURN(const Figures figures, meter.Measure(net, quantized, watch));
       MASE_RETURN_IF_ERROR(context.Progress(++done, runs, "net"));
       return figures;
     };
