@@ -3,8 +3,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
@@ -75,6 +77,14 @@ Outcome Transform(const std::string& config, const std::vector<std::string>& fla
   return run;
 }
 
+// But for the name of the directory, which is as long as it is.
+void ExpectFits80Columns(const Outcome& run) {
+  for (const absl::string_view line : absl::StrSplit(run.command.out, '\n')) {
+    if (absl::StartsWith(line, "Files written to ")) continue;
+    EXPECT_LE(line.size(), 80u) << line;
+  }
+}
+
 double Metric(const json& summary, const std::string& name) {
   for (const json& metric : summary["metrics"]) {
     if (metric["name"] == name && metric["stage"] == "transformed") return metric["value"];
@@ -103,6 +113,8 @@ TEST(IntegerRunTest, TheReportNamesKernelsTypesAndReasons) {
   const std::string isa = run.summary["execution"][0]["isa"];
   EXPECT_THAT(run.command.out, AllOf(HasSubstr(isa.substr(0, isa.find(' '))), HasSubstr(", sum "),
                                      Not(HasSubstr("()"))));
+  EXPECT_THAT(run.command.out, HasSubstr("GMAC/s\n"));
+  ExpectFits80Columns(run);
   int integers = 0;
   for (const json& step : run.summary["execution"]) {
     if (step["operands"] != json::array({"uint8", "int8"})) continue;
@@ -200,6 +212,7 @@ TEST(IntegerRunTest, TheBenchmarkComparesThreeWays) {
   const Outcome run = Transform(kInteger, {"--benchmark"});
   ASSERT_EQ(run.command.exit_code, 0) << run.command.err;
   EXPECT_THAT(run.command.out, HasSubstr("is the fastest"));
+  ExpectFits80Columns(run);
   ASSERT_EQ(run.summary["timings"].size(), 6);
   for (const json& timing : run.summary["timings"]) {
     EXPECT_GT(timing["median_microseconds"], 0);

@@ -22,6 +22,7 @@ using table_text::CellText;
 using table_text::CharacterCount;
 using table_text::Commas;
 using table_text::Padded;
+using table_text::Paragraph;
 using table_text::PrefixBytes;
 
 constexpr char kGrey[] = "\033[38;5;8m";
@@ -33,14 +34,17 @@ constexpr int kLongestPiece = 24;   // Longer words are broken anywhere.
 constexpr size_t kMostLines = 8;    // Of a cell; the rest is left out.
 
 // Whether a line may end behind this character.
+using MayEnd = bool (*)(char);
 bool EndsPiece(char c) { return absl::string_view(" ._/,:=-").find(c) != absl::string_view::npos; }
+// The same of a heading, where a slash is one of a unit: "GMAC/s".
+bool EndsPieceOfHeading(char c) { return c != '/' && EndsPiece(c); }
 
 // Characters of the longest part of `text` that has to stay in one line.
-int LongestPiece(absl::string_view text) {
+int LongestPiece(absl::string_view text, MayEnd may_end) {
   int longest = 0;
   while (!text.empty()) {
     size_t end = 0;
-    while (end < text.size() && !EndsPiece(text[end])) ++end;
+    while (end < text.size() && !may_end(text[end])) ++end;
     const bool blank = end < text.size() && text[end] == ' ';
     const size_t piece = std::min(text.size(), blank ? end : end + 1);
     longest = std::max(longest, CharacterCount(text.substr(0, piece)));
@@ -53,7 +57,7 @@ bool IsBlank(char c) { return c == ' '; }
 
 // `text` in lines of at most `width` characters, its own line breaks kept; broken at blanks, behind
 // a character that `may_end` a line, or anywhere if there is neither. No more than `most` lines.
-std::vector<std::string> Wrapped(absl::string_view text, int width, bool (*may_end)(char),
+std::vector<std::string> Wrapped(absl::string_view text, int width, MayEnd may_end,
                                  size_t most = std::numeric_limits<size_t>::max()) {
   std::vector<std::string> lines;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
@@ -96,9 +100,10 @@ Strip MakeStrip(const Table& table, int column, int rows, Align align) {
       const int width = CharacterCount(line);
       strip.natural = std::max(strip.natural, width);
       const int needs =
-          breaks ? std::min(std::max(LongestPiece(line), std::min(width, kNarrowestText)),
-                            kLongestPiece)
-                 : width;
+          breaks
+              ? std::min(std::max(LongestPiece(line, EndsPiece), std::min(width, kNarrowestText)),
+                         kLongestPiece)
+              : width;
       strip.narrowest = std::max(strip.narrowest, needs);
     }
   };
@@ -109,7 +114,8 @@ Strip MakeStrip(const Table& table, int column, int rows, Align align) {
   }
   strip.natural = std::max(strip.natural, CharacterCount(strip.heading));
   // Headings stand on several lines rather than make columns wide.
-  strip.narrowest = std::max(strip.narrowest, std::min(LongestPiece(strip.heading), kLongestPiece));
+  strip.narrowest = std::max(
+      strip.narrowest, std::min(LongestPiece(strip.heading, EndsPieceOfHeading), kLongestPiece));
   strip.width = strip.natural;
   return strip;
 }
@@ -168,11 +174,11 @@ std::vector<std::string> Fit(const Table& table, int room, std::vector<Strip>& s
 
 // One row of cells, which may take several lines. `grey` tells which of them are.
 std::string RowText(const std::vector<Strip>& strips, const std::vector<absl::string_view>& cells,
-                    const std::vector<bool>& grey) {
+                    const std::vector<bool>& grey, MayEnd may_end) {
   std::vector<std::vector<std::string>> wrapped;
   size_t height = 1;
   for (size_t i = 0; i < strips.size(); ++i) {
-    wrapped.push_back(Wrapped(cells[i], strips[i].width, EndsPiece, kMostLines + 1));
+    wrapped.push_back(Wrapped(cells[i], strips[i].width, may_end, kMostLines + 1));
     if (wrapped[i].size() > kMostLines) {
       wrapped[i].resize(kMostLines);
       wrapped[i].back() = std::string(std::min(strips[i].width, 3), '.');
@@ -194,11 +200,11 @@ std::string RowText(const std::vector<Strip>& strips, const std::vector<absl::st
   return text;
 }
 
-std::string Paragraph(absl::string_view text, int width) {
-  return absl::StrCat(absl::StrJoin(Wrapped(text, width, IsBlank), "\n"), "\n");
-}
-
 }  // namespace
+
+std::string table_text::Paragraph(absl::string_view text, int columns) {
+  return absl::StrCat(absl::StrJoin(Wrapped(text, columns, IsBlank), "\n"), "\n");
+}
 
 std::string Table::Text(const Room& room) const {
   const int shown = room.rows > 0 ? std::min(room.rows, num_rows()) : num_rows();
@@ -214,19 +220,19 @@ std::string Table::Text(const Room& room) const {
   std::vector<bool> grey(strips.size(), false);
   if (absl::c_any_of(columns_, [](const Column& column) { return !column.name.empty(); })) {
     for (size_t i = 0; i < strips.size(); ++i) cells[i] = strips[i].heading;
-    text += RowText(strips, cells, grey);
+    text += RowText(strips, cells, grey, EndsPieceOfHeading);
     const std::string rule(static_cast<size_t>(std::max(room.columns, TotalWidth(strips))), '-');
     for (size_t i = 0; i < strips.size(); ++i) {
       cells[i] = absl::string_view(rule).substr(0, static_cast<size_t>(strips[i].width));
     }
-    text += RowText(strips, cells, grey);
+    text += RowText(strips, cells, grey, EndsPieceOfHeading);
   }
   for (int row = 0; row < shown; ++row) {
     for (size_t i = 0; i < strips.size(); ++i) {
       cells[i] = strips[i].cells[row];
       grey[i] = room.color && absl::c_linear_search(dimmed_, std::pair(row, strips[i].column));
     }
-    text += RowText(strips, cells, grey);
+    text += RowText(strips, cells, grey, EndsPiece);
   }
   std::vector<std::string> missing;
   if (shown < num_rows()) missing.push_back(absl::StrCat(num_rows() - shown, " more rows"));

@@ -2,15 +2,18 @@
 
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/table_text.h"
 
 namespace mase {
 namespace {
 
 using ::testing::EndsWith;
+using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 // MASE's histogram of jsc-tiny with its linear layer quantized.
@@ -170,6 +173,19 @@ TEST(TableTest, WideCellsGoOnInTheNextLine) {
             "encoder.layers.0.     MASE's pass of       7\n"
             "attention.self_q      2024 does not\n"
             "                      take it\n");
+}
+
+TEST(TableTest, AUnitWithASlashStaysInOneLine) {
+  Table table("", "", {{"kernel"}, {"rows/s"}, {"time of all calls", "us"}});
+  table.AddRow({"integer_linear + relu + encode", 5, 17});
+  const std::vector<std::string> lines = absl::StrSplit(table.Text({.columns = 40}), '\n');
+  EXPECT_THAT(lines[0], HasSubstr("rows/s"));
+}
+
+TEST(TableTest, AParagraphIsBrokenAtBlanks) {
+  EXPECT_EQ(table_text::Paragraph("1 row: float is the fastest.", 12),
+            "1 row: float\nis the\nfastest.\n");
+  EXPECT_EQ(table_text::Paragraph("No break."), "No break.\n");
 }
 
 TEST(TableTest, ColumnsWithoutRoomAreLeftOutByRank) {

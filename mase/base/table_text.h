@@ -31,6 +31,10 @@ size_t PrefixBytes(absl::string_view text, int count);
 // `text` with blanks to `width` characters.
 std::string Padded(absl::string_view text, int width, Align align);
 
+// `text` in lines of at most `columns` characters, broken at blanks where there are any; each ends
+// with a line break. As the title of a table.
+std::string Paragraph(absl::string_view text, int columns = Table::Room().columns);
+
 }  // namespace mase::table_text
 
 #endif  // MASE_BASE_TABLE_TEXT_H_

@@ -17,6 +17,7 @@
 #include "mase/base/recorded.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
+#include "mase/base/table_text.h"
 #include "mase/data/dataset.h"
 #include "mase/exec/run_net.h"
 #include "mase/format/shared_format.h"
@@ -165,7 +166,7 @@ absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const 
   difference.set_largest_difference(largest);
   if (step > 0) difference.set_steps(largest / step);
   difference.set_decisions(decisions);
-  session.reporter().Print(absl::StrCat(DifferenceVerdict(session.report), "\n"));
+  session.reporter().Print(table_text::Paragraph(DifferenceVerdict(session.report)));
   return absl::OkStatus();
 }
 
@@ -259,7 +260,7 @@ absl::Status Benchmark(const RunConfig& config, const Graph& graph, const Tensor
   }
   session.reporter().Show(TimingTable(session.report), "");
   for (const std::string& verdict : TimingVerdicts(session.report)) {
-    session.reporter().Print(absl::StrCat(verdict, "\n"));
+    session.reporter().Print(table_text::Paragraph(verdict));
   }
   return absl::OkStatus();
 }

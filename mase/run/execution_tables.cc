@@ -91,7 +91,7 @@ std::string DifferenceVerdict(const RunReport& report) {
   const DifferenceReport& found = report.difference();
   return absl::StrCat("Beside the simulation, on ", WithCommas(static_cast<int64_t>(found.rows())),
                       " rows: results of up to ", absl::StrFormat("%.4g", found.largest_result()),
-                      " differ by at most\n",
+                      " differ by at most ",
                       found.has_steps() ? absl::StrFormat("%.4g steps", found.steps())
                                         : absl::StrFormat("%.4g", found.largest_difference()),
                       "; ", WithCommas(static_cast<int64_t>(found.decisions())), " of ",

@@ -25,10 +25,11 @@ Table ExecutionTable(const RunReport& report, absl::string_view title);
 // Those that did not run on codes, and why.
 Table NodesNotOnCodes(const RunReport& report);
 
-// How far integers are from the simulation, a sentence in two lines; "" where nothing was compared.
+// How far integers are from the simulation, a sentence; "" where nothing was compared.
 std::string DifferenceVerdict(const RunReport& report);
 
-// Of a call of one row and of a batch, in each way, and which of them is the fastest.
+// Of a call of one row and of a batch, in each way, and a sentence each that says which of them is
+// the fastest.
 Table TimingTable(const RunReport& report);
 std::vector<std::string> TimingVerdicts(const RunReport& report);
 
