@@ -16,8 +16,9 @@
 namespace mase {
 namespace {
 
-constexpr size_t kPackedBytes = size_t{1} << 20;      // Read at a time.
-constexpr int64_t kFirstUnpacked = int64_t{4} << 20;  // The first block may grow from here.
+constexpr int64_t kPackedBytes = int64_t{1} << 20;  // Read at a time.
+// What the first block of a packed file grows from.
+constexpr int64_t kUsualRatio = 8, kMostFirst = int64_t{4} << 20;
 
 }  // namespace
 
@@ -41,7 +42,7 @@ absl::Status LineBlocks::Begin() {
   if (absl::string_view(head, 2) == "\x1f\x8b") {
     inflater_.emplace(Packing::kGzip, file_.size(), limits::kMaxUnpackedBytes,
                       [this]() -> absl::StatusOr<absl::string_view> {
-                        packed_.resize(kPackedBytes);
+                        packed_.resize(std::min(kPackedBytes, file_.size() + 1));
                         MASE_ASSIGN_OR_RETURN(const size_t got,
                                               file_.Read(absl::MakeSpan(packed_)));
                         return absl::string_view(packed_).substr(0, got);
@@ -75,7 +76,9 @@ absl::StatusOr<absl::string_view> LineBlocks::Next() {
     if (filled_ == buffer_.size()) {
       if (filled_ == static_cast<size_t>(kMaxBytes)) break;
       // A file that is not packed fits at once, with room to see that it ends.
-      const int64_t first = inflater_.has_value() ? kFirstUnpacked : file_.size() + 1;
+      const int64_t first = inflater_.has_value()
+                                ? std::min(kMostFirst, kUsualRatio * file_.size() + 1)
+                                : file_.size() + 1;
       const int64_t wanted =
           std::min(kMaxBytes, std::max(first, 2 * static_cast<int64_t>(buffer_.size())));
       MASE_RETURN_IF_ERROR(CheckMemory(wanted, path_));
