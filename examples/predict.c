@@ -62,7 +62,8 @@ int main(int argc, char **argv) {
   free(row);
   free(result);
   mase_predictor_free(predictor);
-  if (fflush(stdout) == 0) return 0;
-  perror("stdout");
+  /* A full buffer may have been written before, and in vain. */
+  if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+  fprintf(stderr, "stdout: not all classes could be written\n");
   return 1;
 }

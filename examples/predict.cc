@@ -55,5 +55,7 @@ int main(int argc, char** argv) {
     const char* name = mase_predictor_class_name(loaded, best);
     std::cout << (name != nullptr ? name : std::to_string(best)) << '\n';
   }
-  return std::cout.flush() ? 0 : 1;
+  if (std::cout.flush()) return 0;
+  std::cerr << "stdout: not all classes could be written\n";
+  return 1;
 }

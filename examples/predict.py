@@ -41,6 +41,18 @@ def numbers_of(line, number, inputs):
     return row
 
 
+def write(lines):
+    """The lines on stdout, or an error: Python prints nothing, and says so to nobody, where stdout is closed."""
+    if sys.stdout is None:
+        sys.exit("stdout: closed")
+    try:
+        sys.stdout.writelines(line + "\n" for line in lines)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Else Python tries again at its end.
+        sys.exit(f"stdout: {error.strerror}")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit("usage: predict.py CHECKPOINT < ROWS")
@@ -53,12 +65,14 @@ def main():
     message = ctypes.create_string_buffer(512)
     if lib.mase_predict(predictor, numbers, len(rows), results, message, 512) != 0:
         sys.exit(message.value.decode())
+    classes = []
     for r in range(len(rows)):
         row = results[r * outputs:(r + 1) * outputs]
         best = row.index(max(row))
         name = lib.mase_predictor_class_name(predictor, best)
-        print(name.decode() if name is not None else best)
+        classes.append(name.decode() if name is not None else str(best))
     lib.mase_predictor_free(predictor)
+    write(classes)
 
 
 main()

@@ -48,8 +48,18 @@ test "$(wc -l < "$work/classes_c")" = 40
 test "$(sort -u "$work/classes_c" | wc -l)" -gt 1
 cmp "$work/classes_c" "$work/classes_cc"
 cmp "$work/classes_c" "$work/classes_py"
+# What cannot be written is an error and says so, on a full disk and where stdout is closed.
+fails() {
+  if "$@" < "$work/rows.csv" > /dev/full 2> "$work/error"; then exit 1; fi
+  grep -q '^stdout: ' "$work/error"
+  if "$@" < "$work/rows.csv" >&- 2> "$work/error"; then exit 1; fi
+  grep -q '^stdout: ' "$work/error"
+}
+fails "$work/predict_c" "$net"
+fails "$work/predict_cc" "$net"
+fails env MASE_PREDICT="$work/moved/lib/libmase_predict.so" python3 "$examples/predict.py" "$net"
 # With no symbols but its own functions.
-nm -D --defined-only "$work/moved/lib/libmase_predict.so" | awk '$2 == "T" { print $3 }' > "$work/symbols"
+nm -D --defined-only --extern-only "$work/moved/lib/libmase_predict.so" | awk '{ print $3 }' > "$work/symbols"
 grep -q '^mase_predict$' "$work/symbols"
 if grep -qv '^mase_predict' "$work/symbols"; then exit 1; fi
 if "$work/predict_c" /no/such/file < /dev/null 2> "$work/error"; then exit 1; fi
