@@ -2,7 +2,7 @@
 # The library as it is installed: its size without symbols, what it exports, and that it holds no gradient of a kernel,
 # no loss, no optimizer and no reader of others' files.
 set -eu
-library=$1
+library=$1 header=$2
 fail() {
   echo "$library: $1" >&2
   exit 1
@@ -14,8 +14,10 @@ bytes=$(stat -c %s "$stripped")
 echo "$bytes bytes"
 [ "$bytes" -le 2750000 ] || fail "$bytes bytes without symbols, want at most 2,750,000"
 
-nm -D --defined-only "$stripped" | awk '$2 == "T" { print $3 }' > "$TEST_TMPDIR/exported"
-! grep -v '^mase_predict' "$TEST_TMPDIR/exported" || fail "exports more than mase_predict.h has"
+# What the header declares, and nothing else of any kind.
+grep -o '^[a-z].*mase_predict[a-z_]*(' "$header" | grep -o 'mase_predict[a-z_]*($' | tr -d '(' | sort > "$TEST_TMPDIR/declared"
+nm -D --defined-only --extern-only "$stripped" | awk '{ print $3 }' | sort > "$TEST_TMPDIR/exported"
+diff "$TEST_TMPDIR/declared" "$TEST_TMPDIR/exported" || fail "exports (>) something else than $header declares (<)"
 grep -q '^mase_predict$' "$TEST_TMPDIR/exported" || fail "does not export mase_predict"
 
 # The names of all functions that are in it, also of those that are not exported.
