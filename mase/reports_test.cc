@@ -115,9 +115,10 @@ TEST_F(ReportsTest, ARunsPageShowsIt) {
                           HasSubstr("id=\"nodes\""), HasSubstr("seq_blocks_2"),
                           HasSubstr("id=\"histograms\""), HasSubstr("integer 8/4"),
                           HasSubstr("Confusion matrix"), HasSubstr("data:image/svg+xml;base64,")));
-  EXPECT_THAT(page, AllOf(HasSubstr("id=\"execution\""), HasSubstr("integer_chain"),
-                          HasSubstr("uint8 x int8, sum"), HasSubstr("did not run on integer codes"),
-                          HasSubstr("Time of a call"), HasSubstr("is the fastest")));
+  EXPECT_THAT(
+      page, AllOf(HasSubstr("id=\"execution\""), HasSubstr("integer_chain"),
+                  HasSubstr("uint8 x int8 + int32, sum"), HasSubstr("did not run on integer codes"),
+                  HasSubstr("Time of a call"), HasSubstr("is the fastest")));
   EXPECT_LT(page.size(), size_t{1} << 20);
   EXPECT_THAT(Contents("integer/summary.json"), HasSubstr("report.html"));
   EXPECT_THAT(Contents("runs/rate-1e-2/report.html"), HasSubstr("id=\"curves\""));

@@ -24,6 +24,7 @@ class QuantizeKernel final : public Kernel {
         shape_(std::move(shape)),
         stream_(stream),
         has_state_(HasOperandState(format_->proto())) {
+    best_isa_ = true;
     in_place_ = true;
     has_backward_ = true;
     reads_src_ = true;
@@ -32,8 +33,6 @@ class QuantizeKernel final : public Kernel {
       gradients_.resize(shape_.elements());
     }
   }
-
-  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Forward(const KernelArgs& args) override {
     if (has_state_) {

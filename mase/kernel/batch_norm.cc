@@ -157,6 +157,7 @@ class BatchNormKernel : public Kernel {
         counter_(spec.TensorIndex("num_batches_tracked")),
         uses_batch_(spec.training || mean_ < 0),
         updates_(spec.training && mean_ >= 0) {
+    best_isa_ = true;
     src_layouts_ = {spec.srcs[0].layout};
     dst_layout_ = spec.srcs[0].layout;
     reads_src_ = uses_batch_;
@@ -168,8 +169,6 @@ class BatchNormKernel : public Kernel {
       prepared_bytes_ = space_.channels() * kBytes;  // weight / sqrt(variance + eps).
     }
   }
-
-  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Prepare(const KernelArgs& args) override {
     const int64_t channels = space_.channels();

@@ -145,6 +145,7 @@ class BinaryKernel : public Kernel {
   explicit BinaryKernel(const KernelSpec& spec)
       : broadcast_(spec.srcs[0].shape, spec.srcs[1].shape, spec.dst.shape),
         elements_{spec.srcs[0].elements(), spec.srcs[1].elements()} {
+    best_isa_ = true;
     if (spec.srcs[0].shape == spec.srcs[1].shape && spec.srcs[0].layout == spec.srcs[1].layout) {
       src_layouts_ = {spec.srcs[0].layout, spec.srcs[0].layout};
       dst_layout_ = spec.srcs[0].layout;
@@ -152,8 +153,6 @@ class BinaryKernel : public Kernel {
     in_place_ = spec.srcs[0].shape == spec.dst.shape;
     reads_src_ = Op::kReads;
   }
-
-  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Forward(const KernelArgs& args) override {
     const T* a = args.Src<T>(0);

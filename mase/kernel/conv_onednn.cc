@@ -101,7 +101,7 @@ class OneDnnConvKernel : public Kernel {
   }
 
   KernelFacts facts() const override {
-    if (forward_.empty()) return {};
+    if (forward_.empty()) return Kernel::facts();
     return {.implementation = absl::StrCat("oneDNN ", implementation_), .isa = isa_};
   }
 

@@ -106,13 +106,12 @@ class TiledConvKernel final : public Kernel {
         taps_(windows_.taps()),
         depth_(g_.in_channels),
         rows_(g_.batch * windows_.positions()) {
+    best_isa_ = true;
     src_layouts_ = {Layout::kChannelsLast};
     dst_layout_ = Layout::kChannelsLast;
     const int64_t copies = norm_.present ? 2 : 1;
     prepared_bytes_ = (copies * g_.weight_elements() + g_.out_channels + depth_) * kFloatBytes;
   }
-
-  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Prepare(const KernelArgs& args) override {
     float* packed = args.Prepared<float>();

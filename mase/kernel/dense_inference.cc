@@ -63,13 +63,12 @@ class DenseInferenceKernel final : public Kernel {
  public:
   explicit DenseInferenceKernel(const KernelSpec& spec)
       : kernels_(CurrentDenseChainLoops()), rows_(spec.dst.shape[0]) {
+    best_isa_ = true;
     stages_.push_back({.in = spec.srcs[0].shape[1], .out = spec.srcs[0].shape[1]});
     Add(spec.op, *spec.attributes, spec);
     for (const FusedOp& fused : spec.fused) Add(fused.op, fused.attributes, fused);
     PlaceMemory();
   }
-
-  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Prepare(const KernelArgs& args) override {
     DenseChain* chain = args.Prepared<DenseChain>();

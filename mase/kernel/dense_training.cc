@@ -48,13 +48,12 @@ class DenseTrainingKernel final : public Kernel {
         rows_(spec.srcs[0].shape[0]),
         with_loss_(spec.kernel == kDenseChainLoss),
         picks_(spec.srcs.size() > 2) {
+    best_isa_ = true;
     has_backward_ = true;
     reads_src_ = with_loss_;
     turns_ = with_loss_;
     workspace_bytes_ = net_.WorkspaceFloats(rows_) * static_cast<int64_t>(sizeof(float));
   }
-
-  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Forward(const KernelArgs& args) override {
     if (with_loss_) return absl::OkStatus();

@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "mase/base/isa.h"
 #include "mase/base/parallel.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/conv_geometry.h"
@@ -34,7 +35,7 @@ int64_t ExactDepth(const KernelSpec& spec, int64_t depth) {
 
 // Of sums in chunks of so many products, 0: in double.
 KernelFacts FactsOf(const Gemm<float>& whole, int64_t exact) {
-  if (exact == 0) return FactsOfBestIsa();
+  if (exact == 0) return {.isa = std::string(IsaName(CurrentIsa()))};
   Gemm<float> chunk = whole;
   chunk.depth = std::min(exact, whole.depth);
   return FactsOfGemm(chunk);

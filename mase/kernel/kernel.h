@@ -172,14 +172,12 @@ struct KernelFacts {
   // kOwnImplementation, "oneDNN " and what that calls its own, or "plugin".
   std::string implementation = std::string(kOwnImplementation);
   // Of the inner loop: "AVX-512 VNNI", or as oneDNN writes it, "avx512_core". Empty: not known.
-  std::string isa = std::string(IsaName(Isa::kBaseline));
+  std::string isa;
   // Of products of codes: the smallest accumulator that holds every sum, and as what biases are
   // added (gemm.h of the integer kernels).
   int sum_bits = 0;
   std::optional<DType> bias;
 };
-// Of kernels of our own whose loops are ForBestIsa's.
-inline KernelFacts FactsOfBestIsa() { return {.isa = std::string(IsaName(CurrentIsa()))}; }
 
 // Forward of one row as a bare function, for callers to whom a virtual call and a status are long.
 // `prepared` and `scratch` are those of KernelArgs, `src` and `dst` one row of the one input and of
@@ -228,7 +226,9 @@ class Kernel {
   virtual RowFunction row_function() const { return nullptr; }
 
   // For reports; what weights decide is there after Prepare.
-  virtual KernelFacts facts() const { return {}; }
+  virtual KernelFacts facts() const {
+    return {.isa = std::string(IsaName(best_isa_ ? CurrentIsa() : Isa::kBaseline))};
+  }
 
  protected:
   std::vector<Layout> src_layouts_;  // Missing ones are plain.
@@ -241,6 +241,7 @@ class Kernel {
   bool reads_src_ = false;
   bool reads_dst_ = false;
   bool turns_ = false;
+  bool best_isa_ = false;  // Its loops are ForBestIsa's, or chosen as those are.
 };
 
 using KernelOr = absl::StatusOr<std::unique_ptr<Kernel>>;

@@ -51,7 +51,7 @@ class PluginKernel final : public Kernel {
     reads_dst_ = has_backward_;
   }
 
-  KernelFacts facts() const override { return {.implementation = "plugin", .isa = ""}; }
+  KernelFacts facts() const override { return {.implementation = "plugin"}; }
 
   absl::Status Forward(const KernelArgs& args) override {
     SetPointers(args);

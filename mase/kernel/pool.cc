@@ -31,6 +31,7 @@ class PoolKernel : public Kernel {
         rows_(Axes(spec) == 2 ? WindowsAlong(spec, 0, kAverage) : std::vector<Window>{{0, 1, 1}}),
         columns_(WindowsAlong(spec, Axes(spec) - 1, kAverage)),
         run_(channels_ == 1 ? RunOf(columns_) : Run()) {
+    best_isa_ = true;
     src_layouts_ = {spec.srcs[0].layout};
     dst_layout_ = spec.srcs[0].layout;
     // The positions of the maxima, as 32-bit numbers.
@@ -38,8 +39,6 @@ class PoolKernel : public Kernel {
       workspace_bytes_ = spec.dst.elements() * static_cast<int64_t>(sizeof(int32_t));
     }
   }
-
-  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Forward(const KernelArgs& args) override {
     ForPlanes([&](int64_t plane) {

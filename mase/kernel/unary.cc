@@ -413,14 +413,13 @@ class UnaryKernel : public Kernel {
  public:
   explicit UnaryKernel(const KernelSpec& spec)
       : op_(*spec.attributes), elements_(spec.dst.elements()) {
+    best_isa_ = true;
     src_layouts_ = {spec.srcs[0].layout};
     dst_layout_ = spec.srcs[0].layout;
     in_place_ = true;
     reads_src_ = Op::kReadsX;
     reads_dst_ = !Op::kReadsX;
   }
-
-  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Forward(const KernelArgs& args) override {
     const T* src = args.Src<T>(0);

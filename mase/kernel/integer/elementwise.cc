@@ -102,12 +102,11 @@ class ConvertKernel final : public Kernel {
         has_norm_(HasNorm(spec)),
         epilogue_(spec, has_norm_ ? spec.dst.shape[1] : 1),
         rows_(spec.dst.shape, OwnLayout(spec.srcs[0].layout), has_norm_) {
+    best_isa_ = true;
     src_layouts_ = {OwnLayout(spec.srcs[0].layout)};
     dst_layout_ = src_layouts_[0];
     prepared_bytes_ = has_norm_ ? (epilogue_.prepared_floats() + kEpilogueLanes) * 4 : 0;
   }
-
-  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Prepare(const KernelArgs& args) override {
     // Numbers of floats may be infinite.
@@ -180,6 +179,7 @@ class ArithmeticKernel final : public Kernel {
         rows_(spec.dst.shape,
               same_shape_ && a_.layout == Layout::kChannelsLast ? a_.layout : Layout::kPlain,
               has_norm_) {
+    best_isa_ = true;
     const bool channels_last = same_shape_ && (a_.layout == Layout::kChannelsLast);
     const Layout layout = channels_last ? Layout::kChannelsLast : Layout::kPlain;
     src_layouts_ = {layout, layout};
@@ -187,8 +187,6 @@ class ArithmeticKernel final : public Kernel {
     prepared_bytes_ = has_norm_ ? (epilogue_.prepared_floats() + kEpilogueLanes) * 4 : 0;
     if (!same_shape_) scratch_bytes_ = elements_ * 4;
   }
-
-  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Prepare(const KernelArgs& args) override {
     const NumberRange numbers = {kLargestNumber * static_cast<double>(scale_)};
@@ -292,6 +290,7 @@ class IntegerPoolKernel final : public Kernel {
         src_(spec.srcs[0]),
         channels_(spec.dst.shape[1]),
         epilogue_(spec, channels_) {
+    best_isa_ = true;
     const int axes = spec.dst.shape.rank() - 2;
     height_ = axes == 2 ? src_.shape[2] : 1;
     width_ = src_.shape[-1];
@@ -301,8 +300,6 @@ class IntegerPoolKernel final : public Kernel {
     dst_layout_ = Layout::kChannelsLast;
     prepared_bytes_ = (epilogue_.prepared_floats() + kEpilogueLanes) * 4;
   }
-
-  KernelFacts facts() const override { return FactsOfBestIsa(); }
 
   absl::Status Prepare(const KernelArgs& args) override {
     const NumberRange numbers = {kLargestNumber * static_cast<double>(src_.codes->scale)};
