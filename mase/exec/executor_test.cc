@@ -16,10 +16,12 @@
 namespace mase {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 Attributes LinearAttributes(int64_t in, int64_t out) {
   return {{"in_features", in}, {"out_features", out}};
@@ -364,6 +366,26 @@ TEST(ExecutorTest, SamplesThatAreNotTheNetsAreRefusedBeforeTheyAreRead) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("input 0 is [9, 15]; of 4 of 9 rows the net reads [4, 16]")));
   EXPECT_THAT(run({tensor({})}, 9), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(ExecutorTest, WhatARowIsRefusedForNamesTheRowOfTheDataSet) {
+  Graph graph = ParseGraph(R"(
+x = placeholder() : f32[8, 2]
+fc = linear(x, in_features=2, out_features=1, bias=False)
+  quantized integer
+  data_in = integer { width: 8 frac_width: 4 } nan: NAN_IS_ERROR
+output = output(fc)
+)");
+  graph.SetTensor("fc.weight", Tensor::FromValues<float>({1, 2}, {1, -0.5f}), false);
+  auto executor = MakeExecutor<float>(graph);
+  std::vector<float> rows(20, 0.5f);
+  rows[2 * 6 + 1] = NAN;
+  const auto see = [](int64_t, int64_t) { return absl::OkStatus(); };
+  EXPECT_THAT(RunNet<float>(*executor, {Tensor::FromValues<float>({10, 2}, rows)},
+                            RowBatches::OfSize(10, 4), see),
+              StatusIs(absl::StatusCode::kOutOfRange,
+                       AllOf(StartsWith("row 6: number 1 is nan: fc (linear): "),
+                             HasSubstr("element 1 of [1, 2] is NaN"))));
 }
 
 TEST(ExecutorTest, RefusesWhatItCannotRun) {

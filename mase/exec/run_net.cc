@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/status_macros.h"
+#include "mase/exec/failing_row.h"
 
 namespace mase {
 
@@ -113,7 +114,8 @@ absl::Status RunNet(BasicExecutor<T>& executor, absl::Span<const Tensor> inputs,
         pointers.push_back(converted[i].data());
       }
     }
-    MASE_RETURN_IF_ERROR(executor.Forward(ExecutionMode::kInference, rows, pointers));
+    const absl::Status ran = executor.Forward(ExecutionMode::kInference, rows, pointers);
+    if (!ran.ok()) return AtFailingRow(executor, pointers, first, rows, ran);
     MASE_RETURN_IF_ERROR(sink(first, rows));
   }
   return absl::OkStatus();

@@ -67,7 +67,8 @@ absl::StatusOr<std::map<std::string, Tensor>> NodeValues(
 
 // Runs all batches; inputs[i], [rows, ...], are the samples of placeholder i. Calls `sink` after
 // each batch with its first row and how many it has. What is float32 is converted where T is
-// double. Errors are those of Forward, or the sink's, which ends the run; InvalidArgument, before
+// double. Errors are those of Forward, with the row (failing_row.h), or the sink's, which ends the
+// run; InvalidArgument, before
 // the first batch, for another number of inputs than the net has, and for one that has not as many
 // rows as `batches`, or rows of another size than its placeholder.
 template <typename T>

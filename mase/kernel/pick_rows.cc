@@ -35,10 +35,10 @@ class PickRowsKernel final : public Kernel {
         for (int64_t k = 0; k < row_elements_; ++k) {
           const From number = row(i)[k];
           if (!(std::abs(number) <= kLargestId) || number != std::floor(number)) {
-            return absl::OutOfRangeError(absl::StrCat(number, " in place ", k, " of row ", i,
-                                                      " of the batch is no id: want whole numbers"
-                                                      " up to ",
-                                                      int64_t{kLargestId}));
+            return absl::OutOfRangeError(
+                absl::StrCat(number, " in place ", k,
+                             rows_ == 1 ? "" : absl::StrCat(" of row ", i, " of the batch"),
+                             " is no id: want whole numbers up to ", int64_t{kLargestId}));
           }
           dst[k] = static_cast<To>(number);
         }

@@ -14,6 +14,7 @@
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/data/preprocess.h"
+#include "mase/exec/failing_row.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/interop/safetensors.h"
 #include "mase/model/saved_net.h"
@@ -218,7 +219,7 @@ absl::Status Predictor::Predict(absl::Span<const float> in, absl::Span<float> ou
     if (worker->row(numbers, out.data())) [[likely]]
       return absl::OkStatus();
   }
-  if (rows < 2 * kBatches[0]) return RunBatches(*worker, in.data(), rows, out.data());
+  if (rows < 2 * kBatches[0]) return RunBatches(*worker, in.data(), 0, rows, out.data());
   return RunManyRows(*worker, in.data(), rows, out.data());
 }
 
@@ -234,16 +235,14 @@ absl::Status Predictor::RunManyRows(Worker& worker, const float* in, int64_t row
   MASE_ASSIGN_OR_RETURN(const int64_t bytes, worker.executor->PlannedBytes(kBatches[0]));
   const int64_t batches = rows / kBatches[0];
   const int64_t parts = std::min<int64_t>({batches, omp_get_max_threads(), kMostThreads});
-  if (parts == 1 || bytes > kBytesSideBySide) return RunBatches(worker, in, rows, out);
+  if (parts == 1 || bytes > kBytesSideBySide) return RunBatches(worker, in, 0, rows, out);
   absl::Status statuses[kMostThreads];
   ForChunks(batches, parts, [&](int64_t part, int64_t begin, int64_t end) {
     const int64_t first = begin * kBatches[0];
     const int64_t count = (end == batches ? rows : end * kBatches[0]) - first;
     try {
       const auto own = Workers::Get(*this);
-      statuses[part] = own.ok()
-                           ? RunBatches(**own, in + first * inputs_, count, out + first * outputs_)
-                           : own.status();
+      statuses[part] = own.ok() ? RunBatches(**own, in, first, first + count, out) : own.status();
     } catch (const std::bad_alloc&) {  // Which may not leave a parallel region.
       statuses[part] = absl::ResourceExhaustedError("out of memory");
     }
@@ -252,27 +251,28 @@ absl::Status Predictor::RunManyRows(Worker& worker, const float* in, int64_t row
   return absl::OkStatus();
 }
 
-absl::Status Predictor::RunBatches(Worker& worker, const float* in, int64_t rows,
+absl::Status Predictor::RunBatches(Worker& worker, const float* in, int64_t row, int64_t end,
                                    float* out) const {
-  for (const int64_t* batch = rows == 1 ? std::end(kBatches) - 1 : std::begin(kBatches);
-       rows > 0;) {
+  for (const int64_t* batch = end - row == 1 ? std::end(kBatches) - 1 : std::begin(kBatches);
+       row < end;) {
     const int64_t count = *batch;
-    if (count > rows) {
+    if (count > end - row) {
       ++batch;
       continue;
     }
-    const float* numbers = mean_.empty() ? in : Scaled(worker, in, count);
-    MASE_RETURN_IF_ERROR(worker.executor->Forward(ExecutionMode::kInference, count, {numbers}));
+    const float* rows = in + row * inputs_;
+    const float* numbers = mean_.empty() ? rows : Scaled(worker, rows, count);
+    const absl::Status ran = worker.executor->Forward(ExecutionMode::kInference, count, {numbers});
+    if (!ran.ok()) [[unlikely]]
+      return AtFailingRow(*worker.executor, {numbers}, row, count, ran);
     const absl::Span<const float> results = worker.executor->output();
     if (static_cast<int64_t>(results.size()) != count * outputs_) [[unlikely]] {
       return absl::InvalidArgumentError(absl::StrCat("of ", count, " rows the net makes ",
                                                      results.size(), " numbers, of one ", outputs_,
                                                      ": they are no rows"));
     }
-    std::memcpy(out, results.data(), results.size() * sizeof(float));
-    in += count * inputs_;
-    out += count * outputs_;
-    rows -= count;
+    std::memcpy(out + row * outputs_, results.data(), results.size() * sizeof(float));
+    row += count;
   }
   return absl::OkStatus();
 }

@@ -75,7 +75,8 @@ class Predictor {
   // rows as `in` has, also none.
   //
   // InvalidArgument, naming both numbers: `in` is no whole number of rows, or `out` has not as
-  // many. OutOfRange: a NaN where a format has no code for it. `out` is then unspecified.
+  // many. OutOfRange: a NaN where a format has no code for it, naming its row and its place in it,
+  // from 0. `out` is then unspecified.
   absl::Status Predict(absl::Span<const float> in, absl::Span<float> out) const;
 
  private:
@@ -85,7 +86,9 @@ class Predictor {
   Predictor() = default;
   // The rows after the recipe, in the worker's memory.
   const float* Scaled(Worker& worker, const float* in, int64_t rows) const;
-  absl::Status RunBatches(Worker& worker, const float* in, int64_t rows, float* out) const;
+  // Those from `row` to before `end`.
+  absl::Status RunBatches(Worker& worker, const float* in, int64_t row, int64_t end,
+                          float* out) const;
   // Two batches and more.
   absl::Status RunManyRows(Worker& worker, const float* in, int64_t rows, float* out) const;
 

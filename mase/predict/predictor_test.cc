@@ -58,6 +58,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 std::string Trained() { return Runfile("testdata/checkpoints/jsc-toy.safetensors"); }
 
@@ -239,7 +240,7 @@ TEST(PredictorTest, ManyRowsAreEachRowsResultForAnyNumberOfThreads) {
   rows[8000 * 16] = std::numeric_limits<float>::quiet_NaN();
   std::vector<float> out(9000 * 5);
   EXPECT_THAT(predictor->Predict(rows, absl::MakeSpan(out)),
-              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("NaN")));
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("row 8000: number 0 is nan: ")));
   omp_set_num_threads(before);
 }
 
@@ -271,10 +272,35 @@ TEST(PredictorTest, BadCallsNameTheNumbers) {
 TEST(PredictorTest, ANanHasNoCode) {
   const Checkpoint checkpoint = ValueOrDie(LoadCheckpoint(Trained()));
   const auto predictor = ValueOrDie(Predictor::Create(Quantized(*checkpoint.graph), nullptr));
-  std::vector<float> in = SomeRows(40, 16), out(40 * 5);
-  in[600] = std::numeric_limits<float>::quiet_NaN();
+  // Rows are the caller's, however they are cut: 1,024, 256, 64, 16, 4, 1.
+  std::vector<float> in = SomeRows(1365, 16), out(1365 * 5);
+  for (const int64_t row : {0, 1023, 1024, 1300, 1364}) {
+    std::vector<float> rows = in;
+    rows[row * 16 + 7] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_THAT(predictor->Predict(rows, absl::MakeSpan(out)),
+                StatusIs(absl::StatusCode::kOutOfRange,
+                         AllOf(HasSubstr(absl::StrCat("row ", row, ": number 7 is nan: ")),
+                               HasSubstr("no code"))));
+  }
+}
+
+// The rows' numbers are all right, but not what a layer makes of one of them.
+TEST(PredictorTest, ANanThatTheNetMakesIsOneOfARow) {
+  Graph graph = ParseGraph(R"(
+x = placeholder() : f32[8, 2]
+root = sqrt(x)
+fc = linear(root, in_features=2, out_features=1, bias=False)
+  quantized integer
+  data_in = integer { width: 8 frac_width: 4 }
+  weight = integer { width: 8 frac_width: 4 }
+output = output(fc)
+)");
+  graph.SetTensor("fc.weight", Tensor::FromValues<float>({1, 2}, {1, -0.5f}), false);
+  const auto predictor = ValueOrDie(Predictor::Create(graph, nullptr));
+  std::vector<float> in(2 * 300, 2.0f), out(300);
+  in[2 * 270 + 1] = -2;
   EXPECT_THAT(predictor->Predict(in, absl::MakeSpan(out)),
-              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("NaN")));
+              StatusIs(absl::StatusCode::kOutOfRange, StartsWith("row 270: fc (linear)")));
 }
 
 TEST(MasePredictTest, TheCInterfaceSaysWhatIsWrong) {
