@@ -16,6 +16,7 @@
 #include "mase/graph/shape_inference.h"
 #include "mase/graph/verifier.h"
 #include "mase/kernel/kernel.h"
+#include "mase/quantize/scales.h"
 
 namespace mase {
 namespace {
@@ -270,6 +271,7 @@ absl::StatusOr<std::unique_ptr<BasicExecutor<T>>> BasicExecutor<T>::Create(
   for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
     MASE_RETURN_IF_ERROR(CheckNode(*node, DTypeOf<T>::value));
   }
+  MASE_RETURN_IF_ERROR(CheckScales(graph));
   MASE_RETURN_IF_ERROR(CheckOperandStates(graph));
   auto impl = std::make_unique<Impl>(graph, options);
   MASE_RETURN_IF_ERROR(impl->store.LoadFrom(graph));

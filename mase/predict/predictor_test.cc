@@ -284,6 +284,21 @@ TEST(PredictorTest, ANanHasNoCode) {
   }
 }
 
+// A scale for each number of one row is none for those of the next: nothing is predicted before.
+TEST(PredictorTest, ScalesThatDoNotFitAreRefusedBeforeTheFirstRow) {
+  Graph graph = ParseGraph(R"(
+x = placeholder() : f32[8, 2]
+fc = linear(x, in_features=2, out_features=1, bias=False)
+  quantized affine
+  data_in = affine { width: 8 scale: 0.5 scale: 0.25 block_size: 1 block_size: 1 }
+output = output(fc)
+)");
+  graph.SetTensor("fc.weight", Tensor::FromValues<float>({1, 2}, {1, -0.5f}), false);
+  EXPECT_THAT(Predictor::Create(graph, nullptr).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       StartsWith("fc (linear): data_in: affine: 2 scales for blocks of [1, 1]")));
+}
+
 // The rows' numbers are all right, but not what a layer makes of one of them.
 TEST(PredictorTest, ANanThatTheNetMakesIsOneOfARow) {
   Graph graph = ParseGraph(R"(
