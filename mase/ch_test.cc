@@ -261,6 +261,22 @@ TEST(ChTest, VersionSaysWhatItIsMadeOf) {
   }
 }
 
+TEST(ChTest, AnInstructionSetCanBeAskedForAndOneThatIsNoneIsRefused) {
+  const auto with = [](const std::string& limit, const std::vector<std::string>& words) {
+    std::vector<std::string> all = {absl::StrCat("MASE_MAX_CPU_ISA=", limit), Runfile("mase/ch")};
+    all.insert(all.end(), words.begin(), words.end());
+    return RunCommand("/usr/bin/env", all, NewFolder());
+  };
+  EXPECT_THAT(with("SSE2", {"version"}).out,
+              ContainsRegex("instruction set +baseline, on codes SSE2"));
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"version"}, {"transform", Config()}}) {
+    const CommandResult refused = with("AVX3", words);
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_THAT(refused.err, HasSubstr("MASE_MAX_CPU_ISA is 'AVX3', want one of SSE2, AVX2"));
+  }
+}
+
 TEST(ChTest, PassesAreListedAndDescribedFromTheirComments) {
   const CommandResult list = Ch({"passes"});
   EXPECT_THAT(list.out, ContainsRegex("\nquantize +transform +Gives nodes a number format"));

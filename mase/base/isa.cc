@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include "mase/base/isa_limit.h"
+
 namespace mase {
 namespace {
 
@@ -20,10 +22,15 @@ bool Has(Isa isa) {
   return false;
 }
 
+Isa Best() {
+  const IsaLimit limit = MaxIsa();
+  if (limit >= IsaLimit::kAvx512 && Has(Isa::kAvx512)) return Isa::kAvx512;
+  if (limit >= IsaLimit::kAvx2 && Has(Isa::kAvx2)) return Isa::kAvx2;
+  return Isa::kBaseline;
+}
+
 std::atomic<Isa>& Current() {
-  static std::atomic<Isa> current{Has(Isa::kAvx512) ? Isa::kAvx512
-                                  : Has(Isa::kAvx2) ? Isa::kAvx2
-                                                    : Isa::kBaseline};
+  static std::atomic<Isa> current{Best()};
   return current;
 }
 

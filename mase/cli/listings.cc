@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "mase/base/files.h"
 #include "mase/base/isa.h"
+#include "mase/base/isa_limit.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
@@ -18,6 +19,7 @@
 #include "mase/base/version.h"
 #include "mase/cli/option_manual.h"
 #include "mase/data/open_dataset.h"
+#include "mase/kernel/integer/tile.h"
 #include "mase/kernel/onednn_version.h"
 #include "mase/model/zoo.h"
 #include "mase/plugin/plugin_loader.h"
@@ -130,6 +132,7 @@ absl::StatusOr<Listing> ListDatasets(const std::vector<std::string>& words) {
 
 absl::StatusOr<Listing> ListVersions(const std::vector<std::string>& words) {
   MASE_RETURN_IF_ERROR(WantNoWords("version", words));
+  MASE_RETURN_IF_ERROR(CheckIsaLimit());
   Table table("version", "", {{""}, {.name = "", .align = Align::kLeft}});
   table.AddRow({"mase", Version()});
   table.AddRow({"revision", Revision()});
@@ -137,7 +140,9 @@ absl::StatusOr<Listing> ListVersions(const std::vector<std::string>& words) {
     if (name != "mase") table.AddRow({name, version});
   }
   table.AddRow({"oneDNN", OneDnnVersion()});
-  table.AddRow({"instruction set", std::string(IsaName(CurrentIsa()))});
+  // Of floats, and of products of codes.
+  table.AddRow({"instruction set", absl::StrCat(IsaName(CurrentIsa()), ", on codes ",
+                                                IntegerIsaName(CurrentIntegerIsa()))});
   return Listing{std::move(table)};
 }
 

@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "glog/logging.h"
 #include "google/protobuf/stubs/logging.h"
+#include "mase/base/isa_limit.h"
 #include "mase/base/memory_budget.h"
 #include "mase/base/recorded.h"
 #include "mase/base/runfiles.h"
@@ -196,6 +197,7 @@ absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporte
     MASE_RETURN_IF_ERROR(SetFlag(name, value, *action.own_flags()));
   }
   MASE_RETURN_IF_ERROR(CheckFlags(action.name(), arguments, action.own_flags()));
+  MASE_RETURN_IF_ERROR(CheckIsaLimit());
   if (!action.makes_directory()) MASE_RETURN_IF_ERROR(RefuseOutputs(arguments, action.name()));
   action.Begin(arguments, reporter, call.watch_interrupt);
   MASE_ASSIGN_OR_RETURN(const bool done, action.Prepare());

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/isa_limit.h"
 #include "mase/base/parallel.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -164,6 +165,7 @@ absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Load(absl::string_view pat
 absl::StatusOr<std::unique_ptr<Predictor>> Predictor::Create(const Graph& graph,
                                                              const DataRecipe* recipe,
                                                              const PredictorOptions& options) {
+  MASE_RETURN_IF_ERROR(CheckIsaLimit());
   MASE_RETURN_IF_ERROR(CheckGraph(graph));
   std::unique_ptr<Predictor> predictor(new Predictor);
   MASE_ASSIGN_OR_RETURN(const InferredShapes shapes, InferShapesFor(graph, 1));

@@ -6,18 +6,21 @@
 #include <cstring>
 
 #include "mase/base/isa.h"
+#include "mase/base/isa_limit.h"
 #include "mase/kernel/integer/epilogue.h"
 
 namespace mase {
 namespace {
 
 std::atomic<bool>& UsesVnni() {
-  static std::atomic<bool> uses{__builtin_cpu_supports("avx512vnni") != 0};
+  static std::atomic<bool> uses{MaxIsa() >= IsaLimit::kAvx512Vnni &&
+                                __builtin_cpu_supports("avx512vnni") != 0};
   return uses;
 }
 
 std::atomic<bool>& UsesPopcount() {
-  static std::atomic<bool> uses{__builtin_cpu_supports("avx512vpopcntdq") != 0};
+  static std::atomic<bool> uses{MaxIsa() >= IsaLimit::kAll &&
+                                __builtin_cpu_supports("avx512vpopcntdq") != 0};
   return uses;
 }
 
