@@ -1,6 +1,6 @@
 // MASE_MAX_CPU_ISA in the environment: the best instruction set that MASE's own kernels may use,
-// of those that the machine has. For comparisons; results have the same bits with each. oneDNN has
-// a variable of its own, ONEDNN_MAX_CPU_ISA.
+// of those that the machine has. For comparisons; what is computed on codes has the same bits with
+// each. oneDNN has a variable of its own, ONEDNN_MAX_CPU_ISA.
 #ifndef MASE_BASE_ISA_LIMIT_H_
 #define MASE_BASE_ISA_LIMIT_H_
 

@@ -154,7 +154,7 @@ class BasicExecutor {
   // InvalidArgument: more rows than max_rows, another number of inputs or one of another element
   // type, shapes that do not fit this number of rows, batch statistics of less than two values a
   // channel. Unimplemented: an op without a kernel. OutOfRange: a format that refuses NaN met one,
-  // an id that the table has not or that is no whole number. Cancelled: ExecutorOptions::interrupted.
+  // an id that the table has not or that is no whole number. Cancelled: the options' `interrupted`.
   absl::Status Forward(ExecutionMode mode, int64_t rows, absl::Span<const InputData> inputs);
 
   // The net as a function of one row, for callers to whom nanoseconds matter: what Forward computes

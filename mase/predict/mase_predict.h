@@ -31,8 +31,8 @@ enum {
   MASE_INVALID_ARGUMENT = 3,   /* An argument or a net that does not fit. */
   MASE_NOT_FOUND = 5,          /* There is no such file. */
   MASE_RESOURCE_EXHAUSTED = 8, /* A limit of sizes, or memory. */
-  MASE_OUT_OF_RANGE = 11,      /* A NaN where the net's number format has no code for it; the message
-                                  has its row and its place in it, from 0. */
+  MASE_OUT_OF_RANGE = 11,      /* A NaN where a number format has no code for it; the message has
+                                  its row, and its place in the row, both from 0. */
   MASE_UNIMPLEMENTED = 12,     /* An op that this build cannot run. */
   MASE_INTERNAL = 13,          /* A fault of this library. */
   MASE_UNAVAILABLE = 14,       /* The file cannot be read now: an I/O error, too many open files, it
