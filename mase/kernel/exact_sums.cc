@@ -3,7 +3,7 @@
 // float32 sums are exact in any order, so that the fast products of float32 do the work; the chunks
 // are added in double, with the bias, and rounded once. Where a chunk would be too short to be
 // worth it (an unrounded bias, whose unit nobody knows) all is added in double. Convolutions copy
-// the windows of a sample into a matrix first.
+// windows into a matrix first.
 #include "mase/kernel/exact_sums.h"
 
 #include <algorithm>
@@ -225,23 +225,31 @@ class ExactMatmulKernel final : public Kernel {
   const std::vector<BatchEntry> batch_;
 };
 
+// Columns are positions of all samples, one behind the other: deep in a net, where images are a few
+// pixels, the samples make the products wide. A block of them passes at a time, so that windows and
+// sums stay in the cache.
 class ExactConvKernel final : public Kernel {
  public:
   explicit ExactConvKernel(const KernelSpec& spec)
       : g_(spec),
+        outputs_(g_.out_channels / g_.groups),
         depth_(g_.in_channels / g_.groups * g_.kernel[0] * g_.kernel[1]),
         positions_(g_.out[0] * g_.out[1]),
-        exact_(ExactDepth(spec, depth_)) {
-    const int64_t sums = g_.out_channels / g_.groups * positions_;
-    if (exact_ > 0) {
-      scratch_bytes_ = sums * kDoubleBytes + (sums + depth_ * positions_) * kFloatBytes;
-      return;
-    }
-    prepared_bytes_ = g_.out_channels * depth_ * kDoubleBytes;
-    scratch_bytes_ = (depth_ * positions_ + sums) * kDoubleBytes;
+        columns_(g_.batch * positions_),
+        exact_(ExactDepth(spec, depth_)),
+        block_(std::min(BlockColumns(depth_), std::max<int64_t>(columns_, 1))),
+        blocks_((columns_ + block_ - 1) / block_),
+        tasks_(ChunkCount(columns_ * g_.weight_elements(), kTaskMacs,
+                          std::clamp<int64_t>(g_.groups * blocks_, 1, kMaxTasks))) {
+    const int64_t windows = depth_ * block_, sums = outputs_ * block_;
+    if (exact_ == 0) prepared_bytes_ = g_.out_channels * depth_ * kDoubleBytes;
+    task_bytes_ = sums * kDoubleBytes +
+                  (exact_ > 0 ? (sums + windows) * kFloatBytes : windows * kDoubleBytes);
+    task_bytes_ = (task_bytes_ + kLine - 1) / kLine * kLine;
+    scratch_bytes_ = tasks_ * task_bytes_;
   }
 
-  KernelFacts facts() const override { return FactsOf(Whole(nullptr, nullptr), exact_); }
+  KernelFacts facts() const override { return FactsOf(Whole(nullptr, nullptr, block_), exact_); }
 
   absl::Status Prepare(const KernelArgs& args) override {
     if (exact_ > 0) return absl::OkStatus();
@@ -250,80 +258,123 @@ class ExactConvKernel final : public Kernel {
   }
 
   absl::Status Forward(const KernelArgs& args) override {
-    const int64_t outputs = g_.out_channels / g_.groups;
-    double* sums = args.Scratch<double>();
-    double* windows = sums + outputs * positions_;
-    auto* part = reinterpret_cast<float*>(windows);
-    float* float_windows = part + outputs * positions_;
-    for (int64_t i = 0; i < g_.batch * g_.groups; ++i) {
-      const int64_t group = i % g_.groups;
-      const int64_t weights = group * outputs * depth_;
-      const float* src =
-          args.Src<float>(0) + i * (g_.in_channels / g_.groups) * g_.in[0] * g_.in[1];
-      if (exact_ > 0) {
-        CopyWindows(src, float_windows);
-        MASE_RETURN_IF_ERROR(AddChunks(
-            Whole(args.Tensor<float>(g_.weight) + weights, float_windows), exact_, part, sums));
-      } else {
-        CopyWindows(src, windows);
-        MASE_RETURN_IF_ERROR(
-            RunGemm<double>({.rows = outputs,
-                             .cols = positions_,
-                             .depth = depth_,
-                             .a = RowMajor<double>(args.Prepared<double>() + weights, depth_),
-                             .b = RowMajor<double>(windows, positions_),
-                             .c = sums}));
+    absl::Status statuses[kMaxTasks];
+    ForChunks(g_.groups * blocks_, tasks_, [&](int64_t task, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end && statuses[task].ok(); ++i) {
+        const int64_t first = i % blocks_ * block_;
+        statuses[task] = RunBlock(args, i / blocks_, first, std::min(block_, columns_ - first),
+                                  args.Scratch<char>() + task * task_bytes_);
       }
-      for (int64_t o = 0; o < outputs; ++o) {
-        const double bias = g_.bias < 0 ? 0.0 : args.Tensor<float>(g_.bias)[group * outputs + o];
-        float* dst = args.Dst<float>() + (i * outputs + o) * positions_;
-        for (int64_t p = 0; p < positions_; ++p) {
-          dst[p] = static_cast<float>(sums[o * positions_ + p] + bias);
-        }
-      }
-    }
+    });
+    for (const absl::Status& status : statuses) MASE_RETURN_IF_ERROR(status);
     return absl::OkStatus();
   }
 
  private:
-  // Of one group of one sample.
-  Gemm<float> Whole(const float* weight, const float* windows) const {
-    return {.rows = g_.out_channels / g_.groups,
-            .cols = positions_,
+  static constexpr int64_t kTaskMacs = 1 << 20;  // Multiplications that are worth a task.
+  static constexpr int64_t kMaxTasks = 16;
+  static constexpr int64_t kLine = 64;  // Bytes.
+
+  // Of windows that fill half of an L2 cache.
+  static int64_t BlockColumns(int64_t depth) {
+    constexpr int64_t kFloats = 1 << 18, kLeast = 64, kMost = 512;
+    return std::clamp(kFloats / std::max<int64_t>(depth, 1) / 16 * 16, kLeast, kMost);
+  }
+
+  // Of `count` columns of one group.
+  Gemm<float> Whole(const float* weight, const float* windows, int64_t count) const {
+    return {.rows = outputs_,
+            .cols = count,
             .depth = depth_,
             .a = RowMajor(weight, depth_),
-            .b = RowMajor(windows, positions_),
+            .b = RowMajor(windows, count),
             .c = nullptr};
   }
 
-  // A row for each weight of an output, with what it is multiplied with at each position.
+  // `count` columns from `first` on, of one group.
+  absl::Status RunBlock(const KernelArgs& args, int64_t group, int64_t first, int64_t count,
+                        char* scratch) const {
+    auto* sums = reinterpret_cast<double*>(scratch);
+    double* windows = sums + outputs_ * count;
+    const int64_t weights = group * outputs_ * depth_;
+    if (exact_ > 0) {
+      auto* part = reinterpret_cast<float*>(windows);
+      float* float_windows = part + outputs_ * count;
+      CopyWindows(args.Src<float>(0), group, first, count, float_windows);
+      MASE_RETURN_IF_ERROR(
+          AddChunks(Whole(args.Tensor<float>(g_.weight) + weights, float_windows, count), exact_,
+                    part, sums));
+    } else {
+      CopyWindows(args.Src<float>(0), group, first, count, windows);
+      MASE_RETURN_IF_ERROR(
+          RunGemm<double>({.rows = outputs_,
+                           .cols = count,
+                           .depth = depth_,
+                           .a = RowMajor<double>(args.Prepared<double>() + weights, depth_),
+                           .b = RowMajor<double>(windows, count),
+                           .c = sums}));
+    }
+    for (int64_t c = 0; c < count;) {
+      const int64_t sample = (first + c) / positions_, position = (first + c) % positions_;
+      const int64_t run = std::min(positions_ - position, count - c);
+      for (int64_t o = 0; o < outputs_; ++o) {
+        const int64_t output = group * outputs_ + o;
+        const double bias = g_.bias < 0 ? 0.0 : args.Tensor<float>(g_.bias)[output];
+        float* dst =
+            args.Dst<float>() + (sample * g_.out_channels + output) * positions_ + position;
+        for (int64_t i = 0; i < run; ++i) {
+          dst[i] = static_cast<float>(sums[o * count + c + i] + bias);
+        }
+      }
+      c += run;
+    }
+    return absl::OkStatus();
+  }
+
+  // A row for each weight of an output, with what it is multiplied with in each column.
   template <typename T>
-  void CopyWindows(const float* src, T* windows) const {
-    const int64_t taps = g_.kernel[0] * g_.kernel[1];
-    ParallelFor(depth_, kElementGrain / (positions_ + 1) + 1, [&](int64_t begin, int64_t end) {
-      for (int64_t k = begin; k < end; ++k) {
-        const float* plane = src + k / taps * g_.in[0] * g_.in[1];
-        const int64_t tap = k % taps;
-        const int64_t down = tap / g_.kernel[1] * g_.dilation[0] - g_.padding[0];
-        const int64_t right = tap % g_.kernel[1] * g_.dilation[1] - g_.padding[1];
-        T* to = windows + k * positions_;
-        for (int64_t row = 0; row < g_.out[0]; ++row, to += g_.out[1]) {
-          const int64_t y = row * g_.stride[0] + down;
-          if (y < 0 || y >= g_.in[0]) {
-            std::fill_n(to, g_.out[1], T{0});
-            continue;
-          }
-          for (int64_t column = 0; column < g_.out[1]; ++column) {
-            const int64_t x = column * g_.stride[1] + right;
-            to[column] = x >= 0 && x < g_.in[1] ? plane[y * g_.in[1] + x] : 0.0f;
+  void CopyWindows(const float* src, int64_t group, int64_t first, int64_t count,
+                   T* windows) const {
+    const int64_t channels = g_.in_channels / g_.groups, plane = g_.in[0] * g_.in[1];
+    for (int64_t c = 0; c < count;) {
+      // Those of one row of one sample.
+      const int64_t sample = (first + c) / positions_, position = (first + c) % positions_;
+      const int64_t row = position / g_.out[1], column = position % g_.out[1];
+      const int64_t run = std::min(g_.out[1] - column, count - c);
+      const float* from = src + (sample * g_.in_channels + group * channels) * plane;
+      T* to = windows + c;
+      for (int64_t channel = 0; channel < channels; ++channel, from += plane) {
+        for (int64_t down = 0; down < g_.kernel[0]; ++down) {
+          const int64_t y = row * g_.stride[0] + down * g_.dilation[0] - g_.padding[0];
+          const bool is_inside = y >= 0 && y < g_.in[0];
+          for (int64_t right = 0; right < g_.kernel[1]; ++right, to += count) {
+            const int64_t x = column * g_.stride[1] + right * g_.dilation[1] - g_.padding[1];
+            CopyRow(is_inside ? from + y * g_.in[1] : nullptr, x, run, to);
           }
         }
       }
-    });
+      c += run;
+    }
+  }
+
+  // Every stride-th pixel of the row from x on, zeros beyond its ends; of no row zeros.
+  template <typename T>
+  void CopyRow(const float* row, int64_t x, int64_t count, T* to) const {
+    const int64_t stride = g_.stride[1], width = g_.in[1];
+    int64_t begin = count, end = count;  // Of what is in the row.
+    if (row != nullptr && x < width) {
+      begin = std::min(count, x < 0 ? (-x + stride - 1) / stride : 0);
+      end = std::clamp((width - x + stride - 1) / stride, begin, count);
+    }
+    std::fill_n(to, begin, T{0});
+    for (int64_t i = begin; i < end; ++i) to[i] = static_cast<T>(row[x + i * stride]);
+    std::fill(to + end, to + count, T{0});
   }
 
   const ConvGeometry g_;
-  const int64_t depth_, positions_, exact_;
+  const int64_t outputs_, depth_, positions_, columns_, exact_;
+  const int64_t block_, blocks_, tasks_;  // Columns of a block; how many blocks a group has.
+  int64_t task_bytes_ = 0;
 };
 
 }  // namespace

@@ -81,12 +81,14 @@ struct Buffer {
 template <typename T>
 class Harness {
  public:
-  Harness(const Problem& problem, bool training, Layout offered, bool bfloat16 = false)
+  Harness(const Problem& problem, bool training, Layout offered, bool bfloat16 = false,
+          int sum_bits = 0)
       : problem_(problem) {
     spec_ = {.op = problem.op,
              .attributes = &problem.attributes,
              .training = training,
-             .bfloat16 = bfloat16};
+             .bfloat16 = bfloat16,
+             .sum_bits = sum_bits};
     for (const Array& input : problem.inputs) {
       const bool fits = input.shape.rank() >= 3 &&
                         (offered == Layout::kChannelsLast || input.shape[1] % ChannelBlock() == 0);
