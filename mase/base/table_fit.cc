@@ -33,18 +33,20 @@ constexpr int kNarrowestText = 16;  // Text in columns is wrapped to this width,
 constexpr int kLongestPiece = 24;   // Longer words are broken anywhere.
 constexpr size_t kMostLines = 8;    // Of a cell; the rest is left out.
 
-// Whether a line may end behind this character.
-using MayEnd = bool (*)(char);
-bool EndsPiece(char c) { return absl::string_view(" ._/,:=-").find(c) != absl::string_view::npos; }
-// The same of a heading, where a slash is one of a unit: "GMAC/s".
-bool EndsPieceOfHeading(char c) { return c != '/' && EndsPiece(c); }
+// Whether a line may end behind text[at]: not before the last letter of a word, as in "GMAC/s".
+using MayEnd = bool (*)(absl::string_view text, size_t at);
+bool EndsPiece(absl::string_view text, size_t at) {
+  const auto blank = [text](size_t i) { return i >= text.size() || text[i] == ' '; };
+  if (absl::string_view(" ._/,:=-").find(text[at]) == absl::string_view::npos) return false;
+  return blank(at) || blank(at + 1) || !blank(at + 2);
+}
 
 // Characters of the longest part of `text` that has to stay in one line.
-int LongestPiece(absl::string_view text, MayEnd may_end) {
+int LongestPiece(absl::string_view text) {
   int longest = 0;
   while (!text.empty()) {
     size_t end = 0;
-    while (end < text.size() && !may_end(text[end])) ++end;
+    while (end < text.size() && !EndsPiece(text, end)) ++end;
     const bool blank = end < text.size() && text[end] == ' ';
     const size_t piece = std::min(text.size(), blank ? end : end + 1);
     longest = std::max(longest, CharacterCount(text.substr(0, piece)));
@@ -53,7 +55,7 @@ int LongestPiece(absl::string_view text, MayEnd may_end) {
   return longest;
 }
 
-bool IsBlank(char c) { return c == ' '; }
+bool IsBlank(absl::string_view text, size_t at) { return text[at] == ' '; }
 
 // `text` in lines of at most `width` characters, its own line breaks kept; broken at blanks, behind
 // a character that `may_end` a line, or anywhere if there is neither. No more than `most` lines.
@@ -68,7 +70,7 @@ std::vector<std::string> Wrapped(absl::string_view text, int width, MayEnd may_e
       size_t end = whole + 1;
       if (line[whole] != ' ') {
         end = whole;
-        while (end > 0 && !may_end(line[end - 1])) --end;
+        while (end > 0 && !may_end(line, end - 1)) --end;
       }
       if (end == 0 || absl::StripAsciiWhitespace(line.substr(0, end)).empty()) end = whole;
       lines.emplace_back(absl::StripTrailingAsciiWhitespace(line.substr(0, end)));
@@ -100,10 +102,9 @@ Strip MakeStrip(const Table& table, int column, int rows, Align align) {
       const int width = CharacterCount(line);
       strip.natural = std::max(strip.natural, width);
       const int needs =
-          breaks
-              ? std::min(std::max(LongestPiece(line, EndsPiece), std::min(width, kNarrowestText)),
-                         kLongestPiece)
-              : width;
+          breaks ? std::min(std::max(LongestPiece(line), std::min(width, kNarrowestText)),
+                            kLongestPiece)
+                 : width;
       strip.narrowest = std::max(strip.narrowest, needs);
     }
   };
@@ -114,8 +115,7 @@ Strip MakeStrip(const Table& table, int column, int rows, Align align) {
   }
   strip.natural = std::max(strip.natural, CharacterCount(strip.heading));
   // Headings stand on several lines rather than make columns wide.
-  strip.narrowest = std::max(
-      strip.narrowest, std::min(LongestPiece(strip.heading, EndsPieceOfHeading), kLongestPiece));
+  strip.narrowest = std::max(strip.narrowest, std::min(LongestPiece(strip.heading), kLongestPiece));
   strip.width = strip.natural;
   return strip;
 }
@@ -174,11 +174,11 @@ std::vector<std::string> Fit(const Table& table, int room, std::vector<Strip>& s
 
 // One row of cells, which may take several lines. `grey` tells which of them are.
 std::string RowText(const std::vector<Strip>& strips, const std::vector<absl::string_view>& cells,
-                    const std::vector<bool>& grey, MayEnd may_end) {
+                    const std::vector<bool>& grey) {
   std::vector<std::vector<std::string>> wrapped;
   size_t height = 1;
   for (size_t i = 0; i < strips.size(); ++i) {
-    wrapped.push_back(Wrapped(cells[i], strips[i].width, may_end, kMostLines + 1));
+    wrapped.push_back(Wrapped(cells[i], strips[i].width, EndsPiece, kMostLines + 1));
     if (wrapped[i].size() > kMostLines) {
       wrapped[i].resize(kMostLines);
       wrapped[i].back() = std::string(std::min(strips[i].width, 3), '.');
@@ -220,19 +220,19 @@ std::string Table::Text(const Room& room) const {
   std::vector<bool> grey(strips.size(), false);
   if (absl::c_any_of(columns_, [](const Column& column) { return !column.name.empty(); })) {
     for (size_t i = 0; i < strips.size(); ++i) cells[i] = strips[i].heading;
-    text += RowText(strips, cells, grey, EndsPieceOfHeading);
+    text += RowText(strips, cells, grey);
     const std::string rule(static_cast<size_t>(std::max(room.columns, TotalWidth(strips))), '-');
     for (size_t i = 0; i < strips.size(); ++i) {
       cells[i] = absl::string_view(rule).substr(0, static_cast<size_t>(strips[i].width));
     }
-    text += RowText(strips, cells, grey, EndsPieceOfHeading);
+    text += RowText(strips, cells, grey);
   }
   for (int row = 0; row < shown; ++row) {
     for (size_t i = 0; i < strips.size(); ++i) {
       cells[i] = strips[i].cells[row];
       grey[i] = room.color && absl::c_linear_search(dimmed_, std::pair(row, strips[i].column));
     }
-    text += RowText(strips, cells, grey, EndsPiece);
+    text += RowText(strips, cells, grey);
   }
   std::vector<std::string> missing;
   if (shown < num_rows()) missing.push_back(absl::StrCat(num_rows() - shown, " more rows"));
