@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "mase/base/isa.h"
@@ -281,14 +282,31 @@ class ExactConvKernel final : public Kernel {
     return std::clamp(kFloats / std::max<int64_t>(depth, 1) / 16 * 16, kLeast, kMost);
   }
 
+  // How far it is from one weight, and from one column, to the next in a matrix of windows. Few
+  // columns are rows of a product with all outputs, as those of a linear layer.
+  struct Strides {
+    int64_t weight, column;
+    bool by_rows() const { return weight == 1; }
+  };
+  Strides StridesOf(int64_t count) const {
+    constexpr int64_t kFew = 16;
+    return exact_ > 0 && count < kFew ? Strides{1, depth_} : Strides{count, 1};
+  }
+
   // Of `count` columns of one group.
   Gemm<float> Whole(const float* weight, const float* windows, int64_t count) const {
-    return {.rows = outputs_,
-            .cols = count,
-            .depth = depth_,
-            .a = RowMajor(weight, depth_),
-            .b = RowMajor(windows, count),
-            .c = nullptr};
+    Gemm<float> product = {.rows = outputs_,
+                           .cols = count,
+                           .depth = depth_,
+                           .a = RowMajor(weight, depth_),
+                           .b = RowMajor(windows, count),
+                           .c = nullptr};
+    if (StridesOf(count).by_rows()) {
+      std::swap(product.rows, product.cols);
+      product.a = RowMajor(windows, depth_);
+      product.b = Transposed(weight, depth_);
+    }
+    return product;
   }
 
   // `count` columns from `first` on, of one group.
@@ -314,42 +332,48 @@ class ExactConvKernel final : public Kernel {
                            .b = RowMajor<double>(windows, count),
                            .c = sums}));
     }
+    const bool by_rows = StridesOf(count).by_rows();
+    const int64_t of_output = by_rows ? 1 : count, of_column = by_rows ? outputs_ : 1;
     for (int64_t c = 0; c < count;) {
       const int64_t sample = (first + c) / positions_, position = (first + c) % positions_;
       const int64_t run = std::min(positions_ - position, count - c);
       for (int64_t o = 0; o < outputs_; ++o) {
         const int64_t output = group * outputs_ + o;
         const double bias = g_.bias < 0 ? 0.0 : args.Tensor<float>(g_.bias)[output];
+        const double* from = sums + o * of_output + c * of_column;
         float* dst =
             args.Dst<float>() + (sample * g_.out_channels + output) * positions_ + position;
-        for (int64_t i = 0; i < run; ++i) {
-          dst[i] = static_cast<float>(sums[o * count + c + i] + bias);
-        }
+        for (int64_t i = 0; i < run; ++i) dst[i] = static_cast<float>(from[i * of_column] + bias);
       }
       c += run;
     }
     return absl::OkStatus();
   }
 
-  // A row for each weight of an output, with what it is multiplied with in each column.
+  // What each weight of an output is multiplied with, in each column.
   template <typename T>
   void CopyWindows(const float* src, int64_t group, int64_t first, int64_t count,
                    T* windows) const {
     const int64_t channels = g_.in_channels / g_.groups, plane = g_.in[0] * g_.in[1];
+    const Strides strides = StridesOf(count);
     for (int64_t c = 0; c < count;) {
       // Those of one row of one sample.
       const int64_t sample = (first + c) / positions_, position = (first + c) % positions_;
       const int64_t row = position / g_.out[1], column = position % g_.out[1];
       const int64_t run = std::min(g_.out[1] - column, count - c);
       const float* from = src + (sample * g_.in_channels + group * channels) * plane;
-      T* to = windows + c;
+      T* to = windows + c * strides.column;
       for (int64_t channel = 0; channel < channels; ++channel, from += plane) {
         for (int64_t down = 0; down < g_.kernel[0]; ++down) {
           const int64_t y = row * g_.stride[0] + down * g_.dilation[0] - g_.padding[0];
-          const bool is_inside = y >= 0 && y < g_.in[0];
-          for (int64_t right = 0; right < g_.kernel[1]; ++right, to += count) {
+          const float* pixels = y >= 0 && y < g_.in[0] ? from + y * g_.in[1] : nullptr;
+          for (int64_t right = 0; right < g_.kernel[1]; ++right, to += strides.weight) {
             const int64_t x = column * g_.stride[1] + right * g_.dilation[1] - g_.padding[1];
-            CopyRow(is_inside ? from + y * g_.in[1] : nullptr, x, run, to);
+            if (strides.by_rows()) {
+              CopyPixels(pixels, x, run, strides.column, to);
+            } else {
+              CopyPixels(pixels, x, run, 1, to);
+            }
           }
         }
       }
@@ -359,16 +383,17 @@ class ExactConvKernel final : public Kernel {
 
   // Every stride-th pixel of the row from x on, zeros beyond its ends; of no row zeros.
   template <typename T>
-  void CopyRow(const float* row, int64_t x, int64_t count, T* to) const {
+  [[gnu::always_inline]] inline void CopyPixels(const float* row, int64_t x, int64_t count,
+                                                int64_t step, T* to) const {
     const int64_t stride = g_.stride[1], width = g_.in[1];
     int64_t begin = count, end = count;  // Of what is in the row.
     if (row != nullptr && x < width) {
       begin = std::min(count, x < 0 ? (-x + stride - 1) / stride : 0);
       end = std::clamp((width - x + stride - 1) / stride, begin, count);
     }
-    std::fill_n(to, begin, T{0});
-    for (int64_t i = begin; i < end; ++i) to[i] = static_cast<T>(row[x + i * stride]);
-    std::fill(to + end, to + count, T{0});
+    for (int64_t i = 0; i < begin; ++i) to[i * step] = T{0};
+    for (int64_t i = begin; i < end; ++i) to[i * step] = static_cast<T>(row[x + i * stride]);
+    for (int64_t i = end; i < count; ++i) to[i * step] = T{0};
   }
 
   const ConvGeometry g_;
