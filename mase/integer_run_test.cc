@@ -162,6 +162,18 @@ TEST(IntegerRunTest, WithStepsThatAreNoPowersOfTwoTheDifferencesAreTold) {
                                                       " of 1,000 decisions differ")));
 }
 
+// The same figures whether they are shown or only required; of one row they are taken once.
+TEST(IntegerRunTest, WhatIsRequiredIsReportedAndOneRowIsTimedOnce) {
+  const Outcome required = Transform(kInteger, {"--execution=integer", "--require_int8"});
+  ASSERT_EQ(required.command.exit_code, 0) << required.command.err;
+  EXPECT_FALSE(required.summary["execution"].empty());
+  EXPECT_THAT(required.command.out, Not(HasSubstr("Kernels that ran")));
+  const Outcome timed =
+      Transform(kInteger, {"--execution=integer", "--benchmark", "--batch_size=1"});
+  ASSERT_EQ(timed.command.exit_code, 0) << timed.command.err;
+  EXPECT_EQ(timed.summary["timings"].size(), 3u);
+}
+
 // Nothing is to be compared where the contract is equal bits.
 TEST(IntegerRunTest, WithPowersOfTwoThereIsNoDifference) {
   const Outcome run = Transform(kInteger, {"--execution=integer", "--report_execution"});

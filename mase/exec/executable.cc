@@ -191,16 +191,26 @@ absl::StatusOr<std::unique_ptr<Executable>> Executable::Compile(const Graph& gra
                                                  DTypeName(input_types_[input])));
 }
 
+static double Median(std::vector<double> numbers) {
+  if (numbers.empty()) return 0;
+  const auto middle = numbers.begin() + static_cast<int64_t>(numbers.size() / 2);
+  std::nth_element(numbers.begin(), middle, numbers.end());
+  return *middle;
+}
+
 std::vector<StepExecution> Executable::steps() const {
   const auto add = [](const KernelFacts& facts, StepExecution* report) {
-    report->implementation = facts.implementation;
-    report->isa = facts.isa;
+    report->implementation = std::string(facts.implementation);
+    report->isa = std::string(facts.isa);
     report->sum_bits = facts.sum_bits;
     if (report->bias.has_value() && facts.bias.has_value()) report->bias = facts.bias;
+    if (facts.weight.has_value()) report->operands.back() = *facts.weight;
   };
   std::vector<StepExecution> steps;
   for (const Step& step : steps_) {
     StepExecution report = step.report;
+    report.calls = static_cast<int64_t>(step.seconds.size());
+    report.seconds = Median(step.seconds);
     add(step.kernel->facts(), &report);
     if (step.chain != nullptr) {
       const std::vector<KernelFacts> layers = step.chain->LayerFacts();
@@ -213,10 +223,9 @@ std::vector<StepExecution> Executable::steps() const {
 }
 
 [[gnu::cold, gnu::noinline]] absl::Status Executable::RunMeasured(Step& step) {
-  ++step.report.calls;
   const absl::Time begun = absl::Now();
   absl::Status status = step.kernel->Forward(step.args);
-  step.report.seconds += absl::ToDoubleSeconds(absl::Now() - begun);
+  step.seconds.push_back(absl::ToDoubleSeconds(absl::Now() - begun));
   return status;
 }
 

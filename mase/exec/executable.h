@@ -80,6 +80,7 @@ class Executable {
     StepExecution report;                       // But for what its kernel knows.
     const IntegerChainKernel* chain = nullptr;  // `kernel`, where it is one.
     bool measured = false;
+    std::vector<double> seconds;  // Of each call, where it is.
     std::unique_ptr<Kernel> kernel;
     std::vector<const void*> srcs;
     std::vector<void*> tensors;

@@ -46,10 +46,12 @@ struct StepExecution {
   std::vector<DType> operands;      // Data inputs, then the weight as it is multiplied.
   std::optional<DType> bias;        // As it is added; of products on codes known once they ran.
   DType result = DType::kFloat32;
-  int64_t macs = 0;  // Multiplications and additions of a call.
+  // Multiplications and additions of a call, as ops are counted: those with padding, too, and all
+  // that Winograd's way to compute a convolution does without.
+  int64_t macs = 0;
   int sum_bits = 0;  // Smallest accumulator that holds every sum, of products of codes; else 0.
   int64_t calls = 0;
-  double seconds = 0;  // Of all calls; 0 where ExecutorOptions::measure_steps is not set.
+  double seconds = 0;  // Median of a call; 0 where ExecutorOptions::measure_steps is not set.
   // Of a chain of small layers on codes, which is one kernel: what it computes layer by layer, with
   // the types, MACs and sums of each. They have no calls and no time of their own.
   std::vector<StepExecution> parts;

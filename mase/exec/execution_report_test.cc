@@ -4,11 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/isa.h"
 #include "mase/exec/executor.h"
 #include "mase/testing/matchers.h"
 #include "mase/testing/numerics/quantized_net.h"
@@ -128,6 +130,28 @@ TEST(ExecutionReportTest, ABiasHasTheTypeThatItIsAddedAs) {
   EXPECT_EQ(added("integer { width: 16 frac_width: 12 }"),
             "linear (linear): uint8 x int8 + float32 -> float32, 480 MACs");
   EXPECT_EQ(added(""), "linear (linear): uint8 x int8 + float32 -> float32, 480 MACs");
+}
+
+// Each channel by itself is multiplied in words of 32 bits, whatever its codes are.
+TEST(ExecutionReportTest, DepthwiseKernelsNameWhatTheyMultiply) {
+  using Sizes = std::vector<int64_t>;
+  TestNet net({kRows, 20, 4, 4});
+  Graph graph = net.Finish({net.Module("conv2d", {net.input()},
+                                       {{"in_channels", int64_t{20}},
+                                        {"out_channels", int64_t{20}},
+                                        {"kernel_size", Sizes{3, 3}},
+                                        {"padding", Sizes{1, 1}},
+                                        {"groups", int64_t{20}},
+                                        {"bias", false}})});
+  SetRecord(graph, "conv2d", {{"data_in", kEight}, {"weight", kEight}});
+  const ExecutionReport report =
+      RunNet(graph, {.execution = Execution::kInteger}, RandomValues(kRows * 20 * 16, 3));
+  const auto conv =
+      absl::c_find_if(report.steps, [](const StepExecution& s) { return s.macs > 0; });
+  ASSERT_NE(conv, report.steps.end());
+  EXPECT_EQ(Text(*conv), absl::StrCat("conv2d (conv2d): uint8 x int32 -> float32, ",
+                                      kRows * 20 * 16 * 9, " MACs"));
+  EXPECT_EQ(conv->isa, IsaName(CurrentIsa()));
 }
 
 // What is measured is what runs otherwise: a chain is one step with one time, which tells of each

@@ -24,6 +24,16 @@ class BatchRows {
     return one_;
   }
 
+  // A row of zeros of each input.
+  absl::Span<const InputData> Zeros() {
+    zeros_.resize(inputs_.size());
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      zeros_[i].resize(static_cast<size_t>(numbers_[i]) * ElementSize(inputs_[i].dtype));
+      one_[i].data = zeros_[i].data();
+    }
+    return one_;
+  }
+
   // "number 3 is nan" of the first that is not finite; "" where all are.
   std::string NotFinite(int64_t row) const {
     for (size_t i = 0; i < inputs_.size(); ++i) {
@@ -61,6 +71,7 @@ class BatchRows {
   const absl::Span<const InputData> inputs_;
   std::vector<InputData> one_;
   std::vector<int64_t> numbers_;  // Of a row of each input.
+  std::vector<std::vector<char>> zeros_;
 };
 
 }  // namespace
@@ -71,6 +82,7 @@ absl::Status AtFailingRow(BasicExecutor<T>& executor, absl::Span<const InputData
   const auto shapes = executor.InputShapes(1);
   if (!absl::IsOutOfRange(status) || !shapes.ok() || shapes->size() != inputs.size()) return status;
   BatchRows batch(inputs, *shapes);
+  if (!executor.Forward(ExecutionMode::kInference, 1, batch.Zeros()).ok()) return status;
   for (const bool finite : {false, true}) {
     for (int64_t row = 0; row < rows; ++row) {
       const std::string number = batch.NotFinite(row);

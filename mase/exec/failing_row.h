@@ -15,7 +15,8 @@ namespace mase {
 // `first_row`. Where numbers of a row were refused (OutOfRange) it says which, and what the net
 // says of that row alone: "row 4321: number 3 is nan: fc1 (linear): ..."; both are counted from 0.
 // Rows are run one by one to find it, those with numbers that are not finite first. Other errors,
-// and what no row has by itself, stay as they are.
+// what no row has by itself, and what is refused of a row of zeros, too, as it is the net's own
+// fault, stay as they are.
 template <typename T>
 absl::Status AtFailingRow(BasicExecutor<T>& executor, absl::Span<const InputData> inputs,
                           int64_t first_row, int64_t rows, const absl::Status& status);

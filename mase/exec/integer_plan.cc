@@ -127,11 +127,6 @@ absl::StatusOr<Codes> ActivationCodes(const Node& node, absl::string_view operan
   return codes;
 }
 
-bool IsPowerOfTwo(float x) {
-  int exponent;
-  return std::frexp(x, &exponent) == 0.5f;
-}
-
 // The products that a sum adds.
 int64_t DepthOf(const Node& node, const InferredShapes& shapes, const TensorStore& store) {
   if (node.Is(OpTrait::kProduct)) return shapes.shape(node.inputs()[0])[-1];
@@ -279,9 +274,13 @@ absl::Status PlanPool(const Node& node, const InferredShapes& shapes, IntegerPla
       "sums of a window may reach %.0f, beyond what float32 adds without rounding", largest));
 }
 
+absl::Status NoRecord() {
+  return absl::NotFoundError("has no record; quantize its op, if it is to run on codes");
+}
+
 absl::StatusOr<IntegerPlan> Plan(const Node& node, const InferredShapes& shapes,
                                  const TensorStore& store) {
-  if (node.quantization() == nullptr) return absl::NotFoundError("has no record");
+  if (node.quantization() == nullptr) return NoRecord();
   if (node.quantization()->operand().empty()) {
     return absl::UnimplementedError(
         "its record rounds nothing (bypass); give its operands integer formats");
@@ -339,7 +338,7 @@ bool KeepsCodes(const Node& node) {
 
 IntegerPlans::IntegerPlans(const Graph& graph, const InferredShapes& shapes,
                            const TensorStore& store)
-    : plans_(graph.id_limit(), absl::NotFoundError("has no record")), wanted_(graph.id_limit()) {
+    : plans_(graph.id_limit(), NoRecord()), wanted_(graph.id_limit()) {
   std::vector<const Node*> order;
   for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
     plans_[node->id()] = Plan(*node, shapes, store);

@@ -89,7 +89,10 @@ absl::Status Lowerer::AddNode(const Node& node) {
     }
     if (!note.has_record) {
       MASE_ASSIGN_OR_RETURN(const bool done, LowerOnCodes(node, plans_->wanted(node), *this));
-      if (done) return absl::OkStatus();
+      if (done) {
+        note.exact = IsPowerOfTwo(CodesOf(results_[node.id()])->scale);
+        return absl::OkStatus();
+      }
       // What cuts numbers at zero right before all readers round them computes no number.
       if (node.Is(OpTrait::kCutsNegatives) && plans_->wanted(node).has_value()) {
         return LowerFloat(node, *this);

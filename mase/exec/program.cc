@@ -35,7 +35,8 @@ StepExecution Program::Describe(const Step& step) const {
   if (is_chain && step.last_label != step.label) {
     absl::StrAppend(&report.label, " to ", step.last_label);
   }
-  const bool renamed = step.on_codes && step.schema != nullptr && !step.kernel_name.empty();
+  const bool renamed = step.on_codes && step.schema != nullptr && !step.kernel_name.empty() &&
+                       step.kernel_name != kConvert;
   report.kernel = renamed ? step.kernel_name : step.op;
   if (step.chain != nullptr) {
     report.kernel = step.kernel_name;  // Its parts tell more.

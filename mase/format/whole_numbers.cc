@@ -68,9 +68,10 @@ absl::StatusOr<WholeNumbers> WholeNumbersOf(const FormatProto& given) {
   if (format.semantics() == FormatProto::REFERENCE) {
     return Refuse(format, "with REFERENCE semantics, which are MASE's float arithmetic");
   }
-  if (format.overflow() == FormatProto::WRAP) return Refuse(format, "with codes that wrap around");
+  if (format.overflow() == FormatProto::WRAP)
+    return Refuse(format, "with codes that wrap around; take those that saturate");
   if (Policy::Of(format).rounding == FormatProto::STOCHASTIC) {
-    return Refuse(format, "with stochastic rounding");
+    return Refuse(format, "with stochastic rounding; take one that is not random");
   }
   switch (format.family_case()) {
     case FormatProto::kInteger: {
@@ -89,20 +90,23 @@ absl::StatusOr<WholeNumbers> WholeNumbersOf(const FormatProto& given) {
                       range.hi);
     }
     case FormatProto::kBinary: {
-      if (format.binary().stochastic()) return Refuse(format, "with random signs");
-      if (!format.binary().bipolar()) return Refuse(format, "with values 0 and the data's mean");
+      if (format.binary().stochastic())
+        return Refuse(format, "with random signs; take stochastic = false");
+      if (!format.binary().bipolar())
+        return Refuse(format, "with values 0 and the data's mean; take bipolar = true");
       WholeNumbers numbers = OneBlock(format, 1, -1, 1);
       numbers.rounds_by_step = false;
       return numbers;
     }
     case FormatProto::kTernary: {
-      if (format.ternary().scaling_factor()) return Refuse(format, "scaled by the data");
+      if (format.ternary().scaling_factor())
+        return Refuse(format, "scaled by the data; take scaling_factor = false");
       WholeNumbers numbers = OneBlock(format, 1, -1, 1);
       numbers.rounds_by_step = false;
       return numbers;
     }
     default:
-      return Refuse(format, "is no multiple of one step");
+      return Refuse(format, "is no multiple of one step; take an integer or affine one");
   }
 }
 

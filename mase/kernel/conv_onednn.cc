@@ -102,7 +102,7 @@ class OneDnnConvKernel : public Kernel {
 
   KernelFacts facts() const override {
     if (forward_.empty()) return Kernel::facts();
-    return {.implementation = absl::StrCat("oneDNN ", implementation_), .isa = isa_};
+    return {.implementation = implementation_, .isa = isa_};
   }
 
   absl::Status Prepare(const KernelArgs& args) override {
@@ -204,8 +204,8 @@ class OneDnnConvKernel : public Kernel {
       const int64_t samples = Samples(g_.batch, parts_, part);
       const auto desc = descriptions.Forward(samples, orders, weights);
       weights = desc.weights_desc();
-      implementation_ = desc.impl_info_str();
-      isa_ = OneDnnIsa(implementation_);
+      isa_ = std::string(OneDnnIsa(desc.impl_info_str()));
+      implementation_ = absl::StrCat("oneDNN ", desc.impl_info_str());
       std::vector<StagedCall::Operand> operands = {
           {DNNL_ARG_SRC, desc.src_desc(), descriptions.OutsideSrc(samples)},
           {DNNL_ARG_WEIGHTS, weights},

@@ -36,7 +36,7 @@ int64_t ExactDepth(const KernelSpec& spec, int64_t depth) {
 
 // Of sums in chunks of so many products, 0: in double.
 KernelFacts FactsOf(const Gemm<float>& whole, int64_t exact) {
-  if (exact == 0) return {.isa = std::string(IsaName(CurrentIsa()))};
+  if (exact == 0) return {.isa = IsaName(CurrentIsa())};
   Gemm<float> chunk = whole;
   chunk.depth = std::min(exact, whole.depth);
   return FactsOfGemm(chunk);
@@ -244,8 +244,8 @@ class ExactConvKernel final : public Kernel {
                           std::clamp<int64_t>(g_.groups * blocks_, 1, kMaxTasks))) {
     const int64_t windows = depth_ * block_, sums = outputs_ * block_;
     if (exact_ == 0) prepared_bytes_ = g_.out_channels * depth_ * kDoubleBytes;
-    task_bytes_ = sums * kDoubleBytes +
-                  (exact_ > 0 ? (sums + windows) * kFloatBytes : windows * kDoubleBytes);
+    task_bytes_ =
+        (sums + windows) * kFloatBytes + (exact_ > 0 ? sums : sums + windows) * kDoubleBytes;
     task_bytes_ = (task_bytes_ + kLine - 1) / kLine * kLine;
     scratch_bytes_ = tasks_ * task_bytes_;
   }
@@ -313,17 +313,19 @@ class ExactConvKernel final : public Kernel {
   absl::Status RunBlock(const KernelArgs& args, int64_t group, int64_t first, int64_t count,
                         char* scratch) const {
     auto* sums = reinterpret_cast<double*>(scratch);
-    double* windows = sums + outputs_ * count;
+    double* behind = sums + outputs_ * count;
     const int64_t weights = group * outputs_ * depth_;
     if (exact_ > 0) {
-      auto* part = reinterpret_cast<float*>(windows);
-      float* float_windows = part + outputs_ * count;
-      CopyWindows(args.Src<float>(0), group, first, count, float_windows);
-      MASE_RETURN_IF_ERROR(
-          AddChunks(Whole(args.Tensor<float>(g_.weight) + weights, float_windows, count), exact_,
-                    part, sums));
-    } else {
+      auto* part = reinterpret_cast<float*>(behind);
+      float* windows = part + outputs_ * count;
       CopyWindows(args.Src<float>(0), group, first, count, windows);
+      MASE_RETURN_IF_ERROR(AddChunks(Whole(args.Tensor<float>(g_.weight) + weights, windows, count),
+                                     exact_, part, sums));
+    } else {
+      double* windows = behind;
+      auto* narrow = reinterpret_cast<float*>(windows + depth_ * count);
+      CopyWindows(args.Src<float>(0), group, first, count, narrow);
+      std::copy_n(narrow, depth_ * count, windows);
       MASE_RETURN_IF_ERROR(
           RunGemm<double>({.rows = outputs_,
                            .cols = count,
@@ -351,9 +353,8 @@ class ExactConvKernel final : public Kernel {
   }
 
   // What each weight of an output is multiplied with, in each column.
-  template <typename T>
   void CopyWindows(const float* src, int64_t group, int64_t first, int64_t count,
-                   T* windows) const {
+                   float* windows) const {
     const int64_t channels = g_.in_channels / g_.groups, plane = g_.in[0] * g_.in[1];
     const Strides strides = StridesOf(count);
     for (int64_t c = 0; c < count;) {
@@ -362,18 +363,14 @@ class ExactConvKernel final : public Kernel {
       const int64_t row = position / g_.out[1], column = position % g_.out[1];
       const int64_t run = std::min(g_.out[1] - column, count - c);
       const float* from = src + (sample * g_.in_channels + group * channels) * plane;
-      T* to = windows + c * strides.column;
+      float* to = windows + c * strides.column;
       for (int64_t channel = 0; channel < channels; ++channel, from += plane) {
         for (int64_t down = 0; down < g_.kernel[0]; ++down) {
           const int64_t y = row * g_.stride[0] + down * g_.dilation[0] - g_.padding[0];
           const float* pixels = y >= 0 && y < g_.in[0] ? from + y * g_.in[1] : nullptr;
           for (int64_t right = 0; right < g_.kernel[1]; ++right, to += strides.weight) {
             const int64_t x = column * g_.stride[1] + right * g_.dilation[1] - g_.padding[1];
-            if (strides.by_rows()) {
-              CopyPixels(pixels, x, run, strides.column, to);
-            } else {
-              CopyPixels(pixels, x, run, 1, to);
-            }
+            CopyPixels(pixels, x, run, strides.column, to);
           }
         }
       }
@@ -381,19 +378,24 @@ class ExactConvKernel final : public Kernel {
     }
   }
 
-  // Every stride-th pixel of the row from x on, zeros beyond its ends; of no row zeros.
-  template <typename T>
-  [[gnu::always_inline]] inline void CopyPixels(const float* row, int64_t x, int64_t count,
-                                                int64_t step, T* to) const {
+  // Every stride-th pixel of the row from x on, zeros beyond its ends; of no row zeros. Each goes
+  // `step` behind the one before.
+  void CopyPixels(const float* row, int64_t x, int64_t count, int64_t step, float* to) const {
     const int64_t stride = g_.stride[1], width = g_.in[1];
     int64_t begin = count, end = count;  // Of what is in the row.
     if (row != nullptr && x < width) {
       begin = std::min(count, x < 0 ? (-x + stride - 1) / stride : 0);
       end = std::clamp((width - x + stride - 1) / stride, begin, count);
     }
-    for (int64_t i = 0; i < begin; ++i) to[i * step] = T{0};
-    for (int64_t i = begin; i < end; ++i) to[i * step] = static_cast<T>(row[x + i * stride]);
-    for (int64_t i = end; i < count; ++i) to[i * step] = T{0};
+    if (step == 1 && stride == 1) {
+      std::fill_n(to, begin, 0.0f);
+      if (begin < end) std::copy(row + x + begin, row + x + end, to + begin);
+      std::fill(to + end, to + count, 0.0f);
+      return;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      to[i * step] = i >= begin && i < end ? row[x + i * stride] : 0.0f;
+    }
   }
 
   const ConvGeometry g_;

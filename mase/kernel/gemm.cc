@@ -284,7 +284,7 @@ Way WayOf(const Gemm<T>& g) {
 
 template <typename T>
 KernelFacts FactsOfGemm(const Gemm<T>& g) {
-  if (WayOf(g) != Way::kOneDnn) return {.isa = std::string(IsaName(CurrentIsa()))};
+  if (WayOf(g) != Way::kOneDnn) return {.isa = IsaName(CurrentIsa())};
   return {.implementation = "oneDNN sgemm", .isa = OneDnnFloatIsa()};
 }
 

@@ -167,16 +167,16 @@ struct BackwardArgs : KernelArgs {
 
 inline constexpr absl::string_view kOwnImplementation = "own";
 
-// What a report of execution says of a kernel.
+// What a report of execution says of a kernel; texts are the kernel's.
 struct KernelFacts {
   // kOwnImplementation, "oneDNN " and what that calls its own, or "plugin".
-  std::string implementation = std::string(kOwnImplementation);
+  absl::string_view implementation = kOwnImplementation;
   // Of the inner loop: "AVX-512 VNNI", or as oneDNN writes it, "avx512_core". Empty: not known.
-  std::string isa;
-  // Of products of codes: the smallest accumulator that holds every sum, and as what biases are
-  // added (gemm.h of the integer kernels).
+  absl::string_view isa;
+  // Of products of codes: the smallest accumulator that holds every sum; as what biases are added
+  // (gemm.h of the integer kernels); the weight's type where it is not the one that it is given as.
   int sum_bits = 0;
-  std::optional<DType> bias;
+  std::optional<DType> bias, weight;
 };
 
 // Forward of one row as a bare function, for callers to whom a virtual call and a status are long.
@@ -227,7 +227,7 @@ class Kernel {
 
   // For reports; what weights decide is there after Prepare.
   virtual KernelFacts facts() const {
-    return {.isa = std::string(IsaName(best_isa_ ? CurrentIsa() : Isa::kBaseline))};
+    return {.isa = IsaName(best_isa_ ? CurrentIsa() : Isa::kBaseline)};
   }
 
  protected:

@@ -101,7 +101,7 @@ class Harness {
     kernel_ = *std::move(kernel);
   }
 
-  std::string implementation() const { return kernel_->facts().implementation; }
+  std::string implementation() const { return std::string(kernel_->facts().implementation); }
 
   Results<T> Run(const std::vector<double>& diff_dst) {
     Results<T> results;

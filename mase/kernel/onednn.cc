@@ -45,7 +45,7 @@ void OneDnnCall::Run(absl::Span<const void* const> pointers) {
       "execution failed");
 }
 
-std::string OneDnnFloatIsa() {
+absl::string_view OneDnnFloatIsa() {
   using Isa = dnnl::cpu_isa;
   // Each has the bits of those that it contains.
   const auto has = [present = static_cast<unsigned>(dnnl::get_effective_cpu_isa())](Isa isa) {
@@ -56,10 +56,10 @@ std::string OneDnnFloatIsa() {
   return has(Isa::avx) ? "avx" : "sse41";
 }
 
-std::string OneDnnIsa(absl::string_view implementation) {
+absl::string_view OneDnnIsa(absl::string_view implementation) {
   const absl::string_view isa = implementation.substr(implementation.find(':') + 1);
   const bool is_isa = absl::StartsWith(isa, "avx") || absl::StartsWith(isa, "sse");
-  return is_isa ? std::string(isa) : OneDnnFloatIsa();
+  return is_isa ? isa : OneDnnFloatIsa();
 }
 
 absl::Status FromOneDnn(const dnnl::error& error) { return OneDnnFailed(error.status); }

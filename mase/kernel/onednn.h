@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -51,9 +50,9 @@ class OneDnnCall {
 };
 
 // The instruction set of oneDNN's products of float32, as oneDNN writes it: "avx512_core".
-std::string OneDnnFloatIsa();
+absl::string_view OneDnnFloatIsa();
 // The one that an implementation has in its name ("jit:avx2"), or the one above.
-std::string OneDnnIsa(absl::string_view implementation);
+absl::string_view OneDnnIsa(absl::string_view implementation);
 
 absl::Status FromOneDnn(const dnnl::error& error);
 absl::Status OneDnnFailed(int status);

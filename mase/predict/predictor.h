@@ -10,10 +10,11 @@
 //
 // One predictor serves any number of threads. Each has memory of its own, made at its first call;
 // rows run in batches of a few sizes, so that after the first call of a size a thread allocates
-// nothing for any call of as many rows. Thousands of rows of a small net are spread over OpenMP's
-// threads (OMP_NUM_THREADS). Results do not depend on threads or on other rows; those of float
-// convolutions depend on how many rows there are, in the last bits, as one image and many take
-// other kernels.
+// nothing for any call of as many rows; but oneDNN's float convolutions, products of two tensors on
+// codes and block formats take small pieces for the time of a call. Thousands of rows of a small
+// net are spread over OpenMP's threads (OMP_NUM_THREADS). Results do not depend on threads or on
+// other rows; those of float convolutions depend on how many rows there are, in the last bits, as
+// one image and many take other kernels.
 //
 // This room depends on what runs a net and on what reads a file, and on nothing that trains one.
 #ifndef MASE_PREDICT_PREDICTOR_H_

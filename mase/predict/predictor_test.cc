@@ -318,6 +318,26 @@ output = output(fc)
               StatusIs(absl::StatusCode::kOutOfRange, StartsWith("row 270: fc (linear)")));
 }
 
+// What is wrong with the net is wrong with each row, and so said of none.
+TEST(PredictorTest, AFaultOfTheNetIsOfNoRow) {
+  Graph graph = ParseGraph(R"(
+x = placeholder() : f32[8, 2]
+fc = linear(x, in_features=2, out_features=1, bias=False)
+  quantized integer
+  data_in = integer { width: 8 frac_width: 4 }
+  weight = integer { width: 8 frac_width: 4 }
+output = output(fc)
+)");
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  graph.SetTensor("fc.weight", Tensor::FromValues<float>({1, 2}, {nan, -0.5f}), false);
+  const auto predictor = Predictor::Create(graph, nullptr);
+  std::vector<float> in(2 * 300, 2.0f), out(300);
+  const absl::Status status =
+      predictor.ok() ? (*predictor)->Predict(in, absl::MakeSpan(out)) : predictor.status();
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kOutOfRange, StartsWith("fc (linear): weight 0 is nan")));
+}
+
 TEST(MasePredictTest, TheCInterfaceSaysWhatIsWrong) {
   char message[64] = "";
   mase_predictor* predictor = nullptr;

@@ -40,10 +40,10 @@ Execution ExecutionOf(const RunConfig& config) {
 
 // A kernel, or, without time, a layer of one.
 void TellStep(const StepExecution& step, double all_seconds, bool is_part, RunReport* run) {
-  const double seconds = step.seconds / static_cast<double>(std::max<int64_t>(step.calls, 1));
-  const double speed = seconds > 0 ? static_cast<double>(step.macs) / seconds : 0;
   StepReport* report = run->add_execution();
-  report->set_node(step.label);
+  report->set_node(step.nodes.size() > 1
+                       ? absl::StrCat(step.nodes.front(), " to ", step.nodes.back())
+                       : step.label);
   for (const std::string& node : step.nodes) report->add_nodes(node);
   report->set_kernel(absl::StrCat(is_part ? kPartOfChain : "", step.kernel));
   report->set_implementation(step.implementation);
@@ -53,15 +53,18 @@ void TellStep(const StepExecution& step, double all_seconds, bool is_part, RunRe
   if (step.bias.has_value()) report->set_bias(std::string(DTypeName(*step.bias)));
   report->set_macs(static_cast<uint64_t>(step.macs));
   if (!is_part) {
-    report->set_microseconds(seconds * 1e6);
+    report->set_microseconds(step.seconds * 1e6);
     report->set_share(all_seconds > 0 ? step.seconds / all_seconds : 0);
-    if (step.macs > 0) report->set_macs_per_second(speed);
+    if (step.macs > 0) {
+      const bool known = step.seconds > 0;
+      report->set_macs_per_second(known ? static_cast<double>(step.macs) / step.seconds : 0);
+    }
   }
   if (step.sum_bits > 0) report->set_accumulator_bits(static_cast<uint32_t>(step.sum_bits));
 }
 
 // The steps in their order, each with the layers that it is, where it is a chain.
-void TellSteps(ExecutionReport ran, int64_t rows, Session& session) {
+void TellSteps(ExecutionReport ran, int64_t rows, bool shows, Session& session) {
   double all = 0;
   for (StepExecution& step : ran.steps) step.seconds = IsReproducible() ? 0 : step.seconds;
   for (const StepExecution& step : ran.steps) all += step.seconds;
@@ -72,6 +75,7 @@ void TellSteps(ExecutionReport ran, int64_t rows, Session& session) {
       TellStep(part, all, /*is_part=*/true, &session.report);
     }
   }
+  if (!shows) return;
   session.reporter().Show(
       ExecutionTable(session.report, absl::StrCat("Kernels that ran, ", RowsText(rows), " a call")),
       "");
@@ -80,7 +84,8 @@ void TellSteps(ExecutionReport ran, int64_t rows, Session& session) {
 // Why the node did not run on codes; empty where it did.
 std::string ReasonOf(const NodeExecution& node, Execution asked) {
   if (asked == Execution::kInteger) return node.reason;
-  return absl::StrCat("--execution=", ExecutionName(asked));
+  return absl::StrCat("--execution=", ExecutionName(asked),
+                      "; codes run with --execution=", ExecutionName(Execution::kInteger));
 }
 
 void TellNodes(const ExecutionReport& ran, Execution asked, bool shows, Session& session) {
@@ -234,9 +239,9 @@ absl::Status Benchmark(const RunConfig& config, const Graph& graph, const Tensor
     MASE_ASSIGN_OR_RETURN(executors.emplace_back(), Executor::Create(graph, options));
   }
   session.report.clear_timings();
-  for (const int64_t wanted : {int64_t{1}, static_cast<int64_t>(config.batch_size())}) {
-    const Tensor batch = FirstRows(features, wanted);
-    const int64_t rows = batch.shape()[0];
+  const int64_t most = std::min<int64_t>(config.batch_size(), features.shape()[0]);
+  for (const int64_t rows : {int64_t{1}, most}) {
+    const Tensor batch = FirstRows(features, rows);
     // Fast nets are called more often than that, but are done before a line is drawn.
     constexpr int64_t kCalls = (1 + kLeastCalls) * kWayCount;
     Progress progress(absl::StrCat("timing ", RowsText(rows)), kCalls, "call",
@@ -256,7 +261,7 @@ absl::Status Benchmark(const RunConfig& config, const Graph& graph, const Tensor
       report->set_p99_microseconds(sorted[(sorted.size() * 99 + 99) / 100 - 1] * 1e6);
       report->set_rows_per_second(static_cast<double>(rows) / median);
     }
-    if (rows == config.batch_size() && rows == 1) break;
+    if (most == 1) break;
   }
   session.reporter().Show(TimingTable(session.report), "");
   for (const std::string& verdict : TimingVerdicts(session.report)) {
@@ -298,7 +303,7 @@ absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const 
   MASE_RETURN_IF_ERROR(
       SayInterrupted(CallOften(*executor, batch, session), "while its kernels were timed"));
   MASE_ASSIGN_OR_RETURN(const ExecutionReport ran, executor->Report());
-  if (evaluation.report_execution()) TellSteps(ran, batch.shape()[0], session);
+  TellSteps(ran, batch.shape()[0], evaluation.report_execution(), session);
   TellNodes(ran, options.execution, evaluation.report_execution(), session);
   const bool differs = std::any_of(ran.nodes.begin(), ran.nodes.end(), [](const NodeExecution& n) {
     return n.way == Execution::kInteger && !n.exact;

@@ -31,11 +31,12 @@ std::string TypesOf(const StepReport& step) {
   if (step.has_bias()) absl::StrAppend(&types, " + ", step.bias());
   const bool is_one = absl::c_all_of(
       step.operands(), [&](const std::string& type) { return type == step.result(); });
-  if (is_one && (!step.has_bias() || step.bias() == step.result())) return step.result();
+  const bool all = is_one && (!step.has_bias() || step.bias() == step.result());
+  if (all) types = step.result();
   if (step.has_accumulator_bits()) {
     absl::StrAppend(&types, ", sum ", step.accumulator_bits(), " bits");
   }
-  return absl::StrCat(types, " -> ", step.result());
+  return all ? types : absl::StrCat(types, " -> ", step.result());
 }
 
 }  // namespace

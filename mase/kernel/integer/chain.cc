@@ -120,7 +120,7 @@ class ChainKernel final : public IntegerChainKernel {
   }
 
   KernelFacts Facts(const SumBound& bound) const {
-    return {.isa = std::string(IntegerIsaName(isa_)), .sum_bits = bound.bits(), .bias = bound.bias};
+    return {.isa = IntegerIsaName(isa_), .sum_bits = bound.bits(), .bias = bound.bias};
   }
 
   [[gnu::noinline]] bool RunBlocks(const IntegerChain& chain, const float* src, float* dst,

@@ -17,6 +17,14 @@ class DepthwiseKernel final : public ProductKernel {
  public:
   explicit DepthwiseKernel(const KernelSpec& spec) : DepthwiseKernel(spec, ConvGeometry(spec)) {}
 
+  // Products are of 32 bits, in loops of ForBestIsa.
+  KernelFacts facts() const override {
+    KernelFacts facts = ProductKernel::facts();
+    facts.isa = IsaName(CurrentIsa());
+    facts.weight = DType::kInt32;
+    return facts;
+  }
+
   absl::Status Prepare(const KernelArgs& args) override {
     const int64_t taps = windows_.taps(), channels = g_.in_channels;
     const WeightReader weight(weight_codes_, channels, taps, args.Tensor<float>(g_.weight));

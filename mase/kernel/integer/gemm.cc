@@ -18,11 +18,6 @@ constexpr int64_t kMaxColumns = 64, kMaxTileRows = 6;
 // float32 holds whole numbers up to this.
 constexpr double kExactFloat = 16777216;
 
-bool IsPowerOfTwo(float x) {
-  int exponent;
-  return std::frexp(x, &exponent) == 0.5f;
-}
-
 // Elements of a tap from which on bits are faster than bytes, of which a step has four.
 constexpr int64_t kDeepForBits = 96;
 

@@ -81,8 +81,7 @@ class WeightReader {
 class ProductKernel : public Kernel {
  public:
   KernelFacts facts() const override {
-    return {
-        .isa = std::string(IntegerIsaName(isa_)), .sum_bits = bound_.bits(), .bias = bound_.bias};
+    return {.isa = IntegerIsaName(isa_), .sum_bits = bound_.bits(), .bias = bound_.bias};
   }
 
  protected:
