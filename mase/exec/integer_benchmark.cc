@@ -115,7 +115,7 @@ void RunLinear(benchmark::State& state, const Codes& codes, const WeightCodes& w
                            .scratch = scratch.data()};
   CHECK(kernel->Prepare(args).ok());
   for (auto _ : state) CHECK(kernel->Forward(args).ok());
-  state.SetLabel(kernel->facts().isa);
+  state.SetLabel(std::string(kernel->facts().isa));
   state.SetItemsProcessed(state.iterations() * rows * n * n);
 }
 
