@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "mase/base/power_of_two.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/format/format.h"

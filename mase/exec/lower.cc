@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/power_of_two.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/quantize/reference.h"

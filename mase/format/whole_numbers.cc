@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "mase/base/power_of_two.h"
 #include "mase/format/family.h"
 #include "mase/format/lsq.h"
 
@@ -39,10 +40,8 @@ WholeNumbers OfAffine(const FormatProto& format) {
 }  // namespace
 
 bool WholeNumbers::powers_of_two() const {
-  return std::all_of(blocks.begin(), blocks.end(), [](const Block& block) {
-    int exponent;
-    return std::frexp(block.step, &exponent) == 0.5f;
-  });
+  return std::all_of(blocks.begin(), blocks.end(),
+                     [](const Block& block) { return IsPowerOfTwo(block.step); });
 }
 
 int64_t WholeNumbers::largest() const {

@@ -17,7 +17,6 @@
 #ifndef MASE_KERNEL_CODES_H_
 #define MASE_KERNEL_CODES_H_
 
-#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -31,12 +30,6 @@ inline constexpr absl::string_view kEncode = "encode";
 inline constexpr absl::string_view kDecode = "decode";
 // The kernel that computes these, and relu on codes, where nothing is in front of them.
 inline constexpr absl::string_view kConvert = "convert";
-
-// Steps that are have results on codes that are the simulation's to the bit.
-inline bool IsPowerOfTwo(float step) {
-  int exponent;
-  return std::frexp(step, &exponent) == 0.5f;
-}
 
 struct Codes {
   // How a number between two codes is rounded; as FormatProto::Rounding.

@@ -1,9 +1,9 @@
 #include "mase/kernel/dense/integer_chain.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
+#include "mase/base/power_of_two.h"
 #include "mase/kernel/dense/kernels.h"
 
 namespace mase {
@@ -15,11 +15,6 @@ using Result = IntegerChainStage::Result;
 constexpr int64_t kLine = 64;  // Bytes.
 
 int64_t RoundUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
-bool IsPowerOfTwo(float x) {
-  int exponent;
-  return std::frexp(x, &exponent) == 0.5f;
-}
 
 // Hands out memory, or only counts it.
 class Memory {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "mase/base/isa.h"
 #include "mase/base/parallel.h"
+#include "mase/base/power_of_two.h"
 
 namespace mase {
 namespace {
