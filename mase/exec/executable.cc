@@ -15,6 +15,13 @@
 namespace mase {
 namespace {
 
+double Median(std::vector<double> numbers) {
+  if (numbers.empty()) return 0;
+  const auto middle = numbers.begin() + static_cast<int64_t>(numbers.size() / 2);
+  std::nth_element(numbers.begin(), middle, numbers.end());
+  return *middle;
+}
+
 // Bytes to prepare from which waking the threads takes no time.
 constexpr int64_t kBytesWorthThreads = 1 << 20;
 
@@ -189,13 +196,6 @@ absl::StatusOr<std::unique_ptr<Executable>> Executable::Compile(const Graph& gra
 [[gnu::cold, gnu::noinline]] absl::Status Executable::TypeError(size_t input, DType got) const {
   return absl::InvalidArgumentError(absl::StrCat("input ", input, " is ", DTypeName(got), ", want ",
                                                  DTypeName(input_types_[input])));
-}
-
-static double Median(std::vector<double> numbers) {
-  if (numbers.empty()) return 0;
-  const auto middle = numbers.begin() + static_cast<int64_t>(numbers.size() / 2);
-  std::nth_element(numbers.begin(), middle, numbers.end());
-  return *middle;
 }
 
 std::vector<StepExecution> Executable::steps() const {

@@ -10,12 +10,6 @@
 namespace mase {
 namespace {
 
-Attributes Conv(int64_t in, int64_t out, Ints kernel, Ints stride, Ints padding, Ints dilation,
-                int64_t groups = 1, bool bias = true) {
-  return {{"in_channels", in},  {"out_channels", out},  {"kernel_size", kernel}, {"stride", stride},
-          {"padding", padding}, {"dilation", dilation}, {"groups", groups},      {"bias", bias}};
-}
-
 Attributes ConvTranspose(int64_t in, int64_t out, Ints kernel, Ints stride, Ints padding,
                          Ints dilation = {1, 1}, Ints output_padding = {0, 0}, int64_t groups = 1,
                          bool bias = true) {

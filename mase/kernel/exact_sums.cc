@@ -282,15 +282,10 @@ class ExactConvKernel final : public Kernel {
     return std::clamp(kFloats / std::max<int64_t>(depth, 1) / 16 * 16, kLeast, kMost);
   }
 
-  // How far it is from one weight, and from one column, to the next in a matrix of windows. Few
-  // columns are rows of a product with all outputs, as those of a linear layer.
-  struct Strides {
-    int64_t weight, column;
-    bool by_rows() const { return weight == 1; }
-  };
-  Strides StridesOf(int64_t count) const {
+  // Few columns are rows of a product with all outputs, as those of a linear layer.
+  bool ByRows(int64_t columns) const {
     constexpr int64_t kFew = 16;
-    return exact_ > 0 && count < kFew ? Strides{1, depth_} : Strides{count, 1};
+    return exact_ > 0 && columns < kFew;
   }
 
   // Of `count` columns of one group.
@@ -301,7 +296,7 @@ class ExactConvKernel final : public Kernel {
                            .a = RowMajor(weight, depth_),
                            .b = RowMajor(windows, count),
                            .c = nullptr};
-    if (StridesOf(count).by_rows()) {
+    if (ByRows(count)) {
       std::swap(product.rows, product.cols);
       product.a = RowMajor(windows, depth_);
       product.b = Transposed(weight, depth_);
@@ -334,7 +329,7 @@ class ExactConvKernel final : public Kernel {
                            .b = RowMajor<double>(windows, count),
                            .c = sums}));
     }
-    const bool by_rows = StridesOf(count).by_rows();
+    const bool by_rows = ByRows(count);
     const int64_t of_output = by_rows ? 1 : count, of_column = by_rows ? outputs_ : 1;
     for (int64_t c = 0; c < count;) {
       const int64_t sample = (first + c) / positions_, position = (first + c) % positions_;
@@ -356,21 +351,22 @@ class ExactConvKernel final : public Kernel {
   void CopyWindows(const float* src, int64_t group, int64_t first, int64_t count,
                    float* windows) const {
     const int64_t channels = g_.in_channels / g_.groups, plane = g_.in[0] * g_.in[1];
-    const Strides strides = StridesOf(count);
+    const bool by_rows = ByRows(count);
+    const int64_t next_weight = by_rows ? 1 : count, next_column = by_rows ? depth_ : 1;
     for (int64_t c = 0; c < count;) {
       // Those of one row of one sample.
       const int64_t sample = (first + c) / positions_, position = (first + c) % positions_;
       const int64_t row = position / g_.out[1], column = position % g_.out[1];
       const int64_t run = std::min(g_.out[1] - column, count - c);
       const float* from = src + (sample * g_.in_channels + group * channels) * plane;
-      float* to = windows + c * strides.column;
+      float* to = windows + c * next_column;
       for (int64_t channel = 0; channel < channels; ++channel, from += plane) {
         for (int64_t down = 0; down < g_.kernel[0]; ++down) {
           const int64_t y = row * g_.stride[0] + down * g_.dilation[0] - g_.padding[0];
           const float* pixels = y >= 0 && y < g_.in[0] ? from + y * g_.in[1] : nullptr;
-          for (int64_t right = 0; right < g_.kernel[1]; ++right, to += strides.weight) {
+          for (int64_t right = 0; right < g_.kernel[1]; ++right, to += next_weight) {
             const int64_t x = column * g_.stride[1] + right * g_.dilation[1] - g_.padding[1];
-            CopyPixels(pixels, x, run, strides.column, to);
+            CopyPixels(pixels, x, run, next_column, to);
           }
         }
       }

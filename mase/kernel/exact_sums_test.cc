@@ -12,12 +12,6 @@
 namespace mase {
 namespace {
 
-Attributes Conv(int64_t in, int64_t out, Ints kernel, Ints stride, Ints padding, Ints dilation,
-                int64_t groups = 1, bool bias = true) {
-  return {{"in_channels", in},  {"out_channels", out},  {"kernel_size", kernel}, {"stride", stride},
-          {"padding", padding}, {"dilation", dilation}, {"groups", groups},      {"bias", bias}};
-}
-
 // In multiples of `unit`, up to so many of them; all of one sign, so that sums become large.
 void MakeWhole(double largest, double unit, Array& array) {
   for (double& value : array.values) {

@@ -34,6 +34,13 @@ struct KernelCase {
   std::string Name() const;
 };
 
+// Attributes of conv1d and conv2d.
+inline Attributes Conv(int64_t in, int64_t out, Ints kernel, Ints stride, Ints padding,
+                       Ints dilation, int64_t groups = 1, bool bias = true) {
+  return {{"in_channels", in},  {"out_channels", out},  {"kernel_size", kernel}, {"stride", stride},
+          {"padding", padding}, {"dilation", dilation}, {"groups", groups},      {"bias", bias}};
+}
+
 // A case made concrete: all attributes, random inputs and tensors, the result's shape.
 struct Problem {
   std::string op;

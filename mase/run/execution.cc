@@ -175,7 +175,7 @@ absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const 
   return absl::OkStatus();
 }
 
-// As often as a mean of times wants.
+// As often as a median of times wants.
 absl::Status CallOften(Executor& executor, const Tensor& batch, Session& session) {
   Progress progress("timing kernels", kLeastCalls, "call", session.reporter().progress());
   for (int call = 0; call < kLeastCalls; ++call) {
