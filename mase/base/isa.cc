@@ -45,7 +45,7 @@ absl::string_view IsaName(Isa isa) {
     case Isa::kAvx2:
       return "AVX2";
     case Isa::kBaseline:
-      return "baseline";
+      return "SSE2";
   }
   return "unknown";
 }
