@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/isa.h"
+#include "mase/base/nearest_steps.h"
 #include "mase/base/status_macros.h"
 #include "mase/format/block_layout.h"
 #include "mase/format/family.h"
@@ -30,21 +31,15 @@ constexpr FamilyParameter kParameters[] = {
 // One scale and zero point, in double: code * scale then rounds once.
 struct Group {
   double scale, zero_point, lo, hi;
-  double inverse = 1 / scale;
+  NearestSteps steps{scale};
 
-  // round(x / scale) without dividing. x * inverse is off by up to 2^-52, which is less than the
-  // distance of x / scale to a tie, 2^-49, unless it is one. Then 2 x / scale is whole.
-  double Steps(double x) const {
-    const double half_steps = std::nearbyint(x * (2 * inverse)) * 0.5;
-    return std::nearbyint(half_steps * scale == x ? half_steps : x * inverse);
-  }
   double Code(double x) const {
-    const double code = Steps(x) + zero_point;
+    const double code = steps(x) + zero_point;
     return code < lo ? lo : code > hi ? hi : code;
   }
   float Value(double code) const { return static_cast<float>((code - zero_point) * scale) + 0.0f; }
   bool InRange(double x) const {
-    const double code = Steps(x) + zero_point;
+    const double code = steps(x) + zero_point;
     return !(code < lo || code > hi);
   }
 };
@@ -54,7 +49,7 @@ struct Group {
 struct FastGroup {
   explicit FastGroup(const Group& group)
       : scale(static_cast<float>(group.scale)),
-        inverse(static_cast<float>(group.inverse)),
+        inverse(static_cast<float>(1 / group.scale)),
         lo(static_cast<float>(group.lo - group.zero_point)),
         hi(static_cast<float>(group.hi - group.zero_point)),
         serves(lo >= -0x1p20f && hi <= 0x1p20f && scale > 0x1p-100f && scale < 0x1p100f) {}

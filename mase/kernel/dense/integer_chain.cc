@@ -129,18 +129,21 @@ void PackProduct(const IntegerChainLayer& layer, const Stored& src, bool has_ten
   }
 }
 
+IntegerChainGrid GridOf(float step, float least, float most) {
+  return {.step = step,
+          .least = least,
+          .most = most,
+          .inverse = 1 / step,
+          .divides = !IsPowerOfTwo(step)};
+}
+
 const IntegerChainOp* PackOps(const IntegerChainLayer& layer, int64_t stride, Memory& memory) {
   IntegerChainOp* ops = memory.Take<IntegerChainOp>(static_cast<int64_t>(layer.ops.size()));
   for (size_t i = 0; i < layer.ops.size(); ++i) {
     const IntegerChainLayer::Op& op = layer.ops[i];
     float* mean = op.kind == Kind::kNorm ? memory.Take<float>(3 * stride) : nullptr;
     if (ops == nullptr) continue;
-    ops[i] = {.kind = op.kind,
-              .mean = mean,
-              .inverse = 1 / op.step,
-              .step = op.step,
-              .least = op.least,
-              .most = op.most};
+    ops[i] = {.kind = op.kind, .mean = mean, .grid = GridOf(op.step, op.least, op.most)};
     if (mean == nullptr) continue;
     std::copy(op.mean.begin(), op.mean.end(), mean);
     std::copy(op.scale.begin(), op.scale.end(), mean + stride);
@@ -152,9 +155,9 @@ const IntegerChainOp* PackOps(const IntegerChainLayer& layer, int64_t stride, Me
 // Whether the step from sums to codes is one multiplication.
 bool IsPlain(const IntegerChainLayer& layer, const IntegerChainStage& s) {
   if (s.result != Result::kBytes || s.op_count > 0 || s.in_double) return false;
-  if (!IsPowerOfTwo(s.inverse) || s.most > 127 || (s.zero != 0 && s.zero != 128)) return false;
+  if (s.grid.divides || s.grid.most > 127 || (s.zero != 0 && s.zero != 128)) return false;
   for (int64_t o = 0; o < s.out; ++o) {
-    const double scale = static_cast<double>(layer.scale[o]) * s.inverse;
+    const double scale = static_cast<double>(layer.scale[o]) * s.grid.inverse;
     if (layer.shift[o] != 0 || scale < 0x1p-90 || scale > 0x1p90) return false;
     if (layer.largest * scale >= 0x1p30) return false;
   }
@@ -190,13 +193,11 @@ int64_t PackIntegerChain(absl::Span<const IntegerChainLayer> layers,
     if (!is_last) {
       src = StoredCodes(layer, folds_relu, layers[i + 1].byte_weight, kernels);
       s.result = src.bytes ? Result::kBytes : Result::kWords;
-      s.inverse = 1 / layer.step;
-      s.least = src.least;
-      s.most = src.most;
+      s.grid = GridOf(layer.step, src.least, src.most);
       s.zero = src.zero;
       if (is_first) s.steps = (layer.out + src.per_step() - 1) / src.per_step();
       s.plain = !is_first && begin != nullptr && IsPlain(layer, s);
-      for (int64_t o = 0; s.plain && o < s.out; ++o) scale[o] *= s.inverse;
+      for (int64_t o = 0; s.plain && o < s.out; ++o) scale[o] *= s.grid.inverse;
     }
     if (stages != nullptr) stages[i] = s;
   }

@@ -24,13 +24,21 @@
 
 namespace mase {
 
+// Whole multiples of a step, in steps from `least` to `most`. `divides` is whether the step is no
+// power of two, so that a product with `inverse`, 1 / step, is not the quotient.
+struct IntegerChainGrid {
+  float step = 1, least = 0, most = 0;
+  float inverse = 1;
+  bool divides = false;
+};
+
 struct IntegerChainOp {
   enum class Kind : uint8_t { kNorm, kRelu, kRound };
   Kind kind = Kind::kRelu;
   // kNorm: (x - mean) * scale + shift, [3, stride].
   const float* mean = nullptr;
-  // kRound: clamp(rint(x * inverse), least, most) * step.
-  float inverse = 1, step = 1, least = 0, most = 0;
+  // kRound: clamp(rint(x / step), least, most) * step.
+  IntegerChainGrid grid;
 };
 
 struct IntegerChainStage {
@@ -53,13 +61,13 @@ struct IntegerChainStage {
   const IntegerChainOp* ops = nullptr;
   int64_t op_count = 0;
 
-  // codes = clamp(rint(x * inverse), least, most) + zero. A NaN is the least.
+  // codes = clamp(rint(x / step), least, most) + zero. A NaN is the least.
   Result result = Result::kFloats;
-  float inverse = 1, least = 0, most = 0;
+  IntegerChainGrid grid;
   int32_t zero = 0;
-  // There are no ops, shift is 0, `inverse` is in `scale`, no number of steps reaches 2^30, and
-  // codes are bytes of which `least` and `most` are between -128 and 127 and `zero` is 0 or 128:
-  // clamping is left to bytes.
+  // There are no ops, shift is 0, the grid's inverse is in `scale`, no number of steps reaches
+  // 2^30, and codes are bytes of which the grid's least and most are between -128 and 127 and
+  // `zero` is 0 or 128: clamping is left to bytes.
   bool plain = false;
 };
 

@@ -25,8 +25,8 @@ MASE_INLINE VI Interleave(__m512i packed) {
 // then flipped to begin at 0, or not.
 struct PlainBytes {
   explicit PlainBytes(const Stage& s)
-      : least(_mm512_set1_epi8(static_cast<char>(s.least))),
-        most(_mm512_set1_epi8(static_cast<char>(s.most))),
+      : least(_mm512_set1_epi8(static_cast<char>(s.grid.least))),
+        most(_mm512_set1_epi8(static_cast<char>(s.grid.most))),
         flip(_mm512_set1_epi8(static_cast<char>(s.zero))) {}
 
   MASE_INLINE VI Pack(VI a, VI b, VI c, VI d) const {
@@ -163,8 +163,7 @@ MASE_INLINE void BlockProduct(const Stage& s, const int32_t* codes, int64_t matr
           __attribute__((always_inline)) {
             V x[kOutputs];
             Numbers(s, output, sums, x);
-#pragma GCC unroll 8
-            for (int o = 0; o < kOutputs; ++o) sums[o] = rounding.Steps(x[o]);
+            rounding.Steps(x, sums);
             StoreCodes(s.result, output, sums, dst + at);
           });
 }

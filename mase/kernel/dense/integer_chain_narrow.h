@@ -31,8 +31,7 @@ MASE_INLINE __m512i EncodeFourRows(const Stage& s, const Rounding& rounding, con
               _mm512_cmp_ps_mask(x[2], x[3], _CMP_UNORD_Q)) != 0;
   Apply<Holds::kOutputs>(s, f, x, &has_nan);
   VI steps[4];
-#pragma GCC unroll 4
-  for (int r = 0; r < 4; ++r) steps[r] = rounding.Steps(x[r]);
+  rounding.Steps(x, steps);
   return _mm512_packus_epi16(_mm512_packs_epi32((__m512i)steps[0], (__m512i)steps[1]),
                              _mm512_packs_epi32((__m512i)steps[2], (__m512i)steps[3]));
 }

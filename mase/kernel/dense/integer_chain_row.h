@@ -38,7 +38,9 @@ MASE_INLINE void StoreRow(const Stage& s, int64_t output, VI sum, void* dst) {
   V x[] = {Number<Holds::kOutputs>(s, output, sum)};
   Apply<Holds::kOutputs>(s, output, x);
   if (s.result == Result::kFloats) return Store(static_cast<float*>(dst) + output, x[0]);
-  StoreSteps(s.result, rounding.Steps(x[0]), output, dst);
+  VI steps[1];
+  rounding.Steps(x, steps);
+  StoreSteps(s.result, steps[0], output, dst);
 }
 
 // kGroups times 16 outputs from `output` on, in a strip of kStrip of them.
@@ -114,7 +116,9 @@ MASE_INLINE bool EncodeRow(const Stage& s, int64_t in, const Rounding& rounding,
     has_nan |= HasNan(number);
     V x[] = {number};
     if (s.op_count > 0) Apply<Holds::kOutputs>(s, f, x, &has_nan);
-    StoreSteps(rounding.result, rounding.Steps(x[0]), f, dst);
+    VI steps[1];
+    rounding.Steps(x, steps);
+    StoreSteps(rounding.result, steps[0], f, dst);
   };
   int64_t f = 0;
   for (; f + kLanes <= in; f += kLanes) encode(f, Load(src + f));

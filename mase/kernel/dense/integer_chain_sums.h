@@ -3,6 +3,7 @@
 #ifndef MASE_KERNEL_DENSE_INTEGER_CHAIN_SUMS_H_
 #define MASE_KERNEL_DENSE_INTEGER_CHAIN_SUMS_H_
 
+#include "mase/base/nearest_steps.h"
 #include "mase/kernel/dense/integer_chain.h"
 #include "mase/kernel/dense/kernels.h"
 // After all else.
@@ -24,6 +25,7 @@ MASE_INLINE VI ToInt(V x) { return (VI)_mm512_cvtps_epi32(x); }  // Ties to even
 MASE_INLINE V Min(V a, V b) { return _mm512_min_ps(a, b); }      // b if one is NaN.
 MASE_INLINE V Rint(V x) { return _mm512_roundscale_ps(x, 8); }
 MASE_INLINE bool HasNan(V x) { return _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q) != 0; }
+MASE_INLINE bool AnyNotNegative(V x) { return _mm512_movepi32_mask((__m512i)x) != 0xffff; }
 #elif MASE_DENSE_LANES == 8
 MASE_INLINE VI Set(int32_t x) { return (VI)_mm256_set1_epi32(x); }
 MASE_INLINE V ToFloat(VI x) { return _mm256_cvtepi32_ps((__m256i)x); }
@@ -31,6 +33,7 @@ MASE_INLINE VI ToInt(V x) { return (VI)_mm256_cvtps_epi32(x); }
 MASE_INLINE V Min(V a, V b) { return _mm256_min_ps(a, b); }
 MASE_INLINE V Rint(V x) { return _mm256_round_ps(x, 8); }
 MASE_INLINE bool HasNan(V x) { return _mm256_movemask_ps(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)) != 0; }
+MASE_INLINE bool AnyNotNegative(V x) { return _mm256_movemask_ps(x) != 0xff; }
 #else
 MASE_INLINE VI Set(int32_t x) { return (VI)_mm_set1_epi32(x); }
 MASE_INLINE V ToFloat(VI x) { return _mm_cvtepi32_ps((__m128i)x); }
@@ -38,7 +41,9 @@ MASE_INLINE VI ToInt(V x) { return (VI)_mm_cvtps_epi32(x); }
 MASE_INLINE V Min(V a, V b) { return _mm_min_ps(a, b); }
 MASE_INLINE V Rint(V x) { return ToFloat(ToInt(x)); }  // After clamping.
 MASE_INLINE bool HasNan(V x) { return _mm_movemask_ps(_mm_cmpunord_ps(x, x)) != 0; }
+MASE_INLINE bool AnyNotNegative(V x) { return _mm_movemask_ps(x) != 0xf; }
 #endif
+MASE_INLINE V Magnitude(V x) { return (V)((VI)x & Set(0x7fffffff)); }
 
 // Modulo 2^32: sums of stored codes may leave an int32 on the way to one that does not.
 MASE_INLINE VI Add(VI a, VI b) {
@@ -95,6 +100,41 @@ MASE_INLINE V Number(const Stage& s, int64_t output, VI sum) {
   return x;
 }
 
+// A grid in registers: memory that stores may alias is not read again.
+struct Grid {
+  MASE_INLINE explicit Grid(const IntegerChainGrid& grid)
+      : inverse(Set(grid.inverse)), least(Set(grid.least)), most(Set(grid.most)) {}
+
+  // In steps, clamped, not yet whole. A NaN is the least.
+  MASE_INLINE V Scaled(V x) const { return Min(Max(x * inverse, least), most); }
+
+  const V inverse, least, most;
+};
+
+// Where a step is no power of two: makes `scaled` numbers of steps that round as x / step does. The
+// product with 1 / step is off by 2^-23 of itself: enough unless the quotient is that near to a
+// tie.
+template <int kCount>
+MASE_INLINE void MendTies(const IntegerChainGrid& grid, const V (&x)[kCount], V (&scaled)[kCount]) {
+  const V half = Set(0.5f);
+  V excess = Set(-1.0f);
+#pragma GCC unroll 8
+  for (int o = 0; o < kCount; ++o) {
+    const V fraction = Magnitude(scaled[o] - Rint(scaled[o]));
+    excess = Max(excess, fraction - (half - Magnitude(scaled[o]) * Set(0x1p-22f)));
+  }
+  if (!AnyNotNegative(excess)) [[likely]]
+    return;
+  // One function for all, of copies that may lie in memory.
+  V numbers[kCount], steps[kCount];
+#pragma GCC unroll 8
+  for (int o = 0; o < kCount; ++o) numbers[o] = x[o];
+  RoundToNearestSteps(reinterpret_cast<const float*>(numbers), kCount * kLanes, grid.step,
+                      grid.least, grid.most, reinterpret_cast<float*>(steps));
+#pragma GCC unroll 8
+  for (int o = 0; o < kCount; ++o) scaled[o] = steps[o];
+}
+
 // The stage's ops on registers of the outputs from `output` on; of one output each, the next has
 // the next one's. Sets `has_nan`, where asked for, if a norm makes a NaN.
 template <Holds kHolds, int kCount>
@@ -114,33 +154,47 @@ MASE_INLINE void Apply(const Stage& s, int64_t output, V (&x)[kCount], bool* has
         if (has_nan != nullptr) *has_nan |= HasNan(x[o]);
       }
     } else {
+      const Grid grid(op.grid);
+      V scaled[kCount];
+#pragma GCC unroll 8
+      for (int o = 0; o < kCount; ++o) scaled[o] = grid.Scaled(x[o]);
+      if (op.grid.divides) MendTies(op.grid, x, scaled);
 #pragma GCC unroll 8
       for (int o = 0; o < kCount; ++o) {
-        x[o] = Min(Max(x[o] * Set(op.inverse), Set(op.least)), Set(op.most));  // NaN: the least.
         // The sum makes a negative zero a positive one: codes have one zero.
-        x[o] = Rint(x[o]) * Set(op.step) + Set(0.0f);
+        x[o] = Rint(scaled[o]) * Set(op.grid.step) + Set(0.0f);
       }
     }
   }
 }
 
-// What rounds to a stage's codes, in registers: memory that stores may alias is not read again.
+// What rounds to a stage's codes.
 struct Rounding {
   MASE_INLINE explicit Rounding(const Stage& s)
       : result(s.result),
-        inverse(Set(s.inverse)),
-        least(Set(s.least)),
-        most(Set(s.most)),
+        grid(s.grid),
         zero(Set(s.zero)),
-        least_stored(Set(static_cast<int32_t>(s.least) + s.zero)),
-        most_stored(Set(static_cast<int32_t>(s.most) + s.zero)) {}
+        least_stored(Set(static_cast<int32_t>(s.grid.least) + s.zero)),
+        most_stored(Set(static_cast<int32_t>(s.grid.most) + s.zero)),
+        divides(s.grid.divides),
+        of_stage(s.grid) {}
 
   // Codes as whole numbers, not yet packed.
-  MASE_INLINE VI Steps(V x) const { return ToInt(Min(Max(x * inverse, least), most)) + zero; }
+  template <int kCount>
+  MASE_INLINE void Steps(const V (&x)[kCount], VI (&steps)[kCount]) const {
+    V scaled[kCount];
+#pragma GCC unroll 8
+    for (int o = 0; o < kCount; ++o) scaled[o] = grid.Scaled(x[o]);
+    if (divides) MendTies(of_stage, x, scaled);
+#pragma GCC unroll 8
+    for (int o = 0; o < kCount; ++o) steps[o] = ToInt(scaled[o]) + zero;
+  }
 
   const Result result;
-  const V inverse, least, most;
+  const Grid grid;
   const VI zero, least_stored, most_stored;
+  const bool divides;
+  const IntegerChainGrid& of_stage;
 };
 
 // Steps of a plain stage, neither clamped nor moved to `zero`.

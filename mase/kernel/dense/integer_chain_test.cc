@@ -38,10 +38,10 @@ std::vector<float> Define(const Layers& layers, std::vector<float> row, bool fus
     return fuses ? std::fma(a, b, c) : a * b + c;
   };
   const auto steps = [](float x, float step, float least, float most) {
-    x = x * (1 / step);
-    x = x > least ? x : least;  // A NaN is the least.
-    x = x < most ? x : most;
-    return std::nearbyint(x);
+    // In double the quotient of floats is on the side of a tie on which it is in truth.
+    const double quotient = static_cast<double>(x) / static_cast<double>(step);
+    const float steps = static_cast<float>(std::nearbyint(quotient));
+    return std::min(steps > least ? steps : least, most);  // A NaN is the least.
   };
   std::vector<int64_t> codes;
   for (size_t i = 0; i < layers.size(); ++i) {
@@ -114,9 +114,14 @@ Layers RandomLayers(uint64_t seed) {
       // Of small ranges a tighter bound is known, which makes the step to codes plain.
       if (!wide) layer.largest = static_cast<double>(layer.in) * 128 * 256 + 70000;
     }
+    AddRange(draws, wide ? 16 : 8, layer.step, layer.least, layer.most);
     for (int64_t n = draws.Below(4); n > 0; --n) {
       IntegerChainLayer::Op op = {.kind = static_cast<Kind>(draws.Below(3))};
-      if (op.kind == Kind::kRound) AddRange(draws, 8, op.step, op.least, op.most);
+      if (op.kind == Kind::kRound) {
+        AddRange(draws, 8, op.step, op.least, op.most);
+        // Every odd number of such steps is a tie of the next rounding.
+        if (draws.Coin()) op.step = layer.step / 2;
+      }
       for (int64_t o = 0; op.kind == Kind::kNorm && o < layer.out; ++o) {
         op.mean.push_back(draws.Number(2));
         op.scale.push_back(draws.Number(3));
@@ -124,7 +129,6 @@ Layers RandomLayers(uint64_t seed) {
       }
       layer.ops.push_back(std::move(op));
     }
-    AddRange(draws, wide ? 16 : 8, layer.step, layer.least, layer.most);
   }
   return layers;
 }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/isa.h"
+#include "mase/base/power_of_two.h"
 #include "mase/base/status_macros.h"
 #include "mase/graph/ops.h"
 
@@ -14,7 +15,7 @@ namespace {
 
 // Positive and negative fractions from which on a rounding goes away from zero.
 void SetBySign(Codes::Rounding rounding, Rounder& rounder) {
-  constexpr float kAny = 0x1p-126f, kHalf = 0.5f, kNone = 2;
+  constexpr double kAny = std::numeric_limits<double>::min(), kHalf = 0.5, kNone = 2;
   rounder.to_even = false;
   switch (rounding) {
     case Codes::Rounding::kNearestEven:
@@ -87,6 +88,7 @@ template <bool kByLane>
 Rounder::Rounder(const Codes& codes)
     : scale(codes.scale),
       inverse(1 / codes.scale),
+      divides(!IsPowerOfTwo(codes.scale)),
       least(static_cast<float>(codes.least())),
       most(static_cast<float>(codes.most())),
       zero(codes.zero),
@@ -95,29 +97,25 @@ Rounder::Rounder(const Codes& codes)
 }
 
 [[gnu::noinline]] void Rounder::SlowSteps(EpilogueFloats* rows, int count) const {
-  for (int r = 0; r < count; ++r) {
-    EpilogueFloats x = rows[r];
-    if (nan_is_zero) x = x == x ? x : EpilogueFloats{};
-    const EpilogueFloats scaled = Clamped(x * inverse);
-    if (to_even) {
-      rows[r] = (scaled + kMagic) - kMagic;
-      continue;
+  const double low = static_cast<double>(least), high = static_cast<double>(most);
+  float* const x = reinterpret_cast<float*>(rows);
+  ForBestIsa([&, rounder = *this] {
+    for (int64_t i = 0; i < count * kEpilogueLanes; ++i) {
+      const double number = rounder.nan_is_zero && x[i] != x[i] ? 0.0 : static_cast<double>(x[i]);
+      // In double a quotient of floats is on the side of a tie, and of a whole number, on which it
+      // is in truth.
+      double steps = number / static_cast<double>(rounder.scale);
+      steps = steps > low ? steps : low;
+      steps = steps < high ? steps : high;
+      const double whole = std::trunc(steps), fraction = std::abs(steps - whole);
+      const double away = number < 0 ? whole - 1 : whole + 1;
+      const double up = number < 0 ? rounder.up_negative : rounder.up_positive;
+      const double rounded = rounder.to_even  ? std::nearbyint(steps)
+                             : fraction >= up ? away
+                                              : whole;
+      x[i] = static_cast<float>(rounded);
     }
-    const EpilogueFloats whole =
-        __builtin_convertvector(__builtin_convertvector(scaled, EpilogueInts), EpilogueFloats);
-    EpilogueFloats fraction = scaled - whole;
-    fraction = fraction < 0 ? -fraction : fraction;
-    // What 1 / scale flushed to zero had a fraction all the same.
-    const EpilogueFloats tiny = EpilogueFloats{} + 0x1p-126f;
-    fraction = (whole == 0) & (x != 0) & (fraction < tiny) ? tiny : fraction;
-    const EpilogueFloats up =
-        x < 0 ? EpilogueFloats{} + up_negative : EpilogueFloats{} + up_positive;
-    const EpilogueFloats one = x < 0 ? EpilogueFloats{} - 1.0f : EpilogueFloats{} + 1.0f;
-    const EpilogueFloats rounded = fraction >= up ? whole + one : whole;
-    // What was tiny may have left a range that ends at zero.
-    const EpilogueFloats low = EpilogueFloats{} + least, high = EpilogueFloats{} + most;
-    rows[r] = rounded < low ? low : rounded > high ? high : rounded;
-  }
+  });
 }
 
 Epilogue::Epilogue(const KernelSpec& spec, int64_t channels) : channels_(channels) {
@@ -218,7 +216,7 @@ bool Epilogue::Loop::Run(const float* x, int64_t numbers, bool by_lane, int64_t 
                          int64_t at, bool bytes) const {
   bool has_nan = false;
   char* to = static_cast<char*>(dst) + at * (stores_codes && bytes ? 1 : 4);
-  const bool encodes = stores_codes && bytes && rounder.is_simple();
+  const bool encodes = stores_codes && bytes && rounder.is_simple() && !rounder.divides;
   ForBestIsa([&] {
     if (count == 0 && encodes) {
       has_nan = EncodeBytes(rounder, x, numbers, reinterpret_cast<uint8_t*>(to));

@@ -4,7 +4,7 @@
 //   number            (sum + offset) * scale + shift, by output
 //   batch_norm1d, 2d  (x - mean) * scale + shift, by channel, with running statistics
 //   relu              0 for what is below it
-//   encode            clamp(round(x / scale)) * scale
+//   encode            clamp(round(x / scale)) * scale, of the quotient as the simulation has it
 //   decode            nothing: numbers stay numbers
 //
 // in the order in which KernelSpec::fused lists them; the result is stored as float32, or, where
@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "mase/base/nearest_steps.h"
 #include "mase/kernel/kernel.h"
 
 namespace mase {
@@ -38,10 +39,11 @@ struct Rounder {
   Rounder() = default;
 
   float scale = 1, inverse = 1;
+  bool divides = false;       // Where scale is no power of two, so that inverse is rounded.
   float least = 0, most = 0;  // In steps.
   int32_t zero = 0;
   bool to_even = true, nan_is_zero = false;
-  float up_positive = 0, up_negative = 0;  // Else: the least fraction that goes up, by sign.
+  double up_positive = 0, up_negative = 0;  // Else: the least fraction that goes up, by sign.
 
   // Steps are less than 2^22, so that adding 1.5 * 2^23 leaves no place for a fraction.
   static constexpr float kMagic = 0x1.8p23f;
@@ -65,9 +67,11 @@ struct Rounder {
     // What is added leaves the steps in the low bits of the sum.
     constexpr int32_t kMagicBits = 0x4B400000;
     const int32_t zero_of_bits = zero - kMagicBits;
+    EpilogueFloats scaled[kRows];
+    Scale(x, scaled);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      codes[r] = reinterpret_cast<EpilogueInts>(Clamped(x[r] * inverse) + kMagic) + zero_of_bits;
+      codes[r] = reinterpret_cast<EpilogueInts>(scaled[r] + kMagic) + zero_of_bits;
     }
   }
 
@@ -75,8 +79,10 @@ struct Rounder {
   template <int kRows>
   [[gnu::always_inline]] void ToSteps(EpilogueFloats (&x)[kRows]) const {
     if (is_simple()) {
+      EpilogueFloats scaled[kRows];
+      Scale(x, scaled);
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) x[r] = (Clamped(x[r] * inverse) + kMagic) - kMagic;
+      for (int r = 0; r < kRows; ++r) x[r] = (scaled[r] + kMagic) - kMagic;
       return;
     }
     // Seldom, so one function for all, of a copy that may lie in memory.
@@ -89,9 +95,44 @@ struct Rounder {
   }
 
  private:
-  [[gnu::always_inline]] EpilogueFloats Clamped(EpilogueFloats scaled) const {
-    scaled = scaled > least ? scaled : EpilogueFloats{} + least;
-    return scaled < most ? scaled : EpilogueFloats{} + most;
+  // Numbers in steps, clamped, such that they round as x / scale does.
+  template <int kRows>
+  [[gnu::always_inline]] void Scale(const EpilogueFloats (&x)[kRows],
+                                    EpilogueFloats (&scaled)[kRows]) const {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      scaled[r] = x[r] * inverse;
+      scaled[r] = scaled[r] > least ? scaled[r] : EpilogueFloats{} + least;
+      scaled[r] = scaled[r] < most ? scaled[r] : EpilogueFloats{} + most;
+    }
+    if (!divides) return;
+    // The product is off by 2^-23 of itself: enough unless the quotient is that near to a tie.
+    EpilogueInts unsure = {};
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const EpilogueFloats fraction = scaled[r] - ((scaled[r] + kMagic) - kMagic);
+      unsure |= Magnitude(fraction) >= 0.5f - Magnitude(scaled[r]) * 0x1p-22f;
+    }
+    if (!AnyLane(unsure)) [[likely]]
+      return;
+    // One function for all, of copies that may lie in memory.
+    EpilogueFloats numbers[kRows], steps[kRows];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) numbers[r] = x[r];
+    RoundToNearestSteps(reinterpret_cast<const float*>(numbers), kRows * kEpilogueLanes, scale,
+                        least, most, reinterpret_cast<float*>(steps));
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) scaled[r] = steps[r];
+  }
+  [[gnu::always_inline]] static EpilogueFloats Magnitude(EpilogueFloats x) {
+    return reinterpret_cast<EpilogueFloats>(reinterpret_cast<EpilogueInts>(x) & 0x7fffffff);
+  }
+  // Of lanes that are 0 or -1.
+  [[gnu::always_inline]] static bool AnyLane(EpilogueInts lanes) {
+    typedef int64_t Pairs __attribute__((vector_size(64)));
+    const Pairs pairs = reinterpret_cast<Pairs>(lanes);
+    const Pairs fours = pairs | __builtin_shufflevector(pairs, pairs, 4, 5, 6, 7, 4, 5, 6, 7);
+    return ((fours[0] | fours[1]) | (fours[2] | fours[3])) != 0;
   }
   // In place, by the other roundings, and where a NaN is zero.
   void SlowSteps(EpilogueFloats* rows, int count) const;
