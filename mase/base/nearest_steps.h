@@ -32,7 +32,9 @@ class NearestSteps {
   double scale_, inverse_;
 };
 
-// Those of x[i], between `least` and `most`, to steps[i]; of a NaN `least`.
+// Those of x[i], between `least` and `most`, which float32 holds together with a fraction of a
+// quarter (less than 2^21), to steps[i], which are elsewhere; of a NaN `least`. By products in
+// float32, where none of those is near to a tie: `count` are best some hundred.
 void RoundToNearestSteps(const float* x, int64_t count, float scale, float least, float most,
                          float* steps);
 

@@ -213,9 +213,8 @@ std::vector<StepExecution> Executable::steps() const {
     report.seconds = Median(step.seconds);
     add(step.kernel->facts(), &report);
     if (step.chain != nullptr) {
-      const std::vector<KernelFacts> layers = step.chain->LayerFacts();
-      // The first part makes codes of the rows.
-      for (size_t i = 0; i < layers.size(); ++i) add(layers[i], &report.parts[i + 1]);
+      const std::vector<KernelFacts> parts = step.chain->StepFacts();
+      for (size_t i = 0; i < parts.size(); ++i) add(parts[i], &report.parts[i]);
     }
     steps.push_back(std::move(report));
   }

@@ -23,16 +23,17 @@
 #include "mase/kernel/integer/tile.h"
 #include "mase/kernel/kernel.h"
 #include "mase/model/zoo.h"
+#include "mase/testing/numerics/test_net.h"
 #include "oneapi/dnnl/dnnl.hpp"
 
 namespace mase {
 namespace {
 
 constexpr char kInteger[] = "integer { width: 8 frac_width: 4 }";
+constexpr char kGeneral[] = "affine { width: 8 is_signed: true scale: 0.07 }";
 
-// Every layer with a weight has a record, as the labs give: data, weight and bias in 8 bits.
-Graph QuantizedNet(const std::string& model, const Shape& input, int64_t classes) {
-  Graph graph = BuildModel({.model = model, .input = input, .classes = classes}).value();
+// Gives every layer with a weight a record, as the labs do: data, weight and bias in 8 bits.
+Graph Quantized(Graph graph, const std::string& format = kInteger) {
   for (Node* node : graph.NodesInOrder()) {
     if (!node->Is(OpTrait::kWeighted)) continue;
     Quantization record;
@@ -40,11 +41,31 @@ Graph QuantizedNet(const std::string& model, const Shape& input, int64_t classes
       if (name == operands::kBias && node->FindParameter(name) == nullptr) continue;
       OperandFormat* operand = record.add_operand();
       operand->set_operand(name);
-      CHECK(google::protobuf::TextFormat::ParseFromString(kInteger, operand->mutable_format()));
+      CHECK(google::protobuf::TextFormat::ParseFromString(format, operand->mutable_format()));
     }
     graph.SetQuantization(node, record);
   }
   return graph;
+}
+
+Graph ZooNet(const std::string& model, const Shape& input, int64_t classes) {
+  return BuildModel({.model = model, .input = input, .classes = classes}).value();
+}
+
+// 16 features, two blocks "linear, norm, ReLU, linear, norm, plus what the block reads, ReLU" of
+// 64, and 5 classes.
+Graph ResidualNet() {
+  TestNet net({1, 16});
+  const auto layer = [&](Value* x, int64_t in, int64_t out) {
+    x = net.Module("linear", {x}, {{"in_features", in}, {"out_features", out}});
+    return net.Module("batch_norm1d", {x}, {{"num_features", out}});
+  };
+  Value* x = net.Module("relu", {layer(net.input(), 16, 64)});
+  for (int i = 0; i < 2; ++i) {
+    Value* const y = layer(net.Module("relu", {layer(x, 64, 64)}), 64, 64);
+    x = net.Module("relu", {net.Function("add", {y, x})});
+  }
+  return net.Finish({layer(x, 64, 5)});
 }
 
 // Of the thread's own time, the least of many calls: what a busy machine disturbs least.
@@ -68,10 +89,9 @@ double LeastMilliseconds(const Call& call) {
   return least;
 }
 
-void Run(benchmark::State& state, const std::string& model, const Shape& input, int64_t classes) {
+void RunGraph(benchmark::State& state, const Graph& graph, const Shape& input) {
   const auto execution = static_cast<Execution>(state.range(0));
   const int64_t rows = state.range(1);
-  const Graph graph = QuantizedNet(model, input, classes);
   std::vector<float> x(rows * input.elements());
   TorchGenerator(1).FillUniform(absl::MakeSpan(x), -1, 1);
   auto executor = Executor::Create(graph, {.execution = execution}).value();
@@ -87,6 +107,17 @@ void Run(benchmark::State& state, const std::string& model, const Shape& input, 
         [&] { CHECK(executor->Forward(ExecutionMode::kInference, rows, {x.data()}).ok()); });
   }
 }
+
+void Run(benchmark::State& state, const std::string& model, const Shape& input, int64_t classes) {
+  RunGraph(state, Quantized(ZooNet(model, input, classes)), input);
+}
+
+// Steps that are no powers of two.
+void GeneralScales(benchmark::State& state) {
+  RunGraph(state, Quantized(ZooNet("jsc-s", {16}, 5), kGeneral), {16});
+}
+
+void Residual(benchmark::State& state) { RunGraph(state, Quantized(ResidualNet()), {16}); }
 
 // The kernel of a linear layer alone, from codes to float32, as it reads what another integer layer
 // made: what the primitive below does, too.
@@ -171,6 +202,8 @@ BENCHMARK_CAPTURE(Run, jsc_tiny, "jsc-tiny", Shape{16}, 5)->Apply(Jets);
 BENCHMARK_CAPTURE(Run, jsc_s, "jsc-s", Shape{16}, 5)->Apply(Jets);
 BENCHMARK_CAPTURE(Run, jsc_toy, "jsc-toy", Shape{16}, 5)->Apply(Jets);
 BENCHMARK_CAPTURE(Run, jsc_toy10x, "jsc-toy10x", Shape{16}, 5)->Apply(Jets);
+BENCHMARK(GeneralScales)->Apply(Jets);
+BENCHMARK(Residual)->Apply(Jets);
 BENCHMARK_CAPTURE(Run, linear256, "Linear 256", Shape{256}, 256)->Apply(Layers);
 BENCHMARK_CAPTURE(Run, linear512, "Linear 512", Shape{512}, 512)->Apply(Layers);
 BENCHMARK_CAPTURE(Run, linear1024, "Linear 1024", Shape{1024}, 1024)->Apply(Layers);

@@ -30,8 +30,8 @@ struct KernelOptions {
 void Fuse(const KernelOptions& options, Program& program);
 
 // Then, in inference: makes one step, "integer_chain", of a "convert" of rows to codes and small
-// "integer_linear"s behind it, up to numbers again (kernel/integer_chain.h). The step brings its
-// kernel.
+// "integer_linear"s behind it, with their branches and residual sums, up to numbers again
+// (kernel/integer/chain.h). The step brings its kernel.
 void FuseIntegerChains(Program& program);
 
 // Makes the kernels, and puts "reorder" steps where a kernel wants a value in another layout than

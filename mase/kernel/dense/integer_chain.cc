@@ -1,6 +1,7 @@
 #include "mase/kernel/dense/integer_chain.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "mase/base/power_of_two.h"
@@ -134,7 +135,8 @@ IntegerChainGrid GridOf(float step, float least, float most) {
           .least = least,
           .most = most,
           .inverse = 1 / step,
-          .divides = !IsPowerOfTwo(step)};
+          .divides = !IsPowerOfTwo(step),
+          .unsure = 0.5f - std::max(std::abs(least), std::abs(most)) * 0x1p-22f};
 }
 
 const IntegerChainOp* PackOps(const IntegerChainLayer& layer, int64_t stride, Memory& memory) {
@@ -143,7 +145,11 @@ const IntegerChainOp* PackOps(const IntegerChainLayer& layer, int64_t stride, Me
     const IntegerChainLayer::Op& op = layer.ops[i];
     float* mean = op.kind == Kind::kNorm ? memory.Take<float>(3 * stride) : nullptr;
     if (ops == nullptr) continue;
-    ops[i] = {.kind = op.kind, .mean = mean, .grid = GridOf(op.step, op.least, op.most)};
+    ops[i] = {.kind = op.kind,
+              .rounds = op.rounds,
+              .slot = op.slot,
+              .mean = mean,
+              .grid = GridOf(op.step, op.least, op.most)};
     if (mean == nullptr) continue;
     std::copy(op.mean.begin(), op.mean.end(), mean);
     std::copy(op.scale.begin(), op.scale.end(), mean + stride);
@@ -174,6 +180,15 @@ int64_t WidestOfChain(absl::Span<const IntegerChainLayer> layers) {
   return widest;
 }
 
+int64_t SlotsOfChain(absl::Span<const IntegerChainLayer> layers) {
+  int64_t slots = 0;
+  for (const IntegerChainLayer& layer : layers) {
+    slots = std::max(slots, layer.slot + 1);
+    for (const IntegerChainLayer::Op& op : layer.ops) slots = std::max(slots, op.slot + 1);
+  }
+  return slots;
+}
+
 int64_t PackIntegerChain(absl::Span<const IntegerChainLayer> layers,
                          const IntegerChainKernels& kernels, void* begin) {
   Memory memory(begin);
@@ -182,22 +197,28 @@ int64_t PackIntegerChain(absl::Span<const IntegerChainLayer> layers,
   Stored src;
   for (size_t i = 0; i < layers.size(); ++i) {
     const IntegerChainLayer& layer = layers[i];
-    const bool is_first = i == 0, is_last = i + 1 == layers.size();
-    const bool folds_relu = !is_last && EndsInRelu(layer);
-    IntegerChainStage s = {.in = layer.in, .out = layer.out, .stride = RoundUp(layer.out, 16)};
-    if (!is_first) PackProduct(layer, src, begin != nullptr, memory, s);
-    float* scale = is_first ? nullptr : memory.Copy(layer.scale, s.stride);
+    const bool is_last = i + 1 == layers.size(), has_product = i > 0 && layer.slot < 0;
+    const bool folds_relu = !is_last && layers[i + 1].slot < 0 && EndsInRelu(layer);
+    IntegerChainStage s = {
+        .in = layer.in, .out = layer.out, .stride = RoundUp(layer.out, 16), .slot = layer.slot};
+    if (has_product) PackProduct(layer, src, begin != nullptr, memory, s);
+    float* scale = has_product ? memory.Copy(layer.scale, s.stride) : nullptr;
     s.scale = scale;
     s.ops = PackOps(layer, s.stride, memory);
     s.op_count = static_cast<int64_t>(layer.ops.size()) - (folds_relu ? 1 : 0);
-    if (!is_last) {
+    // What a branch follows has saved its numbers, and leaves no codes.
+    if (!is_last && layers[i + 1].slot < 0) {
       src = StoredCodes(layer, folds_relu, layers[i + 1].byte_weight, kernels);
       s.result = src.bytes ? Result::kBytes : Result::kWords;
       s.grid = GridOf(layer.step, src.least, src.most);
       s.zero = src.zero;
-      if (is_first) s.steps = (layer.out + src.per_step() - 1) / src.per_step();
-      s.plain = !is_first && begin != nullptr && IsPlain(layer, s);
+      if (!has_product) s.steps = (layer.out + src.per_step() - 1) / src.per_step();
+      s.plain = has_product && begin != nullptr && IsPlain(layer, s);
       for (int64_t o = 0; s.plain && o < s.out; ++o) scale[o] *= s.grid.inverse;
+    }
+    s.seldom = s.grid.divides;
+    for (const IntegerChainLayer::Op& op : layer.ops) {
+      s.seldom |= op.kind != Kind::kNorm && op.kind != Kind::kRelu;
     }
     if (stages != nullptr) stages[i] = s;
   }
@@ -205,6 +226,7 @@ int64_t PackIntegerChain(absl::Span<const IntegerChainLayer> layers,
     *chain = {.in = layers.front().in,
               .out = layers.back().out,
               .widest = WidestOfChain(layers),
+              .slots = SlotsOfChain(layers),
               .stage_count = static_cast<int64_t>(layers.size()),
               .stages = stages};
   }

@@ -93,11 +93,11 @@ MASE_INLINE void BlockTiles(const Stage& s, const int32_t* codes, int64_t matrix
 
 // Numbers of a tile, after the stage's ops.
 template <int kOutputs>
-MASE_INLINE void Numbers(const Stage& s, int64_t output, const VI (&sums)[kOutputs],
-                         V (&x)[kOutputs]) {
+MASE_INLINE void Numbers(const Stage& s, int64_t output, const Saved& saved,
+                         const VI (&sums)[kOutputs], V (&x)[kOutputs]) {
 #pragma GCC unroll 8
   for (int o = 0; o < kOutputs; ++o) x[o] = Number<Holds::kOneOutput>(s, output + o, sums[o]);
-  Apply<Holds::kOneOutput>(s, output, x);
+  Apply<Holds::kOneOutput, Seldom::kCalled>(s, output, saved, x);
 }
 
 // The codes of neighbouring outputs, as the next stage reads them: four bytes or two words a
@@ -123,19 +123,10 @@ MASE_INLINE void StoreCodes(Result result, int64_t output, const VI (&codes)[kOu
 }
 
 template <bool kBytes, int kGroups>
-MASE_INLINE void BlockProduct(const Stage& s, const int32_t* codes, int64_t matrix, int32_t* dst) {
-  if (s.result == Result::kFloats) {
-    BlockTiles<kBytes, kGroups>(
-        s, codes, matrix, [&]<int kOutputs>(int64_t at, int64_t output, VI(&sums)[kOutputs]) {
-          V x[kOutputs];
-          Numbers(s, output, sums, x);
-#pragma GCC unroll 8
-          for (int o = 0; o < kOutputs; ++o) {
-            Store(reinterpret_cast<float*>(dst + at) + (output + o) * kLanes, x[o]);
-          }
-        });
-    return;
-  }
+MASE_INLINE void BlockProduct(const Stage& s, const int32_t* codes, int64_t matrix,
+                              const Saved& saved, int32_t* dst) {
+  // Those of the group whose places begin at `at`.
+  const auto saved_at = [&](int64_t at) { return Saved{saved.numbers + at, saved.stride}; };
   const Rounding rounding(s);
 #ifdef MASE_DENSE_VNNI
   if (s.plain) {
@@ -162,9 +153,16 @@ MASE_INLINE void BlockProduct(const Stage& s, const int32_t* codes, int64_t matr
       [&]<int kOutputs>(int64_t at, int64_t output, VI(&sums)[kOutputs])
           __attribute__((always_inline)) {
             V x[kOutputs];
-            Numbers(s, output, sums, x);
-            rounding.Steps(x, sums);
-            StoreCodes(s.result, output, sums, dst + at);
+            Numbers(s, output, saved_at(at), sums, x);
+            if (rounding.result == Result::kFloats) {
+#pragma GCC unroll 8
+              for (int o = 0; o < kOutputs; ++o) {
+                Store(reinterpret_cast<float*>(dst + at) + (output + o) * kLanes, x[o]);
+              }
+              return;
+            }
+            rounding.template Steps<Seldom::kCalled>(x, sums);
+            StoreCodes(rounding.result, output, sums, dst + at);
           });
 }
 
@@ -213,6 +211,44 @@ MASE_INLINE bool EncodeBlock(const Stage& s, const float* src, int64_t rows, int
   return ok;
 }
 
+// The input, a register for each feature, to the first slot. Rows that are missing are the first.
+MASE_INLINE void SaveRows(const float* src, int64_t rows, int64_t in, float* dst) {
+  const float* turned[kGroup];
+  for (int64_t r = 0; r < kLanes; ++r) turned[r] = src + (r < rows ? r * in : 0);
+  int64_t f = 0;
+  for (; f + 4 <= in; f += 4) LoadFourFeatures(turned, f, kLanes, dst + f * kLanes);
+  for (; f < in; ++f) {
+    for (int64_t r = 0; r < kLanes; ++r) dst[f * kLanes + r] = turned[r][f];
+  }
+}
+
+// A stage of saved numbers. False as that of EncodeRow, which is asked of the first stage.
+inline bool EncodeSavedRows(const Stage& s, const Saved& saved, int32_t* dst) {
+  const Rounding rounding(s);
+  bool has_nan = false;
+  for (int64_t output = 0; output < s.out; output += 4) {
+    V x[4];
+#pragma GCC unroll 4
+    for (int64_t o = 0; o < 4; ++o) {
+      // What is behind the last output has weights of zero, and norms of zeros.
+      x[o] = output + o < s.out ? Load(saved.At<Holds::kOneOutput>(s.slot, output + o)) : Set(0.0f);
+      has_nan |= HasNan(x[o]);
+    }
+    Apply<Holds::kOneOutput, Seldom::kHere>(s, output, saved, x, &has_nan);
+    if (s.result == Result::kFloats) {
+#pragma GCC unroll 4
+      for (int64_t o = 0; o < 4; ++o) {
+        Store(reinterpret_cast<float*>(dst) + (output + o) * kLanes, x[o]);
+      }
+      continue;
+    }
+    VI steps[4];
+    rounding.Steps<Seldom::kHere>(x, steps);
+    StoreCodes(s.result, output, steps, dst);
+  }
+  return !has_nan;
+}
+
 // The quarters of a register, `stride` apart.
 MASE_INLINE void StoreQuarters(float* p, int64_t stride, V v) {
 #if MASE_DENSE_LANES == 16
@@ -257,20 +293,34 @@ MASE_INLINE bool RunBlock(const IntegerChain& chain, const float* src, int64_t r
   const int64_t matrix = kLanes * chain.widest;
   int32_t* from = static_cast<int32_t*>(scratch);
   int32_t* to = from + kGroups * matrix;
+  // Where a group saves its numbers.
+  const auto saved = [=](int g) {
+    return Saved{static_cast<float*>(scratch) + (2 * kGroups + g) * matrix, kGroups * matrix};
+  };
   const Stage* s = chain.stages;
   bool ok = true;
   for (int g = 0; g < kGroups; ++g) {
-    ok &= EncodeBlock(*s, src + g * kLanes * chain.in, rows - g * kLanes, chain.widest,
-                      from + g * matrix, to);
+    const float* const first = src + g * kLanes * chain.in;
+    const int64_t count = rows - g * kLanes;
+    if (s->slot < 0) {
+      ok &= EncodeBlock(*s, first, count, chain.widest, from + g * matrix, to);
+    } else {
+      SaveRows(first, count, chain.in, saved(g).numbers);
+      ok &= EncodeSavedRows(*s, saved(g), from + g * matrix);
+    }
   }
   for (const Stage* end = s++ + chain.stage_count; s != end; ++s, std::swap(from, to)) {
+    if (s->slot >= 0) {
+      for (int g = 0; g < kGroups; ++g) EncodeSavedRows(*s, saved(g), to + g * matrix);
+      continue;
+    }
 #ifdef MASE_DENSE_VNNI
     if (s->bytes) {
-      BlockProduct<true, kGroups>(*s, from, matrix, to);
+      BlockProduct<true, kGroups>(*s, from, matrix, saved(0), to);
       continue;
     }
 #endif
-    BlockProduct<false, kGroups>(*s, from, matrix, to);
+    BlockProduct<false, kGroups>(*s, from, matrix, saved(0), to);
   }
   for (int g = 0; g < kGroups; ++g) {
     const int64_t first = g * kLanes, count = rows - first < kLanes ? rows - first : kLanes;

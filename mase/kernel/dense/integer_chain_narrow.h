@@ -12,7 +12,8 @@ namespace mase::MASE_DENSE_NAMESPACE {
 constexpr int64_t kNarrow = 8;
 
 inline bool IsNarrow(const IntegerChain& chain) {
-  return chain.stage_count == 2 && chain.stages[1].bytes && chain.out <= kNarrow;
+  return chain.slots == 0 && chain.stage_count == 2 && chain.stages[1].bytes &&
+         chain.out <= kNarrow;
 }
 
 // The codes of up to 16 features from `f` on of the four rows from `row` on; what is behind the
@@ -29,16 +30,16 @@ MASE_INLINE __m512i EncodeFourRows(const Stage& s, const Rounding& rounding, con
   }
   has_nan |= (_mm512_cmp_ps_mask(x[0], x[1], _CMP_UNORD_Q) |
               _mm512_cmp_ps_mask(x[2], x[3], _CMP_UNORD_Q)) != 0;
-  Apply<Holds::kOutputs>(s, f, x, &has_nan);
+  Apply<Holds::kOutputs, Seldom::kCalled>(s, f, Saved(), x, &has_nan);
   VI steps[4];
-  rounding.Steps(x, steps);
+  rounding.Steps<Seldom::kCalled>(x, steps);
   return _mm512_packus_epi16(_mm512_packs_epi32((__m512i)steps[0], (__m512i)steps[1]),
                              _mm512_packs_epi32((__m512i)steps[2], (__m512i)steps[3]));
 }
 
 MASE_INLINE void StoreTwoRows(const Stage& s, VI sums, int64_t rows, float* dst) {
   V x[] = {Number<Holds::kTwoRows>(s, 0, sums)};
-  Apply<Holds::kTwoRows>(s, 0, x);
+  Apply<Holds::kTwoRows, Seldom::kCalled>(s, 0, Saved(), x);
   const __mmask8 which = static_cast<__mmask8>((1 << s.out) - 1);
   if (rows > 0) _mm256_mask_storeu_ps(dst, which, _mm512_castps512_ps256(x[0]));
   if (rows > 1) _mm256_mask_storeu_ps(dst + s.out, which, _mm512_extractf32x8_ps(x[0], 1));

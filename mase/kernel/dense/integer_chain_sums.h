@@ -25,7 +25,7 @@ MASE_INLINE VI ToInt(V x) { return (VI)_mm512_cvtps_epi32(x); }  // Ties to even
 MASE_INLINE V Min(V a, V b) { return _mm512_min_ps(a, b); }      // b if one is NaN.
 MASE_INLINE V Rint(V x) { return _mm512_roundscale_ps(x, 8); }
 MASE_INLINE bool HasNan(V x) { return _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q) != 0; }
-MASE_INLINE bool AnyNotNegative(V x) { return _mm512_movepi32_mask((__m512i)x) != 0xffff; }
+MASE_INLINE bool AnyAtLeast(V a, V b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ) != 0; }
 #elif MASE_DENSE_LANES == 8
 MASE_INLINE VI Set(int32_t x) { return (VI)_mm256_set1_epi32(x); }
 MASE_INLINE V ToFloat(VI x) { return _mm256_cvtepi32_ps((__m256i)x); }
@@ -33,7 +33,7 @@ MASE_INLINE VI ToInt(V x) { return (VI)_mm256_cvtps_epi32(x); }
 MASE_INLINE V Min(V a, V b) { return _mm256_min_ps(a, b); }
 MASE_INLINE V Rint(V x) { return _mm256_round_ps(x, 8); }
 MASE_INLINE bool HasNan(V x) { return _mm256_movemask_ps(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)) != 0; }
-MASE_INLINE bool AnyNotNegative(V x) { return _mm256_movemask_ps(x) != 0xff; }
+MASE_INLINE bool AnyAtLeast(V a, V b) { return _mm256_movemask_ps((V)(a >= b)) != 0; }
 #else
 MASE_INLINE VI Set(int32_t x) { return (VI)_mm_set1_epi32(x); }
 MASE_INLINE V ToFloat(VI x) { return _mm_cvtepi32_ps((__m128i)x); }
@@ -41,7 +41,7 @@ MASE_INLINE VI ToInt(V x) { return (VI)_mm_cvtps_epi32(x); }
 MASE_INLINE V Min(V a, V b) { return _mm_min_ps(a, b); }
 MASE_INLINE V Rint(V x) { return ToFloat(ToInt(x)); }  // After clamping.
 MASE_INLINE bool HasNan(V x) { return _mm_movemask_ps(_mm_cmpunord_ps(x, x)) != 0; }
-MASE_INLINE bool AnyNotNegative(V x) { return _mm_movemask_ps(x) != 0xf; }
+MASE_INLINE bool AnyAtLeast(V a, V b) { return _mm_movemask_ps((V)(a >= b)) != 0; }
 #endif
 MASE_INLINE V Magnitude(V x) { return (V)((VI)x & Set(0x7fffffff)); }
 
@@ -111,34 +111,81 @@ struct Grid {
   const V inverse, least, most;
 };
 
-// Where a step is no power of two: makes `scaled` numbers of steps that round as x / step does. The
-// product with 1 / step is off by 2^-23 of itself: enough unless the quotient is that near to a
-// tie.
+// Whole steps of a grid that divides. The product with 1 / step is off by 2^-23 of itself: enough
+// unless one is that near to a tie.
 template <int kCount>
-MASE_INLINE void MendTies(const IntegerChainGrid& grid, const V (&x)[kCount], V (&scaled)[kCount]) {
-  const V half = Set(0.5f);
-  V excess = Set(-1.0f);
+MASE_INLINE void Divide(const IntegerChainGrid& of_stage, const V (&x)[kCount],
+                        V (&steps)[kCount]) {
+  const Grid grid(of_stage);
+  V numbers[kCount], fraction = Set(0.0f);
 #pragma GCC unroll 8
   for (int o = 0; o < kCount; ++o) {
-    const V fraction = Magnitude(scaled[o] - Rint(scaled[o]));
-    excess = Max(excess, fraction - (half - Magnitude(scaled[o]) * Set(0x1p-22f)));
+    numbers[o] = x[o];
+    const V scaled = grid.Scaled(x[o]);
+    steps[o] = Rint(scaled);
+    fraction = Max(fraction, Magnitude(scaled - steps[o]));
   }
-  if (!AnyNotNegative(excess)) [[likely]]
+  if (!AnyAtLeast(fraction, Set(of_stage.unsure))) [[likely]]
     return;
-  // One function for all, of copies that may lie in memory.
-  V numbers[kCount], steps[kCount];
+  V exact[kCount];  // One function for all, of copies that may lie in memory.
+  RoundToNearestSteps(reinterpret_cast<const float*>(numbers), kCount * kLanes, of_stage.step,
+                      of_stage.least, of_stage.most, reinterpret_cast<float*>(exact));
 #pragma GCC unroll 8
-  for (int o = 0; o < kCount; ++o) numbers[o] = x[o];
-  RoundToNearestSteps(reinterpret_cast<const float*>(numbers), kCount * kLanes, grid.step,
-                      grid.least, grid.most, reinterpret_cast<float*>(steps));
-#pragma GCC unroll 8
-  for (int o = 0; o < kCount; ++o) scaled[o] = steps[o];
+  for (int o = 0; o < kCount; ++o) steps[o] = exact[o];
+}
+
+// Where ops of which chains have few are computed: nowhere, in place, or in a function that is
+// called, of registers in memory, as there are many places.
+enum class Seldom { kNever, kHere, kCalled };
+
+// Numbers that stages save: of a row `stride` numbers a slot, of a block the kLanes of each output.
+struct Saved {
+  float* numbers = nullptr;
+  int64_t stride = 0;
+
+  template <Holds kHolds>
+  MASE_INLINE float* At(int64_t slot, int64_t output) const {
+    return numbers + slot * stride + output * (kHolds == Holds::kOneOutput ? kLanes : 1);
+  }
+};
+
+// x becomes a multiple of the step.
+MASE_INLINE void Round(const IntegerChainGrid& to, V& x) {
+  V steps[] = {x};
+  if (to.divides) {
+    Divide(to, steps, steps);
+  } else {
+    steps[0] = Rint(Grid(to).Scaled(x));
+  }
+  // The sum makes a negative zero a positive one: codes have one zero.
+  x = steps[0] * Set(to.step) + Set(0.0f);
+}
+
+// The ops of which chains have few, kRound, kSave and kAdd, on registers in memory; `numbers` are
+// the first one's saved numbers, and others' `next` behind.
+MASE_INLINE void ApplyInMemory(const Op& op, float* numbers, int64_t next, V* x, int64_t count) {
+  for (int64_t o = 0; o < count; ++o, numbers += next) {
+    if (op.kind == Op::Kind::kRound) {
+      Round(op.grid, x[o]);
+    } else if (op.kind == Op::Kind::kSave) {
+      Store(numbers, x[o]);
+    } else {
+      V y = Load(numbers);
+      if (op.rounds) Round(op.grid, y);
+      x[o] = x[o] + y;
+    }
+  }
+}
+[[gnu::noinline]] inline void CallApply(const Op& op, float* numbers, int64_t next, V* x,
+                                        int64_t count) {
+  ApplyInMemory(op, numbers, next, x, count);
 }
 
 // The stage's ops on registers of the outputs from `output` on; of one output each, the next has
 // the next one's. Sets `has_nan`, where asked for, if a norm makes a NaN.
-template <Holds kHolds, int kCount>
-MASE_INLINE void Apply(const Stage& s, int64_t output, V (&x)[kCount], bool* has_nan = nullptr) {
+template <Holds kHolds, Seldom kSeldom, int kCount>
+MASE_INLINE void Apply(const Stage& s, int64_t output, const Saved& saved, V (&x)[kCount],
+                       bool* has_nan = nullptr) {
   constexpr int64_t kNext = kHolds == Holds::kOneOutput ? 1 : 0;
   for (int64_t i = 0; i < s.op_count; ++i) {
     const Op& op = s.ops[i];
@@ -153,17 +200,18 @@ MASE_INLINE void Apply(const Stage& s, int64_t output, V (&x)[kCount], bool* has
                    Per<kHolds>(mean + 2 * s.stride));
         if (has_nan != nullptr) *has_nan |= HasNan(x[o]);
       }
-    } else {
-      const Grid grid(op.grid);
-      V scaled[kCount];
+    } else if constexpr (kSeldom != Seldom::kNever) {
+      V copy[kCount];
 #pragma GCC unroll 8
-      for (int o = 0; o < kCount; ++o) scaled[o] = grid.Scaled(x[o]);
-      if (op.grid.divides) MendTies(op.grid, x, scaled);
-#pragma GCC unroll 8
-      for (int o = 0; o < kCount; ++o) {
-        // The sum makes a negative zero a positive one: codes have one zero.
-        x[o] = Rint(scaled[o]) * Set(op.grid.step) + Set(0.0f);
+      for (int o = 0; o < kCount; ++o) copy[o] = x[o];
+      float* const numbers = saved.At<kHolds>(op.slot, output);
+      if constexpr (kSeldom == Seldom::kHere) {
+        ApplyInMemory(op, numbers, kNext * kLanes, copy, kCount);
+      } else {
+        CallApply(op, numbers, kNext * kLanes, copy, kCount);
       }
+#pragma GCC unroll 8
+      for (int o = 0; o < kCount; ++o) x[o] = copy[o];
     }
   }
 }
@@ -180,12 +228,15 @@ struct Rounding {
         of_stage(s.grid) {}
 
   // Codes as whole numbers, not yet packed.
-  template <int kCount>
+  template <Seldom kSeldom, int kCount>
   MASE_INLINE void Steps(const V (&x)[kCount], VI (&steps)[kCount]) const {
     V scaled[kCount];
+    if (kSeldom != Seldom::kNever && divides) [[unlikely]] {
+      Divide(of_stage, x, scaled);
+    } else {
 #pragma GCC unroll 8
-    for (int o = 0; o < kCount; ++o) scaled[o] = grid.Scaled(x[o]);
-    if (divides) MendTies(of_stage, x, scaled);
+      for (int o = 0; o < kCount; ++o) scaled[o] = grid.Scaled(x[o]);
+    }
 #pragma GCC unroll 8
     for (int o = 0; o < kCount; ++o) steps[o] = ToInt(scaled[o]) + zero;
   }

@@ -44,12 +44,20 @@ std::vector<float> Define(const Layers& layers, std::vector<float> row, bool fus
     return std::min(steps > least ? steps : least, most);  // A NaN is the least.
   };
   std::vector<int64_t> codes;
+  std::vector<std::vector<float>> saved = {row};
   for (size_t i = 0; i < layers.size(); ++i) {
     const IntegerChainLayer& layer = layers[i];
     std::vector<float> result(layer.out);
+    saved.resize(std::max<size_t>(saved.size(), SlotsOfChain(layers)));
+    const std::vector<float>& src = saved[std::max<int64_t>(layer.slot, 0)];
+    for (const IntegerChainLayer::Op& op : layer.ops) {
+      if (op.kind == Kind::kSave) saved[op.slot].resize(layer.out);
+    }
     for (int64_t o = 0; o < layer.out; ++o) {
-      float x = i == 0 ? row[o] : 0;
-      if (i > 0) {
+      float x = 0;
+      if (i == 0 || layer.slot >= 0) {
+        x = src[o];
+      } else {
         int64_t sum = layer.bias[o];
         for (int64_t k = 0; k < layer.in; ++k) sum += codes[k] * layer.weight[o * layer.in + k];
         x = layer.in_double ? static_cast<float>(static_cast<double>(sum) *
@@ -62,6 +70,11 @@ std::vector<float> Define(const Layers& layers, std::vector<float> row, bool fus
           x = x < 0 ? 0 : x;
         } else if (op.kind == Kind::kNorm) {
           x = multiply_add(x - op.mean[o], op.scale[o], op.shift[o]);
+        } else if (op.kind == Kind::kSave) {
+          saved[op.slot][o] = x;
+        } else if (op.kind == Kind::kAdd) {
+          const float y = saved[op.slot][o];
+          x += op.rounds ? steps(y, op.step, op.least, op.most) * op.step + 0.0f : y;
         } else {
           x = steps(x, op.step, op.least, op.most) * op.step + 0.0f;
         }
@@ -86,17 +99,32 @@ void AddRange(Draws& draws, int most_bits, float& step, float& least, float& mos
   most = std::ldexp(1.0f, is_signed ? bits - 1 : bits) - 1;
 }
 
-Layers RandomLayers(uint64_t seed) {
+// `saves`: with branches and residual sums.
+Layers RandomLayers(uint64_t seed, bool saves) {
   Draws draws(seed);
   const bool wide = draws.Below(4) == 0;
-  Layers layers(static_cast<size_t>(draws.Between(2, 5)));
+  Layers layers(static_cast<size_t>(draws.Between(2, saves ? 9 : 5)));
   int64_t features = draws.Between(1, 40);
+  std::vector<int64_t> saved = {features};  // By slot.
   for (size_t i = 0; i < layers.size(); ++i) {
     IntegerChainLayer& layer = layers[i];
+    if (i == 0) {
+      // The input is a row, or saved to be read again.
+      if (saves && draws.Coin()) layer.slot = 0;
+      if (layer.slot < 0) saved[0] = 0;
+    } else if (const int64_t slot = draws.Below(static_cast<int64_t>(saved.size()));
+               saves && draws.Below(4) == 0 && saved[slot] > 0) {
+      layer.slot = slot;
+      features = saved[slot];
+    }
+    const bool has_product = i > 0 && layer.slot < 0;
     layer.in = features;
-    if (i > 0) features = draws.Below(5) == 0 ? draws.Between(60, 140) : draws.Between(1, 50);
+    if (has_product && saves && draws.Coin()) {
+      features = std::max<int64_t>(saved[draws.Below(static_cast<int64_t>(saved.size()))], 1);
+    } else if (has_product)
+      features = draws.Below(5) == 0 ? draws.Between(60, 140) : draws.Between(1, 50);
     layer.out = features;
-    if (i > 0) {
+    if (has_product) {
       layer.byte_weight = !wide || draws.Coin();
       const int64_t most = layer.byte_weight ? 127 : 3000;
       for (int64_t w = 0; w < layer.in * layer.out; ++w) {
@@ -128,6 +156,21 @@ Layers RandomLayers(uint64_t seed) {
         op.shift.push_back(draws.Number(1));
       }
       layer.ops.push_back(std::move(op));
+    }
+    const int64_t other = draws.Below(static_cast<int64_t>(saved.size()));
+    if (saves && i > 0 && saved[other] == features) {
+      IntegerChainLayer::Op op = {.kind = Kind::kAdd};
+      op.slot = other;
+      op.rounds = draws.Coin();
+      AddRange(draws, 8, op.step, op.least, op.most);
+      layer.ops.push_back(std::move(op));
+    }
+    if (saves && i > 0 && draws.Coin()) {
+      IntegerChainLayer::Op op = {.kind = Kind::kSave};
+      op.slot = static_cast<int64_t>(saved.size());
+      saved.push_back(features);
+      layer.ops.insert(layer.ops.begin() + draws.Below(static_cast<int64_t>(layer.ops.size()) + 1),
+                       std::move(op));
     }
   }
   return layers;
@@ -167,11 +210,11 @@ INSTANTIATE_TEST_SUITE_P(Isas, IntegerChainTest,
 
 TEST_P(IntegerChainTest, EqualsItsDefinitionOnRandomNets) {
   for (uint64_t seed = 1; has_isa_ && seed <= 1000; ++seed) {
-    const Layers layers = RandomLayers(seed);
+    const Layers layers = RandomLayers(seed, /*saves=*/seed % 2 == 0);
     Aligned packed(PackIntegerChain(layers, kernels(), nullptr));
     PackIntegerChain(layers, kernels(), packed.memory);
     const IntegerChain& chain = *static_cast<const IntegerChain*>(packed.memory);
-    Aligned scratch(IntegerChainScratch(chain.widest));
+    Aligned scratch(IntegerChainScratch(chain.widest, chain.slots));
     Draws draws(seed ^ 77);
     const int64_t rows = draws.Between(1, 37);
     std::vector<float> x(rows * chain.in), y(rows * chain.out), y_row(chain.out);
@@ -192,11 +235,11 @@ TEST_P(IntegerChainTest, EqualsItsDefinitionOnRandomNets) {
 
 TEST_P(IntegerChainTest, ANanHasNoCode) {
   for (uint64_t seed = 1; has_isa_ && seed <= 40; ++seed) {  // Wide nets, and of narrow layers.
-    const Layers layers = RandomLayers(seed);
+    const Layers layers = RandomLayers(seed, /*saves=*/seed % 2 == 0);
     Aligned packed(PackIntegerChain(layers, kernels(), nullptr));
     PackIntegerChain(layers, kernels(), packed.memory);
     const IntegerChain& chain = *static_cast<const IntegerChain*>(packed.memory);
-    Aligned scratch(IntegerChainScratch(chain.widest));
+    Aligned scratch(IntegerChainScratch(chain.widest, chain.slots));
     constexpr int64_t kRows = 19;
     std::vector<float> x(kRows * chain.in), y(kRows * chain.out);
     for (int64_t r = 0; r < kRows; ++r) {

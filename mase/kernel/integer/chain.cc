@@ -27,6 +27,10 @@ constexpr int64_t kMostWeights = 1 << 14;
 constexpr int64_t kTaskMacs = 1 << 21;
 constexpr int64_t kMaxTasks = 32;
 
+NumberRange RangeOf(const Codes& codes) {
+  return NumberRange::OfSteps(codes.least(), codes.most(), codes.scale);
+}
+
 void SetRange(const Codes& codes, float& step, float& least, float& most) {
   step = codes.scale;
   least = static_cast<float>(codes.least());
@@ -41,11 +45,17 @@ class ChainKernel final : public IntegerChainKernel {
         isa_(CurrentIntegerIsa()),
         kernels_(IntegerChainKernelsFor(CurrentIsa(), isa_ == IntegerIsa::kVnni)) {
     layers_.push_back({.in = features, .out = features});
+    // Where the input is read again, the first layer reads it as saved numbers, too.
+    if (std::any_of(parts_.begin(), parts_.end(),
+                    [](const IntegerChainPart& part) { return part.slot == 0; })) {
+      layers_.back().slot = 0;
+    }
+    slot_features_ = {features};
     for (const IntegerChainPart& part : parts_) Add(part);
     prepared_bytes_ = PackIntegerChain(layers_, kernels_, nullptr);
     tasks_ = ChunkCount(rows_ * macs_, kTaskMacs,
                         std::clamp<int64_t>(rows_ / kernels_.lanes, 1, kMaxTasks));
-    task_bytes_ = IntegerChainScratch(WidestOfChain(layers_));
+    task_bytes_ = IntegerChainScratch(WidestOfChain(layers_), SlotsOfChain(layers_));
     scratch_bytes_ = tasks_ * task_bytes_;
   }
 
@@ -55,6 +65,7 @@ class ChainKernel final : public IntegerChainKernel {
     size_t op = 0;
     bounds_.clear();
     NumberRange numbers = {.watched = true};  // The caller's.
+    std::vector<NumberRange> saved(slot_features_.size(), numbers);
     for (auto part = parts_.begin(); part != parts_.end(); ++part) {
       if (part->op.op == ops::kLinear) {
         ++layer;
@@ -62,8 +73,17 @@ class ChainKernel final : public IntegerChainKernel {
         MASE_RETURN_IF_ERROR(InLayer(*part, FillProduct(*part, args, *layer)));
         numbers = {.largest = layer->largest * Largest(layer->scale) + Largest(layer->shift)};
       } else if (part->op.op == kEncode) {
-        const Codes& codes = *part->op.codes;
-        numbers = NumberRange::OfSteps(codes.least(), codes.most(), codes.scale);
+        numbers = RangeOf(*part->op.codes);
+      } else if (part->op.op == kSave) {
+        saved[part->slot] = numbers;
+      } else if (part->op.op == kRecall) {
+        ++layer;
+        op = 0;
+        numbers = saved[part->slot];
+      } else if (part->op.op == ops::kAdd) {
+        const NumberRange other = part->src.has_value() ? RangeOf(*part->src) : saved[part->slot];
+        numbers.largest += other.largest;
+        numbers.watched |= other.watched;
       } else if (part->op.op == ops::kBatchNorm1d) {
         while (layer->ops[op].kind != Kind::kNorm) ++op;
         const bool is_rounded = std::any_of(part, parts_.end(), [](const IntegerChainPart& next) {
@@ -107,9 +127,12 @@ class ChainKernel final : public IntegerChainKernel {
     return Facts(all);
   }
 
-  std::vector<KernelFacts> LayerFacts() const override {
-    std::vector<KernelFacts> facts;
-    for (const SumBound& bound : bounds_) facts.push_back(Facts(bound));
+  std::vector<KernelFacts> StepFacts() const override {
+    std::vector<KernelFacts> facts(parts_.back().step + 1, {.isa = IntegerIsaName(isa_)});
+    auto bound = bounds_.begin();
+    for (const IntegerChainPart& part : parts_) {
+      if (part.op.op == ops::kLinear) facts[part.step] = Facts(*bound++);
+    }
     return facts;
   }
 
@@ -145,13 +168,27 @@ class ChainKernel final : public IntegerChainKernel {
       layers_.push_back({.in = in, .out = out, .byte_weight = part.weight.is_byte()});
       macs_ += in * out;
       last_codes_.reset();
+    } else if (part.op.op == kRecall) {
+      const int64_t features = slot_features_[part.slot];
+      layers_.push_back({.in = features, .out = features, .slot = part.slot});
+      last_codes_.reset();
     } else if (part.op.op == kEncode) {
       op.kind = Kind::kRound;
       SetRange(*part.op.codes, op.step, op.least, op.most);
       layer->ops.push_back(op);
       last_codes_ = part.op.codes;
     } else if (part.op.op != kDecode) {
-      op.kind = part.op.op == ops::kRelu ? Kind::kRelu : Kind::kNorm;
+      op.kind = part.op.op == ops::kRelu  ? Kind::kRelu
+                : part.op.op == ops::kAdd ? Kind::kAdd
+                : part.op.op == kSave     ? Kind::kSave
+                                          : Kind::kNorm;
+      op.slot = part.slot;
+      op.rounds = op.kind == Kind::kAdd && part.src.has_value();
+      if (op.rounds) SetRange(*part.src, op.step, op.least, op.most);
+      if (op.kind == Kind::kSave) {
+        slot_features_.resize(std::max<size_t>(slot_features_.size(), part.slot + 1));
+        slot_features_[part.slot] = layer->out;
+      }
       layer->ops.push_back(op);
       last_codes_.reset();
     }
@@ -234,6 +271,7 @@ class ChainKernel final : public IntegerChainKernel {
   std::vector<IntegerChainLayer> layers_;  // Without tensors.
   std::optional<Codes> last_codes_;        // Of the last layer's last op, if that rounds.
   int64_t macs_ = 0, tasks_ = 1, task_bytes_ = 0;
+  std::vector<int64_t> slot_features_;
   std::vector<SumBound> bounds_;  // Of each product, after Prepare.
 };
 

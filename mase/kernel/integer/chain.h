@@ -1,6 +1,6 @@
-// Chains of small linear layers on codes as one kernel, from float32 rows to float32 results
-// (kernel/dense/integer_chain.h): what the steps compute one by one, to the bit, without leaving
-// the cache. The fuse stage makes it.
+// Chains of small linear layers on codes as one kernel, with their residual sums, from float32 rows
+// to float32 results (kernel/dense/integer_chain.h): what the steps compute one by one, to the bit,
+// without leaving the cache. The fuse stage makes it.
 #ifndef MASE_KERNEL_INTEGER_CHAIN_H_
 #define MASE_KERNEL_INTEGER_CHAIN_H_
 
@@ -15,13 +15,23 @@ namespace mase {
 
 inline constexpr absl::string_view kIntegerChain = "integer_chain";
 
-// One op of the chain, in its order: "linear", "batch_norm1d", "relu", "encode", "decode".
+// Parts that are no ops: numbers are put into a slot, or what follows reads those of a slot.
+inline constexpr absl::string_view kSave = "save";
+inline constexpr absl::string_view kRecall = "recall";
+
+// One op of the chain, in its order: "linear", "batch_norm1d", "relu", "add", "encode", "decode",
+// "save", "recall".
 struct IntegerChainPart {
   FusedOp op;
+  int step = 0;       // Which of the steps that the chain takes the place of.
   std::string label;  // Of the layer that it belongs to, "fc1 (linear)", for messages.
-  // Of a linear: the codes that it reads, and its weight's.
+  // Of a linear: the codes that it reads. Of an add: those that the saved numbers are rounded to
+  // first, if they are.
   std::optional<Codes> src;
-  WeightCodes weight;
+  WeightCodes weight;  // Of a linear.
+  // Of a save, a recall and an add: whose numbers. 0 are the chain's input, saved already; the
+  // others are saved once, before they are read.
+  int slot = -1;
 };
 
 // Whether a linear layer of this size is better in a chain than by itself, and its codes are ones
@@ -34,12 +44,12 @@ bool ServesIntegerChain(const Codes& codes);
 // that they are about, where there are several.
 class IntegerChainKernel : public Kernel {
  public:
-  // Of each linear layer, in their order, after Prepare.
-  virtual std::vector<KernelFacts> LayerFacts() const = 0;
+  // Of each step that the chain takes the place of, in their order, after Prepare.
+  virtual std::vector<KernelFacts> StepFacts() const = 0;
 };
 
 // The kernel for `rows` rows of `features`. Parts are served ones; the first linear follows an
-// encode to the codes that it reads, as each other does.
+// encode to the codes that it reads, or numbers that it rounds to them, as each other does.
 std::unique_ptr<IntegerChainKernel> MakeIntegerChain(int64_t rows, int64_t features,
                                                      std::vector<IntegerChainPart> parts);
 

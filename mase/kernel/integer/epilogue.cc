@@ -46,6 +46,19 @@ void SetBySign(Codes::Rounding rounding, Rounder& rounder) {
   const float inverse = rounder.inverse, least = rounder.least, most = rounder.most;
   const int32_t zero = rounder.zero;
   int32_t nan = 0;
+  if (rounder.divides) {
+    constexpr int64_t kBlock = 256;
+    float steps[kBlock];
+    for (int64_t i = 0; i < numbers; i += kBlock) {
+      const int64_t count = std::min(kBlock, numbers - i);
+      RoundToNearestSteps(x + i, count, rounder.scale, least, most, steps);
+      for (int64_t k = 0; k < count; ++k) {
+        dst[i + k] = static_cast<uint8_t>(static_cast<int32_t>(steps[k]) + zero);
+        nan |= static_cast<int32_t>(x[i + k] != x[i + k]);
+      }
+    }
+    return nan != 0;
+  }
   for (int64_t i = 0; i < numbers; ++i) {
     float scaled = x[i] * inverse;
     scaled = scaled > least ? scaled : least;
@@ -97,25 +110,23 @@ Rounder::Rounder(const Codes& codes)
 }
 
 [[gnu::noinline]] void Rounder::SlowSteps(EpilogueFloats* rows, int count) const {
+  // Steps are less than 2^22: adding 1.5 * 2^52 leaves no place for a fraction, and an int32 holds
+  // them.
+  constexpr double kNoFraction = 0x1.8p52;
   const double low = static_cast<double>(least), high = static_cast<double>(most);
   float* const x = reinterpret_cast<float*>(rows);
-  ForBestIsa([&, rounder = *this] {
-    for (int64_t i = 0; i < count * kEpilogueLanes; ++i) {
-      const double number = rounder.nan_is_zero && x[i] != x[i] ? 0.0 : static_cast<double>(x[i]);
-      // In double a quotient of floats is on the side of a tie, and of a whole number, on which it
-      // is in truth.
-      double steps = number / static_cast<double>(rounder.scale);
-      steps = steps > low ? steps : low;
-      steps = steps < high ? steps : high;
-      const double whole = std::trunc(steps), fraction = std::abs(steps - whole);
-      const double away = number < 0 ? whole - 1 : whole + 1;
-      const double up = number < 0 ? rounder.up_negative : rounder.up_positive;
-      const double rounded = rounder.to_even  ? std::nearbyint(steps)
-                             : fraction >= up ? away
-                                              : whole;
-      x[i] = static_cast<float>(rounded);
-    }
-  });
+  for (int64_t i = 0; i < count * kEpilogueLanes; ++i) {
+    const double number = nan_is_zero && x[i] != x[i] ? 0.0 : static_cast<double>(x[i]);
+    // In double a quotient of floats is on the side of a tie, and of a whole number, on which it is
+    // in truth.
+    double steps = number / static_cast<double>(scale);
+    steps = steps > low ? steps : low;
+    steps = steps < high ? steps : high;
+    const double whole = static_cast<int32_t>(steps), fraction = std::abs(steps - whole);
+    const double away = number < 0 ? whole - 1 : whole + 1;
+    const double to_side = fraction >= (number < 0 ? up_negative : up_positive) ? away : whole;
+    x[i] = static_cast<float>(to_even ? (steps + kNoFraction) - kNoFraction : to_side);
+  }
 }
 
 Epilogue::Epilogue(const KernelSpec& spec, int64_t channels) : channels_(channels) {
@@ -216,7 +227,7 @@ bool Epilogue::Loop::Run(const float* x, int64_t numbers, bool by_lane, int64_t 
                          int64_t at, bool bytes) const {
   bool has_nan = false;
   char* to = static_cast<char*>(dst) + at * (stores_codes && bytes ? 1 : 4);
-  const bool encodes = stores_codes && bytes && rounder.is_simple() && !rounder.divides;
+  const bool encodes = stores_codes && bytes && rounder.is_simple();
   ForBestIsa([&] {
     if (count == 0 && encodes) {
       has_nan = EncodeBytes(rounder, x, numbers, reinterpret_cast<uint8_t*>(to));

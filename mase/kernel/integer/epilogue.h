@@ -99,40 +99,23 @@ struct Rounder {
   template <int kRows>
   [[gnu::always_inline]] void Scale(const EpilogueFloats (&x)[kRows],
                                     EpilogueFloats (&scaled)[kRows]) const {
+    if (divides) [[unlikely]] {
+      // One function for all, of copies that may lie in memory.
+      EpilogueFloats numbers[kRows], steps[kRows];
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) numbers[r] = x[r];
+      RoundToNearestSteps(reinterpret_cast<const float*>(numbers), kRows * kEpilogueLanes, scale,
+                          least, most, reinterpret_cast<float*>(steps));
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) scaled[r] = steps[r];
+      return;
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       scaled[r] = x[r] * inverse;
       scaled[r] = scaled[r] > least ? scaled[r] : EpilogueFloats{} + least;
       scaled[r] = scaled[r] < most ? scaled[r] : EpilogueFloats{} + most;
     }
-    if (!divides) return;
-    // The product is off by 2^-23 of itself: enough unless the quotient is that near to a tie.
-    EpilogueInts unsure = {};
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      const EpilogueFloats fraction = scaled[r] - ((scaled[r] + kMagic) - kMagic);
-      unsure |= Magnitude(fraction) >= 0.5f - Magnitude(scaled[r]) * 0x1p-22f;
-    }
-    if (!AnyLane(unsure)) [[likely]]
-      return;
-    // One function for all, of copies that may lie in memory.
-    EpilogueFloats numbers[kRows], steps[kRows];
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) numbers[r] = x[r];
-    RoundToNearestSteps(reinterpret_cast<const float*>(numbers), kRows * kEpilogueLanes, scale,
-                        least, most, reinterpret_cast<float*>(steps));
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) scaled[r] = steps[r];
-  }
-  [[gnu::always_inline]] static EpilogueFloats Magnitude(EpilogueFloats x) {
-    return reinterpret_cast<EpilogueFloats>(reinterpret_cast<EpilogueInts>(x) & 0x7fffffff);
-  }
-  // Of lanes that are 0 or -1.
-  [[gnu::always_inline]] static bool AnyLane(EpilogueInts lanes) {
-    typedef int64_t Pairs __attribute__((vector_size(64)));
-    const Pairs pairs = reinterpret_cast<Pairs>(lanes);
-    const Pairs fours = pairs | __builtin_shufflevector(pairs, pairs, 4, 5, 6, 7, 4, 5, 6, 7);
-    return ((fours[0] | fours[1]) | (fours[2] | fours[3])) != 0;
   }
   // In place, by the other roundings, and where a NaN is zero.
   void SlowSteps(EpilogueFloats* rows, int count) const;
