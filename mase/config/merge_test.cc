@@ -276,6 +276,20 @@ TEST(ValuesTest, AStringMustBeAmongTheAllowedOnes) {
   EXPECT_THAT(ErrorOf("trainer_precision = 63"), HasSubstr("'63' is none of 16-mixed, 32, 64"));
 }
 
+// A setting that is a switch with one word more, as --require_int8 and --require_int8=all.
+TEST(ValuesTest, ATruthIsTheWordOfAChoiceThatHasIt) {
+  EXPECT_EQ(Load("require_int8 = true").evaluation().require_int8(), "true");
+  EXPECT_EQ(Load("[evaluation]\nrequire_int8 = false").evaluation().require_int8(), "false");
+  EXPECT_EQ(Load("require_int8 = 'all'").evaluation().require_int8(), "all");
+  EXPECT_EQ(LoadText(R"({"require_int8": true})", "f.json")->config.evaluation().require_int8(),
+            "true");
+  EXPECT_THAT(ErrorOf("require_int8 = 1"),
+              HasSubstr("require_int8: '1' is none of false, true, all"));
+  EXPECT_THAT(ErrorOf("training_optimizer = true"),
+              HasSubstr("'true' is none of adam, adamw, sgd"));
+  EXPECT_EQ(ErrorOf("project = true"), "f.toml:1:11: project: want a string, got true");
+}
+
 TEST(ValuesTest, EnumsGoByNameInAnyCase) {
   EXPECT_EQ(LoadOptions("mode = 'hard'").mode(), ShapeUpOptions::HARD);
   EXPECT_THAT(LoadOptions("modes = ['HARD', 'gentle']").modes(),

@@ -143,6 +143,8 @@ TEST(TextProtoTest, ErrorsHaveLineColumnAndSuggestion) {
   EXPECT_THAT(ErrorOf("seed: 1\nseed: 2\n", "f.textproto"), StartsWith("f.textproto:2:"));
   EXPECT_THAT(ErrorOf("seed: \"x\"\n", "f.textproto"), StartsWith("f.textproto:1:7: "));
   EXPECT_THAT(ErrorOf("model {\n name: 'x'\n", "f.textproto"), StartsWith("f.textproto:3:"));
+  EXPECT_EQ(ErrorOf("evaluation { require_int8: true }", "f.textproto"),
+            "f.textproto:1:28: want a string, got true; write \"true\"");
 }
 
 TEST(TextProtoTest, ChecksOfTheEngineNameTheirPlaceToo) {

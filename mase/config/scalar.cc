@@ -114,6 +114,8 @@ absl::StatusOr<std::string> StringFor(const ConfigValue& value, const FieldDescr
     text = *given;
   } else if (WholeNumber(value).has_value() && choice) {
     text = absl::StrCat(*WholeNumber(value));  // MASE's files say trainer_precision = 32.
+  } else if (const bool* truth = std::get_if<bool>(&value.data); truth != nullptr && choice) {
+    text = *truth ? "true" : "false";  // Of a switch that has further words: require_int8.
   } else {
     return WantButGot("a string", value);
   }

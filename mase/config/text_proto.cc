@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/empty.pb.h"
 #include "google/protobuf/struct.pb.h"
@@ -227,8 +228,12 @@ class KnownTypes final : public TextFormat::Finder {
   }
 };
 
-// The parser's words for an unknown field, in ours and with a suggestion.
+// The parser's words for an unknown field and for a word without quotes, in ours and with a remedy.
 std::string Reworded(const std::string& message) {
+  absl::string_view word = message;
+  if (absl::ConsumePrefix(&word, "Expected string, got: ")) {
+    return absl::StrCat("want a string, got ", word, "; write \"", word, "\"");
+  }
   // Message type "mase.RunConfig" has no field named "max_epoch".
   const std::vector<std::string> parts = absl::StrSplit(message, '"');
   if (parts.size() < 5 || parts[2] != " has no field named ") return message;
