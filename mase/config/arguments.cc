@@ -26,6 +26,7 @@ enum class Kind { kSetting, kProcess, kIgnored };
 struct KnownFlag {
   Kind kind;
   bool is_switch;
+  std::vector<std::string> words = {"true", "false"};  // Values of a switch.
 };
 using KnownFlags = absl::btree_map<std::string, KnownFlag>;
 
@@ -55,6 +56,13 @@ bool IsSwitch(const FieldDescriptor& field) {
          absl::c_linear_search(allowed, "true");
 }
 
+KnownFlag SettingFlag(const FieldDescriptor& field) {
+  KnownFlag flag = {Kind::kSetting, IsSwitch(field)};
+  const auto& allowed = field.options().GetExtension(setting).allowed();
+  if (!allowed.empty()) flag.words = {allowed.begin(), allowed.end()};
+  return flag;
+}
+
 // The names that a leaf of RunConfig has on the command line; often none.
 std::vector<std::string> FlagNames(const std::vector<const FieldDescriptor*>& path) {
   const FieldDescriptor& leaf = *path.back();
@@ -79,7 +87,7 @@ KnownFlags AllFlags(absl::Span<const ProcessFlag> process_flags, FlagScope scope
   }
   for (const auto& path : LeafPaths(*RunConfig::descriptor())) {
     for (const std::string& name : FlagNames(path)) {
-      flags[name] = {Kind::kSetting, IsSwitch(*path.back())};
+      flags[name] = SettingFlag(*path.back());
     }
   }
   for (const ProcessFlag& flag : process_flags) {
@@ -113,6 +121,13 @@ absl::Status UnknownFlag(const std::string& given, const std::string& name, cons
   }
   return absl::InvalidArgumentError(
       absl::StrCat("unknown flag ", given, Suggest("--" + name, names)));
+}
+
+// A word behind a switch is none of the switch's, but looks like it.
+absl::Status MeantAsValue(const std::string& flag, const std::string& word) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(flag, " ", word, ": a value stands behind '=' here, as in ", flag, "=", word,
+                   "; a word of its own goes before the flag"));
 }
 
 std::string Description(const FieldDescriptor& leaf) {
@@ -150,14 +165,18 @@ absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
   const KnownFlags flags = AllFlags(process_flags, scope);
   Arguments result;
   bool flags_ended = false;
+  std::vector<std::string> words_of_last;  // Values of the switch just before, given none.
   for (size_t i = 0; i < args.size(); ++i) {
     std::string arg = args[i];
     if (arg == "-h") arg = "--help";
     if (arg == "-V") arg = "--version";
     if (flags_ended || !absl::StartsWith(arg, "-") || arg == "-") {
+      if (absl::c_linear_search(words_of_last, arg)) return MeantAsValue(args[i - 1], arg);
+      words_of_last.clear();
       result.positionals.push_back(arg);
       continue;
     }
+    words_of_last.clear();
     if (arg == "--") {
       flags_ended = true;
       continue;
@@ -179,6 +198,8 @@ absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
         return absl::InvalidArgumentError(absl::StrCat(given, ": needs a value"));
       }
       text = args[++i];
+    } else {
+      words_of_last = flag.words;
     }
     if (flag.kind == Kind::kIgnored) {
       result.notes.push_back(absl::StrCat(given, " has no effect: ", ignored->reason));

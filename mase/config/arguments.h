@@ -57,7 +57,7 @@ struct Arguments {
 
 // `args` without the program's name. -h is the process flag "help", -V is
 // "version"; "--" ends the flags. InvalidArgument for an unknown flag (with the
-// nearest known one) or one without its value.
+// nearest known one), one without its value, or a switch whose value is the next word.
 absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
                                          absl::Span<const ProcessFlag> process_flags,
                                          FlagScope scope = FlagScope::kRun);

@@ -72,6 +72,18 @@ TEST(ArgumentsTest, SwitchesTakeNoNextArgument) {
   EXPECT_EQ(parsed.settings[1].text, "false");
 }
 
+// It would be taken for MODEL or DATASET.
+TEST(ArgumentsTest, AWordBehindASwitchThatIsAValueOfItIsRefused) {
+  EXPECT_THAT(Settings({"jsc-s", "jsc", "--require_int8", "all"}),
+              ElementsAre("--require_int8 all: a value stands behind '=' here, as in "
+                          "--require_int8=all; a word of its own goes before the flag"));
+  EXPECT_THAT(Settings({"--debug", "false"}), ElementsAre(HasSubstr("as in --debug=false")));
+  EXPECT_THAT(Settings({"--version", "true"}), ElementsAre(HasSubstr("as in --version=true")));
+  EXPECT_THAT(Parse({"all", "--require_int8", "jsc"})->positionals, ElementsAre("all", "jsc"));
+  EXPECT_THAT(Parse({"--require_int8=all", "all"})->positionals, ElementsAre("all"));
+  EXPECT_THAT(Parse({"--require_int8", "--", "all"})->positionals, ElementsAre("all"));
+}
+
 TEST(ArgumentsTest, AValueMayStartWithADashOrBeEmpty) {
   EXPECT_THAT(Settings({"--max-steps", "-1", "--project="}),
               ElementsAre("--max-steps max_steps=-1", "--project project="));
