@@ -20,6 +20,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -205,10 +206,29 @@ TEST(IntegerRunTest, WhatRequiresIntegersRequiresRows) {
   EXPECT_THAT(run.err, HasSubstr("there are no rows to run the net on"));
 }
 
+TEST(IntegerRunTest, RequirementsThatAreMetSaySo) {
+  const Outcome run = Transform(kInteger, {"--execution=integer", "--require_int8"});
+  EXPECT_EQ(run.command.exit_code, 0) << run.command.err;
+  EXPECT_THAT(
+      run.command.out,
+      HasSubstr("--require_int8 is met: 5 of 5 nodes with a record ran on integer codes.\n"));
+}
+
+TEST(IntegerRunTest, ASettingsFileRequiresByATruth) {
+  const Outcome run = Transform(absl::StrCat("require_int8 = true\n", kInteger), {});
+  EXPECT_EQ(run.command.exit_code, 3) << run.command.err;
+}
+
+// A line for each node, and no more than one can read.
 TEST(IntegerRunTest, RequirementsThatAreNotMetExitWithThree) {
   const Outcome simulated = Transform(kInteger, {"--require_int8"});
   EXPECT_EQ(simulated.command.exit_code, 3) << simulated.command.err;
-  EXPECT_THAT(simulated.command.err, HasSubstr("ran simulated"));
+  EXPECT_THAT(simulated.command.err,
+              HasSubstr("--require_int8 is not met: 5 of 5 nodes with a record did not run on "
+                        "integer codes:\n"
+                        "module_list_2 (linear) ran simulated: --execution=simulated; codes run "
+                        "with --execution=integer\n"
+                        "module_list_5 (linear) ran simulated: "));
   const Outcome floats = Transform(kMinifloat, {"--execution=integer", "--require_int8"});
   EXPECT_EQ(floats.command.exit_code, 3) << floats.command.err;
   EXPECT_THAT(floats.command.err, AllOf(HasSubstr("(linear) ran simulated: data_in: minifloat_ieee "
@@ -218,6 +238,12 @@ TEST(IntegerRunTest, RequirementsThatAreNotMetExitWithThree) {
   EXPECT_EQ(all.command.exit_code, 3) << all.command.err;
   EXPECT_THAT(all.command.err,
               AllOf(HasSubstr("(batch_norm1d) ran float"), Not(HasSubstr("(linear) ran"))));
+  const Outcome many =
+      Transform(kInteger, {"--require_int8=all", "--execution=simulated", "--debug", "--seed=1"});
+  EXPECT_EQ(many.command.exit_code, 3);
+  EXPECT_THAT(many.command.err,
+              AllOf(HasSubstr("nodes from the first with a record on did not run on integer codes"),
+                    ContainsRegex("\nand [0-9]+ more\n")));
 }
 
 TEST(IntegerRunTest, TheBenchmarkComparesThreeWays) {

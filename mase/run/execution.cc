@@ -10,9 +10,9 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "mase/base/error_list.h"
 #include "mase/base/progress.h"
 #include "mase/base/recorded.h"
 #include "mase/base/status_macros.h"
@@ -185,23 +185,39 @@ absl::Status CallOften(Executor& executor, const Tensor& batch, Session& session
   return absl::OkStatus();
 }
 
-// What of the nodes breaks --require_int8.
-absl::Status CheckRequirement(const std::string& required, Execution asked,
-                              const ExecutionReport& ran) {
-  std::vector<std::string> broken;
+// Says whether the nodes meet --require_int8; if not, which do not, and why.
+absl::Status CheckRequirement(const std::string& required, const RunReport& report,
+                              Reporter& reporter) {
+  const bool all = required == "all";
+  const std::string flag = absl::StrCat("--require_int8", all ? "=all" : "");
+  const char* which = all ? " nodes from the first with a record on" : " nodes with a record";
+  ErrorList broken;
   bool rounded = false;  // Something was.
-  for (const NodeExecution& node : ran.nodes) {
-    rounded |= node.has_record;
-    const bool counts = required == "all" ? rounded : node.has_record;
-    if (!counts || node.way == Execution::kInteger) continue;
-    const std::string reason = ReasonOf(node, asked);
-    broken.push_back(absl::StrCat(node.node, " (", node.op, ") ran ", ExecutionName(node.way),
-                                  reason.empty() ? "" : ": ", reason));
+  int counted = 0, integers = 0;
+  for (const NodeReport& node : report.nodes()) {
+    rounded |= node.has_record();
+    if (!(all ? rounded : node.has_record())) continue;
+    ++counted;
+    if (node.execution() == ExecutionName(Execution::kInteger)) {
+      ++integers;
+      continue;
+    }
+    broken.Add(
+        absl::AbortedError(absl::StrCat(node.node(), " (", node.op(), ") ran ", node.execution(),
+                                        node.reason().empty() ? "" : ": ", node.reason())));
   }
-  if (!rounded) broken.push_back("no node has a record; quantize the net first");
-  if (broken.empty()) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat("--require_int8", required == "all" ? "=all" : "",
-                                         " is not met: ", absl::StrJoin(broken, "; ")));
+  if (!rounded) {
+    return absl::AbortedError(
+        absl::StrCat(flag, " is not met: no node has a record; quantize the net first"));
+  }
+  if (broken.empty()) {
+    reporter.Print(absl::StrCat(flag, " is met: ", integers, " of ", counted, which,
+                                " ran on integer codes.\n"));
+    return absl::OkStatus();
+  }
+  return absl::AbortedError(absl::StrCat(flag, " is not met: ", counted - integers, " of ", counted,
+                                         which, " did not run on integer codes:\n",
+                                         broken.Combined().message()));
 }
 
 constexpr Execution kWays[] = {Execution::kFloat, Execution::kSimulated, Execution::kInteger};
@@ -313,7 +329,7 @@ absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const 
                                         "while integers were compared with the simulation"));
   }
   if (!requires_integers) return absl::OkStatus();
-  return CheckRequirement(evaluation.require_int8(), options.execution, ran);
+  return CheckRequirement(evaluation.require_int8(), session.report, session.reporter());
 }
 
 }  // namespace mase
