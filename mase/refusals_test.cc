@@ -166,5 +166,27 @@ TEST_F(RefusalsTest, ATrainingSaysWhatExecutionHoldsForAndProvesIt) {
   EXPECT_THAT(simulated.err, HasSubstr("require_int8"));
 }
 
+// Codes are multiplied as they are: nothing of bfloat16 is in that.
+TEST_F(RefusalsTest, BfloatIsOfFloatsAndSaysWhereItHoldsForNothing) {
+  ExpectRefused({"test", "jsc-tiny", "jsc", "--load=" + checkpoint_, "--trainer-precision=bf16",
+                 "--execution=integer"},
+                "trainer_precision bf16 rounds what is multiplied in float, and execution integer "
+                "multiplies codes as they are; leave one of the two out");
+  const CommandResult transform =
+      Ch({"transform", "--config=" + config_, "--trainer-precision=bf16", "--report_execution",
+          "--execution=integer", "--run_dir=transform"});
+  EXPECT_EQ(transform.exit_code, 0) << transform.err;
+  const std::string warning = "trainer_precision bf16 is of training and tests";
+  EXPECT_THAT(transform.err, HasSubstr(warning));
+  EXPECT_THAT(ValueOrDie(ReadFile(folder_ + "/transform/summary.json", 1 << 24)),
+              HasSubstr(warning));
+  const CommandResult train =
+      Ch({"train", "jsc-tiny", "jsc-sim", "--set=dataset.rows=500", "--max-epochs=1",
+          "--trainer-precision=bf16", "--execution=integer", "--run_dir=train"});
+  EXPECT_EQ(train.exit_code, 0) << train.err;
+  EXPECT_THAT(train.err, HasSubstr("--execution=integer is how the best net is tested; what of it "
+                                   "runs in float then is float32"));
+}
+
 }  // namespace
 }  // namespace mase

@@ -136,9 +136,8 @@ absl::StatusOr<double> ResultStep(const Graph& graph) {
 
 // Tells how far integers are from the simulation on all rows: where steps are no powers of two,
 // they are not equal to the bit.
-absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const Tensor& features,
-                             Session& session) {
-  ExecutorOptions options = ExecutorOptionsOf(config, session.environment);
+absl::Status TellDifferences(ExecutorOptions options, int64_t batch_size, const Graph& graph,
+                             const Tensor& features, Session& session) {
   MASE_ASSIGN_OR_RETURN(const auto integer, Executor::Create(graph, options));
   options.execution = Execution::kSimulated;
   MASE_ASSIGN_OR_RETURN(const auto simulated, Executor::Create(graph, options));
@@ -163,7 +162,7 @@ absl::Status TellDifferences(const RunConfig& config, const Graph& graph, const 
     return absl::OkStatus();
   };
   MASE_RETURN_IF_ERROR(
-      RunNet<float>(*simulated, {features}, RowBatches::OfSize(all, config.batch_size()), compare));
+      RunNet<float>(*simulated, {features}, RowBatches::OfSize(all, batch_size), compare));
   MASE_ASSIGN_OR_RETURN(const double step, ResultStep(graph));
   DifferenceReport& difference = *session.report.mutable_difference();
   difference.set_rows(static_cast<uint64_t>(all));
@@ -246,16 +245,17 @@ absl::StatusOr<std::vector<std::vector<double>>> TimeCalls(
   return seconds;
 }
 
-absl::Status Benchmark(const RunConfig& config, const Graph& graph, const Tensor& features,
-                       Session& session) {
+absl::Status Benchmark(ExecutorOptions options, int64_t batch_size, const Graph& graph,
+                       const Tensor& features, Session& session) {
+  const bool bfloat16 = options.bfloat16;
   std::vector<std::unique_ptr<Executor>> executors;
   for (const Execution way : kWays) {
-    ExecutorOptions options = ExecutorOptionsOf(config, session.environment);
     options.execution = way;
+    options.bfloat16 = bfloat16 && way != Execution::kInteger;
     MASE_ASSIGN_OR_RETURN(executors.emplace_back(), Executor::Create(graph, options));
   }
   session.report.clear_timings();
-  const int64_t most = std::min<int64_t>(config.batch_size(), features.shape()[0]);
+  const int64_t most = std::min(batch_size, features.shape()[0]);
   for (const int64_t rows : {int64_t{1}, most}) {
     const Tensor batch = FirstRows(features, rows);
     // Fast nets are called more often than that, but are done before a line is drawn.
@@ -289,9 +289,13 @@ absl::Status Benchmark(const RunConfig& config, const Graph& graph, const Tensor
 }  // namespace
 
 ExecutorOptions ExecutorOptionsOf(const RunConfig& config, const RunEnvironment& environment) {
-  return {.execution = ExecutionOf(config),
-          .bfloat16 = config.trainer_precision() == "bf16",
-          .interrupted = environment.interrupted()};
+  return {.execution = ExecutionOf(config), .interrupted = environment.interrupted()};
+}
+
+ExecutorOptions TestOptionsOf(const RunConfig& config, const RunEnvironment& environment) {
+  ExecutorOptions options = ExecutorOptionsOf(config, environment);
+  options.bfloat16 = AsksForBfloat16(config) && options.execution != Execution::kInteger;
+  return options;
 }
 
 absl::Status CheckNothingRequired(const RunConfig& config) {
@@ -301,18 +305,18 @@ absl::Status CheckNothingRequired(const RunConfig& config) {
       "some, or another evaluation.split");
 }
 
-absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const Tensor& features,
-                             Session& session) {
+absl::Status ReportExecution(const RunConfig& config, ExecutorOptions options, const Graph& graph,
+                             const Tensor& features, Session& session) {
   const EvaluationConfig& evaluation = config.evaluation();
   const bool requires_integers = evaluation.require_int8() != "false";
   session.report.clear_difference();  // Of a net that was measured before.
   if (features.shape()[0] == 0) return CheckNothingRequired(config);
   if (evaluation.benchmark()) {
-    MASE_RETURN_IF_ERROR(SayInterrupted(Benchmark(config, graph, features, session),
-                                        "while --benchmark timed the net"));
+    MASE_RETURN_IF_ERROR(
+        SayInterrupted(Benchmark(options, config.batch_size(), graph, features, session),
+                       "while --benchmark timed the net"));
   }
   if (!evaluation.report_execution() && !requires_integers) return absl::OkStatus();
-  ExecutorOptions options = ExecutorOptionsOf(config, session.environment);
   options.measure_steps = true;
   MASE_ASSIGN_OR_RETURN(const auto executor, Executor::Create(graph, options));
   const Tensor batch = FirstRows(features, config.batch_size());
@@ -325,8 +329,9 @@ absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const 
     return n.way == Execution::kInteger && !n.exact;
   });
   if (evaluation.report_execution() && differs) {
-    MASE_RETURN_IF_ERROR(SayInterrupted(TellDifferences(config, graph, features, session),
-                                        "while integers were compared with the simulation"));
+    MASE_RETURN_IF_ERROR(
+        SayInterrupted(TellDifferences(options, config.batch_size(), graph, features, session),
+                       "while integers were compared with the simulation"));
   }
   if (!requires_integers) return absl::OkStatus();
   return CheckRequirement(evaluation.require_int8(), session.report, session.reporter());

@@ -17,12 +17,16 @@ namespace mase {
 // interrupted.
 ExecutorOptions ExecutorOptionsOf(const RunConfig& config, const RunEnvironment& environment);
 
-// What the settings want to know of how `graph` was computed on `features`, [rows, ...]: tells
-// tables, fills in the report. Nothing if they want nothing. Aborted, naming the nodes with reason,
-// if they require integers and something ran otherwise; the report is told before. Cancelled,
-// saying what was measured, where the run is interrupted.
-absl::Status ReportExecution(const RunConfig& config, const Graph& graph, const Tensor& features,
-                             Session& session);
+// The same of a test of a net as it was trained: in bfloat16, where the settings ask for that and
+// not for codes, which have no such arithmetic.
+ExecutorOptions TestOptionsOf(const RunConfig& config, const RunEnvironment& environment);
+
+// What the settings want to know of how `graph` was computed on `features`, [rows, ...], with
+// `options`: tells tables, fills in the report. Nothing if they want nothing. Aborted, naming the
+// nodes with reason, if they require integers and something ran otherwise; the report is told
+// before. Cancelled, saying what was measured, where the run is interrupted.
+absl::Status ReportExecution(const RunConfig& config, ExecutorOptions options, const Graph& graph,
+                             const Tensor& features, Session& session);
 
 // Where there are no rows to run: Aborted if the settings require integers, which nothing proved.
 absl::Status CheckNothingRequired(const RunConfig& config);

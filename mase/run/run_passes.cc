@@ -207,12 +207,7 @@ class SessionHost : public PassHost {
   }
 
  private:
-  // How the nets of passes are computed; bfloat16 is for trained ones and their tests.
-  ExecutorOptions options() const {
-    ExecutorOptions options = ExecutorOptionsOf(config_, session_.environment);
-    options.bfloat16 = false;
-    return options;
-  }
+  ExecutorOptions options() const { return ExecutorOptionsOf(config_, session_.environment); }
 
   const RunConfig& config_;
   const Session& session_;

@@ -19,6 +19,7 @@
 #include "mase/base/writable.h"
 #include "mase/config/paths.h"
 #include "mase/data/open_dataset.h"
+#include "mase/exec/execution_report.h"
 #include "mase/model/zoo.h"
 #include "mase/run/goal.h"
 #include "mase/run/goal_report.h"
@@ -67,6 +68,16 @@ absl::Status CheckOrder(const RunConfig& config) {
       config.model().has_load_name() ? model : ""));
 }
 
+absl::Status CheckPrecision(const RunConfig& config, absl::string_view action) {
+  const bool contradicts = action == "test" && AsksForBfloat16(config) &&
+                           config.evaluation().execution() == ExecutionName(Execution::kInteger);
+  if (!contradicts) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "trainer_precision bf16 rounds what is multiplied in float, and execution integer multiplies "
+      "codes as they are; leave one of the two out (--trainer-precision=32, "
+      "--execution=simulated)");
+}
+
 // A net and its data, before any row is read.
 struct OpenedNet {
   std::optional<OpenedCheckpoint> checkpoint;
@@ -85,6 +96,7 @@ absl::Status CheckTopK(const RunConfig& config, const Dataset& dataset) {
 absl::StatusOr<OpenedNet> OpenNet(const RunConfig& config, absl::string_view action,
                                   const RunEnvironment& environment) {
   MASE_RETURN_IF_ERROR(CheckOrder(config));
+  MASE_RETURN_IF_ERROR(CheckPrecision(config, action));
   if (action == "test" && !config.model().has_load_name()) {
     const std::string& given = config.model().name();
     std::error_code unused;
@@ -116,6 +128,8 @@ absl::Status WritePage(RunDirectory& directory, const Session& session) {
 }
 
 }  // namespace
+
+bool AsksForBfloat16(const RunConfig& config) { return config.trainer_precision() == "bf16"; }
 
 absl::Status CheckOutputs(const RunConfig& config, bool new_directory) {
   const std::string& junit = config.goals().junit();
@@ -178,16 +192,18 @@ absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split) {
   return data;
 }
 
+void WarnAndReport(const std::string& warning, Session& session) {
+  session.reporter().Warn(warning);
+  session.report.add_warnings(warning);
+}
+
 void WarnOfFigures(Split split, const SplitData& data, Session& session) {
-  const auto warn = [&session](const std::string& warning) {
-    session.reporter().Warn(warning);
-    session.report.add_warnings(warning);
-  };
   if (session.report.model().untrained()) {
-    warn("the weights are untrained: the figures say nothing of what the net can learn");
+    WarnAndReport("the weights are untrained: the figures say nothing of what the net can learn",
+                  session);
   }
   const std::string overlap = OverlapWarning(session.recipe, split, data);
-  if (!overlap.empty()) warn(overlap);
+  if (!overlap.empty()) WarnAndReport(overlap, session);
 }
 
 Split SplitByName(absl::string_view name) {

@@ -42,6 +42,9 @@ struct Session {
   Reporter& reporter() const { return environment.reporter; }
 };
 
+// Whether training and tests round the operands of products to bfloat16 (docs/training.md).
+bool AsksForBfloat16(const RunConfig& config);
+
 // Whether what a run is to write besides its results can be written: InvalidArgument or NotFound
 // for the file of the goals, as CheckNothingReadIsWritten; `new_directory`: also as
 // RunDirectory::CheckFree.
@@ -63,6 +66,9 @@ absl::StatusOr<Session> OpenSession(const RunConfig& config, const RunReport& be
 
 // The split's samples, after checking that they fit the net's input and classes.
 absl::StatusOr<SplitData> OpenSplit(const Session& session, Split split);
+
+// A warning to the reporter, and in the report.
+void WarnAndReport(const std::string& warning, Session& session);
 
 // What a user must know of figures of these rows besides: that the weights were never trained, that
 // the net was trained on some of the rows. To the reporter and the report's warnings.

@@ -20,7 +20,7 @@ namespace {
 
 absl::StatusOr<std::unique_ptr<Executor>> MakeExecutor(const Session& session, const Graph& graph,
                                                        const RunConfig& config) {
-  return Executor::Create(graph, ExecutorOptionsOf(config, session.environment));
+  return Executor::Create(graph, TestOptionsOf(config, session.environment));
 }
 
 }  // namespace

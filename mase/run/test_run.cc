@@ -58,7 +58,8 @@ absl::Status Test(const RunConfig& config, Split split, const std::string& predi
   if (split == Split::kPred) {
     MASE_RETURN_IF_ERROR(Predict(session, session.graph, split, config, sink));
     MASE_RETURN_IF_ERROR(Write(config, session, split, std::move(scores), predictions));
-    return ReportExecution(config, session.graph, data.features, session);
+    return ReportExecution(config, TestOptionsOf(config, session.environment), session.graph,
+                           data.features, session);
   }
   MASE_ASSIGN_OR_RETURN(const Evaluation evaluation,
                         TestAndReport(session, session.graph, split, config, "test", sink));
@@ -66,7 +67,8 @@ absl::Status Test(const RunConfig& config, Split split, const std::string& predi
     MASE_RETURN_IF_ERROR(Write(config, session, split, std::move(scores), predictions));
   }
   MASE_RETURN_IF_ERROR(CheckMeasured(evaluation, "tested", split));
-  return ReportExecution(config, session.graph, data.features, session);
+  return ReportExecution(config, TestOptionsOf(config, session.environment), session.graph,
+                         data.features, session);
 }
 
 absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predictions,

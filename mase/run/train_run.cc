@@ -12,6 +12,7 @@
 #include "mase/base/quote.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
+#include "mase/exec/execution_report.h"
 #include "mase/model/checkpoint.h"
 #include "mase/run/execution.h"
 #include "mase/run/measure.h"
@@ -101,10 +102,11 @@ void Announce(const RunConfig& config, const Graph& graph, Reporter& reporter) {
   for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node), ++nodes) {
     quantized += node->quantization() != nullptr;
   }
-  if (config.evaluation().execution() == "integer") {
+  if (config.evaluation().execution() == ExecutionName(Execution::kInteger)) {
     reporter.Info(
-        "Training and validation simulate number formats in float; --execution=integer is how the "
-        "best net is tested");
+        absl::StrCat("Training and validation simulate number formats in float; "
+                     "--execution=integer is how the best net is tested",
+                     AsksForBfloat16(config) ? "; what of it runs in float then is float32" : ""));
   }
   if (quantized == 0) return;
   reporter.Info(absl::StrCat("The net that is trained is the quantized one: ", quantized,
@@ -130,7 +132,8 @@ absl::Status TestBest(const RunConfig& config, const TrainingResult& result,
   }
   MASE_RETURN_IF_ERROR(CheckMeasured(evaluation, "trained", Split::kTest));
   MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, Split::kTest));
-  return ReportExecution(config, *checkpoint.graph, data.features, session);
+  return ReportExecution(config, TestOptionsOf(config, session.environment), *checkpoint.graph,
+                         data.features, session);
 }
 
 absl::StatusOr<RunResult> Complete(const RunConfig& config,

@@ -81,7 +81,8 @@ absl::Status Transform(const RunConfig& config, const Pipeline& pipeline, Sessio
   MASE_RETURN_IF_ERROR(CheckMeasured(transformed.after, "transformed", split));
   if (!session.dataset.Has(split)) return CheckNothingRequired(config);
   MASE_ASSIGN_OR_RETURN(const SplitData data, OpenSplit(session, split));
-  return ReportExecution(config, transformed.graph, data.features, session);
+  return ReportExecution(config, ExecutorOptionsOf(config, session.environment), transformed.graph,
+                         data.features, session);
 }
 
 absl::StatusOr<RunResult> Run(const RunConfig& config, const RunReport& begun,
@@ -94,6 +95,10 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const RunReport& begun,
   MASE_ASSIGN_OR_RETURN(const Pipeline pipeline, CreatePasses(config, environment));
   MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/true));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
+  if (AsksForBfloat16(config)) {
+    WarnAndReport("trainer_precision bf16 is of training and tests; transform computes in float32",
+                  session);
+  }
   MASE_ASSIGN_OR_RETURN(
       RunDirectory directory,
       RunDirectory::Create(config, "transform", session.graph.name(), session.dataset.name()));

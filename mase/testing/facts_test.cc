@@ -44,8 +44,7 @@ const std::pair<const char*, const char*> kOtherWords[] = {
     {"mase/calibrate/statistic_collectors.cc", "mean"},
     {"mase/export_c/c_text.cc", "floor"},              // A function of C.
     {"mase/graph/graph_text_internal.h", "get_attr"},  // A kind of nodes.
-    {"mase/run/train_run.cc", "integer"},
-    {"mase/search/objective.cc", "sum"},  // Of scaled metrics.
+    {"mase/search/objective.cc", "sum"},               // Of scaled metrics.
     {"mase/search/search_results.cc", "sum"},
     {"mase/search/trial_runner.cc", "integer"},
     {"mase/run/execution.cc", "sum"},
