@@ -118,6 +118,8 @@ TEST_F(ReportsTest, ARunsPageShowsIt) {
   EXPECT_THAT(
       page, AllOf(HasSubstr("id=\"execution\""), HasSubstr("integer_chain"),
                   HasSubstr("uint8 x int8 + int32, sum"), HasSubstr("did not run on integer codes"),
+                  HasSubstr("Kernels that ran, 256 rows a call"),
+                  HasSubstr("<p>2 of 4 nodes ran on integer codes.</p>"),
                   HasSubstr("Time of a call"), HasSubstr("is the fastest")));
   EXPECT_LT(page.size(), size_t{1} << 20);
   EXPECT_THAT(Contents("integer/summary.json"), HasSubstr("report.html"));

@@ -64,7 +64,7 @@ void TellStep(const StepExecution& step, double all_seconds, bool is_part, RunRe
 }
 
 // The steps in their order, each with the layers that it is, where it is a chain.
-void TellSteps(ExecutionReport ran, int64_t rows, bool shows, Session& session) {
+void TellSteps(ExecutionReport ran, bool shows, Session& session) {
   double all = 0;
   for (StepExecution& step : ran.steps) step.seconds = IsReproducible() ? 0 : step.seconds;
   for (const StepExecution& step : ran.steps) all += step.seconds;
@@ -75,10 +75,7 @@ void TellSteps(ExecutionReport ran, int64_t rows, bool shows, Session& session) 
       TellStep(part, all, /*is_part=*/true, &session.report);
     }
   }
-  if (!shows) return;
-  session.reporter().Show(
-      ExecutionTable(session.report, absl::StrCat("Kernels that ran, ", RowsText(rows), " a call")),
-      "");
+  if (shows) session.reporter().Show(ExecutionTable(session.report), "");
 }
 
 // Why the node did not run on codes; empty where it did.
@@ -90,7 +87,6 @@ std::string ReasonOf(const NodeExecution& node, Execution asked) {
 
 void TellNodes(const ExecutionReport& ran, Execution asked, bool shows, Session& session) {
   session.report.clear_nodes();
-  int integers = 0, inexact = 0;
   for (const NodeExecution& node : ran.nodes) {
     NodeReport* report = session.report.add_nodes();
     report->set_node(node.node);
@@ -98,22 +94,14 @@ void TellNodes(const ExecutionReport& ran, Execution asked, bool shows, Session&
     report->set_execution(ExecutionName(node.way));
     report->set_has_record(node.has_record);
     report->set_reason(ReasonOf(node, asked));
-    if (node.way == Execution::kInteger) {
-      report->set_exact(node.exact);
-      ++integers;
-      inexact += !node.exact;
-    }
+    if (node.way == Execution::kInteger) report->set_exact(node.exact);
   }
   if (!shows) return;
   if (const Table table = NodesNotOnCodes(session.report);
       asked == Execution::kInteger && table.num_rows() > 0) {
     session.reporter().Show(table, "");
   }
-  session.reporter().Print(absl::StrCat(
-      integers, " of ", ran.nodes.size(), " nodes ran on integer codes",
-      asked == Execution::kInteger ? "" : absl::StrCat(": --execution=", ExecutionName(asked)),
-      inexact == 0 ? "" : absl::StrCat(", ", inexact, " with steps that are no powers of two"),
-      ".\n"));
+  session.reporter().Print(absl::StrCat(NodesVerdict(session.report), "\n"));
 }
 
 Tensor FirstRows(const Tensor& features, int64_t rows) {
@@ -323,7 +311,9 @@ absl::Status ReportExecution(const RunConfig& config, ExecutorOptions options, c
   MASE_RETURN_IF_ERROR(
       SayInterrupted(CallOften(*executor, batch, session), "while its kernels were timed"));
   MASE_ASSIGN_OR_RETURN(const ExecutionReport ran, executor->Report());
-  TellSteps(ran, batch.shape()[0], evaluation.report_execution(), session);
+  session.report.mutable_call()->set_execution(ExecutionName(options.execution));
+  session.report.mutable_call()->set_rows(static_cast<uint32_t>(batch.shape()[0]));
+  TellSteps(ran, evaluation.report_execution(), session);
   TellNodes(ran, options.execution, evaluation.report_execution(), session);
   const bool differs = std::any_of(ran.nodes.begin(), ran.nodes.end(), [](const NodeExecution& n) {
     return n.way == Execution::kInteger && !n.exact;

@@ -45,8 +45,10 @@ std::string RowsText(int64_t rows) {
   return absl::StrCat(WithCommas(rows), rows == 1 ? " row" : " rows");
 }
 
-Table ExecutionTable(const RunReport& report, absl::string_view title) {
-  Table table("execution", std::string(title),
+Table ExecutionTable(const RunReport& report) {
+  const std::string calls =
+      report.has_call() ? absl::StrCat(", ", RowsText(report.call().rows()), " a call") : "";
+  Table table("execution", absl::StrCat("Kernels that ran", calls),
               {{"node"},
                {"kernel"},
                {"types"},
@@ -70,6 +72,23 @@ Table NodesNotOnCodes(const RunReport& report) {
         {absl::StrCat(node.node(), " (", node.op(), ")"), node.execution(), node.reason()});
   }
   return table;
+}
+
+std::string NodesVerdict(const RunReport& report) {
+  if (report.nodes().empty()) return "";
+  const std::string integer = ExecutionName(Execution::kInteger);
+  int integers = 0, inexact = 0;
+  for (const NodeReport& node : report.nodes()) {
+    if (node.execution() != integer) continue;
+    ++integers;
+    inexact += !node.exact();
+  }
+  const bool other = report.has_call() && report.call().execution() != integer;
+  return absl::StrCat(
+      integers, " of ", report.nodes_size(), " nodes ran on integer codes",
+      other ? absl::StrCat(": --execution=", report.call().execution()) : "",
+      inexact == 0 ? "" : absl::StrCat(", ", inexact, " with steps that are no powers of two"),
+      ".");
 }
 
 Table TimingTable(const RunReport& report) {

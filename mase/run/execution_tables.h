@@ -19,11 +19,15 @@ inline constexpr absl::string_view kPartOfChain = "part: ";
 std::string RowsText(int64_t rows);
 
 // A row for each kernel that ran: its nodes; what it computes, and whose loops on which instruction
-// set; element types, with the bits of the smallest accumulator; time.
-Table ExecutionTable(const RunReport& report, absl::string_view title);
+// set; element types, with the bits of the smallest accumulator; time. The title has the rows of a
+// call, where the report knows them.
+Table ExecutionTable(const RunReport& report);
 
 // Those that did not run on codes, and why.
 Table NodesNotOnCodes(const RunReport& report);
+
+// How many nodes ran on codes, a sentence; "" where nothing is known of nodes.
+std::string NodesVerdict(const RunReport& report);
 
 // How far integers are from the simulation, a sentence; "" where nothing was compared.
 std::string DifferenceVerdict(const RunReport& report);

@@ -249,14 +249,18 @@ std::string Goals(const RunReport& report) {
 // How the net was computed, and how long it takes in each way.
 std::string ExecutionOf(const RunReport& report) {
   std::string html;
-  for (const Table& table :
-       {ExecutionTable(report, "Kernels that ran"), NodesNotOnCodes(report), TimingTable(report)}) {
+  const auto add_table = [&html](const Table& table) {
     if (table.num_rows() > 0) absl::StrAppend(&html, TableHtml(table));
-  }
-  if (report.has_difference()) absl::StrAppend(&html, Paragraph(DifferenceVerdict(report)));
-  for (const std::string& verdict : TimingVerdicts(report)) {
-    absl::StrAppend(&html, Paragraph(verdict));
-  }
+  };
+  const auto add_sentence = [&html](const std::string& sentence) {
+    if (!sentence.empty()) absl::StrAppend(&html, Paragraph(sentence));
+  };
+  add_table(ExecutionTable(report));
+  add_table(NodesNotOnCodes(report));
+  add_sentence(NodesVerdict(report));
+  add_sentence(DifferenceVerdict(report));
+  add_table(TimingTable(report));
+  for (const std::string& verdict : TimingVerdicts(report)) add_sentence(verdict);
   return html;
 }
 
