@@ -25,7 +25,7 @@ uint32_t Twist(uint32_t high, uint32_t low) {
 // operations in the same order, so that weights initialized here have the same bits. (libm's more
 // exact functions would differ in the last bit of one value in 50.)
 
-// All of them end up in the two versions of NormalBlock, one of which the compiler vectorizes.
+// All of them end up in NormalBlock, which the compiler vectorizes.
 #define MASE_ALWAYS_INLINE __attribute__((always_inline)) inline
 
 template <typename... C>
@@ -80,13 +80,10 @@ MASE_ALWAYS_INLINE void BoxMuller(float* block, float mean, float std) {
   }
 }
 
-__attribute__((target("avx2,fma"))) void NormalBlockVector(float* block, float mean, float std) {
-  BoxMuller(block, mean, std);
-}
-
 void NormalBlock(float* block, float mean, float std) {
-  static const bool vector = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return vector ? NormalBlockVector(block, mean, std) : BoxMuller(block, mean, std);
+  const auto body = [=] { BoxMuller(block, mean, std); };
+  if (CurrentIsa() == Isa::kBaseline) return RunBaseline(body);
+  RunAvx2(body);  // Eight numbers fill its registers.
 }
 
 }  // namespace

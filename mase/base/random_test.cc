@@ -11,6 +11,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/isa.h"
 
 namespace mase {
 namespace {
@@ -159,6 +160,19 @@ TEST(NumpyGeneratorTest, PermutationGivesScikitLearnsSplit) {
   EXPECT_THAT(std::vector<int64_t>(order.begin() + 197'362, order.begin() + 197'368),
               ElementsAre(940679, 960940, 934282, 859837, 833890, 335616));
   EXPECT_THAT(NumpyGenerator(42).Permutation(0), IsEmpty());
+}
+
+TEST(TorchGeneratorTest, EveryInstructionSetDrawsTheSameBits) {
+  const Isa best = CurrentIsa();
+  std::vector<uint32_t> sums;
+  for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
+    if (!SetIsaForTest(isa)) continue;
+    TorchGenerator generator(7);
+    sums.push_back(Crc(Normals(generator, 10000, 0.5, 2)));
+    sums.push_back(Crc(generator.Permutation(1000)));
+  }
+  SetIsaForTest(best);
+  for (size_t i = 2; i < sums.size(); ++i) EXPECT_EQ(sums[i], sums[i % 2]) << i;
 }
 
 }  // namespace
