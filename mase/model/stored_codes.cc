@@ -11,6 +11,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/format/format.h"
@@ -23,15 +24,22 @@ namespace {
 
 constexpr absl::string_view kCodes = ".codes", kBlocks = ".blocks";
 
-// A tensor of the graph as the operand of the one node that has it.
+// A tensor of the graph as the operand of the first node whose record gives it a format.
 struct Owner {
   const Node* node = nullptr;
   Operand operand;
-  int owners = 0;
+  int owners = 0;  // Nodes that have it,
+  int alike = 0;   // and those of them that round it as this one.
 };
 
 // By tensor; those alone that a record gives a format.
 using Owners = absl::flat_hash_map<std::string, Owner>;
+
+// What ViewOperand makes of a tensor of the module is decided by these.
+bool RoundsAlike(const Owner& owner, const Node& node, const Operand& operand) {
+  return node.op() == owner.node->op() && operand.role == owner.operand.role &&
+         google::protobuf::util::MessageDifferencer::Equals(*operand.format, *owner.operand.format);
+}
 
 Owners FindOwners(const Graph& graph) {
   absl::flat_hash_map<std::string, int> readers;
@@ -43,10 +51,35 @@ Owners FindOwners(const Graph& graph) {
     for (const Operand& operand : OperandsOf(*node)) {
       if (operand.source != Operand::Source::kTensor || operand.format == nullptr) continue;
       const std::string& tensor = node->parameters()[operand.index].tensor;
-      owners[tensor] = {node, operand, readers[tensor]};
+      Owner& owner = owners[tensor];
+      if (owner.node == nullptr) owner = {node, operand, readers[tensor]};
+      owner.alike += RoundsAlike(owner, *node, operand) ? 1 : 0;
     }
   }
   return owners;
+}
+
+// Who does not round a tensor as the others that have it: "a by integer 4, b not at all".
+std::string Disagreement(const Graph& graph, const std::string& tensor, int owners) {
+  constexpr int kMostNamed = 4;
+  std::string text = "several nodes share it, and not all round it alike: ";
+  int named = 0;
+  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
+    const auto& parameters = node->parameters();
+    const auto found = absl::c_find_if(
+        parameters, [&](const Parameter& parameter) { return parameter.tensor == tensor; });
+    if (found == parameters.end() || named == kMostNamed) continue;
+    absl::StrAppend(&text, named++ == 0 ? "" : ", ", node->name());
+    std::string how = " not at all";
+    for (const Operand& operand : OperandsOf(*node)) {
+      const bool is_it = operand.source == Operand::Source::kTensor &&
+                         parameters[operand.index].tensor == tensor && operand.format != nullptr;
+      if (is_it) how = absl::StrCat(" by ", FormatText(*operand.format));
+    }
+    text += how;
+  }
+  if (owners > named) absl::StrAppend(&text, " and ", owners - named, " more");
+  return text;
 }
 
 absl::StatusOr<OperandView> CoderOf(const Owner& owner, const Shape& shape,
@@ -191,8 +224,12 @@ absl::StatusOr<StoredTensors> EncodeTensors(const Graph& graph) {
     const auto owner = owners.find(tensor.name);
     const bool has_format =
         owner != owners.end() && !tensor.buffer && tensor.value.dtype() == DType::kFloat32;
-    Coded coded{{}, has_format && owner->second.owners > 1 ? "several nodes share it" : ""};
-    if (has_format && coded.refusal.empty()) {
+    const bool agreed = has_format && owner->second.alike == owner->second.owners;
+    Coded coded;
+    if (has_format && !agreed) {
+      coded.refusal = Disagreement(graph, tensor.name, owner->second.owners);
+    }
+    if (agreed) {
       const absl::StatusOr<OperandView> coder =
           CoderOf(owner->second, tensor.value.shape(), shapes);
       absl::Status status = coder.status();
@@ -250,8 +287,8 @@ absl::Status DecodeTensors(const Graph& graph, SafeTensors& contents) {
       continue;
     }
     const auto owner = owners.find(name);
-    if (owner == owners.end() || owner->second.owners != 1) {
-      return Damaged("tensor '", name, "' has codes, and no one node that gives it a format");
+    if (owner == owners.end() || owner->second.alike != owner->second.owners) {
+      return Damaged("tensor '", name, "' has codes, and no format that all its nodes give it");
     }
     if (contents.Find(name) != nullptr) {
       return Damaged(Place(owner->second, name), " stand beside the tensor itself");

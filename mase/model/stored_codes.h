@@ -1,7 +1,8 @@
 // Weights in a file as the codes of their number format, packed, in place of float32.
 //
-// A tensor that one node alone owns, as an operand that the node's record gives a format with
-// codes, may stand in a safetensors file as
+// A tensor that is an operand of a node whose record gives it a format with codes, and, where
+// several nodes share it, of nodes of one op that all give it the same format, may stand in a
+// safetensors file as
 //
 //   NAME.codes    U8 [ceil(elements * code bits / 8)]   Format::Encode's codes in row-major order,
 //                 without gaps, the first in the lowest bits of the first byte; unused bits are 0
@@ -12,7 +13,7 @@
 // NAME back, float32 and exactly the values that the net computes with: what is stored is what
 // Format::Quantize makes of the weight, and a zero has no sign. A tensor of which that cannot be
 // said stays float32: its format has no codes, or rounds what it rounded to other values, or draws
-// at random.
+// at random, or nodes that share it do not round it alike.
 #ifndef MASE_MODEL_STORED_CODES_H_
 #define MASE_MODEL_STORED_CODES_H_
 

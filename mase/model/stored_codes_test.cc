@@ -135,17 +135,53 @@ TEST(StoredCodesTest, WhatHasNoSuchCodesStaysFloat) {
               ElementsAre(Pair("fc.weight", HasSubstr("element 3, nan"))));
 }
 
-TEST(StoredCodesTest, ATensorOfSeveralNodesStaysFloat) {
-  Graph graph = ParseGraph(R"(
+// Nodes a and b, and c without a record, that share the weight of a.
+Graph Sharing(const std::string& format_a, const std::string& format_b, bool with_c) {
+  return ParseGraph(absl::StrCat(R"(
 x = placeholder() : f32[2, 4]
 a = linear(x, in_features=4, out_features=4)
   quantized integer
-  weight = integer { width: 4 }
-b = linear(a, in_features=4, out_features=4)
-output = output(b)
-)");
-  SafeTensors file = FileOf(graph);
-  EXPECT_THAT(Names(file), ElementsAre("a.weight.codes", "a.bias", "b.weight", "b.bias"));
+  weight = )",
+                                 format_a, R"(
+b = linear(a, in_features=4, out_features=4, weight=%a.weight, bias=%b.bias)
+  quantized integer
+  weight = )",
+                                 format_b, "\n",
+                                 with_c ? "c = linear(b, in_features=4, out_features=4, "
+                                          "weight=%a.weight, bias=%c.bias)\noutput = output(c)\n"
+                                        : "output = output(b)\n"));
+}
+
+TEST(StoredCodesTest, ATensorThatAllItsNodesRoundAlikeIsCodes) {
+  const char* kFormat = "integer { width: 4 frac_width: 1 }";
+  Graph graph = Sharing(kFormat, kFormat, false);
+  const std::vector<float> weight = {0.3f, -0.5f, 3, -9, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  graph.SetTensor("a.weight", Tensor::FromValues<float>({4, 4}, weight), false);
+  const StoredTensors stored = ValueOrDie(EncodeTensors(graph));
+  EXPECT_THAT(stored.left, ElementsAre());
+  SafeTensors file;
+  file.tensors = stored.tensors;
+  EXPECT_THAT(Names(file), ElementsAre("a.weight.codes", "a.bias", "b.bias"));
+  ASSERT_OK(DecodeTensors(graph, file));
+  EXPECT_THAT(Find(file, "a.weight")->data<float>().first(4), ElementsAre(0.5f, -0.5f, 3, -4));
+}
+
+TEST(StoredCodesTest, ATensorThatItsNodesDoNotRoundAlikeStaysFloatAndNamesThem) {
+  const char *kFour = "integer { width: 4 }", *kEight = "integer { width: 8 }";
+  const auto left = [](const Graph& graph) { return ValueOrDie(EncodeTensors(graph)).left; };
+  EXPECT_THAT(
+      left(Sharing(kFour, kEight, false)),
+      ElementsAre(Pair("a.weight",
+                       "several nodes share it, and not all round it alike: a by integer 4, "
+                       "b by integer 8")));
+  EXPECT_THAT(left(Sharing(kFour, kFour, true)),
+              ElementsAre(Pair("a.weight", HasSubstr("b by integer 4, c not at all"))));
+  // Codes in a file of such a net are nobody's.
+  SafeTensors file = FileOf(Sharing(kFour, kFour, false));
+  EXPECT_THAT(
+      DecodeTensors(Sharing(kFour, kEight, false), file),
+      StatusIs(absl::StatusCode::kDataLoss,
+               HasSubstr("tensor 'a.weight' has codes, and no format that all its nodes give it")));
 }
 
 // Codes that nobody wrote; `spoil` changes a good file.
@@ -202,7 +238,7 @@ TEST(StoredCodesTest, RefusesCodesThatNobodyWrote) {
        },
        "fc: codes of tensor 'fc.weight' stand beside the tensor itself"},
       {"integer { width: 4 }", [](SafeTensors& f) { f.tensors[1].name = "fc.bias.codes"; },
-       "tensor 'fc.bias' has codes, and no one node that gives it a format"},
+       "tensor 'fc.bias' has codes, and no format that all its nodes give it"},
   };
   for (const auto& row : kRows) {
     EXPECT_THAT(Decoded(row.format, row.spoil),
