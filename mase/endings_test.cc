@@ -420,6 +420,12 @@ TEST_F(EndingsTest, NoCommandWritesOverItsSettingsOrWhatItNames) {
   const std::string settings = "model = \"Linear 2\"\ndataset = \"csv\"\n";
   ASSERT_OK(WriteFileAtomically(folder_ + "/run.toml", settings));
   ASSERT_OK(WriteFileAtomically(folder_ + "/points.csv", "seed\n1\n2\n"));
+  ASSERT_OK(WriteFileAtomically(folder_ + "/nets.txt", "Linear 2\nLinear 3, Linear 2\n"));
+  ASSERT_OK(WriteFileAtomically(folder_ + "/study.db", ""));
+  ASSERT_OK(
+      WriteFileAtomically(folder_ + "/search.toml",
+                          absl::StrCat(settings, "[search.strategy.storage]\nurl = \"sqlite:///",
+                                       folder_, "/study.db\"\n")));
   ASSERT_OK(WriteNpy(folder_ + "/x.npy", Tensor::FromValues<float>({2}, {1, 2})));
   ASSERT_EQ(Train({"--run_dir=run"}).exit_code, 0);
   const struct {
@@ -432,6 +438,13 @@ TEST_F(EndingsTest, NoCommandWritesOverItsSettingsOrWhatItNames) {
       {{"sweep", "train", "--config=run.toml", "--sweep=seed=1,2", "--junit=run.toml"}, "run.toml"},
       {{"sweep", "train", "--config=run.toml", "--points=points.csv", "--junit=points.csv"},
        "points.csv"},
+      {{"sweep", "train", "csv", "--config=run.toml", "--sweep=model=@nets.txt",
+        "--junit=nets.txt"},
+       "nets.txt"},
+      {{"search", "--config=run.toml", absl::StrCat("--storage=sqlite:///", folder_, "/study.db"),
+        "--junit=study.db"},
+       "study.db"},
+      {{"search", "--config=search.toml", "--junit=study.db"}, "study.db"},
       {{"sweep", "train", "--config=run.toml", "--sweep=dataset.train=away.csv,clear.csv",
         "--junit=clear.csv"},
        "clear.csv"},

@@ -167,27 +167,19 @@ absl::Status CheckGoalsOf(absl::string_view action, const LoadedConfig& settings
   return CheckReproducible(settings.config, *goals);
 }
 
-namespace {
-
-void Append(std::vector<NamedPath> more, std::vector<NamedPath>& paths) {
-  paths.insert(paths.end(), more.begin(), more.end());
-}
-
-// Of the files that settings and flags name, and the settings' own.
-absl::Status CheckOutputFiles(Action& action, const RunConfig& config) {
-  std::vector<NamedPath> written = PathsIn(config, PathUse::kWritten), read = FilesRead(config);
-  if (const google::protobuf::Message* flags = action.own_flags(); flags != nullptr) {
-    Append(PathsIn(*flags, PathUse::kWritten), written);
-    Append(PathsIn(*flags, PathUse::kRead), read);
+absl::Status Action::CheckFiles(const RunConfig& settings) {
+  NamedFiles files = {.read = MoreFilesRead(settings)};
+  if (const google::protobuf::Message* flags = own_flags(); flags != nullptr) {
+    files.written = PathsIn(*flags, PathUse::kWritten);
+    const std::vector<NamedPath> read = PathsIn(*flags, PathUse::kRead);
+    files.read.insert(files.read.end(), read.begin(), read.end());
   }
-  if (!action.arguments().config.empty()) {
-    MASE_ASSIGN_OR_RETURN(std::string file, UserPath(action.arguments().config));
-    read.push_back({"config", std::move(file)});
+  if (!arguments_.config.empty()) {
+    MASE_ASSIGN_OR_RETURN(std::string file, UserPath(arguments_.config));
+    files.read.push_back({"config", std::move(file)});
   }
-  return CheckNothingReadIsWritten(written, read);
+  return CheckFilesOf(settings, std::move(files));
 }
-
-}  // namespace
 
 absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporter) {
   const Arguments& arguments = call.arguments;
@@ -205,7 +197,7 @@ absl::Status RunAction(Action& action, const ActionCall& call, Reporter& reporte
   MASE_ASSIGN_OR_RETURN(LoadedConfig settings,
                         LoadConfig(action.arguments(), action.config_request()));
   action.Settle(settings.config);
-  MASE_RETURN_IF_ERROR(CheckOutputFiles(action, settings.config));
+  MASE_RETURN_IF_ERROR(action.CheckFiles(settings.config));
   SetLogging(settings.config);
   if (settings.config.has_max_memory()) {
     const absl::StatusOr<int64_t> limit = ParseMemorySize(settings.config.max_memory());

@@ -17,6 +17,7 @@
 #include "mase/cli/interrupt.h"
 #include "mase/config/arguments.h"
 #include "mase/config/config.h"
+#include "mase/config/paths.h"
 #include "mase/run/reporter.h"
 #include "mase/run/run.h"
 #include "proto/report.pb.h"
@@ -53,6 +54,13 @@ class Action {
 
   // What Prepare found belongs into the settings.
   virtual void Settle(RunConfig&) const {}
+
+  // Files that Run reads, and that flags or these settings name in words that are no paths.
+  virtual std::vector<NamedPath> MoreFilesRead(const RunConfig&) const { return {}; }
+
+  // InvalidArgument if one of the files that these settings, flags and --config name is to be
+  // written and read. A sweep asks this of its points, too.
+  absl::Status CheckFiles(const RunConfig& settings);
 
   // Whether Run writes a run directory; where not, flags that are about it are refused.
   virtual bool makes_directory() const { return true; }

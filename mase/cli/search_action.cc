@@ -15,6 +15,7 @@
 #include "mase/plugin/plugin_loader.h"
 #include "mase/run/report_json.h"
 #include "mase/sampler/sampler.h"
+#include "mase/search/database.h"
 #include "mase/search/search_run.h"
 #include "proto/search.pb.h"
 #include "proto/search_flags.pb.h"
@@ -48,6 +49,14 @@ class SearchAction : public Action {
   }
 
   void Settle(RunConfig& config) const override { PinPlugins(*loader_, config); }
+
+  // The study, where it is a file of its own.
+  std::vector<NamedPath> MoreFilesRead(const RunConfig& config) const override {
+    const absl::StatusOr<DatabaseUrl> storage = ParseDatabaseUrl(
+        flags_.storage().empty() ? config.search().strategy().storage().url() : flags_.storage());
+    if (!storage.ok() || storage->file.empty()) return {};  // A bad one is told when it is opened.
+    return {{"storage", storage->file}};
+  }
 
   ConfigRequest config_request() const override {
     return {[this](absl::string_view pass) -> absl::StatusOr<const google::protobuf::Descriptor*> {

@@ -66,6 +66,8 @@ class SweepAction : public Action {
 
   void Settle(RunConfig& config) const override { PinPlugins(*loader_, config); }
 
+  std::vector<NamedPath> MoreFilesRead(const RunConfig&) const override { return value_files_; }
+
   ConfigRequest config_request() const override {
     return {[this](absl::string_view pass) -> absl::StatusOr<const google::protobuf::Descriptor*> {
               MASE_ASSIGN_OR_RETURN(const PassInfo* info, loader_->LookUp(pass));
@@ -112,7 +114,7 @@ class SweepAction : public Action {
     set_arguments(std::move(taken));
   }
 
-  absl::StatusOr<SweepRequest> Request(const RunReport& begun) const {
+  absl::StatusOr<SweepRequest> Request(const RunReport& begun) {
     SweepRequest request = {
         .action = swept_,
         .points = points_,
@@ -126,14 +128,13 @@ class SweepAction : public Action {
     }
     // It is the file of all.
     for (LoadedConfig& of_point : request.settings) {
-      MASE_RETURN_IF_ERROR(CheckNothingReadIsWritten(PathsIn(of_point.config, PathUse::kWritten),
-                                                     FilesRead(of_point.config)));
+      MASE_RETURN_IF_ERROR(CheckFiles(of_point.config));
       if (of_point.config.has_goals()) of_point.config.mutable_goals()->clear_junit();
     }
     return request;
   }
 
-  absl::StatusOr<SweepPoints> Points() const {
+  absl::StatusOr<SweepPoints> Points() {
     if (!flags_.points().empty()) {
       if (flags_.sweep().empty()) return ReadPointList(flags_.points());
       return absl::InvalidArgumentError("want --sweep or --points, not both");
@@ -142,6 +143,7 @@ class SweepAction : public Action {
     for (const auto& [flag, text] : arguments().process) {
       if (flag != "sweep") continue;
       MASE_ASSIGN_OR_RETURN(SweepAxis axis, ParseSweepAxis(text));
+      if (!axis.file.empty()) value_files_.push_back({"sweep", axis.file});
       axes.push_back(std::move(axis));
     }
     return flags_.zip() ? ZipOf(axes) : GridOf(axes);
@@ -175,6 +177,7 @@ class SweepAction : public Action {
   const std::string swept_;
   SweepFlags flags_;
   SweepPoints points_;
+  std::vector<NamedPath> value_files_;  // Of --sweep SETTING=@FILE.
   std::unique_ptr<PluginLoader> loader_;
 };
 

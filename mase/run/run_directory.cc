@@ -284,14 +284,18 @@ absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path) {
   return absl::NotFoundError(absl::StrCat(what, ", so no run that made a net"));
 }
 
-std::vector<NamedPath> FilesRead(const RunConfig& config) {
-  std::vector<NamedPath> files = PathsIn(config, PathUse::kRead);
+absl::Status CheckFilesOf(const RunConfig& config, NamedFiles more) {
+  const auto add = [](const std::vector<NamedPath>& paths, std::vector<NamedPath>& all) {
+    all.insert(all.end(), paths.begin(), paths.end());
+  };
+  add(PathsIn(config, PathUse::kWritten), more.written);
+  add(PathsIn(config, PathUse::kRead), more.read);
   if (config.model().has_load_name()) {
     // What is no checkpoint is told when it is read.
     auto checkpoint = CheckpointOfRun(config.model().load_name());
-    if (checkpoint.ok()) files.push_back({"load_name", *std::move(checkpoint)});
+    if (checkpoint.ok()) more.read.push_back({"load_name", *std::move(checkpoint)});
   }
-  return files;
+  return CheckNothingReadIsWritten(more.written, more.read);
 }
 
 }  // namespace mase

@@ -80,9 +80,15 @@ absl::StatusOr<RunReport> ReadSummary(absl::string_view path);
 // itself. NotFound: a directory with neither; the message says what else there is to load.
 absl::StatusOr<std::string> CheckpointOfRun(absl::string_view path);
 
-// What the run reads as far as its settings name it: data, plugins, files of passes, and of a run
-// that is loaded its checkpoint. For CheckNothingReadIsWritten (mase/config/paths.h).
-std::vector<NamedPath> FilesRead(const RunConfig& config);
+// Files that others than settings name.
+struct NamedFiles {
+  std::vector<NamedPath> written, read;
+};
+
+// CheckNothingReadIsWritten (mase/config/paths.h) of what a run writes and reads as far as its
+// settings name it (data, plugins, files of passes, and of a run that is loaded its checkpoint),
+// and of `more`.
+absl::Status CheckFilesOf(const RunConfig& config, NamedFiles more = {});
 
 // What a search has in its directory: its trials, and folders of those that were applied.
 inline constexpr char kStudyFile[] = "study.db";

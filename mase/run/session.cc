@@ -131,13 +131,12 @@ absl::Status WritePage(RunDirectory& directory, const Session& session) {
 
 bool AsksForBfloat16(const RunConfig& config) { return config.trainer_precision() == "bf16"; }
 
-absl::Status CheckOutputs(const RunConfig& config, bool new_directory) {
+absl::Status CheckOutputs(const RunConfig& config, bool new_directory, NamedFiles more) {
   const std::string& junit = config.goals().junit();
   if (!junit.empty()) {
     MASE_RETURN_IF_ERROR(Annotate(CheckWritable(junit), "--junit"));
   }
-  MASE_RETURN_IF_ERROR(
-      CheckNothingReadIsWritten(PathsIn(config, PathUse::kWritten), FilesRead(config)));
+  MASE_RETURN_IF_ERROR(CheckFilesOf(config, std::move(more)));
   return new_directory ? RunDirectory::CheckFree(config) : absl::OkStatus();
 }
 

@@ -46,9 +46,8 @@ struct Session {
 bool AsksForBfloat16(const RunConfig& config);
 
 // Whether what a run is to write besides its results can be written: InvalidArgument or NotFound
-// for the file of the goals, as CheckNothingReadIsWritten; `new_directory`: also as
-// RunDirectory::CheckFree.
-absl::Status CheckOutputs(const RunConfig& config, bool new_directory);
+// for the file of the goals, as CheckFilesOf; `new_directory`: also as RunDirectory::CheckFree.
+absl::Status CheckOutputs(const RunConfig& config, bool new_directory, NamedFiles more = {});
 
 // What can be known to be wrong with data set, checkpoint and net of a run before any row is read:
 // the errors of OpenSession but those of reading.

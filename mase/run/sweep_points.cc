@@ -69,8 +69,7 @@ std::vector<std::string> SplitOutside(absl::string_view text, char separator) {
   return parts;
 }
 
-absl::StatusOr<std::vector<std::string>> LinesOf(absl::string_view path) {
-  MASE_ASSIGN_OR_RETURN(const std::string file, UserPath(path));
+absl::StatusOr<std::vector<std::string>> LinesOf(const std::string& file) {
   MASE_ASSIGN_OR_RETURN(const std::string text, ReadFile(file, limits::kMaxConfigFileBytes));
   std::vector<std::string> lines;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
@@ -115,7 +114,8 @@ absl::StatusOr<SweepAxis> ParseSweepAxis(absl::string_view text) {
   const absl::string_view values =
       absl::StripAsciiWhitespace(text.substr(text.find('=', sides[0].size()) + 1));
   if (!values.empty() && values[0] == '@') {
-    MASE_ASSIGN_OR_RETURN(axis.values, LinesOf(values.substr(1)));
+    MASE_ASSIGN_OR_RETURN(axis.file, UserPath(values.substr(1)));
+    MASE_ASSIGN_OR_RETURN(axis.values, LinesOf(axis.file));
   } else {
     axis.values = SplitOutside(values, ';');
     if (axis.values.size() == 1) axis.values = SplitOutside(values, ',');

@@ -23,6 +23,7 @@ inline constexpr int64_t kMaxSweepPoints = 100'000;
 struct SweepAxis {
   std::string setting;  // As --set has it: "batch_size", "passes.quantize.linear.data_in_width".
   std::vector<std::string> values;
+  std::string file;  // That they are from; "" where they were given.
 };
 
 // Reads SETTING=V1,V2,... A comma between brackets or quotes belongs to a value; where there is a

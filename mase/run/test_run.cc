@@ -75,10 +75,9 @@ absl::StatusOr<RunResult> Run(const RunConfig& config, const std::string& predic
                               const RunReport& begun, const RunEnvironment& environment) {
   if (!predictions.empty()) {
     MASE_RETURN_IF_ERROR(CheckPredictionsPath(predictions));
-    MASE_RETURN_IF_ERROR(
-        CheckNothingReadIsWritten({{"predictions", predictions}}, FilesRead(config)));
   }
-  MASE_RETURN_IF_ERROR(CheckOutputs(config, /*new_directory=*/true));
+  MASE_RETURN_IF_ERROR(
+      CheckOutputs(config, /*new_directory=*/true, {.written = {{"predictions", predictions}}}));
   MASE_ASSIGN_OR_RETURN(Session session, OpenSession(config, begun, environment));
   MASE_ASSIGN_OR_RETURN(const Split split, ChooseSplit(config, session, !predictions.empty()));
   MASE_RETURN_IF_ERROR(OpenSplit(session, split).status());
