@@ -1,4 +1,5 @@
 // Integer execution, run as its users run it.
+#include <cmath>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -159,6 +160,13 @@ TEST(IntegerRunTest, WithStepsThatAreNoPowersOfTwoTheDifferencesAreTold) {
   EXPECT_GT(difference["largest_result"], 0);
   EXPECT_GE(difference["largest_difference"], 0);
   EXPECT_LT(difference["largest_difference"], difference["largest_result"]);
+  // Its last results are in no format.
+  EXPECT_EQ(difference["step_of"], "float32");
+  const float largest = difference["largest_result"];
+  EXPECT_EQ(difference["step"], std::nextafter(largest, HUGE_VALF) - largest);
+  EXPECT_EQ(difference["steps"].get<double>() * difference["step"].get<double>(),
+            difference["largest_difference"].get<double>());
+  EXPECT_EQ(absl::StrContains(run.command.out, "in the last place"), difference["steps"] != 0);
   EXPECT_THAT(run.command.out, HasSubstr(absl::StrCat(difference["decisions"].get<int64_t>(),
                                                       " of 1,000 decisions differ")));
 }
@@ -173,6 +181,20 @@ TEST(IntegerRunTest, WhatIsRequiredIsReportedAndOneRowIsTimedOnce) {
       Transform(kInteger, {"--execution=integer", "--benchmark", "--batch_size=1"});
   ASSERT_EQ(timed.command.exit_code, 0) << timed.command.err;
   EXPECT_EQ(timed.summary["timings"].size(), 3u);
+}
+
+// The last node is a ReLU, of numbers in these steps.
+TEST(IntegerRunTest, DifferencesOfRoundedResultsAreInTheStepsOfTheirFormat) {
+  const Outcome run = Transform(absl::StrCat(kAffine,
+                                             "[passes.quantize.relu.config]\nname = \"affine\"\n"
+                                             "data_in_width = 8\ndata_in_scale = 0.5\n"),
+                                {"--execution=integer", "--report_execution", "--debug"});
+  ASSERT_EQ(run.command.exit_code, 0) << run.command.err;
+  const json& difference = run.summary["difference"];
+  EXPECT_EQ(difference["step"], 0.5);
+  EXPECT_THAT(std::string(difference["step_of"]), StartsWith("affine"));
+  EXPECT_EQ(difference["steps"], difference["largest_difference"].get<double>() / 0.5);
+  EXPECT_EQ(absl::StrContains(run.command.out, " steps of affine"), difference["steps"] != 0);
 }
 
 // Nothing is to be compared where the contract is equal bits.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "mase/base/table_text.h"
 #include "mase/data/dataset.h"
 #include "mase/exec/run_net.h"
+#include "mase/format/format_text.h"
 #include "mase/format/shared_format.h"
 #include "mase/quantize/operands.h"
 #include "mase/run/execution_tables.h"
@@ -113,13 +115,35 @@ absl::Status RunOnce(Executor& executor, const Tensor& batch) {
                           {InputData(batch.data<float>().data())});
 }
 
-// The step of the format that the net's one result is rounded to; 0 where it is in none.
-absl::StatusOr<double> ResultStep(const Graph& graph) {
-  const Node* last = graph.output()->inputs()[0]->producer();
-  const FormatProto* format = FindFormat(*last, operands::kDataOut);
-  if (format == nullptr) return 0;
-  MASE_ASSIGN_OR_RETURN(const auto made, SharedFormat(*format));
-  return made->step();
+// The format that the net's one result is rounded to, or null: by the last node, or before it,
+// where that only renames its input or cuts it at zero.
+const FormatProto* ResultFormat(const Graph& graph) {
+  const Node* node = graph.output()->inputs()[0]->producer();
+  while (true) {
+    if (const FormatProto* format = FindFormat(*node, operands::kDataOut)) return format;
+    const bool keeps = node->Is(OpTrait::kCutsNegatives) || node->Is(OpTrait::kRenames) ||
+                       node->Is(OpTrait::kRenamesAtRest);
+    if (!keeps) return nullptr;
+    if (const FormatProto* format = FindFormat(*node, operands::kDataIn)) return format;
+    node = node->inputs()[0]->producer();
+  }
+}
+
+// A step of that format; where there is none, or it has no steps of one size, the last place of
+// results of magnitude `largest`.
+struct ResultStep {
+  double size;
+  std::string of;
+};
+absl::StatusOr<ResultStep> FindResultStep(const Graph& graph, double largest) {
+  if (const FormatProto* format = ResultFormat(graph); format != nullptr) {
+    MASE_ASSIGN_OR_RETURN(const auto made, SharedFormat(*format));
+    if (made->step() > 0) return ResultStep{made->step(), FormatText(*format)};
+  }
+  const float number = static_cast<float>(largest);
+  const float next = std::nextafter(number, std::numeric_limits<float>::infinity());
+  return ResultStep{static_cast<double>(next) - static_cast<double>(number),
+                    std::string(DTypeName(DType::kFloat32))};
 }
 
 // Tells how far integers are from the simulation on all rows: where steps are no powers of two,
@@ -151,12 +175,16 @@ absl::Status TellDifferences(ExecutorOptions options, int64_t batch_size, const 
   };
   MASE_RETURN_IF_ERROR(
       RunNet<float>(*simulated, {features}, RowBatches::OfSize(all, batch_size), compare));
-  MASE_ASSIGN_OR_RETURN(const double step, ResultStep(graph));
+  MASE_ASSIGN_OR_RETURN(const ResultStep step, FindResultStep(graph, size));
   DifferenceReport& difference = *session.report.mutable_difference();
   difference.set_rows(static_cast<uint64_t>(all));
   difference.set_largest_result(size);
   difference.set_largest_difference(largest);
-  if (step > 0) difference.set_steps(largest / step);
+  difference.set_step_of(step.of);
+  if (std::isfinite(step.size)) {
+    difference.set_step(step.size);
+    difference.set_steps(largest / step.size);
+  }
   difference.set_decisions(decisions);
   session.reporter().Print(table_text::Paragraph(DifferenceVerdict(session.report)));
   return absl::OkStatus();

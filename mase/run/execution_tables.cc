@@ -39,6 +39,15 @@ std::string TypesOf(const StepReport& step) {
   return all ? types : absl::StrCat(types, " -> ", step.result());
 }
 
+// ", 1 steps of integer 8/4"; the steps of floats are their last places.
+std::string StepsText(const DifferenceReport& found) {
+  if (!found.has_steps() || found.largest_difference() == 0) return "";
+  const bool is_float = found.step_of() == DTypeName(DType::kFloat32);
+  return absl::StrCat(
+      absl::StrFormat(", %.4g ", found.steps()),
+      is_float ? "in the last place of the largest" : absl::StrCat("steps of ", found.step_of()));
+}
+
 }  // namespace
 
 std::string RowsText(int64_t rows) {
@@ -111,11 +120,9 @@ std::string DifferenceVerdict(const RunReport& report) {
   const DifferenceReport& found = report.difference();
   return absl::StrCat("Beside the simulation, on ", WithCommas(static_cast<int64_t>(found.rows())),
                       " rows: results of up to ", absl::StrFormat("%.4g", found.largest_result()),
-                      " differ by at most ",
-                      found.has_steps() ? absl::StrFormat("%.4g steps", found.steps())
-                                        : absl::StrFormat("%.4g", found.largest_difference()),
-                      "; ", WithCommas(static_cast<int64_t>(found.decisions())), " of ",
-                      WithCommas(static_cast<int64_t>(found.rows())), " decisions differ.");
+                      " differ by at most ", absl::StrFormat("%.4g", found.largest_difference()),
+                      StepsText(found), "; ", WithCommas(static_cast<int64_t>(found.decisions())),
+                      " of ", WithCommas(static_cast<int64_t>(found.rows())), " decisions differ.");
 }
 
 std::vector<std::string> TimingVerdicts(const RunReport& report) {
