@@ -58,6 +58,10 @@ int main(int argc, char **argv) {
       printf("%lld\n", (long long)best);
     }
   }
+  if (!feof(stdin)) {
+    fprintf(stderr, "stdin: not all rows could be read\n");
+    return 1;
+  }
   free(line);
   free(row);
   free(result);

@@ -5,6 +5,7 @@
 #include <mase_predict.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -42,6 +43,10 @@ int main(int argc, char** argv) {
       std::cerr << "row " << count << ": not the " << inputs << " numbers that the net reads\n";
       return 1;
     }
+  }
+  if (std::ferror(stdin) != 0) {  // A stream takes an error for the end.
+    std::cerr << "stdin: not all rows could be read\n";
+    return 1;
   }
   const int64_t outputs = mase_predictor_outputs(loaded);
   std::vector<float> results(count * outputs);

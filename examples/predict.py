@@ -30,6 +30,16 @@ def load(library, path):
     return lib, predictor
 
 
+def read_lines():
+    """The lines of stdin, or an error."""
+    if sys.stdin is None:
+        sys.exit("stdin: closed")
+    try:
+        return sys.stdin.readlines()
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(f"stdin: {error}")
+
+
 def numbers_of(line, number, inputs):
     """The numbers of a line. The library trusts the caller: a row has to have as many as the net reads."""
     try:
@@ -58,7 +68,7 @@ def main():
         sys.exit("usage: predict.py CHECKPOINT < ROWS")
     lib, predictor = load(os.environ.get("MASE_PREDICT", "libmase_predict.so"), sys.argv[1])
     inputs = lib.mase_predictor_inputs(predictor)
-    rows = [numbers_of(line, i, inputs) for i, line in enumerate(sys.stdin, 1) if line.strip()]
+    rows = [numbers_of(line, i, inputs) for i, line in enumerate(read_lines(), 1) if line.strip()]
     outputs = lib.mase_predictor_outputs(predictor)
     flat = [number for row in rows for number in row]
     numbers, results = (ctypes.c_float * len(flat))(*flat), (ctypes.c_float * (len(rows) * outputs))()

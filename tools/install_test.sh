@@ -58,6 +58,17 @@ fails() {
 fails "$work/predict_c" "$net"
 fails "$work/predict_cc" "$net"
 fails env MASE_PREDICT="$work/moved/lib/libmase_predict.so" python3 "$examples/predict.py" "$net"
+# What cannot be read is no end of the rows: a file that is open for writing alone, and a closed stdin.
+unread() {
+  if "$@" 0> "$work/unread" > "$work/classes" 2> "$work/error"; then exit 1; fi
+  grep -q '^stdin: ' "$work/error"
+  if "$@" <&- > "$work/classes" 2> "$work/error"; then exit 1; fi
+  grep -q '^stdin: ' "$work/error"
+  test ! -s "$work/classes"
+}
+unread "$work/predict_c" "$net"
+unread "$work/predict_cc" "$net"
+unread env MASE_PREDICT="$work/moved/lib/libmase_predict.so" python3 "$examples/predict.py" "$net"
 # With no symbols but its own functions.
 nm -D --defined-only --extern-only "$work/moved/lib/libmase_predict.so" | awk '{ print $3 }' > "$work/symbols"
 grep -q '^mase_predict$' "$work/symbols"
