@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/memory_budget.h"
+#include "mase/base/quote.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/table.h"
@@ -80,9 +81,9 @@ class PythonReporter final : public Reporter {
   const std::atomic<bool>& WatchInterrupt() const { return interruption_.Watch(); }
 
   void Message(LogLevel level, absl::string_view text) override {
-    Call(message_, static_cast<int>(level), std::string(text));
+    Call(message_, static_cast<int>(level), PrintableMessage(text));
   }
-  void Print(absl::string_view text) override { Call(show_, std::string(text)); }
+  void Print(absl::string_view text) override { Call(show_, Printable(text)); }
   void Show(const Table& table, absl::string_view whole) override {
     if (show_.is_none()) return;
     Table::Room room;
@@ -208,7 +209,7 @@ py::tuple Act(const std::string& name, const std::string& word,
   }
   reporter.Rethrow();
   return py::make_tuple(reporter.document(), reporter.directory(), CodeName(status),
-                        ExitCode(status), std::string(status.message()));
+                        ExitCode(status), MessageText(status));
 }
 
 Graph Load(const std::string& settings, const std::vector<int64_t>& input_shape, int64_t classes,

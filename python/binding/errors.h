@@ -24,6 +24,9 @@ T ValueOf(absl::StatusOr<T> result) {
   return *std::move(result);
 }
 
+// A status's message as a terminal may get it, whatever names of files are in it; always UTF-8.
+std::string MessageText(const absl::Status& status);
+
 // The name of a status's code as Python gets it: "INVALID_ARGUMENT".
 std::string CodeName(const absl::Status& status);
 

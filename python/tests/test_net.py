@@ -1,3 +1,4 @@
+import os
 import pathlib
 
 import mase
@@ -130,3 +131,9 @@ def test_a_predictor_is_a_function(checkpoint):
         predict(x[:, 1:])
     with pytest.raises(FileNotFoundError):
         mase.Predictor("nowhere.safetensors")
+
+
+def test_messages_are_text_that_a_terminal_may_get():
+    name = os.fsdecode(b"no\xffwhere\x1b[31m.safetensors")  # Not UTF-8, and red from there on.
+    with pytest.raises(FileNotFoundError, match=r"no\\xffwhere\\x1b\[31m\.safetensors"):
+        mase.Predictor(name)
