@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "mase/base/isa.h"
 #include "mase/exec/executor.h"
+#include "mase/kernel/integer/tile.h"
 #include "mase/testing/matchers.h"
 #include "mase/testing/numerics/quantized_net.h"
 #include "mase/testing/numerics/test_net.h"
@@ -132,7 +133,7 @@ TEST(ExecutionReportTest, ABiasHasTheTypeThatItIsAddedAs) {
   EXPECT_EQ(added(""), "linear (linear): uint8 x int8 + float32 -> float32, 480 MACs");
 }
 
-// Each channel by itself is multiplied in words of 32 bits, whatever its codes are.
+// Each channel by itself is multiplied in bytes by VNNI, and else in words.
 TEST(ExecutionReportTest, DepthwiseKernelsNameWhatTheyMultiply) {
   using Sizes = std::vector<int64_t>;
   TestNet net({kRows, 20, 4, 4});
@@ -149,9 +150,10 @@ TEST(ExecutionReportTest, DepthwiseKernelsNameWhatTheyMultiply) {
   const auto conv =
       absl::c_find_if(report.steps, [](const StepExecution& s) { return s.macs > 0; });
   ASSERT_NE(conv, report.steps.end());
-  EXPECT_EQ(Text(*conv), absl::StrCat("conv2d (conv2d): uint8 x int32 -> float32, ",
-                                      kRows * 20 * 16 * 9, " MACs"));
-  EXPECT_EQ(conv->isa, IsaName(CurrentIsa()));
+  const bool bytes = CurrentIntegerIsa() == IntegerIsa::kVnni;
+  EXPECT_EQ(Text(*conv), absl::StrCat("conv2d (conv2d): uint8 x ", bytes ? "int8" : "int32",
+                                      " -> float32, ", kRows * 20 * 16 * 9, " MACs"));
+  EXPECT_EQ(conv->isa, IntegerIsaName(CurrentIntegerIsa()));
 }
 
 // What is measured is what runs otherwise: a chain is one step with one time, which tells of each

@@ -68,6 +68,23 @@ Graph ResidualNet() {
   return net.Finish({layer(x, 64, 5)});
 }
 
+// Two blocks "3x3 of each channel by itself, norm, ReLU, 1x1, norm, ReLU" of 64 channels.
+Graph DepthwiseNet() {
+  TestNet net({1, 64, 32, 32});
+  const auto layer = [&](Value* x, int64_t side, int64_t groups) {
+    x = net.Module("conv2d", {x},
+                   {{"in_channels", int64_t{64}},
+                    {"out_channels", int64_t{64}},
+                    {"kernel_size", std::vector<int64_t>{side, side}},
+                    {"padding", std::vector<int64_t>{side / 2, side / 2}},
+                    {"groups", groups}});
+    return net.Module("relu", {net.Module("batch_norm2d", {x}, {{"num_features", int64_t{64}}})});
+  };
+  Value* x = net.input();
+  for (int i = 0; i < 2; ++i) x = layer(layer(x, 3, 64), 1, 1);
+  return net.Finish({x});
+}
+
 // Of the thread's own time, the least of many calls: what a busy machine disturbs least.
 template <typename Call>
 double LeastMilliseconds(const Call& call) {
@@ -115,6 +132,10 @@ void Run(benchmark::State& state, const std::string& model, const Shape& input, 
 // Steps that are no powers of two.
 void GeneralScales(benchmark::State& state) {
   RunGraph(state, Quantized(ZooNet("jsc-s", {16}, 5), kGeneral), {16});
+}
+
+void Depthwise(benchmark::State& state) {
+  RunGraph(state, Quantized(DepthwiseNet()), {64, 32, 32});
 }
 
 void Residual(benchmark::State& state) { RunGraph(state, Quantized(ResidualNet()), {16}); }
@@ -210,6 +231,7 @@ BENCHMARK_CAPTURE(Run, linear1024, "Linear 1024", Shape{1024}, 1024)->Apply(Laye
 BENCHMARK(LinearOfCodes)->Args({256, 1024})->Args({512, 1024})->Args({1024, 1024})->UseRealTime();
 BENCHMARK(LinearOfSigns)->ArgsProduct({{96, 256, 1024}, {1024}, {1, 2}, {0, 1}})->UseRealTime();
 BENCHMARK(OneDnnMatmul)->Args({256, 1024})->Args({512, 1024})->Args({1024, 1024})->UseRealTime();
+BENCHMARK(Depthwise)->Apply(Images);
 BENCHMARK_CAPTURE(Run, vgg7, "vgg7", kImage, 10)->Apply(Images);
 BENCHMARK_CAPTURE(Run, resnet18, "resnet18", kImage, 10)->Apply(Images);
 

@@ -433,35 +433,6 @@ TEST(IntegerTest, AnAccumulatorThatMayOverflowIsNamed) {
   EXPECT_THAT(NodeOf(ran.report, "linear").reason, HasSubstr("accumulator may overflow"));
 }
 
-// Codes of 16 bits without sign are stored around 0, so that sums of what is stored are far from
-// the sums that are meant.
-TEST(IntegerTest, DepthwiseSumsNearTheEndOfAnInt32AreExact) {
-  using Sizes = std::vector<int64_t>;
-  for (const char* data : {"integer { width: 16 frac_width: 15 }",
-                           "integer { width: 16 frac_width: 16 is_signed: false }"}) {
-    TestNet net({2, 19, 6, 7});
-    Graph graph = net.Finish({net.Module("conv2d", {net.input()},
-                                         {{"in_channels", int64_t{19}},
-                                          {"out_channels", int64_t{19}},
-                                          {"kernel_size", Sizes{3, 3}},
-                                          {"padding", Sizes{1, 1}},
-                                          {"groups", int64_t{19}},
-                                          {"bias", false}})});
-    SetRecord(graph, "conv2d",
-              {{"data_in", data}, {"weight", "integer { width: 16 frac_width: 12 }"}});
-    // All weights of one sign, all data as large as they can be.
-    const Node* conv = ValueOrDie(graph.LookUpNode("conv2d"));
-    Tensor weight(DType::kFloat32, {19, 1, 3, 3});
-    std::fill_n(weight.mutable_data<float>().begin(), weight.elements(), 0.85f);
-    graph.SetTensor(*conv->FindParameter("weight"), std::move(weight), /*buffer=*/false);
-    const std::vector<float> x(2 * 19 * 6 * 7, 1.0f);
-    const Ran integer = RunNet(graph, Execution::kInteger, 2, x);
-    EXPECT_EQ(NodeOf(integer.report, "conv2d").way, Execution::kInteger)
-        << NodeOf(integer.report, "conv2d").reason;
-    ExpectEqualBits(integer.output, RunNet(graph, Execution::kSimulated, 2, x).output);
-  }
-}
-
 // A format whose range calibration was to find.
 TEST(IntegerTest, AMissingScaleIsNamed) {
   const Graph graph = OneLinear(20, 3, {{"data_in", "affine { width: 8 }"}, {"weight", kEight}});

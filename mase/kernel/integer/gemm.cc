@@ -15,7 +15,7 @@
 namespace mase {
 namespace {
 
-constexpr int64_t kMaxColumns = 64, kMaxTileRows = 6;
+constexpr int64_t kMaxColumns = 64, kMaxTileRows = IntegerGemm::kMostRows;
 // float32 holds whole numbers up to this.
 constexpr double kExactFloat = 16777216;
 
@@ -227,10 +227,12 @@ absl::Status IntegerGemm::PackColumns(const std::function<float(int64_t)>& scale
   return absl::OkStatus();
 }
 
-void IntegerGemm::Finish(const void* packed, int32_t* sums, int64_t col, int64_t count,
-                         const Epilogue::Loop& epilogue, bool stores_bytes, void* dst, int64_t at,
-                         int64_t channel) const {
-  FinishRow(sums, ColumnsAt(packed, col), count, {epilogue, stores_bytes, dst, 0, 0, channel}, at);
+void IntegerGemm::Finish(const void* packed, const int32_t* sums, int64_t stride, int64_t rows,
+                         int64_t cols, const Result& result, int64_t at) const {
+  const Columns columns = ColumnsAt(packed, result.col);
+  ForBestIsa([&] {
+    FinishRows<kMostRows>(sums, stride, static_cast<int>(rows), columns, cols, result, at);
+  });
 }
 
 IntegerGemm::Columns IntegerGemm::ColumnsAt(const void* packed, int64_t col) const {

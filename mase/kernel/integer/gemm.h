@@ -123,11 +123,11 @@ class IntegerGemm {
     }
   }
 
-  // The results of one row of sums, which started from their offsets: columns [col, col + count),
-  // at most 16.
-  void Finish(const void* packed, int32_t* sums, int64_t col, int64_t count,
-              const Epilogue::Loop& epilogue, bool stores_bytes, void* dst, int64_t at,
-              int64_t channel) const;
+  // The results of up to kMostRows rows of sums, kMostRows of them `stride` apart in memory, which
+  // started from their offsets: columns [result.col, result.col + cols), the first at `at`.
+  static constexpr int64_t kMostRows = 6;
+  void Finish(const void* packed, const int32_t* sums, int64_t stride, int64_t rows, int64_t cols,
+              const Result& result, int64_t at) const;
 
   // The most taps that there can be.
   static constexpr int64_t kMaxTaps = 512;
