@@ -82,16 +82,21 @@ template <int kRows>
   }
 }
 
-[[gnu::always_inline]] inline void FinishTile(const Tile& tile, const IntegerGemm::Columns& columns,
-                                              int64_t cols, const IntegerGemm::Result& result,
-                                              int64_t at) {
-  FinishRows<kMaxTileRows>(tile.sums, tile.vectors * kTileLanes, tile.rows, columns, cols, result,
-                           at);
-}
-
-void FinishRow(const int32_t* sums, const IntegerGemm::Columns& columns, int64_t cols,
-               const IntegerGemm::Result& result, int64_t at) {
-  ForBestIsa([&] { FinishRows<1>(sums, 0, 1, columns, cols, result, at); });
+// The same of up to kMaxTileRows rows, of which as many are read.
+void FinishSums(const int32_t* sums, int64_t stride, int64_t rows,
+                const IntegerGemm::Columns& columns, int64_t cols,
+                const IntegerGemm::Result& result, int64_t at) {
+  // Only AVX-512 has the registers to finish several rows at a time.
+  if (CurrentIsa() == Isa::kAvx512 && rows > 1) {
+    return RunAvx512([&] {
+      FinishRows<kMaxTileRows>(sums, stride, static_cast<int>(rows), columns, cols, result, at);
+    });
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    ForBestIsa([&] {
+      FinishRows<1>(sums + row * stride, 0, 1, columns, cols, result, at + row * result.stride);
+    });
+  }
 }
 
 }  // namespace
@@ -229,10 +234,7 @@ absl::Status IntegerGemm::PackColumns(const std::function<float(int64_t)>& scale
 
 void IntegerGemm::Finish(const void* packed, const int32_t* sums, int64_t stride, int64_t rows,
                          int64_t cols, const Result& result, int64_t at) const {
-  const Columns columns = ColumnsAt(packed, result.col);
-  ForBestIsa([&] {
-    FinishRows<kMostRows>(sums, stride, static_cast<int>(rows), columns, cols, result, at);
-  });
+  FinishSums(sums, stride, rows, ColumnsAt(packed, result.col), cols, result, at);
 }
 
 IntegerGemm::Columns IntegerGemm::ColumnsAt(const void* packed, int64_t col) const {
@@ -306,8 +308,6 @@ void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void
     run_counts[tile] = FindTaps(pointers + r, stride, std::min<int64_t>(loop_.rows, rows - r),
                                 padding, runs + tile * taps_);
   }
-  // Only AVX-512 has the registers to finish several rows at a time.
-  const bool several = CurrentIsa() == Isa::kAvx512;
   const bool finishes = loop_.finishes && !in_double_ && result.epilogue.is_short() &&
                         result.epilogue.stores_codes == result.stores_bytes;
   const int64_t element = result.stores_bytes ? 1 : 4;
@@ -357,14 +357,7 @@ void IntegerGemm::RunChunk(const void* packed, const void** pointers, const void
         whole.dst = static_cast<char*>(result.dst) + at * element;
         loop_.run(tile);
         if (!is_last || tile.result != nullptr) continue;
-        if (several && tile.rows > 1) {
-          RunAvx512([&] { FinishTile(tile, columns, cols, there, at); });
-          continue;
-        }
-        for (int row = 0; row < tile.rows; ++row) {
-          FinishRow(tile.sums + row * tile.vectors * kTileLanes, columns, cols, there,
-                    at + row * result.stride);
-        }
+        FinishSums(tile.sums, tile.vectors * kTileLanes, tile.rows, columns, cols, there, at);
       }
     }
   }
