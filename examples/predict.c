@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
       return 1;
     }
     if (mase_predict(predictor, row, 1, result, message, sizeof message) != MASE_OK) {
-      fprintf(stderr, "%s\n", message);
+      fprintf(stderr, "line %ld: %s\n", number, message);
       return 1;
     }
     for (int64_t i = 1; i < outputs; ++i) {

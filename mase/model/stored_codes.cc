@@ -9,6 +9,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -59,26 +60,35 @@ Owners FindOwners(const Graph& graph) {
   return owners;
 }
 
-// Who does not round a tensor as the others that have it: "a by integer 4, b not at all".
-std::string Disagreement(const Graph& graph, const std::string& tensor, int owners) {
-  constexpr int kMostNamed = 4;
-  std::string text = "several nodes share it, and not all round it alike: ";
-  int named = 0;
-  for (const Node* node = graph.first(); node != nullptr; node = Graph::next(node)) {
-    const auto& parameters = node->parameters();
-    const auto found = absl::c_find_if(
-        parameters, [&](const Parameter& parameter) { return parameter.tensor == tensor; });
-    if (found == parameters.end() || named == kMostNamed) continue;
-    absl::StrAppend(&text, named++ == 0 ? "" : ", ", node->name());
-    std::string how = " not at all";
-    for (const Operand& operand : OperandsOf(*node)) {
-      const bool is_it = operand.source == Operand::Source::kTensor &&
-                         parameters[operand.index].tensor == tensor && operand.format != nullptr;
-      if (is_it) how = absl::StrCat(" by ", FormatText(*operand.format));
-    }
-    text += how;
+// How a node rounds a tensor that it has: "a (linear) by integer 4", "b (linear) not at all".
+std::string HowItRounds(const Node& node, const std::string& tensor) {
+  std::string how = " not at all";
+  for (const Operand& operand : OperandsOf(node)) {
+    const bool is_it = operand.source == Operand::Source::kTensor && operand.format != nullptr &&
+                       node.parameters()[operand.index].tensor == tensor;
+    if (is_it) how = absl::StrCat(" by ", FormatText(*operand.format));
   }
-  if (owners > named) absl::StrAppend(&text, " and ", owners - named, " more");
+  return absl::StrCat(" (", node.op(), ")", how);
+}
+
+// The first of those that share a tensor, and the first that does not round it as that does.
+std::string Disagreement(const Graph& graph, const std::string& tensor, int owners) {
+  std::string first, other;
+  for (const Node* node = graph.first(); node != nullptr && other.empty();
+       node = Graph::next(node)) {
+    const bool has_it = absl::c_any_of(
+        node->parameters(), [&](const Parameter& parameter) { return parameter.tensor == tensor; });
+    if (!has_it) continue;
+    const std::string how = HowItRounds(*node, tensor);
+    if (first.empty()) {
+      first = absl::StrCat(node->name(), how);
+    } else if (!absl::EndsWith(first, how)) {
+      other = absl::StrCat(", ", node->name(), how);
+    }
+  }
+  std::string text =
+      absl::StrCat("several nodes share it, and not all round it alike: ", first, other);
+  if (owners > 2) absl::StrAppend(&text, " and ", owners - 2, " more");
   return text;
 }
 

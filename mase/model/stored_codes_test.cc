@@ -172,10 +172,12 @@ TEST(StoredCodesTest, ATensorThatItsNodesDoNotRoundAlikeStaysFloatAndNamesThem) 
   EXPECT_THAT(
       left(Sharing(kFour, kEight, false)),
       ElementsAre(Pair("a.weight",
-                       "several nodes share it, and not all round it alike: a by integer 4, "
-                       "b by integer 8")));
-  EXPECT_THAT(left(Sharing(kFour, kFour, true)),
-              ElementsAre(Pair("a.weight", HasSubstr("b by integer 4, c not at all"))));
+                       "several nodes share it, and not all round it alike: a (linear) by integer "
+                       "4, b (linear) by integer 8")));
+  EXPECT_THAT(
+      left(Sharing(kFour, kFour, true)),
+      ElementsAre(Pair("a.weight",
+                       HasSubstr("a (linear) by integer 4, c (linear) not at all and 1 more"))));
   // Codes in a file of such a net are nobody's.
   SafeTensors file = FileOf(Sharing(kFour, kFour, false));
   EXPECT_THAT(

@@ -140,10 +140,19 @@ absl::StatusOr<ResultStep> FindResultStep(const Graph& graph, double largest) {
     MASE_ASSIGN_OR_RETURN(const auto made, SharedFormat(*format));
     if (made->step() > 0) return ResultStep{made->step(), FormatText(*format)};
   }
-  const float number = static_cast<float>(largest);
+  // Of nothing but zeros there is none.
+  const float number =
+      largest > 0 ? static_cast<float>(largest) : std::numeric_limits<float>::infinity();
   const float next = std::nextafter(number, std::numeric_limits<float>::infinity());
   return ResultStep{static_cast<double>(next) - static_cast<double>(number),
                     std::string(DTypeName(DType::kFloat32))};
+}
+
+// Infinite where one alone is NaN, or infinite.
+double Distance(float a, float b) {
+  if (a == b || (std::isnan(a) && std::isnan(b))) return 0;
+  const double distance = std::abs(static_cast<double>(a) - static_cast<double>(b));
+  return std::isnan(distance) ? std::numeric_limits<double>::infinity() : distance;
 }
 
 // Tells how far integers are from the simulation on all rows: where steps are no powers of two,
@@ -162,7 +171,7 @@ absl::Status TellDifferences(ExecutorOptions options, int64_t batch_size, const 
     MASE_RETURN_IF_ERROR(RunOnce(*integer, features.Rows(first, first + rows)));
     const absl::Span<const float> a = integer->output(), b = simulated->output();
     for (size_t i = 0; i < a.size(); ++i) {
-      largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+      largest = std::max(largest, Distance(a[i], b[i]));
       size = std::max(size, std::abs(static_cast<double>(b[i])));
     }
     const size_t width = a.size() / static_cast<size_t>(rows);
