@@ -11,7 +11,7 @@
 namespace mase {
 namespace {
 
-// The definition: x / scale as a number of 113 bits, which holds enough of any quotient of floats.
+// The definition: x / scale as a number of 64 bits, enough for the side of a tie on which it is.
 float Define(float x, float scale, float least, float most) {
   const long double steps = std::nearbyintl(static_cast<long double>(x) / scale);
   if (std::isnan(steps) || steps < static_cast<long double>(least)) return least;
@@ -48,8 +48,11 @@ TEST(NearestStepsTest, EqualsItsDefinitionAroundTiesAndEnds) {
       }
       const std::vector<float> steps = Rounded(x, scale, least, most);
       for (size_t i = 0; i < x.size(); ++i) {
-        ASSERT_EQ(steps[i], Define(x[i], scale, least, most))
-            << IsaName(isa) << ": " << x[i] << " / " << scale;
+        const float wanted = Define(x[i], scale, least, most);
+        ASSERT_EQ(steps[i], wanted) << IsaName(isa) << ": " << x[i] << " / " << scale;
+        // By itself none is unsure because of another.
+        ASSERT_EQ(Rounded({x[i]}, scale, least, most)[0], wanted)
+            << IsaName(isa) << ": " << x[i] << " / " << scale << " alone";
       }
     }
   }

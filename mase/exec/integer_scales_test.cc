@@ -17,8 +17,10 @@ namespace {
 
 constexpr int64_t kRows = 37;
 
-std::vector<float> RunNet(const Graph& graph, Execution execution, const std::vector<float>& x) {
-  auto executor = ValueOrDie(Executor::Create(graph, {.execution = execution}));
+std::vector<float> RunNet(const Graph& graph, Execution execution, const std::vector<float>& x,
+                          bool keep_values = false) {
+  auto executor =
+      ValueOrDie(Executor::Create(graph, {.execution = execution, .keep_values = keep_values}));
   EXPECT_OK(executor->Forward(ExecutionMode::kInference, kRows, {x.data()}));
   return {executor->output().begin(), executor->output().end()};
 }
@@ -80,6 +82,27 @@ TEST(IntegerScalesTest, NumbersBecomeCodesAsInTheSimulation) {
       SetIsaForTest(best);
     }
   }
+}
+
+// A sum of codes is that of their numbers, in a chain and alone.
+TEST(IntegerScalesTest, SumsOfCodesAreThoseOfTheSimulation) {
+  TestNet net({kRows, 21});
+  Value* x = net.Module("relu", {net.input()});
+  Value* y =
+      net.Module("linear", {x},
+                 {{"in_features", int64_t{21}}, {"out_features", int64_t{21}}, {"bias", false}});
+  y = net.Function("add", {y, x});
+  y = net.Function("sub", {y, x});
+  Graph graph = net.Finish({y});
+  const char kCodes[] = "affine { width: 8 is_signed: true scale: 0.1 zero_point: 3 }";
+  SetRecord(graph, "linear", {{"data_in", kCodes}, {"weight", "ternary { }"}});
+  SetRecord(graph, "add", {{"data_in", kCodes}});
+  SetRecord(graph, "sub", {{"data_in", kCodes}});
+  std::vector<float> numbers = RandomValues(kRows * 21, 5);
+  for (float& number : numbers) number *= 9;
+  const std::vector<float> simulated = RunNet(graph, Execution::kSimulated, numbers);
+  EXPECT_EQ(RunNet(graph, Execution::kInteger, numbers), simulated);
+  EXPECT_EQ(RunNet(graph, Execution::kInteger, numbers, /*keep_values=*/true), simulated);
 }
 
 }  // namespace

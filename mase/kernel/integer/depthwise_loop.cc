@@ -134,17 +134,10 @@ void RunAvx512(const DepthwiseRow& row) {
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi,bmi2")
-struct Vnni {
-  using Register = __m512i;
-  static constexpr int kLanes = 16;
-  static Register Load(const int32_t* lanes) { return _mm512_loadu_si512(lanes); }
-  static Register Codes(const uint8_t* pixel) {
-    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(pixel)));
-  }
+struct Vnni : Avx512 {
   static Register Add(Register sum, Register codes, Register weights) {
     return _mm512_dpbusd_epi32(sum, codes, weights);
   }
-  static void Store(int32_t* lanes, Register sum) { _mm512_storeu_si512(lanes, sum); }
 };
 void RunVnni(const DepthwiseRow& row) { RunRow<Vnni, uint8_t>(row); }
 #pragma GCC pop_options

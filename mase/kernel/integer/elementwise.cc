@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "mase/base/isa.h"
 #include "mase/base/parallel.h"
+#include "mase/base/power_of_two.h"
 #include "mase/base/status_macros.h"
 #include "mase/kernel/broadcast.h"
 #include "mase/kernel/integer/epilogue.h"
@@ -236,6 +237,7 @@ class ArithmeticKernel final : public Kernel {
     int32_t x[kBlock], y[kBlock];
     LoadNumbers(a_, a, a_place.first, a_place.moves, count, x);
     LoadNumbers(b_, b, b_place.first, b_place.moves, count, y);
+    if (op_ != kMul && !IsPowerOfTwo(scale_)) return CombineNumbers(x, y, count, results);
     const auto run =
         [ =, &x, &y, scale = scale_ ](const auto& combine) __attribute__((always_inline)) {
       for (int64_t i = 0; i < count; ++i) {
@@ -254,6 +256,19 @@ class ArithmeticKernel final : public Kernel {
       } else {
         run(multiply);
       }
+    });
+  }
+
+  // Where the scale is no power of two: the sum of numbers that were rounded, as the simulation's
+  // are, which in one loop would become a fused multiply-add.
+  void CombineNumbers(const int32_t* x, const int32_t* y, int64_t count, float* results) const {
+    float subtracted[kBlock];
+    ForBestIsa([=, &subtracted, scale = scale_, sign = op_ == kAdd ? -1.0f : 1.0f] {
+      for (int64_t i = 0; i < count; ++i) results[i] = static_cast<float>(x[i]) * scale;
+      for (int64_t i = 0; i < count; ++i) subtracted[i] = static_cast<float>(y[i]) * scale * sign;
+    });
+    ForBestIsa([=, &subtracted] {
+      for (int64_t i = 0; i < count; ++i) results[i] -= subtracted[i];
     });
   }
 
