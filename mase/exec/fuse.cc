@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "mase/exec/chain_follower.h"
 #include "mase/exec/stages.h"
+#include "mase/kernel/chain_parts.h"
 #include "mase/kernel/dense_chain.h"
 #include "mase/kernel/exact_sums.h"
 #include "mase/kernel/loss.h"
@@ -21,6 +23,7 @@ class Fuser {
       : options_(options),
         program_(program),
         steps_(std::move(program.steps)),
+        follower_(program, steps_),
         readers_(program.values.size(), 0),
         last_reader_(program.values.size(), -1),
         is_part_(steps_.size(), false) {
@@ -48,8 +51,8 @@ class Fuser {
         program_.steps.push_back(std::move(step));
         continue;
       }
-      if (std::vector<int> chain = DenseChain(step); !program_.training && !chain.empty()) {
-        Join(chain, kDenseChain, step);
+      if (!program_.training && JoinChain(static_cast<int>(i))) {
+        // It is one step now.
       } else if (step.op == ops::kLinear && !program_.training) {
         Join(Followers(step, {&IsRelu}), "linear_relu", step);
       } else if (step.Is(OpTrait::kBatchNorm) && !step.simulated) {
@@ -145,16 +148,34 @@ class Fuser {
            IsDenseLayer(step.op, step.attributes, program_.training);
   }
 
-  // The dense layers behind `first`, if that is one.
-  std::vector<int> DenseChain(const Step& first) const {
-    std::vector<int> parts;
+  // The dense layers that begin with a step, and their residual sums, if there is one.
+  Chain DenseChain(int first) const {
     // In inference results are to be those of the layers' own kernels, which round more then.
-    if (!IsDense(first) || (options_.bfloat16 && !program_.training)) return parts;
-    for (int next = OnlyReader(first.dst); next >= 0 && IsDense(steps_[next]);
-         next = OnlyReader(steps_[next].dst)) {
-      parts.push_back(next);
+    if (!IsDense(steps_[first]) || (options_.bfloat16 && !program_.training)) return {};
+    return follower_.Follow(first, is_part_, /*adds_input=*/true, [this](const Step& step) {
+      const bool is_sum = step.op == ops::kAdd && !step.on_codes && !step.simulated &&
+                          program_.desc(step.dst).dtype == DType::kFloat32;
+      return is_sum ? ChainRole::kSum : IsDense(step) ? ChainRole::kNumbers : ChainRole::kNone;
+    });
+  }
+
+  // Makes that chain one step, if it is more than one.
+  bool JoinChain(int first) {
+    const Chain chain = DenseChain(first);
+    if (chain.steps.size() < 2) return false;
+    Step& step = steps_[first];
+    const auto use_slot = [&](absl::string_view op, int slot) {
+      if (slot < 0) return;
+      step.fused.push_back({.op = std::string(op)});
+      step.fused.back().attributes.Set(kSlot, int64_t{slot});
+    };
+    for (const ChainLink& link : chain.links) {
+      use_slot(kRecall, link.recall);
+      if (link.step != first) Join({link.step}, kDenseChain, step);
+      if (link.add >= 0) step.fused.back().attributes.Set(kSlot, int64_t{link.add});
+      use_slot(kSave, link.save);
     }
-    return parts;
+    return true;
   }
 
   // A net that is one chain of dense layers, from the data to its result or its loss. The kernel
@@ -165,7 +186,10 @@ class Fuser {
     if (begin == steps_.size() || program_.outputs.size() != 1) return false;
     for (const Step& step : steps_) picks += step.op == kPickRows;
     Step& first = steps_[begin];
-    std::vector<int> parts = DenseChain(first);
+    const Chain chain = DenseChain(static_cast<int>(begin));
+    if (chain.saves) return false;
+    std::vector<int> parts;
+    if (!chain.steps.empty()) parts.assign(chain.steps.begin() + 1, chain.steps.end());
     for (const int part : parts) {
       for (const int tensor : steps_[part].tensors) {
         if (readers_[tensor] != 1) return false;  // A module called twice: gradients add up.
@@ -232,6 +256,7 @@ class Fuser {
   const KernelOptions& options_;
   Program& program_;
   std::vector<Step> steps_;
+  const ChainFollower follower_;
   // By value: how often it is read, kept values once more, and by which step at last.
   std::vector<int> readers_, last_reader_;
   std::vector<bool> is_part_;  // By step.

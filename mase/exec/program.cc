@@ -4,6 +4,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "mase/kernel/chain_parts.h"
 #include "mase/kernel/dense_chain.h"
 #include "mase/quantize/operands.h"
 
@@ -41,7 +42,10 @@ StepExecution Program::Describe(const Step& step) const {
   if (step.chain != nullptr) {
     report.kernel = step.kernel_name;  // Its parts tell more.
   } else {
-    for (const FusedOp& next : step.fused) absl::StrAppend(&report.kernel, " + ", next.op);
+    for (const FusedOp& next : step.fused) {
+      if (next.op == kSave || next.op == kRecall) continue;
+      absl::StrAppend(&report.kernel, " + ", next.op);
+    }
   }
   for (const Operand& src : step.srcs) report.operands.push_back(desc(src.value).dtype);
   if (!step.weight.scales.empty()) {

@@ -18,10 +18,10 @@ struct KernelOptions {
 
 // Makes one step of neighbours, where each result is read by the next step alone:
 //
-//   dense layers                  "dense_chain", in inference and float32, of layers with a record
-//                                 those whose sums float32 holds exactly; in training a net that is
-//                                 nothing else, and with its loss then "dense_chain_loss"
-//                                 (kernel/dense_chain.h)
+//   dense layers                  "dense_chain", in inference and float32, with their branches and
+//                                 residual sums, of layers with a record those whose sums float32
+//                                 holds exactly; in training a net that is a chain of nothing else,
+//                                 and with its loss then "dense_chain_loss" (kernel/dense_chain.h)
 //   batch_norm*d, relu            "batch_norm_relu"
 //   linear, relu                  "linear_relu", in inference
 //   conv*d, batch_norm*d[, relu]  "conv_batch_norm", in inference and float32: the running

@@ -22,6 +22,8 @@ inline constexpr absl::string_view kDenseChainLoss = "dense_chain_loss";
 //   batch_norm1d  with running statistics
 //   relu
 //   dropout       in training; in inference it is no step at all
+//
+// In inference they may have residual sums and branches (chain_parts.h), too.
 bool IsDenseLayer(absl::string_view op, const Attributes& attributes, bool training);
 
 }  // namespace mase

@@ -1,6 +1,7 @@
 // "dense_chain" in inference: blocks of rows pass through all layers while they are in the L1
 // cache, and one row through all of them in one call (kernel/dense/chain_kernels.h). What each
-// layer's own kernel computes, to the bit, for any number of rows.
+// layer's own kernel computes, to the bit, for any number of rows. A residual sum adds the matrix
+// of an earlier result, which its stage has to itself.
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -8,6 +9,7 @@
 
 #include "mase/base/parallel.h"
 #include "mase/graph/ops.h"
+#include "mase/kernel/chain_parts.h"
 #include "mase/kernel/dense/kernels.h"
 #include "mase/kernel/dense_kernels.h"
 #include "mase/kernel/gemm.h"
@@ -19,23 +21,28 @@ namespace {
 constexpr int64_t kFloatBytes = sizeof(float);
 constexpr int64_t kLine = 64;  // Bytes.
 
-// A run "linear? batch norm? ReLU?" of the chain.
+// A run "linear? batch norm? sum? ReLU?" of the chain.
 struct Stage {
   int64_t in = 0, out = 0;  // Features.
   bool linear = false, norm = false, relu = false;
+  // Slots (chain_parts.h): what it reads instead of the stage before it, what it adds, and where
+  // its result is saved, behind which the next stage begins.
+  int64_t recall = -1, add = -1, save = -1;
   double eps = 0;  // The norm's.
   // Positions in KernelArgs::tensors.
   int weight = -1, bias = -1, norm_weight = -1, norm_bias = -1, mean = -1, variance = -1;
+  // Matrices of the scratch, as DenseChainStage has them.
+  int64_t from = -1, src_stride = 0, to = 0, added = -1;
   // Places among the floats that Prepare writes.
   int64_t packed_weight = 0, padded_bias = 0, statistics = 0;
 
   int64_t stride() const { return PadColumns(out); }  // Of a row of results.
 };
 
-// Rows of a block: two matrices of activations fill most of an L1 cache. Whole tiles.
-int64_t BlockRows(int64_t widest, int64_t rows) {
+// Rows of a block: matrices of activations fill most of an L1 cache. Whole tiles.
+int64_t BlockRows(int64_t matrices, int64_t widest, int64_t rows) {
   constexpr int64_t kFloats = 9216, kMultiple = 24, kMost = 240;
-  const int64_t fit = kFloats / (2 * widest) / kMultiple * kMultiple;
+  const int64_t fit = kFloats / (matrices * widest) / kMultiple * kMultiple;
   return std::clamp<int64_t>(rows, 1, std::clamp(fit, kMultiple, kMost));
 }
 
@@ -65,6 +72,10 @@ class DenseInferenceKernel final : public Kernel {
       : kernels_(CurrentDenseChainLoops()), rows_(spec.dst.shape[0]) {
     best_isa_ = true;
     stages_.push_back({.in = spec.srcs[0].shape[1], .out = spec.srcs[0].shape[1]});
+    // A sum with the rows themselves wants them as a matrix, whose rows are padded.
+    for (const FusedOp& fused : spec.fused) {
+      if (fused.op == ops::kAdd && fused.attributes.Int(kSlot) == 0) stages_[0].save = 0;
+    }
     Add(spec.op, *spec.attributes, spec);
     for (const FusedOp& fused : spec.fused) Add(fused.op, fused.attributes, fused);
     PlaceMemory();
@@ -79,9 +90,17 @@ class DenseInferenceKernel final : public Kernel {
               .out = stages_.back().out,
               .widest = widest_,
               .stage_count = static_cast<int64_t>(stages_.size()),
-              .stages = ready};
+              .stages = ready,
+              .matrices = matrices_};
     for (const Stage& s : stages_) {
-      *ready = {.in = s.in, .out = s.out, .stride = s.stride(), .relu = s.relu};
+      *ready = {.in = s.in,
+                .out = s.out,
+                .stride = s.stride(),
+                .relu = s.relu,
+                .from = s.from,
+                .src_stride = s.src_stride,
+                .to = s.to,
+                .add = s.added};
       if (s.linear) {
         PackWeight(args.Tensor<float>(s.weight), s, floats + s.packed_weight);
         if (s.bias >= 0) std::copy_n(args.Tensor<float>(s.bias), s.out, floats + s.padded_bias);
@@ -123,7 +142,7 @@ class DenseInferenceKernel final : public Kernel {
   [[gnu::noinline]] void RunBlocks(const KernelArgs& args) const {
     const DenseChain& chain = *args.Prepared<DenseChain>();
     ForChunks(rows_, tasks_, [&](int64_t task, int64_t begin, int64_t end) {
-      float* scratch = args.Scratch<float>() + task * 2 * block_rows_ * widest_;
+      float* scratch = args.Scratch<float>() + task * matrices_ * block_rows_ * widest_;
       for (int64_t first = begin; first < end; first += block_rows_) {
         kernels_.block(chain, args.Src<float>(0) + first * chain.in,
                        std::min(block_rows_, end - first), args.Dst<float>() + first * chain.out,
@@ -136,12 +155,23 @@ class DenseInferenceKernel final : public Kernel {
   template <typename Op>
   void Add(absl::string_view op, const Attributes& attributes, const Op& tensors) {
     const bool is_linear = op == ops::kLinear, is_norm = op == ops::kBatchNorm1d;
+    const bool is_sum = op == ops::kAdd;
+    if (op == kSave) {
+      stages_.back().save = attributes.Int(kSlot);
+      return;
+    }
     const Stage& last = stages_.back();
-    const bool starts =
-        is_linear ? last.linear || last.norm || last.relu : is_norm && (last.norm || last.relu);
-    if (starts) stages_.push_back({.in = last.out, .out = last.out});
+    const bool ends = last.relu || last.save >= 0 || op == kRecall;
+    const bool follows_sum = last.add >= 0, follows_norm = last.norm || follows_sum;
+    if (ends || (is_linear && (last.linear || follows_norm)) || (is_norm && follows_norm) ||
+        (is_sum && follows_sum)) {
+      stages_.push_back({.in = last.out, .out = last.out});
+    }
     Stage& stage = stages_.back();
-    if (is_linear) {
+    if (op == kRecall) {
+      stage.recall = attributes.Int(kSlot);
+      stage.in = stage.out = OutOf(stage.recall);
+    } else if (is_linear) {
       stage.linear = true;
       stage.out = attributes.Int("out_features");
       stage.weight = tensors.TensorIndex("weight");
@@ -153,12 +183,45 @@ class DenseInferenceKernel final : public Kernel {
       stage.norm_bias = tensors.TensorIndex("bias");
       stage.mean = tensors.TensorIndex("running_mean");
       stage.variance = tensors.TensorIndex("running_var");
+    } else if (is_sum) {
+      stage.add = attributes.Int(kSlot);
     } else {
       stage.relu = true;
     }
   }
 
+  // Features of what a slot has by now.
+  int64_t OutOf(int64_t slot) const {
+    for (auto stage = stages_.rbegin(); stage != stages_.rend(); ++stage) {
+      if (stage->save == slot) return stage->out;
+    }
+    return stages_.front().in;
+  }
+
+  // Results that are saved have a matrix of their own, the others take turns.
+  void PlaceMatrices() {
+    std::vector<int64_t> matrix_of;  // By slot.
+    const auto matrix = [&](int64_t slot) -> int64_t& {
+      matrix_of.resize(std::max<size_t>(matrix_of.size(), slot + 1), -1);
+      return matrix_of[slot];
+    };
+    int64_t last = -1;
+    for (Stage& stage : stages_) {
+      stage.from = stage.recall >= 0 ? matrix(stage.recall) : last;
+      stage.src_stride = stage.from < 0 ? stages_.front().in : PadColumns(stage.in);
+      if (stage.add >= 0) stage.added = matrix(stage.add);
+      stage.to = stage.from == 0 ? 1 : 0;
+      if (stage.save >= 0) {
+        int64_t& own = matrix(stage.save);
+        if (own < 0) own = matrices_++;
+        stage.to = own;
+      }
+      last = stage.to;
+    }
+  }
+
   void PlaceMemory() {
+    PlaceMatrices();
     int64_t floats = 0, macs = 0;
     const auto place = [&](int64_t count) {
       floats += count;
@@ -177,9 +240,9 @@ class DenseInferenceKernel final : public Kernel {
                           static_cast<int64_t>(stages_.size() * sizeof(DenseChainStage));
     floats_at_ = (heads + kLine - 1) / kLine * kLine;
     prepared_bytes_ = floats_at_ + floats * kFloatBytes;
-    block_rows_ = BlockRows(widest_, rows_);
+    block_rows_ = BlockRows(matrices_, widest_, rows_);
     tasks_ = ChunkCount(rows_ * macs, kTaskMacs, std::clamp<int64_t>(rows_, 1, kMaxTasks));
-    scratch_bytes_ = tasks_ * 2 * block_rows_ * widest_ * kFloatBytes;
+    scratch_bytes_ = tasks_ * matrices_ * block_rows_ * widest_ * kFloatBytes;
   }
 
   const DenseChainLoops& kernels_;
@@ -187,7 +250,7 @@ class DenseInferenceKernel final : public Kernel {
   std::vector<Stage> stages_;
   // Prepared memory is a DenseChain, its stages, and from here on floats.
   int64_t floats_at_ = 0;
-  int64_t widest_ = kColumnPadding, block_rows_ = 1, tasks_ = 1;
+  int64_t matrices_ = 2, widest_ = kColumnPadding, block_rows_ = 1, tasks_ = 1;
 };
 
 }  // namespace

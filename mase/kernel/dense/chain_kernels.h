@@ -28,8 +28,9 @@ MASE_INLINE void StoreGroup(float* p, const V16& group) {
   for (int part = 0; part < kParts; ++part) Store(p + part * kLanes, group.part[part]);
 }
 
-// (x - mean) * scale + shift and the ReLU, where the stage has them, on 16 features.
-MASE_INLINE void NormAndRelu(const DenseChainStage& s, int64_t feature, V16& x) {
+// (x - mean) * scale + shift, what is added, and the ReLU, where the stage has them, on 16
+// features; `added` are those of the same row, or null.
+MASE_INLINE void Finish(const DenseChainStage& s, int64_t feature, const float* added, V16& x) {
   if (s.mean != nullptr) {
     const float* mean = s.mean + feature;
 #pragma GCC unroll 4
@@ -37,6 +38,10 @@ MASE_INLINE void NormAndRelu(const DenseChainStage& s, int64_t feature, V16& x) 
       x.part[part] =
           Fma(x.part[part] - Load(mean), Load(mean + s.stride), Load(mean + 2 * s.stride));
     }
+  }
+  if (added != nullptr) {
+#pragma GCC unroll 4
+    for (int part = 0; part < kParts; ++part) x.part[part] += Load(added + part * kLanes);
   }
   if (s.relu) {
     const V zero = Set(0.0f);
@@ -68,12 +73,12 @@ MASE_INLINE void AddStep(const float* src, int64_t src_stride, const float* weig
 }
 
 // kRows rows by kGroups groups of features from `feature` on, in a strip of kStrip groups whose
-// weights, from that feature on, begin at `weight`. For one row the loop takes several steps at a
-// time: fewer instructions, so that the processor begins with the next row while it waits for this
-// one's sums.
+// weights, from that feature on, begin at `weight`; `added` has the same rows, or is null. For one
+// row the loop takes several steps at a time: fewer instructions, so that the processor begins with
+// the next row while it waits for this one's sums.
 template <int kRows, int kGroups, int kStrip>
 MASE_INLINE void ChainTile(const DenseChainStage& s, const float* weight, const float* src,
-                           int64_t src_stride, int64_t feature, float* dst) {
+                           int64_t src_stride, int64_t feature, const float* added, float* dst) {
   constexpr int64_t kStride = kStrip * kGroup, kSteps = kRows == 1 ? 4 : 1;
   V16 sums[kRows][kGroups];
 #pragma GCC unroll 8
@@ -96,7 +101,7 @@ MASE_INLINE void ChainTile(const DenseChainStage& s, const float* weight, const 
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
       for (int part = 0; part < kParts; ++part) sums[r][g].part[part] += bias.part[part];
-      NormAndRelu(s, at, sums[r][g]);
+      Finish(s, at, added == nullptr ? nullptr : added + r * s.stride + at, sums[r][g]);
       StoreGroup(dst + r * s.stride + at, sums[r][g]);
     }
   }
@@ -192,33 +197,36 @@ constexpr int kBlockRows = kLanes == 16  ? (kGroups == 4 ? 6 : 8)
 // one and then one by one.
 template <bool kOneRow, int kStrip>
 MASE_INLINE void ChainStrip(const DenseChainStage& s, int64_t feature, const float* src,
-                            int64_t src_stride, int64_t rows, float* dst) {
+                            int64_t src_stride, int64_t rows, const float* added, float* dst) {
   constexpr int kMost = kOneRow ? kRowGroups : kBlockGroups;
   constexpr int kGroups = kStrip < kMost ? kStrip : kMost;
   const float* weight = s.weight + feature * s.in;
+  const auto row_of = [&](const float* matrix, int64_t r) {
+    return matrix == nullptr ? nullptr : matrix + r * s.stride;
+  };
   for (int g = 0; g < kStrip;
        g += kGroups, weight += kGroups * kGroup, feature += kGroups * kGroup) {
     int64_t r = 0;
     if constexpr (!kOneRow) {
 #if MASE_DENSE_LANES == 16
-      if (kStrip == 1 && s.out - feature <= kNarrow) {
+      if (kStrip == 1 && s.out - feature <= kNarrow && added == nullptr) {
         r = NarrowRows(s, weight, src, src_stride, feature, rows, dst, s.stride);
       }
 #endif
       constexpr int kRows = kBlockRows<kGroups>, kHalf = kRows / 2;
       for (; r + kRows <= rows; r += kRows) {
         ChainTile<kRows, kGroups, kStrip>(s, weight, src + r * src_stride, src_stride, feature,
-                                          dst + r * s.stride);
+                                          row_of(added, r), dst + r * s.stride);
       }
       if (kHalf > 1 && r + kHalf <= rows) {
         ChainTile<kHalf, kGroups, kStrip>(s, weight, src + r * src_stride, src_stride, feature,
-                                          dst + r * s.stride);
+                                          row_of(added, r), dst + r * s.stride);
         r += kHalf;
       }
     }
     for (; r < rows; ++r) {
       ChainTile<1, kGroups, kStrip>(s, weight, src + r * src_stride, src_stride, feature,
-                                    dst + r * s.stride);
+                                    row_of(added, r), dst + r * s.stride);
     }
   }
 }
@@ -241,11 +249,11 @@ MASE_INLINE V16 LoadGroupOf(const float* p, int64_t count) {
 // A stage that is no product. Rows of `src` may end inside of a group; what the next row then has
 // there becomes padding, which nobody reads. Behind the last row there is nothing to load.
 inline void ChainPointwise(const DenseChainStage& s, const float* src, int64_t src_stride,
-                           int64_t rows, float* dst) {
+                           int64_t rows, const float* added, float* dst) {
   for (int64_t r = 0; r < rows; ++r, src += src_stride, dst += s.stride) {
     for (int64_t f = 0; f < s.out; f += kGroup) {
       V16 x = LoadGroupOf(src + f, (rows - r) * src_stride - f);
-      NormAndRelu(s, f, x);
+      Finish(s, f, added == nullptr ? nullptr : added + r * s.stride + f, x);
       StoreGroup(dst + f, x);
     }
   }
@@ -266,44 +274,44 @@ MASE_INLINE void CopyFloats(const float* src, int64_t count, float* dst) {
 }
 
 template <bool kOneRow>
-MASE_INLINE void RunChain(const DenseChain& chain, const float* src, int64_t rows, float* dst,
-                          float* scratch) {
-  float *to = scratch, *spare = scratch + rows * chain.widest;
-  int64_t src_stride = chain.in;
+MASE_INLINE void RunChain(const DenseChain& chain, const float* rows_of_chain, int64_t rows,
+                          float* dst, float* scratch) {
+  const int64_t matrix = rows * chain.widest;
+  float* to = nullptr;
   for (int64_t i = 0; i < chain.stage_count; ++i) {
     const DenseChainStage& s = chain.stages[i];
+    const float* src = s.from < 0 ? rows_of_chain : scratch + s.from * matrix;
+    const float* const added = s.add < 0 ? nullptr : scratch + s.add * matrix;
     int64_t feature = 0;
     // Rows of whole groups are written to where they go.
     const bool writes_results = i + 1 == chain.stage_count && s.out == s.stride;
-    if (writes_results) to = dst;
+    to = writes_results ? dst : scratch + s.to * matrix;
 #if MASE_DENSE_LANES == 16
-    if (!kOneRow && i + 1 == chain.stage_count && s.weight != nullptr && s.out <= kNarrow) {
+    if (!kOneRow && i + 1 == chain.stage_count && s.weight != nullptr && s.out <= kNarrow &&
+        added == nullptr) {
       // Without a matrix in between; a row that is left goes the way of all others.
-      const int64_t done = NarrowRows(s, s.weight, src, src_stride, 0, rows, dst, chain.out);
-      src += done * src_stride;
+      const int64_t done = NarrowRows(s, s.weight, src, s.src_stride, 0, rows, dst, chain.out);
+      src += done * s.src_stride;
       dst += done * chain.out;
       rows -= done;
     }
 #endif
-    if (s.weight == nullptr) ChainPointwise(s, src, src_stride, rows, to);
+    if (s.weight == nullptr) ChainPointwise(s, src, s.src_stride, rows, added, to);
     while (s.weight != nullptr && feature < s.stride) {
       const int64_t groups = DenseChainStrip(s.stride, feature);
       if (groups == 4) {
-        ChainStrip<kOneRow, 4>(s, feature, src, src_stride, rows, to);
+        ChainStrip<kOneRow, 4>(s, feature, src, s.src_stride, rows, added, to);
       } else if (groups == 2) {
-        ChainStrip<kOneRow, 2>(s, feature, src, src_stride, rows, to);
+        ChainStrip<kOneRow, 2>(s, feature, src, s.src_stride, rows, added, to);
       } else {
-        ChainStrip<kOneRow, 1>(s, feature, src, src_stride, rows, to);
+        ChainStrip<kOneRow, 1>(s, feature, src, s.src_stride, rows, added, to);
       }
       feature += groups * kGroup;
     }
     if (writes_results) return;
-    src = to;
-    src_stride = s.stride;
-    std::swap(to, spare);
   }
-  for (int64_t r = 0; r < rows; ++r)
-    CopyFloats(src + r * src_stride, chain.out, dst + r * chain.out);
+  const int64_t stride = chain.stages[chain.stage_count - 1].stride;
+  for (int64_t r = 0; r < rows; ++r) CopyFloats(to + r * stride, chain.out, dst + r * chain.out);
 }
 
 inline bool ChainRow(const void* chain, const void* src, void* dst, void* scratch) {

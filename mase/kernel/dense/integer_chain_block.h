@@ -175,7 +175,7 @@ MASE_INLINE bool EncodeBlockBytes(const Stage& s, const float* src, int64_t rows
     __m512i q[4];
 #pragma GCC unroll 4
     for (int64_t i = 0; i < 4; ++i) {
-      q[i] = EncodeFourRows(s, rounding, src, 4 * i, rows, f, has_nan);
+      q[i] = EncodeFourRows<Seldom::kCalled>(s, rounding, src, 4 * i, rows, f, has_nan);
     }
     const __m512i a = _mm512_shuffle_i32x4(q[0], q[1], 0x44);
     const __m512i b = _mm512_shuffle_i32x4(q[2], q[3], 0x44);
@@ -211,7 +211,8 @@ MASE_INLINE bool EncodeBlock(const Stage& s, const float* src, int64_t rows, int
   return ok;
 }
 
-// The input, a register for each feature, to the first slot. Rows that are missing are the first.
+// The input, a register for each feature, and zeros behind it, to the first slot. Rows that are
+// missing are the first.
 MASE_INLINE void SaveRows(const float* src, int64_t rows, int64_t in, float* dst) {
   const float* turned[kGroup];
   for (int64_t r = 0; r < kLanes; ++r) turned[r] = src + (r < rows ? r * in : 0);
@@ -220,18 +221,19 @@ MASE_INLINE void SaveRows(const float* src, int64_t rows, int64_t in, float* dst
   for (; f < in; ++f) {
     for (int64_t r = 0; r < kLanes; ++r) dst[f * kLanes + r] = turned[r][f];
   }
+  for (; f % 4 != 0; ++f) Store(dst + f * kLanes, Set(0.0f));
 }
 
-// A stage of saved numbers. False as that of EncodeRow, which is asked of the first stage.
-inline bool EncodeSavedRows(const Stage& s, const Saved& saved, int32_t* dst) {
+// A stage of saved numbers. False if they have a NaN, or a norm makes one of them. What lies behind
+// the last output are zeros in each slot, up to a multiple of 4.
+inline bool RunSavedRows(const Stage& s, const Saved& saved, int32_t* dst) {
   const Rounding rounding(s);
   bool has_nan = false;
   for (int64_t output = 0; output < s.out; output += 4) {
     V x[4];
 #pragma GCC unroll 4
     for (int64_t o = 0; o < 4; ++o) {
-      // What is behind the last output has weights of zero, and norms of zeros.
-      x[o] = output + o < s.out ? Load(saved.At<Holds::kOneOutput>(s.slot, output + o)) : Set(0.0f);
+      x[o] = Load(saved.At<Holds::kOneOutput>(s.slot, output + o));
       has_nan |= HasNan(x[o]);
     }
     Apply<Holds::kOneOutput, Seldom::kHere>(s, output, saved, x, &has_nan);
@@ -306,12 +308,12 @@ MASE_INLINE bool RunBlock(const IntegerChain& chain, const float* src, int64_t r
       ok &= EncodeBlock(*s, first, count, chain.widest, from + g * matrix, to);
     } else {
       SaveRows(first, count, chain.in, saved(g).numbers);
-      ok &= EncodeSavedRows(*s, saved(g), from + g * matrix);
+      ok &= RunSavedRows(*s, saved(g), from + g * matrix);
     }
   }
   for (const Stage* end = s++ + chain.stage_count; s != end; ++s, std::swap(from, to)) {
     if (s->slot >= 0) {
-      for (int g = 0; g < kGroups; ++g) EncodeSavedRows(*s, saved(g), to + g * matrix);
+      for (int g = 0; g < kGroups; ++g) ok &= RunSavedRows(*s, saved(g), to + g * matrix);
       continue;
     }
 #ifdef MASE_DENSE_VNNI

@@ -12,13 +12,14 @@ namespace mase::MASE_DENSE_NAMESPACE {
 constexpr int64_t kNarrow = 8;
 
 inline bool IsNarrow(const IntegerChain& chain) {
-  return chain.slots == 0 && chain.stage_count == 2 && chain.stages[1].bytes &&
-         chain.out <= kNarrow;
+  return chain.stage_count == 2 && chain.stages[1].bytes && chain.out <= kNarrow &&
+         chain.slots == 0 && !chain.stages[0].seldom && !chain.stages[1].seldom;
 }
 
 // The codes of up to 16 features from `f` on of the four rows from `row` on; what is behind the
 // last of `rows` rows counts as it. A quarter of the register has four features, as a number of
 // four bytes for each row. Sets `has_nan` if a row has one, or a norm makes one of it.
+template <Seldom kSeldom>
 MASE_INLINE __m512i EncodeFourRows(const Stage& s, const Rounding& rounding, const float* src,
                                    int64_t row, int64_t rows, int64_t f, bool& has_nan) {
   const __mmask16 which = s.in - f >= 16 ? 0xffff : static_cast<__mmask16>((1 << (s.in - f)) - 1);
@@ -30,16 +31,16 @@ MASE_INLINE __m512i EncodeFourRows(const Stage& s, const Rounding& rounding, con
   }
   has_nan |= (_mm512_cmp_ps_mask(x[0], x[1], _CMP_UNORD_Q) |
               _mm512_cmp_ps_mask(x[2], x[3], _CMP_UNORD_Q)) != 0;
-  Apply<Holds::kOutputs, Seldom::kCalled>(s, f, Saved(), x, &has_nan);
+  Apply<Holds::kOutputs, kSeldom>(s, f, Saved(), x, &has_nan);
   VI steps[4];
-  rounding.Steps<Seldom::kCalled>(x, steps);
+  rounding.Steps<kSeldom>(x, steps);
   return _mm512_packus_epi16(_mm512_packs_epi32((__m512i)steps[0], (__m512i)steps[1]),
                              _mm512_packs_epi32((__m512i)steps[2], (__m512i)steps[3]));
 }
 
 MASE_INLINE void StoreTwoRows(const Stage& s, VI sums, int64_t rows, float* dst) {
   V x[] = {Number<Holds::kTwoRows>(s, 0, sums)};
-  Apply<Holds::kTwoRows, Seldom::kCalled>(s, 0, Saved(), x);
+  Apply<Holds::kTwoRows, Seldom::kNever>(s, 0, Saved(), x);
   const __mmask8 which = static_cast<__mmask8>((1 << s.out) - 1);
   if (rows > 0) _mm256_mask_storeu_ps(dst, which, _mm512_castps512_ps256(x[0]));
   if (rows > 1) _mm256_mask_storeu_ps(dst + s.out, which, _mm512_extractf32x8_ps(x[0], 1));
@@ -58,7 +59,8 @@ inline bool NarrowRows(const IntegerChain& chain, const float* src, int64_t rows
     __m512i sums01 = offset, sums23 = offset;
     const int32_t* weight = s.row_weight;
     for (int64_t f = 0; f < chain.in; f += 16) {
-      const __m512i codes = EncodeFourRows(first, rounding, src, row, rows, f, has_nan);
+      const __m512i codes =
+          EncodeFourRows<Seldom::kNever>(first, rounding, src, row, rows, f, has_nan);
       const int64_t steps = s.steps - f / 4;
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i, weight += kGroup) {

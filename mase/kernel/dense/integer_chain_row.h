@@ -177,11 +177,12 @@ MASE_INLINE void CopyRow(const float* src, int64_t count, float* dst) {
   }
 }
 
-// A stage of saved numbers. False as that of EncodeRow, which is asked of the first stage.
-inline bool EncodeSavedRow(const Stage& s, const Saved& saved, void* dst) {
+// A stage of saved numbers. False if they have a NaN, or a norm makes one of them. What lies behind
+// the last output are zeros in each slot, up to `stride`.
+inline bool RunSavedRow(const Stage& s, const Saved& saved, void* dst) {
   const Rounding rounding(s);
   bool has_nan = false;
-  for (int64_t f = 0; f < s.out; f += kLanes) {
+  for (int64_t f = 0; f < s.stride; f += kLanes) {
     V x[] = {Load(saved.At<Holds::kOutputs>(s.slot, f))};
     has_nan |= HasNan(x[0]);
     Apply<Holds::kOutputs, Seldom::kHere>(s, f, saved, x, &has_nan);
@@ -213,11 +214,11 @@ inline bool Row(const void* prepared, const void* src, void* dst, void* scratch)
     ok = EncodeRow(*s, chain.in, Rounding(*s), static_cast<const float*>(src), from);
   } else {
     SaveRow(static_cast<const float*>(src), chain.in, saved);
-    ok = EncodeSavedRow(*s, saved, from);
+    ok = RunSavedRow(*s, saved, from);
   }
   for (const Stage* end = s++ + chain.stage_count; s != end; ++s) {
     if (s->slot >= 0) [[unlikely]] {
-      EncodeSavedRow(*s, saved, to);
+      ok &= RunSavedRow(*s, saved, to);
       std::swap(from, to);
       continue;
     }

@@ -158,14 +158,14 @@ Layers RandomLayers(uint64_t seed, bool saves) {
       layer.ops.push_back(std::move(op));
     }
     const int64_t other = draws.Below(static_cast<int64_t>(saved.size()));
-    if (saves && i > 0 && saved[other] == features) {
+    if (saves && (i > 0 || layer.slot == 0) && saved[other] == features) {
       IntegerChainLayer::Op op = {.kind = Kind::kAdd};
       op.slot = other;
       op.rounds = draws.Coin();
       AddRange(draws, 8, op.step, op.least, op.most);
       layer.ops.push_back(std::move(op));
     }
-    if (saves && i > 0 && draws.Coin()) {
+    if (saves && (i > 0 || layer.slot == 0) && draws.Coin()) {
       IntegerChainLayer::Op op = {.kind = Kind::kSave};
       op.slot = static_cast<int64_t>(saved.size());
       saved.push_back(features);

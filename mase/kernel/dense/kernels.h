@@ -63,6 +63,9 @@ struct DenseChainStage {
   const float* bias = nullptr;    // With `weight`: [stride].
   const float* mean = nullptr;    // [3, stride]: mean, scale, shift. Null: no norm.
   bool relu = false;
+  // Matrices of the scratch: what it reads, with so many floats a row, or -1 for the chain's rows;
+  // what it writes; and what it adds behind the norm, in front of the ReLU, or -1.
+  int64_t from = -1, src_stride = 0, to = 0, add = -1;
 };
 
 // Groups of the strip that begins at `feature`.
@@ -76,6 +79,7 @@ struct DenseChain {
   int64_t widest = 0;  // Of the strides.
   int64_t stage_count = 0;
   const DenseChainStage* stages = nullptr;
+  int64_t matrices = 2;  // Of the scratch.
 };
 
 // What AdamStep and SgdStep compute before their loops.
@@ -101,8 +105,9 @@ struct DenseSgdFactors {
 // Of inference.
 struct DenseChainLoops {
   // Rows [rows, chain.in] through all layers, to [rows, chain.out]: one row, or a block that fits
-  // the L1 cache. `scratch` is 2 * rows * chain.widest floats. That of a row is a RowFunction
-  // (kernel/kernel.h) whose prepared memory begins with a DenseChain; it is always true.
+  // the L1 cache. `scratch` is chain.matrices * rows * chain.widest floats. That of a row is a
+  // RowFunction (kernel/kernel.h) whose prepared memory begins with a DenseChain; it is always
+  // true.
   bool (*row)(const void* chain, const void* src, void* dst, void* scratch);
   void (*block)(const DenseChain& chain, const float* src, int64_t rows, float* dst,
                 float* scratch);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -45,13 +46,15 @@ class ChainKernel final : public IntegerChainKernel {
         isa_(CurrentIntegerIsa()),
         kernels_(IntegerChainKernelsFor(CurrentIsa(), isa_ == IntegerIsa::kVnni)) {
     layers_.push_back({.in = features, .out = features});
-    // Where the input is read again, the first layer reads it as saved numbers, too.
-    if (std::any_of(parts_.begin(), parts_.end(),
-                    [](const IntegerChainPart& part) { return part.slot == 0; })) {
-      layers_.back().slot = 0;
-    }
     slot_features_ = {features};
     for (const IntegerChainPart& part : parts_) Add(part);
+    // Where the input is read again, or its stage saves numbers, it is saved numbers itself.
+    const std::vector<IntegerChainLayer::Op>& ops = layers_.front().ops;
+    if (std::any_of(parts_.begin(), parts_.end(),
+                    [](const IntegerChainPart& part) { return part.slot == 0; }) ||
+        std::any_of(ops.begin(), ops.end(), [](const auto& op) { return op.slot >= 0; })) {
+      layers_.front().slot = 0;
+    }
     prepared_bytes_ = PackIntegerChain(layers_, kernels_, nullptr);
     tasks_ = ChunkCount(rows_ * macs_, kTaskMacs,
                         std::clamp<int64_t>(rows_ / kernels_.lanes, 1, kMaxTasks));
@@ -81,16 +84,15 @@ class ChainKernel final : public IntegerChainKernel {
         op = 0;
         numbers = saved[part->slot];
       } else if (part->op.op == ops::kAdd) {
+        // Saved numbers come from a product, or are rounded: only those that they are added to can
+        // be the caller's, which are watched where they enter.
         const NumberRange other = part->src.has_value() ? RangeOf(*part->src) : saved[part->slot];
+        MASE_RETURN_IF_ERROR(InLayer(*part, CheckSum(part, numbers, other)));
         numbers.largest += other.largest;
-        numbers.watched |= other.watched;
       } else if (part->op.op == ops::kBatchNorm1d) {
         while (layer->ops[op].kind != Kind::kNorm) ++op;
-        const bool is_rounded = std::any_of(part, parts_.end(), [](const IntegerChainPart& next) {
-          return next.op.op == ops::kLinear || next.op.op == kEncode;
-        });
-        MASE_RETURN_IF_ERROR(InLayer(
-            *part, FillNorm(part->op, args, layer->out, is_rounded, numbers, layer->ops[op++])));
+        MASE_RETURN_IF_ERROR(InLayer(*part, FillNorm(part->op, args, layer->out, IsRounded(part),
+                                                     numbers, layer->ops[op++])));
       }
     }
     PackIntegerChain(layers, kernels_, args.prepared);
@@ -140,6 +142,25 @@ class ChainKernel final : public IntegerChainKernel {
   // Which layer of several an error is about; whoever runs the kernel says which several.
   absl::Status InLayer(const IntegerChainPart& part, const absl::Status& status) const {
     return parts_.front().label == parts_.back().label ? status : Annotate(status, part.label);
+  }
+
+  // Whether codes are made behind a part, perhaps of what it computes.
+  bool IsRounded(std::vector<IntegerChainPart>::const_iterator part) const {
+    return std::any_of(part, parts_.end(), [](const IntegerChainPart& next) {
+      return next.op.op == ops::kLinear || next.op.op == kEncode;
+    });
+  }
+
+  // As CheckNorm of a sum: infinities of either sign may meet.
+  absl::Status CheckSum(std::vector<IntegerChainPart>::const_iterator part,
+                        const NumberRange& numbers, const NumberRange& other) const {
+    constexpr double kLargest = std::numeric_limits<float>::max();
+    if (numbers.largest <= kLargest || other.largest <= kLargest || !IsRounded(part)) {
+      return absl::OkStatus();
+    }
+    return absl::OutOfRangeError(
+        "adds numbers that may both be infinite, of which a nan can come, and no code stands for "
+        "it; look at running_var and weights of the batch norms in front of it");
   }
 
   KernelFacts Facts(const SumBound& bound) const {

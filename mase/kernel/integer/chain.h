@@ -9,15 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "mase/kernel/chain_parts.h"
 #include "mase/kernel/kernel.h"
 
 namespace mase {
 
 inline constexpr absl::string_view kIntegerChain = "integer_chain";
-
-// Parts that are no ops: numbers are put into a slot, or what follows reads those of a slot.
-inline constexpr absl::string_view kSave = "save";
-inline constexpr absl::string_view kRecall = "recall";
 
 // One op of the chain, in its order: "linear", "batch_norm1d", "relu", "add", "encode", "decode",
 // "save", "recall".
@@ -29,9 +26,7 @@ struct IntegerChainPart {
   // first, if they are.
   std::optional<Codes> src;
   WeightCodes weight;  // Of a linear.
-  // Of a save, a recall and an add: whose numbers. 0 are the chain's input, saved already; the
-  // others are saved once, before they are read.
-  int slot = -1;
+  int slot = -1;       // Of a save, a recall and an add (chain_parts.h).
 };
 
 // Whether a linear layer of this size is better in a chain than by itself, and its codes are ones
