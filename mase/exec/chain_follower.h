@@ -1,9 +1,10 @@
 // Finds what of a program can be one kernel: a step and what follows it, over branches and residual
 // sums, up to a result that is all that others read of it.
 //
-//   x -> linear -> relu -> linear -> add -> relu -> linear      one chain: what the add reads of
-//   the
-//                      \____________/                           relu is saved, and added later
+//   x -> linear -> relu -> linear -> add -> relu -> linear
+//                      \____________/
+//
+// is one chain: what the add reads of the relu is saved, and added later.
 #ifndef MASE_EXEC_CHAIN_FOLLOWER_H_
 #define MASE_EXEC_CHAIN_FOLLOWER_H_
 

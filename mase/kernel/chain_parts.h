@@ -1,7 +1,7 @@
 // Parts of chains of layers as one kernel (dense_chain.h, integer/chain.h) that are no ops of the
 // graph: numbers are put into a slot, or what follows reads those of a slot. Slot 0 is the chain's
-// input; each other one is saved before it is read, perhaps several times. An "add" in a chain adds a slot's numbers
-// to those of the part before it. A FusedOp has the slot as an attribute.
+// input; each other one is saved before it is read, perhaps several times. An "add" in a chain adds
+// a slot's numbers to those of the part before it. A FusedOp has the slot as an attribute.
 #ifndef MASE_KERNEL_CHAIN_PARTS_H_
 #define MASE_KERNEL_CHAIN_PARTS_H_
 

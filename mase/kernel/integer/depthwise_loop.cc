@@ -1,18 +1,13 @@
 #include "mase/kernel/integer/depthwise_loop.h"
 
-#include <immintrin.h>
-
 #include <algorithm>
-#include <cstring>
+
+#include "mase/kernel/integer/registers.h"
 
 namespace mase {
 namespace {
 
-// kVectors registers of channels from `c` on. `Set` has registers of kLanes lanes:
-//   Register Load(const int32_t* lanes)
-//   Register Codes(const T* pixel)                          kLanes codes as lanes
-//   Register Add(Register sum, Register codes, Register weights)
-//   void Store(int32_t* lanes, Register sum)
+// kVectors registers of channels from `c` on.
 template <typename Set, typename T, int kVectors>
 [[gnu::always_inline]] inline void SumChannels(const DepthwiseRow& row, int64_t c) {
   using Register = typename Set::Register;
@@ -61,26 +56,6 @@ template <typename Set, typename T>
   if (c < row.channels) SumLastChannels<Set, T>(row, c);
 }
 
-struct Sse2 {
-  using Register = __m128i;
-  static constexpr int kLanes = 4;
-  static Register Load(const int32_t* lanes) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(lanes));
-  }
-  static Register Codes(const uint8_t* pixel) {
-    int32_t four;
-    std::memcpy(&four, pixel, sizeof(four));
-    const Register zero = _mm_setzero_si128();
-    return _mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(four), zero), zero);
-  }
-  static Register Codes(const int32_t* pixel) { return Load(pixel); }
-  static Register Add(Register sum, Register codes, Register weights) {
-    return _mm_add_epi32(sum, _mm_madd_epi16(codes, weights));
-  }
-  static void Store(int32_t* lanes, Register sum) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(lanes), sum);
-  }
-};
 template <typename T>
 void RunSse2(const DepthwiseRow& row) {
   RunRow<Sse2, T>(row);
@@ -88,23 +63,6 @@ void RunSse2(const DepthwiseRow& row) {
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,bmi,bmi2")
-struct Avx2 {
-  using Register = __m256i;
-  static constexpr int kLanes = 8;
-  static Register Load(const int32_t* lanes) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lanes));
-  }
-  static Register Codes(const uint8_t* pixel) {
-    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(pixel)));
-  }
-  static Register Codes(const int32_t* pixel) { return Load(pixel); }
-  static Register Add(Register sum, Register codes, Register weights) {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(codes, weights));
-  }
-  static void Store(int32_t* lanes, Register sum) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), sum);
-  }
-};
 template <typename T>
 void RunAvx2(const DepthwiseRow& row) {
   RunRow<Avx2, T>(row);
@@ -113,19 +71,6 @@ void RunAvx2(const DepthwiseRow& row) {
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2")
-struct Avx512 {
-  using Register = __m512i;
-  static constexpr int kLanes = 16;
-  static Register Load(const int32_t* lanes) { return _mm512_loadu_si512(lanes); }
-  static Register Codes(const uint8_t* pixel) {
-    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(pixel)));
-  }
-  static Register Codes(const int32_t* pixel) { return Load(pixel); }
-  static Register Add(Register sum, Register codes, Register weights) {
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(codes, weights));
-  }
-  static void Store(int32_t* lanes, Register sum) { _mm512_storeu_si512(lanes, sum); }
-};
 template <typename T>
 void RunAvx512(const DepthwiseRow& row) {
   RunRow<Avx512, T>(row);
@@ -134,11 +79,6 @@ void RunAvx512(const DepthwiseRow& row) {
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi,bmi2")
-struct Vnni : Avx512 {
-  static Register Add(Register sum, Register codes, Register weights) {
-    return _mm512_dpbusd_epi32(sum, codes, weights);
-  }
-};
 void RunVnni(const DepthwiseRow& row) { RunRow<Vnni, uint8_t>(row); }
 #pragma GCC pop_options
 

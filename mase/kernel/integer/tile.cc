@@ -8,6 +8,7 @@
 #include "mase/base/isa.h"
 #include "mase/base/isa_limit.h"
 #include "mase/kernel/integer/epilogue.h"
+#include "mase/kernel/integer/registers.h"
 
 namespace mase {
 namespace {
@@ -70,11 +71,7 @@ template <typename Register>
   }
 }
 
-// The body of a loop for one instruction set, whose `Set` has registers of kLanes sums:
-//   Register Broadcast(const void* a)            one step of a row, to all lanes
-//   Register Load(const void* b)                 one step of kLanes columns
-//   Register Add(Register sum, Register a, Register b)
-//   void Store(int32_t* sums, Register sum)
+// The body of a loop for one instruction set.
 template <typename Set, int kRows, int kVectors>
 [[gnu::always_inline]] inline void RunTile(const Tile& tile) {
   using Register = typename Set::Register;
@@ -174,25 +171,6 @@ template <typename Set>
   }
 }
 
-[[gnu::always_inline]] inline int32_t LoadStep(const void* from) {
-  int32_t step;
-  std::memcpy(&step, from, sizeof(step));
-  return step;
-}
-
-struct Sse2 {
-  using Register = __m128i;
-  static constexpr int kLanes = 4;
-  static Register Broadcast(const void* a) { return _mm_set1_epi32(LoadStep(a)); }
-  static Register Load(const void* b) { return _mm_loadu_si128(static_cast<const __m128i*>(b)); }
-  static Register Add(Register sum, Register a, Register b) {
-    return _mm_add_epi32(sum, _mm_madd_epi16(a, b));
-  }
-  static void Store(int32_t* sums, Register sum) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(sums), sum);
-  }
-};
-
 void RunSse2(const Tile& tile) {
   switch (tile.rows) {
     case 1:
@@ -204,48 +182,16 @@ void RunSse2(const Tile& tile) {
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,bmi,bmi2")
-struct Avx2 {
-  using Register = __m256i;
-  static constexpr int kLanes = 8;
-  static Register Broadcast(const void* a) { return _mm256_set1_epi32(LoadStep(a)); }
-  static Register Load(const void* b) { return _mm256_loadu_si256(static_cast<const __m256i*>(b)); }
-  static Register Add(Register sum, Register a, Register b) {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
-  }
-  static void Store(int32_t* sums, Register sum) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), sum);
-  }
-};
 void RunAvx2Words(const Tile& tile) { RunRows<Avx2, 1>(tile); }
 #pragma GCC pop_options
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2")
-struct Avx512 {
-  using Register = __m512i;
-  static constexpr int kLanes = 16;
-  static Register Broadcast(const void* a) { return _mm512_set1_epi32(LoadStep(a)); }
-  static Register Load(const void* b) { return _mm512_loadu_si512(b); }
-  static Register Add(Register sum, Register a, Register b) {
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
-  }
-  static void Store(int32_t* sums, Register sum) { _mm512_storeu_si512(sums, sum); }
-};
 void RunAvx512Words(const Tile& tile) { RunWide<Avx512>(tile); }
 #pragma GCC pop_options
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi,bmi2")
-struct Vnni {
-  using Register = __m512i;
-  static constexpr int kLanes = 16;
-  static Register Broadcast(const void* a) { return _mm512_set1_epi32(LoadStep(a)); }
-  static Register Load(const void* b) { return _mm512_loadu_si512(b); }
-  static Register Add(Register sum, Register a, Register b) {
-    return _mm512_dpbusd_epi32(sum, a, b);
-  }
-  static void Store(int32_t* sums, Register sum) { _mm512_storeu_si512(sums, sum); }
-};
 void RunVnniBytes(const Tile& tile) { RunWide<Vnni>(tile); }
 #pragma GCC pop_options
 
