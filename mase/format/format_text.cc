@@ -99,6 +99,7 @@ absl::Status SetField(const FieldDescriptor& field, absl::string_view value, Mes
     return absl::OkStatus();
   }
   int32_t integer;
+  float number;
   bool truth;
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
@@ -114,6 +115,13 @@ absl::Status SetField(const FieldDescriptor& field, absl::string_view value, Mes
             absl::StrCat(field.name(), " '", value, "': want true or false"));
       }
       reflection.SetBool(message, &field, truth);
+      return absl::OkStatus();
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      if (!absl::SimpleAtof(value, &number)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(field.name(), " '", value, "': want a number"));
+      }
+      reflection.SetFloat(message, &field, number);
       return absl::OkStatus();
     default:
       reflection.SetString(message, &field, std::string(value));
@@ -213,6 +221,11 @@ std::string ValueText(const Message& message, const FieldDescriptor& field) {
       return absl::StrCat(reflection.GetInt32(message, &field));
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection.GetBool(message, &field) ? "true" : "false";
+    case FieldDescriptor::CPPTYPE_FLOAT: {
+      std::string shortest;  // That is read as the same number.
+      google::protobuf::TextFormat::PrintFieldValueToString(message, &field, -1, &shortest);
+      return shortest;
+    }
     default:
       return reflection.GetString(message, &field);
   }

@@ -57,6 +57,8 @@ TEST(FormatTextTest, FaultsAreNamed) {
   EXPECT_EQ(Parsed("integer 8/4/2"),
             "format 'integer 8/4/2': 3 values, but integer has width/frac_width");
   EXPECT_EQ(Parsed("integer x"), "format 'integer x': width 'x': want an integer");
+  EXPECT_EQ(Parsed("ternary 2/true/much"),
+            "format 'ternary 2/true/much': mean 'much': want a number");
   EXPECT_THAT(Parsed("block_fp 8/8/127/1.16"), HasSubstr("want integers joined by x, as in 1x16"));
   EXPECT_THAT(Parsed("integer { widht: 8 }"), HasSubstr("widht"));
   EXPECT_THAT(Parsed("integer 8/4 rounding: UP"), HasSubstr("UP"));
@@ -70,7 +72,9 @@ TEST(FormatTextTest, WhatIsPrintedIsReadAgain) {
                                     "integer { width: 8 is_signed: false }",
                                     "binary { }",
                                     "affine 8",
-                                    "log 8/3 gradient: CLAMP_AWARE"};
+                                    "log 8/3 gradient: CLAMP_AWARE",
+                                    "ternary 2/true/0.1",
+                                    "ternary 2/true/None/0.3333333"};
   for (const Family* family : Families()) texts.emplace_back(family->example);
   for (const std::string& text : texts) {
     const FormatProto format = ParseFormat(text).value();
