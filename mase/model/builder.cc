@@ -64,13 +64,16 @@ void ModelBuilder::Declare(absl::string_view path, absl::string_view text, const
   if (layer->schema->parameter_rule != nullptr) {
     for (const ParameterSpec& spec : layer->schema->parameter_rule(layer->attributes)) {
       const std::string name = absl::StrCat(path, ".", spec.name);
-      absl::StatusOr<Tensor> tensor = Tensor::Create(spec.dtype, spec.shape);
-      if (!tensor.ok()) return Fail(Annotate(tensor.status(), name));
-      elements_ += tensor->elements();
+      if (absl::Status valid = spec.shape.Validate(); !valid.ok()) {
+        return Fail(Annotate(valid, name));
+      }
+      elements_ += spec.shape.elements();
       if (elements_ > max_elements_) {
         return Fail(absl::ResourceExhaustedError(
             absl::StrCat(name, ": the net has more than ", max_elements_, " weights")));
       }
+      absl::StatusOr<Tensor> tensor = Tensor::Create(spec.dtype, spec.shape);
+      if (!tensor.ok()) return Fail(Annotate(tensor.status(), name));
       DrawInitial(spec, generator_, *tensor);
       graph_.SetTensor(name, *std::move(tensor), spec.buffer);
     }

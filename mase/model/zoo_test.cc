@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/memory_budget.h"
 #include "mase/model/layer.h"
 #include "mase/testing/matchers.h"
 
@@ -185,6 +186,20 @@ TEST(ZooTest, MistakesInAModelAreNamed) {
     ASSERT_FALSE(graph.ok()) << c.model;
     EXPECT_THAT(std::string(graph.status().message()), HasSubstr(c.message)) << c.model;
   }
+}
+
+TEST(ZooTest, WeightsBeyondTheBoundAreNotMade) {
+  const ModelRequest request = {
+      .model = "Linear 60000, Linear 60000", .input = {16}, .max_elements = 2'000'000};
+  const int64_t limit = MemoryLimit();
+  SetMemoryLimit(int64_t{1} << 32);  // The second layer has 14.4 GB.
+  const auto graph = BuildModel(request);
+  SetMemoryLimit(limit);
+  EXPECT_EQ(graph.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(
+      std::string(graph.status().message()),
+      "model 'Linear 60000, Linear 60000': seq_blocks.1.weight: the net has more than 2000000 "
+      "weights");
 }
 
 }  // namespace
