@@ -81,11 +81,18 @@ absl::StatusOr<ConfigValue> Opened(const ConfigValue& value, const Source& sourc
 
 }  // namespace
 
-Merger::Merger(PassOptionsResolver resolve_pass) : resolve_pass_(std::move(resolve_pass)) {
-  const Source defaults{Level::kDefault, "defaults", ""};
-  source_ = &defaults;
-  CHECK_EQ(FillDefaults("", config_), absl::OkStatus());
-  source_ = nullptr;
+Merger::Merger(PassOptionsResolver resolve_pass)
+    : resolve_pass_(std::move(resolve_pass)),
+      config_(Defaults().config_),
+      record_(Defaults().record_) {}
+
+const Merger& Merger::Defaults() {
+  static const Merger& defaults = *[] {
+    auto* const filled = new Merger(Empty());
+    CHECK_EQ(filled->FillDefaults("", filled->config_), absl::OkStatus());
+    return filled;
+  }();
+  return defaults;
 }
 
 absl::Status Merger::Merge(const ConfigValue& table, const Source& source) {

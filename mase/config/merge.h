@@ -80,6 +80,12 @@ class Merger {
   using Message = google::protobuf::Message;
   using Field = google::protobuf::FieldDescriptor;
 
+  struct Empty {};
+  explicit Merger(Empty) {}
+
+  // What every merger starts with; worked out once, as the defaults stand as text in .proto files.
+  static const Merger& Defaults();
+
   absl::Status MergeTable(const ValueTable& table, const Field* hidden, const std::string& path,
                           Message& message);
   absl::Status CheckChoices(const ValueTable& table, const std::string& path,
