@@ -59,15 +59,20 @@ Dataset SomeData() {
   return dataset;
 }
 
-// Restores the checkpoint in `folder`, as --resume does before it trains.
-void GoOn(const RunConfig& settings, const std::string& folder) {
-  static const Dataset dataset = SomeData();
-  TorchGenerator generator(0);
+Graph SomeNet(TorchGenerator& generator) {
   auto graph = BuildModel({.model = "Linear 3", .input = Shape({2}), .classes = 3}, &generator);
   CHECK(graph.ok()) << graph.status();
+  return *std::move(graph);
+}
+
+// Restores the checkpoint in `folder`, as --resume does before it trains.
+void GoOn(const RunConfig& settings, const std::string& folder) {
+  static TorchGenerator generator(0);
+  static const Dataset dataset = SomeData();
+  static const Graph graph = SomeNet(generator);
   TrainerOptions options;
   options.settings = settings;
-  auto trainer = Trainer::Create(*std::move(graph), dataset, generator, options);
+  auto trainer = Trainer::Create(graph.Clone(), dataset, generator, options);
   if (!trainer.ok()) return;
   (void)(*trainer)->Restore(folder);
 }
