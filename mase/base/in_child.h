@@ -10,9 +10,9 @@
 //   if (!texts.ok()) return Annotate(texts.status(), path);  // "net.h5: crashed (SIGSEGV)"
 //
 // The child is a fork: it has all that is in memory here and all open files, and nothing that it
-// changes comes back but its answer. Code that is to do harm is not held by this (isolation.h is
-// for that); an answer of a child whose memory was overwritten is any text, and is checked as what
-// comes from outside.
+// changes comes back but its answer and what lies in memory that is mapped as shared. Code that is
+// to do harm is not held by this (isolation.h is for that); an answer of a child whose memory was
+// overwritten is any text, and is checked as what comes from outside.
 #ifndef MASE_BASE_IN_CHILD_H_
 #define MASE_BASE_IN_CHILD_H_
 

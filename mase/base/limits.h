@@ -43,6 +43,8 @@ inline constexpr int64_t kUnpackedBytesFree = int64_t{64} << 20;
 inline constexpr int64_t kMaxUnpackRatio = 200;
 inline constexpr int64_t kMaxArchiveMembers = 10000;  // Of a zip archive.
 inline constexpr int64_t kMaxHdf5ChunkBytes = int64_t{1} << 30;
+inline constexpr int64_t kMaxHdf5FactsBytes = int64_t{64} << 20;  // What lies where in a file.
+inline constexpr int kMaxHdf5DataSets = 1000;                     // That are listed.
 inline constexpr int64_t kMaxHdf5TextBytes = 16 << 20;  // Of an attribute, each with its end.
 // Of a child in which a library reads what it trusts too much (in_child.h), beside the memory that
 // this process has.

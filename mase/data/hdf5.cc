@@ -1,18 +1,15 @@
 #include "mase/data/hdf5.h"
 
-#include <omp.h>
-
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <map>
 #include <utility>
 
-#include "absl/base/attributes.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "mase/base/limits.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
@@ -24,9 +21,6 @@
 
 namespace mase {
 namespace {
-
-// Debian's libhdf5 is not thread-safe.
-ABSL_CONST_INIT absl::Mutex library_mutex(absl::kConstInit);
 
 // Numbers the distinct patterns of one-hot values, which are few.
 class OneHotCodes {
@@ -73,29 +67,24 @@ absl::Status StoreRows(const std::string& path, const Destination& to, const std
   return absl::OkStatus();
 }
 
-// Reads blocks one after another, a few at a time, and unpacks and stores those on all cores.
-absl::Status StoreAllRows(const std::string& path, const Hdf5TableFile& reader,
-                          const Destination& to) {
-  const int64_t group = 4 * omp_get_max_threads();
+absl::Status StoreAllRows(const std::string& path, const Hdf5DataSet& set, const Destination& to) {
+  MASE_ASSIGN_OR_RETURN(const Hdf5Elements elements, Hdf5Elements::Open(set));
+  std::vector<absl::Status> status(static_cast<size_t>(elements.blocks()));
   constexpr size_t kWorthThreads = 4 << 20;  // Starting them costs as much as small tables do.
-  for (int64_t begin = 0; begin < reader.blocks(); begin += group) {
-    const int64_t count = std::min(group, reader.blocks() - begin);
-    std::vector<absl::StatusOr<Hdf5TableFile::Block>> blocks;
-    for (int64_t i = 0; i < count; ++i) blocks.push_back(reader.Read(begin + i));
-    std::vector<absl::Status> status(count);
-    const bool threads = count * reader.block_rows() * reader.row_bytes() > kWorthThreads;
+  const bool threads = static_cast<size_t>(set.rows()) * set.row_bytes() > kWorthThreads;
+  std::atomic<bool> failed = false;
 #pragma omp parallel for schedule(dynamic, 1) if (threads)
-    for (int64_t i = 0; i < count; ++i) {
-      const auto rows = blocks[i].ok() ? reader.Unpack(*std::move(blocks[i]))
-                                       : absl::StatusOr<std::string>(blocks[i].status());
-      const int64_t first_row = (begin + i) * reader.block_rows();
-      status[i] = rows.ok() ? StoreRows(path, to, *rows, reader.row_bytes(), first_row,
-                                        std::min(reader.block_rows(), reader.rows() - first_row))
-                            : rows.status();
-    }
-    for (const absl::Status& s : status) MASE_RETURN_IF_ERROR(s);
+  for (int64_t i = 0; i < elements.blocks(); ++i) {
+    if (failed) continue;
+    const absl::StatusOr<std::string> rows = elements.Block(i);
+    const int64_t first_row = i * elements.block_rows();
+    status[i] = rows.ok() ? StoreRows(path, to, *rows, set.row_bytes(), first_row,
+                                      std::min(elements.block_rows(), set.rows() - first_row))
+                          : rows.status();
+    if (!status[i].ok()) failed = true;
   }
-  return absl::OkStatus();
+  for (const absl::Status& s : status) MASE_RETURN_IF_ERROR(s);
+  return elements.CheckUnchanged();
 }
 
 // Gives equal rows of one-hot values equal labels, and each label the class of its largest value.
@@ -122,57 +111,58 @@ absl::Status LabelRows(const Hdf5Columns& columns, const std::string& path,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Shape> ShapeOf(const Hdf5TableFile& file) {
-  Shape shape;
-  for (const hsize_t extent : file.dims()) shape.push_back(static_cast<int64_t>(extent));
-  MASE_RETURN_IF_ERROR(shape.Validate());
-  return shape;
+// All elements of a data set.
+absl::StatusOr<std::string> ReadElements(const Hdf5DataSet& set) {
+  MASE_ASSIGN_OR_RETURN(const Hdf5Elements elements, Hdf5Elements::Open(set));
+  MASE_ASSIGN_OR_RETURN(std::string bytes, elements.All());
+  MASE_RETURN_IF_ERROR(elements.CheckUnchanged());
+  return bytes;
 }
 
 // The numbers of a data set: as float64 where float32 may not hold them.
-absl::StatusOr<Tensor> ReadNumbers(const std::string& path, const std::string& name) {
-  MASE_ASSIGN_OR_RETURN(const Hdf5TableFile file, Hdf5TableFile::Open(path, name));
-  MASE_ASSIGN_OR_RETURN(const Shape shape, ShapeOf(file));
-  MASE_ASSIGN_OR_RETURN(const Hdf5Member element, file.Element());
-  if (element.text_bytes > 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": data set '", name, "' holds texts, want numbers"));
-  }
-  MASE_ASSIGN_OR_RETURN(const std::string bytes, file.ReadAll());
-  const size_t size = bytes.size() / shape.elements();
-  const bool narrow = element.number == Hdf5Number::kFloat32 || size <= 2;
+absl::StatusOr<Tensor> ReadNumbers(const Hdf5DataSet& set, const Hdf5Member& element) {
+  const bool narrow = element.number == HDF5_FLOAT32 || element.bytes <= 2;
+  MASE_ASSIGN_OR_RETURN(const std::string bytes, ReadElements(set));
   MASE_ASSIGN_OR_RETURN(Tensor tensor,
-                        Tensor::Create(narrow ? DType::kFloat32 : DType::kFloat64, shape));
+                        Tensor::Create(narrow ? DType::kFloat32 : DType::kFloat64, set.shape()));
   if (narrow) {
     float* out = tensor.mutable_data<float>().data();
-    for (size_t at = 0; at < bytes.size(); at += size) *out++ = element.Load(&bytes[at]);
+    for (size_t at = 0; at < bytes.size(); at += element.bytes) *out++ = element.Load(&bytes[at]);
   } else {
     double* out = tensor.mutable_data<double>().data();
-    for (size_t at = 0; at < bytes.size(); at += size) *out++ = element.LoadDouble(&bytes[at]);
+    for (size_t at = 0; at < bytes.size(); at += element.bytes) {
+      *out++ = element.LoadDouble(&bytes[at]);
+    }
   }
   return tensor;
 }
 
-absl::StatusOr<DataTable> ReadArrays(const std::string& path, const ArrayChoice& choice) {
+absl::StatusOr<DataTable> ReadArrays(const std::string& path, const Hdf5File& file,
+                                     const ArrayChoice& choice) {
   DataTable table;
-  MASE_ASSIGN_OR_RETURN(const Tensor features, ReadNumbers(path, choice.features));
+  MASE_ASSIGN_OR_RETURN(const Hdf5DataSet feature_set, file.Find(choice.features));
+  MASE_ASSIGN_OR_RETURN(const Hdf5Member number, feature_set.Element());
+  if (number.is_text()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": data set '", choice.features, "' holds texts, want numbers"));
+  }
+  MASE_ASSIGN_OR_RETURN(const Tensor features, ReadNumbers(feature_set, number));
   MASE_RETURN_IF_ERROR(SetFeatures(path, choice, features, table));
   if (choice.labels.empty()) return table;
-  MASE_ASSIGN_OR_RETURN(const Hdf5TableFile file, Hdf5TableFile::Open(path, choice.labels));
-  MASE_ASSIGN_OR_RETURN(const Hdf5Member element, file.Element());
-  MASE_ASSIGN_OR_RETURN(const Shape shape, ShapeOf(file));
+  MASE_ASSIGN_OR_RETURN(const Hdf5DataSet label_set, file.Find(choice.labels));
+  MASE_ASSIGN_OR_RETURN(const Hdf5Member label, label_set.Element());
   LabelArray labels;
-  if (element.text_bytes > 0) {
-    MASE_ASSIGN_OR_RETURN(const std::string bytes, file.ReadAll());
+  if (label.is_text()) {
+    MASE_ASSIGN_OR_RETURN(const std::string bytes, ReadElements(label_set));
     std::vector<std::string> texts;
-    for (size_t at = 0; at < bytes.size(); at += element.text_bytes) {
-      texts.push_back(element.LoadText(&bytes[at]));
+    for (size_t at = 0; at < bytes.size(); at += label.bytes) {
+      texts.push_back(label.LoadText(&bytes[at]));
     }
     labels = std::move(texts);
   } else {
-    MASE_ASSIGN_OR_RETURN(labels, ReadNumbers(path, choice.labels));
+    MASE_ASSIGN_OR_RETURN(labels, ReadNumbers(label_set, label));
   }
-  MASE_RETURN_IF_ERROR(SetLabels(path, choice, shape, labels, table));
+  MASE_RETURN_IF_ERROR(SetLabels(path, choice, label_set.shape(), labels, table));
   if (choice.label_choice == LabelChoice::kKnownName) table.label_name = std::string("class");
   return table;
 }
@@ -192,19 +182,18 @@ absl::StatusOr<Tensor> TakeColumns(const std::vector<Hdf5Member>& members, size_
 }
 
 absl::StatusOr<DataTable> ReadCompound(const std::string& path, const std::string& name,
-                                       const TableColumns& wanted) {
-  MASE_ASSIGN_OR_RETURN(const Hdf5TableFile file, Hdf5TableFile::Open(path, name));
-  FileColumns columns = {file.MemberNames(), {}};
+                                       const Hdf5DataSet& set, const TableColumns& wanted) {
+  FileColumns columns = {set.ColumnNames(), {}};
   std::vector<Hdf5Member> members;
-  for (const std::string& column : columns.names) {
-    const absl::StatusOr<Hdf5Member> member = file.Find(column);
-    columns.texts.push_back(!member.ok() || member->text_bytes > 0);
-    members.push_back(member.value_or(Hdf5Member{.text_bytes = 1}));
+  for (size_t i = 0; i < columns.names.size(); ++i) {
+    const absl::StatusOr<Hdf5Member> member = set.Column(static_cast<int>(i));
+    columns.texts.push_back(!member.ok() || member->is_text());
+    members.push_back(member.value_or(Hdf5Member{.number = HDF5_OTHER}));
   }
   DataTable table;
   MASE_ASSIGN_OR_RETURN(const ColumnChoice chosen, ChooseColumns(path, columns, wanted, table));
   for (std::string& note : table.notes) note = absl::StrCat(path, ": ", note);
-  MASE_ASSIGN_OR_RETURN(const std::string bytes, file.ReadAll());
+  MASE_ASSIGN_OR_RETURN(const std::string bytes, ReadElements(set));
   const auto numbers = [&](const std::vector<int>& numbers_of) -> absl::StatusOr<Tensor> {
     std::vector<Hdf5Member> taken;
     for (const int column : numbers_of) {
@@ -214,7 +203,7 @@ absl::StatusOr<DataTable> ReadCompound(const std::string& path, const std::strin
       }
       taken.push_back(members[column]);
     }
-    return TakeColumns(taken, file.row_bytes(), bytes);
+    return TakeColumns(taken, set.row_bytes(), bytes);
   };
   const ArrayChoice choice = {name, table.label_name, chosen.label_choice, {}};
   MASE_ASSIGN_OR_RETURN(const Tensor features, numbers(chosen.features));
@@ -226,12 +215,12 @@ absl::StatusOr<DataTable> ReadCompound(const std::string& path, const std::strin
     for (const int column : chosen.labels) classes.push_back(columns.names[column]);
     MASE_ASSIGN_OR_RETURN(const Tensor marks, numbers(chosen.labels));
     MASE_RETURN_IF_ERROR(SetOneHotLabels(ToFloat32(marks), classes, path, table));
-  } else if (columns.texts[label] && file.Find(columns.names[label]).ok()) {
+  } else if (columns.texts[label] && members[label].is_text()) {
     std::vector<std::string> texts;
-    for (size_t at = 0; at < bytes.size(); at += file.row_bytes()) {
+    for (size_t at = 0; at < bytes.size(); at += set.row_bytes()) {
       texts.push_back(members[label].LoadText(&bytes[at]));
     }
-    MASE_RETURN_IF_ERROR(SetLabels(path, choice, Shape({file.rows()}), std::move(texts), table));
+    MASE_RETURN_IF_ERROR(SetLabels(path, choice, Shape({set.rows()}), std::move(texts), table));
   } else {
     MASE_ASSIGN_OR_RETURN(const Tensor labels, numbers(chosen.labels));
     MASE_RETURN_IF_ERROR(SetLabels(path, choice, labels.shape(), labels, table));
@@ -246,10 +235,10 @@ bool IsHdf5(absl::string_view file_bytes) {
 }
 
 absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns) {
-  absl::MutexLock lock(&library_mutex);
   const std::string name(path);
-  MASE_ASSIGN_OR_RETURN(const Hdf5TableFile reader, Hdf5TableFile::Open(name, columns.dataset));
-  if (!reader.is_table()) {
+  MASE_ASSIGN_OR_RETURN(const Hdf5File file, Hdf5File::Open(name));
+  MASE_ASSIGN_OR_RETURN(const Hdf5DataSet set, file.Find(columns.dataset));
+  if (!set.is_table()) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, ": data set '", columns.dataset, "' is no table with named members"));
   }
@@ -258,8 +247,8 @@ absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Column
   to.names.insert(to.names.end(), columns.one_hot.begin(), columns.one_hot.end());
   to.features = columns.features.size();
   for (const std::string& column : to.names) {
-    MASE_ASSIGN_OR_RETURN(to.members.emplace_back(), reader.Find(column));
-    if (to.members.back().text_bytes > 0) {
+    MASE_ASSIGN_OR_RETURN(to.members.emplace_back(), set.Column(column));
+    if (to.members.back().is_text()) {
       return absl::InvalidArgumentError(
           absl::StrCat(name, ": column '", column, "' holds texts, want numbers"));
     }
@@ -267,30 +256,30 @@ absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Column
   DataTable table;
   table.feature_names = columns.features;
   table.label_name = "class";
-  MASE_ASSIGN_OR_RETURN(table.features,
-                        Tensor::Create(DType::kFloat32, {reader.rows(), to.features}));
-  MASE_ASSIGN_OR_RETURN(table.labels, Tensor::Create(DType::kInt64, {reader.rows()}));
-  std::vector<float> one_hot(reader.rows() * columns.one_hot.size());
+  MASE_ASSIGN_OR_RETURN(table.features, Tensor::Create(DType::kFloat32, {set.rows(), to.features}));
+  MASE_ASSIGN_OR_RETURN(table.labels, Tensor::Create(DType::kInt64, {set.rows()}));
+  std::vector<float> one_hot(set.rows() * columns.one_hot.size());
   to.values = table.features.mutable_data<float>().data();
   to.one_hot = one_hot.data();
-  MASE_RETURN_IF_ERROR(StoreAllRows(name, reader, to));
+  MASE_RETURN_IF_ERROR(StoreAllRows(name, set, to));
   MASE_RETURN_IF_ERROR(LabelRows(columns, name, one_hot, table));
   return table;
 }
 
 absl::StatusOr<DataTable> ReadHdf5(absl::string_view path, const TableColumns& wanted) {
-  absl::MutexLock lock(&library_mutex);
-  const std::string file(path);
-  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Hdf5TableFile::List(file));
+  const std::string name(path);
+  MASE_ASSIGN_OR_RETURN(Hdf5File file, Hdf5File::Open(name));
+  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> names, file.Names());
   const absl::StatusOr<ArrayChoice> arrays = ChooseArrays(names, wanted);
-  if (arrays.ok()) return ReadArrays(file, *arrays);
+  if (arrays.ok()) return ReadArrays(name, file, *arrays);
   std::vector<std::string> tables;
-  for (const std::string& name : names) {
-    const absl::StatusOr<Hdf5TableFile> opened = Hdf5TableFile::Open(file, name);
-    if (opened.ok() ? opened->is_table() : names.size() == 1) tables.push_back(name);
+  for (const std::string& set : names) {
+    const absl::StatusOr<Hdf5DataSet> found = file.Find(set);
+    if (found.ok() ? found->is_table() : names.size() == 1) tables.push_back(set);
   }
-  if (tables.size() == 1) return ReadCompound(file, tables[0], wanted);
-  return Annotate(arrays.status(), path);
+  if (tables.size() != 1) return Annotate(arrays.status(), path);
+  MASE_ASSIGN_OR_RETURN(const Hdf5DataSet table, file.Find(tables[0]));
+  return ReadCompound(name, tables[0], table, wanted);
 }
 
 }  // namespace mase

@@ -33,7 +33,7 @@ bool IsHdf5(absl::string_view file_bytes);
 // is offered), another layout, a value that is not finite as float32 (row and column are named).
 // Unimplemented: element types other than the above, texts of any length, filters other than
 // deflate, shuffle and fletcher32. ResourceExhausted: declared sizes beyond base/limits.h, checked
-// before anything is allocated.
+// before anything is allocated. Unavailable: the file changed while it was read.
 absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns);
 
 // Reads a file of which nobody knows beforehand what is in it.

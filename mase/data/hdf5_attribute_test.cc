@@ -14,7 +14,7 @@
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/runfiles.h"
-#include "mase/data/hdf5_file.h"
+#include "mase/data/hdf5_library.h"
 
 // libhdf5 leaks on its way out of damaged files.
 extern "C" const char* __lsan_default_suppressions() { return "leak:libhdf5"; }
@@ -90,8 +90,8 @@ TEST(ReadHdf5TextsTest, TextsAreAsLongAsTheLimits) {
   EXPECT_THAT(*most, SizeIs(texts.size()));
   texts.emplace_back("");
   EXPECT_THAT(Error(ReadHdf5Texts(FileWith(texts), "/", "texts")),
-              HasSubstr("texts.h5: attribute 'texts' of '/': an answer of 16777217 bytes, more "
-                        "than the limit of 16777216"));
+              HasSubstr("texts.h5: attribute 'texts' of '/': more than the limit of "
+                        "16777216 bytes of texts"));
 }
 
 // What reading each layer's names of weights, as Keras's weights are read, comes to.

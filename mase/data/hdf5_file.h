@@ -1,154 +1,150 @@
-// One data set in an HDF5 file, as its elements lie there. What hdf5.h is made of.
+// The data sets of an HDF5 file and the bytes of their elements. What hdf5.h is made of.
+//
+//   MASE_ASSIGN_OR_RETURN(const Hdf5File file, Hdf5File::Open("jets.h5"));
+//   MASE_ASSIGN_OR_RETURN(const Hdf5DataSet jets, file.Find("train/jets"));
+//   MASE_ASSIGN_OR_RETURN(const Hdf5Member mass, jets.Column("mass"));
+//   MASE_ASSIGN_OR_RETURN(const Hdf5Elements elements, Hdf5Elements::Open(jets));
+//   MASE_ASSIGN_OR_RETURN(const std::string rows, elements.Block(0));
+//   mass.Load(&rows[3 * jets.row_bytes()]);  // Of row 3.
+//
+// libhdf5 says what lies where (hdf5_library.h). All of that is checked here, and the elements are
+// read and unpacked here, on all cores; the library would use one, and does not check that a chunk
+// unpacks to the size of a chunk. Errors of all: as ReadHdf5Table.
 #ifndef MASE_DATA_HDF5_FILE_H_
 #define MASE_DATA_HDF5_FILE_H_
 
-#include <hdf5.h>
-
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "mase/base/files.h"
+#include "mase/data/hdf5_library.h"
+#include "mase/tensor/shape.h"
+#include "proto/hdf5.pb.h"
 
 namespace mase {
 
-// An identifier of the library and how to give it back.
-class Hdf5Handle {
- public:
-  Hdf5Handle(hid_t id, herr_t (*close)(hid_t)) : id_(id), close_(close) {}
-  Hdf5Handle(Hdf5Handle&& other) noexcept
-      : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
-  ~Hdf5Handle() {
-    if (id_ >= 0) close_(id_);
-  }
-  bool ok() const { return id_ >= 0; }
-  operator hid_t() const { return id_; }
+// Of one number of this type; 0 for HDF5_TEXT, whose size is in the file, and HDF5_OTHER.
+size_t Hdf5NumberBytes(Hdf5Number number);
 
- private:
-  hid_t id_;
-  herr_t (*close_)(hid_t);
-};
-
-// The element types that can be read.
-enum class Hdf5Number {
-  kFloat16,
-  kFloat32,
-  kFloat64,
-  kInt8,
-  kUInt8,
-  kInt16,
-  kUInt16,
-  kInt32,
-  kUInt32,
-  kInt64,
-  kUInt64
-};
-
-// A column: where its number is in a row's bytes, and of which type.
+// A column: where its number or text is in a row's bytes, and of which type.
 struct Hdf5Member {
   size_t offset = 0;
-  Hdf5Number number = Hdf5Number::kFloat32;
-  bool swapped = false;   // Its bytes are in big-endian order.
-  size_t text_bytes = 0;  // Of a text of fixed length, which it is then instead of a number.
+  Hdf5Number number = HDF5_FLOAT32;
+  bool big_endian = false;
+  size_t bytes = 0;
 
-  // The member at offset 0 of an element type; an enum (h5py's bool) is its numbers. Unimplemented:
-  // other types than the above.
-  static absl::StatusOr<Hdf5Member> Of(hid_t type);
-
+  bool is_text() const { return number == HDF5_TEXT; }
   float Load(const char* row) const;
   double LoadDouble(const char* row) const;
   std::string LoadText(const char* row) const;  // Without the zeros or blanks that pad it.
 };
 
-// True if a type is, or has members of, texts of any length: what lies in the file are addresses of
-// them.
-bool HasVariableText(hid_t type);
-
-// A regular file, open for reading without locks. DataLoss: no HDF5 file, or a damaged one; else as
-// InputFile::Open.
-absl::StatusOr<Hdf5Handle> OpenHdf5(const std::string& path);
-
-// The texts of an attribute of a group or data set, as h5py writes lists of them. NotFound: no such
-// attribute; DataLoss: damaged; Unimplemented: other types; ResourceExhausted: a million texts,
-// texts longer than limits::kMaxNameBytes, or limits::kMaxHdf5TextBytes of texts of any length.
-//
-// Those of any length are read in a child (base/in_child.h): libhdf5 trusts the sizes and places of
-// them that stand in the file, and crashes or runs for ever where they are damaged.
-absl::StatusOr<std::vector<std::string>> ReadHdf5Texts(const std::string& path,
-                                                       const std::string& object,
-                                                       const std::string& attribute);
-
-// One open data set: checked sizes, members by name, rows as raw bytes. Its elements are compound
-// (a table), or each one number or text.
-//
-// The library only finds and reads the chunks of compressed tables. It would unpack them too, but
-// does not check that a chunk unpacks to the size of a chunk, and it uses one core.
-class Hdf5TableFile {
+// A data set whose facts fit each other and the limits. Its elements are compound (a table), or
+// each one number or text.
+class Hdf5DataSet {
  public:
-  // Errors here and below: as ReadHdf5Table.
-  static absl::StatusOr<Hdf5TableFile> Open(const std::string& path, const std::string& dataset);
+  // `file` is that which the facts are of, and `path` leads to.
+  static absl::StatusOr<Hdf5DataSet> Of(const std::string& path,
+                                        std::shared_ptr<const InputFile> file,
+                                        Hdf5DataSetFacts facts);
 
-  // The names of the data sets of a file, with their groups: "data/x". Links to other files are
-  // none.
-  static absl::StatusOr<std::vector<std::string>> List(const std::string& path);
+  bool is_table() const { return facts_.compound() && shape_.rank() == 1; }
+  const Shape& shape() const { return shape_; }  // The first axis are the rows.
+  int64_t rows() const { return shape_[0]; }
+  size_t row_bytes() const { return row_bytes_; }
 
-  bool is_table() const { return H5Tget_class(type_) == H5T_COMPOUND && dims_.size() == 1; }
-  const std::vector<hsize_t>& dims() const { return dims_; }  // The first are the rows.
+  // The columns of a table, those that Column cannot read among them.
+  std::vector<std::string> ColumnNames() const;
 
-  // The columns of a table. Those that Find cannot read are among them.
-  std::vector<std::string> MemberNames() const;
+  // By its place among these. Unimplemented: it is of another type than Hdf5Member has.
+  absl::StatusOr<Hdf5Member> Column(int index) const;
 
-  // The number or text that each element is, where it is no table.
+  // By its name; InvalidArgument: there is none of it. Takes time with the number of columns.
+  absl::StatusOr<Hdf5Member> Column(const std::string& name) const;
+
+  // The number or text that each element is, of all of its bytes, where it is no table.
   absl::StatusOr<Hdf5Member> Element() const;
 
+ private:
+  friend class Hdf5Elements;
+  Hdf5DataSet(const std::string& path, std::shared_ptr<const InputFile> file,
+              Hdf5DataSetFacts facts);
+
+  absl::Status CheckType() const;
+  absl::Status CheckExtent();
+  absl::Status CheckStorage() const;
+  absl::StatusOr<Hdf5Member> Checked(const Hdf5MemberFacts& member) const;
+
+  std::string path_;
+  std::string label_;  // Path and name, for messages.
+  std::shared_ptr<const InputFile> file_;
+  Hdf5DataSetFacts facts_;
+  Shape shape_;
+  size_t row_bytes_ = 0;
+};
+
+// The elements of a data set, which has to outlive this. All for any thread.
+class Hdf5Elements {
+ public:
+  static absl::StatusOr<Hdf5Elements> Open(const Hdf5DataSet& set);
+
+  // By chunks that are at hand; `chunks` has none where the data set is not chunked.
+  static absl::StatusOr<Hdf5Elements> Of(const Hdf5DataSet& set, Hdf5Chunks chunks);
+
+  // The rows of a data set of one axis, block for block; the last may have fewer.
+  int64_t block_rows() const { return block_rows_; }
+  int64_t blocks() const { return (set_->rows() + block_rows_ - 1) / block_rows_; }
+  absl::StatusOr<std::string> Block(int64_t block) const;
+
   // All elements in C order.
-  absl::StatusOr<std::string> ReadAll() const;
+  absl::StatusOr<std::string> All() const;
 
-  int64_t rows() const { return rows_; }
-  size_t row_bytes() const { return row_bytes_; }
-  int64_t block_rows() const { return block_rows_; }  // Of every block; the last may have fewer.
-  int64_t blocks() const { return (rows_ + block_rows_ - 1) / block_rows_; }
-
-  absl::StatusOr<Hdf5Member> Find(const std::string& name) const;
-
-  // A block as it lies in the file. For one thread.
-  struct Block {
-    std::string bytes;
-    uint32_t skipped_filters = 0;  // Bit i: filter i was not applied.
-  };
-  absl::StatusOr<Block> Read(int64_t block) const;
-
-  // Its rows. For any thread.
-  absl::StatusOr<std::string> Unpack(Block block) const;
+  // Unavailable: the file changed, or gave way to another, since the facts were asked for. To be
+  // called when all has been read.
+  absl::Status CheckUnchanged() const;
 
  private:
-  Hdf5TableFile(std::string path, Hdf5Handle file, Hdf5Handle dataset, Hdf5Handle type)
-      : path_(std::move(path)),
-        file_(std::move(file)),
-        dataset_(std::move(dataset)),
-        type_(std::move(type)) {}
+  Hdf5Elements(const Hdf5DataSet& set, Hdf5Chunks chunks)
+      : set_(&set), chunks_(std::move(chunks)) {}
 
-  absl::Status CheckType();
-  absl::Status CheckExtent();
-  absl::Status CheckStorage();
-  absl::StatusOr<Block> ReadChunk(const std::vector<hsize_t>& offset) const;
-  void CopyChunk(const std::string& chunk, const std::vector<hsize_t>& offset,
-                 std::string& all) const;
+  bool chunked() const { return set_->facts_.layout() == Hdf5DataSetFacts::CHUNKED; }
+  absl::Status FindChunks();
+  absl::StatusOr<std::string> Bytes(size_t from, size_t count) const;
+  absl::StatusOr<std::string> Chunk(size_t index) const;
+  void Place(const std::string& chunk, const std::vector<uint64_t>& offset, std::string& all) const;
 
-  std::string path_;  // And the name of the data set, for messages.
-  Hdf5Handle file_;
-  Hdf5Handle dataset_;
-  Hdf5Handle type_;
-  int64_t rows_ = 0;
-  size_t row_bytes_ = 0;
+  const Hdf5DataSet* set_;
+  Hdf5Chunks chunks_;
+  std::vector<size_t> starts_;  // Of chunks in their bytes, and the end of the last.
+  size_t chunk_bytes_ = 0;      // Unpacked.
   int64_t block_rows_ = 0;
-  size_t element_bytes_ = 0;
-  std::vector<hsize_t> dims_;
-  std::vector<hsize_t> chunk_;         // Extents of a chunk. Empty: the elements lie in one piece.
-  std::vector<H5Z_filter_t> filters_;  // Deflate, shuffle, Fletcher-32, in the order of writing.
+};
+
+class Hdf5File {
+ public:
+  static absl::StatusOr<Hdf5File> Open(const std::string& path);
+
+  // Of its data sets, with their groups, "data/x": the first limits::kMaxHdf5DataSets. All of them
+  // are described at once, so that no child is made for each of Find.
+  absl::StatusOr<std::vector<std::string>> Names();
+
+  // By a name as above, or "/data/x"; it may also be a link within the file.
+  absl::StatusOr<Hdf5DataSet> Find(absl::string_view name) const;
+
+ private:
+  Hdf5File(std::string path, std::shared_ptr<const InputFile> file)
+      : path_(std::move(path)), file_(std::move(file)) {}
+
+  std::string path_;
+  std::shared_ptr<const InputFile> file_;
+  Hdf5Facts described_;
 };
 
 }  // namespace mase

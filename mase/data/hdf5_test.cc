@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/limits.h"
+#include "mase/base/runfiles.h"
 #include "mase/data/labels.h"
 
 // libhdf5 leaks on its way out of damaged files.
@@ -209,7 +210,7 @@ TEST(ReadHdf5TableTest, NoFlippedByteDoesHarm) {
       file.seekp(at);
       file.put(byte ^ 0x55).flush();
     };
-    for (int64_t at = 0; at < size; ++at) {
+    for (int64_t at = 0; at < size; at += 7) {  // The fuzz targets change all.
       flip(at);
       const absl::StatusOr<DataTable> table = ReadHdf5Table(path, kColumns);
       if (table.ok()) {
@@ -363,7 +364,7 @@ TEST(ReadHdf5Test, NoFlippedByteDoesHarm) {
   H5Fclose(created);
   const int64_t size = std::filesystem::file_size(path);
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  for (int64_t at = 0; at < size; ++at) {
+  for (int64_t at = 0; at < size; at += 7) {
     for (int twice = 0; twice < 2; ++twice) {
       file.seekg(at);
       const char byte = file.get();
@@ -372,6 +373,14 @@ TEST(ReadHdf5Test, NoFlippedByteDoesHarm) {
       if (twice == 0) ReadHdf5(path, {}).status().IgnoreError();
     }
   }
+}
+
+// The size of a group's heap is beyond all memory, and the library reads to where it got none.
+TEST(ReadHdf5Test, WhatMakesTheLibraryCrashIsDamaged) {
+  const std::string path = Runfile("mase/testing/fuzz/corpus/hdf5_file/local_heap.h5");
+  const absl::Status status = ReadHdf5(path, {}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(Message(status), HasSubstr("local_heap.h5 is damaged: reading it crashed (SIG"));
 }
 
 TEST(ReadHdf5TableTest, DamagedChunksAreDataLoss) {

@@ -51,23 +51,22 @@ absl::string_view LastOf(absl::string_view path) {
   return path.substr(path.rfind('/') + 1);
 }
 
-absl::StatusOr<Tensor> ReadFloats(const std::string& path, const std::string& dataset) {
-  MASE_ASSIGN_OR_RETURN(const Hdf5TableFile file, Hdf5TableFile::Open(path, dataset));
-  MASE_ASSIGN_OR_RETURN(const Hdf5Member element, file.Element());
-  if (element.text_bytes > 0) {
+absl::StatusOr<Tensor> ReadFloats(const std::string& path, const Hdf5File& file,
+                                  const std::string& dataset) {
+  MASE_ASSIGN_OR_RETURN(const Hdf5DataSet set, file.Find(dataset));
+  MASE_ASSIGN_OR_RETURN(const Hdf5Member element, set.Element());
+  if (element.is_text()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", Quoted(dataset), " holds texts"));
   }
-  std::vector<int64_t> dims(file.dims().begin(), file.dims().end());
-  const Shape shape{absl::MakeConstSpan(dims)};
-  if (absl::Status status = shape.Validate(); !status.ok()) return Annotate(status, path);
   MASE_RETURN_IF_ERROR(
-      CheckMemory(2 * file.rows() * static_cast<int64_t>(file.row_bytes()), dataset));
-  MASE_ASSIGN_OR_RETURN(const std::string bytes, file.ReadAll());
-  MASE_ASSIGN_OR_RETURN(Tensor floats, Tensor::Create(DType::kFloat32, shape));
+      CheckMemory(2 * set.rows() * static_cast<int64_t>(set.row_bytes()), dataset));
+  MASE_ASSIGN_OR_RETURN(const Hdf5Elements elements, Hdf5Elements::Open(set));
+  MASE_ASSIGN_OR_RETURN(const std::string bytes, elements.All());
+  MASE_RETURN_IF_ERROR(elements.CheckUnchanged());
+  MASE_ASSIGN_OR_RETURN(Tensor floats, Tensor::Create(DType::kFloat32, set.shape()));
   const absl::Span<float> numbers = floats.mutable_data<float>();
-  const size_t step = numbers.empty() ? 0 : bytes.size() / numbers.size();
   for (size_t i = 0; i < numbers.size(); ++i) {
-    numbers[i] = element.Load(bytes.data() + i * step);
+    numbers[i] = element.Load(bytes.data() + i * element.bytes);
     if (!std::isfinite(numbers[i])) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": ", Quoted(dataset), ": element ", i, " is not a finite float32"));
@@ -99,7 +98,8 @@ Tensor OutputsFirst(const Tensor& kernel) {
 
 // Where a weight is.
 struct Place {
-  const std::string& file;
+  const std::string& path;
+  const Hdf5File& file;
   const std::string& layer;  // For messages.
   std::string dataset;
 };
@@ -111,13 +111,13 @@ absl::Status AddWeight(const Place& place, absl::string_view keras_name, int64_t
                                    [&](const auto& names) { return names.first == keras_name; });
   const auto refused = [&](const auto&... what) {
     return absl::UnimplementedError(
-        absl::StrCat(place.file, ": layer ", Quoted(place.layer), " has ", what...));
+        absl::StrCat(place.path, ": layer ", Quoted(place.layer), " has ", what...));
   };
   if (known == std::end(kNames)) {
     return refused("a weight ", Quoted(place.dataset),
                    "; kernels, biases and batch norms are read");
   }
-  MASE_ASSIGN_OR_RETURN(Tensor value, ReadFloats(place.file, place.dataset));
+  MASE_ASSIGN_OR_RETURN(Tensor value, ReadFloats(place.path, place.file, place.dataset));
   if (keras_name == "kernel") {
     if (value.shape().rank() < 2 || value.shape().rank() > 4) {
       return refused("a kernel of shape ", value.shape().ToString(),
@@ -171,8 +171,9 @@ std::vector<absl::string_view> WeightsOf(const std::string& kind, const Json& co
 }
 
 // The weights in an HDF5 file where each layer has a group of its class's name.
-absl::StatusOr<SafeTensors> WeightsOfLayers(const std::string& file, const Json& layers) {
-  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> datasets, Hdf5TableFile::List(file));
+absl::StatusOr<SafeTensors> WeightsOfLayers(const std::string& path, const Json& layers) {
+  MASE_ASSIGN_OR_RETURN(Hdf5File file, Hdf5File::Open(path));
+  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> datasets, file.Names());
   SafeTensors contents;
   absl::flat_hash_map<std::string, int> met;  // How many of a class were before.
   int64_t number = 0;
@@ -195,8 +196,8 @@ absl::StatusOr<SafeTensors> WeightsOfLayers(const std::string& file, const Json&
                        " are known; Dense, Conv1D, Conv2D and BatchNormalization are read"));
     }
     for (size_t i = 0; i < names.size(); ++i) {
-      MASE_RETURN_IF_ERROR(AddWeight({file, label, absl::StrCat("/", folder, "vars/", i)}, names[i],
-                                     number, contents));
+      MASE_RETURN_IF_ERROR(AddWeight({path, file, label, absl::StrCat("/", folder, "vars/", i)},
+                                     names[i], number, contents));
     }
     if (!names.empty()) ++number;
   }
@@ -271,12 +272,12 @@ absl::StatusOr<KerasArchive> ReadKerasArchive(absl::string_view path) {
 }
 
 absl::StatusOr<SafeTensors> ReadKerasWeights(absl::string_view path) {
-  const std::string file(path);
+  const std::string name(path);
   std::string root = "/";
-  absl::StatusOr<std::vector<std::string>> layers = ReadHdf5Texts(file, root, "layer_names");
+  absl::StatusOr<std::vector<std::string>> layers = ReadHdf5Texts(name, root, "layer_names");
   if (absl::IsNotFound(layers.status())) {
     root = "/model_weights";
-    layers = ReadHdf5Texts(file, root, "layer_names");
+    layers = ReadHdf5Texts(name, root, "layer_names");
   }
   if (absl::IsNotFound(layers.status())) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -285,14 +286,16 @@ absl::StatusOr<SafeTensors> ReadKerasWeights(absl::string_view path) {
         "model.save(\"NET.h5\")\nwrites one (a .weights.h5 of Keras 3 has no order of layers)"));
   }
   MASE_RETURN_IF_ERROR(layers.status());
+  MASE_ASSIGN_OR_RETURN(Hdf5File file, Hdf5File::Open(name));
+  MASE_RETURN_IF_ERROR(file.Names().status());  // All at once, and not one child for each weight.
   SafeTensors contents;
   int64_t number = 0;
   for (const std::string& layer : *layers) {
     const std::string group = absl::StrCat(root == "/" ? "" : root, "/", layer);
-    absl::StatusOr<std::vector<std::string>> weights = ReadHdf5Texts(file, group, "weight_names");
+    absl::StatusOr<std::vector<std::string>> weights = ReadHdf5Texts(name, group, "weight_names");
     MASE_RETURN_IF_ERROR(weights.status());
     for (const std::string& weight : *weights) {
-      MASE_RETURN_IF_ERROR(AddWeight({file, layer, absl::StrCat(group, "/", weight)},
+      MASE_RETURN_IF_ERROR(AddWeight({name, file, layer, absl::StrCat(group, "/", weight)},
                                      LastOf(weight), number, contents));
     }
     if (!weights->empty()) ++number;

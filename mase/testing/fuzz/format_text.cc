@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "glog/logging.h"
 #include "mase/base/pattern.h"
 #include "mase/format/format.h"
 
@@ -12,7 +13,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto proto = mase::ParseFormat(text); proto.ok()) {
     const auto format = mase::Format::Create(*proto);
-    if (format.ok()) (void)(*format)->Describe();
+    if (format.ok()) {
+      (void)(*format)->Describe();
+      const auto again = mase::ParseFormat(mase::FormatText(*proto));
+      CHECK(again.ok()) << again.status();
+      CHECK_EQ(mase::FormatText(*again), mase::FormatText(*proto));
+    }
   }
   if (const auto pattern = mase::Pattern::Compile(text); pattern.ok()) (void)pattern->Matches(text);
   return 0;
