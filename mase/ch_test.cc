@@ -64,6 +64,14 @@ TEST(ChTest, HelpListsEveryAction) {
                     HasSubstr("  ch profile --config=testdata/configs/jsc_tiny_integer.toml\n")));
 }
 
+TEST(ChTest, ASavedNetGivenAsAModelIsToldHowToLoadIt) {
+  const std::string net = Runfile("testdata/checkpoints/jsc-tiny.safetensors");
+  const CommandResult info = Ch({"info", net});
+  EXPECT_EQ(info.exit_code, 2) << info.out;
+  EXPECT_THAT(info.err, AllOf(HasSubstr("is a file; a saved net is read by"),
+                              HasSubstr(absl::StrCat("--load=", net))));
+}
+
 // In a pipe a line may be no longer than that of the smallest terminal.
 TEST(ChTest, NoTableIsWiderThan80Columns) {
   const std::string calibrated =

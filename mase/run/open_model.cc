@@ -1,6 +1,8 @@
 #include "mase/run/open_model.h"
 
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -40,7 +42,16 @@ constexpr int kMostNamesShown = 24;
 absl::StatusOr<std::string> ModelText(const std::string& name) {
   const bool is_file =
       absl::EndsWith(name, ".py") || absl::EndsWith(name, ".txt") || absl::EndsWith(name, ".json");
-  if (!is_file) return name;
+  if (!is_file) {
+    const absl::StatusOr<std::string> path = UserPath(name);
+    std::error_code error;
+    if (!absl::StrContains(name, '.') || !path.ok() ||
+        !std::filesystem::is_regular_file(*path, error)) {
+      return name;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "model ", Quoted(name), " is a file; a saved net is read by\n  --load=", name));
+  }
   MASE_ASSIGN_OR_RETURN(const std::string path, UserPath(name));
   MASE_ASSIGN_OR_RETURN(std::string text, ReadFile(path, limits::kMaxConfigFileBytes));
   absl::StripAsciiWhitespace(&text);
