@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "mase/base/status_macros.h"
 #include "mase/format/family.h"
@@ -210,6 +211,10 @@ absl::StatusOr<std::unique_ptr<const Format>> MakeResidualFormat(absl::string_vi
   if (own.empty()) own = InitialResidualMeans(levels);
   MASE_RETURN_IF_ERROR(
       CheckRange(family, "number of means", static_cast<double>(own.size()), levels, levels));
+  for (const float mean : own) {
+    constexpr double kMost = std::numeric_limits<float>::max();
+    MASE_RETURN_IF_ERROR(CheckRange(family, "mean", mean, -kMost, kMost));
+  }
   MASE_RETURN_IF_ERROR(CheckPolicies(family, proto, {}));
   return std::make_unique<ResidualFormat>(proto, own);
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -84,6 +85,15 @@ TEST(IntegerTest, NamesTheFieldItsValueAndTheAllowedRange) {
   EXPECT_THAT(Error("integer { width: 8 } overflow: TO_INFINITY"), HasSubstr("TO_INFINITY"));
   EXPECT_THAT(Error("integer { width: 8 } semantics: REFERENCE rounding: CEILING"),
               HasSubstr("integer with REFERENCE semantics: rounding CEILING"));
+}
+
+TEST(FormatTest, MeansOfResidualSignsAreFinite) {
+  for (const char* mean : {"nan", "inf", "-inf", "1e999"}) {
+    EXPECT_THAT(Error(absl::StrCat("binary_residual { levels: 1 means: ", mean, " }")),
+                HasSubstr("binary_residual: mean "));
+    EXPECT_THAT(Error(absl::StrCat("lutnet { k: 2 levels: 1 means: ", mean, " }")),
+                HasSubstr("lutnet: mean "));
+  }
 }
 
 TEST(FormatTest, NanPolicyDecidesWhatBecomesOfANan) {
