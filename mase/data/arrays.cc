@@ -8,9 +8,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "mase/base/quote.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/data/columns.h"
 #include "mase/data/dataset.h"
 #include "mase/data/labels.h"
 #include "mase/tensor/convert.h"
@@ -38,9 +39,9 @@ bool Has(absl::Span<const std::string> names, const std::string& name) {
 
 absl::Status NoArray(absl::string_view what, absl::string_view setting,
                      absl::Span<const std::string> names) {
-  return absl::InvalidArgumentError(absl::StrCat("no array of ", what, "; name one: --set dataset.",
-                                                 setting,
-                                                 "=NAME; it has: ", absl::StrJoin(names, ", ")));
+  return absl::InvalidArgumentError(
+      absl::StrCat("no array of ", what, "; name one: --set dataset.", setting,
+                   "=NAME; it has: ", ShowNames(names, names.size())));
 }
 
 // The columns of `choice`, by number, of features [rows, width].
@@ -92,11 +93,16 @@ absl::StatusOr<ArrayChoice> ChooseArrays(absl::Span<const std::string> names,
   } else {
     choice.features = FindKnown(names, kFeatureArrays);
   }
+  if (choice.features.empty() && wanted.features.size() == 1) {
+    return absl::InvalidArgumentError(absl::StrCat("no array ", Quoted(wanted.features[0]),
+                                                   "; it has: ", ShowNames(names, names.size()),
+                                                   Suggest(wanted.features[0], names)));
+  }
   if (choice.features.empty()) return NoArray("features", "features", names);
   if (!wanted.label.empty() && (Has(names, wanted.label) || !wanted.label_optional)) {
     if (!Has(names, wanted.label)) {
       return absl::InvalidArgumentError(absl::StrCat("no array '", wanted.label,
-                                                     "'; it has: ", absl::StrJoin(names, ", "),
+                                                     "'; it has: ", ShowNames(names, names.size()),
                                                      Suggest(wanted.label, names)));
     }
     choice.labels = wanted.label;

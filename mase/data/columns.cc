@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "mase/base/limits.h"
+#include "mase/base/quote.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
 #include "mase/data/foreign_data.h"
@@ -21,12 +22,6 @@ namespace mase {
 namespace {
 
 constexpr size_t kShownNames = 8;
-
-std::string ShowNames(const std::vector<std::string>& names) {
-  const size_t shown = std::min(names.size(), kShownNames);
-  return absl::StrCat(absl::StrJoin(names.begin(), names.begin() + shown, ", "),
-                      shown < names.size() ? ", ..." : "");
-}
 
 bool IsNameless(absl::string_view name) {
   return name.empty() || absl::StartsWith(name, "Unnamed: ");
@@ -91,9 +86,9 @@ class Chooser {
   absl::StatusOr<int> Find(const std::string& name) const {
     if (const auto found = index_.find(name); found != index_.end()) return found->second;
     const std::string hint = Suggest(name, columns_.names);
-    return Error(
-        absl::StrCat("no column '", name, "'",
-                     hint.empty() ? absl::StrCat("; it has: ", ShowNames(columns_.names)) : hint));
+    return Error(absl::StrCat(
+        "no column '", name, "'",
+        hint.empty() ? absl::StrCat("; it has: ", ShowNames(columns_.names, kShownNames)) : hint));
   }
 
   absl::Status ChooseLabel(const TableColumns& wanted) {
@@ -165,10 +160,10 @@ class Chooser {
       return Error(texts.empty() ? "no column but the class"
                                  : absl::StrCat("no column of numbers but the class; columns of "
                                                 "texts: ",
-                                                ShowNames(texts)));
+                                                ShowNames(texts, kShownNames)));
     }
     if (!texts.empty()) {
-      table_.notes.push_back(absl::StrCat("no feature: ", ShowNames(texts), ", which ",
+      table_.notes.push_back(absl::StrCat("no feature: ", ShowNames(texts, kShownNames), ", which ",
                                           texts.size() == 1 ? "holds texts" : "hold texts"));
     }
     return absl::OkStatus();
@@ -200,6 +195,15 @@ class Chooser {
 };
 
 }  // namespace
+
+std::string ShowNames(absl::Span<const std::string> names, size_t most) {
+  const auto shown = [](std::string* out, absl::string_view name) {
+    const std::string quoted = Quoted(name);
+    out->append(quoted, 1, quoted.size() - 2);
+  };
+  return absl::StrCat(absl::StrJoin(names.subspan(0, most), ", ", shown),
+                      most < names.size() ? ", ..." : "");
+}
 
 absl::StatusOr<ColumnChoice> ChooseColumns(absl::string_view path, const FileColumns& columns,
                                            const TableColumns& wanted, DataTable& table) {

@@ -2,11 +2,13 @@
 #ifndef MASE_DATA_COLUMNS_H_
 #define MASE_DATA_COLUMNS_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "mase/data/labels.h"
 #include "mase/data/table.h"
 
@@ -23,6 +25,9 @@ struct ColumnChoice {
   std::vector<int> labels;    // The class column; several are one-hot; none: rows without classes.
   LabelChoice label_choice = LabelChoice::kKnownName;
 };
+
+// "a, b, ...": the first names of a file for a message, on one line whatever is in them.
+std::string ShowNames(absl::Span<const std::string> names, size_t most);
 
 // What `wanted` (table.h) means for this file. Sets the names, left_out and notes of `table`.
 //

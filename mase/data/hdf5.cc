@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -84,7 +85,7 @@ absl::Status StoreAllRows(const std::string& path, const Hdf5DataSet& set, const
     if (!status[i].ok()) failed = true;
   }
   for (const absl::Status& s : status) MASE_RETURN_IF_ERROR(s);
-  return elements.CheckUnchanged();
+  return absl::OkStatus();
 }
 
 // Gives equal rows of one-hot values equal labels, and each label the class of its largest value.
@@ -114,9 +115,7 @@ absl::Status LabelRows(const Hdf5Columns& columns, const std::string& path,
 // All elements of a data set.
 absl::StatusOr<std::string> ReadElements(const Hdf5DataSet& set) {
   MASE_ASSIGN_OR_RETURN(const Hdf5Elements elements, Hdf5Elements::Open(set));
-  MASE_ASSIGN_OR_RETURN(std::string bytes, elements.All());
-  MASE_RETURN_IF_ERROR(elements.CheckUnchanged());
-  return bytes;
+  return elements.All();
 }
 
 // The numbers of a data set: as float64 where float32 may not hold them.
@@ -187,6 +186,11 @@ absl::StatusOr<DataTable> ReadCompound(const std::string& path, const std::strin
   std::vector<Hdf5Member> members;
   for (size_t i = 0; i < columns.names.size(); ++i) {
     const absl::StatusOr<Hdf5Member> member = set.Column(static_cast<int>(i));
+    if (!member.ok() && wanted.features.empty()) {  // Nothing is left out unless it is a text.
+      return absl::Status(member.status().code(),
+                          absl::StrCat(member.status().message(),
+                                       "; name the features: --set dataset.features=NAME,NAME"));
+    }
     columns.texts.push_back(!member.ok() || member->is_text());
     members.push_back(member.value_or(Hdf5Member{.number = HDF5_OTHER}));
   }
@@ -234,9 +238,10 @@ bool IsHdf5(absl::string_view file_bytes) {
   return absl::StartsWith(file_bytes, absl::string_view("\x89HDF\r\n\x1a\n", 8));
 }
 
-absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns) {
-  const std::string name(path);
-  MASE_ASSIGN_OR_RETURN(const Hdf5File file, Hdf5File::Open(name));
+namespace {
+
+absl::StatusOr<DataTable> ReadNamed(const std::string& name, const Hdf5File& file,
+                                    const Hdf5Columns& columns) {
   MASE_ASSIGN_OR_RETURN(const Hdf5DataSet set, file.Find(columns.dataset));
   if (!set.is_table()) {
     return absl::InvalidArgumentError(
@@ -266,10 +271,16 @@ absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Column
   return table;
 }
 
-absl::StatusOr<DataTable> ReadHdf5(absl::string_view path, const TableColumns& wanted) {
-  const std::string name(path);
-  MASE_ASSIGN_OR_RETURN(Hdf5File file, Hdf5File::Open(name));
-  MASE_ASSIGN_OR_RETURN(const std::vector<std::string> names, file.Names());
+absl::StatusOr<DataTable> ReadAny(const std::string& name, Hdf5File& file,
+                                  const TableColumns& wanted) {
+  MASE_ASSIGN_OR_RETURN(std::vector<std::string> names, file.Names());
+  if (wanted.features.size() == 1) {
+    // Links within the file, and "/x": not listed, and so known by asking alone.
+    for (const std::string& array : {wanted.features[0], wanted.label}) {
+      const bool listed = array.empty() || absl::c_linear_search(names, array);
+      if (!listed && file.Find(array).ok()) names.push_back(array);
+    }
+  }
   const absl::StatusOr<ArrayChoice> arrays = ChooseArrays(names, wanted);
   if (arrays.ok()) return ReadArrays(name, file, *arrays);
   std::vector<std::string> tables;
@@ -277,9 +288,29 @@ absl::StatusOr<DataTable> ReadHdf5(absl::string_view path, const TableColumns& w
     const absl::StatusOr<Hdf5DataSet> found = file.Find(set);
     if (found.ok() ? found->is_table() : names.size() == 1) tables.push_back(set);
   }
-  if (tables.size() != 1) return Annotate(arrays.status(), path);
+  if (tables.size() != 1) return Annotate(arrays.status(), name);
   MASE_ASSIGN_OR_RETURN(const Hdf5DataSet table, file.Find(tables[0]));
   return ReadCompound(name, tables[0], table, wanted);
+}
+
+// What was read, or the error. A file that changed meanwhile is neither read nor damaged.
+absl::StatusOr<DataTable> Unchanged(const Hdf5File& file, absl::StatusOr<DataTable> table) {
+  if (table.ok() || absl::IsDataLoss(table.status())) MASE_RETURN_IF_ERROR(file.CheckUnchanged());
+  return table;
+}
+
+}  // namespace
+
+absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns) {
+  const std::string name(path);
+  MASE_ASSIGN_OR_RETURN(const Hdf5File file, Hdf5File::Open(name));
+  return Unchanged(file, ReadNamed(name, file, columns));
+}
+
+absl::StatusOr<DataTable> ReadHdf5(absl::string_view path, const TableColumns& wanted) {
+  const std::string name(path);
+  MASE_ASSIGN_OR_RETURN(Hdf5File file, Hdf5File::Open(name));
+  return Unchanged(file, ReadAny(name, file, wanted));
 }
 
 }  // namespace mase

@@ -1,5 +1,4 @@
 // The bytes of elements, from the file or from its chunks.
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,16 +34,6 @@ absl::StatusOr<Hdf5Elements> Hdf5Elements::Of(const Hdf5DataSet& set, Hdf5Chunks
           : std::max<int64_t>(1, kBlockBytes / static_cast<int64_t>(set.row_bytes()));
   if (elements.chunked()) MASE_RETURN_IF_ERROR(elements.FindChunks());
   return elements;
-}
-
-absl::Status Hdf5Elements::CheckUnchanged() const {
-  MASE_RETURN_IF_ERROR(set_->file_->CheckUnchanged());
-  struct stat now, then;
-  const bool same = ::stat(set_->path_.c_str(), &now) == 0 &&
-                    ::fstat(set_->file_->descriptor(), &then) == 0 && now.st_dev == then.st_dev &&
-                    now.st_ino == then.st_ino;
-  return same ? absl::OkStatus()
-              : absl::UnavailableError(absl::StrCat(set_->path_, ": changed while it was read"));
 }
 
 absl::Status Hdf5Elements::FindChunks() {
@@ -102,10 +91,17 @@ absl::StatusOr<std::string> Hdf5Elements::Chunk(size_t index) const {
   }
   std::string bytes(chunks_.bytes.get() + starts_[index], starts_[index + 1] - starts_[index]);
   const uint32_t skipped = chunks_.facts.skipped_filters(static_cast<int>(index));
+  // How many bytes the chunk had before each filter.
+  std::vector<size_t> before;
+  size_t bytes_then = chunk_bytes_;
+  for (int i = 0; i < facts.filter_size(); ++i) {
+    before.push_back(bytes_then);
+    if ((skipped >> i & 1) == 0) bytes_then += AddedByHdf5Filter(facts.filter(i).id());
+  }
   for (int i = facts.filter_size(); i-- > 0;) {
-    if (i < 32 && (skipped >> i & 1) != 0) continue;
-    const absl::Status undone =
-        UndoHdf5Filter(facts.filter(i).id(), facts.element_bytes(), chunk_bytes_, bytes);
+    if ((skipped >> i & 1) != 0) continue;
+    const absl::Status undone = UndoHdf5Filter(facts.filter(i).id(), facts.element_bytes(),
+                                               before[static_cast<size_t>(i)], bytes);
     if (!undone.ok()) return DamagedHdf5(set_->label_, undone.message());
   }
   if (bytes.size() != chunk_bytes_) return DamagedHdf5(set_->label_, "a chunk's size");

@@ -1,5 +1,7 @@
 #include "mase/data/hdf5_file.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -120,6 +122,10 @@ absl::Status Hdf5DataSet::CheckStorage() const {
                                                    "); read are gzip, shuffle and fletcher32"));
     }
   }
+  if (facts_.stored_bytes() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(label_, ": its ", rows(), " rows were never written"));
+  }
   // A small file that declares a huge table lies.
   const double most = static_cast<double>(facts_.stored_bytes()) *
                       (chunked && facts_.filter_size() > 0 ? kMaxDeflateRatio : 1);
@@ -145,7 +151,8 @@ std::vector<std::string> Hdf5DataSet::ColumnNames() const {
 absl::StatusOr<Hdf5Member> Hdf5DataSet::Checked(const Hdf5MemberFacts& member) const {
   if (member.number() == HDF5_OTHER || !Hdf5Number_IsValid(member.number())) {
     return absl::UnimplementedError(
-        "want numbers, or texts of fixed length (h5py: dtype='S20'), not of any length");
+        "of a type that is not read; integers of 8 to 64 bits, float16 to float64 and texts of "
+        "fixed length (h5py: dtype='S20') are");
   }
   const size_t bytes = Hdf5NumberBytes(member.number());
   if (bytes != 0 ? member.bytes() != bytes : member.bytes() == 0) {
@@ -202,7 +209,8 @@ absl::StatusOr<std::vector<std::string>> Hdf5File::Names() {
   }
   MASE_RETURN_IF_ERROR(facts.status());
   if (facts->data_set_size() > limits::kMaxHdf5DataSets) {
-    return DamagedHdf5(path_, "its groups");
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path_, ": more data sets than the limit of ", limits::kMaxHdf5DataSets));
   }
   std::vector<std::string> names;
   for (const Hdf5DataSetFacts& set : facts->data_set()) names.push_back(set.name());
@@ -215,6 +223,15 @@ absl::StatusOr<Hdf5DataSet> Hdf5File::Find(absl::string_view name) const {
   }
   MASE_ASSIGN_OR_RETURN(Hdf5DataSetFacts facts, DescribeHdf5(path_, std::string(name)));
   return Hdf5DataSet::Of(path_, file_, std::move(facts));
+}
+
+absl::Status Hdf5File::CheckUnchanged() const {
+  MASE_RETURN_IF_ERROR(file_->CheckUnchanged());
+  struct stat now, then;
+  const bool same = ::stat(path_.c_str(), &now) == 0 && ::fstat(file_->descriptor(), &then) == 0 &&
+                    now.st_dev == then.st_dev && now.st_ino == then.st_ino;
+  return same ? absl::OkStatus()
+              : absl::UnavailableError(absl::StrCat(path_, ": changed while it was read"));
 }
 
 }  // namespace mase

@@ -106,10 +106,6 @@ class Hdf5Elements {
   // All elements in C order.
   absl::StatusOr<std::string> All() const;
 
-  // Unavailable: the file changed, or gave way to another, since the facts were asked for. To be
-  // called when all has been read.
-  absl::Status CheckUnchanged() const;
-
  private:
   Hdf5Elements(const Hdf5DataSet& set, Hdf5Chunks chunks)
       : set_(&set), chunks_(std::move(chunks)) {}
@@ -131,12 +127,16 @@ class Hdf5File {
  public:
   static absl::StatusOr<Hdf5File> Open(const std::string& path);
 
-  // Of its data sets, with their groups, "data/x": the first limits::kMaxHdf5DataSets. All of them
-  // are described at once, so that no child is made for each of Find.
+  // Of its data sets, with their groups, "data/x". All of them are described at once, so that no
+  // child is made for each of Find. ResourceExhausted: more than limits::kMaxHdf5DataSets.
   absl::StatusOr<std::vector<std::string>> Names();
 
   // By a name as above, or "/data/x"; it may also be a link within the file.
   absl::StatusOr<Hdf5DataSet> Find(absl::string_view name) const;
+
+  // Unavailable: the file changed, or gave way to another, since it was opened. To be called when
+  // all has been read, or where it seems to be damaged.
+  absl::Status CheckUnchanged() const;
 
  private:
   Hdf5File(std::string path, std::shared_ptr<const InputFile> file)

@@ -70,6 +70,8 @@ absl::Status Inflate(size_t want, std::string& bytes) {
 
 bool IsHdf5Filter(int32_t filter) { return filter >= kDeflate && filter <= kFletcher32; }
 
+size_t AddedByHdf5Filter(int32_t filter) { return filter == kFletcher32 ? sizeof(uint32_t) : 0; }
+
 absl::Status UndoHdf5Filter(int32_t filter, size_t element_bytes, size_t want, std::string& bytes) {
   switch (filter) {
     case kDeflate:

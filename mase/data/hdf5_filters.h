@@ -16,8 +16,11 @@ inline constexpr size_t kMaxDeflateRatio = 1100;
 // Whether UndoHdf5Filter knows a filter, by its number in the file.
 bool IsHdf5Filter(int32_t filter);
 
-// Replaces the bytes of a chunk by what they were before this filter. `want` is the size of an
-// unpacked chunk. DataLoss, which says of what: they are not what the filter makes.
+// How many bytes longer a chunk is behind this filter, whatever is in it: a checksum.
+size_t AddedByHdf5Filter(int32_t filter);
+
+// Replaces the bytes of a chunk by what they were before this filter, `want` bytes. DataLoss, which
+// says of what: they are not what the filter makes.
 absl::Status UndoHdf5Filter(int32_t filter, size_t element_bytes, size_t want, std::string& bytes);
 
 }  // namespace mase

@@ -203,7 +203,7 @@ absl::StatusOr<Hdf5Facts> List(const std::string& path, hid_t file) {
                                  void* data) noexcept -> herr_t {
     auto& list = *static_cast<Hdf5Facts*>(data);
     if (info->type == H5O_TYPE_DATASET) list.add_data_set()->set_name(name);
-    return list.data_set_size() < limits::kMaxHdf5DataSets ? 0 : 1;
+    return list.data_set_size() <= limits::kMaxHdf5DataSets ? 0 : 1;
   };
   if (H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, visit, &all, H5O_INFO_BASIC) < 0) {
     return DamagedHdf5(path, "its groups");
@@ -218,6 +218,10 @@ absl::StatusOr<Hdf5ChunkFacts> CopyChunks(const std::string& path, const Hdf5Dat
   bool leads_out = false;
   const Hdf5Handle access = WithoutLinksOut(H5P_DATASET_ACCESS, leads_out);
   const Hdf5Handle dataset(H5Dopen2(file, facts.name().c_str(), access), H5Dclose);
+  const Hdf5Handle properties(H5Dget_create_plist(dataset), H5Pclose);
+  unsigned options = 0;
+  H5Pget_chunk_opts(properties, &options);
+  const bool edges_unfiltered = (options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS) != 0;
   const size_t rank = facts.dim_size();
   std::vector<hsize_t> offset(rank);
   size_t filled = 0;
@@ -233,7 +237,12 @@ absl::StatusOr<Hdf5ChunkFacts> CopyChunks(const std::string& path, const Hdf5Dat
     }
     filled += bytes;
     chunks.add_bytes(bytes);
-    chunks.add_skipped_filters(skipped);
+    bool edge = false;  // It reaches beyond the extent.
+    for (size_t axis = 0; axis < rank; ++axis) {
+      const int at = static_cast<int>(axis);
+      edge = edge || facts.dim(at) - offset[axis] < facts.chunk_dim(at);
+    }
+    chunks.add_skipped_filters(edge && edges_unfiltered ? UINT32_MAX : skipped);
     for (size_t axis = rank; axis-- > 0;) {
       offset[axis] += facts.chunk_dim(static_cast<int>(axis));
       if (offset[axis] < facts.dim(static_cast<int>(axis)) || axis == 0) break;

@@ -26,8 +26,8 @@ namespace mase {
 // "PATH: damaged or truncated HDF5 file: WHAT".
 absl::Status DamagedHdf5(absl::string_view path, absl::string_view what);
 
-// The names of the data sets of a file, at most limits::kMaxHdf5DataSets. Links to other files are
-// none.
+// The names of the data sets of a file; of more than limits::kMaxHdf5DataSets, one more. Links to
+// other files are none.
 absl::StatusOr<Hdf5Facts> ListHdf5(const std::string& path);
 
 // The same data sets, described. DataLoss, too, where one of them makes the library crash.

@@ -43,12 +43,16 @@ class Layout {
   Layout& Deflate() { return deflate = true, *this; }
   Layout& Shuffle() { return shuffle = true, *this; }
   Layout& Fletcher() { return fletcher = true, *this; }
+  Layout& FletcherFirst() { return fletcher_first = true, *this; }
+  Layout& EdgesUnfiltered() { return edges_unfiltered = true, *this; }
 
   hsize_t rows = 0;  // 0: as many as are written.
   hsize_t chunk = 0;
   bool deflate = false;
   bool shuffle = false;
   bool fletcher = false;
+  bool fletcher_first = false;    // As PyTables writes it.
+  bool edges_unfiltered = false;  // Chunks that reach beyond the extent.
   bool text_member = false;
   bool big_endian = false;
   std::string external;
@@ -56,7 +60,12 @@ class Layout {
 
 std::string WriteTable(const std::vector<Row>& rows, const Layout& layout = {}) {
   const std::string path = absl::StrCat(testing::TempDir(), "/table.h5");
-  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  if (layout.edges_unfiltered) {
+    H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+  }
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
+  H5Pclose(access);
   const hid_t type = H5Tcreate(H5T_COMPOUND, sizeof(Row) + (layout.text_member ? 8 : 0));
   H5Tinsert(type, "id", HOFFSET(Row, id), H5T_NATIVE_INT64);
   H5Tinsert(type, "a", HOFFSET(Row, a), layout.big_endian ? H5T_IEEE_F32BE : H5T_NATIVE_FLOAT);
@@ -74,6 +83,10 @@ std::string WriteTable(const std::vector<Row>& rows, const Layout& layout = {}) 
   const hid_t space = H5Screate_simple(1, &extent, nullptr);
   const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
   if (layout.chunk != 0) H5Pset_chunk(properties, 1, &layout.chunk);
+  if (layout.edges_unfiltered) {
+    H5Pset_chunk_opts(properties, H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS);
+  }
+  if (layout.fletcher_first) H5Pset_fletcher32(properties);
   if (layout.shuffle) H5Pset_shuffle(properties);
   if (layout.deflate) H5Pset_deflate(properties, 1);
   if (layout.fletcher) H5Pset_fletcher32(properties);
@@ -126,7 +139,10 @@ TEST(ReadHdf5TableTest, ChunkedAndCompressedTablesAreTheSame) {
   for (const Layout& layout :
        {Layout(), Layout().Chunk(1000), Layout().Chunk(999).Deflate(),
         Layout().Chunk(1001).Shuffle().Deflate(), Layout().Chunk(1'000'000).Deflate(),
-        Layout().Chunk(997).Shuffle().Deflate().Fletcher()}) {
+        Layout().Chunk(997).Shuffle().Deflate().Fletcher(),
+        Layout().Chunk(997).FletcherFirst().Deflate(),
+        Layout().Chunk(997).FletcherFirst().Shuffle().Deflate().Fletcher(),
+        Layout().Chunk(997).Deflate().EdgesUnfiltered()}) {
     const auto table = ReadHdf5Table(WriteTable(rows, layout), kColumns);
     ASSERT_TRUE(table.ok()) << table.status();
     const auto features = table->features.data<float>();
@@ -183,8 +199,8 @@ TEST(ReadHdf5TableTest, AbsurdDeclaredSizesAreRefusedBeforeAllocating) {
   const hsize_t chunk = limits::kMaxHdf5ChunkBytes / sizeof(Row);
   EXPECT_EQ(ReadStatus({}, Layout().Declare(chunk + 1).Chunk(chunk + 1).Deflate()).code(),
             absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(ReadStatus({}, Layout().Declare(chunk).Chunk(chunk).Deflate()).code(),
-            absl::StatusCode::kDataLoss);
+  EXPECT_THAT(Message(ReadStatus({}, Layout().Declare(chunk).Chunk(chunk).Deflate())),
+              HasSubstr("rows were never written"));
 }
 
 TEST(ReadHdf5TableTest, TruncatedFilesAreDataLossWhereverTheyEnd) {
@@ -352,6 +368,27 @@ TEST(ReadHdf5Test, TheOnlyTableOfAFileIsReadByItsColumns) {
   const auto last = ReadHdf5(WriteTable(Rows(6)), {});
   ASSERT_TRUE(last.ok()) << last.status();
   EXPECT_THAT(last->notes, ElementsAre(HasSubstr("the class is column 'is_y', the last")));
+}
+
+TEST_F(Hdf5ArraysTest, LinksWithinAFileAreReadWhereTheyAreNamed) {
+  const std::vector<float> values(6, 1);
+  const std::vector<int32_t> labels = {0, 1, 0};
+  WriteArray(file_, "a", {3, 2}, H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, values.data());
+  WriteArray(file_, "b", {3}, H5T_NATIVE_INT32, H5T_NATIVE_INT32, labels.data());
+  H5Lcreate_hard(file_, "a", file_, "hard", H5P_DEFAULT, H5P_DEFAULT);
+  H5Lcreate_soft("/b", file_, "soft", H5P_DEFAULT, H5P_DEFAULT);
+  EXPECT_TRUE(Read({"soft", {"hard"}}).ok());
+  EXPECT_TRUE(ReadHdf5(path_, {"/b", {"/a"}}).ok());
+}
+
+TEST(ReadHdf5Test, ANameOfAFileStaysOnItsLine) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/names.h5");
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  const std::vector<float> values(6, 1);
+  WriteArray(file, "a\nERROR forged", {3, 2}, H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, values.data());
+  WriteArray(file, "b", {3, 2}, H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, values.data());
+  H5Fclose(file);
+  EXPECT_THAT(Message(ReadHdf5(path, {}).status()), HasSubstr("it has: a\\nERROR forged, b"));
 }
 
 TEST(ReadHdf5Test, NoFlippedByteDoesHarm) {

@@ -13,8 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "mase/base/limits.h"
+#include "mase/base/quote.h"
 #include "mase/base/status_macros.h"
 #include "mase/base/suggest.h"
+#include "mase/data/columns.h"
 #include "mase/data/dialect.h"
 #include "mase/data/foreign_data.h"
 
@@ -58,9 +60,7 @@ bool AreIndexes(const std::set<double>& numbers) {
 }
 
 std::string ShowClasses(const std::vector<std::string>& classes) {
-  const size_t shown = std::min(classes.size(), kShownClasses);
-  return absl::StrCat(absl::StrJoin(classes.begin(), classes.begin() + shown, ", "),
-                      shown < classes.size() ? ", ..." : "");
+  return ShowNames(classes, kShownClasses);
 }
 
 // Numbers distinct texts in order of first appearance.
@@ -147,7 +147,7 @@ absl::StatusOr<Tensor> LabelsAsClasses(const DataTable& table,
       index.push_back(by_value.at(*number));
     } else {
       return absl::InvalidArgumentError(
-          absl::StrCat(table.class_places[i], ": class '", text, "' is not one of the ",
+          absl::StrCat(table.class_places[i], ": class ", Quoted(text), " is not one of the ",
                        classes.size(), " known: ", ShowClasses(classes), Suggest(text, classes)));
     }
   }
@@ -175,9 +175,9 @@ absl::Status CheckLabels(const DataTable& table, LabelChoice choice, absl::strin
     ++all_missing;
   }
   if (missing >= 0 && numbers > 0 && numbers + all_missing == distinct) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(table.class_places[missing], ": column '", table.label_name, "': '",
-                     texts[missing], "' is no class; rows without one can only be predicted"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        table.class_places[missing], ": column '", table.label_name, "': ", Quoted(texts[missing]),
+        " is no class; rows without one can only be predicted"));
   }
   if (fraction >= 0 && numbers == distinct && !(named && repeat)) {
     return NotClasses(table, choice, table.class_places[fraction],

@@ -62,7 +62,7 @@ absl::StatusOr<Tensor> ReadFloats(const std::string& path, const Hdf5File& file,
       CheckMemory(2 * set.rows() * static_cast<int64_t>(set.row_bytes()), dataset));
   MASE_ASSIGN_OR_RETURN(const Hdf5Elements elements, Hdf5Elements::Open(set));
   MASE_ASSIGN_OR_RETURN(const std::string bytes, elements.All());
-  MASE_RETURN_IF_ERROR(elements.CheckUnchanged());
+  MASE_RETURN_IF_ERROR(file.CheckUnchanged());
   MASE_ASSIGN_OR_RETURN(Tensor floats, Tensor::Create(DType::kFloat32, set.shape()));
   const absl::Span<float> numbers = floats.mutable_data<float>();
   for (size_t i = 0; i < numbers.size(); ++i) {
