@@ -49,6 +49,22 @@ TEST(FormatTextTest, AFamilyAloneIsItsExample) {
   }
 }
 
+// Whatever the types of its values are.
+TEST(FormatTextTest, AnyNumberOfValuesOfAnyFamilyIsReadAndPrinted) {
+  for (const Family* family : Families()) {
+    std::string text = absl::StrCat(family->name, " 1");
+    for (const FamilyParameter& parameter : family->parameters) {
+      if (!parameter.in_precision) continue;
+      const absl::StatusOr<FormatProto> format = ParseFormat(text);
+      ASSERT_TRUE(format.ok()) << format.status();
+      const absl::StatusOr<FormatProto> again = ParseFormat(FormatText(*format));
+      ASSERT_TRUE(again.ok()) << again.status();
+      EXPECT_EQ(WithDefaults(*again).ShortDebugString(), WithDefaults(*format).ShortDebugString());
+      text += "/1";
+    }
+  }
+}
+
 TEST(FormatTextTest, FaultsAreNamed) {
   EXPECT_EQ(Parsed(""), "no format; for example 'integer 8/4'");
   EXPECT_EQ(Parsed("intger 8/4"), "unknown format 'intger'; did you mean 'integer'?");
