@@ -232,14 +232,6 @@ absl::StatusOr<DataTable> ReadCompound(const std::string& path, const std::strin
   return table;
 }
 
-}  // namespace
-
-bool IsHdf5(absl::string_view file_bytes) {
-  return absl::StartsWith(file_bytes, absl::string_view("\x89HDF\r\n\x1a\n", 8));
-}
-
-namespace {
-
 absl::StatusOr<DataTable> ReadNamed(const std::string& name, const Hdf5File& file,
                                     const Hdf5Columns& columns) {
   MASE_ASSIGN_OR_RETURN(const Hdf5DataSet set, file.Find(columns.dataset));
@@ -300,6 +292,10 @@ absl::StatusOr<DataTable> Unchanged(const Hdf5File& file, absl::StatusOr<DataTab
 }
 
 }  // namespace
+
+bool IsHdf5(absl::string_view file_bytes) {
+  return absl::StartsWith(file_bytes, absl::string_view("\x89HDF\r\n\x1a\n", 8));
+}
 
 absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns) {
   const std::string name(path);

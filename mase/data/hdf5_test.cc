@@ -381,6 +381,26 @@ TEST_F(Hdf5ArraysTest, LinksWithinAFileAreReadWhereTheyAreNamed) {
   EXPECT_TRUE(ReadHdf5(path_, {"/b", {"/a"}}).ok());
 }
 
+TEST(ReadHdf5Test, FilesHaveAsManyDataSetsAsTheLimit) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/many.h5");
+  const std::vector<float> values(6, 1);
+  const std::vector<int32_t> labels = {0, 1, 0};
+  for (const int more : {0, 1}) {
+    const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    WriteArray(file, "x", {3, 2}, H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, values.data());
+    WriteArray(file, "y", {3}, H5T_NATIVE_INT32, H5T_NATIVE_INT32, labels.data());
+    for (int i = 2; i < limits::kMaxHdf5DataSets + more; ++i) {
+      WriteArray(file, absl::StrCat("a", i).c_str(), {3}, H5T_NATIVE_INT32, H5T_NATIVE_INT32,
+                 labels.data());
+    }
+    H5Fclose(file);
+    const absl::Status status = ReadHdf5(path, {}).status();
+    EXPECT_EQ(status.code(),
+              more == 0 ? absl::StatusCode::kOk : absl::StatusCode::kResourceExhausted)
+        << status;
+  }
+}
+
 TEST(ReadHdf5Test, ANameOfAFileStaysOnItsLine) {
   const std::string path = absl::StrCat(testing::TempDir(), "/names.h5");
   const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);

@@ -11,7 +11,6 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "mase/base/limits.h"
 #include "mase/base/quote.h"
 #include "mase/base/status_macros.h"

@@ -1,5 +1,5 @@
 // HDF5 files, whole: what is read in a child of this process (mase/data/hdf5_library.h), too. That
-// takes a millisecond an input; the target "hdf5" gives what comes behind it more.
+// makes several children an input; the target "hdf5" gives what comes behind them far more.
 #include <pthread.h>
 
 #include <cstddef>
