@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "mase/base/limits.h"
 #include "mase/base/runfiles.h"
+#include "mase/data/hdf5_file.h"
 #include "mase/data/labels.h"
 
 // libhdf5 leaks on its way out of damaged files.
@@ -399,6 +400,10 @@ TEST(ReadHdf5Test, FilesHaveAsManyDataSetsAsTheLimit) {
               more == 0 ? absl::StatusCode::kOk : absl::StatusCode::kResourceExhausted)
         << status;
   }
+  auto file = Hdf5File::Open(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->Names().status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(file->Find("/y").ok());  // As the weights of a large net are found.
 }
 
 TEST(ReadHdf5Test, ANameOfAFileStaysOnItsLine) {
