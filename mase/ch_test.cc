@@ -18,6 +18,7 @@
 #include "mase/base/runfiles.h"
 #include "mase/testing/command.h"
 #include "mase/testing/matchers.h"
+#include "mase/testing/pseudo_terminal.h"
 #include "nlohmann/json.hpp"
 
 namespace mase {
@@ -110,15 +111,6 @@ TEST(ChTest, NoTableIsWiderThan80Columns) {
   }
 }
 
-// Bare containers may have no pseudo-terminals.
-bool HasTerminals() {
-  int terminal = -1, other_end = -1;
-  if (openpty(&terminal, &other_end, nullptr, nullptr, nullptr) != 0) return false;
-  close(terminal);
-  close(other_end);
-  return true;
-}
-
 // What the program writes to a terminal of that width, with NO_COLOR set so.
 std::string OnTerminal(const std::vector<std::string>& words, uint16_t columns,
                        const char* no_color) {
@@ -149,7 +141,7 @@ std::string OnTerminal(const std::vector<std::string>& words, uint16_t columns,
 }
 
 TEST(ChTest, TablesHaveTheWidthOfTheTerminal) {
-  if (!HasTerminals()) GTEST_SKIP() << "this machine has no pseudo-terminals";
+  if (!PseudoTerminal(80).exists()) GTEST_SKIP() << "this machine has no pseudo-terminals";
   size_t longest = 0;
   const std::string narrow = OnTerminal({"models"}, 60, "1");
   for (const absl::string_view line : absl::StrSplit(narrow, "\r\n")) {
@@ -164,7 +156,7 @@ TEST(ChTest, TablesHaveTheWidthOfTheTerminal) {
 }
 
 TEST(ChTest, ColoursAreForTerminalsWithoutNoColor) {
-  if (!HasTerminals()) GTEST_SKIP() << "this machine has no pseudo-terminals";
+  if (!PseudoTerminal(80).exists()) GTEST_SKIP() << "this machine has no pseudo-terminals";
   const std::vector<std::string> words = {"transform", Config(), "--seed=3", "--run_dir=run"};
   EXPECT_THAT(OnTerminal(words, 80, ""),
               AllOf(HasSubstr("\033[32mINFO"), HasSubstr("\033[38;5;8m")));

@@ -5,9 +5,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/coverage.h"
 #include "mase/base/isa.h"
 
 namespace mase {
@@ -17,6 +19,7 @@ namespace {
 int Uses(const char* limit, Isa at_most) {
   setenv("MASE_MAX_CPU_ISA", limit, 1);
   const bool right = CheckIsaLimit().ok() && CurrentIsa() <= at_most;
+  WriteCoverage();
   return right ? 0 : 1;
 }
 
@@ -27,12 +30,28 @@ TEST(IsaLimitDeathTest, NothingBetterIsUsed) {
   EXPECT_EXIT(_exit(Uses("", Isa::kAvx512)), ::testing::ExitedWithCode(0), "");
 }
 
+TEST(IsaTest, OfThisMachineCanBeChosenAndHaveNames) {
+  const Isa best = CurrentIsa();
+  for (const auto& [isa, name] : {std::pair(Isa::kBaseline, "SSE2"), std::pair(Isa::kAvx2, "AVX2"),
+                                  std::pair(Isa::kAvx512, "AVX-512")}) {
+    EXPECT_EQ(IsaName(isa), name);
+    if (isa <= best) {
+      EXPECT_TRUE(SetIsaForTest(isa)) << name;
+    }
+    if (SetIsaForTest(isa)) {
+      EXPECT_EQ(CurrentIsa(), isa);
+    }
+  }
+  SetIsaForTest(best);
+}
+
 TEST(IsaLimitDeathTest, WhatIsNoLimitIsAnError) {
   EXPECT_EXIT(
       {
         setenv("MASE_MAX_CPU_ISA", "AVX3", 1);
         const absl::Status status = CheckIsaLimit();
         fprintf(stderr, "%s\n", std::string(status.message()).c_str());
+        WriteCoverage();
         _exit(absl::IsInvalidArgument(status) ? 0 : 1);
       },
       ::testing::ExitedWithCode(0),

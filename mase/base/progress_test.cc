@@ -1,5 +1,8 @@
 #include "mase/base/progress.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -7,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/progress_text.h"
+#include "mase/testing/pseudo_terminal.h"
 
 namespace mase {
 namespace {
@@ -95,6 +100,43 @@ TEST(ProgressTest, CutsALineToTheTerminal) {
   fake.now_s = 101;
   progress.Update(1, [] { return std::string(100, 'y'); });
   EXPECT_EQ(fake.writes.at(0).size(), std::string("\r\033[K").size() + 19);
+}
+
+// What Terminal::Stderr() says where stderr is that file.
+Terminal StderrIn(int file) {
+  const int before = dup(STDERR_FILENO);
+  dup2(file, STDERR_FILENO);
+  const Terminal terminal = Terminal::Stderr();
+  terminal.write("shown");
+  dup2(before, STDERR_FILENO);
+  close(before);
+  return terminal;
+}
+
+TEST(TerminalTest, StderrIsOneOfItsWidth) {
+  const PseudoTerminal pseudo(133);
+  if (!pseudo.exists()) GTEST_SKIP() << "this machine has no pseudo-terminals";
+  const Terminal terminal = StderrIn(pseudo.file());
+  EXPECT_TRUE(terminal.interactive);
+  EXPECT_EQ(terminal.columns, 133);
+  EXPECT_EQ(pseudo.Shown(), "shown");
+  const double now_s = terminal.seconds();
+  EXPECT_GE(terminal.seconds(), now_s);
+}
+
+TEST(TerminalTest, AFileIsNone) {
+  const int file = open("/dev/null", O_WRONLY);
+  const Terminal terminal = StderrIn(file);
+  close(file);
+  EXPECT_FALSE(terminal.interactive);
+  EXPECT_EQ(terminal.columns, 80);
+}
+
+TEST(ClockTextTest, HasHoursOnlyWhereThereAreSome) {
+  EXPECT_EQ(ClockText(0.9), "00:00");
+  EXPECT_EQ(ClockText(3599), "59:59");
+  EXPECT_EQ(ClockText(3600), "1:00:00");
+  EXPECT_EQ(ClockText(1e9), "99:59:59");
 }
 
 }  // namespace

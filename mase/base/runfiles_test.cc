@@ -1,10 +1,17 @@
 #include "mase/base/runfiles.h"
 
+#include <unistd.h>
+
+#include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/coverage.h"
+#include "mase/base/recorded.h"
 
 namespace mase {
 namespace {
@@ -36,6 +43,38 @@ TEST(UserPathTest, OtherHomesAreRefused) {
   const absl::Status homeless = UserPath("~/runs").status();
   EXPECT_EQ(homeless.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(homeless.message()), HasSubstr("no HOME"));
+}
+
+TEST(UserPathTest, OfReproducibleRunsStaysRelative) {
+  unsetenv("BUILD_WORKING_DIRECTORY");
+  ASSERT_TRUE(SetReproducible(true).ok());
+  EXPECT_EQ(*UserPath("a/../b.csv"), "b.csv");
+  ASSERT_TRUE(SetReproducible(false).ok());
+  EXPECT_EQ(*UserPath("b.csv"), std::filesystem::current_path() / "b.csv");
+}
+
+// Says where a new process with that variable finds "x": it looks once.
+[[noreturn]] void Find(const char* variable, const std::string& value) {
+  for (const char* other : {"TEST_SRCDIR", "RUNFILES_DIR"}) unsetenv(other);
+  setenv(variable, value.c_str(), 1);
+  std::fprintf(stderr, "<%s>", Runfile("x").c_str());
+  WriteCoverage();
+  _exit(0);
+}
+
+TEST(RunfileTest, LiesInTheFolderThatBazelNames) {
+  const std::string folder = ::testing::TempDir() + "named";
+  std::filesystem::create_directories(folder + "/mase");
+  const std::string found = "<" + folder + "/mase/x>";
+  EXPECT_EXIT(Find("TEST_SRCDIR", folder), ::testing::ExitedWithCode(0), found);
+  EXPECT_EXIT(Find("RUNFILES_DIR", folder), ::testing::ExitedWithCode(0), found);
+}
+
+TEST(RunfileTest, LiesBesideTheProgramElse) {
+  const std::string beside =
+      std::filesystem::read_symlink("/proc/self/exe").string() + ".runfiles/mase";
+  std::filesystem::create_directories(beside);
+  EXPECT_EXIT(Find("RUNFILES_DIR", "/gone"), ::testing::ExitedWithCode(0), "<" + beside + "/x>");
 }
 
 }  // namespace

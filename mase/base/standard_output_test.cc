@@ -1,14 +1,19 @@
 #include "mase/base/standard_output.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/coverage.h"
 #include "mase/base/limits.h"
+#include "mase/testing/pseudo_terminal.h"
 
 namespace mase {
 namespace {
@@ -16,6 +21,7 @@ namespace {
 // Writes what it gets as the only thing on stderr, which death tests look at.
 [[noreturn]] void Tell(const std::string& text) {
   std::fprintf(stderr, "<%s>", text.c_str());
+  WriteCoverage();
   std::_Exit(0);
 }
 
@@ -67,9 +73,92 @@ TEST(CatchOutputTest, WhatWasSaidBeforeTheEndIsNotLost) {
     std::puts("last words");
     std::fflush(stdout);  // The test has printed before, and so does not print by lines.
     LetCaughtOutputGo();
+    WriteCoverage();
     std::_Exit(7);
   };
   EXPECT_EXIT(run(), ::testing::ExitedWithCode(7), "last words\n");
+}
+
+TEST(CatchOutputTest, OutputThatIsDisownedIsLeftAlone) {
+  const auto run = [] {
+    PrintByLines();
+    DisownOutput();
+    CatchOutput output;
+    std::puts("for the parent");
+    Tell(output.Take());
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "<>");
+}
+
+// Makes stdout a disk that is full.
+void FillStdout() { dup2(open("/dev/full", O_WRONLY), STDOUT_FILENO); }
+
+TEST(FinishPrintingTest, IsOkWhereAllWasWritten) {
+  const auto run = [] {
+    std::cout << "printed\n";
+    Tell(FinishPrinting().ToString());
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "<OK>");
+}
+
+TEST(FinishPrintingTest, NothingIsLostInSilence) {
+  const auto at_the_end = [] {
+    FillStdout();
+    std::fputs("held until the end", stdout);
+    Tell(FinishPrinting().ToString());
+  };
+  EXPECT_EXIT(at_the_end(), ::testing::ExitedWithCode(0),
+              "<UNAVAILABLE: stdout: cannot write: No space left on device>");
+  const auto before = [] {
+    FillStdout();
+    std::puts("a line");
+    std::fflush(stdout);
+    Tell(FinishPrinting().ToString());
+  };
+  EXPECT_EXIT(before(), ::testing::ExitedWithCode(0),
+              "<UNAVAILABLE: stdout: cannot write: some of the output is lost>");
+  const auto while_others_are_caught = [] {
+    PrintByLines();
+    FillStdout();
+    CatchOutput output;
+    PrintOut("ours");
+    output.Take();
+    Tell(FinishPrinting().ToString());
+  };
+  EXPECT_EXIT(while_others_are_caught(), ::testing::ExitedWithCode(0),
+              "<UNAVAILABLE: stdout: cannot write: some of the output is lost>");
+}
+
+TEST(ColorsTest, AreWelcomeWithoutNoColor) {
+  unsetenv("NO_COLOR");
+  EXPECT_TRUE(ColorsAreWelcome());
+  setenv("NO_COLOR", "", 1);
+  EXPECT_TRUE(ColorsAreWelcome());
+  setenv("NO_COLOR", "1", 1);
+  EXPECT_FALSE(ColorsAreWelcome());
+}
+
+std::string RoomText(const char* no_color, int file) {
+  setenv("NO_COLOR", no_color, 1);
+  dup2(file, STDOUT_FILENO);
+  const Table::Room room = StandardOutputRoom();
+  return absl::StrCat(room.columns, room.color ? " in colours" : "");
+}
+
+TEST(StandardOutputRoomTest, IsTheTerminals) {
+  const PseudoTerminal terminal(133);
+  if (!terminal.exists()) GTEST_SKIP() << "this machine has no pseudo-terminals";
+  EXPECT_EXIT(Tell(RoomText("", terminal.file())), ::testing::ExitedWithCode(0),
+              "<133 in colours>");
+  EXPECT_EXIT(Tell(RoomText("1", terminal.file())), ::testing::ExitedWithCode(0), "<133>");
+  // One that does not know its width.
+  const PseudoTerminal serial(0);
+  EXPECT_EXIT(Tell(RoomText("1", serial.file())), ::testing::ExitedWithCode(0), "<80>");
+}
+
+TEST(StandardOutputRoomTest, Is80ColumnsWhereThereIsNoTerminal) {
+  EXPECT_EXIT(Tell(RoomText("", open("/dev/null", O_WRONLY))), ::testing::ExitedWithCode(0),
+              "<80>");
 }
 
 }  // namespace
