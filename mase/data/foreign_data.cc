@@ -32,6 +32,8 @@ constexpr Kind kKinds[] = {
     {"ARROW1"sv, "a Feather file", kFromFeather},
     {"FEA1"sv, "a Feather file", kFromFeather},
     {"\xd0\xcf\x11\xe0"sv, "an Excel workbook (.xls)", kFromExcel},
+    {"MATLAB "sv, "a MATLAB file",
+     "write its arrays as CSV there:\n  writematrix(NAME, \"NEW.csv\")"},
     {"SQLite format 3"sv, "an SQLite database", "export the table as CSV (sqlite3 -csv -header)"},
     {"version https://git-lfs.github.com/"sv, "a Git LFS pointer instead of the file",
      "git lfs pull fetches it"},

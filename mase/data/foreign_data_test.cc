@@ -25,6 +25,8 @@ TEST(DescribeForeignDataTest, FilesOfOtherKindsAreCalledByTheirNames) {
       {"PK\x03\x04 readme.txt", "is a zip archive without NumPy arrays; unpack"},
       {"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook (.xls); save it as CSV"},
       {"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer instead"},
+      {"MATLAB 7.3 MAT-file, Platform: GLNXA64",
+       "is a MATLAB file; write its arrays as CSV there:"},
       {"<!DOCTYPE html>\n<html>", "is a web page; "},
       {std::string("a,b\n1,\0002\n", 9), "is no text; CSV, ARFF, npz, npy and HDF5"},
   };

@@ -294,7 +294,14 @@ absl::StatusOr<DataTable> Unchanged(const Hdf5File& file, absl::StatusOr<DataTab
 }  // namespace
 
 bool IsHdf5(absl::string_view file_bytes) {
-  return absl::StartsWith(file_bytes, absl::string_view("\x89HDF\r\n\x1a\n", 8));
+  constexpr absl::string_view kSignature("\x89HDF\r\n\x1a\n", 8);
+  if (absl::StartsWith(file_bytes, "MATLAB ")) return false;
+  // It stands at the beginning or behind a block of a power of two, of at least 512 bytes (HDF5
+  // File Format Specification, III.A).
+  for (size_t at = 0; at < file_bytes.size(); at = std::max<size_t>(512, 2 * at)) {
+    if (absl::StartsWith(file_bytes.substr(at), kSignature)) return true;
+  }
+  return false;
 }
 
 absl::StatusOr<DataTable> ReadHdf5Table(absl::string_view path, const Hdf5Columns& columns) {

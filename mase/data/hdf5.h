@@ -23,7 +23,8 @@ struct Hdf5Columns {
   std::vector<std::string> classes;   // The class of each of them.
 };
 
-// True if a file begins as every HDF5 file does.
+// True if a file begins as HDF5 files do, also behind a block of its owner's that these bytes have
+// whole. MATLAB's are not taken for such: their arrays lie transposed.
 bool IsHdf5(absl::string_view file_bytes);
 
 // Reads the table. Rows whose one-hot members differ have different labels, though their

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ namespace mase {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
 struct Row {
@@ -380,6 +382,40 @@ TEST_F(Hdf5ArraysTest, LinksWithinAFileAreReadWhereTheyAreNamed) {
   H5Lcreate_soft("/b", file_, "soft", H5P_DEFAULT, H5P_DEFAULT);
   EXPECT_TRUE(Read({"soft", {"hard"}}).ok());
   EXPECT_TRUE(ReadHdf5(path_, {"/b", {"/a"}}).ok());
+}
+
+TEST(ReadHdf5Test, ABlockOfTheirOwnersMayStandBeforeTheFormat) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/user_block.h5");
+  std::vector<float> values(60);
+  std::iota(values.begin(), values.end(), 0.0f);
+  const std::vector<int32_t> labels(30, 1);
+  for (const hsize_t block : {512, 2048, 32768}) {
+    const hid_t create = H5Pcreate(H5P_FILE_CREATE);
+    H5Pset_userblock(create, block);
+    const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, create, H5P_DEFAULT);
+    H5Pclose(create);
+    WriteArray(file, "plain", {30, 2}, H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, values.data());
+    WriteArray(file, "chunks", {30, 2}, H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, values.data(), {7, 2});
+    WriteArray(file, "y", {30}, H5T_NATIVE_INT32, H5T_NATIVE_INT32, labels.data());
+    H5Fclose(file);
+    std::ifstream stream(path, std::ios::binary);
+    std::string head(1 << 16, '\0');
+    stream.read(head.data(), static_cast<std::streamsize>(head.size()));
+    head.resize(static_cast<size_t>(stream.gcount()));
+    EXPECT_TRUE(IsHdf5(head)) << block;
+    for (const char* name : {"plain", "chunks"}) {
+      const auto table = ReadHdf5(path, {"y", {name}});
+      ASSERT_TRUE(table.ok()) << block << table.status();
+      EXPECT_THAT(table->features.data<float>(), ElementsAreArray(values)) << block << name;
+    }
+  }
+}
+
+TEST(IsHdf5Test, MatlabsFilesAreNone) {
+  std::string head = "MATLAB 7.3 MAT-file";
+  head.resize(512, ' ');
+  head.append("\x89HDF\r\n\x1a\n", 8);
+  EXPECT_FALSE(IsHdf5(head));
 }
 
 TEST(ReadHdf5Test, FilesHaveAsManyDataSetsAsTheLimit) {
