@@ -1,147 +1,29 @@
 #include "mase/interop/pickle.h"
 
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "mase/base/limits.h"
 #include "mase/base/quote.h"
 #include "mase/base/status_macros.h"
+#include "mase/interop/pickle_globals.h"
+#include "mase/interop/pickle_opcodes.h"
 
 namespace mase {
 namespace {
 
 using Kind = PickleValue::Kind;
 using Id = PickleValue::Id;
+using Makes = PickleMakes;
+using namespace pickle_op;  // NOLINT(google-build-using-namespace): constants.
 
-// What calling a class or function of the table gives.
-enum class Makes {
-  kDict,      // Empty, or of the one argument, a dict or list of pairs.
-  kList,      // Of the one argument.
-  kArgument,  // The first argument: torch.Size(tuple), a parameter's tensor, bytes of a text.
-  kTensor,    // Of a storage, offset, sizes and strides.
-  kOther,
-  kModule,       // An object of a layer's class, whose fields are set later.
-  kGraphModule,  // A module whose fields are the first argument.
-  kNothing,      // Not called: a class that a field names.
-  kStorage,      // Not called: the type of a storage.
-};
-
-struct Allowed {
-  absl::string_view module;
-  absl::string_view name;  // "": whatever is in a module whose name begins so.
-  Makes makes;
-  absl::string_view code = "";  // Of a storage's elements.
-};
-
-constexpr absl::string_view kMaseQuantized = "chop.nn.quantized.modules.";
-
-constexpr Allowed kAllowed[] = {
-    {"collections", "OrderedDict", Makes::kDict},
-    {"collections", "Counter", Makes::kDict},
-    {"__builtin__", "set", Makes::kList},
-    {"builtins", "set", Makes::kList},
-    {"_codecs", "encode", Makes::kArgument},
-    {"torch", "Size", Makes::kArgument},
-    {"torch", "device", Makes::kOther},
-    {"torch._utils", "_rebuild_tensor", Makes::kTensor},
-    {"torch._utils", "_rebuild_tensor_v2", Makes::kTensor},
-    {"torch._utils", "_rebuild_parameter", Makes::kArgument},
-    {"numpy", "dtype", Makes::kOther},
-    {"numpy.core.multiarray", "scalar", Makes::kOther},
-    {"numpy._core.multiarray", "scalar", Makes::kOther},
-    {"torch", "float16", Makes::kOther},
-    {"torch", "float32", Makes::kOther},
-    {"torch", "float64", Makes::kOther},
-    {"torch", "bfloat16", Makes::kOther},
-    {"torch", "int8", Makes::kOther},
-    {"torch", "int16", Makes::kOther},
-    {"torch", "int32", Makes::kOther},
-    {"torch", "int64", Makes::kOther},
-    {"torch", "uint8", Makes::kOther},
-    {"torch", "bool", Makes::kOther},
-    {"torch", "FloatStorage", Makes::kStorage, "F32"},
-    {"torch", "DoubleStorage", Makes::kStorage, "F64"},
-    {"torch", "HalfStorage", Makes::kStorage, "F16"},
-    {"torch", "BFloat16Storage", Makes::kStorage, "BF16"},
-    {"torch", "LongStorage", Makes::kStorage, "I64"},
-    {"torch", "IntStorage", Makes::kStorage, "I32"},
-    {"torch", "ShortStorage", Makes::kStorage, "I16"},
-    {"torch", "CharStorage", Makes::kStorage, "I8"},
-    {"torch", "ByteStorage", Makes::kStorage, "U8"},
-    {"torch", "BoolStorage", Makes::kStorage, "BOOL"},
-    // torch.fx.GraphModule: its fields, the text of its code, and who traced it (MASE's own in
-    // .mz).
-    {"torch.fx.graph_module", "reduce_graph_module", Makes::kGraphModule},
-    {"torch.fx._symbolic_trace", "Tracer", Makes::kNothing},
-    {"chop.ir.graph.mase_graph", "MaseTracer", Makes::kNothing},
-    {"torch.nn.modules.", "", Makes::kModule},
-    // MASE's quantized layers, whose fields name the functions that round, with their numbers.
-    {kMaseQuantized, "", Makes::kModule},
-    {"chop.nn.quantizers.", "", Makes::kNothing},
-    {"chop.nn.quantized.utils", "quantiser_passthrough", Makes::kNothing},
-    {"functools", "partial", Makes::kOther},
-};
-
-bool Names(const Allowed& allowed, absl::string_view module, absl::string_view name) {
-  return allowed.name.empty() ? absl::StartsWith(module, allowed.module)
-                              : allowed.module == module && allowed.name == name;
+const PickleGlobal& GlobalOf(const PickleValue& value) {
+  return PickleGlobalAt(static_cast<size_t>(value.number));
 }
-
-// Opcodes, by the names of pickletools.
-enum Op : uint8_t {
-  kProto = 0x80,
-  kFrame = 0x95,
-  kStop = '.',
-  kMark = '(',
-  kPop = '0',
-  kPopMark = '1',
-  kNoneOp = 'N',
-  kNewTrue = 0x88,
-  kNewFalse = 0x89,
-  kBinInt = 'J',
-  kBinInt1 = 'K',
-  kBinInt2 = 'M',
-  kLong1 = 0x8a,
-  kLong4 = 0x8b,
-  kBinFloat = 'G',
-  kBinUnicode = 'X',
-  kShortBinUnicode = 0x8c,
-  kBinUnicode8 = 0x8d,
-  kBinBytes = 'B',
-  kShortBinBytes = 'C',
-  kBinBytes8 = 0x8e,
-  kBinString = 'T',
-  kShortBinString = 'U',
-  kEmptyTuple = ')',
-  kTupleOp = 't',
-  kTuple1 = 0x85,
-  kTuple2 = 0x86,
-  kTuple3 = 0x87,
-  kEmptyList = ']',
-  kAppend = 'a',
-  kAppends = 'e',
-  kEmptyDict = '}',
-  kSetItem = 's',
-  kSetItems = 'u',
-  kEmptySet = 0x8f,
-  kAddItems = 0x90,
-  kFrozenSet = 0x91,
-  kBinPut = 'q',
-  kLongBinPut = 'r',
-  kMemoize = 0x94,
-  kBinGet = 'h',
-  kLongBinGet = 'j',
-  kGlobalOp = 'c',
-  kStackGlobal = 0x93,
-  kReduce = 'R',
-  kNewObj = 0x81,
-  kBinPersId = 'Q',
-  kBuild = 'b',
-};
 
 }  // namespace
 
@@ -277,9 +159,8 @@ class PickleMachine {
   }
 
   absl::Status PushGlobal(absl::string_view module, absl::string_view name) {
-    for (size_t i = 0; i < std::size(kAllowed); ++i) {
-      if (!Names(kAllowed[i], module, name)) continue;
-      return Push({.kind = Kind::kGlobal, .number = static_cast<int64_t>(i), .text = name});
+    if (const std::optional<size_t> place = FindPickleGlobal(module, name); place.has_value()) {
+      return Push({.kind = Kind::kGlobal, .number = static_cast<int64_t>(*place), .text = name});
     }
     return Refused("wants ", Quoted(absl::StrCat(module, ".", name)),
                    ", and only tensors and plain data are read; in Python,\n"
@@ -306,7 +187,7 @@ class PickleMachine {
     if (at(callee_id).kind != Kind::kGlobal || at(arguments_id).kind != Kind::kTuple) {
       return Damaged("a call of what is no function");
     }
-    const Allowed& callee = kAllowed[at(callee_id).number];
+    const PickleGlobal& callee = GlobalOf(at(callee_id));
     // Of values that are there already: no copy, which a few bytes could ask for again and again.
     const std::vector<Id>& arguments = at(arguments_id).items;
     items_ += static_cast<int64_t>(arguments.size());
@@ -353,8 +234,7 @@ class PickleMachine {
     MASE_ASSIGN_OR_RETURN(const Id arguments, PopValue());
     MASE_ASSIGN_OR_RETURN(const Id type, PopValue());
     const bool fits = at(type).kind == Kind::kGlobal && at(arguments).kind == Kind::kTuple &&
-                      kAllowed[at(type).number].makes == Makes::kModule &&
-                      at(arguments).items.empty();
+                      GlobalOf(at(type)).makes == Makes::kModule && at(arguments).items.empty();
     if (!fits) return Damaged("an object of what is no module's class");
     return Push({.kind = Kind::kModule, .number = at(type).number, .text = at(type).text});
   }
@@ -388,7 +268,7 @@ class PickleMachine {
     const std::vector<Id>& parts = at(id).items;
     const bool fits = at(id).kind == Kind::kTuple && parts.size() >= 5 &&
                       at(parts[0]).text == "storage" && at(parts[1]).kind == Kind::kGlobal &&
-                      kAllowed[at(parts[1]).number].makes == Makes::kStorage &&
+                      GlobalOf(at(parts[1])).makes == Makes::kStorage &&
                       at(parts[2]).kind == Kind::kText && at(parts[4]).kind == Kind::kInt;
     if (!fits) return Damaged("a persistent id that is no storage");
     // A part of another storage, as files before PyTorch 0.4 have them.
@@ -572,11 +452,11 @@ const PickleValue* Pickle::Find(const PickleValue& dict, absl::string_view key) 
 }
 
 bool Pickle::IsMaseQuantized(const PickleValue& module) const {
-  return kAllowed[module.number].module == kMaseQuantized;
+  return GlobalOf(module).module == kMaseQuantizedModules;
 }
 
 absl::string_view Pickle::ElementCodeOf(const PickleValue& storage) const {
-  return kAllowed[at(storage.items[0]).number].code;
+  return GlobalOf(at(storage.items[0])).code;
 }
 
 }  // namespace mase
