@@ -12,132 +12,13 @@
 #include "mase/format/format.h"
 #include "mase/onnx/code_types.h"
 #include "mase/onnx/onnx_ops.h"
+#include "mase/onnx/onnx_scales.h"
 #include "mase/onnx/rounding.h"
 
 namespace mase {
 namespace {
 
 using ::onnx::TensorProto;
-
-absl::StatusOr<CodeType> FindCodes(int type) {
-  for (const CodeType& codes : kCodeTypes) {
-    if (codes.type == type) return codes;
-  }
-  return CannotRead("has codes of ", OnnxTypeName(type), "; those of 4, 8 and 16 bits can be read");
-}
-
-// Scales and zero points of a QuantizeLinear or its kin.
-struct Scales {
-  CodeType codes = {};
-  std::vector<float> scale;
-  std::vector<int64_t> zero;  // As many, or none.
-  Shape shape;                // Of the scales.
-
-  int64_t zero_of(size_t i) const { return zero.empty() ? 0 : zero[zero.size() == 1 ? 0 : i]; }
-};
-
-// The numbers of input `scale` alone.
-absl::StatusOr<Scales> ReadSteps(OnnxNode& node, int scale) {
-  Scales scales;
-  MASE_ASSIGN_OR_RETURN(const Tensor tensor, node.Floats(scale));
-  const auto numbers = tensor.data<float>();
-  scales.scale.assign(numbers.begin(), numbers.end());
-  scales.shape = tensor.shape();
-  for (const float number : scales.scale) {
-    if (!(number >= std::numeric_limits<float>::min() && std::isfinite(number))) {
-      return BadNode("has a scale of ", number);
-    }
-  }
-  if (scales.scale.empty()) return BadNode("has no scale");
-  return scales;
-}
-
-// From inputs `scale` and `scale` + 1. `type` is that of the codes where no zero point says it.
-absl::StatusOr<Scales> ReadScales(OnnxNode& node, int scale, int type) {
-  MASE_ASSIGN_OR_RETURN(Scales scales, ReadSteps(node, scale));
-  if (node.HasInput(scale + 1)) {
-    MASE_ASSIGN_OR_RETURN(const KnownInts zero, node.WholeNumbers(scale + 1));
-    MASE_ASSIGN_OR_RETURN(scales.zero, zero.Numbers());
-    if (scales.zero.size() != scales.scale.size()) {
-      return BadNode("has ", scales.scale.size(), " scales and ", scales.zero.size(),
-                     " zero points");
-    }
-    type = zero.type;
-  }
-  MASE_ASSIGN_OR_RETURN(scales.codes, FindCodes(type));
-  return scales;
-}
-
-// What the codes are as a number format, for a tensor of that shape with scales along `axis`.
-absl::StatusOr<FormatProto> FormatOf(const Scales& scales, const Shape& shape, int64_t given_axis,
-                                     int64_t block) {
-  FormatProto format;
-  AffineFormat& affine = *format.mutable_affine();
-  affine.set_width(scales.codes.width);
-  if (!scales.codes.is_signed) affine.set_is_signed(false);
-  for (const float scale : scales.scale) affine.add_scale(scale);
-  if (std::any_of(scales.zero.begin(), scales.zero.end(), [](int64_t z) { return z != 0; })) {
-    for (const int64_t zero : scales.zero) affine.add_zero_point(static_cast<int32_t>(zero));
-  }
-  if (scales.scale.size() == 1) return format;
-  MASE_ASSIGN_OR_RETURN(const int axis, AxisOf(given_axis, shape.rank()));
-  const int64_t want = block == 0 ? shape[axis] : 0;
-  if (block == 0 && static_cast<int64_t>(scales.scale.size()) != want) {
-    return BadNode("has ", scales.scale.size(), " scales for ", want, " elements of axis ", axis);
-  }
-  for (int i = 0; i < shape.rank(); ++i) {
-    const bool along = i == axis;
-    affine.add_block_size(block == 0 ? (along ? 1 : -1) : static_cast<int32_t>(along ? block : 1));
-  }
-  return format;
-}
-
-// Which of the scales is that of element i of a tensor.
-class ScaleIndex {
- public:
-  static absl::StatusOr<ScaleIndex> Create(const Scales& scales, const Shape& shape, int64_t axis,
-                                           int64_t block) {
-    ScaleIndex index;
-    if (scales.scale.size() == 1) return index;
-    MASE_ASSIGN_OR_RETURN(const int at, AxisOf(axis, shape.rank()));
-    index.block_ = block;
-    index.extent_ = shape[at];
-    for (int i = at + 1; i < shape.rank(); ++i) index.inner_ *= shape[i];
-    const int64_t count = static_cast<int64_t>(scales.scale.size());
-    const int64_t outer = shape.elements() / std::max<int64_t>(index.extent_ * index.inner_, 1);
-    const int64_t want =
-        block == 0 ? index.extent_ : outer * ((index.extent_ + block - 1) / block) * index.inner_;
-    if (count != want) return BadNode("has ", count, " scales, want ", want);
-    index.one_ = false;
-    return index;
-  }
-  size_t operator()(int64_t i) const {
-    if (one_) return 0;
-    const int64_t place = i / inner_ % extent_;
-    if (block_ == 0) return static_cast<size_t>(place);
-    const int64_t blocks = (extent_ + block_ - 1) / block_;
-    return static_cast<size_t>((i / inner_ / extent_ * blocks + place / block_) * inner_ +
-                               i % inner_);
-  }
-
- private:
-  bool one_ = true;
-  int64_t block_ = 0, extent_ = 1, inner_ = 1;
-};
-
-absl::StatusOr<Tensor> Dequantized(const KnownInts& codes, const Scales& scales, int64_t axis,
-                                   int64_t block) {
-  MASE_ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, codes.Numbers());
-  MASE_ASSIGN_OR_RETURN(const ScaleIndex index,
-                        ScaleIndex::Create(scales, codes.shape, axis, block));
-  MASE_ASSIGN_OR_RETURN(Tensor floats, Tensor::Create(DType::kFloat32, codes.shape));
-  const absl::Span<float> data = floats.mutable_data<float>();
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    const size_t at = index(static_cast<int64_t>(i));
-    data[i] = static_cast<float>(numbers[i] - scales.zero_of(at)) * scales.scale[at];
-  }
-  return floats;
-}
 
 // The 8-bit float that the zero point, or else `output_dtype`, says that codes are; null: integers.
 // Their zero point is the code 0.
@@ -179,23 +60,21 @@ absl::Status CheckScales(OnnxNode& node, int scale, const FormatProto& codes) {
     type = candidate.type;
     break;
   }
-  MASE_ASSIGN_OR_RETURN(const Scales scales, ReadScales(node, scale, type));
-  MASE_ASSIGN_OR_RETURN(FormatProto format, FormatOf(scales, Shape(), 0, 0));
+  MASE_ASSIGN_OR_RETURN(const OnnxScales scales, ReadOnnxScales(node, scale, type));
+  MASE_ASSIGN_OR_RETURN(FormatProto format, FormatOfScales(scales, Shape(), 0, 0));
   if (format.affine().width() >= made.width()) format.mutable_affine()->set_width(made.width());
   if (format.SerializeAsString() == codes.SerializeAsString()) return absl::OkStatus();
   return CannotRead("reads codes by other scales than they were made with");
 }
 
-bool AreOne(const Scales& scales) { return scales.scale.size() == 1 && scales.scale[0] == 1; }
-
 // `combine` of each element and its scale.
 template <typename Combine>
-absl::StatusOr<Tensor> ByScale(OnnxNode& node, const Tensor& floats, const Scales& scales,
+absl::StatusOr<Tensor> ByScale(OnnxNode& node, const Tensor& floats, const OnnxScales& scales,
                                const Combine& combine) {
   MASE_ASSIGN_OR_RETURN(const int64_t axis, node.Int("axis", 1));
   MASE_ASSIGN_OR_RETURN(const int64_t block, BlockOf(node));
-  MASE_ASSIGN_OR_RETURN(const ScaleIndex index,
-                        ScaleIndex::Create(scales, floats.shape(), axis, block));
+  MASE_ASSIGN_OR_RETURN(const OnnxScaleIndex index,
+                        OnnxScaleIndex::Create(scales, floats.shape(), axis, block));
   Tensor result = floats;
   int64_t i = 0;
   for (float& number : result.mutable_data<float>()) {
@@ -230,7 +109,7 @@ absl::StatusOr<Value*> RoundedBefore(OnnxNode& node, const FormatProto& format) 
 // rounded; else what is yet to be rounded, by a record of who reads it.
 absl::Status QuantizeToFloat8(OnnxNode& node, const Float8Type& type) {
   const OnnxValue* input = node.Input(0);
-  MASE_ASSIGN_OR_RETURN(const Scales scales, ReadSteps(node, 1));
+  MASE_ASSIGN_OR_RETURN(const OnnxScales scales, ReadOnnxSteps(node, 1));
   MASE_ASSIGN_OR_RETURN(const auto format, FormatOf(type));
   OnnxValue value = {.codes = format->proto()};
   if (input->floats.has_value()) {
@@ -244,7 +123,7 @@ absl::Status QuantizeToFloat8(OnnxNode& node, const Float8Type& type) {
       return CannotRead("has ", scales.scale.size(), " scales; what the net computes takes one");
     }
     MASE_ASSIGN_OR_RETURN(value.value, RoundedBefore(node, format->proto()));
-    if (!AreOne(scales)) {
+    if (!scales.are_one()) {
       MASE_ASSIGN_OR_RETURN(Value * scale, node.Number(scales.scale[0]));
       MASE_ASSIGN_OR_RETURN(value.value, node.Add(ops::kDiv, {value.value, scale}));
     }
@@ -260,13 +139,13 @@ absl::Status QuantizeLinear(OnnxNode& node) {
   MASE_ASSIGN_OR_RETURN(const int64_t block, BlockOf(node));
   MASE_ASSIGN_OR_RETURN(const int64_t type, node.Int("output_dtype", 0));
   MASE_ASSIGN_OR_RETURN(
-      const Scales scales,
-      ReadScales(node, 1, type == 0 ? TensorProto::UINT8 : static_cast<int>(type)));
+      const OnnxScales scales,
+      ReadOnnxScales(node, 1, type == 0 ? TensorProto::UINT8 : static_cast<int>(type)));
   const OnnxValue* input = node.Input(0);
   if (input->floats.has_value()) {
     const Tensor& floats = *input->floats;
-    MASE_ASSIGN_OR_RETURN(const ScaleIndex index,
-                          ScaleIndex::Create(scales, floats.shape(), axis, block));
+    MASE_ASSIGN_OR_RETURN(const OnnxScaleIndex index,
+                          OnnxScaleIndex::Create(scales, floats.shape(), axis, block));
     MASE_ASSIGN_OR_RETURN(KnownInts codes, KnownInts::WithRoom(floats.shape(), scales.codes.type));
     for (int64_t i = 0; i < floats.elements(); ++i) {
       const size_t at = index(i);
@@ -285,7 +164,7 @@ absl::Status QuantizeLinear(OnnxNode& node) {
   if (scales.scale.size() != 1) {
     return CannotRead("has ", scales.scale.size(), " scales; what the net computes takes one");
   }
-  MASE_ASSIGN_OR_RETURN(const FormatProto format, FormatOf(scales, Shape(), axis, block));
+  MASE_ASSIGN_OR_RETURN(const FormatProto format, FormatOfScales(scales, Shape(), axis, block));
   MASE_ASSIGN_OR_RETURN(Value * value, RoundedBefore(node, format));
   node.SetResult(0, {.value = value, .codes = format});
   return absl::OkStatus();
@@ -295,13 +174,13 @@ absl::Status QuantizeLinear(OnnxNode& node) {
 // another an addition of zero does, in front of the product, for no format has such a scale.
 absl::Status DequantizeFloat8(OnnxNode& node, const Float8Type& type) {
   const OnnxValue* input = node.Input(0);
-  MASE_ASSIGN_OR_RETURN(const Scales scales, ReadSteps(node, 1));
+  MASE_ASSIGN_OR_RETURN(const OnnxScales scales, ReadOnnxSteps(node, 1));
   MASE_ASSIGN_OR_RETURN(const auto format, FormatOf(type));
   OnnxValue value;
-  if (AreOne(scales)) value.rounded = format->proto();
+  if (scales.are_one()) value.rounded = format->proto();
   if (input->value != nullptr) {
     value.value = input->value;
-    if (!AreOne(scales)) {
+    if (!scales.are_one()) {
       if (scales.scale.size() != 1) {
         return CannotRead("has ", scales.scale.size(), " scales; what the net computes takes one");
       }
@@ -355,7 +234,7 @@ absl::Status DequantizeLinear(OnnxNode& node) {
   const KnownInts codes = *input->ints;
   OnnxValue value;
   if (codes.type == TensorProto::INT32) {  // A bias, which stays float.
-    Scales scales;
+    OnnxScales scales;
     MASE_ASSIGN_OR_RETURN(const Tensor scale, node.Floats(1));
     scales.scale.assign(scale.data<float>().begin(), scale.data<float>().end());
     if (node.HasInput(2)) {
@@ -366,9 +245,9 @@ absl::Status DequantizeLinear(OnnxNode& node) {
     const int64_t last = codes.shape.rank() == 1 ? 0 : axis;
     MASE_ASSIGN_OR_RETURN(value.floats, Dequantized(codes, scales, last, block));
   } else {
-    MASE_ASSIGN_OR_RETURN(const Scales scales, ReadScales(node, 1, codes.type));
+    MASE_ASSIGN_OR_RETURN(const OnnxScales scales, ReadOnnxScales(node, 1, codes.type));
     MASE_ASSIGN_OR_RETURN(value.floats, Dequantized(codes, scales, axis, block));
-    MASE_ASSIGN_OR_RETURN(value.rounded, FormatOf(scales, codes.shape, axis, block));
+    MASE_ASSIGN_OR_RETURN(value.rounded, FormatOfScales(scales, codes.shape, axis, block));
   }
   node.SetResult(0, std::move(value));
   return absl::OkStatus();
@@ -390,22 +269,23 @@ struct QuantizedLayer {
   FormatProto in, weight_format;
   std::optional<FormatProto> out;  // None: the result is floats.
   Tensor weight;
-  Scales in_scales, weight_scales;
+  OnnxScales in_scales, weight_scales;
 };
 
 // `out` is the input that is the result's scale.
 absl::StatusOr<QuantizedLayer> ReadLayer(OnnxNode& node, int64_t axis, int out) {
   QuantizedLayer layer;
   MASE_ASSIGN_OR_RETURN(layer.x, Codes(node, 0, &layer.in));
-  MASE_ASSIGN_OR_RETURN(layer.in_scales, ReadScales(node, 1, TensorProto::UINT8));
+  MASE_ASSIGN_OR_RETURN(layer.in_scales, ReadOnnxScales(node, 1, TensorProto::UINT8));
   MASE_ASSIGN_OR_RETURN(const KnownInts codes, node.WholeNumbers(3));
-  MASE_ASSIGN_OR_RETURN(layer.weight_scales, ReadScales(node, 4, codes.type));
+  MASE_ASSIGN_OR_RETURN(layer.weight_scales, ReadOnnxScales(node, 4, codes.type));
   MASE_ASSIGN_OR_RETURN(layer.weight, Dequantized(codes, layer.weight_scales, axis, 0));
-  MASE_ASSIGN_OR_RETURN(layer.weight_format, FormatOf(layer.weight_scales, codes.shape, axis, 0));
+  MASE_ASSIGN_OR_RETURN(layer.weight_format,
+                        FormatOfScales(layer.weight_scales, codes.shape, axis, 0));
   if (!node.HasInput(out)) return layer;
-  MASE_ASSIGN_OR_RETURN(const Scales scales, ReadScales(node, out, TensorProto::UINT8));
+  MASE_ASSIGN_OR_RETURN(const OnnxScales scales, ReadOnnxScales(node, out, TensorProto::UINT8));
   if (scales.scale.size() != 1) return CannotRead("has several scales for its result");
-  MASE_ASSIGN_OR_RETURN(layer.out, FormatOf(scales, Shape(), 0, 0));
+  MASE_ASSIGN_OR_RETURN(layer.out, FormatOfScales(scales, Shape(), 0, 0));
   return layer;
 }
 
@@ -414,7 +294,7 @@ absl::StatusOr<std::optional<Tensor>> ReadBias(OnnxNode& node, int input,
                                                const QuantizedLayer& layer) {
   if (!node.HasInput(input)) return std::nullopt;
   MASE_ASSIGN_OR_RETURN(const KnownInts codes, node.WholeNumbers(input));
-  Scales scales;
+  OnnxScales scales;
   for (const float scale : layer.weight_scales.scale) {
     scales.scale.push_back(scale * layer.in_scales.scale[0]);
   }
@@ -482,7 +362,7 @@ absl::Status Quant(OnnxNode& node) {
   if (!(bits >= 1 && bits <= 24) || bits != std::floor(bits)) {
     return CannotRead("has ", bits, " bits; 1 to 24 can be read");
   }
-  Scales scales;
+  OnnxScales scales;
   scales.codes = {0, static_cast<int>(bits), is_signed, 0};
   for (const float number : scale.data<float>()) {
     if (!(number >= std::numeric_limits<float>::min() && std::isfinite(number))) {
@@ -494,8 +374,8 @@ absl::Status Quant(OnnxNode& node) {
   if (input->floats.has_value()) {
     // Scales broadcast: one for each element of axis 0, or one.
     Tensor rounded = *input->floats;
-    MASE_ASSIGN_OR_RETURN(const ScaleIndex index,
-                          ScaleIndex::Create(scales, rounded.shape(), 0, 0));
+    MASE_ASSIGN_OR_RETURN(const OnnxScaleIndex index,
+                          OnnxScaleIndex::Create(scales, rounded.shape(), 0, 0));
     int64_t i = 0;
     for (float& number : rounded.mutable_data<float>()) {
       const float step = scales.scale[index(i++)];
@@ -505,7 +385,7 @@ absl::Status Quant(OnnxNode& node) {
                step;
     }
     OnnxValue value;
-    MASE_ASSIGN_OR_RETURN(value.rounded, FormatOf(scales, rounded.shape(), 0, 0));
+    MASE_ASSIGN_OR_RETURN(value.rounded, FormatOfScales(scales, rounded.shape(), 0, 0));
     value.floats = std::move(rounded);
     node.SetResult(0, std::move(value));
     return absl::OkStatus();
@@ -513,7 +393,7 @@ absl::Status Quant(OnnxNode& node) {
   if (input->value == nullptr || input->codes.has_value() || scales.scale.size() != 1) {
     return CannotRead("rounds what the net computes by one scale alone");
   }
-  MASE_ASSIGN_OR_RETURN(const FormatProto format, FormatOf(scales, Shape(), 0, 0));
+  MASE_ASSIGN_OR_RETURN(const FormatProto format, FormatOfScales(scales, Shape(), 0, 0));
   MASE_ASSIGN_OR_RETURN(Value * value, RoundedBefore(node, format));
   node.SetResult(0, {.value = value, .rounded = format});
   return absl::OkStatus();
