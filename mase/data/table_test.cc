@@ -406,7 +406,7 @@ TEST(ReadTableTest, LargeFilesAreReadInBlocks) {
   std::ofstream("/proc/self/clear_refs") << "5";  // Forgets the peak.
   const int64_t before = MemoryField("VmRSS:");
   const auto table = ReadTable(path, {});
-  const int64_t taken = MemoryField("VmHWM:") - before;
+  [[maybe_unused]] const int64_t taken = MemoryField("VmHWM:") - before;
   ASSERT_TRUE(table.ok()) << table.status();
 #ifndef MASE_THREAD_SANITIZER  // Which has books of its own for each byte.
   EXPECT_LT(taken, 2 * LineBlocks::kMaxBytes) << "of a file of " << 3 * LineBlocks::kMaxBytes;

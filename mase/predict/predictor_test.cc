@@ -230,7 +230,7 @@ TEST(PredictorTest, ManyRowsAreEachRowsResultForAnyNumberOfThreads) {
     }
     std::vector<float> out(9000 * 5);
     EXPECT_OK(predictor->Predict(rows, absl::MakeSpan(out)));
-    const int64_t allocated = allocations;
+    [[maybe_unused]] const int64_t allocated = allocations;
     const bool ok = predictor->Predict(rows, absl::MakeSpan(out)).ok();
 #ifndef MASE_THREAD_SANITIZER  // Whose threads are ours and take some (base/openmp_threads.cc).
     EXPECT_EQ(allocations, allocated) << threads << " threads";
