@@ -38,7 +38,7 @@ TEST(ForChunksTest, EachIndexIsInOneChunk) {
 }
 
 // Partial sums of chunks, added in the order of the chunks.
-double Sum(const std::vector<float>& values) {
+float Sum(const std::vector<float>& values) {
   const int64_t n = static_cast<int64_t>(values.size());
   std::vector<float> sums(ChunkCount(n, 100));
   ForChunks(n, static_cast<int64_t>(sums.size()), [&](int64_t chunk, int64_t begin, int64_t end) {
@@ -53,7 +53,7 @@ TEST(ForChunksTest, ResultsDoNotDependOnTheNumberOfThreads) {
     values[i] = std::sin(static_cast<float>(i)) / static_cast<float>(i + 1);
   }
   omp_set_num_threads(1);
-  const double sum = Sum(values);
+  const float sum = Sum(values);
   for (const int threads : {2, 3, 7, 16}) {
     omp_set_num_threads(threads);
     EXPECT_EQ(Sum(values), sum) << threads;

@@ -18,6 +18,8 @@ constexpr absl::string_view kFromPandas =
     "write it as CSV in Python:\n  pandas.read_parquet(\"FILE\").to_csv(\"NEW.csv\", index=False)";
 constexpr absl::string_view kFromFeather =
     "write it as CSV in Python:\n  pandas.read_feather(\"FILE\").to_csv(\"NEW.csv\", index=False)";
+constexpr absl::string_view kFromMatlab =
+    "write its arrays as CSV there:\n  writematrix(NAME, \"NEW.csv\")";
 constexpr absl::string_view kFromExcel = "save it as CSV there (\"CSV UTF-8\")";
 
 struct Kind {
@@ -32,8 +34,8 @@ constexpr Kind kKinds[] = {
     {"ARROW1"sv, "a Feather file", kFromFeather},
     {"FEA1"sv, "a Feather file", kFromFeather},
     {"\xd0\xcf\x11\xe0"sv, "an Excel workbook (.xls)", kFromExcel},
-    {"MATLAB "sv, "a MATLAB file",
-     "write its arrays as CSV there:\n  writematrix(NAME, \"NEW.csv\")"},
+    {"MATLAB 5.0 MAT-file"sv, "a MATLAB file", kFromMatlab},
+    {"MATLAB 7.3 MAT-file"sv, "a MATLAB file", kFromMatlab},
     {"SQLite format 3"sv, "an SQLite database", "export the table as CSV (sqlite3 -csv -header)"},
     {"version https://git-lfs.github.com/"sv, "a Git LFS pointer instead of the file",
      "git lfs pull fetches it"},

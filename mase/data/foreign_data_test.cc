@@ -25,6 +25,7 @@ TEST(DescribeForeignDataTest, FilesOfOtherKindsAreCalledByTheirNames) {
       {"PK\x03\x04 readme.txt", "is a zip archive without NumPy arrays; unpack"},
       {"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook (.xls); save it as CSV"},
       {"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer instead"},
+      {"MATLAB 5.0 MAT-file Platform: posix", "is a MATLAB file; write its arrays as CSV there:"},
       {"MATLAB 7.3 MAT-file, Platform: GLNXA64",
        "is a MATLAB file; write its arrays as CSV there:"},
       {"<!DOCTYPE html>\n<html>", "is a web page; "},
@@ -36,7 +37,7 @@ TEST(DescribeForeignDataTest, FilesOfOtherKindsAreCalledByTheirNames) {
 }
 
 TEST(DescribeForeignDataTest, TextMayBeATable) {
-  for (const char* text : {"", "a,b,class\n1,2,x\n",
+  for (const char* text : {"", "a,b,class\n1,2,x\n", "MATLAB version,class\n7.3,x\n",
                            "\xef\xbb\xbf"
                            "a;b\n",
                            "gr\xf6\xdf"

@@ -295,7 +295,7 @@ absl::StatusOr<DataTable> Unchanged(const Hdf5File& file, absl::StatusOr<DataTab
 
 bool IsHdf5(absl::string_view file_bytes) {
   constexpr absl::string_view kSignature("\x89HDF\r\n\x1a\n", 8);
-  if (absl::StartsWith(file_bytes, "MATLAB ")) return false;
+  if (absl::StartsWith(file_bytes, "MATLAB 7.3 MAT-file")) return false;
   // It stands at the beginning or behind a block of a power of two, of at least 512 bytes (HDF5
   // File Format Specification, III.A).
   for (size_t at = 0; at < file_bytes.size(); at = std::max<size_t>(512, 2 * at)) {

@@ -24,7 +24,7 @@ struct Hdf5Columns {
 };
 
 // True if a file begins as HDF5 files do, also behind a block of its owner's that these bytes have
-// whole. MATLAB's are not taken for such: their arrays lie transposed.
+// whole. MATLAB's (7.3) are not taken for such: their arrays lie transposed.
 bool IsHdf5(absl::string_view file_bytes);
 
 // Reads the table. Rows whose one-hot members differ have different labels, though their
