@@ -1,10 +1,16 @@
 #include "mase/config/complete.h"
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/base/const_init.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
 #include "mase/base/status.h"
 #include "mase/base/status_macros.h"
 #include "mase/config/scalar.h"
@@ -14,12 +20,15 @@
 namespace mase {
 namespace {
 
+using google::protobuf::Descriptor;
+using google::protobuf::DescriptorPool;
 using google::protobuf::EnumDescriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-absl::Status FillDefaults(Message& message) {
+// Gives the fields of an empty message the default_value of each.
+absl::Status SetDefaults(Message& message) {
   const Source source{Level::kDefault, "default", ""};
   for (const auto& path : LeafPaths(*message.GetDescriptor())) {
     const FieldDescriptor& leaf = *path.back();
@@ -29,10 +38,40 @@ absl::Status FillDefaults(Message& message) {
     for (size_t i = 0; i + 1 < path.size(); ++i) {
       parent = parent->GetReflection()->MutableMessage(parent, path[i]);
     }
-    if (parent->GetReflection()->HasField(*parent, &leaf)) continue;
     const ConfigValue value = Resolve({RawText{text}, Position()}, leaf);
     MASE_RETURN_IF_ERROR(Annotate(SetScalar(value, leaf, source, *parent), leaf.name()));
   }
+  return absl::OkStatus();
+}
+
+// The defaults of a type of the program or of a plugin, neither of which is ever unloaded; worked
+// out once. What is known is never changed.
+absl::StatusOr<const Message*> KnownDefaults(const Descriptor& type) {
+  static absl::Mutex mutex(absl::kConstInit);
+  static auto* const of_type = new absl::flat_hash_map<const Descriptor*, const Message*>;
+  const absl::MutexLock lock(&mutex);
+  const Message*& known = (*of_type)[&type];
+  if (known == nullptr) {
+    std::unique_ptr<Message> made(
+        google::protobuf::MessageFactory::generated_factory()->GetPrototype(&type)->New());
+    MASE_RETURN_IF_ERROR(SetDefaults(*made));
+    known = made.release();
+  }
+  return known;
+}
+
+absl::Status FillDefaults(Message& message) {
+  const Descriptor& type = *message.GetDescriptor();
+  const std::unique_ptr<Message> filled(message.New());
+  if (type.file()->pool() == DescriptorPool::generated_pool()) {
+    MASE_ASSIGN_OR_RETURN(const Message* const defaults, KnownDefaults(type));
+    filled->CopyFrom(*defaults);
+  } else {
+    // A type that was described at run time may go, and another be described at its place.
+    MASE_RETURN_IF_ERROR(SetDefaults(*filled));
+  }
+  filled->MergeFrom(message);
+  message.GetReflection()->Swap(&message, filled.get());
   return absl::OkStatus();
 }
 

@@ -15,7 +15,8 @@ namespace mase {
 //   optional double percentile = 2 [(mase.setting) = { default_value: "99.99" above: 0 max: 100 }];
 //
 // InvalidArgument with the field's path and value: "percentile: 101 is out of range, want above 0
-// and at most 100", "rules.config.gradient: 7 is none of ...".
+// and at most 100", "rules.config.gradient: 7 is none of ..."; with the field's name where its
+// default_value is no value of it. References to sub-messages of `message` do not hold afterwards.
 absl::Status CompleteMessage(google::protobuf::Message& message);
 
 }  // namespace mase

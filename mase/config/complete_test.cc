@@ -1,12 +1,22 @@
 #include "mase/config/complete.h"
 
+#include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/descriptor.pb.h"
+#include "google/protobuf/dynamic_message.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "mase/config/testing_options.pb.h"
 #include "mase/testing/matchers.h"
+#include "proto/options.pb.h"
+#include "proto/search.pb.h"
 
 namespace mase {
 namespace {
@@ -33,6 +43,64 @@ TEST(CompleteTest, WhatIsSetStays) {
   ASSERT_OK(CompleteMessage(options));
   EXPECT_EQ(options.by(), "name");
   EXPECT_EQ(options.share(), 1);
+}
+
+TEST(CompleteTest, AMessageGetsItsOwnDefaultsEachTime) {
+  ShapeUpOptions first;
+  ASSERT_OK(CompleteMessage(first));
+  first.set_by("name");
+  ShapeUpOptions second = Options("share: 1");
+  ASSERT_OK(CompleteMessage(second));
+  EXPECT_EQ(second.by(), "type");
+  EXPECT_EQ(second.share(), 1);
+}
+
+// Each is described at run time and gone before the next, whose descriptor may lie at its place.
+TEST(CompleteTest, TypesOfTheSameNameHaveEachItsDefault) {
+  for (const char* value : {"3", "4", "5", "six"}) {
+    google::protobuf::DescriptorPool pool(google::protobuf::DescriptorPool::generated_pool());
+    google::protobuf::FileDescriptorProto file;
+    file.set_name("later.proto");
+    file.add_dependency("proto/options.proto");
+    google::protobuf::FieldDescriptorProto& field = *file.add_message_type()->add_field();
+    file.mutable_message_type(0)->set_name("Later");
+    field.set_name("size");
+    field.set_number(1);
+    field.set_label(google::protobuf::FieldDescriptorProto::LABEL_OPTIONAL);
+    field.set_type(google::protobuf::FieldDescriptorProto::TYPE_INT32);
+    field.mutable_options()->MutableExtension(setting)->set_default_value(value);
+    const google::protobuf::FileDescriptor* built = pool.BuildFile(file);
+    ASSERT_NE(built, nullptr);
+    google::protobuf::DynamicMessageFactory factory(&pool);
+    const std::unique_ptr<google::protobuf::Message> message(
+        factory.GetPrototype(built->message_type(0))->New());
+    if (value == absl::string_view("six")) {
+      EXPECT_THAT(CompleteMessage(*message),
+                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("size: ")));
+    } else {
+      ASSERT_OK(CompleteMessage(*message));
+      EXPECT_EQ(message->ShortDebugString(), absl::StrCat("size: ", value));
+    }
+  }
+}
+
+TEST(CompleteTest, ASectionThatIsSetInPartGetsTheRest) {
+  SearchStrategySettings strategy;
+  strategy.mutable_setup()->set_n_trials(7);
+  ASSERT_OK(CompleteMessage(strategy));
+  EXPECT_EQ(strategy.setup().n_trials(), 7);
+  EXPECT_EQ(strategy.setup().n_jobs(), 1);
+  EXPECT_EQ(strategy.name(), "optuna");
+}
+
+TEST(CompleteTest, ThreadsGetTheSame) {
+  std::vector<ShapeUpOptions> options(4);
+  std::vector<std::thread> threads;
+  for (ShapeUpOptions& each : options) {
+    threads.emplace_back([&each] { EXPECT_OK(CompleteMessage(each)); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const ShapeUpOptions& each : options) EXPECT_EQ(each.share(), 0.25);
 }
 
 TEST(CompleteTest, ValuesAreCheckedHoweverDeepTheyLie) {
