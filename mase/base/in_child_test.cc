@@ -1,6 +1,7 @@
 #include "mase/base/in_child.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,9 +16,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/limits.h"
 #include "mase/base/sanitizers.h"
 
 namespace mase {
@@ -115,6 +118,37 @@ TEST(InChildTest, MemoryIsAsMuchAsTheLimit) {
             "RESOURCE_EXHAUSTED: more than 67108864 bytes of memory");
 }
 
+// docs/robustness.md tells users these figures.
+TEST(InChildTest, WhereNothingIsSaidTimeIsThatOfAll) {
+  EXPECT_EQ(limits::kChildCpuSeconds, 5);
+  EXPECT_EQ(limits::kChildSeconds, 60);
+  const ChildLimits limits = {.answer_bytes = 100};
+  const auto processor = []() -> Text {
+    rlimit time = {};
+    ::getrlimit(RLIMIT_CPU, &time);
+    return absl::StrCat(time.rlim_cur);
+  };
+  EXPECT_EQ(Ask(processor, limits), absl::StrCat(limits::kChildCpuSeconds));
+  const std::string left = Ask([]() -> Text { return absl::StrCat(::alarm(0)); }, limits);
+  int64_t seconds = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(left, &seconds)) << left;
+  EXPECT_LE(seconds, limits::kChildSeconds);
+  EXPECT_GE(seconds, limits::kChildSeconds - 9);  // What a busy machine takes until then.
+}
+
+TEST(InChildTest, WhereNothingIsSaidMemoryIsThatOfAll) {
+  if (!kAddressesAreBounded) GTEST_SKIP() << "a sanitizer's build";
+  EXPECT_EQ(limits::kChildMemoryBytes, int64_t{512} << 20);
+  const ChildLimits limits = {.answer_bytes = 100};
+  const auto take = [](int64_t bytes) -> Text {
+    void* const area = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return area == MAP_FAILED ? "no" : "yes";
+  };
+  // A little is for what the child itself takes meanwhile.
+  EXPECT_EQ(Ask([&] { return take(limits::kChildMemoryBytes - (1 << 20)); }, limits), "yes");
+  EXPECT_EQ(Ask([&] { return take(limits::kChildMemoryBytes + 4096); }, limits), "no");
+}
+
 TEST(InChildTest, NothingIsLeft) {
   const int open = OpenFiles();
   for (int i = 0; i < 20; ++i) {
@@ -153,6 +187,7 @@ TEST(InChildTest, WithoutFilesItSaysSo) {
 volatile sig_atomic_t caught = 0;
 
 TEST(InChildTest, SignalsAreTakenHere) {
+  caught = 0;
   struct sigaction action = {}, before = {};
   action.sa_handler = [](int) {
     caught = caught + 1;

@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
-#include "mase/base/limits.h"
 #include "mase/base/memory_budget.h"
 #include "mase/base/quote.h"
 #include "mase/base/status_macros.h"
@@ -49,9 +48,7 @@ PluginPolicy PolicyOf(const RunConfig& config) {
   PluginPolicy policy = {.folders = {config.plugin_dirs().begin(), config.plugin_dirs().end()}};
   if (config.has_pass_timeout()) policy.pass_limit = absl::Seconds(config.pass_timeout());
   if (config.isolation() != kProcess) return policy;
-  policy.isolation = {.memory_bytes = limits::kIsolatedMemoryBytes,
-                      .cpu_seconds = limits::kIsolatedCpuSeconds,
-                      .pass_limit = policy.pass_limit};
+  policy.isolation = {.pass_limit = policy.pass_limit};
   if (const auto memory = ParseMemorySize(config.max_memory()); memory.ok()) {
     policy.isolation->memory_bytes = *memory;
   }

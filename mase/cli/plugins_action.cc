@@ -198,10 +198,7 @@ absl::StatusOr<PluginPolicy> PolicyOf(const Arguments& arguments) {
   for (const std::string& folder : flags.plugin_dirs()) {
     MASE_ASSIGN_OR_RETURN(policy.folders.emplace_back(), UserPath(folder));
   }
-  if (flags.isolation() == "process") {
-    policy.isolation = {.memory_bytes = limits::kIsolatedMemoryBytes,
-                        .cpu_seconds = limits::kIsolatedCpuSeconds};
-  }
+  if (flags.isolation() == "process") policy.isolation.emplace();
   return policy;
 }
 

@@ -12,12 +12,15 @@
 #include <string>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/limits.h"
+#include "mase/base/memory_budget.h"
 #include "mase/base/runfiles.h"
 #include "mase/data/hdf5_file.h"
+#include "mase/data/hdf5_library.h"
 #include "mase/data/labels.h"
 
 // libhdf5 leaks on its way out of damaged files.
@@ -440,6 +443,49 @@ TEST(ReadHdf5Test, FilesHaveAsManyDataSetsAsTheLimit) {
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->Names().status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(file->Find("/y").ok());  // As the weights of a large net are found.
+}
+
+// As many data sets as there may be, each in the headers of the file, which hold 64 KiB of it;
+// their descriptions, elements included, are a little less than the limit together, and the name of
+// one makes up for it.
+std::string WriteLongFacts(int64_t name_bytes) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/long.h5");
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  const std::vector<uint8_t> values(65000, 1);
+  const hsize_t dim = values.size();
+  const hid_t space = H5Screate_simple(1, &dim, nullptr);
+  const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_layout(properties, H5D_COMPACT);
+  for (int i = 0; i < limits::kMaxHdf5DataSets; ++i) {
+    const std::string name = absl::StrCat(std::string(i == 0 ? name_bytes : 2000, 'n'), i);
+    const hid_t set =
+        H5Dcreate2(file, name.c_str(), H5T_STD_U8LE, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    H5Dwrite(set, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+    H5Dclose(set);
+  }
+  H5Pclose(properties);
+  H5Sclose(space);
+  H5Fclose(file);
+  return path;
+}
+
+TEST(DescribeHdf5Test, WhatLiesWhereIsAsLongAsTheLimit) {
+  // Reading an answer may take 50 times its bytes, which a small machine does not have.
+  const int64_t memory = MemoryLimit();
+  SetMemoryLimit(int64_t{8} << 30);
+  const absl::Cleanup restore = [memory] { SetMemoryLimit(memory); };
+  constexpr int64_t kSome = 20000;
+  const auto some = DescribeHdf5(WriteLongFacts(kSome));
+  ASSERT_TRUE(some.ok()) << some.status();
+  constexpr int64_t kMost = limits::kMaxHdf5FactsBytes - 1;  // An answer begins with its code.
+  const int64_t most = kSome + kMost - static_cast<int64_t>(some->ByteSizeLong());
+  const auto at = DescribeHdf5(WriteLongFacts(most));
+  ASSERT_TRUE(at.ok()) << at.status();
+  EXPECT_EQ(at->ByteSizeLong(), kMost);
+  const absl::Status beyond = DescribeHdf5(WriteLongFacts(most + 1)).status();
+  EXPECT_EQ(beyond.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(Message(beyond), HasSubstr("67108865 bytes, more than the limit of 67108864"));
+  std::filesystem::remove(absl::StrCat(testing::TempDir(), "/long.h5"));
 }
 
 TEST(ReadHdf5Test, ANameOfAFileStaysOnItsLine) {

@@ -2,6 +2,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -25,6 +26,7 @@
 #include "gtest/gtest.h"
 #include "mase/base/last_words.h"
 #include "mase/base/limits.h"
+#include "mase/base/sanitizers.h"
 #include "mase/base/status.h"
 #include "mase/config/config.h"
 #include "mase/graph/graph_hash.h"
@@ -70,9 +72,7 @@ bias_width = 8
 bias_frac_width = 4
 )";
 
-IsolationLimits Limits() {
-  return {.memory_bytes = limits::kIsolatedMemoryBytes, .cpu_seconds = 600};
-}
+IsolationLimits Limits() { return {.cpu_seconds = 600}; }
 
 // With elements that are positive and no two alike.
 Graph TestNet() {
@@ -249,6 +249,18 @@ TEST_F(BadPassTest, MemoryIsBounded) {
                          "that its process may have (--max_memory)")));
 }
 #endif
+
+// docs/robustness.md tells users these figures.
+TEST_F(BadPassTest, WhereNothingIsSaidTheLimitsAreThoseOfAll) {
+  EXPECT_EQ(limits::kIsolatedCpuSeconds, 3600);
+  EXPECT_EQ(limits::kIsolatedMemoryBytes, int64_t{4} << 30);
+  Load(IsolationLimits());
+  ASSERT_OK(Run("counts_its_limits"));
+  const auto& counts = report_.passes(0).counts();
+  EXPECT_EQ(counts.at("cpu_seconds"), limits::kIsolatedCpuSeconds);
+  EXPECT_EQ(counts.at("memory_bytes"), kAddressesAreBounded ? limits::kIsolatedMemoryBytes
+                                                            : static_cast<int64_t>(RLIM_INFINITY));
+}
 
 TEST_F(BadPassTest, AProcessThatTakesTooMuchTimeIsEnded) {
   IsolationLimits limits = Limits();

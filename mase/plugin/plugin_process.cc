@@ -327,7 +327,7 @@ absl::Status PluginProcess::Ended() {
     return CrashError(absl::StrCat("ended its process with exit code ", WEXITSTATUS(status)));
   }
   const int signal = WTERMSIG(status);
-  if (signal == SIGXCPU || (signal == SIGKILL && limits_.cpu_seconds > 0)) {
+  if (signal == SIGXCPU || signal == SIGKILL) {
     return CrashError(absl::StrCat("was ended by the system: it took more than ",
                                    limits_.cpu_seconds, " s of CPU time or ",
                                    MemoryText(limits_.memory_bytes), " of memory"));

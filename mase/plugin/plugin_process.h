@@ -19,8 +19,8 @@ namespace mase {
 
 // Of every process of a plugin.
 struct IsolationLimits {
-  int64_t memory_bytes = 0;
-  int64_t cpu_seconds = 0;
+  int64_t memory_bytes = limits::kIsolatedMemoryBytes;
+  int64_t cpu_seconds = limits::kIsolatedCpuSeconds;
   absl::Duration pass_limit = absl::InfiniteDuration();
   // Of one message, either way, and of all that a pass sends in one run.
   int64_t message_bytes = limits::kMaxPluginMessageBytes;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pmmintrin.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <xmmintrin.h>
@@ -121,6 +122,15 @@ Result ShoutsFor(PassContext& context, int bytes) {
 template <int kBytes>
 Result ShoutsBytes(Graph&, PassContext& context) {
   return ShoutsFor(context, kBytes);
+}
+Result CountsItsLimits(Graph&, PassContext& context) {
+  rlimit time = {}, memory = {};
+  if (getrlimit(RLIMIT_CPU, &time) != 0 || getrlimit(RLIMIT_AS, &memory) != 0) {
+    return absl::InternalError("getrlimit");
+  }
+  context.Count("cpu_seconds", static_cast<int64_t>(time.rlim_cur));
+  context.Count("memory_bytes", static_cast<int64_t>(memory.rlim_cur));
+  return PassResult::Unchanged();
 }
 // A node after it is gone, whose memory somebody else has then.
 Result UsesAnErasedNode(Graph& graph, PassContext& context) {
@@ -251,6 +261,7 @@ absl::Status RegisterBad(PassRegistrar& to) {
   MASE_RETURN_IF_ERROR(Add<ShoutsBytes<kKept - 1>>(to, "shouts_65535"));
   MASE_RETURN_IF_ERROR(Add<ShoutsBytes<kKept>>(to, "shouts_65536"));
   MASE_RETURN_IF_ERROR(Add<ShoutsBytes<kKept + 1>>(to, "shouts_65537"));
+  MASE_RETURN_IF_ERROR(Add<CountsItsLimits>(to, "counts_its_limits"));
   MASE_RETURN_IF_ERROR(Add<HidesAChange>(to, "hides_a_change"));
   MASE_RETURN_IF_ERROR(Add<ClaimsAChange>(to, "claims_a_change", PassKind::kTransform));
   MASE_RETURN_IF_ERROR(Add<MakesACircle>(to, "makes_a_circle", PassKind::kTransform));
