@@ -11,9 +11,9 @@
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "mase/base/isa.h"
 #include "mase/exec/executor.h"
 #include "mase/testing/matchers.h"
+#include "mase/testing/numerics/every_isa.h"
 #include "mase/testing/numerics/quantized_net.h"
 #include "mase/testing/numerics/test_net.h"
 
@@ -171,36 +171,31 @@ std::vector<float> RunNet(const Graph& graph, const ExecutorOptions& options, in
 
 // Kept values stand alone, so that nothing is fused.
 TEST(ChainTest, BranchesAndSumsAreTheSameFusedAndAlone) {
-  const Isa best = CurrentIsa();
   for (const Case& c : kCases) {
     for (const int64_t rows : {1, 3, 16, 37, 500}) {
       NetOf net(rows, 21);
       const Graph graph = net.Finish(c.build(net), /*quantized=*/false);
       const std::vector<float> x = RandomValues(rows * 21, 7);
-      for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
-        if (!SetIsaForTest(isa)) continue;
-        SCOPED_TRACE(absl::StrCat(c.name, ", ", rows, " rows, ", IsaName(isa)));
+      SCOPED_TRACE(absl::StrCat(c.name, ", ", rows, " rows"));
+      OnEveryIsa([&] {
         std::vector<std::string> kernels;
         const std::vector<float> fused = RunNet(graph, {}, rows, x, &kernels);
         EXPECT_EQ(kernels.size(), 1) << absl::StrJoin(kernels, ", ");
         EXPECT_EQ(fused, RunNet(graph, {.keep_values = true}, rows, x));
-      }
-      SetIsaForTest(best);
+      });
     }
   }
 }
 
 TEST(ChainTest, BranchesAndSumsAreTheSimulationsInOneKernel) {
-  const Isa best = CurrentIsa();
   for (const Case& c : kCases) {
     for (const int64_t rows : {1, 3, 16, 37}) {
       NetOf net(rows, 21);
       const Graph graph = net.Finish(c.build(net));
       std::vector<float> x = RandomValues(rows * 21, 7);
       for (float& number : x) number *= 3;
-      for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
-        if (!SetIsaForTest(isa)) continue;
-        SCOPED_TRACE(absl::StrCat(c.name, ", ", rows, " rows, ", IsaName(isa)));
+      SCOPED_TRACE(absl::StrCat(c.name, ", ", rows, " rows"));
+      OnEveryIsa([&] {
         std::vector<std::string> kernels;
         const std::vector<float> integer =
             RunNet(graph, {.execution = Execution::kInteger}, rows, x, &kernels);
@@ -208,8 +203,7 @@ TEST(ChainTest, BranchesAndSumsAreTheSimulationsInOneKernel) {
         const bool adds_input = c.name == "a block around the input";
         EXPECT_EQ(kernels.size() == 1, !adds_input) << absl::StrJoin(kernels, ", ");
         EXPECT_EQ(integer, RunNet(graph, {.execution = Execution::kSimulated}, rows, x));
-      }
-      SetIsaForTest(best);
+      });
     }
   }
 }

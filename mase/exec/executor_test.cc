@@ -8,9 +8,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "mase/base/isa.h"
 #include "mase/exec/run_net.h"
 #include "mase/testing/matchers.h"
+#include "mase/testing/numerics/every_isa.h"
 #include "mase/testing/numerics/test_net.h"
 
 namespace mase {
@@ -291,8 +291,7 @@ output = output(b)
 TEST(ExecutorTest, ARowCallComputesWhatForwardComputesAndWritesNothingElse) {
   const Graph graph = JetNet(4);
   const std::vector<float> x = RandomValues(16, 3);
-  for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
-    if (!SetIsaForTest(isa)) continue;
+  OnEveryIsa([&] {
     auto executor = MakeExecutor<float>(graph);
     const RowCall<float> row = ValueOrDie(executor->Row());
     ASSERT_TRUE(row);
@@ -302,8 +301,7 @@ TEST(ExecutorTest, ARowCallComputesWhatForwardComputesAndWritesNothingElse) {
     EXPECT_EQ(std::vector<float>(memory.begin() + 1, memory.begin() + 6), expected);
     EXPECT_EQ(memory[0], -7);
     EXPECT_EQ(std::vector<float>(memory.begin() + 6, memory.end()), std::vector<float>(32, -7));
-  }
-  SetIsaForTest(Isa::kAvx512) || SetIsaForTest(Isa::kAvx2) || SetIsaForTest(Isa::kBaseline);
+  });
 }
 
 TEST(ExecutorTest, ARowCallStaysGoodWhileOtherBatchesRun) {

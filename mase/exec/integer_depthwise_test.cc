@@ -10,6 +10,7 @@
 #include "mase/exec/executor.h"
 #include "mase/kernel/integer/tile.h"
 #include "mase/testing/matchers.h"
+#include "mase/testing/numerics/every_isa.h"
 #include "mase/testing/numerics/quantized_net.h"
 #include "mase/testing/numerics/test_net.h"
 
@@ -61,7 +62,6 @@ TEST(IntegerDepthwiseTest, EveryInstructionSetGivesTheSimulationsBits) {
       {{"data_in", "integer { width: 8 frac_width: 7 is_signed: false }"},
        {"weight", "integer { width: 12 frac_width: 11 }"}},
   };
-  const Isa best = CurrentIsa();
   for (const int64_t channels : {2, 5, 16, 19, 64, 70, 300}) {
     for (const Conv& conv : {Conv{{3, channels, 5, 6}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
                              Conv{{2, channels, 7, 4}, {1, 2}, {2, 1}, {0, 1}, {1, 2}}}) {
@@ -69,16 +69,15 @@ TEST(IntegerDepthwiseTest, EveryInstructionSetGivesTheSimulationsBits) {
         const Graph graph = Depthwise(conv, record);
         const std::vector<float> x = RandomValues(conv.input.elements(), 7);
         const std::vector<float> simulated = RunNet(graph, Execution::kSimulated, conv.input[0], x);
-        for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
+        OnEveryIsa([&] {
           for (const bool vnni : {false, true}) {
-            if (!SetIsaForTest(isa) || (vnni && isa != Isa::kAvx512)) continue;
+            if (vnni && CurrentIsa() != Isa::kAvx512) continue;
             if (!SetVnniForTest(vnni) && vnni) continue;
             SCOPED_TRACE(absl::StrCat(channels, " channels, ", record[0].second, ", ",
                                       IntegerIsaName(CurrentIntegerIsa())));
             ASSERT_EQ(RunNet(graph, Execution::kInteger, conv.input[0], x), simulated);
           }
-        }
-        SetIsaForTest(best);
+        });
       }
     }
   }

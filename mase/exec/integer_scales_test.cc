@@ -6,9 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "mase/base/isa.h"
 #include "mase/exec/executor.h"
 #include "mase/testing/matchers.h"
+#include "mase/testing/numerics/every_isa.h"
 #include "mase/testing/numerics/quantized_net.h"
 #include "mase/testing/numerics/test_net.h"
 
@@ -60,7 +60,6 @@ TEST(IntegerScalesTest, NumbersBecomeCodesAsInTheSimulation) {
       {"lsq { level: 256 scale: 0.011 }", "affine { width: 12 is_signed: true scale: 0.0037 }",
        "affine { width: 16 is_signed: false scale: 0.0021 zero_point: 32100 }"},
   };
-  const Isa best = CurrentIsa();
   for (const int64_t features : {5, 21, 200}) {  // Chains of one row and of several, and tiles.
     // Multiples of quarters of the steps, and numbers in between.
     std::vector<float> x = RandomValues(kRows * features, 3);
@@ -71,15 +70,13 @@ TEST(IntegerScalesTest, NumbersBecomeCodesAsInTheSimulation) {
     for (const std::vector<std::string>& formats : kFormats) {
       const Graph graph = Diagonals(features, formats);
       const std::vector<float> simulated = RunNet(graph, Execution::kSimulated, x);
-      for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
-        if (!SetIsaForTest(isa)) continue;
-        SCOPED_TRACE(absl::StrCat(formats[0], ", ", features, " features, ", IsaName(isa)));
+      SCOPED_TRACE(absl::StrCat(formats[0], ", ", features, " features"));
+      OnEveryIsa([&] {
         const std::vector<float> integer = RunNet(graph, Execution::kInteger, x);
         for (size_t i = 0; i < simulated.size(); ++i) {
           ASSERT_EQ(integer[i], simulated[i]) << "element " << i << ", of " << x[i];
         }
-      }
-      SetIsaForTest(best);
+      });
     }
   }
 }

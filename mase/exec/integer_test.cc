@@ -15,6 +15,7 @@
 #include "mase/model/zoo.h"
 #include "mase/quantize/rule.h"
 #include "mase/testing/matchers.h"
+#include "mase/testing/numerics/every_isa.h"
 #include "mase/testing/numerics/quantized_net.h"
 #include "mase/testing/numerics/test_net.h"
 
@@ -76,14 +77,12 @@ TEST(IntegerTest, ThousandRandomNetsAreTheirSimulationToTheBit) {
   EXPECT_GT(with_records, 3000);
 }
 
-// Runs `body` on every instruction set that the machine has.
+// Runs `body` on every instruction set, with and without what AVX-512 may have for integers.
 template <typename Body>
-void OnEveryIsa(const Body& body) {
-  const Isa best = CurrentIsa();
-  for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
-    if (!SetIsaForTest(isa)) continue;
+void OnEveryIntegerIsa(const Body& body) {
+  OnEveryIsa([&] {
     for (const bool vnni : {false, true}) {
-      if (vnni && isa != Isa::kAvx512) continue;  // The others have none.
+      if (vnni && CurrentIsa() != Isa::kAvx512) continue;  // The others have none.
       if (!SetVnniForTest(vnni) && vnni) continue;
       SCOPED_TRACE(absl::StrCat(IntegerIsaName(CurrentIntegerIsa())));
       body();
@@ -92,8 +91,7 @@ void OnEveryIsa(const Body& body) {
       body();
       SetPopcountForTest(true);
     }
-  }
-  ASSERT_TRUE(SetIsaForTest(best));
+  });
 }
 
 // Taps that a whole tile has in the padding are left out, and tiles are of one position of several
@@ -164,7 +162,7 @@ TEST(IntegerTest, SignsByOneOrTwoBitsAreTheSimulationsOnEveryInstructionSet) {
       "affine { width: 2 is_signed: false scale: 0.5 zero_point: 1 }",
       "integer { width: 3 frac_width: 1 }",  // Bytes.
   };
-  OnEveryIsa([&] {
+  OnEveryIntegerIsa([&] {
     for (const std::string in : kInputs) {
       for (const std::string weight : {"binary { bipolar: true }", "ternary { }"}) {
         for (const bool windows : {false, true}) {
@@ -211,7 +209,7 @@ TEST(IntegerTest, BitsAreUsedWhereTheyWin) {
 }
 
 TEST(IntegerTest, EveryInstructionSetGivesTheSimulationsBits) {
-  OnEveryIsa([] {
+  OnEveryIntegerIsa([] {
     for (uint64_t seed = 2001; seed <= 2100; ++seed) {
       const RandomNet net = MakeRandomNet(seed);
       SCOPED_TRACE(absl::StrCat("net ", seed, ":", net.text));
@@ -330,7 +328,7 @@ TEST(IntegerTest, LongFactorsPassInSlices) {
   const std::vector<float> images = RandomValues(2 * 1500 * 15, 8);
   const Ran simulated_linear = RunNet(linear, Execution::kSimulated, 101, x);
   const Ran simulated_conv = RunNet(conv, Execution::kSimulated, 2, images);
-  OnEveryIsa([&] {
+  OnEveryIntegerIsa([&] {
     ExpectEqualBits(RunNet(linear, Execution::kInteger, 101, x).output, simulated_linear.output);
     const Ran integer = RunNet(conv, Execution::kInteger, 2, images);
     ExpectEqualBits(integer.output, simulated_conv.output);
@@ -361,7 +359,7 @@ TEST(IntegerTest, WholeTilesAndTheRestAreFinishedAlike) {
         }
         const std::vector<float> values = RandomValues(27 * 90, 12);
         const Ran simulated = RunNet(graph, Execution::kSimulated, 27, values);
-        OnEveryIsa([&] {
+        OnEveryIntegerIsa([&] {
           const Ran integer = RunNet(graph, Execution::kInteger, 27, values);
           EXPECT_EQ(CountIntegers(integer.report), 2);
           ExpectEqualBits(integer.output, simulated.output);

@@ -14,13 +14,13 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "mase/base/isa.h"
 #include "mase/base/random.h"
 #include "mase/exec/executor.h"
 #include "mase/exec/lower.h"
 #include "mase/graph/shape_inference.h"
 #include "mase/kernel/loss.h"
 #include "mase/testing/matchers.h"
+#include "mase/testing/numerics/every_isa.h"
 #include "mase/testing/numerics/reference_kernels.h"
 #include "mase/testing/numerics/test_net.h"
 
@@ -286,9 +286,7 @@ void RoundLinears(int width, Graph& graph) {
 // Kept values stand alone, so that nothing is fused. Sums of 8 bits are exact in float32, those of
 // 14 are not.
 TEST(ProgramTest, AChainOfDenseLayersIsTheSameFusedAndAloneInInference) {
-  const Isa before = CurrentIsa();
-  for (const Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
-    if (!SetIsaForTest(isa)) continue;
+  OnEveryIsa([&] {
     for (const char* text :
          {"norm relu linear 5 relu", "linear 64 relu linear 32 relu linear 32 relu linear 5",
           "linear 64 norm relu linear 40 norm linear 3 norm relu", "relu norm norm relu linear 1",
@@ -297,8 +295,7 @@ TEST(ProgramTest, AChainOfDenseLayersIsTheSameFusedAndAloneInInference) {
           "norm norm"}) {
       for (const int64_t rows : {0, 1, 2, 23, 64, 333, 5000}) {
         for (const int width : {0, 8, 14}) {
-          SCOPED_TRACE(testing::Message() << IsaName(isa) << " " << text << " " << rows << " rows "
-                                          << width << " bits");
+          SCOPED_TRACE(testing::Message() << text << " " << rows << " rows " << width << " bits");
           Graph graph = DenseNetOf(text, 16);
           RoundLinears(width, graph);
           std::vector<float> x = RandomValues(rows * 16, 3);
@@ -315,8 +312,7 @@ TEST(ProgramTest, AChainOfDenseLayersIsTheSameFusedAndAloneInInference) {
         }
       }
     }
-  }
-  SetIsaForTest(before);
+  });
 }
 
 // One step of a chain, fused with its loss, against Forward, loss and Backward by hand, and in
