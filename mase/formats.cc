@@ -315,10 +315,10 @@ absl::Status CompareErrors(const std::vector<std::string>& formats, const Flags&
     std::sort(curve.points.begin(), curve.points.end());
     list.push_back(std::move(curve));
   }
-  return WriteFileAtomically(flags.plot(), CurvesAsSvg({.title = "Signal to quantization noise",
-                                                        .x_label = "bits a value",
-                                                        .y_label = "SQNR in dB",
-                                                        .curves = list}));
+  return WriteNamedFile(flags.plot(), CurvesAsSvg({.title = "Signal to quantization noise",
+                                                   .x_label = "bits a value",
+                                                   .y_label = "SQNR in dB",
+                                                   .curves = list}));
 }
 
 // Their formats are then among the others.

@@ -216,15 +216,9 @@ absl::StatusOr<std::string> ReadHead(absl::string_view path, int64_t bytes) {
 
 absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::string_view> pieces,
                                  Durability durability) {
-  std::filesystem::path target{std::string(path)};
+  const std::filesystem::path target{std::string(path)};
   struct stat old;
-  const bool exists = ::stat(target.c_str(), &old) == 0;
-  if (exists && !S_ISREG(old.st_mode) && !S_ISDIR(old.st_mode)) return WriteInto(path, pieces);
-  std::error_code error;
-  if (std::filesystem::is_symlink(target, error)) {
-    target = std::filesystem::canonical(target, error);
-    if (error) return FileError(path, "follow the link", error.value());
-  }
+  const bool is_file = ::lstat(target.c_str(), &old) == 0 && S_ISREG(old.st_mode);
   const std::string temporary = TemporaryNameBeside(target);
   const TemporaryFile known(temporary);
   Descriptor file(RetryOnInterrupt([&] {
@@ -232,7 +226,7 @@ absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::
   }));
   if (file.get() < 0) return FileError(path, "create", errno);
   absl::Cleanup remove_temporary = [&] { ::unlink(temporary.c_str()); };
-  if (exists && ::fchmod(file.get(), old.st_mode & 07777) < 0) {
+  if (is_file && ::fchmod(file.get(), old.st_mode & 07777) < 0) {
     return FileError(path, "pass on the permissions", errno);
   }
   for (const absl::string_view piece : pieces) {
@@ -252,6 +246,23 @@ absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::
 
 absl::Status WriteFileAtomically(absl::string_view path, absl::string_view contents) {
   return WriteFileAtomically(path, absl::MakeConstSpan(&contents, 1));
+}
+
+absl::Status WriteNamedFile(absl::string_view path, absl::Span<const absl::string_view> pieces) {
+  const std::string named(path);
+  struct stat old;
+  const bool exists = ::stat(named.c_str(), &old) == 0;
+  if (exists && S_ISSOCK(old.st_mode)) return NoRegularFile(path, old.st_mode);
+  if (exists && !S_ISREG(old.st_mode) && !S_ISDIR(old.st_mode)) return WriteInto(path, pieces);
+  std::error_code error;
+  if (!std::filesystem::is_symlink(named, error)) return WriteFileAtomically(path, pieces);
+  const std::filesystem::path target = std::filesystem::canonical(named, error);
+  if (error) return FileError(path, "follow the link", error.value());
+  return WriteFileAtomically(target.string(), pieces);
+}
+
+absl::Status WriteNamedFile(absl::string_view path, absl::string_view contents) {
+  return WriteNamedFile(path, absl::MakeConstSpan(&contents, 1));
 }
 
 }  // namespace mase

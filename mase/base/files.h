@@ -60,16 +60,21 @@ absl::StatusOr<std::string> ReadHead(absl::string_view path, int64_t bytes);
 // gigabyte, which a file that has checksums and can be made anew does not need.
 enum class Durability { kSynced, kUnsynced };
 
-// Makes `path` hold the pieces one after another, or leaves it untouched: a
-// temporary file beside it (".NAME.tmp-PID-N") is written, synced and renamed over it, and
-// the folder is synced. On any error the temporary file is removed. The folder
-// must exist. A file that was there passes its permissions on; of a link, the file that it leads
-// to is written. What is no file (/dev/null, a pipe) cannot be replaced and is written to as it is.
+// Makes `path`, in a folder of our own (a run's, the cache's), hold the pieces one after another,
+// or leaves it untouched: a temporary file beside it (".NAME.tmp-PID-N") is written, synced and
+// renamed over it, and the folder is synced. On any error the temporary file is removed. The folder
+// must exist. A file that was there passes its permissions on. A link, pipe or device that was
+// there is replaced: who gave us the folder does not choose which files of its user are written.
 // After a crash `path` is the old file or the new one, whole (kUnsynced: of the process; after one
 // of the machine it may be torn).
 absl::Status WriteFileAtomically(absl::string_view path, absl::Span<const absl::string_view> pieces,
                                  Durability durability = Durability::kSynced);
 absl::Status WriteFileAtomically(absl::string_view path, absl::string_view contents);
+
+// The same for a path that the user named: of a link, the file that it leads to is written. What is
+// no file (/dev/null, a pipe) cannot be replaced and is written to as it is.
+absl::Status WriteNamedFile(absl::string_view path, absl::Span<const absl::string_view> pieces);
+absl::Status WriteNamedFile(absl::string_view path, absl::string_view contents);
 
 }  // namespace mase
 

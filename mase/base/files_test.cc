@@ -112,14 +112,14 @@ TEST_F(FilesTest, AHeadIsWhatTheFileHasOfIt) {
 }
 
 TEST_F(FilesTest, WhatIsNoFileIsWrittenToAndNotReplaced) {
-  ASSERT_TRUE(WriteFileAtomically("/dev/null", "x").ok());
+  ASSERT_TRUE(WriteNamedFile("/dev/null", "x").ok());
   EXPECT_TRUE(fs::is_character_file("/dev/null"));
-  EXPECT_EQ(WriteFileAtomically("/dev/full", "x").code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(WriteNamedFile("/dev/full", "x").code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(FilesTest, APipeIsWrittenToIfSomebodyReadsIt) {
   ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
-  const absl::Status status = WriteFileAtomically(Path("pipe"), "x");
+  const absl::Status status = WriteNamedFile(Path("pipe"), "x");
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("pipe: cannot open: nobody reads this pipe"));
@@ -137,7 +137,7 @@ TEST_F(FilesTest, APipeIsWrittenToIfSomebodyReadsIt) {
       if (count > 0) got.append(part, static_cast<size_t>(count));
     }
   });
-  EXPECT_TRUE(WriteFileAtomically(Path("pipe"), bytes).ok());
+  EXPECT_TRUE(WriteNamedFile(Path("pipe"), bytes).ok());
   reading.join();
   ::close(reader);
   EXPECT_TRUE(got == bytes);
@@ -147,12 +147,30 @@ TEST_F(FilesTest, AFilePassesItsPermissionsOnAndALinkStaysOne) {
   ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
   fs::permissions(Path("f"), fs::perms::owner_read | fs::perms::owner_write);
   fs::create_symlink("f", Path("link"));
-  ASSERT_TRUE(WriteFileAtomically(Path("link"), "new").ok());
+  ASSERT_TRUE(WriteNamedFile(Path("link"), "new").ok());
   EXPECT_TRUE(fs::is_symlink(Path("link")));
   EXPECT_EQ(ReadFile(Path("f"), 100).value(), "new");
   EXPECT_EQ(fs::status(Path("f")).permissions(), fs::perms::owner_read | fs::perms::owner_write);
   fs::create_symlink("nowhere", Path("dangling"));
-  EXPECT_EQ(WriteFileAtomically(Path("dangling"), "x").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(WriteNamedFile(Path("dangling"), "x").code(), absl::StatusCode::kNotFound);
+}
+
+// Whoever made the folder would else choose which files of its user are written.
+TEST_F(FilesTest, InAFolderOfOurOwnAnythingButAFolderIsReplaced) {
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
+  fs::create_symlink("f", Path("link"));
+  fs::create_symlink("nowhere", Path("dangling"));
+  fs::create_symlink("/dev/null", Path("device"));
+  ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
+  for (const char* name : {"link", "dangling", "device", "pipe"}) {
+    EXPECT_TRUE(WriteFileAtomically(Path(name), "new").ok()) << name;
+    EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(Path(name)))) << name;
+    EXPECT_EQ(ReadFile(Path(name), 100).value(), "new");
+  }
+  EXPECT_EQ(ReadFile(Path("f"), 100).value(), "old");
+  EXPECT_FALSE(fs::exists(Path("nowhere")));
+  fs::create_directory(Path("folder"));
+  EXPECT_EQ(WriteFileAtomically(Path("folder"), "x").code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(FilesTest, NamesAFileThatDoesNotExist) {

@@ -85,9 +85,9 @@ absl::Status WriteCFolder(const Graph& graph, const ExportFlags& flags, Reporter
     return absl::OkStatus();
   }
   if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) return FileError(folder, "make", errno);
-  MASE_RETURN_IF_ERROR(WriteFileAtomically(path(".h"), program.header));
-  MASE_RETURN_IF_ERROR(WriteFileAtomically(path(".c"), program.source));
-  MASE_RETURN_IF_ERROR(WriteFileAtomically(path("_test.c"), program.test));
+  MASE_RETURN_IF_ERROR(WriteNamedFile(path(".h"), program.header));
+  MASE_RETURN_IF_ERROR(WriteNamedFile(path(".c"), program.source));
+  MASE_RETURN_IF_ERROR(WriteNamedFile(path("_test.c"), program.test));
   reporter.Info(absl::StrCat("Wrote ", files));
   reporter.Info(absl::StrCat(name, "(x, y) takes a row of ", program.inputs,
                              " numbers as the net reads them and gives ", program.outputs));

@@ -380,7 +380,7 @@ absl::Status WriteNpy(absl::string_view path, const Tensor& tensor) {
   const char prefix[] = {1, 0, static_cast<char>(header.size() & 255),
                          static_cast<char>(header.size() >> 8)};
   const absl::string_view data(static_cast<const char*>(tensor.raw_data()), tensor.size_bytes());
-  return WriteFileAtomically(path, {kMagic, absl::string_view(prefix, 4), header, data});
+  return WriteNamedFile(path, {kMagic, absl::string_view(prefix, 4), header, data});
 }
 
 }  // namespace mase

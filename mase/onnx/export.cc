@@ -93,7 +93,7 @@ absl::StatusOr<double> WriteOnnx(absl::string_view path, const Graph& graph, Onn
     return absl::InternalError(absl::StrCat("the file, read back, differs from the net by ",
                                             difference, " of ", largest, "; it is not kept"));
   }
-  MASE_RETURN_IF_ERROR(WriteFileAtomically(path, net.bytes));
+  MASE_RETURN_IF_ERROR(WriteNamedFile(path, net.bytes));
   return largest == 0 ? 0.0 : difference / largest;
 }
 

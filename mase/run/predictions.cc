@@ -106,7 +106,7 @@ absl::Status CheckPredictionsPath(absl::string_view path) {
 
 absl::Status WritePredictions(const std::string& path, const Predictions& predictions) {
   if (absl::Status status = CheckPredictionsPath(path); !status.ok()) return status;
-  if (absl::EndsWith(path, ".csv")) return WriteFileAtomically(path, Csv(predictions));
+  if (absl::EndsWith(path, ".csv")) return WriteNamedFile(path, Csv(predictions));
   const int64_t rows = static_cast<int64_t>(predictions.scores.size()) / predictions.outputs;
   return WriteNpy(path, Tensor::FromValues<float>({rows, predictions.outputs}, predictions.scores));
 }

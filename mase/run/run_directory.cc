@@ -79,13 +79,26 @@ absl::Status MakeFolders(const fs::path& folder) {
 constexpr absl::string_view kLatest = "-latest";
 
 // Points "<action>-latest" at `name`, atomically; best effort, as some file systems have no links.
+// What is there and no link is the user's.
 void LinkLatest(const fs::path& project, absl::string_view action, const std::string& name) {
   const std::string link = absl::StrCat(action, kLatest);
   const fs::path temporary = project / absl::StrFormat(".%s.%d", link, getpid());
-  if (symlink(name.c_str(), temporary.c_str()) != 0) return;
   std::error_code error;
+  const fs::file_status there = fs::symlink_status(project / link, error);
+  if (fs::exists(there) && !fs::is_symlink(there)) return;
+  if (symlink(name.c_str(), temporary.c_str()) != 0) return;
   fs::rename(temporary, project / link, error);
   if (error) fs::remove(temporary, error);
+}
+
+// Removes what WriteFileAtomically was at when a process was killed; of a folder that is locked.
+void RemoveTemporaries(const std::string& folder) {
+  for (const fs::path& entry : EntriesOf(folder).value_or(std::vector<fs::path>())) {
+    const std::string name = entry.filename().string();
+    if (name[0] != '.' || !absl::StrContains(name, ".tmp-")) continue;
+    std::error_code error;
+    if (fs::is_regular_file(fs::symlink_status(entry, error))) fs::remove(entry, error);
+  }
 }
 
 // Names in a folder that end so, sorted.
@@ -190,6 +203,7 @@ absl::StatusOr<RunDirectory> RunDirectory::Reopen(absl::string_view path) {
   std::error_code error;
   // Locked first: a run that has just begun has no settings yet.
   if (fs::is_directory(directory.path_, error)) MASE_RETURN_IF_ERROR(directory.Lock());
+  RemoveTemporaries(directory.path_);
   if (!fs::exists(directory.File(kSettings), error)) {
     return absl::NotFoundError(absl::StrCat(path, ": no run directory: it has no ", kSettings));
   }
@@ -207,6 +221,14 @@ absl::StatusOr<std::string> RunDirectory::Reserve(absl::string_view relative) {
   if (leaves || !name.has_filename()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path_, ": ", Quoted(relative), " is no name of a file in this folder"));
+  }
+  std::error_code error;
+  for (fs::path above = name.parent_path(); !above.empty(); above = above.parent_path()) {
+    const fs::path folder = fs::path(path_) / above;
+    if (!fs::is_symlink(folder, error)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(Printable(folder.string()),
+                     ": is a link, and a run writes into its own folder alone; remove the link"));
   }
   const std::string file = File(relative);
   MASE_RETURN_IF_ERROR(MakeFolders(fs::path(file).parent_path()));

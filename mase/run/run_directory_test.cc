@@ -11,11 +11,14 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "mase/base/files.h"
 #include "mase/testing/command.h"
 #include "mase/testing/matchers.h"
 
 namespace mase {
 namespace {
+
+namespace fs = std::filesystem;
 
 using ::testing::HasSubstr;
 
@@ -80,6 +83,49 @@ TEST(RunDirectoryTest, DirectoriesWithoutANameAreNeverShared) {
     EXPECT_TRUE(std::filesystem::exists(entry.path() / RunDirectory::kSettings)) << entry.path();
   }
   EXPECT_EQ(directories, 100);
+}
+
+// A folder of a stranger does not choose which files of its user are written.
+TEST(RunDirectoryTest, NothingIsWrittenBehindLinks) {
+  RunConfig config;
+  const std::string folder = NewFolder();
+  config.set_run_dir(folder + "/run");
+  RunDirectory run = ValueOrDie(RunDirectory::Create(config, "train", "m", "d"));
+  ASSERT_OK(WriteFileAtomically(folder + "/mine", "precious"));
+  fs::create_symlink("../mine", folder + "/run/history.csv");
+  EXPECT_OK(run.Write("history.csv", "epochs"));
+  EXPECT_EQ(ValueOrDie(ReadFile(folder + "/mine", 100)), "precious");
+  EXPECT_EQ(ValueOrDie(ReadFile(folder + "/run/history.csv", 100)), "epochs");
+  fs::create_directory(folder + "/elsewhere");
+  fs::create_directory_symlink("../elsewhere", folder + "/run/nets");
+  EXPECT_THAT(run.Write("nets/a/b.txt", "x"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("run/nets: is a link")));
+  EXPECT_TRUE(fs::is_empty(folder + "/elsewhere"));
+}
+
+TEST(RunDirectoryTest, WhatAKilledRunWasAtIsRemoved) {
+  RunConfig config;
+  config.set_run_dir(NewFolder() + "/run");
+  {
+    RunDirectory run = ValueOrDie(RunDirectory::Create(config, "train", "m", "d"));
+    ASSERT_OK(run.WriteSettings(config));
+    ASSERT_OK(run.Write(".best.safetensors.tmp-123-4", "half"));
+    ASSERT_OK(run.Write(".hidden", "the user's"));
+  }
+  ASSERT_OK(RunDirectory::Reopen(config.run_dir()));
+  EXPECT_FALSE(fs::exists(config.run_dir() + "/.best.safetensors.tmp-123-4"));
+  EXPECT_TRUE(fs::exists(config.run_dir() + "/.hidden"));
+}
+
+TEST(RunDirectoryTest, AFileOfTheNameOfTheLatestRunStays) {
+  RunConfig config;
+  const std::string folder = NewFolder();
+  config.set_project_dir(folder);
+  config.set_project("p");
+  fs::create_directory(folder + "/p");
+  ASSERT_OK(WriteFileAtomically(folder + "/p/train-latest", "mine"));
+  ASSERT_OK(RunDirectory::Create(config, "train", "m", "d"));
+  EXPECT_EQ(ValueOrDie(ReadFile(folder + "/p/train-latest", 100)), "mine");
 }
 
 }  // namespace

@@ -248,7 +248,7 @@ RunResult CompleteRun(const absl::Status& ended, absl::string_view done, RunDire
   };
   if (session.html) take(WritePage(directory, session));
   if (!session.junit.empty()) {
-    take(WriteFileAtomically(session.junit, GoalsAsJunit({SuiteOf("", report)})));
+    take(WriteNamedFile(session.junit, GoalsAsJunit({SuiteOf("", report)})));
   }
   take(directory.Finish(report));
   if (ended.ok() && report.goals_size() > 0) session.reporter().Show(GoalTable(report), "");

@@ -79,7 +79,7 @@ class FolderLock {
  public:
   static absl::StatusOr<FolderLock> Take(const std::string& folder) {
     const std::string path = absl::StrCat(folder, "/", kLockFile);
-    FolderLock lock(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666));
+    FolderLock lock(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0666));
     if (lock.file_ < 0) return FileError(path, "open", errno);
     if (::flock(lock.file_, LOCK_EX | LOCK_NB) == 0) return lock;
     return absl::UnavailableError(
@@ -168,7 +168,7 @@ class Sweep {
     }
     MASE_RETURN_IF_ERROR(Write());
     if (!request_.junit.empty()) {
-      MASE_RETURN_IF_ERROR(WriteFileAtomically(request_.junit, GoalsAsJunit(suites_)));
+      MASE_RETURN_IF_ERROR(WriteNamedFile(request_.junit, GoalsAsJunit(suites_)));
     }
     return Ending();
   }

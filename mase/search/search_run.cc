@@ -160,6 +160,10 @@ class Search {
       std::error_code error;
       const fs::path path = fs::absolute(file, error);
       if (error) return FileError(file, "find", error.value());
+      if (fs::is_symlink(path, error)) {  // SQLite would write to the file that it leads to.
+        return absl::InvalidArgumentError(
+            absl::StrCat(file, ": is a link; name the file itself with --storage=sqlite:///FILE"));
+      }
       storage.set_url(absl::StrCat("sqlite:///", path.string()));
     }
     const std::string& project = request_.settings.project();
