@@ -260,6 +260,9 @@ absl::StatusOr<TrainingResult> Trainer::Run(const std::string& directory) {
                                                  .name = RunName(graph_, directory),
                                                  .step = state_.step,
                                                  .epoch = state_.epoch}));
+  if (!log_->lost().empty()) {
+    options_.warn(absl::StrCat(log_->lost(), ": it was changed; what it had is lost"));
+  }
   if (!restored_) MASE_RETURN_IF_ERROR(SaveLast());
   if (state_.step == 0) log_->Write(0, 0, {{"hp_metric", -1.0f}});
   TrainingResult result;

@@ -162,6 +162,7 @@ absl::Status TrainingLog::ReplayMetrics() {
     absl::StrAppend(&metrics, line, "\n");
     events += Event(step, epoch, time, scalars);
   }
+  if (metrics.empty() && options_.step > 0) lost_ = absl::StrCat(path, " has no line");
   MASE_RETURN_IF_ERROR(WriteFileAtomically(path, metrics));
   return WriteFileAtomically(Path(event_file_), events);
 }
@@ -173,6 +174,10 @@ absl::Status TrainingLog::TakeOverHistory() {
     for (const EpochRecord& record : *before) {
       if (record.epoch < options_.epoch) history_.push_back(record);
     }
+  }
+  if (static_cast<int64_t>(history_.size()) < options_.epoch) {
+    lost_ = absl::StrCat(Path(kHistoryFile), " has ", history_.size(), " of the ", options_.epoch,
+                         " epochs that have ended");
   }
   return WriteHistory();
 }

@@ -77,6 +77,10 @@ class TrainingLog {
   // The pictures.
   absl::Status WriteCurves();
 
+  // What of the part before Options::step and epoch its files do not have, as somebody removed or
+  // cut them: "history.csv has 1 of the 3 epochs that have ended"; "" where nothing is missing.
+  const std::string& lost() const { return lost_; }
+
   absl::Span<const EpochRecord> history() const { return history_; }
   // Names of the files, relative to the directory. The pictures' come after WriteCurves.
   std::vector<std::string> Files() const;
@@ -95,6 +99,7 @@ class TrainingLog {
   std::ofstream metrics_;
   std::ofstream events_;
   std::vector<EpochRecord> history_;
+  std::string lost_;
   std::vector<std::string> curve_files_;
 };
 

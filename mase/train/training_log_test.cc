@@ -102,6 +102,19 @@ TEST_F(TrainingLogTest, ALineThatACrashCutIsDroppedAndDamageBeforeItIsNamed) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("metrics.jsonl:2: ")));
 }
 
+TEST_F(TrainingLogTest, WhatIsMissingOfTheEarlierPartIsTold) {
+  {
+    TrainingLog log = Open();
+    EXPECT_EQ(log.lost(), "");
+    log.Write(9, 0, {{"a", 1.0f}});
+    for (int64_t epoch : {0, 1}) ASSERT_OK(log.WriteEpoch({epoch, 1, 2, 3, 0.5, 1, 2, 4}));
+  }
+  EXPECT_EQ(Open(20, 2).lost(), "");
+  EXPECT_EQ(Open(20, 3).lost(), directory_ + "/history.csv has 2 of the 3 epochs that have ended");
+  ASSERT_OK(WriteFileAtomically(directory_ + "/metrics.jsonl", ""));
+  EXPECT_EQ(Open(20, 2).lost(), directory_ + "/metrics.jsonl has no line");
+}
+
 TEST_F(TrainingLogTest, DamagedHistoryIsNamed) {
   for (const std::string line : {"0,1,2", "0,1,2,3,4,5,6,x", "a,1,2,3,4,5,6,7"}) {
     ASSERT_OK(WriteFileAtomically(
