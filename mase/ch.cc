@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "google/protobuf/stubs/logging.h"
 #include "mase/base/files.h"
 #include "mase/base/limits.h"
 #include "mase/base/standard_output.h"
@@ -279,9 +280,11 @@ int RunProgram(int argc, char** argv) {
 int main(int argc, char** argv) {
   // A file that may not grow (`ulimit -f`) is then a write that fails, as on a full disk.
   std::signal(SIGXFSZ, SIG_IGN);
+  mase::HoldStandardFiles();
   const int threads = mase::BoundThreads();
   if (const auto code = mase::ServePluginIfAsked(argc, argv)) return *code;
   mase::LeaveNoTemporaryFiles();
+  google::protobuf::SetLogHandler(nullptr);  // What it says of damaged files, we say.
   if (threads > 0) {
     mase::Log(mase::LogLevel::kWarning,
               absl::StrCat("OMP_NUM_THREADS asks for ", threads, " threads; ",

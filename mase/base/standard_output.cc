@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "mase/base/limits.h"
+#include "mase/base/quote.h"
 
 namespace mase {
 namespace {
@@ -50,6 +51,10 @@ bool ColorsAreWelcome() {
   return no_color == nullptr || *no_color == '\0';
 }
 
+std::string ForStandardOutput(std::string document) {
+  return ::isatty(STDOUT_FILENO) == 1 ? Printable(document) : document;
+}
+
 Table::Room StandardOutputRoom() {
   Table::Room room;
   if (::isatty(STDOUT_FILENO) != 1) return room;
@@ -59,6 +64,13 @@ Table::Room StandardOutputRoom() {
   }
   room.color = ColorsAreWelcome();
   return room;
+}
+
+void HoldStandardFiles() {
+  // Lowest numbers first, as open() gives them. What O_PATH opens cannot be read or written.
+  for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(file, F_GETFD) < 0) ::open("/dev/null", O_PATH);
+  }
 }
 
 void PrintByLines() {

@@ -10,6 +10,10 @@
 
 namespace mase {
 
+// Where stdin, stdout or stderr is closed, no file that is opened from now on gets its number, and
+// with it what the program prints; reading and writing fail as before. The first thing in main.
+void HoldStandardFiles();
+
 // From now on stdout is this program's own (see CatchOutput), and each line goes to the operating
 // system as soon as it is whole, also where stdout is a file or a pipe: a process that is killed
 // has printed all that it said. Call before printing.
@@ -43,6 +47,10 @@ class CatchOutput {
 // Puts stdout back where code that is being caught ends the process; what it wrote goes to stderr.
 // For signal handlers, too.
 void LetCaughtOutputGo();
+
+// A document with texts from outside (CSV, JSON) as it may be printed: as it is for files and
+// pipes, Printable (quote.h) for a terminal, which control characters would move or recolour.
+std::string ForStandardOutput(std::string document);
 
 // Hands over what stdout and std::cout still hold. Unavailable, "stdout: cannot write: REASON", if
 // that fails or anything printed earlier was lost (a full disk). The last thing that a program

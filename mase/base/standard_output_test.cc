@@ -44,6 +44,25 @@ TEST(CatchOutputTest, CatchesWhateverTheWay) {
   EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "<writeprintf,\\|\\|puts\n>");
 }
 
+TEST(HoldStandardFilesTest, NoFileGetsTheNumberOfOneThatIsClosed) {
+  const auto run = [] {
+    const int told = ::dup(STDERR_FILENO);
+    for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::close(file);
+    HoldStandardFiles();
+    const int next = ::open("/dev/null", O_RDWR);
+    char byte = 0;
+    std::puts("lost");
+    const std::string ending =
+        absl::StrCat(next > STDERR_FILENO ? "behind" : "among", ",", ::read(STDIN_FILENO, &byte, 1),
+                     ",", ::write(STDOUT_FILENO, "x", 1), ",", ::write(STDERR_FILENO, "x", 1), ",",
+                     FinishPrinting().ToString());
+    ::dup2(told, STDERR_FILENO);
+    Tell(ending);
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0),
+              "<behind,-1,-1,-1,UNAVAILABLE: stdout: cannot write: Bad file descriptor>");
+}
+
 TEST(CatchOutputTest, OnlyProgramsThatOwnStdoutCatch) {
   const auto run = [] {
     CatchOutput output;
@@ -154,6 +173,17 @@ TEST(StandardOutputRoomTest, IsTheTerminals) {
   // One that does not know its width.
   const PseudoTerminal serial(0);
   EXPECT_EXIT(Tell(RoomText("1", serial.file())), ::testing::ExitedWithCode(0), "<80>");
+}
+
+TEST(ForStandardOutputTest, ATerminalGetsNoControlCharacters) {
+  const PseudoTerminal terminal(80);
+  if (!terminal.exists()) GTEST_SKIP() << "this machine has no pseudo-terminals";
+  const auto shown = [](int file) {
+    ::dup2(file, STDOUT_FILENO);
+    Tell(ForStandardOutput("a,\x1b[31mb\n"));
+  };
+  EXPECT_EXIT(shown(terminal.file()), ::testing::ExitedWithCode(0), "<a,.x1b.31mb\n>");
+  EXPECT_EXIT(shown(open("/dev/null", O_WRONLY)), ::testing::ExitedWithCode(0), "<a,\x1b.31mb\n>");
 }
 
 TEST(StandardOutputRoomTest, Is80ColumnsWhereThereIsNoTerminal) {

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "mase/base/progress.h"
 #include "mase/base/quote.h"
@@ -26,6 +29,18 @@ LogLevel least_level = LogLevel::kInfo;
 
 size_t Characters(absl::string_view text) {  // Of UTF-8.
   return absl::c_count_if(text, [](char byte) { return (byte & 0xc0) != 0x80; });
+}
+
+// A line behind the first that begins as a message does is moved to the right: what a name with a
+// line break says is never taken for a message of its own.
+std::string Continued(absl::string_view message, size_t hanging) {
+  std::vector<std::string> lines = absl::StrSplit(message, '\n');
+  for (size_t i = 1; i < lines.size(); ++i) {
+    const bool begins_one = absl::c_any_of(
+        kLooks, [&](const Look& look) { return absl::StartsWith(lines[i], look.name); });
+    if (begins_one) lines[i].insert(0, hanging, ' ');
+  }
+  return absl::StrJoin(lines, "\n");
 }
 
 }  // namespace
@@ -65,7 +80,7 @@ void Log(LogLevel level, absl::string_view message) {
   static const Terminal terminal = Terminal::Stderr();
   const Look& look = kLooks[static_cast<int>(level)];
   const std::string name = absl::StrFormat("%-8s", look.name);
-  std::string text = absl::StrCat(name, " ", PrintableMessage(message));
+  std::string text = absl::StrCat(name, " ", Continued(PrintableMessage(message), name.size() + 1));
   if (terminal.interactive) {
     text = WrapLines(text, terminal.columns, name.size() + 1);
     if (ColorsAreWelcome()) {

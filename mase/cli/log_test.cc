@@ -34,5 +34,18 @@ TEST(WrapLinesTest, CharactersCountNotBytes) {
   EXPECT_EQ(WrapLines("größe größe", 11, 0), "größe größe\n");
 }
 
+// Else a name with a line break would be a message of its own.
+TEST(LogTest, ALineOfAMessageIsNoMessageOfItsOwn) {
+  ::testing::internal::CaptureStderr();
+  Log(LogLevel::kError, "a/x\nERROR    forged.png: is a pipe");
+  Log(LogLevel::kError, "two wrong:\none\n  two");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "ERROR    a/x\n"
+            "         ERROR    forged.png: is a pipe\n"
+            "ERROR    two wrong:\n"
+            "one\n"
+            "  two\n");
+}
+
 }  // namespace
 }  // namespace mase

@@ -13,7 +13,6 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "glog/logging.h"
-#include "google/protobuf/stubs/logging.h"
 #include "mase/base/isa_limit.h"
 #include "mase/base/memory_budget.h"
 #include "mase/base/recorded.h"
@@ -244,7 +243,6 @@ absl::Status Action::Explain(const LoadedConfig& settings, const RunReport& begu
 int Main(Action& action, int argc, char** argv) {
   FLAGS_logtostderr = true;
   if (!google::IsGoogleLoggingInitialized()) google::InitGoogleLogging("ch");
-  google::protobuf::SetLogHandler(nullptr);  // What it says of damaged files, we say.
   PrintByLines();
   absl::Status status;
   try {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "mase/base/files.h"
+#include "mase/base/quote.h"
 #include "mase/base/runfiles.h"
 #include "mase/base/standard_output.h"
 #include "mase/base/status.h"
@@ -106,6 +107,12 @@ std::string Formatted(const Table& table, absl::string_view format) {
   return table.Text(StandardOutputRoom());
 }
 
+// Tables for people have their names spelled, and colours of their own.
+void Print(const std::string& text, absl::string_view format) {
+  const bool for_people = format.empty() || format == "text";
+  std::printf("%s", (for_people ? text : ForStandardOutput(text)).c_str());
+}
+
 std::pair<double, double> PointOf(const EpochRecord& epoch, absl::string_view metric) {
   const double y = metric == "train_loss" ? epoch.train_loss
                    : metric == "val_acc"  ? epoch.val_acc
@@ -131,8 +138,8 @@ absl::Status ReportBuild(const ReportFlags& flags, const std::string& output) {
   const std::string text = flags.html() ? PageOfTables(build.title, build.tables())
                            : markdown   ? build.Markdown()
                                         : build.Text(StandardOutputRoom());
-  if (!output.empty()) return WriteFileAtomically(output, text);
-  std::printf("%s", text.c_str());
+  if (!output.empty()) return WriteNamedFile(output, text);
+  Print(text, flags.format());
   return absl::OkStatus();
 }
 
@@ -156,8 +163,9 @@ absl::Status ReportRuns(const std::vector<std::string>& words) {
   MASE_RETURN_IF_ERROR(CheckOutput(flags, read.runs));
   if (read.runs.empty()) return read.problems;
   if (flags.html()) {
-    MASE_RETURN_IF_ERROR(WriteFileAtomically(output, PageOf(read.runs)));
-    std::printf("page of %d runs: %s\n", static_cast<int>(read.runs.size()), output.c_str());
+    MASE_RETURN_IF_ERROR(WriteNamedFile(output, PageOf(read.runs)));
+    std::printf("page of %d runs: %s\n", static_cast<int>(read.runs.size()),
+                Printable(output).c_str());
     return read.problems;
   }
   const std::vector<std::string> columns(flags.columns().begin(), flags.columns().end());
@@ -166,9 +174,9 @@ absl::Status ReportRuns(const std::vector<std::string>& words) {
       RunTable(read.runs, columns.empty() ? DefaultRunColumns() : columns, flags.sort()));
   const std::string text = Formatted(table, flags.format());
   if (output.empty()) {
-    std::printf("%s", text.c_str());
+    Print(text, flags.format());
   } else {
-    MASE_RETURN_IF_ERROR(WriteFileAtomically(output, text));
+    MASE_RETURN_IF_ERROR(WriteNamedFile(output, text));
   }
   return read.problems;
 }
@@ -184,7 +192,7 @@ absl::Status CompareTwoRuns(const std::vector<std::string>& words) {
   MASE_ASSIGN_OR_RETURN(const ComparedRun first, OpenCompared((*paths)[0]));
   MASE_ASSIGN_OR_RETURN(const ComparedRun second, OpenCompared((*paths)[1]));
   const RunComparison comparison = CompareRuns(first, second);
-  std::printf("%s", Formatted(comparison.table, flags.format()).c_str());
+  Print(Formatted(comparison.table, flags.format()), flags.format());
   const bool for_people = flags.format().empty() || flags.format() == "text";
   if (for_people && !comparison.text.empty()) std::printf("\n%s", comparison.text.c_str());
   return absl::OkStatus();
@@ -215,9 +223,9 @@ absl::Status PlotRuns(const std::vector<std::string>& words) {
     return absl::InvalidArgumentError(
         "none of the runs is a training: they have no history.csv to plot");
   }
-  MASE_RETURN_IF_ERROR(WriteFileAtomically(output, CurvesAsSvg(picture)));
+  MASE_RETURN_IF_ERROR(WriteNamedFile(output, CurvesAsSvg(picture)));
   std::printf("%s of %d runs: %s\n", metric.c_str(), static_cast<int>(picture.curves.size()),
-              output.c_str());
+              Printable(output).c_str());
   return read.problems;
 }
 
