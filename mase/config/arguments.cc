@@ -201,6 +201,10 @@ absl::StatusOr<Arguments> ParseArguments(absl::Span<const std::string> args,
     } else {
       words_of_last = flag.words;
     }
+    if (text.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(given, ": no value; give some, or leave it out"));
+    }
     if (flag.kind == Kind::kIgnored) {
       result.notes.push_back(absl::StrCat(given, " has no effect: ", ignored->reason));
     } else if (name == "config") {

@@ -84,9 +84,8 @@ TEST(ArgumentsTest, AWordBehindASwitchThatIsAValueOfItIsRefused) {
   EXPECT_THAT(Parse({"--require_int8", "--", "all"})->positionals, ElementsAre("all"));
 }
 
-TEST(ArgumentsTest, AValueMayStartWithADashOrBeEmpty) {
-  EXPECT_THAT(Settings({"--max-steps", "-1", "--project="}),
-              ElementsAre("--max-steps max_steps=-1", "--project project="));
+TEST(ArgumentsTest, AValueMayStartWithADash) {
+  EXPECT_THAT(Settings({"--max-steps", "-1"}), ElementsAre("--max-steps max_steps=-1"));
 }
 
 TEST(ArgumentsTest, GivesProcessFlagsBack) {
@@ -134,6 +133,10 @@ TEST(ArgumentsTest, AnUnknownFlagIsNamedWithTheNearestOne) {
 
 TEST(ArgumentsTest, AFlagWithoutItsValueIsAnError) {
   EXPECT_THAT(Settings({"--batch-size"}), ElementsAre("--batch-size: needs a value"));
+  for (const char* empty : {"--batch-size=", "--junit=", "--config=", "--set="}) {
+    EXPECT_THAT(Settings({empty}),
+                ElementsAre(HasSubstr(": no value; give some, or leave it out")));
+  }
 }
 
 TEST(FlagHelpTest, ListsEveryFlagInItsSectionWithDefaultAndChoices) {

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <system_error>
 
@@ -106,9 +107,16 @@ std::vector<NamedPath> PathsIn(const Message& message, PathUse use) {
 
 absl::Status CheckNothingReadIsWritten(absl::Span<const NamedPath> written,
                                        absl::Span<const NamedPath> read) {
+  std::map<fs::path, absl::string_view> outputs;  // Which flag writes it.
   for (const NamedPath& output : written) {
-    std::error_code error;  // Folders have rules of their own.
-    if (fs::is_directory(output.path, error)) continue;
+    std::error_code error;  // Folders have rules of their own, and what is no file takes them all.
+    if (fs::is_directory(output.path, error) || fs::is_other(output.path, error)) continue;
+    const fs::path file = fs::weakly_canonical(output.path, error);
+    if (const auto [other, is_new] = outputs.emplace(file, output.field); !error && !is_new) {
+      return absl::InvalidArgumentError(absl::StrCat("--", output.field, ": ", output.path,
+                                                     ": is written by --", other->second,
+                                                     ", too; name another"));
+    }
     for (const NamedPath& input : read) {
       MASE_RETURN_IF_ERROR(
           Annotate(CheckNotRead(output.path, input.path), absl::StrCat("--", output.field)));

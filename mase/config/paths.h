@@ -31,7 +31,7 @@ enum class PathUse { kRead, kWritten };
 std::vector<NamedPath> PathsIn(const google::protobuf::Message& message, PathUse use);
 
 // InvalidArgument, "--FIELD: OUTPUT: is the same file as INPUT, which is read; name another", if
-// one of these files is to be written and read.
+// one of these files is to be written and read, and likewise if one is to be written twice.
 absl::Status CheckNothingReadIsWritten(absl::Span<const NamedPath> written,
                                        absl::Span<const NamedPath> read);
 

@@ -52,6 +52,13 @@ TEST(PathsTest, NothingReadIsWritten) {
   EXPECT_EQ(same.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(same.message(), HasSubstr("--out: "));
   EXPECT_THAT(same.message(), HasSubstr("is the same file as " + file + ", which is read"));
+  const auto twice = [](const std::string& one, const std::string& other) {
+    return CheckNothingReadIsWritten({{"junit", one}, {"predictions", other}}, {});
+  };
+  EXPECT_TRUE(twice(folder + "/a", folder + "/b").ok());
+  EXPECT_TRUE(twice("/dev/null", "/dev/null").ok());
+  EXPECT_THAT(twice(folder + "/a", folder + "/./a").message(),
+              HasSubstr("--predictions: " + folder + "/./a: is written by --junit, too"));
 }
 
 }  // namespace
