@@ -177,9 +177,19 @@ absl::StatusOr<DataTable> ParseLibsvm(absl::string_view path, absl::string_view 
   }
   const auto count = static_cast<int64_t>(rows.labels.size());
   const auto width = static_cast<int64_t>(table.feature_names.size());
-  MASE_RETURN_IF_ERROR(CheckMemory(count * width * static_cast<int64_t>(sizeof(float)),
-                                   absl::StrCat(path, ", a sparse file of ", count, " rows and ",
-                                                width, " features, as a table")));
+  const int64_t bytes = count * width * static_cast<int64_t>(sizeof(float));
+  const std::string what = absl::StrCat(path, ", a sparse file of ", count, " rows and ", width,
+                                        " features, as a table");
+  const int64_t most =
+      std::min(limits::kMaxUnpackedBytes,
+               std::max(limits::kUnpackedBytesFree,
+                        limits::kMaxUnpackRatio * static_cast<int64_t>(text.size())));
+  if (bytes > most) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(what, ": ", bytes, " bytes, more than the limit of ", most,
+                     "; name the features that are wanted (dataset.features)"));
+  }
+  MASE_RETURN_IF_ERROR(CheckMemory(bytes, what));
   MASE_ASSIGN_OR_RETURN(table.features, Tensor::Create(DType::kFloat32, {count, width}));
   float* row = table.features.mutable_data<float>().data();
   std::fill_n(row, count * width, 0.0f);

@@ -59,6 +59,25 @@ TEST(LibsvmTest, SparseRowsBecomeATable) {
   EXPECT_EQ(table->label_name, "class");
 }
 
+// Of one feature far out: what a small file unpacks to is bounded, as of packed ones.
+TEST(LibsvmTest, ATableIsAsLargeAsTheLimit) {
+  const auto parse = [](int64_t rows, int64_t bytes) {
+    std::string text;
+    for (int64_t i = 0; i < rows; ++i) absl::StrAppend(&text, i % 2, " 1048575:1\n");
+    text.append(bytes - static_cast<int64_t>(text.size()), '\n');
+    return Parse(text);
+  };
+  constexpr int64_t kRowBytes = 1048575 * sizeof(float);
+  constexpr int64_t kFree = limits::kUnpackedBytesFree / kRowBytes;  // Rows.
+  EXPECT_TRUE(parse(kFree, 4096).ok());
+  EXPECT_EQ(parse(kFree + 1, 4096).status().code(), absl::StatusCode::kResourceExhausted);
+  constexpr int64_t kRows = 20, kPacked = kRows * kRowBytes / limits::kMaxUnpackRatio;
+  EXPECT_TRUE(parse(kRows, kPacked).ok());
+  const auto beyond = parse(kRows, kPacked - 1);
+  EXPECT_THAT(std::string(beyond.status().message()),
+              HasSubstr("20 rows and 1048575 features, as a table: 83886000 bytes, more than"));
+}
+
 TEST(LibsvmTest, FeaturesMayBeCountedFromZeroAndGivenByName) {
   EXPECT_THAT(Parse("1 0:1 2:3\n2 1:1\n")->feature_names, ElementsAre("0", "1", "2"));
   const auto table = Parse("1 2:4 9:1\n2 1:5\n", {.features = {"2", "4"}});
