@@ -51,8 +51,8 @@ bool ColorsAreWelcome() {
   return no_color == nullptr || *no_color == '\0';
 }
 
-std::string ForStandardOutput(std::string document) {
-  return ::isatty(STDOUT_FILENO) == 1 ? Printable(document) : document;
+std::string ForStandardOutput(absl::string_view document) {
+  return ::isatty(STDOUT_FILENO) == 1 ? Printable(document) : std::string(document);
 }
 
 Table::Room StandardOutputRoom() {

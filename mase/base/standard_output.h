@@ -50,7 +50,7 @@ void LetCaughtOutputGo();
 
 // A document with texts from outside (CSV, JSON) as it may be printed: as it is for files and
 // pipes, Printable (quote.h) for a terminal, which control characters would move or recolour.
-std::string ForStandardOutput(std::string document);
+std::string ForStandardOutput(absl::string_view document);
 
 // Hands over what stdout and std::cout still hold. Unavailable, "stdout: cannot write: REASON", if
 // that fails or anything printed earlier was lost (a full disk). The last thing that a program

@@ -37,7 +37,7 @@ void TerminalReporter::Show(const Table& table, absl::string_view whole) {
 Terminal TerminalReporter::progress() { return flags_.quiet() ? Terminal() : Terminal::Stderr(); }
 
 void TerminalReporter::PrintJson(absl::string_view document) {
-  if (flags_.json()) PrintOut(ForStandardOutput(std::string(document)));
+  if (flags_.json()) PrintOut(ForStandardOutput(document));
 }
 
 }  // namespace mase
