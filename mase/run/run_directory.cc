@@ -15,9 +15,11 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "mase/base/files.h"
@@ -91,11 +93,20 @@ void LinkLatest(const fs::path& project, absl::string_view action, const std::st
   if (error) fs::remove(temporary, error);
 }
 
-// Removes what WriteFileAtomically was at when a process was killed; of a folder that is locked.
+// ".NAME.tmp-PID-N", as WriteFileAtomically names what it is at.
+bool IsTemporary(absl::string_view name) {
+  const size_t ending = name.rfind(".tmp-");
+  if (!absl::StartsWith(name, ".") || ending == 0 || ending == name.npos) return false;
+  const std::pair<absl::string_view, absl::string_view> numbers =
+      absl::StrSplit(name.substr(ending + 5), absl::MaxSplits('-', 1));
+  int64_t process, count;
+  return absl::SimpleAtoi(numbers.first, &process) && absl::SimpleAtoi(numbers.second, &count);
+}
+
+// Removes what a killed process left half written in the folder of a run, which is locked.
 void RemoveTemporaries(const std::string& folder) {
   for (const fs::path& entry : EntriesOf(folder).value_or(std::vector<fs::path>())) {
-    const std::string name = entry.filename().string();
-    if (name[0] != '.' || !absl::StrContains(name, ".tmp-")) continue;
+    if (!IsTemporary(entry.filename().string())) continue;
     std::error_code error;
     if (fs::is_regular_file(fs::symlink_status(entry, error))) fs::remove(entry, error);
   }
@@ -203,10 +214,10 @@ absl::StatusOr<RunDirectory> RunDirectory::Reopen(absl::string_view path) {
   std::error_code error;
   // Locked first: a run that has just begun has no settings yet.
   if (fs::is_directory(directory.path_, error)) MASE_RETURN_IF_ERROR(directory.Lock());
-  RemoveTemporaries(directory.path_);
   if (!fs::exists(directory.File(kSettings), error)) {
     return absl::NotFoundError(absl::StrCat(path, ": no run directory: it has no ", kSettings));
   }
+  RemoveTemporaries(directory.path_);
   directory.artifacts_.push_back(kSettings);
   return directory;
 }

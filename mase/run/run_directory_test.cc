@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "mase/base/files.h"
@@ -110,11 +111,20 @@ TEST(RunDirectoryTest, WhatAKilledRunWasAtIsRemoved) {
     RunDirectory run = ValueOrDie(RunDirectory::Create(config, "train", "m", "d"));
     ASSERT_OK(run.WriteSettings(config));
     ASSERT_OK(run.Write(".best.safetensors.tmp-123-4", "half"));
-    ASSERT_OK(run.Write(".hidden", "the user's"));
+    for (const char* mine : {".hidden", ".notes.tmp-old", "a.tmp-1-2", ".a.tmp-1-x"}) {
+      ASSERT_OK(run.Write(mine, "the user's"));
+    }
   }
   ASSERT_OK(RunDirectory::Reopen(config.run_dir()));
   EXPECT_FALSE(fs::exists(config.run_dir() + "/.best.safetensors.tmp-123-4"));
-  EXPECT_TRUE(fs::exists(config.run_dir() + "/.hidden"));
+  for (const char* mine : {".hidden", ".notes.tmp-old", "a.tmp-1-2", ".a.tmp-1-x"}) {
+    EXPECT_TRUE(fs::exists(absl::StrCat(config.run_dir(), "/", mine))) << mine;
+  }
+  // What is no run is left alone.
+  const std::string other = NewFolder();
+  ASSERT_OK(WriteFileAtomically(other + "/.a.tmp-1-2", "the user's"));
+  EXPECT_THAT(RunDirectory::Reopen(other), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_TRUE(fs::exists(other + "/.a.tmp-1-2"));
 }
 
 TEST(RunDirectoryTest, AFileOfTheNameOfTheLatestRunStays) {
