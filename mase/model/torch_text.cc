@@ -301,9 +301,10 @@ class Reader {
 
   // "(NAME): ", which begins a module of a printed one; "(4,), eps=1e-05" does not.
   bool IsKeyAhead() const {
-    absl::string_view key = rest_.substr(0, rest_.find(':'));
-    return absl::ConsumePrefix(&key, "(") && absl::ConsumeSuffix(&key, ")") &&
-           absl::c_all_of(key, [](char c) { return IsNameCharacter(c) || c == '-'; });
+    absl::string_view ahead = rest_;
+    if (!absl::ConsumePrefix(&ahead, "(")) return false;
+    const auto end = absl::c_find_if(ahead, [](char c) { return !IsNameCharacter(c) && c != '-'; });
+    return absl::StartsWith(ahead.substr(end - ahead.begin()), "):");
   }
 
   absl::Status ReadLeaf(const std::string& path, absl::string_view name, absl::string_view begin) {
